@@ -1,0 +1,53 @@
+# Every target sets up what it needs. `make help` lists them.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.PHONY: setup
+setup: ## virtual environment with pinned packages
+	@sandbox/setup
+
+.PHONY: demo
+demo: setup ## plays a customer's life on a local control plane (KEEP=1 leaves it running)
+	@$(PY) -m talkdesk_sandbox.demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: setup ## all tests (ARGS="-k name" for some)
+	@$(PY) -m talkdesk_sandbox.controlplane build
+	@$(PY) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: setup ## ruff, mypy, import-linter
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+.PHONY: format
+format: setup ## ruff's fixes and format
+	ruff check --fix . || true
+	ruff format .
+
+.PHONY: crds
+crds: setup ## writes crds/yaml/*.yaml from the models
+	$(PY) -m talkdesk_crds.crdgen crds/yaml
+
+.PHONY: controlplane
+controlplane: setup ## a local etcd, kube-apiserver and controller manager, until Ctrl-C
+	@$(PY) -m talkdesk_sandbox.controlplane run
+
+.PHONY: bench
+bench: setup ## figures, printed and written to bench-results/
+	@$(PY) tests/benchmarks/run.py $(ARGS)
+
+.PHONY: cases
+cases: setup ## rows of the behaviour table and the tests that show them
+	@$(PY) tests/cases.py
+
+.PHONY: lock
+lock: setup ## pins requirements/*.txt anew from pyproject.toml
+	sandbox/lock

@@ -1,0 +1,1 @@
+"""What both processes need to run in a cluster."""

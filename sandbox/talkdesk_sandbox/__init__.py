@@ -1,0 +1,1 @@
+"""To try and test with."""
