@@ -1,1 +1,11 @@
-"""The vocabulary."""
+"""The vocabulary: names, the three kinds, lifecycle events, conditions, and the CRDs made from them.
+
+Belongs here: what webhook, operator and sandbox must agree on, as pure types and functions.
+Does not belong here: input and output, clocks, logging, decisions about what to do.
+"""
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.tenant import TalkdeskTenant
+
+__all__ = ["TalkdeskApp", "TalkdeskInstallation", "TalkdeskTenant"]

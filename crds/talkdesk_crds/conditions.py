@@ -1,0 +1,170 @@
+"""Condition types and reasons: each a constant with a sentence on when it holds.
+
+Conditions follow the Kubernetes API conventions and kstatus: `Reconciling` and `Stalled` are True only while
+something is going on or stuck; the others tell how well things are.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from talkdesk_crds.fields import Model, Moment, listed_by
+
+
+class ConditionType(StrEnum):
+    """What a condition speaks of."""
+
+    READY = "Ready"
+    """The object is as its spec asks, as far as the operator knows."""
+    CREDENTIALS_VALID = "CredentialsValid"
+    """The stored credentials gave a token the last time one was asked for."""
+    TENANT_READY = "TenantReady"
+    """Every object of the tenant's template is applied and ready."""
+    ANSWERED = "Answered"
+    """Talkdesk has our answer to the request in the spec."""
+    RECONCILING = "Reconciling"
+    """kstatus: work is under way or waits for something outside."""
+    STALLED = "Stalled"
+    """kstatus: nothing will move before a person changes something."""
+
+
+class Reason(StrEnum):
+    """Why a condition is what it is."""
+
+    SUCCEEDED = "Succeeded"
+    """Everything that was asked for is done."""
+    PENDING = "Pending"
+    """Not looked at yet, or its turn has not come."""
+    PROGRESSING = "Progressing"
+    """Under way."""
+    PAUSED = "Paused"
+    """A person set `spec.paused`."""
+    DELETING = "Deleting"
+    """The object is being deleted."""
+
+    APP_NOT_FOUND = "AppNotFound"
+    """No TalkdeskApp of the name in `spec.appRef` exists in the namespace."""
+    INVALID_SPEC = "InvalidSpec"
+    """The spec can't be understood by this version of the operator."""
+    TEMPLATE_INVALID = "TemplateInvalid"
+    """The TalkdeskApp's template can't be used for any tenant."""
+    RENDER_FAILED = "RenderFailed"
+    """The template can't be filled in for this one tenant."""
+    NO_REQUEST = "NoRequest"
+    """The installation has no request to act on yet."""
+
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    """No credentials have come for this installation yet."""
+    CREDENTIALS_LOST = "CredentialsLost"
+    """The Secret that holds the credentials is gone or unreadable; Talkdesk can't be called."""
+    CREDENTIALS_REFUSED = "CredentialsRefused"
+    """Talkdesk's token endpoint refused the credentials, or an API call with a fresh token got 401."""
+    CREDENTIALS_DELETED = "CredentialsDeleted"
+    """The installation ended and its credentials were deleted."""
+
+    APPROVED = "Approved"
+    """Talkdesk was told "approve"."""
+    ALREADY_ANSWERED = "AlreadyAnswered"
+    """Talkdesk said that nothing is pending: an earlier answer had worked."""
+    REJECTED = "Rejected"
+    """Talkdesk says that the installation was rejected."""
+    TIMED_OUT = "TimedOut"
+    """The time for an answer passed."""
+    GONE = "Gone"
+    """Talkdesk does not know the installation any more, or says that it was revoked."""
+    SUSPENDED = "Suspended"
+    """Talkdesk says that the installation is suspended."""
+    NOT_FOUND_ONCE = "NotFoundOnce"
+    """Talkdesk did not find the installation; a second look decides."""
+    VERIFYING = "Verifying"
+    """The answer was sent; Talkdesk's own state does not show it yet."""
+
+    FORBIDDEN = "Forbidden"
+    """Talkdesk answered 403: a scope is missing, or the customer restricts API calls to some addresses."""
+    UNAVAILABLE = "TalkdeskUnavailable"
+    """Talkdesk's API can't be reached, is overloaded or answers nonsense."""
+    FOREIGN_HOST = "ForeignHost"
+    """An endpoint is not a host of the app's region."""
+    REFUSED = "RefusedByTalkdesk"
+    """Talkdesk refused a call for good."""
+
+    APPLIED = "Applied"
+    """All objects are applied and ready."""
+    NOT_READY = "NotReady"
+    """Objects are applied; some are not ready yet."""
+    APPLY_REFUSED = "ApplyRefused"
+    """The API server refused an object; its own words are in the message."""
+    CONFLICT = "Conflict"
+    """An object belongs to somebody else, or another field manager owns a field of it."""
+    OFFBOARDING = "Offboarding"
+    """Objects are being deleted after an uninstall."""
+    DELETION_BLOCKED = "DeletionBlocked"
+    """An object does not go away; the message names it."""
+    RETAINED = "Retained"
+    """Offboarded; what remains is kept until the retention ends."""
+    PURGING = "Purging"
+    """The retention ended; the tenant's objects are being deleted."""
+    PURGED = "Purged"
+    """The retention ended and everything of the tenant is deleted."""
+    PROTECTED = "Protected"
+    """The retention ended, but `spec.deletionProtection` forbids the purge."""
+    SUPERSEDED = "Superseded"
+    """A newer installation of the same account owns the tenant."""
+    CLUSTER_UNAVAILABLE = "ClusterUnavailable"
+    """The Kubernetes API server did not do what it was asked; this is tried again."""
+    INTERNAL_ERROR = "InternalError"
+    """A fault in the operator; its log has the trace."""
+
+
+class Condition(Model):
+    """One aspect of an object's state, as the Kubernetes API conventions have it."""
+
+    type: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=316, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"),
+    ]
+    """What the condition speaks of."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
+    ]
+    """One word for machines on why."""
+    message: Annotated[str, StringConstraints(max_length=2048)] = ""
+    """A sentence for people on why."""
+    last_transition_time: Moment
+    """When `status` last changed."""
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """The `metadata.generation` that the condition was computed from."""
+
+
+Conditions = Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=listed_by("type"))]
+"""Conditions, one of each type."""
+
+
+def find(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
+    """Give the condition of that type, if there is one."""
+    return next((c for c in conditions if c.type == kind), None)
+
+
+def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
+    """Tell whether there is a condition of that type and it holds."""
+    found = find(conditions, kind)
+    return found is not None and found.status == "True"
+
+
+def transitioned(before: Iterable[Condition], after: Iterable[Condition], now: datetime) -> tuple[Condition, ...]:
+    """Give `after` with the transition times of `before` kept wherever the status did not change."""
+    known = {c.type: c for c in before}
+
+    def settle(new: Condition) -> Condition:
+        old = known.get(new.type)
+        kept = old is not None and old.status == new.status
+        moment = old.last_transition_time if old is not None and kept else now.replace(microsecond=0)
+        return new.model_copy(update={"last_transition_time": moment})
+
+    return tuple(settle(c) for c in after)

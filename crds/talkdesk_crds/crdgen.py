@@ -1,0 +1,181 @@
+"""Makes CustomResourceDefinitions from the models: `python -m talkdesk_crds.crdgen FOLDER`.
+
+pydantic's JSON schema is turned into a structural schema: references are put in place, `X | None` becomes an optional
+X, titles and prohibitions of further properties go (the API server prunes what it doesn't know), and what a class says
+in its docstring becomes the description that `kubectl explain` shows.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.kind import Column, CustomResource
+from talkdesk_crds.names import GROUP, VERSION
+from talkdesk_crds.tenant import TalkdeskTenant
+
+__all__ = ["KINDS", "crd", "file_name", "structural_schema", "to_yaml"]
+
+KINDS: Final[tuple[type[CustomResource], ...]] = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
+
+_DROPPED: Final = frozenset({"title", "discriminator", "additionalProperties", "$defs", "const"})
+_KEPT: Final = frozenset(
+    {
+        "default", "description", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems",
+        "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minimum", "pattern", "properties",
+        "required", "type",
+    }
+)  # fmt: skip
+
+
+def crd(kind: type[CustomResource]) -> dict[str, Any]:
+    """Give the CustomResourceDefinition of a kind, ready for `kubectl apply`."""
+    info = kind.INFO
+    version: dict[str, Any] = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [_column(c) for c in info.columns],
+        "schema": {"openAPIV3Schema": _root(kind)},
+    }
+    if info.selectable:
+        version["selectableFields"] = [{"jsonPath": path} for path in info.selectable]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{info.plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": info.kind,
+                "listKind": f"{info.kind}List",
+                "plural": info.plural,
+                "singular": info.singular,
+                "shortNames": [info.short_name],
+                "categories": ["talkdesk"],
+            },
+            "versions": [version],
+        },
+    }
+
+
+def structural_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Turn pydantic's JSON schema of an object into a structural schema; raise ValueError where there is none."""
+    return _convert(schema, schema.get("$defs", {}), "")
+
+
+def file_name(kind: type[CustomResource]) -> str:
+    """Name the generated file as controller-gen does."""
+    return f"{GROUP}_{kind.INFO.plural}.yaml"
+
+
+def to_yaml(kind: type[CustomResource]) -> str:
+    """Write the kind's CustomResourceDefinition as YAML."""
+    head = "# Made by `make crds` from crds/talkdesk_crds: change the models, not this file.\n"
+    return head + yaml.safe_dump(crd(kind), sort_keys=False, width=110, allow_unicode=True)
+
+
+def _column(column: Column) -> dict[str, Any]:
+    made = {
+        "name": column.name,
+        "type": column.type,
+        "jsonPath": column.path,
+        "description": column.description,
+    }
+    return made | ({"priority": 1} if column.wide else {})
+
+
+def _root(kind: type[CustomResource]) -> dict[str, Any]:
+    whole = kind.model_json_schema(by_alias=True)
+    parts = structural_schema(
+        {"properties": {k: whole["properties"][k] for k in ("spec", "status")}, "$defs": whole["$defs"]}
+    )
+    properties = parts["properties"]
+    properties["status"] = _without_defaults(properties["status"])
+    return {
+        "description": _one_line(whole["description"]),
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            **properties,
+        },
+    }
+
+
+def _convert(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[str, Any]:
+    schema = _resolve(schema, defs, path)
+    unknown = {k for k in schema if not k.startswith("x-kubernetes-")} - _KEPT - _DROPPED
+    if unknown:
+        raise ValueError(f"{path or 'the schema'} has {sorted(unknown)}, which a structural schema can't say")
+    out = {k: v for k, v in schema.items() if k not in _DROPPED}
+    if "const" in schema:
+        out["enum"] = [schema["const"]]
+    if "properties" in out:
+        out["properties"] = {k: _convert(v, defs, f"{path}.{k}") for k, v in out["properties"].items()}
+        out.setdefault("type", "object")
+    if "items" in out:
+        out["items"] = _convert(out["items"], defs, f"{path}[]")
+    if "description" in out:
+        out["description"] = _one_line(out["description"])
+    for bound, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if bound in out:
+            out[inclusive], out[bound] = out[bound], True
+    if "default" in out:
+        _settle_default(out)
+    return dict(sorted(out.items(), key=lambda item: (item[0] == "properties", item[0])))
+
+
+def _resolve(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[str, Any]:
+    """Put references and optional types in place; what stands beside them wins."""
+    beside = {k: v for k, v in schema.items() if k not in ("$ref", "anyOf", "allOf")}
+    if "$ref" in schema:
+        return _resolve(defs[schema["$ref"].rpartition("/")[2]], defs, path) | beside
+    if "anyOf" in schema:
+        choices = [c for c in schema["anyOf"] if c != {"type": "null"}]
+        if len(choices) != 1:
+            raise ValueError(f"{path} has {len(choices)} types, which a structural schema can't say")
+        if beside.get("default", ...) is None:
+            del beside["default"]
+        return _resolve(choices[0], defs, path) | beside
+    return schema
+
+
+def _settle_default(schema: dict[str, Any]) -> None:
+    # An object's default is {}, so that the API server fills in the members' own defaults; empty lists, maps and
+    # texts are no defaults worth storing in each object.
+    default = schema["default"]
+    if schema.get("type") == "object" and schema.get("properties"):
+        schema["default"] = {}
+    elif default in (None, "", [], {}, ()):
+        del schema["default"]
+
+
+def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    out = {k: v for k, v in schema.items() if k != "default"}
+    if "properties" in out:
+        out["properties"] = {k: _without_defaults(v) for k, v in out["properties"].items()}
+    if "items" in out:
+        out["items"] = _without_defaults(out["items"])
+    return out
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def main() -> None:
+    """Write one file for each kind into the folder named on the command line."""
+    folder = Path(sys.argv[1])
+    for kind in KINDS:
+        (folder / file_name(kind)).write_text(to_yaml(kind), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

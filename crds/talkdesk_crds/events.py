@@ -1,0 +1,333 @@
+"""Lifecycle events as Talkdesk posts them, read leniently and turned into one sealed set of types.
+
+The wire is not trusted to be as documented: unknown fields and types pass, optional members may be missing, null or of
+another type, both documented time formats are read. What can't do without (type, app, installation, account) raises
+EventError with a sentence that holds no value of the event.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
+
+__all__ = [
+    "AppInstalled",
+    "AppUninstalled",
+    "AppUpdated",
+    "CredentialsRotated",
+    "CredentialsSet",
+    "EventError",
+    "Head",
+    "LifecycleEvent",
+    "Links",
+    "TrialEnded",
+    "TrialExtended",
+    "TrialStarted",
+    "UnknownEvent",
+    "UserLogout",
+    "parse_event",
+]
+
+FUTURE_SKEW: Final = timedelta(minutes=5)
+"""How far ahead of our clock an event's time is believed; beyond, the time of receipt counts (behaviour row 35). An
+event from a far future would otherwise shut out every later one of its installation."""
+
+
+class EventError(ValueError):
+    """The body is not a lifecycle event that can be acted on; the message is fit for an answer."""
+
+
+@dataclass(frozen=True)
+class Links:
+    """URLs that came with an event; unchecked, so look at the host before following one."""
+
+    root: str | None = None
+    tokens: str | None = None
+    authorization: str | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """What every event has."""
+
+    event_id: str
+    type: str
+    app_id: str
+    installation_id: str
+    account_id: str
+    created_at: datetime
+    account_name: str | None = None
+    app_version: str | None = None
+    links: Links = Links()
+
+
+@dataclass(frozen=True)
+class CredentialsSet:
+    """One set of OAuth credentials, as it came."""
+
+    client_id: str
+    key_id: str
+    key_algorithm: str
+    client_secret: SecretStr
+    private_key: SecretStr
+    public_key: str = ""
+
+    def material(self) -> dict[str, str]:
+        """Give the Secret's data, in the clear."""
+        return {
+            "client_id": self.client_id,
+            "client_secret": self.client_secret.get_secret_value(),
+            "key_algorithm": self.key_algorithm,
+            "key_id": self.key_id,
+            "private_key": self.private_key.get_secret_value(),
+            "public_key": self.public_key,
+        }
+
+
+@dataclass(frozen=True)
+class AppInstalled:
+    """A customer installed the app; it waits for our answer."""
+
+    head: Head
+    credentials: CredentialsSet
+
+
+@dataclass(frozen=True)
+class AppUpdated:
+    """A customer changed users or subscription; it waits for our answer. The delta itself is only a hint."""
+
+    head: Head
+
+
+@dataclass(frozen=True)
+class AppUninstalled:
+    """A customer uninstalled the app; it waits for our acknowledgement."""
+
+    head: Head
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial began."""
+
+    head: Head
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TrialExtended:
+    """A trial got more time."""
+
+    head: Head
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial ended, by expiry, uninstall or upgrade."""
+
+    head: Head
+    expires_at: datetime | None = None
+    ended_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class CredentialsRotated:
+    """Talkdesk issued new credentials."""
+
+    head: Head
+    credentials: CredentialsSet
+
+
+@dataclass(frozen=True)
+class UserLogout:
+    """A user logged out. Holds nothing about the user: the body is relayed as it came."""
+
+    head: Head
+
+
+@dataclass(frozen=True)
+class UnknownEvent:
+    """An event of a type that this version does not know."""
+
+    type: str
+    event_id: str = field(default="")
+
+
+LifecycleEvent = (
+    AppInstalled
+    | AppUpdated
+    | AppUninstalled
+    | TrialStarted
+    | TrialExtended
+    | TrialEnded
+    | CredentialsRotated
+    | UserLogout
+    | UnknownEvent
+)
+
+
+def _str_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _object(value: object) -> object:
+    return value if isinstance(value, dict) else {}
+
+
+def _href(value: object) -> str | None:
+    return _str_or_none(value.get("href") if isinstance(value, dict) else value)
+
+
+_Optional = Annotated[str | None, BeforeValidator(_str_or_none)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+_Key = Annotated[SecretStr, Field(max_length=16384)]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
+
+
+_W = TypeVar("_W", bound=_Wire)
+
+
+class _WireLinks(_Wire):
+    root: Annotated[str | None, BeforeValidator(_href)] = None
+    tokens: Annotated[str | None, BeforeValidator(_href)] = None
+    authorization: Annotated[str | None, BeforeValidator(_href)] = None
+
+
+class _WireIds(_Wire):
+    installation_id: _Id
+    account_id: _Id
+    account_name: _Optional = None
+
+
+class _WireEnvelope(_Wire):
+    type: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    id: _Optional = None
+    event_id: _Optional = None
+    app_id: _Id
+    created_at: _Optional = None
+    app_version_id: _Optional = None
+    app_version_name: _Optional = None
+    data: _WireIds
+    links: Annotated[_WireLinks, BeforeValidator(_object)] = Field(default_factory=_WireLinks, alias="_links")
+
+
+class _WireCredentials(_Wire):
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    client_secret: _Key = SecretStr("")
+    private_key: _Key = SecretStr("")
+    public_key: Annotated[str, StringConstraints(max_length=16384)] = ""
+    key_id: Annotated[str, StringConstraints(max_length=128)] = ""
+    key_algorithm: Annotated[str, StringConstraints(max_length=16)] = ""
+
+
+def parse_event(body: object, received_at: datetime) -> LifecycleEvent:
+    """Turn a decoded JSON body into an event; `received_at` (aware) stands in for a missing or far-future time.
+
+    Raises EventError, whose message names fields but never their values.
+    """
+    if not isinstance(body, dict):
+        raise EventError("the body is not a JSON object")
+    kind = _str_or_none(body.get("type")) or _str_or_none(body.get("event_type"))
+    if kind is None:
+        raise EventError("the event has no type")
+    if kind not in _READERS:
+        return UnknownEvent(
+            kind[:128], (_str_or_none(body.get("event_id")) or _str_or_none(body.get("id")) or "")[:128]
+        )
+    head = _head(_checked(_WireEnvelope, body | {"type": kind}), received_at)
+    data: dict[str, Any] = body["data"]
+    return _READERS[kind](head, data)
+
+
+def _head(envelope: _WireEnvelope, received_at: datetime) -> Head:
+    event_id = envelope.event_id or envelope.id
+    if event_id is None:
+        raise EventError("the event has no id")
+    if len(event_id) > 128:
+        raise EventError("id: longer than 128 characters")
+    version = envelope.app_version_name or envelope.app_version_id
+    name = envelope.data.account_name
+    return Head(
+        event_id=event_id,
+        type=envelope.type,
+        app_id=envelope.app_id,
+        installation_id=envelope.data.installation_id,
+        account_id=envelope.data.account_id,
+        created_at=_believed(_time(envelope.created_at), received_at),
+        account_name=name[:512] if name else None,
+        app_version=version[:128] if version else None,
+        links=Links(envelope.links.root, envelope.links.tokens, envelope.links.authorization),
+    )
+
+
+def _believed(moment: datetime | None, received_at: datetime) -> datetime:
+    return received_at if moment is None or moment > received_at + FUTURE_SKEW else moment
+
+
+def _time(value: object) -> datetime | None:
+    """Read ISO 8601 in either documented form; a time without zone is taken as UTC; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _credentials(data: dict[str, Any]) -> CredentialsSet:
+    wire = _checked(_WireCredentials, {k: v for k, v in data.items() if v is not None})
+    if not wire.client_secret.get_secret_value() and not wire.private_key.get_secret_value():
+        raise EventError("data: neither client_secret nor private_key is there")
+    return CredentialsSet(**dict(wire))
+
+
+def _reason(value: object) -> str | None:
+    if isinstance(value, dict):
+        parts = [p for p in (_str_or_none(value.get("type")), _str_or_none(value.get("message"))) if p]
+        value = ": ".join(parts)
+    text = _str_or_none(value)
+    return text[:1024] if text else None
+
+
+def _word(value: object) -> str | None:
+    text = _str_or_none(value)
+    return text[:128] if text else None
+
+
+def _checked(model: type[_W], value: dict[str, Any]) -> _W:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise EventError(f"{where}: {first['msg'].lower()}") from None
+
+
+_READERS: Final[Mapping[str, Callable[[Head, dict[str, Any]], LifecycleEvent]]] = {
+    "app.installed": lambda head, data: AppInstalled(head, _credentials(data)),
+    "app.updated": lambda head, _: AppUpdated(head),
+    "app.uninstalled": lambda head, data: AppUninstalled(head, _reason(data.get("reason"))),
+    "app.trial_started": lambda head, data: TrialStarted(head, _time(data.get("expires_at"))),
+    "app.trial_extended": lambda head, data: TrialExtended(head, _time(data.get("expires_at"))),
+    "app.trial_ended": lambda head, data: TrialEnded(
+        head, _time(data.get("expires_at")), _word(data.get("ended_reason"))
+    ),
+    "app.credentials_rotated": lambda head, data: CredentialsRotated(head, _credentials(data)),
+    "user.logout": lambda head, _: UserLogout(head),
+}

@@ -1,0 +1,138 @@
+"""The building blocks of our kinds' fields: model base, bounded strings, durations, references.
+
+Every string has a bound: the API server charges CEL rules for the longest string it could meet, and a status
+must never grow past what etcd takes.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+from pydantic.alias_generators import to_camel
+
+_DURATION = re.compile(r"(\d{1,6})(d|h|m|s)")
+_UNIT: Final = {
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
+DURATION_PATTERN: Final = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
+
+
+class Model(BaseModel):
+    """Base of everything inside our kinds: camelCase on the wire, frozen, unknown fields forbidden."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    def wire(self) -> dict[str, Any]:
+        """Give the JSON form with camelCase names and without absent fields."""
+        return self.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `7d`, `1h30m` or `90s`; raise ValueError for anything else, also for an empty string."""
+    if not text or re.fullmatch(DURATION_PATTERN, text) is None:
+        raise ValueError("a duration is written like 7d, 1h30m or 90s")
+    return sum((int(n) * _UNIT[unit] for n, unit in _DURATION.findall(text)), timedelta())
+
+
+def _duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+def to_wire_time(moment: datetime) -> str:
+    """Write a moment in UTC as RFC 3339, with microseconds only where there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Duration = Annotated[
+    str, StringConstraints(min_length=2, max_length=32, pattern=DURATION_PATTERN), AfterValidator(_duration)
+]
+"""A length of time in days, hours, minutes and seconds, biggest unit first: `7d`, `1h30m`, `90s`."""
+
+Moment = Annotated[AwareDatetime, PlainSerializer(to_wire_time, when_used="json")]
+"""A moment in RFC 3339 with its zone."""
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+"""An opaque identifier of Talkdesk's."""
+
+ObjectName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+]
+"""The name of a Kubernetes object."""
+
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+"""A name that is an RFC 1123 label."""
+
+Text = Annotated[str, StringConstraints(max_length=1024)]
+"""Words for people."""
+
+Word = Annotated[str, StringConstraints(max_length=128)]
+"""A short word or code."""
+
+Url = Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://[^\s]+$")]
+"""An absolute http or https URL."""
+
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+"""A CEL expression."""
+
+FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+"""A JSON object of any shape."""
+
+
+def rules(*validations: dict[str, str]) -> dict[str, Any]:
+    """Give the schema extension that makes the API server check CEL rules at that place."""
+    return {"x-kubernetes-validations": list(validations)}
+
+
+def immutable(what: str) -> dict[str, Any]:
+    """Give the schema extension of a field that keeps the value it was made with."""
+    return rules({"rule": "self == oldSelf", "message": f"{what} can't be changed: make a new object instead"})
+
+
+def listed_by(*keys: str) -> dict[str, Any]:
+    """Give the schema extension of a list whose items are told apart by `keys`."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+class LocalRef(Model):
+    """Names an object of a known kind in the same namespace."""
+
+    name: ObjectName
+    """Name of the object."""
+
+
+class ObjectMeta(BaseModel):
+    """What we read of an object's metadata; everything else in it is the API server's business."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: AwareDatetime | None = None
+    deletion_timestamp: AwareDatetime | None = None
+    finalizers: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}

@@ -1,0 +1,356 @@
+"""TalkdeskInstallation: one installation of an app by a customer, as Talkdesk's events tell it.
+
+The spec holds *registers*. Each is replaced as a whole by the event with the newest time; CEL transition rules make
+the API server refuse an older one, so that writers need neither locks nor reads.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from talkdesk_crds.conditions import Conditions
+from talkdesk_crds.fields import (
+    Id,
+    LabelName,
+    LocalRef,
+    Model,
+    Moment,
+    ObjectName,
+    Text,
+    Url,
+    Word,
+    immutable,
+    rules,
+)
+from talkdesk_crds.kind import Column, CustomResource, KindInfo
+
+__all__ = [
+    "AccountFacts",
+    "Answer",
+    "Credentials",
+    "CredentialsStatus",
+    "Decision",
+    "DeletionPolicy",
+    "Endpoints",
+    "InstallationPhase",
+    "InstallationSpec",
+    "InstallationStatus",
+    "Request",
+    "RequestType",
+    "Retry",
+    "SubscriptionFacts",
+    "TalkdeskInstallation",
+    "Transition",
+    "Trial",
+    "TrialState",
+]
+
+
+class RequestType(StrEnum):
+    """What the customer asked for."""
+
+    INSTALL = "Install"
+    UPDATE = "Update"
+    UNINSTALL = "Uninstall"
+
+
+class TrialState(StrEnum):
+    """Where a trial is."""
+
+    STARTED = "Started"
+    EXTENDED = "Extended"
+    ENDED = "Ended"
+
+
+class Decision(StrEnum):
+    """What Talkdesk is told."""
+
+    APPROVE = "Approve"
+    REJECT = "Reject"
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of the tenant when a person deletes the TalkdeskInstallation."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class InstallationPhase(StrEnum):
+    """Where an installation is, in one word for people; nothing decides by it."""
+
+    PENDING = "Pending"
+    """Waits for its request, its credentials or its app."""
+    PROVISIONING = "Provisioning"
+    """The tenant is being made."""
+    ANSWERING = "Answering"
+    """The tenant is as it should be; Talkdesk is being told."""
+    ACTIVE = "Active"
+    """Approved, and the tenant is this installation's."""
+    SUPERSEDED = "Superseded"
+    """Answered, but a newer installation of the account has the tenant."""
+    OFFBOARDING = "Offboarding"
+    """Being uninstalled."""
+    UNINSTALLED = "Uninstalled"
+    """Uninstalled and answered; what the tenant retains is kept for a while."""
+    REJECTED = "Rejected"
+    """Talkdesk has the installation as rejected."""
+    TIMED_OUT = "TimedOut"
+    """The time for an answer passed without one."""
+    GONE = "Gone"
+    """Talkdesk does not know the installation any more."""
+    PURGED = "Purged"
+    """Retention ended; only this record without personal data is left."""
+    PAUSED = "Paused"
+    """A person paused it."""
+    DELETING = "Deleting"
+    """A person deleted the object."""
+
+
+def _newest_wins(what: str, moment: str, tie: str = "") -> dict[str, Any]:
+    newer = f"self.{moment} > oldSelf.{moment}{tie}"
+    return rules(
+        {
+            "rule": f"self == oldSelf || {newer}",
+            "message": f"an older {what} can't replace a newer one: {moment} must be later than the one stored",
+            "reason": "FieldValueInvalid",
+        }
+    )
+
+
+_RANK = "{'Install': 0, 'Update': 1, 'Uninstall': 2}"
+
+
+class Endpoints(Model):
+    """Where Talkdesk's API for this customer is, from the `_links` of its events."""
+
+    api: Url
+    """Base URL of the API gateway (`_links.root`), for example `https://api.talkdeskapp.com`."""
+    token: Url
+    """The account's OAuth token URL (`_links.tokens`)."""
+    authorization: Url | None = None
+    """The account's OAuth authorize URL (`_links.authorization`), for single sign-on."""
+
+
+class Request(Model):
+    """The newest thing the customer asked for; it waits for an answer until `status.answer` names its event."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_newest_wins(
+            "request",
+            "requestedAt",
+            f" || (self.requestedAt == oldSelf.requestedAt && {_RANK}[self.type] > {_RANK}[oldSelf.type])",
+        )
+    )
+
+    type: RequestType
+    """Install, Update or Uninstall. Of two requests at the same instant, the later in this list wins."""
+    event_id: Id
+    """Id of the lifecycle event; the answer is recorded under it. Any unique word in an import by hand."""
+    requested_at: Moment
+    """When the event was made (`created_at`); the deadline counts from here."""
+    app_version: Word | None = None
+    """The version of the app that the customer installed (`app_version_name`, else `app_version_id`)."""
+    reason: Text | None = None
+    """What the customer gave as the reason of an uninstall. Untrusted text."""
+
+
+class Trial(Model):
+    """The newest news of the installation's trial."""
+
+    model_config = ConfigDict(json_schema_extra=_newest_wins("trial", "at"))
+
+    state: TrialState
+    """Started, Extended or Ended."""
+    event_id: Id
+    """Id of the lifecycle event."""
+    at: Moment
+    """When the event was made."""
+    expires_at: Moment | None = None
+    """When the trial ends or would have ended."""
+    ended_reason: Word | None = None
+    """Talkdesk's word on why the trial ended: `trial_expired`, `app_uninstalled` or `plan_upgraded`."""
+
+
+class Credentials(Model):
+    """The newest OAuth credentials of the installation."""
+
+    model_config = ConfigDict(json_schema_extra=_newest_wins("set of credentials", "issuedAt"))
+
+    secret_name: ObjectName
+    """Name of the Secret in this namespace with the keys `client_id`, `client_secret`, `private_key`, `key_id` and
+    `key_algorithm`."""
+    event_id: Id
+    """Id of the lifecycle event that brought them. Any unique word in an import by hand."""
+    issued_at: Moment
+    """When the event was made (`created_at`)."""
+
+
+class InstallationSpec(Model):
+    """What Talkdesk's events say of one installation, and what a person decided about it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            {
+                "rule": "!has(oldSelf.request) || has(self.request)",
+                "message": "the request can't be taken away, only replaced by a newer one",
+                "fieldPath": ".request",
+            },
+            {
+                "rule": "!has(oldSelf.credentials) || has(self.credentials)",
+                "message": "the credentials can't be taken away, only replaced by newer ones",
+                "fieldPath": ".credentials",
+            },
+        )
+    )
+
+    app_ref: Annotated[LocalRef, Field(json_schema_extra=immutable("the app of an installation"))]
+    """The TalkdeskApp in this namespace that was installed."""
+    installation_id: Annotated[Id, Field(json_schema_extra=immutable("the installation's id"))]
+    """Talkdesk's id of the installation."""
+    account_id: Annotated[Id, Field(json_schema_extra=immutable("the account's id"))]
+    """Talkdesk's id of the customer's account; the tenant is made for the account."""
+    account_name: Annotated[str, Field(max_length=512)] | None = None
+    """The account's name, which is also its subdomain. Only shown and given to templates; it may change."""
+    endpoints: Endpoints | None = None
+    """Where to reach Talkdesk for this account. Without it, the app's region and the account's name decide."""
+    request: Request | None = None
+    """The newest thing the customer asked for."""
+    trial: Trial | None = None
+    """The newest news of the trial."""
+    credentials: Credentials | None = None
+    """The newest OAuth credentials."""
+    paused: bool = False
+    """While true, the operator leaves the installation and its tenant alone. Deadlines run on."""
+    deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+    """What becomes of the tenant when this object is deleted. Retain: it stays, as deleting the object is not an
+    uninstall. Delete: the tenant is offboarded and its objects are deleted before this object goes."""
+
+
+class Answer(Model):
+    """What Talkdesk was told about a request."""
+
+    event_id: Id
+    """The request's event id."""
+    decision: Decision
+    """Approve or Reject."""
+    sent_at: Moment | None = None
+    """When the call was about to be made; without `at`, its outcome is not known yet."""
+    at: Moment | None = None
+    """When the answer was known to have reached Talkdesk."""
+    verified_at: Moment | None = None
+    """When Talkdesk's own state was seen to agree."""
+
+
+class Retry(Model):
+    """The back-off of a failure that is tried again; kept here so that a restart doesn't start over."""
+
+    attempts: Annotated[int, Field(ge=0)]
+    """How many attempts failed in a row."""
+    next_attempt_at: Moment
+    """When it is tried again, unless the spec changes before."""
+    reason: Word
+    """Reason of the last failure."""
+
+
+class AccountFacts(Model):
+    """What Talkdesk says of the customer's account."""
+
+    id: Id
+    """The account's id."""
+    name: Annotated[str, Field(max_length=512)] | None = None
+    """Its unique name, the subdomain."""
+    company_name: Annotated[str, Field(max_length=512)] | None = None
+    """The company's name."""
+    timezone: Word | None = None
+    """IANA time zone."""
+
+
+class SubscriptionFacts(Model):
+    """What Talkdesk says of the installation's subscription."""
+
+    type: Word | None = None
+    """`trial` or `paid`."""
+    name: Annotated[str, Field(max_length=512)] | None = None
+    """Name of the plan."""
+    licenses: int | None = None
+    """Number of licences."""
+
+
+class CredentialsStatus(Model):
+    """The credentials in use."""
+
+    key_id: Word
+    """Key id of the set that was used last."""
+
+
+class Transition(Model):
+    """One thing that happened to the installation."""
+
+    at: Moment
+    """When."""
+    what: Word
+    """What: a phase or an answer."""
+    why: Annotated[str, Field(max_length=512)]
+    """Why, for people."""
+
+
+class InstallationStatus(Model):
+    """How the installation stands; written by the operator alone."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """The `metadata.generation` that this status speaks of."""
+    conditions: Conditions = ()
+    """Ready, CredentialsValid, TenantReady, Answered, and kstatus' Reconciling and Stalled."""
+    phase: InstallationPhase | None = None
+    """A summary for people. Code should read the conditions."""
+    answer: Answer | None = None
+    """What Talkdesk was told last."""
+    retry: Retry | None = None
+    """The back-off, while something fails."""
+    deadline: Moment | None = None
+    """Until when Talkdesk must have our answer; absent when nothing waits for one."""
+    account: AccountFacts | None = None
+    """The account's facts when they were last read."""
+    subscription: SubscriptionFacts | None = None
+    """The subscription's facts when they were last read."""
+    facts_read_at: Moment | None = None
+    """When the account and the subscription were last read."""
+    tenant_ref: LocalRef | None = None
+    """The account's TalkdeskTenant, also while another installation owns it."""
+    credentials: CredentialsStatus | None = None
+    """The credentials in use."""
+    history: Annotated[tuple[Transition, ...], Field(max_length=20)] = ()
+    """The last 20 transitions, oldest first."""
+
+
+class TalkdeskInstallation(CustomResource):
+    """One installation of a partner's app by a Talkdesk customer, and the answers to what the customer asks for."""
+
+    INFO: ClassVar[KindInfo] = KindInfo(
+        kind="TalkdeskInstallation",
+        plural="talkdeskinstallations",
+        short_name="tdi",
+        columns=(
+            Column("Account", ".spec.accountName", "Name of the customer's account"),
+            Column("Phase", ".status.phase", "Where the installation is"),
+            Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether all is as asked"),
+            Column("Request", ".spec.request.type", "What the customer asked for last"),
+            Column("Deadline", ".status.deadline", "Until when Talkdesk must be answered; empty when it was"),
+            Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
+            Column("Plan", ".status.subscription.name", "Name of the subscription", wide=True),
+            Column("Tenant", ".status.tenantRef.name", "The account's TalkdeskTenant", wide=True),
+            Column("Installation", ".spec.installationId", "Talkdesk's id of the installation", wide=True),
+            Column("Reason", ".status.conditions[?(@.type=='Ready')].reason", "Why it is ready or not", wide=True),
+        ),
+        selectable=(".spec.accountId", ".spec.appRef.name"),
+    )
+
+    spec: InstallationSpec
+    status: InstallationStatus = InstallationStatus()
+
+    @property
+    def app(self) -> LabelName:
+        """Name of the TalkdeskApp."""
+        return self.spec.app_ref.name
