@@ -32,6 +32,8 @@ __all__ = [
     "CredentialsStatus",
     "Decision",
     "DeletionPolicy",
+    "Ending",
+    "EndingKind",
     "Endpoints",
     "InstallationPhase",
     "InstallationSpec",
@@ -140,7 +142,10 @@ class Request(Model):
         json_schema_extra=_newest_wins(
             "request",
             "requestedAt",
-            f" || (self.requestedAt == oldSelf.requestedAt && {_RANK}[self.type] > {_RANK}[oldSelf.type])",
+            f" || (self.requestedAt == oldSelf.requestedAt && {_RANK}[self.type] > {_RANK}[oldSelf.type])"
+            # The customer's words are personal data and go when the tenant is purged.
+            " || (!has(self.reason) && self.eventId == oldSelf.eventId && self.type == oldSelf.type"
+            " && self.requestedAt == oldSelf.requestedAt)",
         )
     )
 
@@ -243,6 +248,30 @@ class Answer(Model):
     """When Talkdesk's own state was seen to agree."""
 
 
+class EndingKind(StrEnum):
+    """How an installation ended."""
+
+    UNINSTALLED = "Uninstalled"
+    """The customer uninstalled, and Talkdesk has our answer or no longer waits for it."""
+    TIMED_OUT = "TimedOut"
+    """Talkdesk gave up waiting for an answer to the installation."""
+    REJECTED = "Rejected"
+    """Talkdesk has the installation as rejected or failed."""
+    GONE = "Gone"
+    """Talkdesk does not know the installation any more, or has it as revoked."""
+
+
+class Ending(Model):
+    """The end of an installation."""
+
+    kind: EndingKind
+    """Uninstalled, TimedOut, Rejected or Gone."""
+    event_id: Id
+    """Event id of the request that was the last."""
+    at: Moment
+    """When it was found out."""
+
+
 class Retry(Model):
     """The back-off of a failure that is tried again; kept here so that a restart doesn't start over."""
 
@@ -307,6 +336,10 @@ class InstallationStatus(Model):
     """A summary for people. Code should read the conditions."""
     answer: Answer | None = None
     """What Talkdesk was told last."""
+    ending: Ending | None = None
+    """How the installation ended, if it did; a request with another event id starts it anew."""
+    installed_at: Moment | None = None
+    """When the customer installed (the newest Install request); the newest installation of an account has the tenant."""
     retry: Retry | None = None
     """The back-off, while something fails."""
     deadline: Moment | None = None
@@ -315,8 +348,6 @@ class InstallationStatus(Model):
     """The account's facts when they were last read."""
     subscription: SubscriptionFacts | None = None
     """The subscription's facts when they were last read."""
-    facts_read_at: Moment | None = None
-    """When the account and the subscription were last read."""
     tenant_ref: LocalRef | None = None
     """The account's TalkdeskTenant, also while another installation owns it."""
     credentials: CredentialsStatus | None = None

@@ -125,10 +125,8 @@ class TenantStatus(Model):
     """The objects that were applied and not yet seen to be gone."""
     steps: Annotated[tuple[StepStatus, ...], Field(max_length=50, json_schema_extra=listed_by("name"))] = ()
     """The template's steps."""
-    applied_hash: Word | None = None
-    """Fingerprint of what was applied last; equal means that there is nothing to apply."""
-    applied_at: Moment | None = None
-    """When everything was last applied or checked."""
+    applied_inputs: Word | None = None
+    """Fingerprint of what the template was last filled in with; equal means that there is nothing new to apply."""
     purge_after: Moment | None = None
     """When what is retained gets deleted; absent unless offboarded."""
 
