@@ -229,7 +229,7 @@ class TalkdeskError(Exception):
         """Talkdesk's clock at the moment of the answer, if there was one."""
 
 
-class Transient(TalkdeskError):  # noqa: N818 - the word that every adapter's tree uses
+class Transient(TalkdeskError):
     """May work later."""
 
     def __init__(
@@ -260,7 +260,7 @@ class OutcomeUnknown(Transient):
     """A change was sent, and whether it was made isn't known."""
 
 
-class Permanent(TalkdeskError):  # noqa: N818 - the word that every adapter's tree uses
+class Permanent(TalkdeskError):
     """The same call fails again until something else changes."""
 
 

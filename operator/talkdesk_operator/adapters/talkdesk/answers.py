@@ -1,0 +1,150 @@
+"""What Talkdesk's answers mean: a JSON object, or an error of the port.
+
+Belongs here: one total function from status, headers and body. Does not belong here: sending, meaning of the object.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
+from talkdesk_operator.adapters.talkdesk.headers import retry_after, server_time
+from talkdesk_operator.domain.talkdesk import (
+    Conflict,
+    Forbidden,
+    InvalidCredentials,
+    Malformed,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Redirected,
+    Refused,
+    TalkdeskError,
+    Unauthorized,
+    Unavailable,
+)
+
+_QUOTED: Final = ("error", "error_description", "code", "message")
+"""Talkdesk's two shapes of an error body, and OAuth's."""
+_MAX_QUOTE: Final = 200
+_TOKEN_LIKE: Final = re.compile(r"[A-Za-z0-9+/=_~.-]{24,}")
+_NOTABLE_SKEW: Final = timedelta(minutes=1)
+"""An assertion is good for five minutes, so a clock that is off by more than one deserves a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it came."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    """None when it was longer than allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful response's JSON object."""
+
+    content: dict[str, Any] = field(repr=False)
+    server_time: datetime | None
+
+
+def interpret(call: Call, answer: Answer, now: datetime) -> Reply | TalkdeskError:
+    """Give the object of a success, or the error that the answer stands for."""
+    clock = server_time(answer.headers)
+    if 200 <= answer.status < 300:
+        content = _decode(answer)
+        if isinstance(content, str):
+            return unusable(call, content, clock)
+        return Reply(content, clock)
+    if 300 <= answer.status < 400:
+        return Redirected(f"{call.words}: answered with a redirect, which is never followed", server_time=clock)
+    said = f"{call.words}: {answer.status}{quote(call, answer.body)}"
+    if answer.status >= 500 or answer.status in {407, 408, 425, 429}:
+        return _transient(call, answer, said, now)
+    if call.purpose is Purpose.TOKEN:
+        return _token_refused(answer.status, said, clock, now)
+    return _refused(call, answer.status, said, clock)
+
+
+def unusable(call: Call, problem: str, clock: datetime | None) -> TalkdeskError:
+    """Give the error of a success that can't be used: after a change, only reading can tell what happened."""
+    kind = OutcomeUnknown if call.purpose is Purpose.CHANGE else Malformed
+    return kind(f"{call.words}: the answer {problem}", server_time=clock)
+
+
+def quote(call: Call, body: bytes | None) -> str:
+    """Give a short excerpt of an error body's own words, without anything that could be a secret."""
+    try:
+        content = orjson.loads(body or b"")
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(content, dict):
+        return ""
+    words = [content[name] for name in _QUOTED if isinstance(content.get(name), str)]
+    text = ": ".join(dict.fromkeys(words))
+    for secret in call.secrets:
+        if secret.get_secret_value():
+            text = text.replace(secret.get_secret_value(), "[…]")
+    text = _TOKEN_LIKE.sub("[…]", text)
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MAX_QUOTE]
+    return f" ({text})" if text else ""
+
+
+def _decode(answer: Answer) -> dict[str, Any] | str:
+    """Give the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        return "is compressed although we asked for it not to be"
+    if answer.body is None:
+        return "is too big"
+    if not answer.body.strip():
+        return "is empty"
+    try:
+        content = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return "is not JSON"
+    return content if isinstance(content, dict) else "is JSON but no object"
+
+
+def _transient(call: Call, answer: Answer, said: str, now: datetime) -> TalkdeskError:
+    wait, clock = retry_after(answer.headers, now), server_time(answer.headers)
+    if answer.status == 429:
+        return RateLimited(f"{said}: too many calls", retry_after=wait, server_time=clock)
+    # A proxy that wants a password, or a server that fears a replay, let nothing through.
+    if call.purpose is Purpose.CHANGE and answer.status not in {407, 425}:
+        return OutcomeUnknown(f"{said}: it may have happened or not", retry_after=wait, server_time=clock)
+    return Unavailable(said, retry_after=wait, server_time=clock)
+
+
+def _token_refused(status: int, said: str, clock: datetime | None, now: datetime) -> TalkdeskError:
+    match status:
+        case 400 | 401:
+            hint = ""
+            if clock is not None and abs(now - clock) > _NOTABLE_SKEW:
+                hint = f"; this machine's clock is {(now - clock).total_seconds():+.0f} s off Talkdesk's"
+            return InvalidCredentials(f"{said}: these credentials are not accepted{hint}", server_time=clock)
+        case 403:
+            return Forbidden(f"{said}: perhaps the customer restricts IP addresses", server_time=clock)
+        case _:
+            # Never NotFound: a missing token host says nothing about the installation.
+            return Refused(f"{said}: the token endpoint refuses", server_time=clock)
+
+
+def _refused(call: Call, status: int, said: str, clock: datetime | None) -> TalkdeskError:
+    match status:
+        case 401:
+            return Unauthorized(f"{said}: not even a new token is accepted", server_time=clock)
+        case 403:
+            hint = f"the scope {call.scope} may be missing, or the customer's IP allow-list keeps us out"
+            return Forbidden(f"{said}: {hint}", server_time=clock)
+        case 404:
+            return NotFound(f"{said}: Talkdesk knows no such thing", server_time=clock)
+        case 409:
+            return Conflict(f"{said}: the call doesn't fit the present state", server_time=clock)
+        case _:
+            return Refused(said, server_time=clock)

@@ -1,0 +1,76 @@
+"""How the operator proves who it is: signed assertions (private_key_jwt) and Basic.
+
+Belongs here: the token request. Does not belong here: caching of tokens, reading of keys.
+Source: Talkdesk's signed-jwt, cc-jwt and cc-basic pages; RFC 7523; OpenID Connect Core, 9.
+"""
+
+import base64
+import uuid
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+from joserfc import jwt
+from pydantic import SecretStr
+
+from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
+from talkdesk_operator.adapters.talkdesk.keys import KeyRing
+from talkdesk_operator.domain.talkdesk import Access, AuthMethod, Credentials, InvalidCredentials
+
+_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_LIFETIME: Final = timedelta(minutes=5)
+"""As in Talkdesk's examples; the longest that is allowed isn't documented."""
+
+
+def token_call(access: Access, keys: KeyRing, now: datetime) -> Call:
+    """Describe the call that gets a token; InvalidCredentials when the credentials can't even be sent."""
+    credentials = access.credentials
+    if not credentials.client_id:
+        raise InvalidCredentials("the credentials hold no client id")
+    form = {"grant_type": "client_credentials"}
+    if access.scopes:
+        form["scope"] = " ".join(access.scopes)
+    secrets = [credentials.client_secret, credentials.private_key]
+    authorization = None
+    match access.method:
+        case AuthMethod.PRIVATE_KEY_JWT:
+            assertion = sign_assertion(credentials, access.token_url, keys, now)
+            form |= {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
+            secrets.append(SecretStr(assertion))
+        case AuthMethod.BASIC:
+            authorization = _basic(credentials)
+    return Call(
+        name="token",
+        doing="asking for a token",
+        purpose=Purpose.TOKEN,
+        method="POST",
+        url=access.token_url,
+        content_type="application/x-www-form-urlencoded",
+        body=urlencode(form).encode(),
+        authorization=authorization,
+        secrets=tuple(secrets),
+    )
+
+
+def sign_assertion(credentials: Credentials, audience: str, keys: KeyRing, now: datetime) -> str:
+    """Sign an assertion for the token endpoint `audience`, good for five minutes and for one use."""
+    issued = int(now.timestamp())
+    header = {"alg": credentials.key_algorithm, "kid": credentials.key_id}
+    claims = {
+        "jti": str(uuid.uuid4()),
+        "iss": credentials.client_id,
+        "sub": credentials.client_id,
+        "aud": audience,
+        "iat": issued,
+        "exp": issued + int(_LIFETIME.total_seconds()),
+    }
+    key = keys.signing_key(credentials)
+    return jwt.encode(header, claims, key, algorithms=[credentials.key_algorithm])
+
+
+def _basic(credentials: Credentials) -> SecretStr:
+    secret = credentials.client_secret.get_secret_value()
+    if not secret:
+        raise InvalidCredentials(f"the secret of client {credentials.client_id[:64]!a} is missing")
+    pair = f"{credentials.client_id}:{secret}".encode()
+    return SecretStr(f"Basic {base64.b64encode(pair).decode()}")

@@ -1,0 +1,149 @@
+"""The port to Talkdesk, over HTTP: one client for the whole process.
+
+Belongs here: which calls make up each operation, and the rule on a 401. Does not belong here: anything that can be
+decided from one answer alone, retries (whoever called comes again by its queue).
+
+The error tree is the port's (`talkdesk_operator.domain.talkdesk`); nothing else is raised.
+"""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import TypeVar
+
+import httpx
+from typing_extensions import override
+
+from talkdesk_operator.adapters.talkdesk import calls, wire
+from talkdesk_operator.adapters.talkdesk.answers import Reply, unusable
+from talkdesk_operator.adapters.talkdesk.auth import token_call
+from talkdesk_operator.adapters.talkdesk.calls import Call
+from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.talkdesk.exchange import Exchange, Observe
+from talkdesk_operator.adapters.talkdesk.keys import KeyRing
+from talkdesk_operator.adapters.talkdesk.limiter import Limiter
+from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
+from talkdesk_operator.adapters.talkdesk.transport import http_client
+from talkdesk_operator.domain.talkdesk import (
+    Access,
+    Account,
+    Decision,
+    RemoteInstallation,
+    Subscription,
+    TalkdeskApi,
+    Unauthorized,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Bounds of the client."""
+
+    connect_timeout: timedelta = timedelta(seconds=5)
+    """For a connection, TLS included."""
+    total_timeout: timedelta = timedelta(seconds=20)
+    """For one request and its whole answer."""
+    max_body: int = 1 << 20
+    """Bytes of an answer; real ones have a few thousand."""
+    concurrency: int = 64
+    """Requests in flight per app and region."""
+    patience: timedelta = timedelta(seconds=10)
+    """Pauses that Talkdesk asks for are waited out up to this long; for longer ones, calls fail at once."""
+    cached_tokens: int = 4096
+    """Of about 2 KB each; one per installation that was called in the last ten minutes is all that helps."""
+    cached_keys: int = 4096
+    """Private keys ready for signing, of about 2 KB each."""
+
+
+class TalkdeskClient(TalkdeskApi):
+    """Talkdesk's API over HTTP. Make one per process, in its event loop, and close it at the end."""
+
+    def __init__(
+        self,
+        settings: ClientSettings | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        proxies: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        observe: Observe | None = None,
+    ) -> None:
+        """Take bounds, trust, proxies, time and metrics; each has the machine's own as default."""
+        bounds = settings or ClientSettings()
+        self._clock = clock or Clock.system()
+        total = bounds.total_timeout.total_seconds()
+        connect = bounds.connect_timeout.total_seconds()
+        # aiohttp's wait for a connection includes making it, hence the same bound for both.
+        timeout = httpx.Timeout(total, connect=connect, pool=connect)
+        self._http = http_client(tls=tls, proxies=proxies, timeout=timeout)
+        self._exchange = Exchange(
+            self._http,
+            limiter=Limiter(concurrency=bounds.concurrency, patience=bounds.patience, clock=self._clock),
+            clock=self._clock,
+            user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
+            total_timeout=bounds.total_timeout,
+            max_body=bounds.max_body,
+            observe=observe or _unobserved,
+        )
+        self._keys = KeyRing(bounds.cached_keys)
+        self._tokens = TokenCache(self._fetch_token, size=bounds.cached_tokens, clock=self._clock)
+
+    @override
+    async def account(self, access: Access) -> Account:
+        call = calls.read_account(access)
+        return _converted(call, await self._authorised(access, call), wire.to_account)
+
+    @override
+    async def installation(self, access: Access, app_id: str, installation_id: str) -> RemoteInstallation:
+        reply = await self._authorised(access, calls.read_installation(access, app_id, installation_id))
+        return wire.to_installation(reply, installation_id)
+
+    @override
+    async def subscription(self, access: Access, app_id: str, installation_id: str) -> Subscription:
+        reply = await self._authorised(access, calls.read_subscription(access, app_id, installation_id))
+        return wire.to_subscription(reply)
+
+    @override
+    async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
+        await self._authorised(access, calls.send_answer(access, app_id, installation_id, decision, reason))
+
+    @override
+    def forget(self, access: Access) -> None:
+        self._tokens.forget(access)
+
+    @override
+    async def aclose(self) -> None:
+        await self._tokens.aclose()
+        await self._http.aclose()
+
+    async def _authorised(self, access: Access, call: Call) -> Reply:
+        """Send the call with a token; after a 401, once more with a new one.
+
+        A 401 means that nothing was done, so this is safe for changes too.
+        """
+        token = await self._tokens.get(access)
+        try:
+            return await self._exchange.run(call.with_token(token.value), access.region_key)
+        except Unauthorized:
+            self._tokens.drop(access, token)
+        renewed = await self._tokens.get(access)
+        return await self._exchange.run(call.with_token(renewed.value), access.region_key)
+
+    async def _fetch_token(self, access: Access) -> Token:
+        call = token_call(access, self._keys, self._clock.now())
+        return _converted(call, await self._exchange.run(call, access.region_key), wire.to_token)
+
+
+def _converted(call: Call, reply: Reply, convert: Callable[[Reply], T]) -> T:
+    try:
+        return convert(reply)
+    except wire.UnusableError as error:
+        problem = str(error)
+    raise unusable(call, problem, reply.server_time)
+
+
+def _unobserved(_call: str, _outcome: str, _seconds: float) -> None:
+    """Be the metrics of whoever wants none."""

@@ -1,0 +1,102 @@
+"""One request and its answer: admitted, bounded in time and size, measured.
+
+Belongs here: everything that all calls share. Does not belong here: tokens, retries, meaning of single calls.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeAlias
+
+import httpx
+
+from talkdesk_operator.adapters.talkdesk.answers import Answer, Reply, interpret
+from talkdesk_operator.adapters.talkdesk.calls import Call
+from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.talkdesk.failures import FOREIGN, interpret_failure
+from talkdesk_operator.adapters.talkdesk.headers import retry_after
+from talkdesk_operator.adapters.talkdesk.limiter import Limiter
+from talkdesk_operator.domain.talkdesk import TalkdeskError
+
+Observe: TypeAlias = Callable[[str, str, float], None]
+"""Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""
+
+
+class Exchange:
+    """Sends calls, each exactly once."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        limiter: Limiter,
+        clock: Clock,
+        user_agent: str,
+        total_timeout: timedelta,
+        max_body: int,
+        observe: Observe,
+    ) -> None:
+        """Let a request and its answer take `total_timeout` at most, and an answer have `max_body` bytes at most."""
+        self._http = http
+        self._limiter = limiter
+        self._clock = clock
+        self._user_agent = user_agent
+        self._total = total_timeout.total_seconds()
+        self._max_body = max_body
+        self._observe = observe
+
+    async def run(self, call: Call, key: str) -> Reply:
+        """Send the call within the limits of `key`; raise TalkdeskError for anything but a JSON object."""
+        async with self._limiter.admitted(key, call.words):
+            started = self._clock.monotonic()
+            outcome = await self._attempt(call, key)
+            failed = isinstance(outcome, TalkdeskError)
+            name = type(outcome).__name__ if failed else "ok"
+            self._observe(call.name, name, self._clock.monotonic() - started)
+        if isinstance(outcome, TalkdeskError):
+            raise outcome
+        return outcome
+
+    async def _attempt(self, call: Call, key: str) -> Reply | TalkdeskError:
+        """Give the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
+        try:
+            async with asyncio.timeout(self._total):
+                answer = await self._send(call)
+        except FOREIGN as failure:
+            return interpret_failure(call, failure)
+        now = self._clock.now()
+        if answer.status in {429, 503}:
+            wait = retry_after(answer.headers, now)
+            if wait is not None:
+                self._limiter.pause(key, wait)
+        return interpret(call, answer, now)
+
+    async def _send(self, call: Call) -> Answer:
+        request = self._http.build_request(call.method, call.url, headers=self._headers(call), content=call.body)
+        response = await self._http.send(request, stream=True)
+        try:
+            body = await self._bounded_body(response)
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, response.headers, body)
+
+    async def _bounded_body(self, response: httpx.Response) -> bytes | None:
+        body = bytearray()
+        # Raw: nothing is ever unpacked, so nothing can be a bomb.
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > self._max_body:
+                return None
+        return bytes(body)
+
+    def _headers(self, call: Call) -> dict[str, str]:
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": self._user_agent,
+        }
+        if call.content_type:
+            headers["Content-Type"] = call.content_type
+        if call.authorization is not None:
+            headers["Authorization"] = call.authorization.get_secret_value()
+        return headers

@@ -1,0 +1,91 @@
+"""The HTTP client: httpx' interface on aiohttp's connections.
+
+Belongs here: connections, TLS, proxies, cookies (none). Does not belong here: calls, retries, meaning of answers.
+
+httpx alone costs ten times the CPU with many calls in flight, because its pool looks at every connection for each of
+them. Neither library's own reading of the environment is used: httpx reads none when it is given a transport, and
+aiohttp would also take passwords out of `.netrc` and put them into token requests.
+"""
+
+import ssl
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
+from urllib.request import (
+    getproxies,
+    proxy_bypass_environment,  # type: ignore[attr-defined]  # typeshed lacks it
+)
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from typing_extensions import override
+
+_KEEP_ALIVE: Final = 15.0
+"""Seconds. Token hosts differ per account, so idle connections to them are hardly ever used again."""
+
+
+def http_client(
+    *, tls: ssl.SSLContext | None, proxies: Mapping[str, str] | None, timeout: httpx.Timeout
+) -> httpx.AsyncClient:
+    """Make a client that follows no redirect, keeps no cookie, and uses the environment's proxies.
+
+    `tls` is the default context of httpx when None: the packaged roots, or those of SSL_CERT_FILE.
+    `proxies` maps a scheme to a proxy's URL, and `no` to hosts without one; the environment's when None.
+    """
+    context = httpx.create_ssl_context() if tls is None else tls
+    found = getproxies() if proxies is None else proxies
+    return httpx.AsyncClient(
+        transport=RoutingTransport(context, found),
+        timeout=timeout,
+        follow_redirects=False,
+        trust_env=False,
+        # A cookie of one customer's token host must not reach another's.
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
+    )
+
+
+class RoutingTransport(httpx.AsyncBaseTransport):
+    """Sends each request directly, or by the proxy for its scheme unless its host is exempt."""
+
+    def __init__(self, tls: ssl.SSLContext, proxies: Mapping[str, str]) -> None:
+        """Take proxies as `urllib.request.getproxies` gives them; ValueError for one that can't be used."""
+        self._tls = tls
+        self._proxies = dict(proxies)
+        self._session: aiohttp.ClientSession | None = None
+        self._direct = self._transport(None)
+        self._proxied = {
+            scheme: self._transport(_proxy(url))
+            for scheme in ("http", "https")
+            if (url := self._proxies.get(scheme) or self._proxies.get("all"))
+        }
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        proxied = self._proxied.get(request.url.scheme)
+        if proxied is None or proxy_bypass_environment(request.url.host, self._proxies):
+            return await self._direct.handle_async_request(request)
+        return await proxied.handle_async_request(request)
+
+    @override
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _transport(self, proxy: httpx.Proxy | None) -> AiohttpTransport:
+        return AiohttpTransport(verify=self._tls, trust_env=False, proxy=proxy, client=self._shared_session)
+
+    def _shared_session(self) -> aiohttp.ClientSession:
+        """Make the session at the first request: aiohttp wants a running loop."""
+        if self._session is None:
+            # The limiter bounds how many calls run, per app and region; another bound here would couple apps.
+            connector = aiohttp.TCPConnector(ssl=self._tls, limit=0, keepalive_timeout=_KEEP_ALIVE)
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+
+def _proxy(url: str) -> httpx.Proxy:
+    proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
+    if proxy.url.scheme not in {"http", "https"}:
+        raise ValueError(f"a proxy is reached by http or https, not by {proxy.url.scheme}")
+    return proxy
