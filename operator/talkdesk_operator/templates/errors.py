@@ -1,0 +1,53 @@
+"""What can be wrong with a template.
+
+    TemplateError    wrong for every account: found when the template is compiled
+    RenderError      wrong for one account: found when it is rendered
+
+Belongs here: the two errors, and how a place in a template is written. Messages name leaves and keys, never values of
+`credentials`. Does not belong here: errors of CEL itself (cel.py), which become one of these with the leaf's path.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Problem", "RenderError", "TemplateError", "child"]
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and the path of the leaf where it is: `steps[base].manifests[3].data.key`."""
+
+    path: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """The path and the reason in one line."""
+        return f"{self.path}: {self.reason}"
+
+
+class TemplateError(ValueError):
+    """A template is wrong for every account. Holds all that was found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+
+
+class RenderError(ValueError):
+    """A template cannot be rendered for one account."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def child(path: str, key: str | int) -> str:
+    """Give the path of an element or a key below `path`; a key of more than letters, digits, - and _ is quoted."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if _PLAIN_KEY.fullmatch(key) else f'{path}["{key}"]'

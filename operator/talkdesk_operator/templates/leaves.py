@@ -1,0 +1,175 @@
+"""`${ CEL }` in the string leaves of a manifest: found and compiled once, filled in for each account.
+
+Belongs here: the scanner, the compiled tree and how it is filled in. Does not belong here: Kubernetes, which names may
+be used where (template.py).
+
+Rules: only values are templates, never keys. `$${` stands for a literal `${`. A leaf that is one expression keeps its
+type; else the pieces are joined as text, numbers and bools as JSON writes them. What an expression gives is never
+scanned again, so a value holding `${` stays text and no value can inject structure. The text `$` directly before an
+expression is written `${"$"}${...}`.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from talkdesk_operator.templates.cel import MAX_SOURCE, Expression, ExpressionError, Scope, compile_expression
+from talkdesk_operator.templates.errors import Problem, RenderError, child
+from talkdesk_operator.templates.tokens import closing_brace
+
+__all__ = ["Constant", "Leaf", "ListNode", "MapNode", "Node", "compile_leaf", "compile_tree", "expressions", "fill"]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A leaf without expressions: text, number, bool or null."""
+
+    value: str | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf with expressions."""
+
+    path: str
+    parts: tuple[str | Expression, ...]
+    """Text and expressions in turn. A single expression stands for the whole leaf."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapNode:
+    """A map."""
+
+    items: tuple[tuple[str, "Node"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListNode:
+    """A list."""
+
+    items: tuple["Node", ...]
+
+
+Node = Constant | Leaf | MapNode | ListNode
+
+
+def compile_tree(tree: object, path: str, problems: list[Problem]) -> Node:
+    """Compile a manifest or a part of it; what is wrong is added to `problems`, with its path."""
+    match tree:
+        case str():
+            return compile_leaf(tree, path, problems)
+        case Mapping():
+            return MapNode(tuple(_items(tree, path, problems)))
+        case list() | tuple():
+            return ListNode(tuple(compile_tree(item, child(path, index), problems) for index, item in enumerate(tree)))
+        case None | bool() | int():
+            return Constant(tree)
+        case float() if math.isfinite(tree):
+            return Constant(tree)
+        case _:
+            problems.append(Problem(path, f"not a JSON value: {type(tree).__name__}"))
+            return Constant(None)
+
+
+def _items(tree: Mapping[Any, object], path: str, problems: list[Problem]) -> Iterator[tuple[str, Node]]:
+    for key, value in tree.items():
+        if not isinstance(key, str):
+            problems.append(Problem(path, f"the key {key!r} is no string"))
+            continue
+        if "${" in key:
+            problems.append(Problem(child(path, key), "a key cannot hold ${ }"))
+        yield key, compile_tree(value, child(path, key), problems)
+
+
+def compile_leaf(text: str, path: str, problems: list[Problem]) -> Constant | Leaf:
+    """Compile one string leaf; what is wrong is added to `problems`."""
+    parts: list[str | Expression] = []
+    try:
+        for literal, source in _segments(text):
+            if literal:
+                parts.append(literal)
+            if source is not None:
+                parts.append(compile_expression(source))
+    except ExpressionError as error:
+        problems.append(Problem(path, error.reason))
+        return Constant(None)
+    if any(isinstance(part, Expression) for part in parts):
+        return Leaf(path, tuple(parts))
+    return Constant("".join(part for part in parts if isinstance(part, str)))
+
+
+def _segments(text: str) -> Iterator[tuple[str, str | None]]:
+    """Give pairs of literal text and the source of the expression after it (None at the end and after an escape)."""
+    start = 0
+    while (dollar := text.find("${", start)) >= 0:
+        if dollar > start and text[dollar - 1] == "$":
+            yield text[start : dollar - 1] + "${", None
+            start = dollar + 2
+            continue
+        end = closing_brace(text, dollar + 2, MAX_SOURCE)
+        if end is None:
+            reason = (
+                f"longer than {MAX_SOURCE} characters" if len(text) - dollar > MAX_SOURCE else "has no closing brace"
+            )
+            raise ExpressionError(text[dollar : dollar + MAX_SOURCE], f"the expression after ${{ {reason}")
+        yield text[start:dollar], text[dollar + 2 : end].strip()
+        start = end + 1
+    yield text[start:], None
+
+
+def expressions(node: Node) -> Iterator[tuple[str, Expression]]:
+    """Give each expression of the tree with the path of its leaf."""
+    match node:
+        case Constant():
+            return
+        case Leaf():
+            yield from ((node.path, part) for part in node.parts if isinstance(part, Expression))
+        case MapNode():
+            for _, item in node.items:
+                yield from expressions(item)
+        case ListNode():
+            for item in node.items:
+                yield from expressions(item)
+
+
+def fill(node: Node, scope_for: Callable[[Expression], Scope]) -> Any:
+    """Give the tree as new, plain JSON; raises RenderError with the path of the leaf that cannot be filled in."""
+    match node:
+        case Constant():
+            return node.value
+        case Leaf():
+            return _filled(node, scope_for)
+        case MapNode():
+            return {key: fill(item, scope_for) for key, item in node.items}
+        case ListNode():
+            return [fill(item, scope_for) for item in node.items]
+
+
+def _filled(leaf: Leaf, scope_for: Callable[[Expression], Scope]) -> Any:
+    values = []
+    for part in leaf.parts:
+        if isinstance(part, str):
+            values.append(part)
+            continue
+        try:
+            values.append(part.evaluate(scope_for(part)))
+        except ExpressionError as error:
+            reason = error.reason
+        else:
+            continue
+        raise RenderError(leaf.path, reason)
+    return values[0] if len(values) == 1 else "".join(_text(value, leaf.path) for value in values)
+
+
+def _text(value: object, path: str) -> str:
+    match value:
+        case str():
+            return value
+        case bool() | int() | float():
+            return json.dumps(value)
+        case None:
+            raise RenderError(path, "null cannot stand within text")
+        case _:
+            raise RenderError(path, "a list or a map cannot stand within text")

@@ -1,0 +1,295 @@
+"""Whether an applied object is ready, by the rules of kstatus or by a step's `readyWhen`.
+
+Belongs here: the verdict on one object as the API server shows it.
+Does not belong here: reading it, waiting, giving up.
+
+The rules are those of sigs.k8s.io/cli-utils/pkg/kstatus (September 2026), learnt from its source, but for:
+* a Job is ready when it is complete, not while it runs: the next step may need what it does;
+* a Pod that failed is Failed (kstatus: current);
+* a Pod that cannot be scheduled is not ready for as long as that lasts (kstatus, with a clock: failed after 15 s);
+* a Namespace is ready when Active, since objects cannot be made in it before.
+
+`readyWhen` takes the place of the rules for the kind, not of the general ones (deletion, generation). Kinds that have
+nothing to wait for, such as ConfigMap, are not asked, so that they may share a step with what is waited for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from talkdesk_operator.templates.cel import Expression, ExpressionError
+
+__all__ = ["Failed", "NotReady", "Readiness", "Ready", "readiness"]
+
+_Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """As it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    """Not yet as it should be."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Its controller has given up; it gets ready only if something is changed."""
+
+    message: str
+
+
+Readiness = Ready | NotReady | Failed
+
+_UNLIMITED: Final = 2**31 - 1
+"""What the deployment controller takes for "no progress deadline"."""
+
+
+def readiness(obj: _Object, ready_when: Expression | None = None) -> Readiness:
+    """Judge an object as the API server shows it, status included. Never raises for what an object may hold."""
+    group, _, _ = str(obj.get("apiVersion", "")).rpartition("/")
+    kind = (group, str(obj.get("kind", "")))
+    if (verdict := _general(obj)) is not None:
+        return verdict
+    if ready_when is not None and kind not in _NOTHING_TO_WAIT_FOR:
+        return _by_expression(obj, ready_when)
+    return _stated(obj) or _RULES.get(kind, _by_ready_condition)(obj)
+
+
+def _by_expression(obj: _Object, ready_when: Expression) -> Readiness:
+    try:
+        value = ready_when.evaluate({"object": dict(obj)})
+    except ExpressionError as error:
+        return NotReady(f"readyWhen: {error.reason}")
+    if value is True:
+        return Ready()
+    return NotReady("readyWhen is false" if value is False else "readyWhen gives no bool")
+
+
+def _general(obj: _Object) -> NotReady | None:
+    if _at(obj, "metadata", "deletionTimestamp") is not None:
+        return NotReady("is being deleted")
+    generation, observed = _at(obj, "metadata", "generation"), _at(obj, "status", "observedGeneration")
+    if isinstance(generation, int) and isinstance(observed, int) and observed < generation:
+        return NotReady(f"generation {generation} not yet observed, but {observed}")
+    return None
+
+
+def _stated(obj: _Object) -> NotReady | Failed | None:
+    """Believe a controller that states by kstatus' own conditions how it goes."""
+    for condition in _conditions(obj):
+        match condition.get("type"), condition.get("status"):
+            case "Reconciling", "True":
+                return NotReady(_said(condition, "is reconciling"))
+            case "Stalled", "True":
+                return Failed(_said(condition, "is stalled"))
+            case _:
+                pass
+    return None
+
+
+def _by_ready_condition(obj: _Object) -> Readiness:
+    condition = _condition(obj, "Ready")
+    if condition is None or condition.get("status") == "True":
+        return Ready()
+    return NotReady(_said(condition, "is not Ready"))
+
+
+def _always(_: _Object) -> Readiness:
+    return Ready()
+
+
+def _deployment(obj: _Object) -> Readiness:
+    progressing = _condition(obj, "Progressing") or {}
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        return Failed(_said(progressing, "progress deadline exceeded"))
+    wanted, existing = _count(obj, "spec", "replicas", default=1), _count(obj, "status", "replicas")
+    updated, available = _count(obj, "status", "updatedReplicas"), _count(obj, "status", "availableReplicas")
+    if (short := _short(wanted, existing, "replicas") or _short(wanted, updated, "updated")) is not None:
+        return short
+    if existing > wanted:
+        return NotReady(f"{existing - wanted} pods to terminate")
+    ready = _count(obj, "status", "readyReplicas")
+    if (short := _short(updated, available, "available") or _short(wanted, ready, "ready")) is not None:
+        return short
+    unlimited = _count(obj, "spec", "progressDeadlineSeconds", default=_UNLIMITED) == _UNLIMITED
+    if not unlimited and (progressing.get("status"), progressing.get("reason")) != ("True", "NewReplicaSetAvailable"):
+        return NotReady("new ReplicaSet is not available")
+    return Ready() if _is_true(obj, "Available") else NotReady("is not Available")
+
+
+def _replica_set(obj: _Object) -> Readiness:
+    if _is_true(obj, "ReplicaFailure"):
+        return NotReady(_said(_condition(obj, "ReplicaFailure") or {}, "pods cannot be made"))
+    wanted = _count(obj, "spec", "replicas", default=1)
+    for field, word in (
+        ("fullyLabeledReplicas", "labelled"),
+        ("availableReplicas", "available"),
+        ("readyReplicas", "ready"),
+    ):
+        if (short := _short(wanted, _count(obj, "status", field), word)) is not None:
+            return short
+    existing = _count(obj, "status", "replicas")
+    return NotReady(f"{existing - wanted} pods to terminate") if existing > wanted else Ready()
+
+
+def _stateful_set(obj: _Object) -> Readiness:
+    if _at(obj, "spec", "updateStrategy", "type") == "OnDelete":
+        return Ready()
+    wanted, existing = _count(obj, "spec", "replicas", default=1), _count(obj, "status", "replicas")
+    ready = _count(obj, "status", "readyReplicas")
+    if (short := _short(wanted, existing, "replicas") or _short(wanted, ready, "ready")) is not None:
+        return short
+    if existing > wanted:
+        return NotReady(f"{existing - wanted} pods to terminate")
+    partition = _at(obj, "spec", "updateStrategy", "rollingUpdate", "partition")
+    # The API server fills in partition 0, which asks for all pods to be updated, as no partition does.
+    if isinstance(partition, int):
+        return _short(wanted - partition, _count(obj, "status", "updatedReplicas"), "updated") or Ready()
+    if (short := _short(wanted, _count(obj, "status", "currentReplicas"), "current")) is not None:
+        return short
+    if _at(obj, "status", "currentRevision") != _at(obj, "status", "updateRevision"):
+        return NotReady("pods of an older revision remain")
+    return Ready()
+
+
+def _daemon_set(obj: _Object) -> Readiness:
+    wanted = _at(obj, "status", "desiredNumberScheduled")
+    if _at(obj, "status", "observedGeneration") is None or not isinstance(wanted, int):
+        return NotReady("not yet observed")
+    for field, word in (
+        ("currentNumberScheduled", "scheduled"),
+        ("updatedNumberScheduled", "updated"),
+        ("numberAvailable", "available"),
+        ("numberReady", "ready"),
+    ):
+        if (short := _short(wanted, _count(obj, "status", field), word)) is not None:
+            return short
+    return Ready()
+
+
+def _job(obj: _Object) -> Readiness:
+    if _is_true(obj, "Failed"):
+        return Failed(_said(_condition(obj, "Failed") or {}, "job failed"))
+    if _is_true(obj, "Complete"):
+        return Ready()
+    if _at(obj, "spec", "suspend") is True and _is_true(obj, "Suspended"):
+        return Ready()
+    return NotReady("not yet started" if _at(obj, "status", "startTime") is None else "not yet complete")
+
+
+def _pod(obj: _Object) -> Readiness:
+    match _at(obj, "status", "phase"):
+        case "Succeeded":
+            return Ready()
+        case "Failed":
+            return Failed("pod failed")
+        case "Running" if _is_true(obj, "Ready"):
+            return Ready()
+        case "Running":
+            looping = ", ".join(_crash_looping(obj))
+            return Failed(f"crash loop: {looping}") if looping else NotReady("running, but not Ready")
+        case "Pending":
+            scheduled = _condition(obj, "PodScheduled") or {}
+            stuck = scheduled.get("status") == "False"
+            return NotReady(_said(scheduled, "not scheduled") if stuck else "pending")
+        case _:
+            return NotReady("not yet observed")
+
+
+def _crash_looping(obj: _Object) -> Iterator[str]:
+    for status in _maps(_at(obj, "status", "containerStatuses")):
+        if _at(status, "state", "waiting", "reason") == "CrashLoopBackOff":
+            yield str(status.get("name", "?"))
+
+
+def _claim(obj: _Object) -> Readiness:
+    phase = _at(obj, "status", "phase")
+    return Ready() if phase == "Bound" else NotReady(f"not Bound, but {phase or 'not yet observed'}")
+
+
+def _service(obj: _Object) -> Readiness:
+    if _at(obj, "spec", "type") == "LoadBalancer" and not _at(obj, "spec", "clusterIP"):
+        return NotReady("has no cluster IP yet")
+    return Ready()
+
+
+def _crd(obj: _Object) -> Readiness:
+    names, established = _condition(obj, "NamesAccepted") or {}, _condition(obj, "Established") or {}
+    if names.get("status") == "False":
+        return Failed(_said(names, "names not accepted"))
+    if established.get("status") == "False" and established.get("reason") != "Installing":
+        return Failed(_said(established, "not established"))
+    return Ready() if established.get("status") == "True" else NotReady("not yet established")
+
+
+def _namespace(obj: _Object) -> Readiness:
+    phase = _at(obj, "status", "phase")
+    return Ready() if phase == "Active" else NotReady(f"not Active, but {phase or 'not yet observed'}")
+
+
+_RULES: Final[Mapping[tuple[str, str], Callable[[_Object], Readiness]]] = MappingProxyType(
+    {
+        ("apps", "Deployment"): _deployment,
+        ("apps", "ReplicaSet"): _replica_set,
+        ("apps", "StatefulSet"): _stateful_set,
+        ("apps", "DaemonSet"): _daemon_set,
+        ("batch", "Job"): _job,
+        ("batch", "CronJob"): _always,
+        ("", "Pod"): _pod,
+        ("", "PersistentVolumeClaim"): _claim,
+        ("", "Service"): _service,
+        ("", "Namespace"): _namespace,
+        ("policy", "PodDisruptionBudget"): _always,  # that its generation was observed is all there is
+        ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
+    }
+)
+
+_NOTHING_TO_WAIT_FOR: Final = frozenset(
+    {("", kind) for kind in ("ConfigMap", "LimitRange", "Namespace", "ResourceQuota", "Secret", "ServiceAccount")}
+    | {("rbac.authorization.k8s.io", kind) for kind in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")}
+    | {("networking.k8s.io", "NetworkPolicy")}
+)
+
+
+def _at(obj: object, *path: str) -> Any:
+    """Give the value at a path; None when it or anything before it is absent or of another shape."""
+    for key in path:
+        if not isinstance(obj, Mapping):
+            return None
+        obj = obj.get(key)
+    return obj
+
+
+def _count(obj: _Object, *path: str, default: int = 0) -> int:
+    value = _at(obj, *path)
+    return value if isinstance(value, int) else default
+
+
+def _short(wanted: int, have: int, word: str) -> NotReady | None:
+    return NotReady(f"{word}: {have} of {wanted}") if have < wanted else None
+
+
+def _maps(value: object) -> Iterator[Mapping[str, Any]]:
+    yield from (item for item in (value if isinstance(value, list) else ()) if isinstance(item, Mapping))
+
+
+def _conditions(obj: _Object) -> Iterator[Mapping[str, Any]]:
+    return _maps(_at(obj, "status", "conditions"))
+
+
+def _condition(obj: _Object, name: str) -> Mapping[str, Any] | None:
+    return next((condition for condition in _conditions(obj) if condition.get("type") == name), None)
+
+
+def _is_true(obj: _Object, name: str) -> bool:
+    return (_condition(obj, name) or {}).get("status") == "True"
+
+
+def _said(condition: Mapping[str, Any], otherwise: str) -> str:
+    return str(condition.get("message") or condition.get("reason") or otherwise)

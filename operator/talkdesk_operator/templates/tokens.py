@@ -1,0 +1,143 @@
+"""Lexical analysis of CEL: where an expression ends, which names it binds, which keys it reads.
+
+Belongs here: what can be told from the tokens alone. The parser proper is the CEL library's; it gives no syntax
+tree, so what it cannot say (the names a macro binds, the path of a missing key) is read from the tokens.
+Does not belong here: evaluation, `${ }` segments (leaves.py).
+
+The lexical rules are those of the CEL language definition, section "Syntax".
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+__all__ = ["MACROS", "Macro", "Token", "TokenKind", "chains", "closing_brace", "macros", "tokenize"]
+
+
+class TokenKind(Enum):
+    """What a token is; blanks and comments are no tokens."""
+
+    STRING = auto()
+    NUMBER = auto()
+    NAME = auto()
+    PUNCTUATION = auto()
+
+
+class Token(NamedTuple):
+    """A token and where it stands in the text (offsets in characters)."""
+
+    kind: TokenKind
+    text: str
+    start: int
+    end: int
+
+
+class Macro(NamedTuple):
+    """A comprehension such as `list.map(x, x + 1)`."""
+
+    name: str
+    bound: str
+    """The variable that it binds."""
+    target: tuple[str, ...]
+    """What it goes through, where that is a plain chain such as `tenant.values.env`; else empty."""
+
+
+MACROS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "filter", "map"})
+"""The comprehensions of CEL; each binds the name that is its first argument."""
+
+_PATTERN = re.compile(
+    r"""
+    (?P<blank>\s+|//[^\n]*)
+  | (?P<string>
+        [bB]?[rR](?:\"{3}[\s\S]*?\"{3} | '{3}[\s\S]*?'{3} | "[^"\r\n]*" | '[^'\r\n]*')
+      | [bB]?(?:\"{3}(?:\\[\s\S]|[^\\])*?\"{3} | '{3}(?:\\[\s\S]|[^\\])*?'{3})
+      | [bB]?(?:"(?:\\.|[^"\\\r\n])*" | '(?:\\.|[^'\\\r\n])*')
+    )
+  | (?P<number>(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)[uU]?)
+  | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+  | (?P<punctuation>[\s\S])
+    """,
+    re.VERBOSE,
+)
+_KINDS: Final = {
+    "string": TokenKind.STRING,
+    "number": TokenKind.NUMBER,
+    "name": TokenKind.NAME,
+    "punctuation": TokenKind.PUNCTUATION,
+}
+
+
+def tokenize(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
+    """Give the tokens of `text[start:end]`; never fails, an unclosed quote is a punctuation."""
+    for match in _PATTERN.finditer(text, start, len(text) if end is None else end):
+        if (kind := _KINDS.get(str(match.lastgroup))) is not None:
+            yield Token(kind, match.group(), match.start(), match.end())
+
+
+def closing_brace(text: str, start: int, limit: int) -> int | None:
+    """Find the `}` that closes a brace opened just before `start`, within `limit` characters; None if there is none.
+
+    Braces within CEL's strings, comments and map literals do not count.
+    """
+    depth = 1
+    for token in tokenize(text, start, min(len(text), start + limit + 1)):
+        if token.kind is not TokenKind.PUNCTUATION:
+            continue
+        depth += (token.text == "{") - (token.text == "}")
+        if depth == 0:
+            return token.start
+    return None
+
+
+def chains(tokens: Sequence[Token]) -> tuple[tuple[str, ...], ...]:
+    """Give each chain of member selections: `a.b["c"].size()` has the chain `("a", "b", "c")`."""
+    found = []
+    for index, token in enumerate(tokens):
+        if token.kind is TokenKind.NAME and not (index and tokens[index - 1].text == "."):
+            found.append(_chain(tokens, index))
+    return tuple(found)
+
+
+def _chain(tokens: Sequence[Token], index: int) -> tuple[str, ...]:
+    chain = [tokens[index].text]
+    index += 1
+    while step := _selection(tokens[index : index + 4]):
+        key, length = step
+        chain.append(key)
+        index += length
+    return tuple(chain)
+
+
+def _selection(ahead: Sequence[Token]) -> tuple[str, int] | None:
+    """Give the key that `.key` or `["key"]` selects, and how many tokens that takes; None for anything else."""
+    match [(token.kind, token.text) for token in ahead]:
+        case [(_, "."), (TokenKind.NAME, _), (_, "("), *_]:
+            return None  # a method
+        case [(_, "."), (TokenKind.NAME, key), *_]:
+            return key, 2
+        case [(_, "["), (TokenKind.STRING, key), (_, "]"), *_] if key[0] in "\"'" and "\\" not in key:
+            return key[1:-1], 3
+        case _:
+            return None
+
+
+def macros(tokens: Sequence[Token]) -> tuple[Macro, ...]:
+    """Give the comprehensions in the order of the text."""
+    found = []
+    for index in range(1, len(tokens) - 2):
+        dot, name, opening, bound = tokens[index - 1 : index + 3]
+        if name.text in MACROS and (dot.text, opening.text) == (".", "(") and bound.kind is TokenKind.NAME:
+            found.append(Macro(name.text, bound.text, _target(tokens, index - 1)))
+    return tuple(found)
+
+
+def _target(tokens: Sequence[Token], dot: int) -> tuple[str, ...]:
+    """Give the chain that ends just before the token at `dot`, or nothing if something else stands there."""
+    start = dot
+    while start >= 1 and tokens[start - 1].kind is TokenKind.NAME:
+        start -= 1
+        if not (start >= 1 and tokens[start - 1].text == "."):
+            return tuple(token.text for token in tokens[start:dot:2])
+        start -= 1
+    return ()
