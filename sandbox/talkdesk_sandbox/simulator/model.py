@@ -1,0 +1,143 @@
+"""What the world holds: apps, accounts, users, installations, credentials, events.
+
+Belongs here: data and questions about one thing alone. Does not belong here: rules (`lifecycle`), effects on others.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from talkdesk_sandbox.simulator.keys import KeyPair
+from talkdesk_sandbox.simulator.lifecycle import State
+
+TrialEnd = Literal["trial_expired", "app_uninstalled", "plan_upgraded"]
+Plan = Literal["trial", "paid"]
+
+
+@dataclass(slots=True)
+class User:
+    """A user of an account."""
+
+    id: str
+    email: str
+    name: str
+    created_at: datetime
+    active: bool = True
+
+
+@dataclass(slots=True)
+class Account:
+    """A customer."""
+
+    id: str
+    name: str
+    company_name: str
+    timezone: str
+    created_at: datetime
+    users: dict[str, User] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class App:
+    """A partner's app: its version, its callback, and from when each scope works."""
+
+    id: str
+    name: str
+    version_id: str
+    version_name: str
+    scopes: dict[str, datetime]
+    callback: str | None = None
+
+
+@dataclass(slots=True)
+class Credentials:
+    """One set of OAuth credentials of an installation."""
+
+    client_id: str
+    key_id: str
+    issued_at: datetime
+    secret: str = field(repr=False)
+    key: KeyPair = field(repr=False)
+    acknowledged_at: datetime | None = None
+    ends_at: datetime | None = None
+    """When it stops to work; None: not replaced yet."""
+
+    def works(self, now: datetime) -> bool:
+        """Whether a token can be had with it."""
+        return self.ends_at is None or now < self.ends_at
+
+
+@dataclass(slots=True)
+class Subscription:
+    """What the customer pays for."""
+
+    name: str
+    type: Plan
+    licenses: int
+
+
+@dataclass(slots=True)
+class Trial:
+    """A trial of an installation."""
+
+    started_at: datetime
+    expires_at: datetime
+    subscription_name: str
+    ended_at: datetime | None = None
+    ended_reason: TrialEnd | None = None
+
+
+@dataclass(slots=True)
+class Change:
+    """A requested update that waits for the partner's answer."""
+
+    adding: list[str] = field(default_factory=list)
+    removing: list[str] = field(default_factory=list)
+    subscription: Subscription | None = None
+
+
+@dataclass(slots=True)
+class Installation:
+    """An app in an account."""
+
+    id: str
+    app_id: str
+    account_id: str
+    created_at: datetime
+    created_by: User
+    subscription: Subscription
+    state: State
+    updated_at: datetime
+    reason: str | None = None
+    pending_since: datetime | None = None
+    users: dict[str, None] = field(default_factory=dict)
+    """Licensed users' ids, in order."""
+    credentials: list[Credentials] = field(default_factory=list)
+    """Oldest first."""
+    trial: Trial | None = None
+    change: Change | None = None
+    answers: list[str] = field(default_factory=list)
+    """Accepted answers, as `verb:state`, e.g. `approve:completed`."""
+
+    @property
+    def current(self) -> Credentials:
+        """The newest credentials."""
+        return self.credentials[-1]
+
+    def enter(self, state: State, now: datetime, reason: str | None = None) -> None:
+        """Change the state."""
+        self.state, self.updated_at, self.reason = state, now, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event, with its body as it goes over the wire. The body may hold credentials: never printed."""
+
+    id: str
+    type: str
+    app_id: str
+    account_id: str
+    installation_id: str
+    created_at: datetime
+    document: dict[str, Any] = field(repr=False)
+    body: bytes = field(repr=False)
