@@ -1,1 +1,15 @@
-"""The webhook."""
+"""The ears: takes Talkdesk's signed events and stores each durably in the cluster before it says 200.
+
+Belongs here: limits, signatures, and turning one event into the writes that keep it. Holds no state that another
+replica would miss. Does not belong here: acting on events (that is the operator's), calls to Talkdesk beyond its
+signature keys.
+
+    app ─▶ receiver ─▶ body, signature, intake   (pure but for reading the body)
+                    ─▶ apps, keys ─▶ lookups     (what is looked up: the TalkdeskApp, the signing key)
+                    ─▶ inbox                     (what is written)
+"""
+
+from talkdesk_webhook.app import create_app
+from talkdesk_webhook.receiver import Receiver
+
+__all__ = ["Receiver", "create_app"]

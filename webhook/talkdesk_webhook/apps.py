@@ -1,0 +1,87 @@
+"""The TalkdeskApp that an event is addressed to, read from the cluster and remembered for a few seconds.
+
+Belongs here: the read, and what the webhook needs of the object. Does not belong here: everything else in a
+TalkdeskApp.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from pydantic import ValidationError
+
+from talkdesk_crds.app import AppSpec, TalkdeskApp
+from talkdesk_crds.hosts import ForeignHostError, HostAllowList
+from talkdesk_crds.names import GROUP, VERSION
+from talkdesk_runtime.kube import resource_path
+from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups
+
+__all__ = ["Apps", "KnownApp", "KubeReads"]
+
+_BUDGET: Final = (20.0, 200)
+"""Reads of apps that were not there before: enough for a start with many apps, little for the API server."""
+_SIZE: Final = 1024
+
+
+class KubeReads(Protocol):
+    """What is needed of talkdesk_runtime.Kube."""
+
+    async def request(self, method: str, path: str) -> dict[str, Any]:
+        """Make a request; raises KubeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownApp:
+    """What the webhook goes by."""
+
+    namespace: str
+    name: str
+    app_id: str
+    verify_signatures: bool
+    hosts: HostAllowList
+
+
+class Apps:
+    """The TalkdeskApps of the cluster, by namespace and name."""
+
+    def __init__(self, kube: KubeReads, fresh_for: timedelta, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._kube = kube
+        self._fresh_for = fresh_for.total_seconds()
+        self._lookups = Lookups(self._read, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
+
+    async def get(self, namespace: str, name: str) -> KnownApp | None:
+        """Give the app, or None when there is none; raises LookupFailed when it can't be read or understood.
+
+        A change of an app is seen within `fresh_for`. An old value is never used in place of one that can't be read:
+        the event could not be stored either.
+        """
+        return await self._lookups.get((namespace, name))
+
+    async def _read(self, key: tuple[str, str]) -> Loaded[KnownApp]:
+        namespace, name = key
+        path = resource_path(GROUP, VERSION, TalkdeskApp.INFO.plural, namespace, name)
+        try:
+            app = TalkdeskApp.read(await self._kube.request("GET", path))
+            known = KnownApp(namespace, name, app.spec.app_id, app.spec.events.verify_signatures, _hosts(app.spec))
+        except KubeNotFound:
+            return Loaded(None, self._fresh_for)
+        except KubeError as error:
+            raise LookupFailed(f"the TalkdeskApp can't be read: {error}") from None
+        except ForeignHostError as error:
+            raise LookupFailed(f"the TalkdeskApp's endpoints can't be used: {error}") from None
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+            raise LookupFailed(f"the TalkdeskApp is not understood at {where}") from None
+        return Loaded(known, self._fresh_for)
+
+
+def _hosts(spec: AppSpec) -> HostAllowList:
+    if spec.endpoints is not None:
+        own = spec.endpoints
+        return HostAllowList.for_endpoints(own.api, own.token, allow_insecure=own.allow_insecure)
+    if spec.region is not None:
+        return HostAllowList.for_region(spec.region)
+    raise ForeignHostError("neither region nor endpoints are given")

@@ -1,0 +1,126 @@
+"""Reading a request's body within bounds of size, time and form.
+
+Belongs here: everything that is refused before anybody asks who sent it, and strict JSON. Does not belong here: what
+the JSON means.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+__all__ = ["BodyError", "BodyFault", "BodyLimits", "decode", "read"]
+
+
+class BodyFault(StrEnum):
+    """Why a body is refused; also a metric's label."""
+
+    TOO_LARGE = "body_too_large"
+    """More bytes than allowed, announced or sent."""
+    TOO_SLOW = "body_too_slow"
+    """Not complete in time."""
+    CUT = "body_cut"
+    """The sender went away in the middle."""
+    ENCODED = "body_encoded"
+    """Compressed: never expanded, so a bomb can't go off."""
+    NOT_JSON_TYPE = "content_type"
+    """Another content type than JSON."""
+    NOT_JSON = "not_json"
+    """Not JSON: syntax, NaN, invalid UTF-8, lone surrogates, too deep."""
+    DUPLICATE_NAME = "duplicate_name"
+    """An object has a name twice: two readers could see two different events."""
+
+
+_ANSWERS: Final = {
+    BodyFault.TOO_LARGE: (413, "the body is too large"),
+    BodyFault.TOO_SLOW: (408, "the body did not arrive in time"),
+    BodyFault.CUT: (400, "the body is incomplete"),
+    BodyFault.ENCODED: (415, "the body must not be compressed"),
+    BodyFault.NOT_JSON_TYPE: (415, "the content type must be application/json"),
+    BodyFault.NOT_JSON: (400, "the body is not JSON"),
+    BodyFault.DUPLICATE_NAME: (400, "a JSON object in the body has the same name twice"),
+}
+
+
+class BodyError(Exception):
+    """The body is refused; `str()` is fit for an answer and holds nothing of the body."""
+
+    def __init__(self, fault: BodyFault) -> None:
+        self.status, message = _ANSWERS[fault]
+        super().__init__(message)
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """How much, and how long."""
+
+    size: int
+    """Bytes."""
+    time: timedelta
+    """From the first look at the body to its last byte."""
+
+
+async def read(headers: Headers, receive: Receive, limits: BodyLimits) -> bytes:
+    """Give the raw body; raise BodyError as soon as it is clear that it will not do."""
+    _check_headers(headers, limits.size)
+    try:
+        async with asyncio.timeout(limits.time.total_seconds()):
+            return await _collect(receive, limits.size)
+    except TimeoutError:
+        raise BodyError(BodyFault.TOO_SLOW) from None
+
+
+def _check_headers(headers: Headers, size: int) -> None:
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+    if not is_json:
+        raise BodyError(BodyFault.NOT_JSON_TYPE)
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise BodyError(BodyFault.ENCODED)
+    announced = headers.get("content-length", "0")
+    if not announced.isdecimal() or int(announced) > size:
+        raise BodyError(BodyFault.TOO_LARGE)
+
+
+async def _collect(receive: Receive, size: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise BodyError(BodyFault.CUT)
+        body += message.get("body", b"")
+        if len(body) > size:
+            raise BodyError(BodyFault.TOO_LARGE)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def decode(body: bytes) -> Any:
+    """Decode strict JSON (RFC 8259, names unique within each object); raise BodyError."""
+    # orjson refuses what the standard library lets pass (NaN, lone surrogates, a thousand levels) but keeps the last of
+    # two equal names; the second reading only looks for those.
+    try:
+        value = orjson.loads(body)
+        json.loads(body, object_pairs_hook=_unique_names, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        raise BodyError(BodyFault.NOT_JSON) from None
+    return value
+
+
+def _unique_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise BodyError(BodyFault.DUPLICATE_NAME)
+        found[name] = value
+    return found

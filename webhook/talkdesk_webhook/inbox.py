@@ -1,0 +1,221 @@
+"""Storing an event in the cluster: at most three small writes, no read, no lock, no memory.
+
+Belongs here: which requests are made, and what their answers mean. Does not belong here: what is stored (intake),
+HTTP and credentials for the API server (talkdesk_runtime).
+
+The API server itself keeps the order: transition rules on each register refuse an older event, so any number of
+replicas may store any event any number of times, in any order. What became of an event is told without reading first:
+
+* A write under a field manager of its own that changed nothing leaves no trace of that manager: a duplicate. One that
+  did shows it in `managedFields`, where it says which delivery wrote a register last.
+* 422 names the registers that hold something newer; they are left out and the rest is written, perhaps an empty patch,
+  whose answer shows the event id of what is stored: another one is newer (stale), the same one had another content.
+
+    InboxError
+    ├── InboxUnavailable    not stored, or not known to be: deliver again
+    └── OtherAccount        never will be: the installation is known as another account's
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.names import (
+    FIELD_MANAGER_WEBHOOK,
+    FINALIZER,
+    GROUP,
+    LABEL_APP,
+    LABEL_INSTALLATION,
+    LABEL_MANAGED_BY,
+    MANAGED_BY,
+    SECRET_TYPE,
+    VERSION,
+    dns_label,
+)
+from talkdesk_runtime.kube import JSON_PATCH, resource_path
+from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeError, KubeInvalid, KubeNotFound, KubeTransient
+from talkdesk_webhook.intake import Intake, Register, SecretDraft
+
+__all__ = ["Inbox", "InboxError", "InboxUnavailable", "KubeWrites", "OtherAccount", "Result"]
+
+_ATTEMPTS: Final = 4
+"""Create and patch in turns, while somebody else deletes and creates the object; two are enough without that."""
+
+
+class Result(StrEnum):
+    """What became of an event; also the answer's word and a metric's label."""
+
+    STORED = "stored"
+    """Something of it was new."""
+    DUPLICATE = "duplicate"
+    """All of it was there already."""
+    STALE = "stale"
+    """What is there is newer."""
+    CONFLICT = "conflict"
+    """What is there has the same event id but another content, and is not older."""
+    IGNORED = "ignored"
+    """It leaves nothing in the cluster."""
+
+
+class InboxError(Exception):
+    """The event was not stored; `str()` names no value of it."""
+
+
+class InboxUnavailable(InboxError):
+    """Deliver it again, after `retry_after` if the API server said so."""
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class OtherAccount(InboxError):
+    """The installation is known as another account's."""
+
+
+class KubeWrites(Protocol):
+    """What is needed of talkdesk_runtime.Kube."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        content_type: str = ...,
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Make a request; raises KubeError."""
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """One attempt to store an event, with a name of its own."""
+
+    intake: Intake
+    manager: str
+
+    @property
+    def query(self) -> dict[str, str]:
+        # Strict: a field that the installed CRD doesn't know must fail, not vanish from an acknowledged event.
+        return {"fieldManager": self.manager, "fieldValidation": "Strict"}
+
+    def changed(self, stored: Mapping[str, Any]) -> bool:
+        managers = stored.get("metadata", {}).get("managedFields", [])
+        return any(entry.get("manager") == self.manager for entry in managers)
+
+
+class Inbox:
+    """Where events are kept until the operator acts on them."""
+
+    def __init__(self, kube: KubeWrites) -> None:
+        self._kube = kube
+
+    async def store(self, intake: Intake) -> Result:
+        """Store the event durably; raises InboxError. May be repeated and run anywhere at the same time."""
+        delivery = _Delivery(intake, f"{FIELD_MANAGER_WEBHOOK}-{secrets.token_hex(6)}")
+        try:
+            if intake.secret is not None:
+                await self._keep_secret(intake, intake.secret)
+            return await self._keep_registers(delivery)
+        except KubeTransient as error:
+            raise InboxUnavailable("the API server can't take the event now", error.retry_after) from None
+        except KubeInvalid as error:
+            raise InboxUnavailable(f"the API server refused the event at {', '.join(error.fields)}") from None
+        except KubeError as error:
+            raise InboxUnavailable(f"the API server refused the event: {type(error).__name__}") from None
+
+    async def _keep_secret(self, intake: Intake, secret: SecretDraft) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": secret.name,
+                "namespace": intake.namespace,
+                "labels": {
+                    LABEL_MANAGED_BY: MANAGED_BY,
+                    LABEL_APP: dns_label(intake.app),
+                    LABEL_INSTALLATION: intake.name,
+                },
+            },
+            "type": SECRET_TYPE,
+            "immutable": True,
+            "stringData": secret.material,
+        }
+        path = resource_path("", "v1", "secrets", intake.namespace)
+        try:
+            await self._kube.request("POST", path, body=body, query={"fieldManager": FIELD_MANAGER_WEBHOOK})
+        except KubeAlreadyExists:
+            return  # its name says that it holds these very credentials
+
+    async def _keep_registers(self, delivery: _Delivery) -> Result:
+        create = delivery.intake.begins
+        for _ in range(_ATTEMPTS):
+            try:
+                return await (self._create(delivery) if create else self._patch(delivery))
+            except KubeAlreadyExists:
+                create = False
+            except KubeNotFound:
+                create = True
+        raise InboxUnavailable("the TalkdeskInstallation comes and goes")
+
+    async def _create(self, delivery: _Delivery) -> Result:
+        intake = delivery.intake
+        body = {
+            **TalkdeskInstallation.head(),
+            "metadata": {
+                "name": intake.name,
+                "namespace": intake.namespace,
+                "labels": {LABEL_APP: dns_label(intake.app)},
+                "finalizers": [FINALIZER],
+            },
+            "spec": {
+                "appRef": {"name": intake.app},
+                "installationId": intake.installation_id,
+                "accountId": intake.account_id,
+                **_fields(intake.registers),
+            },
+        }
+        path = resource_path(GROUP, VERSION, TalkdeskInstallation.INFO.plural, intake.namespace)
+        await self._kube.request("POST", path, body=body, query=delivery.query)
+        return Result.STORED
+
+    async def _patch(self, delivery: _Delivery) -> Result:
+        intake = delivery.intake
+        path = resource_path(GROUP, VERSION, TalkdeskInstallation.INFO.plural, intake.namespace, intake.name)
+        registers, refused = intake.registers, tuple[Register, ...]()
+        while True:
+            # The account's id never changes: for any other one the API server refuses the whole patch.
+            fields = {"accountId": intake.account_id, **_fields(registers)}
+            patch = [{"op": "add", "path": f"/spec/{name}", "value": value} for name, value in fields.items()]
+            try:
+                stored = await self._kube.request(
+                    "PATCH", path, body=patch, content_type=JSON_PATCH, query=delivery.query
+                )
+            except KubeInvalid as error:
+                if "spec.accountId" in error.fields:
+                    raise OtherAccount("the installation is known as another account's") from None
+                newly = tuple(register for register in registers if f"spec.{register.name}" in error.fields)
+                if not newly:
+                    raise
+                refused += newly
+                registers = tuple(register for register in registers if register not in newly)
+            else:
+                return _judge(delivery, refused, stored)
+
+
+def _fields(registers: Iterable[Register]) -> dict[str, Any]:
+    return {name: value for register in registers for name, value in register.fields.items()}
+
+
+def _judge(delivery: _Delivery, refused: Iterable[Register], stored: Mapping[str, Any]) -> Result:
+    spec = stored.get("spec", {})
+    if any(spec.get(register.name, {}).get("eventId") == register.event_id for register in refused):
+        return Result.CONFLICT
+    if delivery.changed(stored):
+        return Result.STORED
+    return Result.STALE if refused else Result.DUPLICATE

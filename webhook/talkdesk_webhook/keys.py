@@ -1,0 +1,149 @@
+"""Signing keys by id, from the API gateway of the app's own region and from nowhere else.
+
+Belongs here: the request, and reading its answer. Does not belong here: which gateway is an app's (apps), caching as
+such (lookups), the check of a signature (signature).
+
+`GET {gateway}/events/signature-keys/{key_id}` needs no authentication and answers `public_key`, `key_id`,
+`created_at` and perhaps `expires_at`. An id that the gateway doesn't know is remembered for a minute; everything else
+that isn't an answer is a LookupFailed, so that the event is delivered again instead of being lost.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+from urllib.parse import quote
+
+import aiohttp
+import httpx
+from cryptography.hazmat.primitives.asymmetric import ec
+from httpx_aiohttp import AiohttpTransport
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, StringConstraints, ValidationError
+
+from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups
+from talkdesk_webhook.signature import KeyFormError, parse_public_key
+
+__all__ = ["KeyTimes", "SigningKeys", "gateway_client"]
+
+EXPIRY_LENIENCY: Final = timedelta(minutes=15)
+"""A key is still good for that long after it expired: an event may have been signed before and delivered again since
+(after 5 and 10 minutes), and clocks differ."""
+_MAX_ANSWER: Final = 64 * 1024
+_UNKNOWN: Final = frozenset({400, 404, 410, 422})
+_BUDGET: Final = (2.0, 20)
+"""Fetches of unknown ids: real ones are a handful a year."""
+_SIZE: Final = 512
+
+
+@dataclass(frozen=True)
+class KeyTimes:
+    """For how long fetched keys are used."""
+
+    refresh: timedelta = timedelta(minutes=10)
+    """Asked for again after that, to see that the key is still there."""
+    keep: timedelta = timedelta(hours=24)
+    """Used for that long while the gateway can't be asked."""
+    unknown: timedelta = timedelta(minutes=1)
+    """An id that the gateway doesn't know is not asked for again within."""
+
+
+def _moment_or_none(value: object) -> object:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class _WireKey(BaseModel):
+    public_key: Annotated[str, StringConstraints(min_length=1)]
+    key_id: str | None = None
+    expires_at: Annotated[AwareDatetime | None, BeforeValidator(_moment_or_none)] = None
+
+
+def gateway_client(timeout: timedelta, *, user_agent: str) -> httpx.AsyncClient:
+    """Make the HTTP client for key fetches: no redirects, proxy settings of the environment, no compressed answers."""
+
+    def session() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=8, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=True,
+        )
+
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(client=session),
+        timeout=timeout.total_seconds(),
+        follow_redirects=False,
+        headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
+    )
+
+
+class SigningKeys:
+    """The public keys that Talkdesk signs events with."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        times: KeyTimes,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._times = times
+        self._now = now
+        self._lookups = Lookups(self._fetch, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
+
+    async def get(self, gateway: str, key_id: str) -> ec.EllipticCurvePublicKey | None:
+        """Give the key, or None when the gateway knows no such key or it has expired; raises LookupFailed.
+
+        `gateway` is a base URL without a slash at its end; `key_id` has been checked (SignatureHeaders).
+        """
+        return await self._lookups.get((gateway, key_id))
+
+    async def _fetch(self, key: tuple[str, str]) -> Loaded[ec.EllipticCurvePublicKey]:
+        gateway, key_id = key
+        answer = await self._ask(f"{gateway}/events/signature-keys/{quote(key_id, safe='')}")
+        if answer is None:
+            return self._unknown()
+        if answer.key_id not in {None, key_id}:
+            raise LookupFailed("the gateway answered with another signing key than the one asked for")
+        try:
+            public_key = parse_public_key(answer.public_key)
+        except KeyFormError as error:
+            raise LookupFailed(f"the gateway's signing key can't be used: {error}") from None
+        keep = self._times.keep
+        if answer.expires_at is not None:
+            keep = min(keep, answer.expires_at + EXPIRY_LENIENCY - self._now())
+        if keep <= timedelta():
+            return self._unknown()
+        return Loaded(public_key, min(self._times.refresh, keep).total_seconds(), keep.total_seconds())
+
+    def _unknown(self) -> Loaded[ec.EllipticCurvePublicKey]:
+        return Loaded(None, self._times.unknown.total_seconds())
+
+    async def _ask(self, url: str) -> _WireKey | None:
+        try:
+            async with self._client.stream("GET", url) as response:
+                if response.status_code in _UNKNOWN:
+                    return None
+                if response.status_code != httpx.codes.OK:
+                    raise LookupFailed(f"the gateway answered {response.status_code} to a question for a signing key")
+                return _WireKey.model_validate_json(await _bounded(response))
+        except ValidationError:
+            raise LookupFailed("the gateway's answer is no signing key") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise LookupFailed(f"the gateway can't be asked for signing keys: {type(error).__name__}") from None
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > _MAX_ANSWER:
+            raise LookupFailed("the gateway's answer for a signing key is too large")
+    return bytes(body)

@@ -1,0 +1,41 @@
+"""Prometheus metrics of the webhook, on a registry that is handed in.
+
+Belongs here: names, labels and help texts. Labels hold words of ours only, never anything a sender chose.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["Metrics"]
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """What is counted and timed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.events = Counter(
+            "talkdesk_webhook_events",
+            "Events answered with 200, by type (unknown ones as `other`) and what became of them.",
+            ("type", "result"),
+            registry=registry,
+        )
+        self.refused = Counter(
+            "talkdesk_webhook_refused",
+            "Deliveries not answered with 200, by status and reason; bad signatures are those with status 401.",
+            ("status", "reason"),
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "talkdesk_webhook_duration_seconds",
+            "From the end of a delivery's headers to its answer, by status.",
+            ("status",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "talkdesk_webhook_in_flight",
+            "Deliveries being taken right now.",
+            registry=registry,
+        )

@@ -1,0 +1,154 @@
+"""Event signatures: ECDSA with SHA-512 over the raw body, as hex, with a public key that was fetched by its id.
+
+Belongs here: reading keys and signatures in every form that the sender could mean, and the check itself; pure.
+Does not belong here: where keys come from.
+
+The sender documents hex and base64, but neither the curve nor the encodings inside, so all common ones are read: keys
+as PEM, SubjectPublicKeyInfo or SEC1 point on P-256, P-384 or P-521; signatures as DER or r‖s. What was read has no
+say in whether a signature is good: that is decided by the mathematics alone.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+__all__ = ["KeyFormError", "SignatureError", "SignatureFault", "SignatureHeaders", "parse_public_key", "verify"]
+
+HEADER_SIGNATURE: Final = "X-Hub-Ecdsa-Signature"
+HEADER_KEY_ID: Final = "X-Hub-Ecdsa-Signature-Id"
+
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+"""Becomes a segment of a path, so nothing that could lead elsewhere."""
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){8,160}")
+"""The longest real one is P-521's in DER: 139 bytes."""
+_MAX_KEY_TEXT: Final = 4096
+_CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_SHA512: Final = ec.ECDSA(hashes.SHA512())
+
+
+class SignatureFault(StrEnum):
+    """Why an event counts as not signed; also a metric's label."""
+
+    MISSING = "signature_missing"
+    """A header is absent or there twice."""
+    MALFORMED = "signature_malformed"
+    """The signature is not hex, or of no length that a signature has."""
+    MALFORMED_KEY_ID = "key_id_malformed"
+    """The key id holds characters that no id has."""
+    UNKNOWN_KEY = "key_unknown"
+    """Talkdesk has no such key, or it has expired."""
+    MISMATCH = "signature_mismatch"
+    """The key did not make this signature over this body."""
+
+
+_SENTENCES: Final = {
+    SignatureFault.MISSING: f"{HEADER_SIGNATURE} and {HEADER_KEY_ID} must each be there once",
+    SignatureFault.MALFORMED: f"{HEADER_SIGNATURE} is not a signature in hex",
+    SignatureFault.MALFORMED_KEY_ID: f"{HEADER_KEY_ID} is not the id of a key",
+    SignatureFault.UNKNOWN_KEY: "the signing key is not known to Talkdesk, or has expired",
+    SignatureFault.MISMATCH: "the signature does not fit the body",
+}
+
+
+class SignatureError(Exception):
+    """The event can't be believed to be Talkdesk's; `str()` is fit for an answer."""
+
+    def __init__(self, fault: SignatureFault) -> None:
+        super().__init__(_SENTENCES[fault])
+        self.fault = fault
+
+
+class KeyFormError(ValueError):
+    """The text is no ECDSA public key in a form that is understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureHeaders:
+    """What the two headers say."""
+
+    key_id: str
+    signature: bytes
+
+    @classmethod
+    def read(cls, signatures: list[str], key_ids: list[str]) -> "SignatureHeaders":
+        """Read all values of both headers; raise SignatureError unless there is exactly one good one of each."""
+        if len(signatures) != 1 or len(key_ids) != 1:
+            raise SignatureError(SignatureFault.MISSING)
+        if _KEY_ID.fullmatch(key_ids[0]) is None:
+            raise SignatureError(SignatureFault.MALFORMED_KEY_ID)
+        if _HEX.fullmatch(signatures[0]) is None:
+            raise SignatureError(SignatureFault.MALFORMED)
+        return cls(key_ids[0], bytes.fromhex(signatures[0]))
+
+
+def verify(key: ec.EllipticCurvePublicKey, signature: bytes, body: bytes) -> None:
+    """Raise SignatureError unless `key` made `signature` (DER or r‖s) over exactly these bytes."""
+    for der in _as_der(signature, key):
+        try:
+            key.verify(der, body, _SHA512)
+        except InvalidSignature:
+            continue
+        return
+    raise SignatureError(SignatureFault.MISMATCH)
+
+
+def _as_der(signature: bytes, key: ec.EllipticCurvePublicKey) -> Iterator[bytes]:
+    # About one r‖s in 256 begins like DER, so each form that fits gets its try.
+    if signature[0] == 0x30:
+        yield signature
+    half = (key.curve.key_size + 7) // 8
+    if len(signature) == 2 * half:
+        yield encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+
+
+def parse_public_key(text: str) -> ec.EllipticCurvePublicKey:
+    """Read a public key: PEM, or base64 (also the URL alphabet, unpadded) of PEM, SPKI DER or a SEC1 point.
+
+    Raises KeyFormError for anything else, also for a curve other than P-256, P-384 and P-521.
+    """
+    if len(text) > _MAX_KEY_TEXT:
+        raise KeyFormError("the public key is too long")
+    data = text.strip().encode("utf-8", "replace")
+    if not data.startswith(b"-----BEGIN"):
+        data = _from_base64(data)
+    try:
+        return _load(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFormError("the public key is neither PEM, SPKI nor a SEC1 point of a known curve") from None
+
+
+def _from_base64(data: bytes) -> bytes:
+    plain = b"".join(data.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    try:
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
+    except binascii.Error:
+        raise KeyFormError("the public key is not base64") from None
+
+
+def _load(data: bytes) -> ec.EllipticCurvePublicKey:
+    if data[:1] in {b"\x02", b"\x03", b"\x04"}:
+        return ec.EllipticCurvePublicKey.from_encoded_point(_curve_of_point(data), data)
+    if data.startswith(b"-----BEGIN"):
+        key = serialization.load_pem_public_key(data)
+    else:
+        key = serialization.load_der_public_key(data)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, _CURVES):
+        raise KeyFormError("the public key is of another kind than ECDSA on P-256, P-384 or P-521")
+    return key
+
+
+def _curve_of_point(point: bytes) -> ec.EllipticCurve:
+    coordinates = 2 if point[0] == 0x04 else 1
+    for curve in _CURVES:
+        if len(point) == 1 + coordinates * ((curve.key_size + 7) // 8):
+            return curve()
+    raise KeyFormError("the public key is a point on no known curve")
