@@ -17,26 +17,27 @@ def ensure_account(
     account_id: str | None = None,
     company_name: str | None = None,
     timezone: str = "Europe/Lisbon",
+    root: str | None = None,
 ) -> Account:
     """Find an account by name or make it, with one administrator. Raises ConflictError for a taken id."""
-    for account in world.accounts.values():
-        if account.name == name:
-            return account
+    if (known := world.account_named(name)) is not None:
+        return known
     chosen = account_id or new_id()
     if chosen in world.accounts:
         raise ConflictError(f"account id {chosen!r} belongs to {world.accounts[chosen].name!r}")
-    account = Account(chosen, name, company_name or f"{name.capitalize()} Inc.", timezone, now)
-    world.accounts[chosen] = account
+    account = Account(chosen, name, company_name or f"{name.capitalize()} Inc.", timezone, now, root)
+    world.add_account(account)
     add_users(account, 1, now)
     return account
 
 
 def add_users(account: Account, count: int, now: datetime) -> list[User]:
     """Add users with made-up names; gives the new ones."""
-    first = len(account.users)
+    first = account.users_made + 1
+    account.users_made += count
     added = [
         User(new_id()[:24], f"user{number}@{account.id[:8]}.example", f"User {number}", now)
-        for number in range(first + 1, first + count + 1)
+        for number in range(first, first + count)
     ]
     account.users |= {user.id: user for user in added}
     return added
@@ -55,6 +56,6 @@ def remove_users(world: World, account: Account, user_ids: list[str]) -> None:
 
 def rename(world: World, account: Account, name: str) -> None:
     """Rename an account; its token URL changes with it. Raises ConflictError for a taken name."""
-    if any(other.name == name for other in world.accounts.values() if other is not account):
+    if world.account_named(name) not in {None, account}:
         raise ConflictError(f"there is another account {name!r}")
-    account.name = name
+    world.rename_account(account, name)

@@ -79,7 +79,7 @@ class TalkdeskApi:
     async def account(self, request: Request) -> Response:
         """Answer `GET /account`."""
         got = access(self._simulator, request, "account:read")
-        return Json(payloads.account(got.account, self._world.links))
+        return Json(payloads.account(got.account, got.links))
 
     async def account_users(self, request: Request) -> Response:
         """Answer `GET /users`, with `active`, `email` and paging."""
@@ -89,7 +89,7 @@ class TalkdeskApi:
             for user in got.account.users.values()
             if query.get("email") in {None, user.email} and query.get("active") in {None, str(user.active).lower()}
         ]
-        return Json(payloads.user_page(users, request.url.path, query, self._world.links, self._world.rules))
+        return Json(payloads.user_page(users, request.url.path, query, got.links, self._world.rules))
 
     async def user(self, request: Request) -> Response:
         """Answer `GET /users/{id}`."""
@@ -98,20 +98,20 @@ class TalkdeskApi:
             user = self._world.user(got.account, request.path_params["user_id"])
         except NotFoundError:
             raise ApiError(404, "no such user") from None
-        return Json(payloads.user(user, self._world.links))
+        return Json(payloads.user(user, got.links))
 
     async def apps(self, request: Request) -> Response:
         """Answer `GET /apps`."""
         got = access(self._simulator, request, "apps:read")
         app = self._world.app(got.installation.app_id)
-        return Json({"_embedded": {"apps": [payloads.app(app, self._world.links)]}, "_links": {}})
+        return Json({"_embedded": {"apps": [payloads.app(app, got.links)]}, "_links": {}})
 
     async def app(self, request: Request) -> Response:
         """Answer `GET /apps/{app_id}`."""
         got = access(self._simulator, request, "apps:read")
         if request.path_params["app_id"] != got.installation.app_id:
             raise ApiError(404, "no such app")
-        return Json(payloads.app(self._world.app(got.installation.app_id), self._world.links))
+        return Json(payloads.app(self._world.app(got.installation.app_id), got.links))
 
     async def event(self, request: Request) -> Response:
         """Answer `GET /apps/{app_id}/events/{event_id}`, as `event_reread` says."""
@@ -125,13 +125,13 @@ class TalkdeskApi:
         """Answer `GET .../installations/{id}`."""
         got = access(self._simulator, request, "apps:read")
         scopes = self._world.app(got.installation.app_id).scopes
-        return Json(payloads.installation(got.installation, list(scopes), self._world.links, self._world.rules))
+        return Json(payloads.installation(got.installation, list(scopes), got.links, self._world.rules))
 
     async def installation_users(self, request: Request) -> Response:
         """Answer `GET .../users`: the licensed ones."""
         got = access(self._simulator, request, "apps:read")
         users = [user for each in got.installation.users if (user := got.account.users.get(each))]
-        page = payloads.user_page(users, request.url.path, request.query_params, self._world.links, self._world.rules)
+        page = payloads.user_page(users, request.url.path, request.query_params, got.links, self._world.rules)
         return Json(page)
 
     async def subscription(self, request: Request) -> Response:
@@ -144,7 +144,7 @@ class TalkdeskApi:
         got = access(self._simulator, request, "apps:read")
         if got.installation.trial is None:
             raise ApiError(404, "no trial")
-        return Json(payloads.trial(got.installation, got.installation.trial, self._world.links))
+        return Json(payloads.trial(got.installation, got.installation.trial, got.links))
 
     async def state(self, request: Request) -> Response:
         """Answer `POST .../state`: approve or reject whatever is pending."""
@@ -161,7 +161,7 @@ class TalkdeskApi:
             self._simulator.flush()
         elif self._world.rules.wrong_state_status != 200:
             raise ApiError(self._world.rules.wrong_state_status, "nothing is pending for this installation")
-        return Json(payloads.answered(got.installation, verb, request.url.path, self._world.links, self._world.rules))
+        return Json(payloads.answered(got.installation, verb, request.url.path, got.links, self._world.rules))
 
     async def rotate(self, request: Request) -> Response:
         """Answer `POST .../credentials/actions/rotate`."""
@@ -187,7 +187,7 @@ class TalkdeskApi:
         except ConflictError as conflict:
             raise ApiError(409, str(conflict)) from None
         record_of(request).effect = "acknowledged"
-        href = self._world.links.root + request.url.path
+        href = got.links.root + request.url.path
         return Json(
             {"state": {"state": "acknowledged", "updated_at": moment(now)}, "_links": {"self": {"href": href}}}, 202
         )

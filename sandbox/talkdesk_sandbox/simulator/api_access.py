@@ -14,6 +14,7 @@ from starlette.responses import Response
 from talkdesk_sandbox.simulator.fault_middleware import RECORD
 from talkdesk_sandbox.simulator.journal import Record
 from talkdesk_sandbox.simulator.lifecycle import State
+from talkdesk_sandbox.simulator.links import Links
 from talkdesk_sandbox.simulator.model import Account, Installation
 from talkdesk_sandbox.simulator.responses import ApiError, error
 from talkdesk_sandbox.simulator.simulator import Simulator
@@ -30,6 +31,8 @@ class Access:
 
     installation: Installation
     account: Account
+    links: Links
+    """Addresses that the answer names."""
 
 
 def access(simulator: Simulator, request: Request, scope: str, *, errors: Shape = "standard") -> Access:
@@ -56,7 +59,7 @@ def access(simulator: Simulator, request: Request, scope: str, *, errors: Shape 
         if known is None or known.app_id != path["app_id"]:
             raise ApiError(404, "no such installation")
         raise ApiError(403, "the access token belongs to another installation")
-    return Access(installation, account)
+    return Access(installation, account, world.links_of(account))
 
 
 def record_of(request: Request) -> Record:

@@ -8,19 +8,21 @@ Errors::
 """
 
 import ssl
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 from pydantic import BaseModel, TypeAdapter
 
-from talkdesk_sandbox.simulator import commands
+from talkdesk_sandbox.simulator import commands, results
 from talkdesk_sandbox.simulator.durations import format_duration, parse_duration
 from talkdesk_sandbox.simulator.faults import ApiFault, DeliveryFault
 from talkdesk_sandbox.simulator.settings import Behaviour
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -30,6 +32,15 @@ class ControlError(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{reason} ({status})" if status else reason)
         self.status = status
+
+
+def _sends(
+    model: Callable[_P, BaseModel], path: str
+) -> Callable[Concatenate["Client", _P], Coroutine[Any, Any, results.Outcome]]:
+    async def send(client: "Client", /, *args: _P.args, **fields: _P.kwargs) -> results.Outcome:
+        return await client.call(results.Outcome, "POST", path, model(*args, **fields))
+
+    return send
 
 
 class Client:
@@ -44,146 +55,129 @@ class Client:
         """Close its connections."""
         await self._http.aclose()
 
-    async def install(self, account: str, **fields: Any) -> commands.Outcome:
-        """Install an app in an account; both are made when they are new."""
-        return await self._command("/install", commands.Install(account=account, **fields))
-
-    async def update(self, **fields: Any) -> commands.Outcome:
-        """Change users or plan: fields of `commands.Update`."""
-        return await self._command("/update", commands.Update(**fields))
-
-    async def uninstall(self, **fields: Any) -> commands.Outcome:
-        """Uninstall: fields of `commands.Uninstall`."""
-        return await self._command("/uninstall", commands.Uninstall(**fields))
-
-    async def reinstall(self, account: str, **fields: Any) -> commands.Outcome:
-        """Install again: fields of `commands.Reinstall`."""
-        return await self._command("/reinstall", commands.Reinstall(account=account, **fields))
-
-    async def rotate(self, **fields: Any) -> commands.Outcome:
-        """Rotate credentials: fields of `commands.Rotate`."""
-        return await self._command("/rotate", commands.Rotate(**fields))
-
-    async def trial(self, action: str, **fields: Any) -> commands.Outcome:
-        """Start, extend or end a trial: fields of `commands.TrialCommand`."""
-        return await self._command("/trial", commands.TrialCommand.model_validate({"action": action, **fields}))
-
-    async def logout(self, **fields: Any) -> commands.Outcome:
-        """Log a user out: fields of `commands.Logout`."""
-        return await self._command("/logout", commands.Logout(**fields))
-
-    async def supervise(self, action: str, **fields: Any) -> commands.Outcome:
-        """Suspend, resume or revoke: fields of `commands.Supervise`."""
-        return await self._command("/supervise", commands.Supervise.model_validate({"action": action, **fields}))
+    install = _sends(commands.Install, "/install")
+    """Install an app in an account; both are made when they are new. Keywords: fields of `commands.Install`."""
+    update = _sends(commands.Update, "/update")
+    """Change users or plan. Keywords: fields of `commands.Update`."""
+    uninstall = _sends(commands.Uninstall, "/uninstall")
+    """Uninstall. Keywords: fields of `commands.Uninstall`."""
+    reinstall = _sends(commands.Reinstall, "/reinstall")
+    """Install again. Keywords: fields of `commands.Reinstall`."""
+    rotate = _sends(commands.Rotate, "/rotate")
+    """Rotate credentials. Keywords: fields of `commands.Rotate`."""
+    trial = _sends(commands.TrialCommand, "/trial")
+    """Start, extend or end a trial. Keywords: fields of `commands.TrialCommand`."""
+    logout = _sends(commands.Logout, "/logout")
+    """Log a user out. Keywords: fields of `commands.Logout`."""
+    supervise = _sends(commands.Supervise, "/supervise")
+    """Suspend, resume or revoke. Keywords: fields of `commands.Supervise`."""
 
     async def users(self, account: str, **fields: Any) -> list[str]:
         """Change an account's users (fields of `commands.Users`); gives the ids of the added ones."""
-        return await self._call(list[str], "POST", "/users", commands.Users(account=account, **fields))
+        return await self.call(list[str], "POST", "/users", commands.Users(account=account, **fields))
 
     async def rename(self, account: str, name: str) -> None:
         """Rename an account."""
-        await self._call(dict[str, Any], "POST", "/rename", commands.Rename(account=account, name=name))
+        await self.call(dict[str, Any], "POST", "/rename", commands.Rename(account=account, name=name))
 
     async def app(self, app_id: str, **fields: Any) -> None:
         """Register or change an app: fields of `commands.AppChange`."""
-        await self._call(dict[str, Any], "POST", "/apps", commands.AppChange(app_id=app_id, **fields))
+        await self.call(dict[str, Any], "POST", "/apps", commands.AppChange(app_id=app_id, **fields))
 
-    async def state(self) -> commands.WorldView:
+    async def state(self) -> results.WorldView:
         """Show the world."""
-        return await self._call(commands.WorldView, "GET", "/state")
+        return await self.call(results.WorldView, "GET", "/state")
 
-    async def installation(self, installation_id: str) -> commands.InstallationView:
+    async def installation(self, installation_id: str) -> results.InstallationView:
         """Show one installation. Raises ControlError 404."""
         for installation in (await self.state()).installations:
             if installation.id == installation_id:
                 return installation
         raise ControlError(404, f"no installation {installation_id!r}")
 
-    async def clock(self) -> commands.ClockView:
+    async def clock(self) -> results.ClockView:
         """Tell the simulator's time."""
-        return await self._call(commands.ClockView, "GET", "/clock")
+        return await self.call(results.ClockView, "GET", "/clock")
 
-    async def move(self, by: timedelta | str) -> commands.ClockView:
+    async def move(self, by: timedelta | str) -> results.ClockView:
         """Move the clock forward, by `7d` or a timedelta; returns when all that was due has happened."""
         length = parse_duration(by) if isinstance(by, str) else by
-        return await self._call(commands.ClockView, "POST", "/clock", commands.Move(by=length))
+        return await self.call(results.ClockView, "POST", "/clock", commands.Move(by=length))
 
     async def settings(self) -> Behaviour:
         """Show the behaviour."""
-        return await self._call(Behaviour, "GET", "/settings")
+        return await self.call(Behaviour, "GET", "/settings")
 
     async def change_settings(self, **fields: Any) -> Behaviour:
         """Change the behaviour: fields of `settings.Behaviour`; durations as `7d` or timedelta."""
         patch = {name: format_duration(v) if isinstance(v, timedelta) else v for name, v in fields.items()}
-        return await self._call(Behaviour, "PATCH", "/settings", patch)
+        return await self.call(Behaviour, "PATCH", "/settings", patch)
 
     async def rotate_signing_key(self) -> str:
         """Sign events with a new key from now on; gives its id."""
-        answer = await self._call(dict[str, str], "POST", "/signing-keys/rotate")
+        answer = await self.call(dict[str, str], "POST", "/signing-keys/rotate")
         return answer["key_id"]
 
     async def end_tokens(self) -> None:
         """Make all access tokens invalid."""
-        await self._call(dict[str, Any], "POST", "/tokens/end")
+        await self.call(dict[str, Any], "POST", "/tokens/end")
 
     async def set_fault(self, fault: ApiFault | DeliveryFault) -> int:
         """Set a fault; gives its number."""
-        view = await self._call(commands.FaultView, "POST", "/faults", fault)
+        view = await self.call(results.FaultView, "POST", "/faults", fault)
         return view.number
 
-    async def faults(self) -> list[commands.FaultView]:
+    async def faults(self) -> list[results.FaultView]:
         """List faults and how often each has hit."""
-        return await self._call(list[commands.FaultView], "GET", "/faults")
+        return await self.call(list[results.FaultView], "GET", "/faults")
 
     async def clear_faults(self, number: int | None = None) -> None:
         """Clear one fault or all."""
-        await self._call(dict[str, Any], "DELETE", "/faults" if number is None else f"/faults/{number}")
+        await self.call(dict[str, Any], "DELETE", "/faults" if number is None else f"/faults/{number}")
 
     async def requests(
         self, *, since: int = 0, installation: str | None = None, effect: str | None = None
-    ) -> list[commands.RecordView]:
+    ) -> list[results.RecordView]:
         """List what consumers asked, oldest first. `effect` is e.g. `approve` or `approve:completed`."""
         query = {"since": str(since), "installation": installation, "effect": effect}
-        return await self._call(list[commands.RecordView], "GET", "/requests", query=query)
+        return await self.call(list[results.RecordView], "GET", "/requests", query=query)
 
     async def clear_requests(self) -> None:
         """Forget what consumers asked."""
-        await self._call(dict[str, Any], "DELETE", "/requests")
+        await self.call(dict[str, Any], "DELETE", "/requests")
 
     async def deliveries(
         self, *, event: str | None = None, installation: str | None = None
-    ) -> list[commands.DeliveryView]:
+    ) -> list[results.DeliveryView]:
         """List deliveries, oldest first."""
         query = {"event": event, "installation": installation}
-        return await self._call(list[commands.DeliveryView], "GET", "/deliveries", query=query)
+        return await self.call(list[results.DeliveryView], "GET", "/deliveries", query=query)
 
     async def settle(self) -> None:
         """Wait until nothing is on its way to a callback."""
-        await self._call(dict[str, Any], "POST", "/deliveries/settle")
+        await self.call(dict[str, Any], "POST", "/deliveries/settle")
 
     async def release(self) -> int:
         """Send what is held; gives how many."""
-        answer = await self._call(dict[str, int], "POST", "/deliveries/release")
+        answer = await self.call(dict[str, int], "POST", "/deliveries/release")
         return answer["released"]
 
-    async def events(self, *, installation: str | None = None) -> list[commands.EventRef]:
+    async def events(self, *, installation: str | None = None) -> list[results.EventRef]:
         """List events, oldest first."""
-        return await self._call(list[commands.EventRef], "GET", "/events", query={"installation": installation})
+        return await self.call(list[results.EventRef], "GET", "/events", query={"installation": installation})
 
-    async def sign(self, event_id: str) -> commands.Signed:
+    async def sign(self, event_id: str) -> results.Signed:
         """Sign an event, to send it yourself."""
-        return await self._call(commands.Signed, "POST", f"/events/{event_id}/sign")
+        return await self.call(results.Signed, "POST", f"/events/{event_id}/sign")
 
-    async def deliver(self, event_id: str, *, url: str | None = None) -> commands.EventRef:
+    async def deliver(self, event_id: str, *, url: str | None = None) -> results.EventRef:
         """Deliver an event, again if it was before."""
-        return await self._call(commands.EventRef, "POST", f"/events/{event_id}/deliver", query={"url": url})
+        return await self.call(results.EventRef, "POST", f"/events/{event_id}/deliver", query={"url": url})
 
-    async def _command(self, path: str, command: BaseModel) -> commands.Outcome:
-        return await self._call(commands.Outcome, "POST", path, command)
-
-    async def _call(
+    async def call(
         self, shape: type[_T], method: str, path: str, body: Any = None, *, query: dict[str, str | None] | None = None
     ) -> _T:
+        """Call any control route and read its answer as a type. Raises ControlError."""
         content = body.model_dump_json() if isinstance(body, BaseModel) else body and TypeAdapter(Any).dump_json(body)
         params = {name: value for name, value in (query or {}).items() if value is not None}
         try:

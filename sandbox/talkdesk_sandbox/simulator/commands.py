@@ -1,18 +1,18 @@
-"""What the control API takes and gives, as pydantic models shared by its routes and its client.
+"""What the control API takes, as pydantic models shared by its routes and its client.
 
-Belongs here: shapes of commands and results. Does not belong here: carrying them out (`simulator`).
+Belongs here: shapes of commands. Does not belong here: results (`results`), carrying them out (`simulator`).
 """
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from talkdesk_sandbox.simulator.durations import Duration
-from talkdesk_sandbox.simulator.faults import Fault
 from talkdesk_sandbox.simulator.model import Plan, TrialEnd
 from talkdesk_sandbox.simulator.settings import DEFAULT_APP_ID
 
+RootUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$")]
+CallbackUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 AccountName = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -41,6 +41,9 @@ class Install(_Command):
     app_id: Id = DEFAULT_APP_ID
     account_id: Id | None = None
     """Id of the account if it is new."""
+    root: RootUrl | None = None
+    """Of a new account: the gateway that its events name in `_links.root`, as another region's would; by default
+    the simulator's public URL. Nothing checks that it leads here."""
     company_name: str | None = None
     timezone: str = "Europe/Lisbon"
     subscription: SubscriptionSpec = SubscriptionSpec()
@@ -148,7 +151,7 @@ class AppChange(_Model):
     app_id: Id = DEFAULT_APP_ID
     name: str | None = None
     version_name: str | None = None
-    callback: str | None = None
+    callback: CallbackUrl | None = None
     """Where its events go; without one, to the callback of the settings."""
     scopes: tuple[str, ...] | None = None
     """All its scopes; added ones work after `scope_propagation`."""
@@ -158,130 +161,3 @@ class Move(_Model):
     """The clock moves forward."""
 
     by: Duration
-
-
-class EventRef(_Model):
-    """An event, without its content."""
-
-    id: str
-    type: str
-    installation_id: str
-    created_at: datetime
-
-
-class Outcome(_Model):
-    """What a command did."""
-
-    installation_id: str
-    account_id: str
-    account_name: str
-    app_id: str
-    state: str
-    """The installation's state by the Apps API's names."""
-    client_id: str
-    """Of the newest credentials."""
-    events: tuple[EventRef, ...] = ()
-    """Events it raised."""
-
-
-class Signed(_Model):
-    """A signed event, ready to be sent by somebody else. The body may hold credentials: never printed."""
-
-    event_id: str
-    headers: dict[str, str]
-    body: str = Field(repr=False)
-    url: str | None
-
-
-class AttemptView(_Model):
-    """One try to deliver."""
-
-    at: datetime
-    latency: float
-    """Seconds."""
-    status: int | None
-    error: str | None
-
-
-class DeliveryView(_Model):
-    """One delivery of one event."""
-
-    number: int
-    event_id: str
-    type: str
-    installation_id: str
-    url: str
-    state: Literal["sending", "waiting", "held", "delivered", "lost"]
-    next_at: datetime | None
-    faults: tuple[str, ...]
-    attempts: tuple[AttemptView, ...]
-
-
-class RecordView(_Model):
-    """One request of a consumer; see `journal.Record`."""
-
-    sequence: int
-    at: datetime
-    method: str
-    path: str
-    account: str | None
-    installation_id: str | None
-    effect: str | None
-    fault: str | None
-    status: int | None
-    answered: int | None
-
-
-class FaultView(_Model):
-    """A fault that is set."""
-
-    number: int
-    hits: int
-    fault: Fault
-
-
-class ClockView(_Model):
-    """The simulator's time."""
-
-    now: datetime
-    offset: Duration
-
-
-class InstallationView(_Model):
-    """An installation as tests and people want to see it; no secrets."""
-
-    id: str
-    app_id: str
-    account_id: str
-    account_name: str
-    state: str
-    pending: bool
-    """Whether an answer is awaited."""
-    answer_until: datetime | None
-    reason: str | None
-    answers: tuple[str, ...]
-    """Accepted answers, as `approve:completed`."""
-    plan: str
-    type: Plan
-    licenses: int
-    users: tuple[str, ...]
-    client_ids: tuple[str, ...]
-    """Of credentials that work, oldest first."""
-    acknowledged: bool
-    """Whether the newest credentials were acknowledged."""
-    trial_until: datetime | None
-    trial_ended: str | None
-
-
-class WorldView(_Model):
-    """Everything at a glance."""
-
-    now: datetime
-    public_url: str
-    apps: dict[str, str | None]
-    """App ids and their own callbacks."""
-    accounts: dict[str, int]
-    """Account names and how many users they have."""
-    installations: tuple[InstallationView, ...]
-    signing_key_id: str
-    settings: dict[str, Any]

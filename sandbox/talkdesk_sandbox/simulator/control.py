@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from talkdesk_sandbox.simulator import commands, views
+from talkdesk_sandbox.simulator import commands, results, views
 from talkdesk_sandbox.simulator.fault_middleware import CONTROL
 from talkdesk_sandbox.simulator.faults import Fault
 from talkdesk_sandbox.simulator.responses import Json
@@ -75,7 +75,7 @@ class Control:
     async def clock(self, _: Request) -> Response:
         """Show the time."""
         clock = self._simulator.clock
-        return _shown(commands.ClockView(now=clock.now(), offset=clock.offset))
+        return _shown(results.ClockView(now=clock.now(), offset=clock.offset))
 
     async def move(self, request: Request) -> Response:
         """Move the clock; answers when all that was due has happened."""
@@ -107,12 +107,12 @@ class Control:
     async def faults(self, _: Request) -> Response:
         """List faults and how often each has hit."""
         listed = self._simulator.faults.listed()
-        return _listed(commands.FaultView(number=number, fault=fault, hits=hits) for number, fault, hits in listed)
+        return _listed(results.FaultView(number=number, fault=fault, hits=hits) for number, fault, hits in listed)
 
     async def set_fault(self, request: Request) -> Response:
         """Set a fault."""
         fault = _FAULT.validate_json(await request.body())
-        return _shown(commands.FaultView(number=self._simulator.faults.set(fault), fault=fault, hits=0))
+        return _shown(results.FaultView(number=self._simulator.faults.set(fault), fault=fault, hits=0))
 
     async def clear_faults(self, request: Request) -> Response:
         """Clear one fault or all."""
@@ -165,7 +165,7 @@ class Control:
         event = self._simulator.world.event(request.path_params["event_id"])
         signed, url = self._simulator.sign(event), self._simulator.callback(event.app_id)
         return _shown(
-            commands.Signed(event_id=event.id, headers=signed.headers, body=signed.body.decode("utf-8"), url=url)
+            results.Signed(event_id=event.id, headers=signed.headers, body=signed.body.decode("utf-8"), url=url)
         )
 
     async def deliver(self, request: Request) -> Response:

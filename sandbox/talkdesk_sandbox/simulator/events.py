@@ -57,6 +57,8 @@ def uninstalled(
             data["reason"] = reason
         case "string":
             data["reason"] = reason["message"]
+        case "null":
+            data["reason"] = None
         case "absent":
             pass
     return data, _installation_link(installation, links)

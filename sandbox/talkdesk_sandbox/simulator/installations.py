@@ -35,7 +35,7 @@ def install(
         _end_credentials(before, now)
     world.installations[installation.id] = installation
     issued = world.issue_credentials(installation, now)
-    content = events.installed(installation, account, issued, world.links, world.rules)
+    content = events.installed(installation, account, issued, world.links_of(account), world.rules)
     world.raise_event("app.installed", installation, content, now)
     return installation
 
@@ -141,7 +141,8 @@ def _apply(world: World, installation: Installation, change: Change, now: dateti
 def _send_uninstalled(world: World, installation: Installation, reason: events.Json, now: datetime) -> None:
     installation.enter(State.UNINSTALLING, now)
     installation.pending_since, installation.change = now, None
-    content = events.uninstalled(installation, world.account_of(installation), reason, world.links, world.rules)
+    account = world.account_of(installation)
+    content = events.uninstalled(installation, account, reason, world.links_of(account), world.rules)
     world.raise_event("app.uninstalled", installation, content, now)
     if trials.running(installation):
         trials.end(world, installation, "app_uninstalled", now)

@@ -25,7 +25,7 @@ class User:
     active: bool = True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Account:
     """A customer."""
 
@@ -34,7 +34,11 @@ class Account:
     company_name: str
     timezone: str
     created_at: datetime
+    root: str | None = None
+    """Its own gateway, if it isn't the simulator's public URL."""
     users: dict[str, User] = field(default_factory=dict)
+    users_made: int = 0
+    """How many users it ever had, so that made-up names stay unique."""
 
 
 @dataclass(slots=True)

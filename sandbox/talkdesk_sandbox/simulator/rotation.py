@@ -23,7 +23,7 @@ def rotate(world: World, installation: Installation, now: datetime, *, compromis
         old.ends_at = min(old.ends_at or end, end)
     issued = world.issue_credentials(installation, now)
     account = world.account_of(installation)
-    content = events.credentials_rotated(installation, account, issued, world.links, world.rules)
+    content = events.credentials_rotated(installation, account, issued, world.links_of(account), world.rules)
     world.raise_event("app.credentials_rotated", installation, content, now)
     return issued
 

@@ -124,6 +124,8 @@ def _config(settings: Settings, simulator: Simulator) -> uvicorn.Config:
         proxy_headers=False,
         date_header=False,
         server_header=False,
+        # Longer than clients keep idle connections, so that none is closed under a request.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

@@ -43,7 +43,7 @@ class Behaviour(BaseModel):
     """Adds `event_id` to events: in one table of the documentation, in no example."""
     type_field: Literal["type", "event_type"] = "type"
     """Name of the field with the event's type; `event_type` stands only in third-party material."""
-    uninstall_reason_form: Literal["object", "string", "absent"] = "object"
+    uninstall_reason_form: Literal["object", "string", "null", "absent"] = "object"
     """Form of `data.reason` in app.uninstalled: the table says string, the example shows an object."""
     rotated_event_links: bool = False
     """Whether app.credentials_rotated has `_links.tokens` and `_links.authorization`. Unknown."""

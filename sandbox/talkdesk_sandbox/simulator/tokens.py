@@ -65,7 +65,7 @@ class Tokens:
         """Answer a token request. Raises TokenRefusedError."""
         if form.get("grant_type") != "client_credentials":
             raise TokenRefusedError(400, "unsupported_grant_type", "grant_type must be client_credentials")
-        account = next((each for each in self._world.accounts.values() if each.name == account_name), None)
+        account = self._world.account_named(account_name)
         if account is None:
             raise _bad_client("no such account")
         if "client_assertion" in form:
@@ -164,7 +164,8 @@ class Tokens:
         expiry, used = claims.get("exp"), claims.get("jti")
         if claims.get("sub") != client_id:
             raise _bad_client("iss and sub must both be the client id")
-        if not self._world.links.audiences(account.name).intersection(a for a in audiences if isinstance(a, str)):
+        accepted = self._world.links.audiences(account.name) | self._world.links_of(account).audiences(account.name)
+        if accepted.isdisjoint(each for each in audiences if isinstance(each, str)):
             raise _bad_client("aud must be the token URL")
         if isinstance(expiry, bool) or not isinstance(expiry, int | float) or expiry <= now - leeway:
             raise _bad_client("exp is missing or in the past")

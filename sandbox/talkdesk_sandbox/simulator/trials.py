@@ -6,6 +6,7 @@ Belongs here: operations on a `World` that change a trial and raise its events. 
 from datetime import datetime, timedelta
 
 from talkdesk_sandbox.simulator import events
+from talkdesk_sandbox.simulator.links import Links
 from talkdesk_sandbox.simulator.model import Installation, Trial, TrialEnd
 from talkdesk_sandbox.simulator.world import ConflictError, World
 
@@ -21,7 +22,7 @@ def start(world: World, installation: Installation, now: datetime, length: timed
         raise ConflictError(f"installation {installation.id!r} has a trial already")
     length = world.rules.trial_length if length is None else length
     installation.trial = Trial(now, now + length, installation.subscription.name)
-    content = events.trial_running(installation, installation.trial, world.links, world.time_form())
+    content = events.trial_running(installation, installation.trial, _links(world, installation), world.time_form())
     world.raise_event("app.trial_started", installation, content, now)
 
 
@@ -29,7 +30,7 @@ def extend(world: World, installation: Installation, by: timedelta, now: datetim
     """Extend a trial: raises app.trial_extended. Raises ConflictError when none is on."""
     trial = _current(installation)
     trial.expires_at += by
-    content = events.trial_running(installation, trial, world.links, world.time_form())
+    content = events.trial_running(installation, trial, _links(world, installation), world.time_form())
     world.raise_event("app.trial_extended", installation, content, now)
 
 
@@ -37,7 +38,7 @@ def end(world: World, installation: Installation, reason: TrialEnd, now: datetim
     """End a trial: raises app.trial_ended. Raises ConflictError when none is on."""
     trial = _current(installation)
     trial.ended_at, trial.ended_reason = now, reason
-    content = events.trial_ended(installation, trial, world.links, world.time_form())
+    content = events.trial_ended(installation, trial, _links(world, installation), world.time_form())
     world.raise_event("app.trial_ended", installation, content, now)
 
 
@@ -51,3 +52,7 @@ def _current(installation: Installation) -> Trial:
     if installation.trial is None or installation.trial.ended_at is not None:
         raise ConflictError(f"installation {installation.id!r} has no trial that is on")
     return installation.trial
+
+
+def _links(world: World, installation: Installation) -> Links:
+    return world.links_of(world.account_of(installation))

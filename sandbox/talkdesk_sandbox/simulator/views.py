@@ -6,7 +6,7 @@ Belongs here: turning model objects into the shapes of `commands`. Does not belo
 from collections.abc import Iterable
 from datetime import datetime
 
-from talkdesk_sandbox.simulator import commands
+from talkdesk_sandbox.simulator import results
 from talkdesk_sandbox.simulator.courier import Delivery
 from talkdesk_sandbox.simulator.journal import Record
 from talkdesk_sandbox.simulator.lifecycle import wire_state
@@ -15,16 +15,16 @@ from talkdesk_sandbox.simulator.signing import SigningKeys
 from talkdesk_sandbox.simulator.world import World
 
 
-def event_ref(event: Event) -> commands.EventRef:
+def event_ref(event: Event) -> results.EventRef:
     """Name an event."""
-    return commands.EventRef(
+    return results.EventRef(
         id=event.id, type=event.type, installation_id=event.installation_id, created_at=event.created_at
     )
 
 
-def outcome(world: World, installation: Installation, raised: Iterable[Event]) -> commands.Outcome:
+def outcome(world: World, installation: Installation, raised: Iterable[Event]) -> results.Outcome:
     """Show what a command did to an installation."""
-    return commands.Outcome(
+    return results.Outcome(
         installation_id=installation.id,
         account_id=installation.account_id,
         account_name=world.account_of(installation).name,
@@ -35,10 +35,10 @@ def outcome(world: World, installation: Installation, raised: Iterable[Event]) -
     )
 
 
-def installation_view(world: World, installation: Installation, now: datetime) -> commands.InstallationView:
+def installation_view(world: World, installation: Installation, now: datetime) -> results.InstallationView:
     """Show an installation."""
     pending, trial = installation.pending_since, installation.trial
-    return commands.InstallationView(
+    return results.InstallationView(
         id=installation.id,
         app_id=installation.app_id,
         account_id=installation.account_id,
@@ -59,9 +59,9 @@ def installation_view(world: World, installation: Installation, now: datetime) -
     )
 
 
-def world_view(world: World, signing: SigningKeys, now: datetime) -> commands.WorldView:
+def world_view(world: World, signing: SigningKeys, now: datetime) -> results.WorldView:
     """Show everything."""
-    return commands.WorldView(
+    return results.WorldView(
         now=now,
         public_url=world.links.root,
         apps={app.id: app.callback for app in world.apps.values()},
@@ -72,9 +72,9 @@ def world_view(world: World, signing: SigningKeys, now: datetime) -> commands.Wo
     )
 
 
-def delivery_view(delivery: Delivery) -> commands.DeliveryView:
+def delivery_view(delivery: Delivery) -> results.DeliveryView:
     """Show a delivery."""
-    return commands.DeliveryView(
+    return results.DeliveryView(
         number=delivery.number,
         event_id=delivery.event.id,
         type=delivery.event.type,
@@ -84,12 +84,12 @@ def delivery_view(delivery: Delivery) -> commands.DeliveryView:
         next_at=delivery.next_at,
         faults=delivery.faults,
         attempts=tuple(
-            commands.AttemptView(at=each.at, latency=each.latency, status=each.status, error=each.error)
+            results.AttemptView(at=each.at, latency=each.latency, status=each.status, error=each.error)
             for each in delivery.attempts
         ),
     )
 
 
-def record_view(record: Record) -> commands.RecordView:
+def record_view(record: Record) -> results.RecordView:
     """Show a request."""
-    return commands.RecordView.model_validate(record, from_attributes=True)
+    return results.RecordView.model_validate(record, from_attributes=True)

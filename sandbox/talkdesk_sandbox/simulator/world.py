@@ -12,6 +12,7 @@ Errors::
 
 import random
 import secrets
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -53,6 +54,7 @@ class World:
         self.events: dict[str, Event] = {}
         self.outbox: list[Event] = []
         """Events raised and not taken for delivery yet."""
+        self._names: dict[str, Account] = {}
         self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy; seeded so that runs repeat
 
     def app(self, app_id: str) -> App:
@@ -68,8 +70,25 @@ class World:
 
     def account(self, name: str) -> Account:
         """Find an account by name. Raises NotFoundError."""
-        named = (account for account in self.accounts.values() if account.name == name)
-        return _found(next(named, None), f"no account {name!r}")
+        return _found(self.account_named(name), f"no account {name!r}")
+
+    def account_named(self, name: str) -> Account | None:
+        """Find an account by name, or nothing."""
+        return self._names.get(name)
+
+    def add_account(self, account: Account) -> None:
+        """Keep a new account."""
+        self.accounts[account.id] = self._names[account.name] = account
+
+    def rename_account(self, account: Account, name: str) -> None:
+        """Keep an account under another name."""
+        del self._names[account.name]
+        account.name = name
+        self._names[name] = account
+
+    def links_of(self, account: Account) -> Links:
+        """Give the addresses that an account's events and answers name."""
+        return replace(self.links, root=account.root) if account.root else self.links
 
     def user(self, account: Account, user_id: str) -> User:
         """Find a user of an account. Raises NotFoundError."""
@@ -119,7 +138,8 @@ class World:
         """Keep an event and put it into the outbox."""
         event_id, app = new_id(), self.apps[installation.app_id]
         created_at = events.format_time(now, self.time_form())
-        document = events.envelope(event_id, event_type, app, created_at, content, self.links, self.rules)
+        links = self.links_of(self.account_of(installation))
+        document = events.envelope(event_id, event_type, app, created_at, content, links, self.rules)
         event = Event(
             event_id,
             event_type,
