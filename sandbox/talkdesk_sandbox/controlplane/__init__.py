@@ -1,0 +1,37 @@
+"""A real Kubernetes API on this machine: etcd, kube-apiserver and controller manager, without containers or root.
+
+    with ControlPlane() as cluster:
+        cluster.kubectl("create", "namespace", "acme")
+        with_rights_of_operator = cluster.kubeconfig_for("talkdesk-system", "talkdesk-operator")
+
+Belongs here: finding or compiling the programs, starting and ending them, and what a person or a test needs to talk to
+them. Does not belong here: our kinds, the simulator, the demonstration.
+
+The modules, in the order in which they are used: `programs` looks for the programs, `build` compiles them,
+`certificates` makes keys, `commands` says how each program is called, `processes` and `supervisor` start them and see
+that none is left behind, `plane` puts it together, `cluster` is what one does with it. The figures are in
+`sandbox/controlplane/README.md`.
+"""
+
+from talkdesk_sandbox.controlplane.cluster import Cluster
+from talkdesk_sandbox.controlplane.errors import (
+    BuildFailed,
+    ControlPlaneError,
+    KubectlFailed,
+    ProgramsUnavailable,
+    StartFailed,
+)
+from talkdesk_sandbox.controlplane.plane import ControlPlane
+from talkdesk_sandbox.controlplane.programs import Programs, find_programs
+
+__all__ = [
+    "BuildFailed",
+    "Cluster",
+    "ControlPlane",
+    "ControlPlaneError",
+    "KubectlFailed",
+    "Programs",
+    "ProgramsUnavailable",
+    "StartFailed",
+    "find_programs",
+]

@@ -1,0 +1,65 @@
+"""The local control plane at the terminal: `build`, `run` and `path`.
+
+Belongs here: arguments, exit statuses, words for a person. Does not belong here: anything a program would want to call.
+Statuses: 0 done, 1 failed, 2 something is to be installed or set first, 130 interrupted.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+from talkdesk_sandbox.controlplane.errors import ControlPlaneError, ProgramsUnavailable, say
+from talkdesk_sandbox.controlplane.plane import ControlPlane
+from talkdesk_sandbox.controlplane.programs import Programs, find_programs
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m talkdesk_sandbox.controlplane", description=__doc__)
+    parser.add_argument(
+        "command",
+        choices=["build", "run", "path"],
+        help="build: see that the programs are there; run: run a control plane until Ctrl-C; path: print their folder",
+    )
+    parser.add_argument("--fsync", action="store_true", help="run: let the database wait for the disk at each write")
+    options = parser.parse_args(arguments)
+    try:
+        programs = find_programs()
+        match options.command:
+            case "path":
+                print(programs.folder)
+            case "run":
+                return _run(programs, fsync=options.fsync)
+            case _:
+                pass  # build: finding them has done it
+    except ProgramsUnavailable as error:
+        say(str(error))
+        return 2
+    except ControlPlaneError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _run(programs: Programs, *, fsync: bool) -> int:
+    plane = ControlPlane(programs, fsync=fsync)
+    with plane as cluster:
+        kubectl = shlex.quote(str(programs.kubectl))
+        print(f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
+        print(f"export PATH={shlex.quote(str(programs.folder))}:$PATH")
+        print(f"# in another terminal; then for example: {kubectl} get namespaces", flush=True)
+        say("running until Ctrl-C")
+        try:
+            plane.wait()
+        except KeyboardInterrupt:
+            return 0  # the ordinary end
+    return 1  # a program ended by itself
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Compiles the programs of the control plane from their Go modules, once per machine and version.
+
+Belongs here: the compiler, its progress, and what keeps two builds apart. Does not belong here: where else programs
+could come from (`programs`).
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from talkdesk_sandbox.controlplane.errors import BuildFailed, ProgramsUnavailable, say
+
+__all__ = ["Recipe", "build"]
+
+_PROGRESS_EVERY: Final = 15.0  # seconds
+_ELSEWHERE: Final = "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl"
+_LAST_WORDS: Final = 15  # lines of the compiler's output in an error
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is compiled: a Go module whose tools are the programs, and the version that they say they are."""
+
+    module: Path
+    key: str
+    """Names the result: the same for the same pinned modules, flags and kind of machine."""
+    kubernetes: str
+    """Such as v1.36.3."""
+    go: str
+    """The oldest Go that can compile it, such as 1.26.0."""
+
+    @classmethod
+    def read(cls, module: Path) -> Self:
+        """Read the module's go.mod and go.sum."""
+        gomod = (module / "go.mod").read_text()
+        go = re.search(r"^go ([\d.]+)$", gomod, re.MULTILINE)
+        kubernetes = re.search(r"^\s*k8s\.io/kubernetes (v\d+\.\d+\.\d+)", gomod, re.MULTILINE)
+        if go is None or kubernetes is None:
+            raise BuildFailed(f"{module / 'go.mod'} does not say which Go or which k8s.io/kubernetes it needs")
+        machine = f"{sys.platform}-{platform.machine()}"
+        flags = " ".join(_flags(kubernetes[1]))
+        digest = hashlib.sha256("\0".join([gomod, (module / "go.sum").read_text(), flags]).encode()).hexdigest()
+        return cls(module, f"{kubernetes[1]}-{machine}-{digest[:12]}", kubernetes[1], go[1])
+
+
+def build(recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+    """Compile the programs into `folder`, which appears only when all are there. A build that is killed leaves none.
+
+    When another process is at it, waits for that one's result. Progress goes to standard error.
+    Raises ProgramsUnavailable when there is no Go or one that is too old, BuildFailed when the compiler fails.
+    """
+    go = _find_go(recipe, environment)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one(folder.with_name(f"{folder.name}.lock")):
+        if folder.is_dir():
+            return
+        prefix = f"{folder.name}.unfinished-"
+        for abandoned in folder.parent.glob(f"{prefix}*"):  # of a build that was killed: we hold the lock
+            shutil.rmtree(abandoned, ignore_errors=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+        try:
+            _compile(recipe, go, unfinished, environment)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]) -> None:
+    say(f"compiling Kubernetes {recipe.kubernetes} and etcd; the first time this takes minutes")
+    begin = time.monotonic()
+    programs, log = into / "bin", into / "log"
+    command = [go, "build", *_flags(recipe.kubernetes), "-o", f"{programs}{os.sep}", "tool"]
+    if nice := shutil.which("nice", path=environment.get("PATH")):
+        command.insert(0, nice)
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command,
+            cwd=recipe.module,
+            env={**environment, "CGO_ENABLED": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        status = None
+        while status is None:
+            try:
+                status = process.wait(_PROGRESS_EVERY)
+            except subprocess.TimeoutExpired:
+                say(_progress(log, time.monotonic() - begin))
+            except BaseException:
+                process.terminate()
+                raise
+    if status != 0:
+        raise BuildFailed(f"go build failed in {recipe.module}:\n{_last_words(log)}")
+    log.unlink()
+    (programs / "server").rename(into / "etcd")  # Go names a program after its folder
+    for program in programs.iterdir():
+        program.rename(into / program.name)
+    programs.rmdir()
+    into.chmod(0o755)
+    say(f"compiled in {time.monotonic() - begin:.0f} s")
+
+
+def _flags(kubernetes: str) -> list[str]:
+    _, minor, _ = kubernetes.split(".")
+    stamps = {"gitVersion": kubernetes, "gitMajor": "1", "gitMinor": minor, "gitTreeState": "clean"}
+    stamp = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamps.items())
+    # -v names each package that is compiled, for the progress. The rest of the person's GOFLAGS stays in force.
+    return ["-v", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", f"-s -w {stamp}"]
+
+
+def _progress(log: Path, seconds: float) -> str:
+    with log.open(errors="replace") as lines:
+        count, last = 0, ""
+        for count, last in enumerate(lines, 1):  # noqa: B007 (both are used after the loop)
+            pass
+    return f"compiling for {seconds:.0f} s, {count} packages so far {f'({last.strip()})' if last else ''}".rstrip()
+
+
+def _last_words(log: Path) -> str:
+    # A line of -v is an import path; what went wrong has a space in it.
+    with log.open(errors="replace") as lines:
+        return "\n".join(deque((line.rstrip() for line in lines if " " in line), _LAST_WORDS))
+
+
+def _find_go(recipe: Recipe, environment: Mapping[str, str]) -> str:
+    go = shutil.which("go", path=environment.get("PATH"))
+    if go is None:
+        raise ProgramsUnavailable(f"no Go found: install Go {recipe.go} or newer (https://go.dev/dl), {_ELSEWHERE}")
+    # Asked inside the module, an older Go first tries to fetch the one that the module wants.
+    answer = subprocess.run(
+        [go, "env", "GOVERSION"], cwd=recipe.module, env=dict(environment), capture_output=True, text=True, check=False
+    )
+    version = re.match(r"go([\d.]+)", answer.stdout)
+    if answer.returncode != 0 or version is None:
+        words = answer.stderr.strip().splitlines() or ["it does not tell its version"]
+        raise ProgramsUnavailable(
+            f"{go} cannot be used ({words[-1]}): install Go {recipe.go} or newer (https://go.dev/dl), {_ELSEWHERE}"
+        )
+    if _numbers(version[1]) < _numbers(recipe.go):
+        raise ProgramsUnavailable(
+            f"{go} is Go {version[1]}: install Go {recipe.go} or newer (https://go.dev/dl), {_ELSEWHERE}"
+        )
+    return go
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part]
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process is compiling the control plane: waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,70 @@
+"""What one does with a cluster, a local control plane or any other: kubectl, and credentials of less than an admin.
+
+Belongs here: all that a kubeconfig and kubectl are enough for. Does not belong here: starting a cluster (`plane`).
+"""
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from talkdesk_sandbox.controlplane.errors import KubectlFailed
+
+__all__ = ["Cluster", "write_private"]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, from its first moment."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+class Cluster:
+    """A Kubernetes API that is there. Safe to use from several threads."""
+
+    def __init__(self, kubeconfig: Path, kubectl: Path, scratch: Path) -> None:
+        """Use the current context of `kubeconfig`; `scratch` is a private folder for what is made on the way."""
+        self.kubeconfig: Final = kubeconfig
+        """The path of a kubeconfig with an administrator's rights."""
+        self._kubectl = kubectl
+        self._scratch = scratch
+
+    @property
+    def url(self) -> str:
+        """The API server's URL."""
+        return self.kubectl("config", "view", "--minify", "--output=jsonpath={.clusters[0].cluster.server}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment for kubectl and other clients: the process's own with KUBECONFIG, its PATH with kubectl."""
+        return {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig),
+            "KUBECACHEDIR": str(self._scratch / "kubectl"),
+            "KUBERC": "off",
+            "PATH": f"{self._kubectl.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        }
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl and give its standard output. Raises KubectlFailed with what it said."""
+        done = subprocess.run(
+            [self._kubectl, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise KubectlFailed(f"kubectl {shlex.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def kubeconfig_for(self, namespace: str, service_account: str, *, hours: int = 24) -> Path:
+        """Give a kubeconfig that acts as an existing service account, by a token valid for so many hours.
+
+        RBAC then decides as it would for a pod. Raises KubectlFailed when there is no such account.
+        """
+        token = self.kubectl("create", "token", service_account, f"--namespace={namespace}", f"--duration={hours}h")
+        config = json.loads(self.kubectl("config", "view", "--minify", "--flatten", "--raw", "--output=json"))
+        config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token.strip()}}]
+        path = self._scratch / f"{namespace}.{service_account}.kubeconfig"
+        write_private(path, json.dumps(config, indent=2))
+        return path

@@ -1,0 +1,80 @@
+"""How each program of the control plane is called: its flags, with the reason where it has one.
+
+Belongs here: pure functions from paths and ports to command lines. Does not belong here: starting anything.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from talkdesk_sandbox.controlplane.certificates import Credentials
+from talkdesk_sandbox.controlplane.programs import Programs
+
+__all__ = ["LOOPBACK", "apiserver", "controller_manager", "etcd"]
+
+LOOPBACK: Final = "127.0.0.1"
+_ISSUER: Final = "https://kubernetes.default.svc"
+_CONTROLLERS: Final = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+    "root-ca-certificate-publisher-controller",
+)
+
+
+def etcd(programs: Programs, data: Path, socket: Path, *, fsync: bool) -> list[str]:
+    """Listen on a Unix socket: it takes no port from anybody, and the folder's mode says who may connect."""
+    # It must advertise addresses with a port. Nobody dials them: it has no peers, and its one client knows the socket.
+    peer, client = "http://localhost:2380", "http://localhost:2379"
+    command = [
+        str(programs.etcd),
+        f"--data-dir={data}",
+        f"--listen-client-urls=unix://{socket}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls=unix://{socket}-peer",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        "--quota-backend-bytes=8589934592",
+        "--log-level=warn",
+    ]
+    return command if fsync else [*command, "--unsafe-no-fsync"]
+
+
+def apiserver(programs: Programs, credentials: Credentials, etcd_socket: Path, port: int) -> list[str]:
+    """Serve on the loopback address only, with RBAC and the admission plug-ins that are on by default."""
+    certificate, key = credentials.server
+    return [
+        str(programs.apiserver),
+        f"--etcd-servers=unix://{etcd_socket}",
+        f"--bind-address={LOOPBACK}",
+        f"--advertise-address={LOOPBACK}",
+        f"--secure-port={port}",
+        f"--tls-cert-file={certificate}",
+        f"--tls-private-key-file={key}",
+        f"--client-ca-file={credentials.ca}",
+        "--authorization-mode=RBAC",
+        f"--service-account-issuer={_ISSUER}",
+        f"--service-account-key-file={credentials.service_accounts}",
+        f"--service-account-signing-key-file={credentials.service_accounts}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--endpoint-reconciler-type=none",  # a loopback address is no endpoint of the kubernetes Service
+        # One client here does the work of many in a cluster: fairness stays on, its seats are plenty.
+        "--max-requests-inflight=2000",
+        "--max-mutating-requests-inflight=1000",
+    ]
+
+
+def controller_manager(program: Path, credentials: Credentials, kubeconfig: Path) -> list[str]:
+    """Run only the controllers without which an API server does not behave like a cluster, as administrator."""
+    return [
+        str(program),
+        f"--kubeconfig={kubeconfig}",
+        f"--controllers={','.join(_CONTROLLERS)}",
+        f"--service-account-private-key-file={credentials.service_accounts}",
+        f"--root-ca-file={credentials.ca}",
+        "--leader-elect=false",
+        "--secure-port=0",  # nobody asks it anything
+        "--kube-api-qps=200",
+        "--kube-api-burst=400",
+        "--concurrent-namespace-syncs=20",
+    ]

@@ -1,0 +1,39 @@
+"""What can go wrong with the local control plane, and how its progress is told.
+
+    ControlPlaneError
+    ├── ProgramsUnavailable   no programs at hand and none can be compiled; says what to install or to set
+    ├── BuildFailed           the compiler failed; ends with its own last words
+    ├── StartFailed           a program ended, or was not ready in time; names the folder with the logs
+    └── KubectlFailed         kubectl ended with another status than 0; its own words
+
+Messages are for the person at the terminal.
+"""
+
+import sys
+
+__all__ = ["BuildFailed", "ControlPlaneError", "KubectlFailed", "ProgramsUnavailable", "StartFailed", "say"]
+
+
+class ControlPlaneError(Exception):
+    """Something about the control plane does not work; the message says what and what to do."""
+
+
+class ProgramsUnavailable(ControlPlaneError):
+    """There are no programs and no way to make them."""
+
+
+class BuildFailed(ControlPlaneError):
+    """The programs could not be compiled."""
+
+
+class StartFailed(ControlPlaneError):
+    """The control plane did not become ready."""
+
+
+class KubectlFailed(ControlPlaneError):
+    """A kubectl command failed."""
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal, on standard error, so that standard output stays for results."""
+    print(f"controlplane: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,176 @@
+"""A control plane from start to end: folder, credentials, programs, readiness, and nothing left behind.
+
+Belongs here: the order in which things happen. Does not belong here: each of the things.
+"""
+
+import http.client
+import json
+import socket
+import ssl
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from talkdesk_sandbox.controlplane import commands
+from talkdesk_sandbox.controlplane.certificates import Credentials, make_credentials
+from talkdesk_sandbox.controlplane.cluster import Cluster, write_private
+from talkdesk_sandbox.controlplane.errors import StartFailed, say
+from talkdesk_sandbox.controlplane.processes import Processes
+from talkdesk_sandbox.controlplane.programs import Programs, find_programs
+
+__all__ = ["ControlPlane"]
+
+_READY_WITHIN: Final = 120.0  # seconds; 3 on an idle machine
+_LOOK_EVERY: Final = 0.05  # seconds
+_PORTS_TRIED: Final = 5
+_LAST_LINES: Final = 10  # of a log, in an error
+
+
+class ControlPlane:
+    """A context manager: a Cluster of one's own for as long as the block lasts.
+
+    Any number may run at once. `fsync=True` makes the database wait for the disk as a production one does; without it
+    a crash of the machine, not of a program, could lose writes, which is nothing to a cluster that dies with its user.
+    The logs stay, and their folder is told, when the block or the start fails or `keep_logs` was set.
+    """
+
+    def __init__(self, programs: Programs | None = None, *, fsync: bool = False) -> None:
+        self.keep_logs = False
+        """Set it to keep the logs although the block ends well."""
+        self._programs = programs
+        self._fsync = fsync
+        self._processes: Processes | None = None
+
+    def __enter__(self) -> Cluster:
+        """Start it, looking for the programs or compiling them first.
+
+        Raises ProgramsUnavailable, BuildFailed, or StartFailed.
+        """
+        programs = self._programs or find_programs()
+        for _ in range(_PORTS_TRIED):
+            try:
+                return self._start(programs)
+            except _PortTaken:
+                continue
+        raise StartFailed(f"somebody else took the port of the API server {_PORTS_TRIED} times")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End it. Says so when one of its programs had ended before."""
+        self._stop(failed=kind is not None and issubclass(kind, Exception))
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of etcd, kube-apiserver and kube-controller-manager: to measure them, or to disturb them."""
+        return {} if self._processes is None else dict(self._processes.pids)
+
+    def wait(self) -> None:
+        """Return when a program has ended by itself, which ends them all. Else wait for ever."""
+        if self._processes is not None:
+            self._processes.wait_ended(None)
+
+    def _start(self, programs: Programs) -> Cluster:
+        folder = Path(tempfile.mkdtemp(prefix="talkdesk-controlplane-"))
+        self._processes = Processes(folder)
+        try:
+            return self._boot(programs, folder, self._processes)
+        except BaseException as error:
+            self._stop(failed=isinstance(error, StartFailed))
+            raise
+
+    def _boot(self, programs: Programs, folder: Path, processes: Processes) -> Cluster:
+        etcd_socket = folder / "etcd.sock"
+        processes.start("etcd", commands.etcd(programs, folder / "etcd", etcd_socket, fsync=self._fsync))
+        credentials = make_credentials(folder / "credentials")
+        port = _free_port()
+        kubeconfig = folder / "kubeconfig"
+        write_private(kubeconfig, _kubeconfig(port, credentials))
+        _wait(processes, "etcd", lambda: _listens(etcd_socket))
+        processes.start("kube-apiserver", commands.apiserver(programs, credentials, etcd_socket, port))
+        context = _client_context(credentials)
+        _wait(processes, "kube-apiserver", lambda: _is_ready(port, context))
+        if program := programs.controller_manager:
+            # Not waited for: until it works, a namespace can be created and used, only not deleted for good.
+            # Nor started earlier: it gives up when there is no API server for ten seconds.
+            command = commands.controller_manager(program, credentials, kubeconfig)
+            processes.start("kube-controller-manager", command)
+        return Cluster(kubeconfig, programs.kubectl, folder)
+
+    def _stop(self, *, failed: bool) -> None:
+        processes, self._processes = self._processes, None
+        if processes is None:
+            return
+        ended_early = processes.wait_ended(0)
+        if ended_early and not failed:
+            say(processes.reason())
+        keep = failed or ended_early or self.keep_logs
+        processes.stop(keep_logs=keep)
+        if keep:
+            say(f"logs are in {processes.logs}")
+
+
+class _PortTaken(Exception):
+    """Somebody took the port between our choice and the API server's bind."""
+
+
+def _wait(processes: Processes, program: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _READY_WITHIN
+    while not condition():
+        if processes.wait_ended(_LOOK_EVERY):
+            log = processes.read_log(program)
+            if "address already in use" in log:
+                raise _PortTaken
+            raise StartFailed("\n".join([processes.reason(), *log.splitlines()[-_LAST_LINES:]]))
+        if time.monotonic() > deadline:
+            raise StartFailed(f"{program} was not ready within {_READY_WITHIN:.0f} s")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((commands.LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _client_context(credentials: Credentials) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=credentials.ca)
+    context.load_cert_chain(*credentials.admin)
+    return context
+
+
+def _is_ready(port: int, context: ssl.SSLContext) -> bool:
+    connection = http.client.HTTPSConnection(commands.LOOPBACK, port, timeout=5, context=context)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False  # does not listen yet, or something else does and our API server is about to say so
+    finally:
+        connection.close()
+
+
+def _kubeconfig(port: int, credentials: Credentials) -> str:
+    def data(path: Path) -> str:
+        return b64encode(path.read_bytes()).decode()
+
+    name = "talkdesk-sandbox"
+    certificate, key = credentials.admin
+    cluster = {"server": f"https://{commands.LOOPBACK}:{port}", "certificate-authority-data": data(credentials.ca)}
+    user = {"client-certificate-data": data(certificate), "client-key-data": data(key)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+    return json.dumps(config, indent=2)

@@ -1,0 +1,100 @@
+"""The programs of one control plane, as seen by who uses them: started and ended through a supervisor.
+
+Belongs here: our side of the pipe. Does not belong here: what must work after we are killed (`supervisor`), and which
+programs there are (`plane`).
+"""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from talkdesk_sandbox.controlplane import supervisor
+from talkdesk_sandbox.controlplane.errors import StartFailed
+
+__all__ = ["Processes"]
+
+_END_WITHIN: Final = 30.0  # seconds; killing takes a fraction of one, removing the data of a long run some
+
+
+class Processes:
+    """Processes that end no later than this one does, even by SIGKILL, and a folder that goes with them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start the supervisor of `folder`, which exists and is removed at the end."""
+        self.logs: Final = folder / "logs"
+        self.pids: Final[dict[str, int]] = {}
+        """Process ids by name, to measure them or to disturb them."""
+        self.logs.mkdir()
+        with self._log("supervisor").open("wb") as errors:
+            self._supervisor = subprocess.Popen(
+                # Isolated and without site-packages: it starts in a few hundredths of a second.
+                [sys.executable, "-I", "-S", supervisor.__file__, str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C at the terminal is for us; we end them in order
+            )
+
+    def start(self, name: str, argv: list[str]) -> None:
+        """Start a program. Raises StartFailed when that is impossible."""
+        self._send({"name": name, "argv": argv, "log": str(self._log(name))})
+        assert self._supervisor.stdout is not None  # noqa: S101 (it was asked for)
+        answer = json.loads(self._supervisor.stdout.readline() or b"{}")
+        if "pid" not in answer:
+            raise StartFailed(f"cannot start {name}: {answer.get('error') or self.reason()}")
+        self.pids[name] = answer["pid"]
+
+    def wait_ended(self, seconds: float | None) -> bool:
+        """Wait for a program to end by itself, which ends them all; tells whether it happened within the time.
+
+        None waits for ever.
+        """
+        try:
+            self._supervisor.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def reason(self) -> str:
+        """Why they ended by themselves, in one line."""
+        lines = self._log("supervisor").read_text(errors="replace").splitlines()
+        return lines[-1] if lines else "the supervisor was killed"
+
+    def read_log(self, name: str) -> str:
+        """Give what a program has written so far."""
+        log = self._log(name)
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def stop(self, *, keep_logs: bool) -> None:
+        """Kill the programs and remove the folder, but for the logs when they are to be kept."""
+        try:
+            if keep_logs:
+                self._send({"keep": True})
+            self._close()
+            self._supervisor.wait(_END_WITHIN)
+        finally:
+            self._supervisor.kill()  # the programs go with it
+            self._supervisor.wait()
+        if not keep_logs:
+            # After an end of its own the supervisor has kept the logs.
+            shutil.rmtree(self.logs.parent, ignore_errors=True)
+
+    def _send(self, command: dict[str, Any]) -> None:
+        assert self._supervisor.stdin is not None  # noqa: S101 (it was asked for)
+        # When it has ended, whoever waits for an answer, or for the end, learns of it.
+        with contextlib.suppress(BrokenPipeError):
+            self._supervisor.stdin.write(json.dumps(command).encode() + b"\n")
+            self._supervisor.stdin.flush()
+
+    def _close(self) -> None:
+        for pipe in (self._supervisor.stdin, self._supervisor.stdout):
+            assert pipe is not None  # noqa: S101 (it was asked for)
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"

@@ -1,0 +1,86 @@
+"""Where the programs of the control plane are: `KUBEBUILDER_ASSETS`, the cache, or the compiler.
+
+Belongs here: the order of the search. Does not belong here: how they are compiled (`build`) or called (`commands`).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from talkdesk_sandbox.controlplane.build import Recipe, build
+from talkdesk_sandbox.controlplane.errors import ProgramsUnavailable, say
+
+__all__ = ["MODULE", "Programs", "find_programs"]
+
+MODULE: Final = Path(__file__).parents[2] / "controlplane"
+"""The Go module that names the programs and pins their versions. It is in a checkout, not in a wheel."""
+
+_REQUIRED: Final = ("etcd", "kube-apiserver", "kubectl")
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """A folder with the programs. The controller manager may be missing, as it is in envtest's archives."""
+
+    folder: Path
+
+    @property
+    def etcd(self) -> Path:
+        """The database."""
+        return self.folder / "etcd"
+
+    @property
+    def apiserver(self) -> Path:
+        """The Kubernetes API."""
+        return self.folder / "kube-apiserver"
+
+    @property
+    def kubectl(self) -> Path:
+        """The command line client."""
+        return self.folder / "kubectl"
+
+    @property
+    def controller_manager(self) -> Path | None:
+        """What makes deletion of namespaces real; None when the folder has none."""
+        path = self.folder / "kube-controller-manager"
+        return path if path.is_file() else None
+
+
+def find_programs(environment: Mapping[str, str] = os.environ, module: Path = MODULE) -> Programs:
+    """Give the programs that the environment names, or those in the cache, or compile them (minutes, with progress).
+
+    Raises ProgramsUnavailable when none of the three is possible, BuildFailed when the compiler fails.
+    """
+    if assets := environment.get("KUBEBUILDER_ASSETS"):
+        return _from_assets(Path(assets))
+    if not (module / "go.mod").is_file():
+        raise ProgramsUnavailable(
+            "an installed package has no Go module to compile the control plane from: set KUBEBUILDER_ASSETS to a "
+            f"folder with {', '.join(_REQUIRED)}, or use a checkout"
+        )
+    recipe = Recipe.read(module)
+    folder = _cache(environment) / recipe.key
+    if not folder.is_dir():
+        build(recipe, folder, environment)
+    return Programs(folder)
+
+
+def _from_assets(folder: Path) -> Programs:
+    if missing := [name for name in _REQUIRED if not os.access(folder / name, os.X_OK)]:
+        raise ProgramsUnavailable(
+            f"KUBEBUILDER_ASSETS={folder} lacks {', '.join(missing)}: set it to a folder with "
+            f"{', '.join(_REQUIRED)}, or unset it to have them compiled"
+        )
+    programs = Programs(folder.absolute())
+    if programs.controller_manager is None:
+        say(f"no kube-controller-manager in {folder}: going on without it, deleted namespaces will stay Terminating")
+    return programs
+
+
+def _cache(environment: Mapping[str, str]) -> Path:
+    # The XDG specification says that a relative path is to be ignored.
+    given = Path(environment.get("XDG_CACHE_HOME", ""))
+    root = given if given.is_absolute() else Path.home() / ".cache"
+    return root / "talkdesk-operator" / "controlplane"

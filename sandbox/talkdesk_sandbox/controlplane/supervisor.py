@@ -1,0 +1,136 @@
+"""The process between a control plane and who uses it: it starts the programs and ends them whatever happens.
+
+Run as a script with a folder as its argument, with the standard library only. Reads commands, a JSON object a line:
+`{"name", "argv", "log"}` starts a program and is answered by `{"pid"}` or `{"error"}`; `{"keep": true}` says that the
+logs are to stay. The end of the input means that the other side has gone, killed or not: the programs are killed, for
+their data is worth nothing, and the folder is removed. It ends likewise, with status 1 and keeping the logs, when a
+program ends by itself.
+
+Belongs here: what must work when the process that uses the control plane can't do anything any more. Does not belong
+here: what the programs are, and when they are ready.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+
+
+class _Supervisor:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._keep = False
+        self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def run(self) -> int:
+        """Do what is asked until the input ends or a program does; gives the exit status."""
+        wake = _wake_on_signals()
+        pending = b""
+        while True:
+            ready, _, _ = select.select([0, wake], [], [])
+            if wake in ready:
+                if self._terminated(os.read(wake, 256)):
+                    return 0
+                if self._ended():
+                    self._keep = True
+                    return 1
+            if 0 in ready:
+                received = os.read(0, 65536)
+                if not received:
+                    return 0
+                *lines, pending = (pending + received).split(b"\n")
+                for line in lines:
+                    self._obey(json.loads(line))
+
+    def clean_up(self) -> None:
+        for child in self._children.values():
+            child.kill()
+        for child in self._children.values():
+            child.wait()
+        if not self._keep:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        for path in self._folder.iterdir():  # data and keys go even then
+            if path.name == "logs":
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+    def _obey(self, command: dict[str, object]) -> None:
+        match command:
+            case {"keep": bool() as keep}:
+                self._keep = keep
+            case {"name": str() as name, "argv": list() as argv, "log": str() as log}:
+                # Whoever asked may have been killed meanwhile; then the input's end comes next.
+                with contextlib.suppress(BrokenPipeError):
+                    print(json.dumps(self._start(name, [str(argument) for argument in argv], log)), flush=True)
+            case _:
+                raise ValueError(f"no command: {command}")
+
+    def _start(self, name: str, argv: list[str], log: str) -> dict[str, object]:
+        try:
+            with Path(log).open("ab") as output:
+                child = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    preexec_fn=self._die_with_me,  # noqa: PLW1509 (this process has one thread)
+                )
+        except OSError as error:
+            return {"error": str(error)}
+        self._children[name] = child
+        return {"pid": child.pid}
+
+    def _die_with_me(self) -> None:
+        # For the case that this process is killed too. Elsewhere than on Linux that leaves the programs behind.
+        if self._libc is not None:
+            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def _ended(self) -> bool:
+        for name, child in self._children.items():
+            if child.poll() is not None:
+                print(f"{name} ended with status {child.returncode}", file=sys.stderr, flush=True)
+                return True
+        return False
+
+    @staticmethod
+    def _terminated(signals: bytes) -> bool:
+        return signal.SIGTERM in signals
+
+
+def _wake_on_signals() -> int:
+    """Give a descriptor that can be read from when a child ends or this process is to end: the signal's number."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # a handler must exist for the descriptor to be written to
+    return read
+
+
+def main() -> int:
+    """Serve one control plane."""
+    supervisor = _Supervisor(Path(sys.argv[1]))
+    try:
+        return supervisor.run()
+    finally:
+        supervisor.clean_up()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

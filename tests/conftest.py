@@ -1,0 +1,62 @@
+"""The cluster that tests share: `control_plane` per session, and only when a test asks for it; `namespace` per test."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+
+import pytest
+
+from talkdesk_sandbox.controlplane import Cluster, ControlPlane, ProgramsUnavailable, find_programs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--use-existing-cluster",
+        action="store_true",
+        help="use the cluster that KUBECONFIG names, as its administrator, instead of a control plane of our own",
+    )
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Kubernetes API that this session has for itself, or the existing one when that was asked for."""
+    if request.config.getoption("--use-existing-cluster"):
+        yield _existing_cluster(tmp_path_factory.mktemp("cluster"))
+        return
+    plane = ControlPlane()
+    with ExitStack() as stack:
+        with _visible(request.config):
+            try:
+                cluster = stack.enter_context(plane)
+            except ProgramsUnavailable as error:
+                pytest.fail(str(error), pytrace=False)
+        yield cluster
+        plane.keep_logs = request.session.testsfailed > 0
+        with _visible(request.config):
+            stack.close()
+
+
+@pytest.fixture
+def namespace(control_plane: Cluster) -> Iterator[str]:
+    """A new namespace that no other test uses. It is deleted afterwards, which nobody waits for."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    control_plane.kubectl("create", "namespace", name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _existing_cluster(scratch: Path) -> Cluster:
+    kubeconfig = Path(os.environ.get("KUBECONFIG", ""))
+    if not kubeconfig.is_file():
+        pytest.fail("--use-existing-cluster needs KUBECONFIG to name a file", pytrace=False)
+    kubectl = shutil.which("kubectl")
+    return Cluster(kubeconfig, Path(kubectl) if kubectl else find_programs().kubectl, scratch)
+
+
+def _visible(config: pytest.Config) -> AbstractContextManager[None]:
+    """Let what is said reach the terminal although pytest captures: a first build takes minutes."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return nullcontext() if capture is None else capture.global_and_fixture_disabled()
