@@ -7,14 +7,12 @@ them. Neither library's own reading of the environment is used: httpx reads none
 aiohttp would also take passwords out of `.netrc` and put them into token requests.
 """
 
+import base64
 import ssl
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
-from urllib.request import (
-    getproxies,
-    proxy_bypass_environment,  # type: ignore[attr-defined]  # typeshed lacks it
-)
+from urllib.request import getproxies
 
 import aiohttp
 import httpx
@@ -63,8 +61,11 @@ class RoutingTransport(httpx.AsyncBaseTransport):
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         proxied = self._proxied.get(request.url.scheme)
-        if proxied is None or proxy_bypass_environment(request.url.host, self._proxies):
+        if proxied is None or _exempt(request.url.host, self._proxies.get("no", "")):
             return await self._direct.handle_async_request(request)
+        if request.url.scheme == "http" and proxied.proxy is not None:
+            # Without a tunnel, what is meant for the proxy travels with the request.
+            request.headers.update(proxied.proxy.headers)
         return await proxied.handle_async_request(request)
 
     @override
@@ -88,4 +89,14 @@ def _proxy(url: str) -> httpx.Proxy:
     proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
     if proxy.url.scheme not in {"http", "https"}:
         raise ValueError(f"a proxy is reached by http or https, not by {proxy.url.scheme}")
-    return proxy
+    if proxy.raw_auth is None:
+        return proxy
+    # As a header, because the transport's own way is deprecated by aiohttp.
+    password = base64.b64encode(b":".join(proxy.raw_auth)).decode()
+    return httpx.Proxy(proxy.url, headers={"Proxy-Authorization": f"Basic {password}"})
+
+
+def _exempt(host: str, exemptions: str) -> bool:
+    """Read NO_PROXY: `*`, hosts, and domains that stand for all hosts in them, with commas between."""
+    names = (name.strip().lower().lstrip("*.") or "*" for name in exemptions.split(",") if name.strip())
+    return any(name in {"*", host} or host.endswith(f".{name}") for name in names)

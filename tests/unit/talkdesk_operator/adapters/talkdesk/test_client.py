@@ -1,0 +1,539 @@
+"""The port over a real socket: what is sent, what comes back, and which error stands for what."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+
+from scripted_talkdesk import (
+    Responder,
+    ScriptedTalkdesk,
+    access,
+    credentials,
+    cut,
+    reply,
+    serve,
+    serve_bytes,
+    silence,
+    token_reply,
+)
+from talkdesk_crds.hosts import HostAllowList, Region
+from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
+from talkdesk_operator.domain import talkdesk as port
+from talkdesk_operator.domain.talkdesk import (
+    Account,
+    Conflict,
+    Decision,
+    Forbidden,
+    ForeignHost,
+    InvalidCredentials,
+    Malformed,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Redirected,
+    Refused,
+    RemoteInstallation,
+    Subscription,
+    TalkdeskError,
+    Transient,
+    Unauthorized,
+    Unavailable,
+)
+
+TOKEN = "/acme/oauth/token"
+INSTALLATION = "/apps/a1/installations/i1"
+STATE = f"{INSTALLATION}/state"
+DATE = "Wed, 04 Mar 2026 10:00:00 GMT"
+NOON = datetime(2026, 3, 4, 10, tzinfo=UTC)
+
+
+async def test_the_account_is_read_with_a_bearer_token(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    talkdesk.on(
+        "/account",
+        reply(
+            content={"id": "acc", "name": "acme", "company_name": "Acme \u2603", "timezone": "Europe/Lisbon", "x": 1}
+        ),
+    )
+    account = await client.account(access(talkdesk.url))
+    assert account == Account("acc", "acme", "Acme \u2603", "Europe/Lisbon")
+    (call,) = talkdesk.calls("/account")
+    assert call.headers["Authorization"] == "Bearer canary-token-1"
+    assert call.headers["User-Agent"].startswith("talkdesk-operator/")
+    assert call.headers["Accept"] == "application/json"
+    assert call.headers["Accept-Encoding"] == "identity"
+
+
+async def test_an_installation_is_read_with_its_state_and_the_servers_clock(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    state = {"state": "installing", "reason": "new", "updated_at": "2026-03-04T09:00:00.000+00:00"}
+    body = {"id": "i1", "app_id": "a1", "account_id": "acc", "_embedded": {"state": state}}
+    talkdesk.on(INSTALLATION, reply(content=body, Date=DATE))
+    found = await client.installation(access(talkdesk.url), "a1", "i1")
+    assert found == RemoteInstallation(
+        id="i1",
+        state="installing",
+        reason="new",
+        updated_at=datetime(2026, 3, 4, 9, tzinfo=UTC),
+        app_id="a1",
+        account_id="acc",
+        server_time=NOON,
+    )
+
+
+async def test_a_subscription_is_read(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    body = {"type": "paid", "license_type": "individual", "name": "Gold", "total_licenses": "10"}
+    talkdesk.on(f"{INSTALLATION}/subscription", reply(content=body))
+    found = await client.subscription(access(talkdesk.url), "a1", "i1")
+    assert found == Subscription("paid", "individual", "Gold", 10)
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason", "sent"),
+    [
+        (Decision.APPROVE, "", {"state": "approve"}),
+        (Decision.REJECT, "no \u201cseat\u201d", {"state": "reject", "reason": "no \u201cseat\u201d"}),
+    ],
+)
+async def test_an_answer_is_one_post(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, decision: Decision, reason: str, sent: dict[str, str]
+) -> None:
+    talkdesk.on(STATE, reply(content={"state": "completed"}))
+    await client.answer(access(talkdesk.url), "a1", "i1", decision, reason)
+    (call,) = talkdesk.calls(STATE)
+    assert (call.method, orjson.loads(call.body)) == ("POST", sent)
+    assert call.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.case(57)
+@pytest.mark.parametrize(
+    ("odd", "escaped"),
+    [("a/../b", "a%2F..%2Fb"), ("a?b#c", "a%3Fb%23c"), ("\u00e9 %41", "%C3%A9%20%2541"), ("...", "...")],
+)
+async def test_ids_are_opaque_and_stay_one_segment(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, odd: str, escaped: str
+) -> None:
+    talkdesk.on(f"/apps/{escaped}/installations/{escaped}", reply(content={"_embedded": {"state": "pending"}}))
+    found = await client.installation(access(talkdesk.url), odd, odd)
+    assert (found.id, found.state) == (odd, "pending")
+
+
+@pytest.mark.parametrize("odd", ["", ".", ".."])
+async def test_an_id_that_would_change_the_address_is_refused(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, odd: str
+) -> None:
+    with pytest.raises(Refused, match="can't be an id"):
+        await client.installation(access(talkdesk.url), "a1", odd)
+    assert talkdesk.seen == []
+
+
+async def test_a_gateway_can_live_under_a_path(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    talkdesk.on("/gateway/account", reply(content={"id": "acc"}))
+    assert await client.account(access(talkdesk.url, api_url=f"{talkdesk.url}/gateway/?x=1")) == Account("acc")
+
+
+# --- The 401 rule.
+
+
+@pytest.mark.case(24)
+async def test_after_a_401_a_new_token_is_tried_once(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    talkdesk.on(TOKEN, token_reply(1), token_reply(2))
+    talkdesk.on("/account", reply(401), reply(content={"id": "acc"}))
+    await client.account(access(talkdesk.url))
+    used = [call.headers["Authorization"] for call in talkdesk.calls("/account")]
+    assert used == ["Bearer canary-token-1", "Bearer canary-token-2"]
+
+
+@pytest.mark.case(24)
+async def test_a_second_401_is_final(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    talkdesk.on(TOKEN, token_reply(1), token_reply(2))
+    talkdesk.on(STATE, reply(401, {"code": "1", "message": "bad token canary-token-2"}))
+    with pytest.raises(Unauthorized, match="not even a new token") as failure:
+        await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
+    assert not isinstance(failure.value, InvalidCredentials)
+    assert len(talkdesk.calls(STATE)) == 2
+
+
+@pytest.mark.case(20)
+async def test_after_forget_a_new_token_is_fetched(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    for _ in range(2):
+        await client.account(access(talkdesk.url))
+    assert len(talkdesk.calls(TOKEN)) == 1
+    client.forget(access(talkdesk.url))
+    await client.account(access(talkdesk.url))
+    assert len(talkdesk.calls(TOKEN)) == 2
+
+
+@pytest.mark.case(20, 62)
+async def test_a_new_set_of_credentials_never_uses_the_old_sets_token(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    talkdesk.on(TOKEN, token_reply(1), token_reply(2))
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    await client.account(access(talkdesk.url))
+    await client.account(access(talkdesk.url, credentials=credentials(client_secret="canary-other")))
+    assert talkdesk.calls("/account")[-1].headers["Authorization"] == "Bearer canary-token-2"
+
+
+# --- Errors by status.
+
+
+def reads_account(*answers: Responder) -> dict[str, tuple[Responder, ...]]:
+    return {"/account": answers}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        pytest.param(400, Refused, "400", id="400"),
+        pytest.param(403, Forbidden, "scope account:read.*IP allow-list", marks=pytest.mark.case(25), id="403"),
+        pytest.param(404, NotFound, "knows no such thing", marks=pytest.mark.case(26), id="404"),
+        pytest.param(407, Unavailable, "407", id="407"),
+        pytest.param(408, Unavailable, "408", id="408"),
+        pytest.param(409, Conflict, "present state", marks=pytest.mark.case(23), id="409"),
+        pytest.param(410, Refused, "410", id="410"),
+        pytest.param(422, Refused, "422", id="422"),
+        pytest.param(425, Unavailable, "425", id="425"),
+        pytest.param(429, RateLimited, "too many", marks=pytest.mark.case(27), id="429"),
+        pytest.param(500, Unavailable, "500", marks=pytest.mark.case(27), id="500"),
+        pytest.param(503, Unavailable, "503", marks=pytest.mark.case(27), id="503"),
+        pytest.param(599, Unavailable, "599", id="599"),
+    ],
+)
+async def test_a_status_of_a_read_has_its_error(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int, kind: type[TalkdeskError], words: str
+) -> None:
+    talkdesk.on("/account", reply(status, {"error": "nope"}, Date=DATE))
+    with pytest.raises(kind, match=words) as failure:
+        await client.account(access(talkdesk.url))
+    assert type(failure.value) is kind
+    assert "reading the account at 127.0.0.1" in failure.value.message
+    assert "nope" in failure.value.message
+    assert failure.value.server_time == NOON
+
+
+@pytest.mark.case(22)
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+async def test_a_server_error_after_an_answer_was_sent_leaves_the_outcome_open(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int
+) -> None:
+    talkdesk.on(STATE, reply(status, Retry_After="7"))
+    with pytest.raises(OutcomeUnknown) as failure:
+        await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
+    assert failure.value.retry_after == timedelta(seconds=7)
+    assert len(talkdesk.calls(STATE)) == 1
+
+
+@pytest.mark.case(23, 27)
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(403, Forbidden), (404, NotFound), (407, Unavailable), (409, Conflict), (422, Refused), (429, RateLimited)],
+)
+async def test_a_refused_answer_has_no_effect_and_its_own_error(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int, kind: type[TalkdeskError]
+) -> None:
+    talkdesk.on(STATE, reply(status, {"error": "x"}))
+    with pytest.raises(kind) as failure:
+        await client.answer(access(talkdesk.url), "a1", "i1", Decision.REJECT, "why")
+    assert type(failure.value) is kind
+
+
+@pytest.mark.case(29)
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+async def test_a_redirect_is_never_followed(client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int) -> None:
+    async with serve() as elsewhere:
+        for path in ("/account", TOKEN):
+            talkdesk.scripts.pop("/account", None)
+            talkdesk.on(path, reply(status, body=b"", Location=f"{elsewhere.url}/account"))
+            with pytest.raises(Redirected, match="never followed"):
+                await client.account(access(talkdesk.url))
+            client.forget(access(talkdesk.url))
+        assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, InvalidCredentials),
+        (401, InvalidCredentials),
+        (403, Forbidden),
+        (404, Refused),
+        (500, Unavailable),
+        (429, RateLimited),
+    ],
+)
+async def test_a_refusal_of_the_token_endpoint_speaks_about_credentials_never_about_the_installation(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int, kind: type[TalkdeskError]
+) -> None:
+    talkdesk.on(TOKEN, reply(status, {"error": "invalid_client", "error_description": "unknown client"}))
+    with pytest.raises(kind, match=r"asking for a token at .*unknown client") as failure:
+        await client.installation(access(talkdesk.url), "a1", "i1")
+    assert type(failure.value) is kind
+    assert len(talkdesk.seen) == 1
+
+
+@pytest.mark.case(35)
+async def test_a_refused_assertion_names_a_wrong_clock(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    talkdesk.on(TOKEN, reply(401, {"error": "invalid_client"}, Date=DATE))
+    with pytest.raises(InvalidCredentials, match=r"clock is [+-][0-9]+ s off"):
+        await client.account(access(talkdesk.url))
+
+
+# --- Successes that are none.
+
+
+@pytest.mark.case(30)
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (reply(body=b""), "is empty"),
+        (reply(204, body=b""), "is empty"),
+        (reply(body=b" \n"), "is empty"),
+        (reply(body=b"<html>"), "is not JSON"),
+        (reply(body=b'{"id": NaN}'), "is not JSON"),
+        (reply(body=b'{"id": "\xff"}'), "is not JSON"),
+        (reply(body=b'{"a":' * 5000 + b"1" + b"}" * 5000), "is not JSON"),
+        (reply(body=b"[]"), "is JSON but no object"),
+        (reply(body=b"null"), "is JSON but no object"),
+        (reply(content={}), "holds no account id"),
+        (reply(content={"id": {"x": 1}}), "holds no account id"),
+        (reply(body=b" " * (1 << 20) + b"{}"), "is too big"),
+        (reply(body=b"\x1f\x8b", Content_Encoding="gzip"), "is compressed"),
+    ],
+)
+async def test_a_success_that_cant_be_used_is_malformed(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, answer: Responder, words: str
+) -> None:
+    talkdesk.on("/account", answer)
+    with pytest.raises(Malformed, match=words):
+        await client.account(access(talkdesk.url))
+
+
+@pytest.mark.case(22, 30)
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b" " * (1 << 20) + b"{}"])
+async def test_an_answer_whose_reply_cant_be_used_may_have_happened(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, body: bytes
+) -> None:
+    talkdesk.on(STATE, reply(body=body))
+    with pytest.raises(OutcomeUnknown):
+        await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
+
+
+@pytest.mark.case(30)
+async def test_an_endless_answer_costs_no_more_than_the_bound(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    written = 0
+
+    async def endless(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal written
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" " * 65536)
+            written += 65536
+
+    talkdesk.on("/account", endless)
+    with pytest.raises(Malformed, match="too big"):
+        await client.account(access(talkdesk.url))
+    assert written < 32 << 20
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"access_token": None},
+        {"access_token": "a\r\nX: y"},
+        {"access_token": ""},
+        {"access_token": "x" * 20_000},
+        {"token_type": "mac"},
+    ],
+)
+async def test_a_token_that_cant_be_sent_is_malformed(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, fields: dict[str, Any]
+) -> None:
+    talkdesk.on(TOKEN, token_reply(1, **fields))
+    with pytest.raises(Malformed, match=r"holds (no|a) token"):
+        await client.account(access(talkdesk.url))
+
+
+# --- No answer at all.
+
+
+@pytest.mark.case(22)
+@pytest.mark.parametrize("fault", [cut, silence])
+async def test_an_answer_that_was_cut_or_timed_out_may_have_happened_and_is_not_sent_again(
+    talkdesk: ScriptedTalkdesk, fault: Responder
+) -> None:
+    client = TalkdeskClient(ClientSettings(total_timeout=timedelta(seconds=0.5)), proxies={})
+    talkdesk.on(STATE, fault)
+    with pytest.raises(OutcomeUnknown, match="may have happened or not"):
+        await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
+    assert len(talkdesk.calls(STATE)) == 1
+    await client.aclose()
+
+
+@pytest.mark.parametrize(("fault", "words"), [(cut, "was cut"), (silence, "no answer in time")])
+async def test_a_read_that_was_cut_or_timed_out_is_unavailable(
+    talkdesk: ScriptedTalkdesk, fault: Responder, words: str
+) -> None:
+    client = TalkdeskClient(ClientSettings(total_timeout=timedelta(seconds=0.5)), proxies={})
+    talkdesk.on("/account", fault)
+    with pytest.raises(Unavailable, match=words):
+        await client.account(access(talkdesk.url))
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "words"),
+    [
+        (b"", Unavailable, "was cut"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", Unavailable, "was cut"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", Malformed, "is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n{}", Malformed, "is not HTTP"),
+    ],
+)
+@pytest.mark.case(30)
+async def test_broken_http_has_its_own_words(
+    client: TalkdeskClient, data: bytes, kind: type[TalkdeskError], words: str
+) -> None:
+    async with serve_bytes(data) as url:
+        with pytest.raises(kind, match=words):
+            await client.account(access(url))
+
+
+# --- Waiting.
+
+
+@pytest.mark.case(27)
+@pytest.mark.parametrize(
+    ("wait", "seconds"),
+    [("120", 120), ("Wed, 04 Mar 2026 10:02:00 GMT", 120), ("9999999", 3600), ("Wed, 04 Mar 2026 09:00:00 GMT", 0)],
+)
+async def test_a_wait_is_read_in_seconds_and_as_a_date_of_the_servers_clock(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, wait: str, seconds: int
+) -> None:
+    talkdesk.on("/account", reply(429, Retry_After=wait, Date=DATE))
+    with pytest.raises(RateLimited) as failure:
+        await client.account(access(talkdesk.url))
+    assert failure.value.retry_after == timedelta(seconds=seconds)
+
+
+@pytest.mark.case(27)
+async def test_a_pause_holds_back_all_calls_of_the_app_and_region_and_no_others(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    talkdesk.on("/account", reply(503, Retry_After="120"), reply(content={"id": "acc"}))
+    with pytest.raises(Unavailable):
+        await client.account(access(talkdesk.url))
+    with pytest.raises(RateLimited, match="asked for no calls") as failure:
+        await client.account(access(talkdesk.url, credentials=credentials(client_id="other")))
+    assert failure.value.retry_after is not None
+    assert timedelta(seconds=100) < failure.value.retry_after <= timedelta(seconds=120)
+    assert len(talkdesk.calls("/account")) == 1
+    await client.account(access(talkdesk.url, region_key="sentiment/EU"))
+
+
+# --- Hosts.
+
+
+@pytest.mark.case(28)
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"api_url": "https://api.talkdeskapp.eu"},
+        {"token_url": "https://acme.talkdeskid.eu/oauth/token"},
+        {"api_url": "https://[::1"},
+    ],
+)
+async def test_a_foreign_host_is_found_before_anything_is_sent(
+    client: TalkdeskClient, overrides: dict[str, str]
+) -> None:
+    us = {
+        "api_url": "https://api.talkdeskapp.com",
+        "token_url": "https://acme.talkdeskid.com/oauth/token",
+        "hosts": HostAllowList.for_region(Region.US),
+    }
+    with pytest.raises(ForeignHost, match="nothing was sent"):
+        await client.account(access("http://127.0.0.1:9", **(us | overrides)))
+
+
+@pytest.mark.case(61)
+async def test_cookies_are_not_kept(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    talkdesk.on("/account", reply(content={"id": "acc"}, Set_Cookie="session=canary; Path=/"))
+    for _ in range(2):
+        await client.account(access(talkdesk.url))
+    assert all("Cookie" not in call.headers for call in talkdesk.seen)
+
+
+# --- Metrics, and the tree as a whole.
+
+
+async def test_every_request_is_observed_with_its_outcome(talkdesk: ScriptedTalkdesk) -> None:
+    observed: list[tuple[str, str]] = []
+
+    def observe(call: str, outcome: str, seconds: float) -> None:
+        assert seconds >= 0
+        observed.append((call, outcome))
+
+    client = TalkdeskClient(proxies={}, observe=observe)
+    talkdesk.on("/account", reply(401), reply(500))
+    with pytest.raises(Unavailable):
+        await client.account(access(talkdesk.url))
+    assert observed == [("token", "ok"), ("account", "Unauthorized"), ("token", "ok"), ("account", "Unavailable")]
+    await client.aclose()
+
+
+@pytest.mark.parametrize("used", [False, True])
+async def test_a_client_can_be_closed_used_or_not(talkdesk: ScriptedTalkdesk, *, used: bool) -> None:
+    client = TalkdeskClient(proxies={})
+    if used:
+        talkdesk.on("/account", reply(content={"id": "acc"}))
+        await client.account(access(talkdesk.url))
+    await client.aclose()
+
+
+async def provoke(kind: type[TalkdeskError], client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    answers: dict[type[TalkdeskError], dict[str, Responder]] = {
+        Unavailable: {STATE: reply(407)},
+        RateLimited: {STATE: reply(429)},
+        Malformed: {TOKEN: reply(body=b"")},
+        OutcomeUnknown: {STATE: cut},
+        Unauthorized: {STATE: reply(401)},
+        InvalidCredentials: {TOKEN: reply(401)},
+        Forbidden: {STATE: reply(403)},
+        NotFound: {STATE: reply(404)},
+        Conflict: {STATE: reply(409)},
+        Refused: {STATE: reply(400)},
+        Redirected: {STATE: reply(302, Location="/")},
+        ForeignHost: {},
+    }
+    for path, answer in answers[kind].items():
+        talkdesk.on(path, answer)
+    url = talkdesk.url
+    overrides = {"hosts": HostAllowList.for_region(Region.US)} if kind is ForeignHost else {}
+    await client.answer(access(url, **overrides), "a1", "i1", Decision.APPROVE, "")
+
+
+LEAVES = [
+    kind
+    for name in port.__all__
+    if isinstance(kind := getattr(port, name), type)
+    and issubclass(kind, TalkdeskError)
+    and kind not in {TalkdeskError, Transient, port.Permanent}
+]
+
+
+@pytest.mark.parametrize("kind", LEAVES)
+async def test_each_error_of_the_tree_is_reachable_and_carries_no_foreign_exception(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, kind: type[TalkdeskError]
+) -> None:
+    with pytest.raises(kind) as failure:
+        await provoke(kind, client, talkdesk)
+    assert type(failure.value) is kind
+    assert failure.value.__cause__ is None
+    assert failure.value.__context__ is None

@@ -1,0 +1,267 @@
+"""TLS, names, addresses, proxies: each failure in its own words, and no secret on the way."""
+
+import asyncio
+import base64
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripted_talkdesk import ScriptedTalkdesk, access, cut, reply, serve, server_context
+from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
+from talkdesk_operator.adapters.talkdesk.transport import RoutingTransport
+from talkdesk_operator.domain.talkdesk import Account, Decision, OutcomeUnknown, Unavailable
+
+
+@dataclass
+class Proxy:
+    """A forward proxy on a real socket, which can want a password."""
+
+    password: str = ""
+    url: str = ""
+    heads: list[str] = field(default_factory=list)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.heads.append(head)
+        expected = base64.b64encode(f"user:{self.password}".encode()).decode()
+        if self.password and f"Basic {expected}" not in head:
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+            return
+        method, target, _ = head.split("\r\n")[0].split(" ")
+        url = httpx.URL(f"https://{target}" if method == "CONNECT" else target)
+        upstream_reader, upstream_writer = await asyncio.open_connection(url.host, url.port)
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        else:
+            upstream_writer.write(head.encode())
+        await asyncio.gather(relay(reader, upstream_writer), relay(upstream_reader, writer))
+
+
+async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+    writer.close()
+
+
+@asynccontextmanager
+async def run(proxy: Proxy) -> AsyncIterator[Proxy]:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with suppress(asyncio.CancelledError):
+            await proxy.handle(reader, writer)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def made(client: TalkdeskClient) -> AsyncIterator[TalkdeskClient]:
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def free_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+        return port
+
+
+@pytest.mark.case(29)
+async def test_tls_works_with_a_trusted_root(tmp_path: Path) -> None:
+    context, root = server_context(tmp_path, "127.0.0.1")
+    client = TalkdeskClient(proxies={}, tls=ssl.create_default_context(cafile=root))
+    async with serve(tls=context) as talkdesk, made(client):
+        talkdesk.on("/account", reply(content={"id": "acc"}))
+        assert await client.account(access(talkdesk.url)) == Account("acc")
+
+
+@pytest.mark.case(29)
+async def test_a_root_named_by_the_environment_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, root = server_context(tmp_path, "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(root))
+    async with serve(tls=context) as talkdesk, made(TalkdeskClient(proxies={})) as client:
+        talkdesk.on("/account", reply(content={"id": "acc"}))
+        assert await client.account(access(talkdesk.url)) == Account("acc")
+
+
+@pytest.mark.case(29)
+async def test_a_certificate_of_an_unknown_root_is_named(tmp_path: Path, client: TalkdeskClient) -> None:
+    context, _ = server_context(tmp_path, "127.0.0.1")
+    async with serve(tls=context) as talkdesk:
+        with pytest.raises(Unavailable, match="TLS: the server's certificate is not trusted: self"):
+            await client.account(access(talkdesk.url))
+        assert talkdesk.seen == []
+
+
+@pytest.mark.case(29)
+async def test_a_certificate_for_another_host_is_named(tmp_path: Path) -> None:
+    context, root = server_context(tmp_path, "other.example")
+    client = TalkdeskClient(proxies={}, tls=ssl.create_default_context(cafile=root))
+    async with serve(tls=context) as talkdesk, made(client):
+        with pytest.raises(Unavailable, match=r"not trusted: IP address mismatch"):
+            await client.account(access(talkdesk.url))
+        assert talkdesk.seen == []
+
+
+@pytest.mark.case(29)
+async def test_a_server_without_tls_is_named(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    with pytest.raises(Unavailable, match="TLS: the handshake failed"):
+        await client.account(access(talkdesk.url.replace("http:", "https:")))
+
+
+@pytest.mark.case(29)
+async def test_a_name_that_doesnt_exist_is_named(client: TalkdeskClient) -> None:
+    with pytest.raises(Unavailable, match="DNS: the host name can't be resolved"):
+        await client.account(access("http://nowhere.invalid"))
+
+
+@pytest.mark.case(22, 29)
+async def test_a_refused_connection_changed_nothing_and_says_so(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    there = access(talkdesk.url)
+    await client.account(there)
+    gone = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(Unavailable, match="no connection: Connection refused"):
+        await client.answer(access(gone), "a1", "i1", Decision.APPROVE, "")
+
+
+@pytest.mark.case(29)
+async def test_a_connection_that_doesnt_come_about_in_time_changed_nothing() -> None:
+    # A full backlog: the kernel lets further connections wait for ever.
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        settings = ClientSettings(connect_timeout=timedelta(seconds=0.3))
+        async with made(TalkdeskClient(settings, proxies={})) as client:
+            with pytest.raises(Unavailable, match="no connection in time"):
+                await client.account(access(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+
+
+@pytest.mark.case(29)
+async def test_ipv6_literals_work(client: TalkdeskClient) -> None:
+    async with serve("::1") as talkdesk:
+        talkdesk.on("/account", reply(content={"id": "acc"}))
+        assert await client.account(access(talkdesk.url)) == Account("acc")
+
+
+@pytest.mark.case(29)
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+async def test_the_environments_proxy_is_used_for_http(
+    talkdesk: ScriptedTalkdesk, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    async with run(Proxy(password="canary-proxy")) as proxy:
+        monkeypatch.setenv(variable, proxy.url.replace("http://", "user:canary-proxy@"))
+        async with made(TalkdeskClient()) as client:
+            assert await client.account(access(talkdesk.url)) == Account("acc")
+        assert proxy.heads[0].startswith(f"POST {talkdesk.url}/acme/oauth/token")
+
+
+@pytest.mark.case(29, 61)
+async def test_https_goes_through_a_tunnel_that_sees_no_secret(tmp_path: Path) -> None:
+    context, root = server_context(tmp_path, "127.0.0.1")
+    async with serve(tls=context) as talkdesk, run(Proxy(password="canary-proxy")) as proxy:
+        talkdesk.on("/account", reply(content={"id": "acc"}))
+        proxies = {"https": proxy.url.replace("//", "//user:canary-proxy@")}
+        client = TalkdeskClient(proxies=proxies, tls=ssl.create_default_context(cafile=root))
+        async with made(client):
+            assert await client.account(access(talkdesk.url)) == Account("acc")
+        assert proxy.heads
+        assert all(head.startswith("CONNECT 127.0.0.1:") and "canary" not in head for head in proxy.heads)
+
+
+@pytest.mark.case(29)
+@pytest.mark.parametrize("exempt", ["*", "127.0.0.1", "example.com, 127.0.0.1"])
+async def test_no_proxy_is_used_for_exempt_hosts(talkdesk: ScriptedTalkdesk, exempt: str) -> None:
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    proxies = {"http": f"http://127.0.0.1:{free_port()}", "no": exempt}
+    async with made(TalkdeskClient(proxies=proxies)) as client:
+        assert await client.account(access(talkdesk.url)) == Account("acc")
+
+
+@pytest.mark.case(29)
+@pytest.mark.parametrize("exempt", ["", ",", "0.0.1", "27.0.0.1", "example.com"])
+async def test_a_proxy_that_cant_be_reached_is_named(exempt: str) -> None:
+    proxies = {"http": f"http://user:canary-proxy@127.0.0.1:{free_port()}", "no": exempt}
+    async with made(TalkdeskClient(proxies=proxies)) as client:
+        with pytest.raises(Unavailable, match="the proxy can't be reached: Connection refused") as failure:
+            await client.account(access("http://talkdesk.invalid"))
+        assert "canary" not in str(failure.value)
+
+
+@pytest.mark.case(29)
+async def test_a_domain_in_no_proxy_exempts_its_hosts() -> None:
+    proxies = {"http": f"http://127.0.0.1:{free_port()}", "no": ".invalid"}
+    async with made(TalkdeskClient(proxies=proxies)) as client:
+        with pytest.raises(Unavailable, match="DNS"):
+            await client.account(access("http://talkdesk.invalid"))
+
+
+@pytest.mark.case(29)
+async def test_a_proxy_that_refuses_the_tunnel_is_named() -> None:
+    async with (
+        run(Proxy(password="canary-proxy")) as proxy,
+        made(TalkdeskClient(proxies={"https": proxy.url})) as client,
+    ):
+        with pytest.raises(Unavailable, match="the proxy refused the connection with status 407"):
+            await client.account(access("https://talkdesk.invalid"))
+
+
+@pytest.mark.parametrize("url", ["socks5://user:canary@127.0.0.1:1", "ftp://127.0.0.1"])
+def test_a_proxy_that_cant_be_used_is_an_error_at_the_start(url: str) -> None:
+    with pytest.raises(ValueError, match="prox") as failure:
+        RoutingTransport(ssl.create_default_context(), {"https": url})
+    assert "canary" not in str(failure.value)
+
+
+@pytest.mark.case(29, 61)
+async def test_netrc_puts_nothing_into_requests(
+    talkdesk: ScriptedTalkdesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password canary-netrc\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    async with made(TalkdeskClient()) as client:
+        await client.account(access(talkdesk.url))
+    assert "Authorization" not in talkdesk.calls("/acme/oauth/token")[0].headers
+
+
+@pytest.mark.case(22)
+async def test_a_kept_connection_that_the_server_closed_leaves_an_answers_outcome_open(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    """Aiohttp can't tell a connection that died before the request from one that died after; so neither can we."""
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    await client.account(access(talkdesk.url))
+    talkdesk.on("/apps/a1/installations/i1/state", cut)
+    with pytest.raises(OutcomeUnknown):
+        await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
