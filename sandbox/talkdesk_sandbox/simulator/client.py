@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
@@ -50,6 +50,14 @@ class Client:
         trusted = ssl.create_default_context(cafile=ca) if ca else True
         # Moving the clock waits for deliveries, each of which has its own limit.
         self._http: httpx.AsyncClient = HttpxAiohttpClient(base_url=f"{url}/_control", timeout=None, verify=trusted)
+
+    async def __aenter__(self) -> Self:
+        """Do nothing: connections are made when they are needed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close its connections."""
+        await self.close()
 
     async def close(self) -> None:
         """Close its connections."""

@@ -97,17 +97,18 @@ class Engine:
 
     async def move(self, by: timedelta) -> datetime:
         """Move the clock, stopping at each mark on the way so that all happens in order. Raises ValueError."""
+        clock = self.clock
         if by < timedelta():
-            self.clock.forward(by)
-        target = self.clock.now() + by
-        while (due := self._next_due()) is not None and due <= target:
-            self.clock.forward_to(due)
+            clock.forward(by)
+        target = clock.offset + by
+        while (due := self._next_due()) is not None and due <= clock.now() + (target - clock.offset):
+            clock.forward_to(due)
             self.advance()
             await self.courier.settled()
-        self.clock.forward_to(target)
+        clock.forward(target - clock.offset)
         self.advance()
         await self.courier.settled()
-        return self.clock.now()
+        return clock.now()
 
     async def run(self) -> None:
         """Let time pass until cancelled."""

@@ -87,9 +87,9 @@ class SimulatorServer:
         self._socket.close()
         await self._http.aclose()
 
-    async def serve_forever(self) -> None:
-        """Wait until cancelled."""
-        await asyncio.shield(self._serving)
+    async def stopped(self) -> None:
+        """Wait until it serves no more, which happens by itself only if something breaks."""
+        await asyncio.wait({self._serving, self._time}, return_when=asyncio.FIRST_COMPLETED)
 
     async def _started(self) -> None:
         async with asyncio.timeout(_START_SECONDS):
