@@ -18,13 +18,10 @@ from typing import Any, Final
 from cel.stdlib import EXTENSIONS
 
 from talkdesk_crds.names import dns_label
+from talkdesk_operator.templates.limits import MAX_LIST, MAX_TEXT
 
 __all__ = ["FUNCTIONS", "NAMESPACES", "NATIVE_FUNCTIONS"]
 
-_LONGEST_TEXT = 65_536
-"""Characters: some 20 times a PEM key; no chain of calls can blow a string up."""
-_LONGEST_LIST = 1_000
-"""Elements: comprehensions go through lists that functions make."""
 _FROM_LIBRARY = (
     *("bool", "charAt", "indexOf", "lastIndexOf", "substring", "replace", "split", "join", "lowerAscii"),
     *("upperAscii", "trim", "distinct", "flatten", "slice", "sort", "base64.encode", "base64.decode"),
@@ -47,14 +44,14 @@ def _keys(value: Any) -> list[str]:
 def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
     """Replace as the library does, but refuse before a huge text is made."""
     count = text.count(old) if limit < 0 else min(limit, text.count(old))
-    if len(text) + count * (len(new) - len(old)) > _LONGEST_TEXT:
+    if len(text) + count * (len(new) - len(old)) > MAX_TEXT:
         raise ValueError
     return text.replace(old, new, limit)
 
 
 def _join(items: list[str], separator: str = "") -> str:
     """Join as the library does, but refuse before a huge text is made."""
-    if sum(map(len, items)) + len(items) * len(separator) > _LONGEST_TEXT:
+    if sum(map(len, items)) + len(items) * len(separator) > MAX_TEXT:
         raise ValueError
     return separator.join(items)
 
@@ -64,7 +61,7 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         try:
             result = function(*args)
-            fits = not isinstance(result, list) or len(result) <= _LONGEST_LIST
+            fits = not isinstance(result, list) or len(result) <= MAX_LIST
         except Exception:  # noqa: BLE001 - any text of the library could hold an argument, which can be a secret
             fits = False
         if not fits:

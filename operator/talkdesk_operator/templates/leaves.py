@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from talkdesk_operator.templates.cel import MAX_SOURCE, Expression, ExpressionError, Scope, compile_expression
+from talkdesk_operator.templates.cel import Expression, ExpressionError, Scope, compile_expression
 from talkdesk_operator.templates.errors import Problem, RenderError, child
+from talkdesk_operator.templates.limits import MAX_SOURCE
 from talkdesk_operator.templates.tokens import closing_brace
 
 __all__ = ["Constant", "Leaf", "ListNode", "MapNode", "Node", "compile_leaf", "compile_tree", "expressions", "fill"]

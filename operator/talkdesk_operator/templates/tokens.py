@@ -41,6 +41,10 @@ class Macro(NamedTuple):
     """The variable that it binds."""
     target: tuple[str, ...]
     """What it goes through, where that is a plain chain such as `tenant.values.env`; else empty."""
+    start: int
+    """Index of the token that is its name."""
+    arguments: range
+    """Indices of the tokens within its parentheses."""
 
 
 MACROS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "filter", "map"})
@@ -128,8 +132,19 @@ def macros(tokens: Sequence[Token]) -> tuple[Macro, ...]:
     for index in range(1, len(tokens) - 2):
         dot, name, opening, bound = tokens[index - 1 : index + 3]
         if name.text in MACROS and (dot.text, opening.text) == (".", "(") and bound.kind is TokenKind.NAME:
-            found.append(Macro(name.text, bound.text, _target(tokens, index - 1)))
+            arguments = range(index + 2, _closing_parenthesis(tokens, index + 2))
+            found.append(Macro(name.text, bound.text, _target(tokens, index - 1), index, arguments))
     return tuple(found)
+
+
+def _closing_parenthesis(tokens: Sequence[Token], start: int) -> int:
+    """Give the index of the token that closes the parenthesis opened just before `start`, or the end."""
+    depth = 1
+    for index in range(start, len(tokens)):
+        depth += (tokens[index].text == "(") - (tokens[index].text == ")")
+        if depth == 0:
+            return index
+    return len(tokens)
 
 
 def _target(tokens: Sequence[Token], dot: int) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
+import contextlib
 import json
 import logging
 import secrets
 import threading
-import time
 import traceback
 from typing import Any
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_operator.templates.cel import MAX_SOURCE, ExpressionError, Scope, compile_expression
+from talkdesk_operator.templates.cel import ExpressionError, Scope, compile_expression
+from talkdesk_operator.templates.limits import MAX_SOURCE
 
 DATA: dict[str, Any] = {
     "a": {"b": 1, "none": None, "half": 1.5, "text": "x", "yes": True, "list": [3, 1], "map": {"k": "v", "j": "w"}}
@@ -118,8 +119,6 @@ def test_operands_that_do_not_fit_are_said_in_plain_words() -> None:
         ("a.?b", "syntax error at column 2: unsupported syntax '.?'"),
         ("'\ud800'", "cannot be parsed"),
         ("1" * (MAX_SOURCE + 1), "longer than 1024 characters"),
-        ("a.map(x, x).map(x, x).map(x, x)", "more than 2 comprehensions (map, filter, all, exists)"),
-        (f"[1].map(x, [1].map(y, '{'z' * 500}'))", "longer than 512 characters, with two comprehensions"),
     ],
 )
 def test_a_bad_source_is_refused_when_it_is_compiled(source: str, expected: str) -> None:
@@ -165,35 +164,8 @@ def test_no_value_gets_into_an_error_or_a_log(source: str, caplog: pytest.LogCap
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, "\ud800", {"k": "\udfff"}])
 def test_a_scope_names_the_variable_that_is_no_json(value: object) -> None:
-    with pytest.raises(ExpressionError, match="^a holds something that is no JSON value or no valid Unicode$"):
+    with pytest.raises(ExpressionError, match=r"^a holds something that is no JSON value or no valid Unicode$"):
         Scope({"a": value})
-
-
-def test_two_comprehensions_are_refused_over_much_data() -> None:
-    source = "a.filter(x, a.exists(y, y == x))"
-    assert evaluate(source, {"a": [{"k": "v"}, "text", 1, None]}) == [{"k": "v"}, "text", 1, None]
-    assert reason(source, {"a": list(range(1001))}) == "too much data for an expression with two comprehensions"
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "a.map(x, a.map(y, x * y)).size()",
-        "'a,'.replace('a', 'aaaaaaaa')" + ".replace('a', 'aaaaaaaa')" * 20,
-        "['a'].map(x, " + "+".join("x" * 100) + ").map(x, " + "+".join("x" * 100) + ")",
-        "['aaaa', 'aaaa'].join('b')" + ".split('a').join('aaaaaaaa')" * 20,
-        "[a, a, a].flatten().map(x, [a, a, a].flatten()).size()",
-    ],
-)
-def test_no_expression_can_run_away(source: str) -> None:
-    started = time.monotonic()
-    try:
-        result = evaluate(source, {"a": list(range(999))})
-    except ExpressionError:
-        result = None
-
-    assert time.monotonic() - started < 5  # under a second where nothing else runs
-    assert len(json.dumps(result)) < 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -220,16 +192,18 @@ def test_hostile_nesting_does_not_exhaust_the_stack_of_a_small_thread(source: st
     assert len(outcomes) == 1
 
 
-@given(st.text(max_size=200))
+@given(st.text(max_size=200) | st.text("ab.([{'\"$}])?:+ 1,", max_size=60))
 def test_any_source_is_compiled_or_refused(source: str) -> None:
-    try:
+    with contextlib.suppress(ExpressionError):
         compile_expression(source)
-    except ExpressionError as error:
-        assert error.reason
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )

@@ -4,7 +4,7 @@ from talkdesk_operator.templates.functions import FUNCTIONS, NAMESPACES
 
 
 def test_namespaces_are_those_of_the_functions() -> None:
-    assert NAMESPACES == {"math", "base64"}
+    assert {"math", "base64"} == NAMESPACES
 
 
 def test_dns_labels_keep_different_values_apart() -> None:
@@ -28,13 +28,13 @@ def test_a_text_within_the_limit_is_made() -> None:
         ("replace", ("a" * 10, "a", "b" * 7_000)),
         ("replace", ("a" * 10, "a", "b" * 20_000, 5)),
         ("join", (["a" * 40_000, "b" * 40_000],)),
-        ("split", ("," * 1_000, ",")),
-        ("flatten", ([[1] * 600, [2] * 600],)),
+        ("split", ("," * 500, ",")),
+        ("flatten", ([[1] * 300, [2] * 300],)),
         ("keys", ("text",)),
         ("string", (1,)),
         ("dnsLabel", ()),
     ],
 )
 def test_unsuitable_arguments_and_huge_results_get_one_fixed_message(name: str, arguments: tuple[object, ...]) -> None:
-    with pytest.raises(ValueError, match="^unsuitable arguments$"):
+    with pytest.raises(ValueError, match=r"^unsuitable arguments$"):
         FUNCTIONS[name](*arguments)

@@ -90,4 +90,19 @@ def test_chains_of_keys_are_read_from_the_tokens(source: str, expected: list[tup
     ],
 )
 def test_macros_are_read_from_the_tokens(source: str, expected: list[object]) -> None:
-    assert [tuple(macro) for macro in macros(tuple(tokenize(source)))] == expected
+    assert [macro[:3] for macro in macros(tuple(tokenize(source)))] == expected
+
+
+def test_a_macro_knows_the_tokens_of_its_arguments() -> None:
+    tokens = tuple(tokenize("a.map(x, (x)) + b"))
+
+    (macro,) = macros(tokens)
+
+    assert tokens[macro.start].text == "map"
+    assert "".join(tokens[index].text for index in macro.arguments) == "x,(x)"
+
+
+def test_the_arguments_of_a_macro_that_is_not_closed_run_to_the_end() -> None:
+    (macro,) = macros(tuple(tokenize("a.map(x, (x)")))
+
+    assert macro.arguments == range(4, 9)
