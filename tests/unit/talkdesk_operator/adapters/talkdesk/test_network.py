@@ -5,7 +5,7 @@ import base64
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -46,22 +46,25 @@ class Proxy:
 
 
 async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
+    try:
         while data := await reader.read(65536):
             writer.write(data)
-    writer.close()
+    finally:
+        writer.close()
 
 
 @asynccontextmanager
 async def run(proxy: Proxy) -> AsyncIterator[Proxy]:
-    tasks: set[asyncio.Task[None]] = set()
+    handling: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(asyncio.CancelledError):
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
             await proxy.handle(reader, writer)
+        finally:
+            writer.close()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handling.add(asyncio.create_task(handle(reader, writer)))
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -69,9 +72,9 @@ async def run(proxy: Proxy) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
-        for task in tasks:
+        for task in handling:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*handling, return_exceptions=True)
 
 
 @asynccontextmanager
