@@ -13,14 +13,25 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from talkdesk_operator.templates.cel import Expression, ExpressionError, Scope, compile_expression
 from talkdesk_operator.templates.errors import Problem, RenderError, child
 from talkdesk_operator.templates.limits import MAX_SOURCE
 from talkdesk_operator.templates.tokens import closing_brace
 
-__all__ = ["Constant", "Leaf", "ListNode", "MapNode", "Node", "compile_leaf", "compile_tree", "expressions", "fill"]
+__all__ = [
+    "Constant",
+    "Leaf",
+    "ListNode",
+    "MapNode",
+    "Node",
+    "compile_leaf",
+    "compile_map",
+    "compile_tree",
+    "expressions",
+    "fill",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ def compile_tree(tree: object, path: str, problems: list[Problem]) -> Node:
         case str():
             return compile_leaf(tree, path, problems)
         case Mapping():
-            return MapNode(tuple(_items(tree, path, problems)))
+            return compile_map(tree, path, problems)
         case list() | tuple():
             return ListNode(tuple(compile_tree(item, child(path, index), problems) for index, item in enumerate(tree)))
         case None | bool() | int():
@@ -72,6 +83,11 @@ def compile_tree(tree: object, path: str, problems: list[Problem]) -> Node:
         case _:
             problems.append(Problem(path, f"not a JSON value: {type(tree).__name__}"))
             return Constant(None)
+
+
+def compile_map(tree: Mapping[Any, object], path: str, problems: list[Problem]) -> MapNode:
+    """Compile a map, such as a whole manifest; what is wrong is added to `problems`, with its path."""
+    return MapNode(tuple(_items(tree, path, problems)))
 
 
 def _items(tree: Mapping[Any, object], path: str, problems: list[Problem]) -> Iterator[tuple[str, Node]]:
@@ -112,7 +128,7 @@ def _segments(text: str) -> Iterator[tuple[str, str | None]]:
         end = closing_brace(text, dollar + 2, MAX_SOURCE)
         if end is None:
             reason = (
-                f"longer than {MAX_SOURCE} characters" if len(text) - dollar > MAX_SOURCE else "has no closing brace"
+                f"is longer than {MAX_SOURCE} characters" if len(text) - dollar > MAX_SOURCE else "has no closing brace"
             )
             raise ExpressionError(text[dollar : dollar + MAX_SOURCE], f"the expression after ${{ {reason}")
         yield text[start:dollar], text[dollar + 2 : end].strip()
@@ -133,6 +149,8 @@ def expressions(node: Node) -> Iterator[tuple[str, Expression]]:
         case ListNode():
             for item in node.items:
                 yield from expressions(item)
+        case _:
+            assert_never(node)
 
 
 def fill(node: Node, scope_for: Callable[[Expression], Scope]) -> Any:
@@ -146,6 +164,8 @@ def fill(node: Node, scope_for: Callable[[Expression], Scope]) -> Any:
             return {key: fill(item, scope_for) for key, item in node.items}
         case ListNode():
             return [fill(item, scope_for) for item in node.items]
+        case _:
+            assert_never(node)
 
 
 def _filled(leaf: Leaf, scope_for: Callable[[Expression], Scope]) -> Any:

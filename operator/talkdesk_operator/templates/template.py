@@ -17,7 +17,7 @@ from typing import Final, Literal, Self
 from talkdesk_crds.names import GROUP
 from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import Problem, TemplateError, child
-from talkdesk_operator.templates.leaves import Constant, Leaf, MapNode, Node, compile_leaf, compile_tree, expressions
+from talkdesk_operator.templates.leaves import Constant, Leaf, MapNode, Node, compile_leaf, compile_map, expressions
 
 __all__ = ["CREDENTIALS", "CompiledManifest", "CompiledStep", "CompiledTemplate", "OnOffboard", "StepSource"]
 
@@ -143,22 +143,21 @@ def _manifest(source: Mapping[str, object], path: str, problems: list[Problem]) 
     group = (parsed["group"] or "") if parsed else ""
     if group == GROUP:
         problems.append(Problem(child(path, "apiVersion"), f"objects of {GROUP} cannot be in a template"))
-    tree = compile_tree(source, path, problems)
+    tree = compile_map(source, path, problems)
     is_secret = (api_version, kind) == ("v1", "Secret")
-    if isinstance(tree, MapNode):
-        for key, node in tree.items:
-            in_secret = is_secret and key in {"data", "stringData"}
-            problems.extend(_scope_problems(node, _SECRET_SCOPE if in_secret else _SCOPE))
-        if parsed and len(problems) == before:
-            return CompiledManifest(path, group, parsed["version"], kind, tree)
-    return None
+    for key, node in tree.items:
+        in_secret = is_secret and key in {"data", "stringData"}
+        problems.extend(_scope_problems(node, _SECRET_SCOPE if in_secret else _SCOPE))
+    if parsed is None or len(problems) > before:
+        return None
+    return CompiledManifest(path, group, parsed["version"], kind, tree)
 
 
 def _literal(source: Mapping[str, object], key: str, path: str, problems: list[Problem]) -> str:
     """Give the text under `key`, or nothing, with a problem, when it is absent or a template."""
     value = source.get(key)
     if not isinstance(value, str) or not value:
-        problems.append(Problem(child(path, key), "is missing"))
+        problems.append(Problem(child(path, key), "is missing or no text"))
         return ""
     if "${" in value:
         problems.append(Problem(child(path, key), "cannot hold ${ }"))
@@ -172,7 +171,7 @@ def _metadata_problems(metadata: object, path: str) -> Iterator[Problem]:
         return
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
-        yield Problem(child(path, "name"), "is missing")
+        yield Problem(child(path, "name"), "is missing or no text")
     for key in _OWNED_BY_SERVER:
         if key in metadata:
             yield Problem(child(path, key), f"{key} cannot be in a template")

@@ -1,0 +1,226 @@
+import copy
+import json
+import secrets
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talkdesk_operator.templates import CompiledTemplate, RenderedTenant, RenderError, StepSource, render, render_name
+
+
+def context(**overrides: Any) -> dict[str, Any]:
+    return {
+        "app": {"id": "f9", "name": "sentiment", "namespace": "apps", "region": "US"},
+        "account": {"id": "5f1", "name": "acme", "companyName": "Acme", "timezone": "UTC"},
+        "installation": {"id": "i1", "name": "sentiment-i1", "appVersion": "1.2"},
+        "subscription": {"type": "PAID", "name": "gold", "licenses": [{"seats": 3}]},
+        "trial": {},
+        "tenant": {"state": "Active", "suspended": False, "values": {"replicas": 2, "labels": {"tier": "gold"}}},
+        "credentials": {"clientId": "id", "clientSecret": "hush"},
+    } | overrides
+
+
+def manifest(kind: str = "ConfigMap", metadata: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    version = "apps/v1" if kind == "Deployment" else "v1"
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": "facts", "namespace": "ns"} | (metadata or {}),
+    } | fields
+
+
+def template(*manifests: dict[str, Any], name: str = "td-${dnsLabel(account.id)}", **step: Any) -> CompiledTemplate:
+    return CompiledTemplate.compile(name, [StepSource("base", manifests, **step)], "r1")
+
+
+def rendered(*manifests: dict[str, Any], facts: dict[str, Any] | None = None, **overrides: Any) -> RenderedTenant:
+    compiled = template(*manifests, **overrides)
+    return render(compiled, context() if facts is None else facts, app_name="sentiment", tenant_name="sentiment-5f1")
+
+
+def only_object(*manifests: dict[str, Any], **overrides: Any) -> dict[str, Any]:
+    ((obj,),) = (step.objects for step in rendered(*manifests, **overrides).steps)
+    return obj
+
+
+def error(*manifests: dict[str, Any], **overrides: Any) -> str:
+    with pytest.raises(RenderError) as caught:
+        rendered(*manifests, **overrides)
+    assert str(caught.value) == f"{caught.value.path}: {caught.value.reason}"
+    return str(caught.value)
+
+
+def test_an_object_is_filled_in_and_marked() -> None:
+    obj = only_object(
+        manifest(
+            "Deployment",
+            {
+                "name": "${tenant.name}",
+                "labels": {"a": "b", "app.kubernetes.io/managed-by": "them"},
+                "annotations": {"c": "d"},
+            },
+            spec={"replicas": "${tenant.suspended ? 0 : tenant.values.replicas}"},
+        )
+    )
+
+    assert obj == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "td-5f1",
+            "namespace": "ns",
+            "labels": {
+                "a": "b",
+                "app.kubernetes.io/managed-by": "talkdesk-operator",
+                "appconnect.talkdesk.dev/app": "sentiment",
+                "appconnect.talkdesk.dev/tenant": "sentiment-5f1",
+            },
+            "annotations": {"c": "d", "appconnect.talkdesk.dev/step": "base"},
+        },
+        "spec": {"replicas": 2},
+    }
+
+
+def test_a_secret_gets_the_credentials_and_hides_them_from_the_repr() -> None:
+    tenant = rendered(
+        manifest("Secret", stringData={"id": "${credentials.clientId}", "s": "${credentials.clientSecret}"})
+    )
+
+    assert tenant.steps[0].objects[0]["stringData"] == {"id": "id", "s": "hush"}
+    assert "hush" not in repr(tenant)
+
+
+def test_labels_may_come_from_one_expression() -> None:
+    obj = only_object(manifest(metadata={"labels": "${tenant.values.labels}"}))
+
+    assert obj["metadata"]["labels"]["tier"] == "gold"
+
+
+def test_a_step_keeps_how_it_is_handled() -> None:
+    (step,) = rendered(manifest(), ready_when="object.x", on_offboard="Delete", adopt=True).steps
+
+    assert step.ready_when is not None
+    assert (step.name, step.ready_when.source, step.on_offboard, step.adopt) == ("base", "object.x", "Delete", True)
+
+
+def test_the_name_of_a_tenant_is_kept_once_it_is_fixed() -> None:
+    fixed = context(tenant={"name": "td-old"})
+
+    assert rendered(manifest(metadata={"namespace": "${tenant.name}"}), facts=fixed).name == "td-old"
+    assert rendered(manifest()).name == "td-5f1"
+
+
+@pytest.mark.case(54)
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"data": {"x": "${subscription.seats}"}}, "data.x: no such key: subscription.seats"),
+        ({"data": {"x": "a-${trial.expiresAt}"}}, "data.x: no such key: trial.expiresAt"),
+        ({"spec": {"l": [{"a.b": "${tenant.values.size}"}]}}, 'spec.l[0]["a.b"]: no such key: tenant.values.size'),
+        ({"data": {"x": "${subscription.name.first}"}}, "data.x: subscription.name is a string and has no key first"),
+    ],
+)
+def test_a_missing_key_stops_one_account_and_is_named_with_its_leaf(fields: dict[str, Any], message: str) -> None:
+    compiled = template(manifest("Namespace"), manifest(**fields))
+    with pytest.raises(RenderError) as caught:
+        render(compiled, context(), app_name="a", tenant_name="t")
+    assert str(caught.value) == f"steps[base].manifests[1].{message}"
+
+    luckier = context(
+        subscription={"seats": 5, "name": {"first": "x"}},
+        trial={"expiresAt": "2026-01-01T00:00:00Z"},
+        tenant={"values": {"size": "L"}},
+    )
+    assert render(compiled, luckier, app_name="a", tenant_name="t").name == "td-5f1"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"name": "${trial}"}, "metadata.name: is no name for an object"),
+        ({"name": "${'a/b'}"}, "metadata.name: is no name for an object"),
+        ({"name": "${'..'}"}, "metadata.name: is no name for an object"),
+        ({"name": "${''}"}, "metadata.name: is no name for an object"),
+        ({"namespace": "${account.companyName}"}, "metadata.namespace: is no name for a namespace"),
+        ({"namespace": "${app}"}, "metadata.namespace: is no name for a namespace"),
+        ({"labels": "${app.id}"}, "metadata.labels: must be a map of strings"),
+        ({"annotations": {"n": "${tenant.values.replicas}"}}, "metadata.annotations: must be a map of strings"),
+    ],
+)
+def test_metadata_that_turns_out_unusable_is_named(metadata: dict[str, Any], message: str) -> None:
+    assert error(manifest(metadata=metadata)) == f"steps[base].manifests[0].{message}"
+
+
+def test_two_manifests_cannot_make_one_object() -> None:
+    twins = (manifest(), manifest(metadata={"name": "fac${'ts'}"}))
+
+    assert error(*twins) == "steps[base].manifests[1].metadata.name: is the same object as steps[base].manifests[0]"
+
+
+@pytest.mark.parametrize(
+    ("name", "account_id", "shown"),
+    [("${account.id}", "Acme_1", "'Acme_1'"), ("${account.id}", "x" * 64, f"'{'x' * 64}'"), ("${account}", "x", "{")],
+)
+def test_a_name_that_is_no_dns_label_is_shown(name: str, account_id: str, shown: str) -> None:
+    message = error(manifest(), name=name, facts=context(account={"id": account_id}))
+
+    assert message.startswith(f"name: {shown}")
+    assert "use dnsLabel()" in message
+
+
+@pytest.mark.case(57)
+@given(st.text())
+def test_any_account_id_has_a_name_and_any_account_name_is_only_a_value(text: str) -> None:
+    facts = context(account={"id": text, "name": text})
+
+    tenant = rendered(manifest(data={"name": "${account.name}"}), name="${dnsLabel('td-' + account.id)}", facts=facts)
+
+    assert tenant.steps[0].objects[0]["data"] == {"name": text}
+    assert len(tenant.name) <= 63
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers(0, 9) | st.lists(st.text(), max_size=2), max_size=4))
+def test_nothing_that_is_passed_in_is_changed_or_shared(values: dict[str, Any]) -> None:
+    source = manifest(data={"v": "${tenant.values}", "constant": ["x"]})
+    facts = context(tenant={"values": values})
+    before = copy.deepcopy((source, facts))
+    compiled = template(source)
+
+    first = render(compiled, facts, app_name="a", tenant_name="t")
+    again = copy.deepcopy(first.steps[0].objects)
+    first.steps[0].objects[0]["data"]["constant"].append("y")
+    first.steps[0].objects[0]["data"]["v"]["new"] = 1
+
+    assert (source, facts) == before
+    assert render(compiled, facts, app_name="a", tenant_name="t").steps[0].objects == again
+    assert json.loads(json.dumps(again)) == list(again)
+
+
+@pytest.mark.case(61)
+def test_no_error_holds_a_secret() -> None:
+    canary = secrets.token_hex(16)
+    facts = context(credentials={"clientSecret": canary})
+    for source in ("${int(credentials.clientSecret)}", "${tenant.values[credentials.clientSecret]}", "x${credentials}"):
+        assert canary not in error(manifest("Secret", stringData={"k": source}), facts=facts)
+
+
+def test_credentials_that_are_not_there_are_an_error_of_the_leaf() -> None:
+    facts = context()
+    del facts["credentials"]
+
+    message = error(manifest("Secret", stringData={"k": "${credentials.clientId}"}), facts=facts)
+
+    assert message == "steps[base].manifests[0].stringData.k: no such variable: credentials"
+
+
+def test_a_context_that_is_no_json_is_an_error() -> None:
+    facts = context(account={"id": "5f1", "name": "\ud800"})
+
+    assert error(manifest(data={"k": "${account.id}"}), facts=facts).startswith("context: account holds something")
+
+
+def test_the_name_alone_can_be_rendered_without_the_tenant() -> None:
+    assert render_name(template(name="fixed"), {}) == "fixed"
+    assert render_name(template(), {"account": {"id": "A b"}}).startswith("td-a-b-")

@@ -1,0 +1,166 @@
+from typing import Any
+
+import pytest
+
+from talkdesk_operator.templates import CompiledTemplate, StepSource, TemplateError
+
+
+def config_map(**overrides: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "facts"}} | overrides
+
+
+def secret(**overrides: Any) -> dict[str, Any]:
+    return config_map(kind="Secret", **overrides)
+
+
+def compiled(*manifests: Any, name: str = "${dnsLabel(account.id)}", ready_when: str | None = None) -> CompiledTemplate:
+    return CompiledTemplate.compile(name, [StepSource("base", manifests, ready_when=ready_when)], "r1")
+
+
+def problems(*manifests: Any, **overrides: Any) -> list[str]:
+    with pytest.raises(TemplateError) as caught:
+        compiled(*manifests, **overrides)
+    return [problem.message for problem in caught.value.problems]
+
+
+def test_a_sound_template_is_compiled() -> None:
+    template = compiled(
+        config_map(data={"a": "${account.id}", "b": "${tenant.values.list.map(x, x + trial.state)}"}),
+        secret(stringData={"c": "${credentials.clientId + app.id}"}, data={"d": "x"}),
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "${tenant.name}", "labels": {"a": "b"}}},
+        ready_when="object.status.availableReplicas >= 1",
+    )
+
+    assert template.revision == "r1"
+    assert template.references == {"account", "tenant", "trial"}
+    assert template.secret_references == {"credentials", "app"}
+    assert [(manifest.group, manifest.version, manifest.kind) for manifest in template.steps[0].manifests] == [
+        ("", "v1", "ConfigMap"),
+        ("", "v1", "Secret"),
+        ("apps", "v1", "Deployment"),
+    ]
+
+
+M = "steps[base].manifests[0]"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        ("text", f"{M}: a manifest must be a map"),
+        (config_map(apiVersion=None), f"{M}.apiVersion: is missing or no text"),
+        (config_map(apiVersion="v${app.id}"), f"{M}.apiVersion: cannot hold ${{ }}"),
+        (config_map(apiVersion="a/b/c"), f"{M}.apiVersion: must be a version, or a group and a version with a slash"),
+        (config_map(kind=""), f"{M}.kind: is missing or no text"),
+        (config_map(kind="${app.kind}"), f"{M}.kind: cannot hold ${{ }}"),
+        (config_map(kind="List"), f"{M}.kind: a list of objects must be written as separate manifests"),
+        (
+            config_map(kind="ConfigMapList", items=[]),
+            f"{M}.kind: a list of objects must be written as separate manifests",
+        ),
+        (config_map(metadata=None), f"{M}.metadata: is missing"),
+        (config_map(metadata="${tenant.values}"), f"{M}.metadata: must be a map"),
+        (config_map(metadata={}), f"{M}.metadata.name: is missing or no text"),
+        (config_map(metadata={"name": 1}), f"{M}.metadata.name: is missing or no text"),
+        (config_map(metadata={"name": "a", "labels": [1]}), f"{M}.metadata.labels: must be a map of strings"),
+        (config_map(status={}), f"{M}.status: status belongs to the cluster and cannot be in a template"),
+        (
+            config_map(apiVersion="appconnect.talkdesk.dev/v1alpha1", kind="TalkdeskApp"),
+            f"{M}.apiVersion: objects of appconnect.talkdesk.dev cannot be in a template",
+        ),
+        (config_map(data={"key": "${1 +}"}), f"{M}.data.key: syntax error at column 4: mismatched input '<EOF>'"),
+        (config_map(data={"key": "${nope(1)}"}), f"{M}.data.key: unknown function nope()"),
+    ],
+)
+def test_a_bad_manifest_is_told_with_the_path(manifest: object, expected: str) -> None:
+    assert problems(manifest) == [expected]
+
+
+@pytest.mark.parametrize("key", ["generateName", "uid", "resourceVersion", "ownerReferences", "managedFields"])
+def test_metadata_that_belongs_to_the_server_is_refused(key: str) -> None:
+    assert problems(config_map(metadata={"name": "a", key: "x"})) == [
+        f"{M}.metadata.{key}: {key} cannot be in a template"
+    ]
+
+
+def test_an_unknown_variable_is_told_with_those_that_there_are() -> None:
+    assert problems(config_map(data={"k": "${nobody.id}"})) == [
+        f"{M}.data.k: no such variable: nobody (there are account, app, installation, subscription, tenant, trial)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "leaf"),
+    [
+        (config_map(data={"k": "${credentials.clientSecret}"}), "data.k"),
+        (config_map(data={"k": "${has(credentials.x) ? 'a' : 'b'}"}), "data.k"),
+        (config_map(data={"k": "${[1].map(x, credentials.clientSecret)}"}), "data.k"),
+        (config_map(data={"k": "${{'a': credentials}.a.clientId}"}), "data.k"),
+        (secret(metadata={"name": "${credentials.keyId}"}), "metadata.name"),
+        (secret(metadata={"name": "a", "annotations": {"k": "${credentials.keyId}"}}), "metadata.annotations.k"),
+        (secret(apiVersion="example.com/v1", data={"k": "${credentials.keyId}"}), "data.k"),
+    ],
+)
+def test_credentials_are_refused_outside_of_a_secrets_data(manifest: object, leaf: str) -> None:
+    assert problems(manifest) == [f"{M}.{leaf}: credentials can only be used in data and stringData of a v1 Secret"]
+
+
+def test_the_word_credentials_is_not_refused_where_it_is_no_variable() -> None:
+    data = {
+        "a": "credentials",
+        "b": "${'credentials'}",
+        "c": "${tenant.values.credentials}",
+        "d": "${{'credentials': 1}}",
+    }
+
+    assert compiled(config_map(data=data)).secret_references == frozenset()
+
+
+def test_a_comprehension_cannot_hide_a_variable() -> None:
+    assert problems(config_map(data={"k": "${[1].map(credentials, 1).size() + size(credentials.clientId)}"})) == [
+        f"{M}.data.k: credentials cannot be the variable of a comprehension"
+    ]
+
+
+@pytest.mark.parametrize("name", ["${tenant.name}", "${credentials.keyId}", "${object.x}"])
+def test_the_name_cannot_use_what_is_not_there_yet_or_secret(name: str) -> None:
+    (problem,) = problems(config_map(), name=name)
+
+    assert problem.startswith("name: ")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("object.", "syntax error"),
+        ("credentials.keyId == ''", "credentials can only be used"),
+        ("tenant.suspended", "no such variable: tenant (there are object)"),
+        ("[1].all(object, true)", "object cannot be the variable"),
+    ],
+)
+def test_ready_when_sees_the_object_alone(source: str, expected: str) -> None:
+    (problem,) = problems(config_map(), ready_when=source)
+
+    assert problem.startswith(f"steps[base].readyWhen: {expected}")
+
+
+def test_step_names_are_unique() -> None:
+    steps = [StepSource("a", []), StepSource("b", []), StepSource("a", [])]
+
+    with pytest.raises(TemplateError, match=r"^steps\[a\]: two steps have this name$"):
+        CompiledTemplate.compile("x", steps, "r1")
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    found = problems(
+        {"kind": "Pod"}, config_map(data={"a": "${", "b": "${credentials.keyId}"}), name="${", ready_when="("
+    )
+
+    assert [line.partition(":")[0] for line in found] == [
+        "name",
+        "steps[base].manifests[0].apiVersion",
+        "steps[base].manifests[0].metadata",
+        "steps[base].manifests[1].data.a",
+        "steps[base].manifests[1].data.b",
+        "steps[base].readyWhen",
+    ]
