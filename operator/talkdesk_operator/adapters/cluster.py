@@ -1,0 +1,255 @@
+"""The cluster port, by the Kubernetes API.
+
+Belongs here: paths, patches and what the API server needs to hear. Does not belong here: deciding what to write.
+Errors are those of talkdesk_runtime.kube_errors.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+
+from talkdesk_crds.app import AppStatus, TalkdeskApp
+from talkdesk_crds.fields import Model
+from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation
+from talkdesk_crds.kind import CustomResource
+from talkdesk_crds.names import (
+    API_VERSION,
+    FIELD_MANAGER,
+    FINALIZER,
+    GROUP,
+    LABEL_APP,
+    LABEL_INSTALLATION,
+    LABEL_MANAGED_BY,
+    MANAGED_BY,
+    VERSION,
+    digest,
+)
+from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
+from talkdesk_operator.adapters.resources import Resources
+from talkdesk_operator.domain.cluster import Identity
+from talkdesk_operator.domain.transitions import Announcement
+from talkdesk_operator.templates.inventory import InventoryEntry
+from talkdesk_runtime.kube import APPLY, JSON_PATCH, MERGE_PATCH, Kube, resource_path
+from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeError, KubeNotFound
+
+__all__ = ["KubernetesCluster"]
+
+_MESSAGE_LENGTH = 1024
+
+
+class KubernetesCluster:
+    """Implements talkdesk_operator.domain.cluster.Cluster."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        *,
+        instance: str,
+        seen: Callable[[dict[str, Any]], object],
+        wrote: Callable[[str, str], object],
+    ) -> None:
+        """Take a connection; `seen` gets every object of ours as it is after a write, `wrote` the kind and verb."""
+        self._kube = kube
+        self._resources = Resources(kube)
+        self._instance = instance
+        self._seen = seen
+        self._wrote = wrote
+        self._log = structlog.get_logger("talkdesk_operator.cluster")
+
+    async def read_credentials(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
+        """Read a Secret's data; None when there is none."""
+        try:
+            secret = await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name))
+        except KubeNotFound:
+            return None
+        data = secret.get("data") or {}
+        texts = {key: _text(value) for key, value in data.items()}
+        return {key: SecretStr(text) for key, text in texts.items() if text is not None}
+
+    async def drop_credentials(self, installation: TalkdeskInstallation) -> None:
+        """Delete the Secrets that carry the installation's label, and the one that its spec names."""
+        namespace, name = installation.key
+        labels = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_INSTALLATION}={name}"
+        secrets = resource_path("", "v1", "secrets", namespace)
+        self._wrote("Secret", "delete")
+        await self._kube.request("DELETE", secrets, query={"labelSelector": labels})
+        if installation.spec.credentials is not None:
+            path = resource_path("", "v1", "secrets", namespace, installation.spec.credentials.secret_name)
+            await self._gone("DELETE", path)
+
+    async def add_finalizer(self, installation: TalkdeskInstallation) -> None:
+        """Put our finalizer beside the others."""
+        await self._finalizers(installation, (*installation.metadata.finalizers, FINALIZER))
+
+    async def release(self, installation: TalkdeskInstallation) -> None:
+        """Leave the others' finalizers."""
+        rest = tuple(f for f in installation.metadata.finalizers if f != FINALIZER)
+        try:
+            await self._finalizers(installation, rest)
+        except KubeNotFound:
+            return
+
+    async def erase(self, installation: TalkdeskInstallation) -> None:
+        """Take away what a merge patch can name; what the register refuses to lose stays as it is."""
+        request = {"reason": None} if installation.spec.request is not None else None
+        changes = {"accountName": None, "endpoints": None} | ({"request": request} if request is not None else {})
+        await self._patch(installation, {"spec": changes})
+
+    async def write_installation_status(self, installation: TalkdeskInstallation, status: InstallationStatus) -> None:
+        """Replace the status in one operation."""
+        await self._write_status(installation, status)
+
+    async def write_app_status(self, app: TalkdeskApp, status: AppStatus) -> None:
+        """Replace the status in one operation."""
+        await self._write_status(app, status)
+
+    async def create_tenant(self, namespace: str, name: str, spec: TenantSpec) -> TalkdeskTenant:
+        """Create it; a crash may have come between an earlier create and its echo."""
+        body = {
+            **TalkdeskTenant.head(),
+            "metadata": {
+                "name": name,
+                "labels": {LABEL_APP: spec.app_ref.name, LABEL_MANAGED_BY: MANAGED_BY},
+            },
+            "spec": spec.wire(),
+        }
+        path = resource_path(GROUP, VERSION, TalkdeskTenant.INFO.plural, namespace)
+        self._wrote("TalkdeskTenant", "create")
+        try:
+            raw = await self._kube.request("POST", path, body=body, query={"fieldManager": FIELD_MANAGER})
+        except KubeAlreadyExists:
+            raw = await self._kube.request("GET", f"{path}/{name}")
+        self._seen(raw)
+        return TalkdeskTenant.read(raw)
+
+    async def change_tenant(self, tenant: TalkdeskTenant, changes: Mapping[str, Any]) -> TalkdeskTenant:
+        """Merge into the spec; lists are replaced."""
+        return TalkdeskTenant.read(await self._patch(tenant, {"spec": dict(changes)}))
+
+    async def write_tenant_status(self, tenant: TalkdeskTenant, status: TenantStatus) -> TalkdeskTenant:
+        """Replace the status in one operation."""
+        return TalkdeskTenant.read(await self._write_status(tenant, status))
+
+    async def delete_tenant(self, tenant: TalkdeskTenant) -> None:
+        """Delete exactly this one, not one of the same name made since."""
+        self._wrote("TalkdeskTenant", "delete")
+        body = {"preconditions": {"uid": tenant.metadata.uid}}
+        await self._gone("DELETE", _path(tenant), body=body)
+
+    async def apply(self, manifest: Mapping[str, Any], identity: Identity, *, force: bool) -> dict[str, Any]:
+        """Apply server-side, under our own field manager."""
+        group, _, version = manifest["apiVersion"].rpartition("/")
+        metadata = manifest["metadata"]
+        path = await self._resources.path(
+            group, version, manifest["kind"], metadata.get("namespace", ""), metadata["name"]
+        )
+        self._wrote(manifest["kind"], "apply")
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        return await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
+
+    async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
+        """Read it, in the tenant's name."""
+        path = await self._resources.path(item.group, item.version, item.kind, item.namespace, item.name)
+        try:
+            return await self._kube.request("GET", path, as_user=identity)
+        except KubeNotFound:
+            return None
+
+    async def delete(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
+        """Delete by uid: an object of that name made by somebody since is not ours."""
+        path = await self._resources.path(item.group, item.version, item.kind, item.namespace, item.name)
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": item.uid}}
+        self._wrote(item.kind, "delete")
+        answer = await self._gone("DELETE", path, body=body, as_user=identity)
+        return answer if answer is not None and answer.get("kind") != "Status" else None
+
+    async def announce(self, regarding: CustomResource, announcement: Announcement) -> None:
+        """Post an Event; it is news, not state, so failing at it must not hold anything up."""
+        self._wrote("Event", "create")
+        path = resource_path("events.k8s.io", "v1", "events", regarding.metadata.namespace)
+        try:
+            await self._kube.request("POST", path, body=self._event(regarding, announcement))
+        except KubeError as error:
+            self._log.warning("event not posted", reason=announcement.reason, error=str(error))
+
+    def _event(self, regarding: CustomResource, announcement: Announcement) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        name, namespace = regarding.metadata.name, regarding.metadata.namespace
+        return {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{name[:200]}.{digest(now.isoformat(), announcement.reason, regarding.metadata.uid)}",
+                "namespace": namespace,
+            },
+            "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "type": "Warning" if announcement.warning else "Normal",
+            "reason": announcement.reason[:128],
+            "action": announcement.action[:128],
+            "note": announcement.message[:_MESSAGE_LENGTH],
+            "regarding": {
+                "apiVersion": API_VERSION,
+                "kind": regarding.INFO.kind,
+                "name": name,
+                "namespace": namespace,
+                "uid": regarding.metadata.uid,
+                "resourceVersion": regarding.metadata.resource_version,
+            },
+            "reportingController": f"{GROUP}/operator",
+            "reportingInstance": self._instance[:128],
+        }
+
+    async def _finalizers(self, installation: TalkdeskInstallation, finalizers: tuple[str, ...]) -> None:
+        # The resourceVersion guards others' finalizers: a list in a merge patch replaces the whole.
+        metadata = {"finalizers": list(finalizers), "resourceVersion": installation.metadata.resource_version}
+        await self._patch(installation, {"metadata": metadata})
+
+    async def _patch(self, resource: CustomResource, body: Mapping[str, Any]) -> dict[str, Any]:
+        self._wrote(resource.INFO.kind, "patch")
+        raw = await self._kube.request(
+            "PATCH", _path(resource), body=body, content_type=MERGE_PATCH, query={"fieldManager": FIELD_MANAGER}
+        )
+        self._seen(raw)
+        return raw
+
+    async def _write_status(self, resource: CustomResource, status: Model) -> dict[str, Any]:
+        # "add" replaces: what the new status leaves out goes, which a merge patch would keep.
+        body = [
+            {"op": "test", "path": "/metadata/uid", "value": resource.metadata.uid},
+            {"op": "add", "path": "/status", "value": status.wire()},
+        ]
+        self._wrote(resource.INFO.kind, "status")
+        raw = await self._kube.request(
+            "PATCH",
+            f"{_path(resource)}/status",
+            body=body,
+            content_type=JSON_PATCH,
+            query={"fieldManager": FIELD_MANAGER},
+        )
+        self._seen(raw)
+        return raw
+
+    async def _gone(
+        self, method: str, path: str, *, body: Any = None, as_user: str | None = None
+    ) -> dict[str, Any] | None:
+        """Make a request that is content when there is nothing: None then."""
+        try:
+            return await self._kube.request(method, path, body=body, as_user=as_user)
+        except (KubeNotFound, KubeConflict):
+            return None
+
+
+def _path(resource: CustomResource) -> str:
+    return resource_path(GROUP, VERSION, resource.INFO.plural, resource.metadata.namespace, resource.metadata.name)
+
+
+def _text(value: object) -> str | None:
+    try:
+        return base64.b64decode(str(value), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None

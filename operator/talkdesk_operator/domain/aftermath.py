@@ -1,0 +1,132 @@
+"""What follows an end: the tenant's retention, the erasure of personal data, and a deletion of our object by hand.
+
+Deleting our object is not an uninstall: with `deletionPolicy: Retain` the finalizer goes and the tenant stays.
+"""
+
+from talkdesk_crds.conditions import ConditionType, Reason, find
+from talkdesk_crds.installation import DeletionPolicy, Ending, EndingKind, InstallationPhase
+from talkdesk_crds.names import FINALIZER
+from talkdesk_operator.domain.deadlines import end_of_grace
+from talkdesk_operator.domain.scope import (
+    DropCredentials,
+    Erase,
+    Finish,
+    Offboard,
+    Purge,
+    Release,
+    Role,
+    Scope,
+    Step,
+    TenancyState,
+)
+from talkdesk_operator.domain.tenancy import next_look, purge_due
+
+__all__ = ["decide_deletion", "decide_ended"]
+
+
+def decide_ended(scope: Scope) -> Step:
+    """Name the next step for an installation that has ended."""
+    ending = scope.installation.status.ending
+    if ending is None:
+        raise LookupError("only called after an end")
+    return _after_grace(scope, ending) or _credentials(scope) or _tenant(scope, ending) or _record(scope, ending)
+
+
+def _after_grace(scope: Scope, ending: Ending) -> Step | None:
+    """Keep everything for a while, as a customer who was not answered in time may simply try again."""
+    if ending.kind is not EndingKind.TIMED_OUT or scope.app is None:
+        return None
+    until = end_of_grace(scope.installation, scope.app.resource)
+    if until is None or scope.now >= until:
+        return None
+    message = "not answered in time; a repeated installation finds the tenant as it is"
+    phase = InstallationPhase.TIMED_OUT
+    return Finish(phase=phase, reason=Reason.TIMED_OUT, message=message, settled=True, wake=until)
+
+
+def _credentials(scope: Scope) -> Step | None:
+    known = find(scope.installation.status.conditions, ConditionType.CREDENTIALS_VALID)
+    dropped = scope.credentials_dropped or (known is not None and known.reason == Reason.CREDENTIALS_DELETED)
+    return None if dropped else DropCredentials()
+
+
+def _tenant(scope: Scope, ending: Ending) -> Step | None:
+    if not scope.owned:
+        return None
+    if scope.tenancy is None:
+        return Purge() if purge_due(scope) else Offboard()
+    tenancy = scope.tenancy
+    match tenancy.state:
+        case TenancyState.OFFBOARDED | TenancyState.PURGED:
+            return None
+        case _:
+            failure = tenancy.failure
+            purging = purge_due(scope)
+            return Finish(
+                phase=InstallationPhase(ending.kind.value),
+                reason=failure.reason if failure is not None else (Reason.PURGING if purging else Reason.OFFBOARDING),
+                message=tenancy.message,
+                failure=failure,
+                wake=None if failure is not None else next_look(tenancy, scope.now),
+            )
+
+
+def _record(scope: Scope, ending: Ending) -> Step:
+    """Nothing is left to do before the retention ends; once nothing is kept, the record loses what is personal."""
+    kept = scope.tenant is not None and not _purged(scope)
+    if kept:
+        ours = scope.role is not Role.BYSTANDER
+        fate = "what the tenant retains is kept for a while" if ours else "the tenant is another installation's"
+        message = f"{_SENTENCES[ending.kind]}; {fate}"
+        phase = InstallationPhase(ending.kind.value)
+        wake = scope.tenant.status.purge_after if ours and scope.tenant is not None else None
+        return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, settled=True, wake=wake)
+    if _has_personal_data(scope) and not scope.erased:
+        return Erase()
+    had_tenant = scope.installation.status.tenant_ref is not None
+    phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.kind.value)
+    reason = Reason.PURGED if had_tenant else Reason(ending.kind.value)
+    return Finish(phase=phase, reason=reason, message=_SENTENCES[ending.kind], settled=True)
+
+
+_SENTENCES = {
+    EndingKind.UNINSTALLED: "uninstalled",
+    EndingKind.TIMED_OUT: "not answered in time",
+    EndingKind.REJECTED: "rejected at Talkdesk",
+    EndingKind.GONE: "no longer known to Talkdesk",
+}
+
+
+def _purged(scope: Scope) -> bool:
+    return scope.tenancy is not None and scope.tenancy.state is TenancyState.PURGED
+
+
+def _has_personal_data(scope: Scope) -> bool:
+    spec = scope.installation.spec
+    said = spec.request is not None and spec.request.reason is not None
+    return said or spec.account_name is not None or spec.endpoints is not None
+
+
+def decide_deletion(scope: Scope) -> Step:
+    """Name the next step for an object that a person deleted."""
+    if FINALIZER not in scope.installation.metadata.finalizers:
+        return _going("waits for finalizers of others")
+    wanted = scope.installation.spec.deletion_policy is DeletionPolicy.DELETE
+    if not wanted or not scope.owned or scope.app is None:
+        return Release()
+    if scope.tenancy is None:
+        return Purge()
+    if scope.tenancy.state is not TenancyState.PURGED:
+        failure = scope.tenancy.failure
+        return Finish(
+            phase=InstallationPhase.DELETING,
+            reason=failure.reason if failure is not None else Reason.PURGING,
+            message=scope.tenancy.message,
+            failure=failure,
+            wake=None if failure is not None else next_look(scope.tenancy, scope.now),
+        )
+    return Release() if scope.credentials_dropped else DropCredentials()
+
+
+def _going(message: str) -> Finish:
+    return Finish(phase=InstallationPhase.DELETING, reason=Reason.DELETING, message=message, settled=True)

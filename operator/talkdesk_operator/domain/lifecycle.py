@@ -1,0 +1,187 @@
+"""What to do next for one installation: the one entry of all decisions.
+
+    decide(scope) ──▶ Step
+
+Install and Update are decided here, uninstalls in `uninstall`, what follows an end in `aftermath`. Each rule is a small
+function that gives a step, or None when it has nothing to say; they are asked in order.
+"""
+
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, RequestType
+from talkdesk_operator.domain import aftermath, uninstall
+from talkdesk_operator.domain.deadlines import is_answered, is_ended
+from talkdesk_operator.domain.reading import missing_credentials, overdue, read, second_look
+from talkdesk_operator.domain.scope import (
+    CredentialsMissing,
+    Finish,
+    Provision,
+    ReadCredentials,
+    ReadTalkdesk,
+    RemoteMissing,
+    RemoteRefused,
+    Role,
+    Scope,
+    Send,
+    SendState,
+    Step,
+    TenancyState,
+)
+from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
+from talkdesk_operator.domain.tenancy import is_current, next_look
+
+__all__ = ["decide"]
+
+
+def decide(scope: Scope) -> Step:
+    """Name the next step; total, and free of side effects."""
+    if scope.failure is not None:
+        return _stopped(scope)
+    if scope.installation.metadata.deletion_timestamp is not None:
+        return aftermath.decide_deletion(scope)
+    if scope.installation.spec.paused:
+        return Finish(phase=InstallationPhase.PAUSED, reason=Reason.PAUSED, message="spec.paused is true", settled=True)
+    if scope.installation.spec.request is None:
+        message = "waits for an app.installed event, or for spec.request"
+        return Finish(phase=InstallationPhase.PENDING, reason=Reason.NO_REQUEST, message=message)
+    if scope.app is None:
+        message = f"there is no TalkdeskApp {scope.installation.spec.app_ref.name} in this namespace"
+        return Finish(phase=_phase(scope), reason=Reason.APP_NOT_FOUND, message=message, stalled=True)
+    if is_ended(scope.installation):
+        return aftermath.decide_ended(scope)
+    if scope.request.type is RequestType.UNINSTALL:
+        return uninstall.decide(scope)
+    return _steady(scope) if is_answered(scope.installation) else _pending(scope)
+
+
+def _stopped(scope: Scope) -> Finish:
+    failure = scope.failure
+    if failure is None:
+        raise LookupError("only called with a failure")
+    return Finish(phase=_phase(scope), reason=failure.reason, message=failure.message, failure=failure)
+
+
+def _phase(scope: Scope) -> InstallationPhase:
+    """Keep the phase while nothing can be found out."""
+    return scope.installation.status.phase or InstallationPhase.PENDING
+
+
+def _pending(scope: Scope) -> Step:
+    """Work towards the answer to an Install or Update."""
+    return (
+        read(scope, facts=True, otherwise=_unanswerable) or _end_at_talkdesk(scope) or _tenant(scope) or _answer(scope)
+    )
+
+
+def _unanswerable(scope: Scope) -> Finish | None:
+    """Without credentials nobody can be answered; when the time for it is over, that is the end."""
+    if not overdue(scope):
+        return None
+    return _end(scope, EndingKind.TIMED_OUT, Reason.TIMED_OUT, "the deadline passed, and Talkdesk can't be asked")
+
+
+def _end_at_talkdesk(scope: Scope) -> Step | None:
+    match scope.remote:
+        case RemoteMissing() as missing:
+            return second_look(scope, missing) or _end(scope, EndingKind.GONE, Reason.GONE, missing.message)
+        case RemoteInstallation(standing=RemoteState.TIMED_OUT):
+            return _end(scope, EndingKind.TIMED_OUT, Reason.TIMED_OUT, "Talkdesk gave up waiting for an answer")
+        case RemoteInstallation(standing=RemoteState.REJECTED, state=word):
+            return _end(scope, EndingKind.REJECTED, Reason.REJECTED, f"Talkdesk has the installation as {word}")
+        case RemoteInstallation(standing=RemoteState.REVOKED, state=word):
+            return _end(scope, EndingKind.GONE, Reason.GONE, f"Talkdesk has the installation as {word}")
+        case _:
+            return None
+
+
+def _end(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish:
+    phase = {
+        EndingKind.UNINSTALLED: InstallationPhase.UNINSTALLED,
+        EndingKind.TIMED_OUT: InstallationPhase.TIMED_OUT,
+        EndingKind.REJECTED: InstallationPhase.REJECTED,
+        EndingKind.GONE: InstallationPhase.GONE,
+    }[kind]
+    ending = Ending(kind=kind, event_id=scope.request.event_id, at=scope.now)
+    # What follows the end is decided by the next pass, which comes at once.
+    return Finish(phase=phase, reason=reason, message=message, settled=True, ending=ending, wake=scope.now)
+
+
+def _tenant(scope: Scope) -> Step | None:
+    if scope.role is not Role.OWNER:
+        return None
+    if scope.tenancy is None:
+        return Provision()
+    if scope.tenancy.state is TenancyState.READY:
+        return None
+    answered = is_answered(scope.installation)
+    phase = InstallationPhase.ACTIVE if answered else InstallationPhase.PROVISIONING
+    failure = scope.tenancy.failure
+    return Finish(
+        phase=phase,
+        reason=failure.reason if failure is not None else Reason.NOT_READY,
+        message=scope.tenancy.message,
+        stalled=failure is not None and failure.reason in {Reason.RENDER_FAILED, Reason.TEMPLATE_INVALID},
+        failure=failure,
+        wake=None if failure is not None else next_look(scope.tenancy, scope.now),
+    )
+
+
+def _answer(scope: Scope) -> Step:
+    """Tell Talkdesk, unless it turns out to know; the tenant is as it should be."""
+    done = isinstance(scope.remote, RemoteInstallation) and scope.remote.standing is RemoteState.DONE
+    # Of an update nobody knows whether Talkdesk's state shows that it waits; "completed" may be from before it.
+    evidence = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
+    match scope.sent:
+        case _ if done and evidence:
+            return _at_rest(scope, Reason.ALREADY_ANSWERED, "Talkdesk has the installation as completed", verified=True)
+        case None:
+            return Send(Decision.APPROVE)
+        case SendState.DELIVERED:
+            return _at_rest(scope, Reason.APPROVED, "the tenant is ready and Talkdesk was told")
+        case SendState.OUTDATED:
+            message = "the request changed before it was answered"
+            return Finish(
+                phase=InstallationPhase.PROVISIONING, reason=Reason.PROGRESSING, message=message, wake=scope.now
+            )
+        case SendState.UNCLEAR:
+            return _unsent(scope)
+
+
+def _unsent(scope: Scope) -> Finish:
+    failure = scope.send_failure
+    if failure is None:
+        raise LookupError("an unclear answer has a failure")
+    return Finish(phase=InstallationPhase.ANSWERING, reason=failure.reason, message=failure.message, failure=failure)
+
+
+def _steady(scope: Scope) -> Step:
+    """Keep the tenant of an answered installation as it should be."""
+    if scope.role is not Role.OWNER:
+        return _at_rest(scope, Reason.SUPERSEDED, "a newer installation of the account has the tenant")
+    if is_current(scope) and not (scope.resync or scope.drifted):
+        return _at_rest(scope, Reason.SUCCEEDED, "the tenant is ready and Talkdesk was told")
+    if scope.credentials is None:
+        return ReadCredentials()
+    if isinstance(scope.credentials, CredentialsMissing):
+        return missing_credentials(scope, scope.credentials, InstallationPhase.ACTIVE)
+    needs_facts = scope.facts is None and scope.installation.status.account is None
+    if scope.remote is None and (scope.resync or needs_facts):
+        return ReadTalkdesk(facts=True)
+    if isinstance(scope.remote, RemoteRefused) and needs_facts:
+        failure = scope.remote.failure
+        return Finish(phase=_phase(scope), reason=failure.reason, message=failure.message, failure=failure)
+    if isinstance(scope.remote, RemoteMissing):
+        return _end_at_talkdesk(scope) or _at_rest(scope, Reason.SUCCEEDED, "")
+    return _tenant(scope) or _at_rest(scope, Reason.SUCCEEDED, "the tenant is ready and Talkdesk was told")
+
+
+def _at_rest(scope: Scope, reason: Reason, message: str, *, verified: bool = False) -> Finish:
+    if scope.role is Role.OWNER:
+        return Finish(phase=InstallationPhase.ACTIVE, reason=reason, message=message, ready=True, verified=verified)
+    message = "a newer installation of the account has the tenant"
+    return Finish(
+        phase=InstallationPhase.SUPERSEDED,
+        reason=Reason.SUPERSEDED,
+        message=message,
+        settled=True,
+        verified=verified,
+    )

@@ -1,0 +1,60 @@
+"""Which of an account's installations has the tenant.
+
+The owner is the newest installation that is alive: it was installed, is not being uninstalled and has not ended. An
+uninstall of an older one is answered but never touches the tenant. Where none is alive, the one that had the tenant
+sees it off.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from talkdesk_crds.installation import RequestType, TalkdeskInstallation
+from talkdesk_crds.tenant import TalkdeskTenant
+from talkdesk_operator.domain.deadlines import is_ended
+from talkdesk_operator.domain.scope import Role
+
+__all__ = ["installed_at", "is_alive", "roles"]
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def installed_at(installation: TalkdeskInstallation) -> datetime | None:
+    """Give the time of the newest Install request; an Update does not make an installation newer."""
+    request = installation.spec.request
+    if request is not None and request.type is RequestType.INSTALL:
+        return request.requested_at
+    return installation.status.installed_at
+
+
+def is_alive(installation: TalkdeskInstallation) -> bool:
+    """Tell whether the customer has the app by this installation."""
+    request = installation.spec.request
+    return (
+        request is not None
+        and request.type is not RequestType.UNINSTALL
+        and not is_ended(installation)
+        and installation.metadata.deletion_timestamp is None
+    )
+
+
+def roles(installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None) -> dict[str, Role]:
+    """Give the role of each installation of one account by its name."""
+    alive = [i for i in installations if is_alive(i)]
+    if alive:
+        first, role = max(alive, key=_age), Role.OWNER
+    elif installations:
+        first, role = _holder(installations, tenant), Role.HOLDER
+    else:
+        return {}
+    return {i.metadata.name: role if i is first else Role.BYSTANDER for i in installations}
+
+
+def _holder(installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None) -> TalkdeskInstallation:
+    ref = tenant.spec.installation_ref if tenant is not None else None
+    named = [i for i in installations if ref is not None and i.metadata.name == ref.name]
+    return named[0] if named else max(installations, key=_age)
+
+
+def _age(installation: TalkdeskInstallation) -> tuple[datetime, datetime, str]:
+    since = installed_at(installation) or installation.metadata.creation_timestamp or _NEVER
+    return since, installation.metadata.creation_timestamp or _NEVER, installation.metadata.name

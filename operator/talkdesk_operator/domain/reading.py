@@ -1,0 +1,73 @@
+"""Reading before acting: credentials, then Talkdesk's own state; and what to do where they can't be read."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import InstallationPhase
+from talkdesk_operator.domain.deadlines import deadline
+from talkdesk_operator.domain.scope import (
+    CredentialsMissing,
+    Failure,
+    Finish,
+    Pace,
+    ReadCredentials,
+    ReadTalkdesk,
+    RemoteMissing,
+    RemoteRefused,
+    Scope,
+    Step,
+)
+
+__all__ = ["SECOND_LOOK_AFTER", "missing_credentials", "overdue", "read", "second_look"]
+
+SECOND_LOOK_AFTER: Final = timedelta(minutes=1)
+"""A 404 may be a replica of Talkdesk's that lags behind; only one that lasts this long is believed."""
+
+
+def overdue(scope: Scope) -> bool:
+    """Tell whether Talkdesk has stopped waiting for the answer, by our clock."""
+    if scope.app is None:
+        return False
+    limit = deadline(scope.installation, scope.app.resource)
+    return limit is not None and scope.now >= limit
+
+
+def read(scope: Scope, *, facts: bool, otherwise: Callable[[Scope], Finish | None]) -> Step | None:
+    """Read what is not read yet. Where that fails for good, `otherwise` may know an end; else it is tried again."""
+    if scope.credentials is None:
+        return ReadCredentials()
+    if isinstance(scope.credentials, CredentialsMissing):
+        return otherwise(scope) or missing_credentials(scope, scope.credentials, InstallationPhase.PENDING)
+    if scope.remote is None:
+        return ReadTalkdesk(facts=facts and scope.facts is None)
+    if isinstance(scope.remote, RemoteRefused):
+        failure = scope.remote.failure
+        end = otherwise(scope) if failure.pace is not Pace.SOON else None
+        phase = scope.installation.status.phase or InstallationPhase.PENDING
+        return end or Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)
+    return None
+
+
+def missing_credentials(scope: Scope, missing: CredentialsMissing, phase: InstallationPhase) -> Finish:
+    """Wait for credentials; calls stop, the tenant goes on."""
+    failure = missing.failure
+    limit = deadline(scope.installation, scope.app.resource) if scope.app is not None else None
+    return Finish(
+        phase=phase,
+        reason=failure.reason,
+        message=failure.message,
+        failure=failure,
+        wake=limit if limit is not None and limit > scope.now else None,
+    )
+
+
+def second_look(scope: Scope, missing: RemoteMissing) -> Finish | None:
+    """Ask for a second look at an installation that Talkdesk does not find; None when this is the second one."""
+    retry = scope.installation.status.retry
+    if retry is not None and retry.reason == Reason.NOT_FOUND_ONCE and scope.now >= retry.next_attempt_at:
+        return None
+    failure = Failure(Reason.NOT_FOUND_ONCE, missing.message, Pace.SOON, fixed=SECOND_LOOK_AFTER)
+    phase = scope.installation.status.phase or InstallationPhase.PENDING
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)

@@ -1,0 +1,300 @@
+"""Everything known in one pass over one installation, and the steps that can come next.
+
+A pass is a loop: `decide` looks at the scope and names one step; the reconciler does it and puts what came of it into a
+new scope; until the step is Finish. The scope holds results and failures alike as values, so that deciding stays pure.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum, auto
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.hosts import HostAllowList
+from talkdesk_crds.installation import (
+    AccountFacts,
+    Answer,
+    Decision,
+    Ending,
+    InstallationPhase,
+    Request,
+    SubscriptionFacts,
+    TalkdeskInstallation,
+)
+from talkdesk_crds.tenant import TalkdeskTenant
+from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation
+from talkdesk_operator.templates.template import CompiledTemplate
+
+__all__ = [
+    "Announce",
+    "AppView",
+    "CredentialsMissing",
+    "DropCredentials",
+    "Erase",
+    "Facts",
+    "Failure",
+    "Finish",
+    "Offboard",
+    "Pace",
+    "Provision",
+    "Purge",
+    "ReadCredentials",
+    "ReadTalkdesk",
+    "Release",
+    "RemoteMissing",
+    "RemoteRefused",
+    "Role",
+    "Scope",
+    "Send",
+    "SendState",
+    "Step",
+    "Tenancy",
+    "TenancyState",
+]
+
+
+class Role(Enum):
+    """What the account's tenant is to an installation."""
+
+    OWNER = auto()
+    """Live, and the newest: the tenant is made for it."""
+    HOLDER = auto()
+    """Ended or ending, and no live one has the tenant: it must see the tenant off."""
+    BYSTANDER = auto()
+    """The tenant is another installation's."""
+
+
+class Pace(StrEnum):
+    """How soon a failure is worth another try."""
+
+    SOON = "Soon"
+    """Likely to pass by itself within seconds."""
+    SLOW = "Slow"
+    """Somebody must change something, though maybe not here: a scope, a network, Talkdesk."""
+    NEVER = "Never"
+    """Only a change of our own objects helps, and that is noticed anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something did not work, fit for a condition."""
+
+    reason: Reason
+    message: str
+    pace: Pace
+    retry_after: timedelta | None = None
+    """How long the other side asked us to wait."""
+    fixed: timedelta | None = None
+    """Exactly when to look again, instead of a back-off."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """A TalkdeskApp, understood as far as it can be."""
+
+    resource: TalkdeskApp
+    hosts: HostAllowList | None
+    template: CompiledTemplate | None
+    problem: str = ""
+    """What is wrong with it, when `hosts` or `template` is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsMissing:
+    """There are no usable credentials."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a template may know of the account and its subscription."""
+
+    account: AccountFacts
+    subscription: SubscriptionFacts
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMissing:
+    """Talkdesk answered 404 for the installation."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRefused:
+    """Talkdesk could not be read."""
+
+    failure: Failure
+
+
+class TenancyState(Enum):
+    """What came of working on the tenant."""
+
+    READY = auto()
+    """Everything is applied and ready."""
+    WAITING = auto()
+    """Applied; something is not ready yet."""
+    FAILED = auto()
+    """An object could not be applied or deleted."""
+    OFFBOARDED = auto()
+    """What goes at an uninstall is gone."""
+    DELETING = auto()
+    """Objects are going; some are still there."""
+    PURGED = auto()
+    """Nothing is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """The outcome of Provision, Offboard or Purge."""
+
+    state: TenancyState
+    message: str = ""
+    failure: Failure | None = None
+    """Set when FAILED."""
+    since: datetime | None = None
+    """Since when it is WAITING or DELETING."""
+
+
+class SendState(Enum):
+    """What came of sending an answer."""
+
+    DELIVERED = auto()
+    """Talkdesk took it."""
+    UNCLEAR = auto()
+    """Talkdesk's own state must tell whether it was taken."""
+    OUTDATED = auto()
+    """Not sent: the request changed in the meantime."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """All that is known in one pass."""
+
+    now: datetime
+    app: AppView | None
+    installation: TalkdeskInstallation
+    role: Role
+    tenant: TalkdeskTenant | None
+    resync: bool = False
+    """Whether to look at everything anew though nothing seems to have changed."""
+    drifted: bool = False
+    """Whether an object of the tenant was seen to be changed or deleted by somebody else."""
+
+    credentials: Credentials | CredentialsMissing | None = None
+    remote: RemoteInstallation | RemoteMissing | RemoteRefused | None = None
+    facts: Facts | None = None
+    tenancy: Tenancy | None = None
+    answer: Answer | None = None
+    """The answer to the present request, as far as it got."""
+    sent: SendState | None = None
+    send_failure: Failure | None = None
+    credentials_dropped: bool = False
+    erased: bool = False
+    failure: Failure | None = None
+    """Set when the Kubernetes API failed; ends the pass."""
+
+    @property
+    def request(self) -> Request:
+        """The request; only to be asked for where there is one."""
+        request = self.installation.spec.request
+        if request is None:
+            raise LookupError("the installation has no request")
+        return request
+
+    @property
+    def owned(self) -> bool:
+        """Whether there is a tenant that this installation must look after."""
+        return self.tenant is not None and self.role is not Role.BYSTANDER
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCredentials:
+    """Read the Secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTalkdesk:
+    """Read the installation's state at Talkdesk and, with `facts`, account and subscription."""
+
+    facts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """Make the tenant as the template says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offboard:
+    """Delete what goes at an uninstall and start the retention."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Delete everything of the tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Put on record that an answer is about to be sent, as its outcome can't be read back later."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Tell Talkdesk."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class DropCredentials:
+    """Delete the installation's Secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Take personal data out of the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Take our finalizer off; the object goes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """End the pass; the status follows from this and the scope."""
+
+    phase: InstallationPhase
+    reason: Reason
+    message: str
+    ready: bool = False
+    settled: bool = False
+    """Nothing is left to do, though it is not Ready: an end."""
+    stalled: bool = False
+    verified: bool = False
+    """Talkdesk's own state shows that the request is answered."""
+    ending: Ending | None = None
+    failure: Failure | None = None
+    """What to try again, with back-off."""
+    wake: datetime | None = None
+    """When to look again."""
+
+
+Step = (
+    ReadCredentials
+    | ReadTalkdesk
+    | Provision
+    | Offboard
+    | Purge
+    | Announce
+    | Send
+    | DropCredentials
+    | Erase
+    | Release
+    | Finish
+)

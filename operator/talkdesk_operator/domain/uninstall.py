@@ -1,0 +1,168 @@
+"""What to do next for an uninstall: see the tenant off, acknowledge, make sure of it, delete the credentials.
+
+The credentials die with the acknowledgement, so its outcome can't always be read back. It is put on record before the
+call that it is about to be made: a 401, 403 or 404 means "done" with that record, and "try again" without.
+"""
+
+from talkdesk_crds.app import UninstallApproval
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.fields import parse_duration
+from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase
+from talkdesk_operator.domain.deadlines import deadline
+from talkdesk_operator.domain.reading import overdue, read, second_look
+from talkdesk_operator.domain.scope import (
+    Announce,
+    DropCredentials,
+    Failure,
+    Finish,
+    Offboard,
+    Pace,
+    RemoteMissing,
+    RemoteRefused,
+    Scope,
+    Send,
+    SendState,
+    Step,
+    TenancyState,
+)
+from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
+from talkdesk_operator.domain.tenancy import next_look
+
+__all__ = ["decide"]
+
+
+def decide(scope: Scope) -> Step:
+    """Name the next step of an uninstall that has not come to its end."""
+    if scope.app is not None and scope.app.resource.spec.uninstall.approve is UninstallApproval.AFTER_OFFBOARD:
+        return offboard(scope) or _acknowledge(scope)
+    return _acknowledge(scope)
+
+
+def offboard(scope: Scope) -> Step | None:
+    """See the tenant off, if it is ours; None when that is done, or has held up the answer for long enough."""
+    if not scope.owned:
+        return None
+    if scope.tenancy is None:
+        return Offboard()
+    match scope.tenancy.state:
+        case TenancyState.FAILED:
+            failure = scope.tenancy.failure
+            return None if _held_up(scope) else _offboarding(scope, failure)
+        case TenancyState.DELETING:
+            return None if _held_up(scope) else _offboarding(scope, None)
+        case _:
+            return None
+
+
+def _offboarding(scope: Scope, failure: Failure | None) -> Finish:
+    tenancy = scope.tenancy
+    if tenancy is None:
+        raise LookupError("only called when something was done")
+    return Finish(
+        phase=InstallationPhase.OFFBOARDING,
+        reason=failure.reason if failure is not None else Reason.DELETION_BLOCKED,
+        message=tenancy.message,
+        failure=failure,
+        wake=None if failure is not None else next_look(tenancy, scope.now),
+    )
+
+
+def _held_up(scope: Scope) -> bool:
+    """Tell whether objects that don't go away have delayed the answer for as long as they may."""
+    since = scope.tenancy.since if scope.tenancy is not None else None
+    if since is None or scope.app is None:
+        return False
+    return scope.now >= since + parse_duration(scope.app.resource.spec.uninstall.offboard_timeout)
+
+
+def _acknowledge(scope: Scope) -> Step:
+    reading = None if _sure(scope) else read(scope, facts=False, otherwise=_unanswered)
+    if reading is not None:
+        return reading
+    if _sure(scope) or _is_over(scope):
+        return DropCredentials() if not scope.credentials_dropped else _done(scope)
+    match scope.remote:
+        case RemoteMissing() as missing:
+            return second_look(scope, missing) or (DropCredentials() if not scope.credentials_dropped else _done(scope))
+        case _ if scope.sent is SendState.UNCLEAR:
+            return _try_again(scope, scope.send_failure)
+        case _ if scope.answer is not None and scope.answer.at is not None:
+            return _verify(scope)
+        case _ if scope.sent is SendState.OUTDATED:
+            message = "the request changed before it was answered"
+            phase = InstallationPhase.OFFBOARDING
+            return Finish(phase=phase, reason=Reason.PROGRESSING, message=message, wake=scope.now)
+        case _ if scope.answer is None or scope.answer.sent_at is None:
+            return Announce(Decision.APPROVE)
+        case _:
+            return Send(Decision.APPROVE)
+
+
+def _sure(scope: Scope) -> bool:
+    """Tell whether a refusal proves the answer: it was sent, and the credentials or the installation are gone."""
+    if scope.answer is None or scope.answer.sent_at is None:
+        return False
+    match scope.remote:
+        case RemoteMissing():
+            return True
+        case RemoteRefused(failure=failure):
+            return failure.reason in {Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN}
+        case _:
+            return False
+
+
+def _is_over(scope: Scope) -> bool:
+    """Tell whether Talkdesk's state says that the uninstall is through."""
+    if not isinstance(scope.remote, RemoteInstallation):
+        return False
+    if scope.remote.standing is RemoteState.REVOKED:
+        return True
+    told = scope.answer is not None and scope.answer.at is not None
+    return told and scope.remote.standing is not RemoteState.PENDING
+
+
+def _unanswered(scope: Scope) -> Finish | None:
+    """Talkdesk removes an unacknowledged installation by itself after the deadline; then nobody waits for us."""
+    if not overdue(scope):
+        return None
+    ending = Ending(kind=EndingKind.UNINSTALLED, event_id=scope.request.event_id, at=scope.now)
+    message = "could not be acknowledged in time; Talkdesk removes it by itself"
+    phase = InstallationPhase.UNINSTALLED
+    return Finish(
+        phase=phase, reason=Reason.DEPROVISIONED, message=message, settled=True, ending=ending, wake=scope.now
+    )
+
+
+def _verify(scope: Scope) -> Finish:
+    """Look again, but not past the deadline: the call worked, and Talkdesk still shows it as pending."""
+    if (end := _unanswered(scope)) is not None:
+        return end
+    limit = deadline(scope.installation, scope.app.resource) if scope.app is not None else None
+    failure = Failure(Reason.VERIFYING, "Talkdesk was told and does not show it yet", Pace.SOON)
+    return Finish(
+        phase=InstallationPhase.OFFBOARDING,
+        reason=failure.reason,
+        message=failure.message,
+        failure=failure,
+        wake=limit,
+    )
+
+
+def _try_again(scope: Scope, failure: Failure | None) -> Finish:
+    if failure is None:
+        raise LookupError("an unclear answer has a failure")
+    phase = InstallationPhase.OFFBOARDING
+    return _unanswered(scope) or Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)
+
+
+def _done(scope: Scope) -> Finish:
+    ending = Ending(kind=EndingKind.UNINSTALLED, event_id=scope.request.event_id, at=scope.now)
+    return Finish(
+        phase=InstallationPhase.UNINSTALLED,
+        reason=Reason.UNINSTALLED,
+        message="uninstalled, and Talkdesk was told",
+        settled=True,
+        verified=True,
+        ending=ending,
+        wake=scope.now,
+    )

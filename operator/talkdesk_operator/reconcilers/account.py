@@ -1,0 +1,103 @@
+"""All of one account's installations and its tenant, in one pass: the unit of work of the queue."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from talkdesk_crds.fields import parse_duration
+from talkdesk_crds.installation import InstallationPhase, TalkdeskInstallation
+from talkdesk_crds.names import FINALIZER
+from talkdesk_operator.domain.cluster import Cluster
+from talkdesk_operator.domain.ownership import roles
+from talkdesk_operator.domain.priority import Priority
+from talkdesk_operator.domain.scope import AppView, Role, Scope
+from talkdesk_operator.queue import Cause, Result, Wake
+from talkdesk_operator.reconcilers.apps import AppViews
+from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
+from talkdesk_operator.store import AccountKey, Store
+
+__all__ = ["AccountReconciler"]
+
+_JITTER = 0.2
+"""Share of the resync period by which accounts are spread."""
+
+
+class AccountReconciler:
+    """Gives each installation of an account its turn, the tenant's owner first."""
+
+    def __init__(
+        self,
+        store: Store,
+        cluster: Cluster,
+        apps: AppViews,
+        installations: InstallationReconciler,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._apps = apps
+        self._installations = installations
+        self._now = now
+
+    async def reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
+        """Reconcile an account. Raises KubeError when the API server can't even take a status."""
+        resource = self._store.app(key.namespace, key.app)
+        app = self._apps.view(resource) if resource is not None else None
+        installations = self._store.installations(key)
+        by_name = roles(installations, self._store.tenant(key))
+        order = sorted(installations, key=lambda i: (by_name[i.metadata.name] is not Role.OWNER, i.metadata.name))
+        wakes: list[Wake] = []
+        failed = False
+        for installation in order:
+            wait = _backing_off(installation, causes, self._now())
+            if wait is not None:
+                wakes.append(Wake(wait, Priority.RETRY))
+                continue
+            installation = await self._with_finalizer(installation)  # noqa: PLW2901 - the same one, as it is now
+            scope = Scope(
+                now=self._now(),
+                app=app,
+                installation=installation,
+                role=by_name[installation.metadata.name],
+                tenant=self._store.tenant(key),
+                resync=Cause.RESYNC in causes,
+                drifted=Cause.DRIFT in causes,
+            )
+            outcome = await self._installations.reconcile(scope)
+            failed = failed or outcome.status.retry is not None
+            wakes.extend(self._wakes(outcome, app))
+        return Result(tuple(wakes), failed=failed)
+
+    async def _with_finalizer(self, installation: TalkdeskInstallation) -> TalkdeskInstallation:
+        """Put our finalizer on an object that a person made without it, before anything is made for it."""
+        metadata = installation.metadata
+        if FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None:
+            return installation
+        await self._cluster.add_finalizer(installation)
+        return self._store.installation(*installation.key) or installation
+
+    def _wakes(self, outcome: Outcome, app: AppView | None) -> Iterator[Wake]:
+        now = self._now()
+        if outcome.finish is None:
+            return
+        if outcome.finish.wake is not None:
+            yield Wake(max(outcome.finish.wake - now, timedelta()), Priority.CHANGED)
+        if outcome.status.retry is not None:
+            yield Wake(max(outcome.status.retry.next_attempt_at - now, timedelta()), Priority.RETRY)
+        if app is not None and outcome.finish.phase is InstallationPhase.ACTIVE:
+            uid = outcome.scope.installation.metadata.uid
+            yield Wake(_spread(parse_duration(app.resource.spec.resync), uid), Priority.RESYNC)
+
+
+def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], now: datetime) -> timedelta | None:
+    """Give how long a back-off from before a restart still lasts; None when it does not hold the work up."""
+    retry, status = installation.status.retry, installation.status
+    if causes != {Cause.STARTUP} or retry is None or status.observed_generation != installation.metadata.generation:
+        return None
+    return retry.next_attempt_at - now if retry.next_attempt_at > now else None
+
+
+def _spread(period: timedelta, uid: str) -> timedelta:
+    """Give each account its own period, the same after each restart, so that they don't all come at once."""
+    share = zlib.crc32(uid.encode()) / 0xFFFFFFFF
+    return period * (1 - _JITTER / 2 + _JITTER * share)

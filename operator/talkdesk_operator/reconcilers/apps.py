@@ -1,0 +1,90 @@
+"""TalkdeskApps, understood once for each revision, and their status."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from talkdesk_crds.app import AppEndpoints, AppSpec, AppStatus, TalkdeskApp
+from talkdesk_crds.conditions import Condition, ConditionType, Reason, transitioned
+from talkdesk_crds.hosts import ForeignHostError, HostAllowList
+from talkdesk_operator.domain.cluster import Cluster
+from talkdesk_operator.domain.scope import AppView
+from talkdesk_operator.templates.errors import TemplateError
+from talkdesk_operator.templates.template import CompiledTemplate, StepSource
+
+__all__ = ["AppViews", "app_status", "understand"]
+
+_REVISIONS = 256
+"""Compiled templates that are kept; each takes some tens of kilobytes."""
+_MESSAGE_LENGTH = 2048
+
+
+def understand(app: TalkdeskApp) -> AppView:
+    """Read an app's hosts and compile its template; what is wrong with it becomes a sentence, not an exception."""
+    try:
+        hosts = _hosts(app.spec)
+    except ForeignHostError as error:
+        return AppView(app, None, None, f"endpoints: {error}")
+    template = app.spec.tenant
+    steps = [
+        StepSource(step.name, step.manifests, step.ready_when, step.on_offboard.value, adopt=step.adopt)
+        for step in template.steps
+    ]
+    try:
+        compiled = CompiledTemplate.compile(template.name, steps, f"{app.metadata.uid}/{app.metadata.generation}")
+    except TemplateError as error:
+        return AppView(app, hosts, None, str(error))
+    return AppView(app, hosts, compiled)
+
+
+def _hosts(spec: AppSpec) -> HostAllowList:
+    match spec:
+        case AppSpec(endpoints=AppEndpoints(api=api, token=token, allow_insecure=insecure)):
+            return HostAllowList.for_endpoints(api, token, allow_insecure=insecure)
+        case AppSpec(region=region) if region is not None:
+            return HostAllowList.for_region(region)
+        case _:
+            raise ForeignHostError("neither a region nor endpoints are given")
+
+
+def app_status(view: AppView, now: datetime) -> AppStatus:
+    """Say whether the app can be used; equal to its present status when nothing changed."""
+    app = view.resource
+    usable = not view.problem
+    ready = Condition(
+        type=ConditionType.READY,
+        status="True" if usable else "False",
+        reason=Reason.SUCCEEDED if usable else Reason.TEMPLATE_INVALID,
+        message=view.problem[:_MESSAGE_LENGTH] if view.problem else "the template is understood",
+        last_transition_time=now,
+        observed_generation=app.metadata.generation,
+    )
+    conditions = transitioned(app.status.conditions, (ready,), now)
+    return AppStatus(observed_generation=app.metadata.generation, conditions=conditions)
+
+
+class AppViews:
+    """The understood apps, by uid and generation; bounded, the longest unused go."""
+
+    def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._now = now
+        self._known: OrderedDict[tuple[str, int], AppView] = OrderedDict()
+
+    def view(self, app: TalkdeskApp) -> AppView:
+        """Give the app as the domain uses it."""
+        key = (app.metadata.uid, app.metadata.generation)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = understand(app)
+            if len(self._known) > _REVISIONS:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return replace(known, resource=app)
+
+    async def write_status(self, app: TalkdeskApp) -> None:
+        """Write the app's status, if it changed. Raises KubeError."""
+        status = app_status(self.view(app), self._now())
+        if status != app.status:
+            await self._cluster.write_app_status(app, status)

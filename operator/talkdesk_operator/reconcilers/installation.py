@@ -1,0 +1,183 @@
+"""One installation: observe, decide, act, until nothing is left to do; then the status, once and last.
+
+Where a pass may break off matters more than where it ends: each effect is either found again by reading (Talkdesk's
+state, the inventory) or put on record before it (the answer to an uninstall).
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from talkdesk_crds.installation import Answer, Decision, InstallationStatus, RequestType, TalkdeskInstallation
+from talkdesk_operator.domain.cluster import Cluster
+from talkdesk_operator.domain.failures import of_kube
+from talkdesk_operator.domain.lifecycle import decide
+from talkdesk_operator.domain.scope import (
+    Announce,
+    DropCredentials,
+    Erase,
+    Finish,
+    Offboard,
+    Provision,
+    Purge,
+    ReadCredentials,
+    ReadTalkdesk,
+    Release,
+    Scope,
+    Send,
+    SendState,
+    Step,
+)
+from talkdesk_operator.domain.status import compute
+from talkdesk_operator.domain.transitions import Announcement, announcement
+from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
+from talkdesk_operator.reconcilers.tenant import TenantReconciler
+from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+
+__all__ = ["InstallationReconciler", "Outcome", "Reread"]
+
+_MOST_STEPS = 40
+"""More than the longest way from a request to its end; a pass that needs more goes in circles."""
+
+Reread = Callable[[TalkdeskInstallation], TalkdeskInstallation | None]
+"""Gives an installation as it is known now; None when it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a pass ended."""
+
+    scope: Scope
+    finish: Finish | None
+    """None when the object is gone."""
+    status: InstallationStatus
+
+
+class InstallationReconciler:
+    """Does what the domain decides for one installation."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        talkdesk: TalkdeskSide,
+        tenants: TenantReconciler,
+        *,
+        reread: Reread,
+        now: Callable[[], datetime],
+        answered: Callable[[TalkdeskInstallation, Decision, str], None],
+    ) -> None:
+        """Take ports; `answered` is told of every answer's outcome, for metrics."""
+        self._cluster = cluster
+        self._talkdesk = talkdesk
+        self._tenants = tenants
+        self._reread = reread
+        self._now = now
+        self._answered = answered
+        self._log = structlog.get_logger("talkdesk_operator.installation")
+
+    async def reconcile(self, scope: Scope) -> Outcome:
+        """Work on one installation until the domain says Finish. Raises KubeError when not even that can be noted."""
+        scope = replace(scope, answer=_answer_so_far(scope.installation))
+        for _ in range(_MOST_STEPS):
+            step = decide(scope)
+            if isinstance(step, Finish):
+                return await self._finish(scope, step)
+            if isinstance(step, Release):
+                await self._cluster.release(scope.installation)
+                return Outcome(scope, None, scope.installation.status)
+            try:
+                scope = replace(await self._do(step, scope), now=self._now())
+            except KubeError as error:
+                scope = replace(scope, failure=of_kube(error))
+        raise RuntimeError(f"{scope.installation.metadata.name}: no end after {_MOST_STEPS} steps")
+
+    async def _do(self, step: Step, scope: Scope) -> Scope:
+        match step:
+            case ReadCredentials():
+                return await self._talkdesk.read_credentials(scope)
+            case ReadTalkdesk(facts=facts):
+                return await self._talkdesk.read(scope, facts=facts)
+            case Provision():
+                return await self._tenants.provision(scope)
+            case Offboard():
+                return await self._tenants.offboard(scope)
+            case Purge():
+                return await self._tenants.purge(scope)
+            case Announce(decision=decision):
+                return await self._announce(scope, decision)
+            case Send(decision=decision):
+                return await self._send(scope, decision)
+            case DropCredentials():
+                self._talkdesk.forget(scope)
+                await self._cluster.drop_credentials(scope.installation)
+                return replace(scope, credentials_dropped=True)
+            case Erase():
+                await self._cluster.erase(scope.installation)
+                known = self._reread(scope.installation) or scope.installation
+                return replace(scope, erased=True, installation=known)
+            case Release() | Finish():
+                return scope
+
+    async def _announce(self, scope: Scope, decision: Decision) -> Scope:
+        answer = Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(self._now()))
+        status = scope.installation.status.model_copy(update={"answer": answer})
+        await self._cluster.write_installation_status(scope.installation, status)
+        installation = scope.installation.model_copy(update={"status": status})
+        return replace(scope, answer=answer, installation=installation)
+
+    async def _send(self, scope: Scope, decision: Decision) -> Scope:
+        # The call answers whatever is pending, so it must not go out for a request that is no longer the present one.
+        known = self._reread(scope.installation)
+        if known is None or known.spec.request != scope.installation.spec.request:
+            return replace(scope, sent=SendState.OUTDATED)
+        sent_at = self._now()
+        scope = await self._talkdesk.send(scope, decision)
+        self._answered(scope.installation, decision, "delivered" if scope.sent is SendState.DELIVERED else "unclear")
+        if scope.sent is not SendState.DELIVERED:
+            return scope
+        answer = scope.answer or Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(sent_at))
+        answer = answer.model_copy(update={"at": _second(self._now())})
+        # An uninstall is only over when Talkdesk shows it: look once more.
+        verify = scope.request.type is RequestType.UNINSTALL
+        return replace(scope, answer=answer, remote=None if verify else scope.remote)
+
+    async def _finish(self, scope: Scope, finish: Finish) -> Outcome:
+        before = scope.installation.status
+        status = compute(scope, finish, jitter=random.random())  # noqa: S311 - spreads load, guards nothing
+        if status != before:
+            try:
+                await self._cluster.write_installation_status(scope.installation, status)
+            except KubeNotFound:
+                return Outcome(scope, None, status)
+        news = announcement(before, status)
+        if news is None and scope.drifted and finish.ready:
+            news = _PUT_BACK
+        if news is not None:
+            self._log.info(
+                news.message,
+                reason=news.reason,
+                namespace=scope.installation.metadata.namespace,
+                installation=scope.installation.metadata.name,
+            )
+            await self._cluster.announce(scope.installation, news)
+        return Outcome(scope, finish, status)
+
+
+_PUT_BACK = Announcement(
+    warning=False,
+    reason="DriftCorrected",
+    message="an object of the tenant was changed or deleted by somebody else, and was put back",
+    action="Apply",
+)
+
+
+def _answer_so_far(installation: TalkdeskInstallation) -> Answer | None:
+    request, answer = installation.spec.request, installation.status.answer
+    return answer if request is not None and answer is not None and answer.event_id == request.event_id else None
+
+
+def _second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)

@@ -1,0 +1,201 @@
+"""Reading an installation's credentials and Talkdesk's side of it into the scope, and telling Talkdesk."""
+
+import asyncio
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.hosts import ForeignHostError, HostAllowList
+from talkdesk_crds.installation import AccountFacts, Decision, InstallationSpec, SubscriptionFacts
+from talkdesk_operator.domain.cluster import Cluster
+from talkdesk_operator.domain.failures import of_talkdesk
+from talkdesk_operator.domain.scope import (
+    AppView,
+    CredentialsMissing,
+    Facts,
+    Failure,
+    Pace,
+    RemoteMissing,
+    RemoteRefused,
+    Scope,
+    SendState,
+)
+from talkdesk_operator.domain.talkdesk import (
+    Access,
+    Account,
+    Credentials,
+    NotFound,
+    RemoteInstallation,
+    Subscription,
+    TalkdeskApi,
+    TalkdeskError,
+)
+
+__all__ = ["TalkdeskSide"]
+
+
+class TalkdeskSide:
+    """Does the domain's steps that concern Talkdesk. Failures of Talkdesk become values; KubeError passes."""
+
+    def __init__(self, cluster: Cluster, api: TalkdeskApi) -> None:
+        self._cluster = cluster
+        self._api = api
+
+    async def read_credentials(self, scope: Scope) -> Scope:
+        """Read the Secret that the spec names."""
+        register = scope.installation.spec.credentials
+        if register is None:
+            message = "no event with credentials has come, and spec.credentials names no Secret"
+            failure = Failure(Reason.CREDENTIALS_MISSING, message, Pace.NEVER)
+            return replace(scope, credentials=CredentialsMissing(failure))
+        name = register.secret_name
+        data = await self._cluster.read_credentials(scope.installation.metadata.namespace, name)
+        if data is None:
+            message = f"the Secret {name} is gone; the tenant goes on, but Talkdesk can't be called before it is back"
+        elif not _value(data.get("client_id")):
+            message = f"the Secret {name} has no client_id"
+        else:
+            return replace(scope, credentials=_credentials(dict(data)))
+        return replace(scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_LOST, message, Pace.SLOW)))
+
+    async def read(self, scope: Scope, *, facts: bool) -> Scope:
+        """Read the installation's state and, with `facts`, the account and the subscription, all at once."""
+        access = access_of(scope)
+        if isinstance(access, Failure):
+            return replace(scope, remote=RemoteRefused(access))
+        app_id, installation_id = _ids(scope)
+        installation = self._api.installation(access, app_id, installation_id)
+        if not facts:
+            found, *_ = await asyncio.gather(installation, return_exceptions=True)
+            return replace(scope, remote=_remote(found))
+        found, account, subscription = await asyncio.gather(
+            installation,
+            self._api.account(access),
+            self._api.subscription(access, app_id, installation_id),
+            return_exceptions=True,
+        )
+        remote = _remote(found)
+        if not isinstance(remote, RemoteInstallation):
+            return replace(scope, remote=remote)
+        return _with_facts(scope, remote, account, subscription)
+
+    async def send(self, scope: Scope, decision: Decision) -> Scope:
+        """Tell Talkdesk, and have its state read anew where that is needed to know what came of it."""
+        access = access_of(scope)
+        if isinstance(access, Failure):
+            return replace(scope, sent=SendState.UNCLEAR, send_failure=access, remote=RemoteRefused(access))
+        try:
+            await self._api.answer(access, *_ids(scope), decision, "")
+        except TalkdeskError as error:
+            return replace(scope, sent=SendState.UNCLEAR, send_failure=of_talkdesk(error), remote=None)
+        return replace(scope, sent=SendState.DELIVERED)
+
+    def forget(self, scope: Scope) -> None:
+        """Drop what is cached for credentials that are deleted."""
+        access = access_of(scope)
+        if isinstance(access, Access):
+            self._api.forget(access)
+
+
+def access_of(scope: Scope) -> Access | Failure:
+    """Put together what a call needs; a Failure says what is missing."""
+    app, spec = scope.app, scope.installation.spec
+    if app is None or app.hosts is None:
+        problem = app.problem if app is not None else "the app is gone"
+        return Failure(Reason.TEMPLATE_INVALID, problem, Pace.NEVER)
+    if not isinstance(scope.credentials, Credentials):
+        return Failure(Reason.CREDENTIALS_MISSING, "the credentials were not read", Pace.SOON)
+    try:
+        api_url, token_url = _urls(spec, app.hosts)
+    except ForeignHostError as error:
+        return Failure(Reason.FOREIGN_HOST, str(error), Pace.NEVER)
+    auth = app.resource.spec.auth
+    return Access(
+        api_url=api_url,
+        token_url=token_url,
+        credentials=scope.credentials,
+        method=auth.method,
+        scopes=auth.scopes,
+        region_key=_region_key(app),
+        hosts=app.hosts,
+    )
+
+
+def _urls(spec: InstallationSpec, hosts: HostAllowList) -> tuple[str, str]:
+    if spec.endpoints is not None:
+        return spec.endpoints.api, spec.endpoints.token
+    if not spec.account_name:
+        raise ForeignHostError("neither spec.endpoints nor spec.accountName says where tokens come from")
+    return hosts.api_url, hosts.token_url(spec.account_name)
+
+
+def _region_key(app: AppView) -> str:
+    metadata = app.resource.metadata
+    return f"{metadata.namespace}/{metadata.name}"
+
+
+def _ids(scope: Scope) -> tuple[str, str]:
+    if scope.app is None:
+        raise LookupError("the app is gone")
+    return scope.app.resource.spec.app_id, scope.installation.spec.installation_id
+
+
+def _value(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
+
+
+def _credentials(data: dict[str, SecretStr]) -> Credentials:
+    return Credentials(
+        client_id=_value(data.get("client_id")),
+        client_secret=data.get("client_secret", SecretStr("")),
+        private_key=data.get("private_key", SecretStr("")),
+        key_id=_value(data.get("key_id")),
+        key_algorithm=_value(data.get("key_algorithm")),
+    )
+
+
+def _remote(found: RemoteInstallation | BaseException) -> RemoteInstallation | RemoteMissing | RemoteRefused:
+    match found:
+        case RemoteInstallation():
+            return found
+        case NotFound():
+            return RemoteMissing(found.message)
+        case TalkdeskError():
+            return RemoteRefused(of_talkdesk(found))
+        case _:
+            raise found
+
+
+def _with_facts(
+    scope: Scope,
+    remote: RemoteInstallation,
+    account: Account | BaseException,
+    subscription: Subscription | BaseException,
+) -> Scope:
+    for result in (account, subscription):
+        if isinstance(result, BaseException) and not isinstance(result, TalkdeskError):
+            raise result
+    if isinstance(subscription, NotFound):
+        subscription = Subscription()
+    for result in (account, subscription):
+        if isinstance(result, TalkdeskError):
+            return replace(scope, remote=RemoteRefused(of_talkdesk(result)))
+    if not isinstance(account, Account) or not isinstance(subscription, Subscription):
+        raise TypeError("neither a fact nor a failure")
+    facts = Facts(
+        AccountFacts(
+            id=account.id[:128],
+            name=_cut(account.name, 512),
+            company_name=_cut(account.company_name, 512),
+            timezone=_cut(account.timezone, 128),
+        ),
+        SubscriptionFacts(
+            type=_cut(subscription.type, 128), name=_cut(subscription.name, 512), licenses=subscription.licenses
+        ),
+    )
+    return replace(scope, remote=remote, facts=facts)
+
+
+def _cut(text: str | None, length: int) -> str | None:
+    return text[:length] if text is not None else None

@@ -1,0 +1,328 @@
+"""The account's tenant: provisioned, offboarded, purged; each may be broken off anywhere and run again.
+
+What is about to be applied stands in `spec.objects` before the first of it is; `status.inventory` says what was
+applied. Deletion goes by both, never by rendering again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
+from talkdesk_crds.fields import LocalRef, to_wire_time
+from talkdesk_crds.names import tenant_name
+from talkdesk_crds.tenant import (
+    InventoryItem,
+    PlannedObject,
+    StepState,
+    StepStatus,
+    TalkdeskTenant,
+    TenantSpec,
+    TenantState,
+    TenantStatus,
+)
+from talkdesk_operator.domain.cluster import Cluster
+from talkdesk_operator.domain.scope import AppView, Failure, Pace, Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.talkdesk import Access
+from talkdesk_operator.domain.tenancy import inputs_digest, purge_after, template_context
+from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
+from talkdesk_operator.reconcilers.talkdesk import access_of
+from talkdesk_operator.templates.errors import RenderError
+from talkdesk_operator.templates.inventory import InventoryEntry, merge, planned, pruned
+from talkdesk_operator.templates.render import RenderedTenant, render
+from talkdesk_operator.templates.template import OnOffboard
+
+__all__ = ["TenantReconciler"]
+
+_MESSAGE_LENGTH = 2048
+
+
+class TenantReconciler:
+    """Does the domain's steps that concern the tenant. Raises KubeError when our own objects can't be written."""
+
+    def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._objects = TenantObjects(cluster)
+        self._now = now
+
+    async def provision(self, scope: Scope) -> Scope:
+        """Make the tenant as the template says, and this installation its owner."""
+        app = _app(scope)
+        if app.template is None:
+            return _failed(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, Pace.NEVER))
+        name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
+        context = template_context(scope, app) | {"credentials": _credentials(scope)}
+        try:
+            rendered = render(app.template, context, app_name=app.resource.metadata.name, tenant_name=name)
+        except RenderError as error:
+            return await self._unrenderable(scope, str(error))
+        tenant = await self._record_plan(scope, name, rendered)
+        scope = replace(scope, tenant=tenant)
+        wanted = planned(rendered)
+        owner = _owner(app, name)
+        applied = await self._objects.apply(rendered, merge(_inventory(tenant), wanted), owner)
+        gone = Deleted(())
+        if applied.failure is None and not applied.waiting:
+            gone = await self._objects.delete(pruned(tuple(applied.inventory.values()), wanted), owner)
+        return await self._conclude(scope, app, applied, gone)
+
+    async def offboard(self, scope: Scope) -> Scope:
+        """Delete the objects of steps with `onOffboard: Delete`, and start the retention."""
+        app, tenant = _app(scope), _tenant(scope)
+        if tenant.spec.state is not TenantState.OFFBOARDED:
+            tenant = await self._confirm(tenant)
+            moment = to_wire_time(self._now().replace(microsecond=0))
+            changes = {"state": TenantState.OFFBOARDED, "uninstalledAt": moment, "objects": None}
+            tenant = await self._cluster.change_tenant(tenant, changes)
+        entries = _everything(tenant)
+        going = tuple(e for e in entries if e.on_offboard == "Delete")
+        deleted = await self._objects.delete(going, _owner(app, tenant.metadata.name)) if going else Deleted(())
+        kept = {e.identity for e in deleted.remaining} | {e.identity for e in entries if e not in going}
+        status = self._leaving(
+            tenant,
+            tuple(e for e in entries if e.identity in kept),
+            deleted,
+            (Reason.OFFBOARDING, Reason.RETAINED, "offboarded; what remains is kept until the retention ends"),
+        )
+        ended_at = tenant.spec.uninstalled_at or self._now()
+        status = status.model_copy(update={"purge_after": purge_after(ended_at, app)})
+        return await self._left(scope, tenant, status, deleted, TenancyState.OFFBOARDED)
+
+    async def purge(self, scope: Scope) -> Scope:
+        """Delete everything of the tenant, and its record at last."""
+        app, tenant = _app(scope), _tenant(scope)
+        deleted = await self._objects.delete(_everything(tenant), _owner(app, tenant.metadata.name))
+        if not deleted.remaining and deleted.failure is None:
+            await self._cluster.delete_tenant(tenant)
+            return replace(scope, tenancy=Tenancy(TenancyState.PURGED, "nothing of the tenant is left"))
+        sentence = (Reason.PURGING, Reason.PURGING, "the tenant's objects are being deleted")
+        status = self._leaving(tenant, deleted.remaining, deleted, sentence)
+        return await self._left(scope, tenant, status, deleted, TenancyState.DELETING)
+
+    async def _unrenderable(self, scope: Scope, message: str) -> Scope:
+        """Note the failure at the tenant, too, where there is one."""
+        failure = Failure(Reason.RENDER_FAILED, message, Pace.NEVER)
+        if scope.tenant is not None:
+            tenant = scope.tenant
+            status = tenant.status.model_copy(
+                update={
+                    "observed_generation": tenant.metadata.generation,
+                    "conditions": self._conditions(tenant, failure.reason, message, stalled=True),
+                }
+            )
+            scope = replace(scope, tenant=await self._write(tenant, status))
+        return _failed(scope, failure)
+
+    async def _record_plan(self, scope: Scope, name: str, rendered: RenderedTenant) -> TalkdeskTenant:
+        """Write down what is about to be applied, and for whom, before anything is."""
+        installation = scope.installation
+        spec = TenantSpec(
+            app_ref=LocalRef(name=installation.spec.app_ref.name),
+            account_id=installation.spec.account_id,
+            installation_ref=LocalRef(name=installation.metadata.name),
+            state=TenantState.ACTIVE,
+            name=rendered.name,
+            objects=tuple(_planned_object(e) for e in planned(rendered)),
+        )
+        tenant = scope.tenant
+        if tenant is None:
+            tenant = await self._cluster.create_tenant(installation.metadata.namespace, name, spec)
+        changes = _changes(tenant.spec, spec)
+        if not changes:
+            return tenant
+        if "objects" in changes:
+            tenant = await self._confirm(tenant)
+        return await self._cluster.change_tenant(tenant, changes)
+
+    async def _confirm(self, tenant: TalkdeskTenant) -> TalkdeskTenant:
+        """Keep what a plan names that is about to be replaced and was not seen to be carried out: it may exist."""
+        inventory = tuple(_item(e) for e in _everything(tenant))
+        return await self._write(tenant, tenant.status.model_copy(update={"inventory": inventory}))
+
+    async def _conclude(self, scope: Scope, app: AppView, applied: Applied, gone: Deleted) -> Scope:
+        tenant = _tenant(scope)
+        failure = applied.failure or gone.failure
+        waiting = applied.waiting or gone.blocking
+        left = {e.identity for e in gone.remaining}
+        wanted = {(o.group, o.kind, o.namespace, o.name) for o in tenant.spec.objects}
+        inventory = [e for e in applied.inventory.values() if e.identity in wanted | left or not _concluded(applied)]
+        message = failure.message if failure is not None else waiting or "every object is applied and ready"
+        reason = failure.reason if failure is not None else (Reason.NOT_READY if waiting else Reason.APPLIED)
+        status = TenantStatus(
+            observed_generation=tenant.metadata.generation,
+            conditions=self._conditions(tenant, reason, message),
+            inventory=tuple(_item(e) for e in inventory),
+            steps=applied.steps,
+            applied_inputs=inputs_digest(replace(scope, tenant=tenant), app),
+        )
+        tenant = await self._write(tenant, status)
+        state = TenancyState.FAILED if failure is not None else TenancyState.WAITING if waiting else TenancyState.READY
+        tenancy = Tenancy(state, message, failure, _since(tenant))
+        return replace(scope, tenant=tenant, tenancy=tenancy)
+
+    def _leaving(
+        self,
+        tenant: TalkdeskTenant,
+        kept: Sequence[InventoryEntry],
+        deleted: Deleted,
+        words: tuple[Reason, Reason, str],
+    ) -> TenantStatus:
+        """Give the status of a tenant that is going; `words` are the reason while it goes, after it, and a sentence."""
+        going, done, sentence = words
+        moving = deleted.remaining != ()
+        reason = deleted.failure.reason if deleted.failure is not None else going if moving else done
+        message = deleted.failure.message if deleted.failure is not None else deleted.blocking or sentence
+        names = {e.step for e in kept}
+        steps = tuple(
+            StepStatus(name=s.name, state=s.state if s.name in names else StepState.DELETED)
+            for s in tenant.status.steps
+        )
+        return tenant.status.model_copy(
+            update={
+                "observed_generation": tenant.metadata.generation,
+                "conditions": self._conditions(tenant, reason, message, moving=moving),
+                "inventory": tuple(_item(e) for e in kept),
+                "steps": steps,
+                "applied_inputs": None,
+            }
+        )
+
+    async def _left(
+        self, scope: Scope, tenant: TalkdeskTenant, status: TenantStatus, deleted: Deleted, end: TenancyState
+    ) -> Scope:
+        tenant = await self._write(tenant, status)
+        if deleted.failure is not None:
+            tenancy = Tenancy(TenancyState.FAILED, deleted.failure.message, deleted.failure, _since(tenant))
+        elif deleted.remaining:
+            tenancy = Tenancy(TenancyState.DELETING, deleted.blocking, None, _since(tenant))
+        else:
+            tenancy = Tenancy(end)
+        return replace(scope, tenant=tenant, tenancy=tenancy)
+
+    async def _write(self, tenant: TalkdeskTenant, status: TenantStatus) -> TalkdeskTenant:
+        if status == tenant.status:
+            return tenant
+        return await self._cluster.write_tenant_status(tenant, status)
+
+    def _conditions(
+        self, tenant: TalkdeskTenant, reason: Reason, message: str, *, stalled: bool = False, moving: bool | None = None
+    ) -> tuple[Condition, ...]:
+        now, ready = self._now(), reason is Reason.APPLIED
+        if moving is None:
+            moving = not ready and not stalled
+
+        def condition(kind: ConditionType, *, holds: bool) -> Condition:
+            return Condition(
+                type=kind,
+                status="True" if holds else "False",
+                reason=reason,
+                message=message[:_MESSAGE_LENGTH] if holds or kind is ConditionType.READY else "",
+                last_transition_time=now,
+                observed_generation=tenant.metadata.generation,
+            )
+
+        new = (
+            condition(ConditionType.READY, holds=ready),
+            condition(ConditionType.RECONCILING, holds=moving),
+            condition(ConditionType.STALLED, holds=stalled),
+        )
+        return transitioned(tenant.status.conditions, new, now)
+
+
+def _app(scope: Scope) -> AppView:
+    if scope.app is None:
+        raise LookupError("no step on a tenant comes without its app")
+    return scope.app
+
+
+def _tenant(scope: Scope) -> TalkdeskTenant:
+    if scope.tenant is None:
+        raise LookupError("the tenant was not made yet")
+    return scope.tenant
+
+
+def _failed(scope: Scope, failure: Failure) -> Scope:
+    return replace(scope, tenancy=Tenancy(TenancyState.FAILED, failure.message, failure))
+
+
+def _owner(app: AppView, tenant: str) -> Owner:
+    metadata = app.resource.metadata
+    account = app.resource.spec.tenant.service_account_name
+    return Owner(metadata.name, tenant, f"system:serviceaccount:{metadata.namespace}:{account}")
+
+
+def _credentials(scope: Scope) -> Mapping[str, Any]:
+    access = access_of(scope)
+    if not isinstance(access, Access):
+        return {}
+    known = access.credentials
+    return {
+        "clientId": known.client_id,
+        "clientSecret": known.client_secret.get_secret_value(),
+        "privateKey": known.private_key.get_secret_value(),
+        "keyId": known.key_id,
+        "keyAlgorithm": known.key_algorithm,
+        "tokenUrl": access.token_url,
+        "apiUrl": access.api_url,
+    }
+
+
+def _entry(item: PlannedObject) -> InventoryEntry:
+    uid = item.uid if isinstance(item, InventoryItem) else ""
+    kept: OnOffboard = "Delete" if item.on_offboard == "Delete" else "Retain"
+    return InventoryEntry(item.step, item.group, item.version, item.kind, item.namespace, item.name, kept, uid)
+
+
+def _planned_object(entry: InventoryEntry) -> PlannedObject:
+    return PlannedObject(
+        step=entry.step,
+        group=entry.group,
+        version=entry.version,
+        kind=entry.kind,
+        namespace=entry.namespace,
+        name=entry.name,
+        on_offboard=entry.on_offboard,
+    )
+
+
+def _item(entry: InventoryEntry) -> InventoryItem:
+    return InventoryItem(**_planned_object(entry).model_dump(), uid=entry.uid)
+
+
+def _inventory(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
+    return tuple(_entry(item) for item in tenant.status.inventory)
+
+
+def _unconfirmed(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
+    known = {e.identity for e in _inventory(tenant)}
+    return tuple(e for e in map(_entry, tenant.spec.objects) if e.identity not in known)
+
+
+def _everything(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
+    return _inventory(tenant) + _unconfirmed(tenant)
+
+
+def _concluded(applied: Applied) -> bool:
+    return applied.failure is None and not applied.waiting
+
+
+def _changes(present: TenantSpec, wanted: TenantSpec) -> dict[str, Any]:
+    """Give what must change in the spec, leaving alone what a person may set."""
+    changes: dict[str, Any] = {}
+    if present.state is not wanted.state:
+        changes["state"] = wanted.state
+    if present.installation_ref != wanted.installation_ref and wanted.installation_ref is not None:
+        changes["installationRef"] = wanted.installation_ref.wire()
+    if present.name != wanted.name:
+        changes["name"] = wanted.name
+    if present.objects != wanted.objects:
+        changes["objects"] = [o.wire() for o in wanted.objects]
+    if present.uninstalled_at is not None:
+        changes["uninstalledAt"] = None
+    return changes
+
+
+def _since(tenant: TalkdeskTenant) -> datetime | None:
+    ready = find(tenant.status.conditions, ConditionType.READY)
+    return ready.last_transition_time if ready is not None else None
