@@ -117,8 +117,8 @@ class TemplateStep(Model):
 class TenantTemplate(Model):
     """What each customer account gets in the cluster."""
 
-    name: Expression = "td-${dnsLabel(account.id)}"
-    """The tenant's name, a DNS label; `${ CEL }` over `account`, `app` and `installation`. Fixed once the tenant is made."""
+    name: Expression = "${dnsLabel('td-' + account.id)}"
+    """The tenant's name, a DNS label; `${ CEL }` over `account`, `app`, `installation`. Fixed once a tenant is made."""
     service_account_name: ObjectName
     """ServiceAccount in this namespace in whose name all tenant objects are applied and deleted: its RBAC decides what
     a template can do."""

@@ -79,6 +79,10 @@ class Reason(StrEnum):
     """Talkdesk says that the installation is suspended."""
     NOT_FOUND_ONCE = "NotFoundOnce"
     """Talkdesk did not find the installation; a second look decides."""
+    UNINSTALLED = "Uninstalled"
+    """The customer uninstalled, and Talkdesk has been told or no longer waits."""
+    DEPROVISIONED = "Deprovisioned"
+    """The time for acknowledging an uninstall passed; Talkdesk removes the installation by itself then."""
     VERIFYING = "Verifying"
     """The answer was sent; Talkdesk's own state does not show it yet."""
 

@@ -92,8 +92,8 @@ Word = Annotated[str, StringConstraints(max_length=128)]
 Url = Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://[^\s]+$")]
 """An absolute http or https URL."""
 
-Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-"""A CEL expression."""
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+"""A CEL expression, or text with `${ CEL }`."""
 
 FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 """A JSON object of any shape."""

@@ -339,7 +339,7 @@ class InstallationStatus(Model):
     ending: Ending | None = None
     """How the installation ended, if it did; a request with another event id starts it anew."""
     installed_at: Moment | None = None
-    """When the customer installed (the newest Install request); the newest installation of an account has the tenant."""
+    """When the customer installed (newest Install request); the newest installation of an account has the tenant."""
     retry: Retry | None = None
     """The back-off, while something fails."""
     deadline: Moment | None = None
