@@ -31,7 +31,8 @@ from talkdesk_operator.domain.talkdesk import (
 _QUOTED: Final = ("error", "error_description", "code", "message")
 """Talkdesk's two shapes of an error body, and OAuth's."""
 _MAX_QUOTE: Final = 200
-_TOKEN_LIKE: Final = re.compile(r"[A-Za-z0-9+/=_~.-]{24,}")
+_TOKEN_LIKE: Final = re.compile(r"[A-Za-z0-9+/=_~.-]{24,}|\b(?i:bearer|basic)\s+\S+")
+"""Long runs of a token's letters, ids among them, and whatever follows a scheme of authentication."""
 _NOTABLE_SKEW: Final = timedelta(minutes=1)
 """An assertion is good for five minutes, so a clock that is off by more than one deserves a word."""
 

@@ -52,10 +52,11 @@ class Call:
         """The call and its host in words."""
         return f"{self.doing} at {urlsplit(self.url).netloc}"
 
-    def with_token(self, token: SecretStr) -> "Call":
+    def with_token(self, token: SecretStr, access: Access) -> "Call":
         """Give the same call with a bearer token."""
         bearer = SecretStr(f"Bearer {token.get_secret_value()}")
-        return replace(self, authorization=bearer, secrets=(*self.secrets, token))
+        kept = access.credentials
+        return replace(self, authorization=bearer, secrets=(token, kept.client_secret, kept.private_key))
 
 
 def read_account(access: Access) -> Call:

@@ -126,11 +126,11 @@ class TalkdeskClient(TalkdeskApi):
         """
         token = await self._tokens.get(access)
         try:
-            return await self._exchange.run(call.with_token(token.value), access.region_key)
+            return await self._exchange.run(call.with_token(token.value, access), access.region_key)
         except Unauthorized:
             self._tokens.drop(access, token)
         renewed = await self._tokens.get(access)
-        return await self._exchange.run(call.with_token(renewed.value), access.region_key)
+        return await self._exchange.run(call.with_token(renewed.value, access), access.region_key)
 
     async def _fetch_token(self, access: Access) -> Token:
         call = token_call(access, self._keys, self._clock.now())

@@ -14,9 +14,6 @@ class LruMap(Generic[K, V]):
         self._size = size
         self._values: OrderedDict[K, V] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._values)
-
     def get(self, key: K) -> V | None:
         """Give the value and count it as used, or None."""
         value = self._values.get(key)
