@@ -1,0 +1,166 @@
+"""Prometheus metrics of the operator, on a registry that is handed in.
+
+Belongs here: names, labels, help texts. Work queue and reconciler have controller-runtime's names, so that its
+dashboards fit. Labels hold words of ours and names of apps, never anything of a customer's.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from talkdesk_crds.installation import TalkdeskInstallation
+
+__all__ = ["CONTROLLER", "InstallationsCollector", "Metrics"]
+
+CONTROLLER = "account"
+"""The one controller: a key is a customer's account of an app."""
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 2.5, 5, 10, 30, 60)
+_QUEUE_SECONDS = (1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 5, 10, 60, 300)
+_ANSWER_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400, 604800)
+
+
+class Metrics:
+    """What is counted and timed; one per process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.queue = QueueMetrics(registry)
+        self.reconciles = ReconcileMetrics(registry)
+        self._requests = Counter(
+            "talkdesk_api_requests",
+            "Requests to Talkdesk, by call and what came of them.",
+            ("call", "outcome"),
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "talkdesk_api_request_duration_seconds",
+            "Time of a request to Talkdesk with its whole answer.",
+            ("call",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.answers = Counter(
+            "talkdesk_answers",
+            "Answers sent to Talkdesk, by what was asked, what was decided and what came of it.",
+            ("request", "decision", "outcome"),
+            registry=registry,
+        )
+        self.event_to_answer = Histogram(
+            "talkdesk_event_to_answer_seconds",
+            "From the event's own time to Talkdesk having our answer.",
+            buckets=_ANSWER_SECONDS,
+            registry=registry,
+        )
+        self._writes = Counter(
+            "talkdesk_kubernetes_writes",
+            "Requests to the Kubernetes API that change something.",
+            ("kind", "verb"),
+            registry=registry,
+        )
+        self.watch_age = Gauge(
+            "talkdesk_watch_last_event_age_seconds",
+            "Since the last event of any watch; the leader's own Lease makes one every few seconds.",
+            registry=registry,
+        )
+
+    def count_request(self, call: str, outcome: str, seconds: float) -> None:
+        """Count a request to Talkdesk: the call's name, `ok` or the error's class name, and the seconds it took."""
+        self._requests.labels(call, outcome).inc()
+        self._request_seconds.labels(call).observe(seconds)
+
+    def count_write(self, kind: str, verb: str) -> None:
+        """Count a request to the Kubernetes API that changes something."""
+        self._writes.labels(kind, verb).inc()
+
+
+class QueueMetrics:
+    """The work queue, as k8s.io/client-go names it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(name, text, ("name", "controller"), registry=registry).labels(CONTROLLER, CONTROLLER)
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(name, text, ("name", "controller"), registry=registry).labels(CONTROLLER, CONTROLLER)
+
+        def histogram(name: str, text: str) -> Histogram:
+            labels = ("name", "controller")
+            made = Histogram(name, text, labels, buckets=_QUEUE_SECONDS, registry=registry)
+            return made.labels(CONTROLLER, CONTROLLER)
+
+        self.depth = gauge("workqueue_depth", "Keys that wait for a worker.")
+        self.unfinished = gauge("workqueue_unfinished_work_seconds", "Sum of the ages of all running passes.")
+        self.longest = gauge("workqueue_longest_running_processor_seconds", "Age of the oldest running pass.")
+        self.adds = counter("workqueue_adds", "Keys put into the queue; adding one that waits already is none.")
+        self.retries = counter("workqueue_retries", "Keys put into the queue again because a pass failed.")
+        self.waited = histogram("workqueue_queue_duration_seconds", "How long a key waited for a worker.")
+        self.worked = histogram("workqueue_work_duration_seconds", "How long a pass took.")
+
+
+class ReconcileMetrics:
+    """The reconciler, as controller-runtime names it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.total = Counter(
+            "controller_runtime_reconcile",
+            "Passes, by result: success, error, requeue, requeue_after.",
+            ("controller", "result"),
+            registry=registry,
+        )
+        controller = ("controller",)
+        self.errors = Counter(
+            "controller_runtime_reconcile_errors", "Passes that failed.", controller, registry=registry
+        ).labels(CONTROLLER)
+        self.seconds = Histogram(
+            "controller_runtime_reconcile_time_seconds",
+            "How long a pass took.",
+            controller,
+            buckets=_SECONDS,
+            registry=registry,
+        ).labels(CONTROLLER)
+        self.limit = Gauge(
+            "controller_runtime_max_concurrent_reconciles", "Workers.", controller, registry=registry
+        ).labels(CONTROLLER)
+        self.active = Gauge(
+            "controller_runtime_active_workers", "Workers that are in a pass.", controller, registry=registry
+        ).labels(CONTROLLER)
+
+
+class InstallationsCollector(Collector):
+    """Looks at the installations at each scrape, so that nothing has to be kept up to date by hand."""
+
+    def __init__(self, read: Callable[[], Iterable[TalkdeskInstallation]], now: Callable[[], datetime]) -> None:
+        self._read = read
+        self._now = now
+
+    @override
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Count the installations by phase, and find each app's nearest deadline."""
+        phases: Tally[tuple[str, str, str]] = Tally()
+        nearest: dict[tuple[str, str], datetime] = {}
+        for installation in self._read():
+            app = (installation.metadata.namespace, installation.app)
+            phases[*app, installation.status.phase or "Unknown"] += 1
+            if (moment := installation.status.deadline) is not None:
+                nearest[app] = min(moment, nearest.get(app, moment))
+        counted = GaugeMetricFamily(
+            "talkdesk_installations", "TalkdeskInstallations, by phase.", labels=("namespace", "app", "phase")
+        )
+        for labels, number in phases.items():
+            counted.add_metric(labels, number)
+        yield counted
+        left = GaugeMetricFamily(
+            "talkdesk_nearest_deadline_seconds",
+            "Until Talkdesk stops waiting for the most urgent answer; negative when that has passed.",
+            labels=("namespace", "app"),
+        )
+        now = self._now()
+        for labels_of_app, moment in nearest.items():
+            left.add_metric(labels_of_app, (moment - now).total_seconds())
+        yield left

@@ -1,0 +1,328 @@
+"""The work queue: which account is worked on next, by how many at once, and when again.
+
+Belongs here: order, merging, timers, workers, the back-off of a pass that broke. Does not belong here: what a pass
+does, and the back-off of what a pass found to be failing, which `domain.backoff` decides and the status keeps.
+"""
+
+import asyncio
+import heapq
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, Protocol, TypeAlias
+
+import structlog
+
+from talkdesk_operator.domain.priority import Priority
+from talkdesk_operator.metrics import CONTROLLER, Metrics
+from talkdesk_operator.store import AccountKey
+
+__all__ = ["Cause", "Clock", "Priority", "QueueSettings", "Reconcile", "Result", "Timer", "Wake", "WorkQueue"]
+
+_FIRST_BACKOFF: Final = 1.0
+_LONGEST_BACKOFF: Final = 300.0
+_DOUBLINGS: Final = 9
+
+
+class Cause(StrEnum):
+    """Why an account is looked at."""
+
+    WATCH = "Watch"
+    """Something of it changed."""
+    RETRY = "Retry"
+    """A pass asked for it, or broke."""
+    RESYNC = "Resync"
+    """It was not looked at for long."""
+    STARTUP = "Startup"
+    """The operator started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A pass's wish for another one."""
+
+    after: timedelta
+    priority: Priority
+    """RESYNC wakes have their own timer and cause, and are spread by some jitter; all others count as retries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a pass."""
+
+    next: tuple[Wake, ...] = ()
+    """When to look again."""
+    failed: bool = False
+    """Whether it counts as an error in the metrics."""
+
+
+Reconcile: TypeAlias = Callable[[AccountKey, frozenset[Cause]], Awaitable[Result]]
+"""One pass over one account."""
+
+
+class Timer(Protocol):
+    """A call that was put off."""
+
+    def cancel(self) -> None:
+        """Forget about it."""
+
+
+class Clock(Protocol):
+    """The part of an event loop that has to do with time; an event loop is one."""
+
+    def time(self) -> float:
+        """Give the seconds since some moment; never goes back."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
+        """Call back at that time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """Bounds of the queue."""
+
+    workers: int = 64
+    """Passes at once. Each waits for the network most of the time."""
+    grace: timedelta = timedelta(seconds=20)
+    """How long running passes may go on after the stop."""
+    resync_jitter: float = 0.1
+    """Resyncs come earlier or later by up to this share, lest all come at once for ever after a start."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A key that waits for a worker, or for the end of the pass over it."""
+
+    priority: Priority
+    order: float
+    number: int
+    since: float
+    causes: set[Cause]
+
+    @property
+    def rank(self) -> tuple[Priority, float]:
+        return self.priority, self.order
+
+
+@dataclass(frozen=True, slots=True)
+class _Delayed:
+    """A key that waits for its time."""
+
+    when: float
+    timer: Timer
+
+
+class WorkQueue:
+    """Keys with priorities; each is worked on by one worker at a time. Not for more than one event loop."""
+
+    def __init__(
+        self, metrics: Metrics, *, clock: Clock, chance: random.Random, settings: QueueSettings | None = None
+    ) -> None:
+        self._settings = settings or QueueSettings()
+        self._clock = clock
+        self._chance = chance
+        self._metrics = metrics
+        self._numbers = itertools.count()
+        self._heap: list[tuple[Priority, float, int, AccountKey]] = []
+        self._waiting: dict[AccountKey, _Waiting] = {}
+        self._again: dict[AccountKey, _Waiting] = {}
+        self._active: dict[AccountKey, float] = {}
+        self._delayed: dict[AccountKey, dict[Priority, _Delayed]] = {}
+        self._failures: dict[AccountKey, int] = {}
+        self._tickets = asyncio.Semaphore(0)  # one for each key in _waiting
+        self._closing = False
+        self._log = structlog.stdlib.get_logger(__name__)
+        metrics.queue.depth.set_function(lambda: len(self._waiting))
+        metrics.queue.unfinished.set_function(lambda: sum(self._ages()))
+        metrics.queue.longest.set_function(lambda: max(self._ages(), default=0.0))
+        metrics.reconciles.active.set_function(lambda: len(self._active))
+        metrics.reconciles.limit.set(self._settings.workers)
+
+    def add(self, key: AccountKey, priority: Priority, order: float = 0.0, *, cause: Cause) -> None:
+        """Queue the key; within a class the lowest `order` goes first, then who came first.
+
+        A key that waits already keeps the better place and gets both causes. One that is worked on is worked on again
+        afterwards.
+        """
+        if (waiting := self._waiting.get(key)) is not None:
+            if self._merge(waiting, priority, order, (cause,)):
+                self._push(key, waiting)
+            return
+        if (again := self._again.get(key)) is not None:
+            self._merge(again, priority, order, (cause,))
+            return
+        self._metrics.queue.adds.inc()
+        new = _Waiting(priority, order, next(self._numbers), self._clock.time(), {cause})
+        if key in self._active:
+            self._again[key] = new
+        else:
+            self._enqueue(key, new)
+
+    def add_after(self, key: AccountKey, delay: float, priority: Priority, order: float = 0.0, *, cause: Cause) -> None:
+        """Queue the key in `delay` seconds. Of several such wishes in one class, the earliest stands."""
+        self.add_at(key, self._clock.time() + max(0.0, delay), priority, order, cause=cause)
+
+    def add_at(self, key: AccountKey, when: float, priority: Priority, order: float = 0.0, *, cause: Cause) -> None:
+        """Queue the key at `when`, a time of the clock. Of several such wishes in one class, the earliest stands."""
+        if self._closing:
+            return
+        timers = self._delayed.setdefault(key, {})
+        known = timers.get(priority)
+        if known is not None:
+            if known.when <= when:
+                return
+            known.timer.cancel()
+
+        def due() -> None:
+            self._drop_timer(key, priority)
+            self.add(key, priority, order, cause=cause)
+
+        timers[priority] = _Delayed(when, self._clock.call_at(when, due))
+
+    def forget(self, key: AccountKey) -> None:
+        """Drop timers and the count of failures of a key of which nothing is left."""
+        self._failures.pop(key, None)
+        for priority in tuple(self._delayed.get(key, ())):
+            self._cancel_timer(key, priority)
+
+    async def run(self, reconcile: Reconcile, stop: asyncio.Event) -> None:
+        """Work until `stop`, then start nothing new and give running passes the grace; cancel what is left then.
+
+        Comes back early only when a worker broke, which is a fault in here; raises what broke it.
+        """
+        workers = [
+            asyncio.create_task(self._work(reconcile), name=f"worker {number}")
+            for number in range(self._settings.workers)
+        ]
+        stopped = asyncio.create_task(stop.wait(), name="workers' stop")
+        try:
+            await asyncio.wait((stopped, *workers), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            await self._drain(workers)
+        for worker in workers:
+            if not worker.cancelled() and (error := worker.exception()) is not None:
+                raise error
+
+    async def _drain(self, workers: Iterable[asyncio.Task[None]]) -> None:
+        self._closing = True
+        for key in tuple(self._delayed):
+            self.forget(key)
+        for _ in workers:
+            self._tickets.release()
+        _, late = await asyncio.wait(workers, timeout=self._settings.grace.total_seconds())
+        if late:
+            self._log.warning("passes.cut_off", keys=sorted(map(str, self._active)))
+        for worker in late:
+            worker.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _work(self, reconcile: Reconcile) -> None:
+        while True:
+            await self._tickets.acquire()
+            if self._closing:
+                return
+            key, causes = self._take()
+            fields = {"namespace": key.namespace, "app": key.app, "account": key.account_id}
+            with structlog.contextvars.bound_contextvars(**fields):
+                await self._pass(key, causes, reconcile)
+
+    def _take(self) -> tuple[AccountKey, frozenset[Cause]]:
+        while True:
+            priority, order, number, key = heapq.heappop(self._heap)
+            waiting = self._waiting.get(key)
+            # A key that got a better place has another entry; the one of its former place is void.
+            if waiting is not None and (*waiting.rank, waiting.number) == (priority, order, number):
+                break
+        del self._waiting[key]
+        now = self._clock.time()
+        self._metrics.queue.waited.observe(now - waiting.since)
+        self._active[key] = now
+        # The pass decides anew when to come again; only the resync keeps its time, or a busy account would have none.
+        for delayed in tuple(self._delayed.get(key, ())):
+            if delayed is not Priority.RESYNC:
+                self._cancel_timer(key, delayed)
+        return key, frozenset(waiting.causes)
+
+    async def _pass(self, key: AccountKey, causes: frozenset[Cause], reconcile: Reconcile) -> None:
+        started = self._active[key]
+        try:
+            result = await reconcile(key, causes)
+        except Exception:  # noqa: BLE001 - the one place for what nobody foresaw: the other accounts must go on
+            self._log.exception("pass.broke")
+            self._broke(key)
+        else:
+            self._ended(key, result)
+        finally:
+            seconds = self._clock.time() - started
+            del self._active[key]
+            self._metrics.queue.worked.observe(seconds)
+            self._metrics.reconciles.seconds.observe(seconds)
+            if (again := self._again.pop(key, None)) is not None:
+                self._enqueue(key, again)
+
+    def _broke(self, key: AccountKey) -> None:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        ceiling = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(failures + 1, _DOUBLINGS))
+        self._count("error")
+        self._metrics.queue.retries.inc()
+        self.add_after(key, self._chance.uniform(_FIRST_BACKOFF, ceiling), Priority.RETRY, cause=Cause.RETRY)
+
+    def _ended(self, key: AccountKey, result: Result) -> None:
+        self._failures.pop(key, None)
+        for wake in result.next:
+            seconds = wake.after.total_seconds()
+            if wake.priority is Priority.RESYNC:
+                jitter = self._settings.resync_jitter
+                seconds *= self._chance.uniform(1 - jitter, 1 + jitter)
+                self.add_after(key, seconds, wake.priority, cause=Cause.RESYNC)
+            else:
+                self._metrics.queue.retries.inc()
+                self.add_after(key, seconds, wake.priority, cause=Cause.RETRY)
+        if result.failed:
+            self._count("error")
+        elif not result.next:
+            self._count("success")
+        else:
+            self._count("requeue_after" if all(w.after for w in result.next) else "requeue")
+
+    def _count(self, result: str) -> None:
+        self._metrics.reconciles.total.labels(CONTROLLER, result).inc()
+        if result == "error":
+            self._metrics.reconciles.errors.inc()
+
+    def _enqueue(self, key: AccountKey, waiting: _Waiting) -> None:
+        self._waiting[key] = waiting
+        self._push(key, waiting)
+        self._tickets.release()
+
+    def _push(self, key: AccountKey, waiting: _Waiting) -> None:
+        heapq.heappush(self._heap, (waiting.priority, waiting.order, waiting.number, key))
+
+    @staticmethod
+    def _merge(waiting: _Waiting, priority: Priority, order: float, causes: Iterable[Cause]) -> bool:
+        waiting.causes.update(causes)
+        if (priority, order) >= waiting.rank:
+            return False
+        waiting.priority, waiting.order = priority, order
+        return True
+
+    def _cancel_timer(self, key: AccountKey, priority: Priority) -> None:
+        self._delayed[key][priority].timer.cancel()
+        self._drop_timer(key, priority)
+
+    def _drop_timer(self, key: AccountKey, priority: Priority) -> None:
+        timers = self._delayed[key]
+        del timers[priority]
+        if not timers:
+            del self._delayed[key]
+
+    def _ages(self) -> list[float]:
+        now = self._clock.time()
+        return [now - started for started in self._active.values()]

@@ -1,0 +1,275 @@
+"""The informer cache: our three kinds as they were last seen, by watch events, listings and our own writes' answers.
+
+Belongs here: which of two versions is newer, and which objects make up an account. Does not belong here: asking the API
+server for anything. Nothing is kept here that a listing would not bring back.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from pydantic import ValidationError
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.names import tenant_name
+from talkdesk_crds.tenant import TalkdeskTenant
+
+__all__ = ["KINDS", "AccountKey", "Change", "Store", "Unreadable"]
+
+KINDS: Final = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
+"""The kinds that are kept."""
+
+_READ: Final = {kind.INFO.kind: kind.read for kind in KINDS}
+_TOMBSTONES: Final = 10_000
+_PROBLEMS_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AccountKey:
+    """The unit of work: a customer's account of one app. Its installations and its tenant share it."""
+
+    namespace: str
+    app: str
+    """Name of the TalkdeskApp."""
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that this version can't understand."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    """Its resourceVersion."""
+    reason: str
+    """Which fields are wrong, without their values."""
+    key: AccountKey | None
+    """The account it belongs to, where as much can be read; None for an app."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a new version of an object came to."""
+
+    changed: bool = False
+    """False for a version that was there already or was overtaken by a newer one."""
+    keys: frozenset[AccountKey] = frozenset()
+    """The accounts concerned; for an app all of its accounts."""
+
+
+Held: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
+_Place: TypeAlias = tuple[str, str, str]
+_Account: TypeAlias = dict[tuple[str, str], Held]
+"""What is there of one account, by kind and name: a tenant and one or two installations, mostly."""
+
+
+class Store:
+    """Objects by place, and accounts by key. Not for more than one event loop."""
+
+    def __init__(self, *, tombstones: int = _TOMBSTONES) -> None:
+        """Remember that many uids of deleted objects, lest a late answer to a write brings one back."""
+        self._objects: dict[_Place, Held] = {}
+        self._accounts: dict[AccountKey, _Account] = {}
+        self._of_app: dict[tuple[str, str], set[AccountKey]] = {}
+        self._buried: OrderedDict[str, None] = OrderedDict()
+        self._tombstones = tombstones
+
+    def put(self, raw: Mapping[str, Any]) -> Change:
+        """Take an object as the API server gave it; KeyError when it is not of one of our kinds.
+
+        Versions are compared as integers, which Kubernetes promises for its own API server; else the last one wins.
+        """
+        metadata = raw["metadata"]
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+            return self.remove(raw)  # this write has ended it: there is no later version
+        place = _place(raw)
+        known = self._objects.get(place)
+        if metadata.get("uid") in self._buried or not _newer(metadata.get("resourceVersion", ""), known):
+            return Change()
+        held = _read(raw, place)
+        keys = self._unlink(known) | self._link(held)
+        self._objects[place] = held
+        return Change(changed=True, keys=keys)
+
+    def remove(self, raw: Mapping[str, Any]) -> Change:
+        """Take note that the object is gone."""
+        uid = raw["metadata"].get("uid", "")
+        self._bury(uid)
+        place = _place(raw)
+        known = self._objects.get(place)
+        if known is None or _uid(known) != uid:
+            return Change()  # already known, or the name belongs to a successor by now
+        del self._objects[place]
+        return Change(changed=True, keys=self._unlink(known))
+
+    def retain(self, kind: str, namespace: str, present: Container[tuple[str, str]], version: str) -> Change:
+        """Drop the objects that a complete listing at `version` did not show, by their namespaces and names.
+
+        `namespace` is the listing's, empty for all. What is newer than the listing stays.
+        """
+        gone = [
+            (place, held)
+            for place, held in self._objects.items()
+            if place[0] == kind
+            and namespace in ("", place[1])
+            and place[1:] not in present
+            and not _newer(_version(held), version)
+        ]
+        keys: frozenset[AccountKey] = frozenset()
+        for place, held in gone:
+            self._bury(_uid(held))
+            del self._objects[place]
+            keys |= self._unlink(held)
+        return Change(changed=bool(gone), keys=keys)
+
+    def newest(self) -> int:
+        """Give the highest resourceVersion that is held; 0 for none."""
+        versions = (_version(held) for held in self._objects.values())
+        return max((int(v) for v in versions if v.isdecimal()), default=0)
+
+    def installations(self, key: AccountKey) -> tuple[TalkdeskInstallation, ...]:
+        """Give the account's installations."""
+        return tuple(held for held in self._of(key) if isinstance(held, TalkdeskInstallation))
+
+    def all_installations(self) -> Iterator[TalkdeskInstallation]:
+        """Give every installation."""
+        return (held for held in self._objects.values() if isinstance(held, TalkdeskInstallation))
+
+    def tenant(self, key: AccountKey) -> TalkdeskTenant | None:
+        """Give the account's tenant: of several, the one that has the name we would give it."""
+        tenants = [held for held in self._of(key) if isinstance(held, TalkdeskTenant)]
+        proper = tenant_name(key.app, key.account_id)
+        return min(tenants, key=lambda tenant: tenant.metadata.name != proper, default=None)
+
+    def app(self, namespace: str, name: str) -> TalkdeskApp | None:
+        """Give the app; None also when it can't be read."""
+        held = self._objects.get((TalkdeskApp.INFO.kind, namespace, name))
+        return held if isinstance(held, TalkdeskApp) else None
+
+    def keys_of_app(self, namespace: str, name: str) -> tuple[AccountKey, ...]:
+        """Give the accounts of an app, whether or not the app itself exists."""
+        return tuple(self._of_app.get((namespace, name), ()))
+
+    def account_keys(self) -> tuple[AccountKey, ...]:
+        """Give all accounts of which there is anything."""
+        return tuple(self._accounts)
+
+    def unreadable(self, key: AccountKey) -> tuple[Unreadable, ...]:
+        """Give what can't be understood of the account: its app, its installations, its tenant."""
+        app = self._objects.get((TalkdeskApp.INFO.kind, key.namespace, key.app))
+        return tuple(held for held in (app, *self._of(key)) if isinstance(held, Unreadable))
+
+    def all_unreadable(self) -> Iterator[Unreadable]:
+        """Give everything that can't be understood."""
+        return (held for held in self._objects.values() if isinstance(held, Unreadable))
+
+    def _bury(self, uid: str) -> None:
+        self._buried[uid] = None
+        if len(self._buried) > self._tombstones:
+            self._buried.popitem(last=False)
+
+    def _of(self, key: AccountKey) -> Iterable[Held]:
+        return self._accounts.get(key, {}).values()
+
+    def _link(self, held: Held) -> frozenset[AccountKey]:
+        key = _key(held)
+        if key is None:
+            return self._accounts_of_app(held)
+        kind, _, name = _identity(held)
+        self._accounts.setdefault(key, {})[kind, name] = held
+        self._of_app.setdefault((key.namespace, key.app), set()).add(key)
+        return frozenset((key,))
+
+    def _unlink(self, held: Held | None) -> frozenset[AccountKey]:
+        if held is None:
+            return frozenset()
+        key = _key(held)
+        if key is None:
+            return self._accounts_of_app(held)
+        kind, _, name = _identity(held)
+        account = self._accounts[key]
+        del account[kind, name]
+        if not account:
+            del self._accounts[key]
+            siblings = self._of_app[key.namespace, key.app]
+            siblings.discard(key)
+            if not siblings:
+                del self._of_app[key.namespace, key.app]
+        return frozenset((key,))
+
+    def _accounts_of_app(self, held: Held) -> frozenset[AccountKey]:
+        kind, namespace, name = _identity(held)
+        return frozenset(self.keys_of_app(namespace, name)) if kind == TalkdeskApp.INFO.kind else frozenset()
+
+
+def _read(raw: Mapping[str, Any], place: _Place) -> Held:
+    read: Callable[[dict[str, Any]], Held] = _READ[place[0]]
+    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
+    try:
+        return read({**raw, "metadata": metadata})
+    except ValidationError as error:
+        return Unreadable(
+            *place,
+            uid=metadata.get("uid", ""),
+            version=metadata.get("resourceVersion", ""),
+            reason=_in_words(error),
+            key=_key_of_raw(raw, place),
+        )
+
+
+def _key_of_raw(raw: Mapping[str, Any], place: _Place) -> AccountKey | None:
+    kind, namespace, _ = place
+    match raw.get("spec"):
+        case {"appRef": {"name": str(app)}, "accountId": str(account_id)} if kind != TalkdeskApp.INFO.kind:
+            return AccountKey(namespace, app, account_id)
+    return None
+
+
+def _key(held: Held) -> AccountKey | None:
+    match held:
+        case TalkdeskInstallation() | TalkdeskTenant():
+            return AccountKey(held.metadata.namespace, held.spec.app_ref.name, held.spec.account_id)
+        case Unreadable():
+            return held.key
+        case TalkdeskApp():
+            return None
+
+
+def _place(raw: Mapping[str, Any]) -> _Place:
+    metadata = raw["metadata"]
+    return raw["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def _identity(held: Held) -> _Place:
+    if isinstance(held, Unreadable):
+        return held.kind, held.namespace, held.name
+    return held.INFO.kind, held.metadata.namespace, held.metadata.name
+
+
+def _uid(held: Held) -> str:
+    return held.uid if isinstance(held, Unreadable) else held.metadata.uid
+
+
+def _version(held: Held) -> str:
+    return held.version if isinstance(held, Unreadable) else held.metadata.resource_version
+
+
+def _newer(version: str, than: Held | str | None) -> bool:
+    if than is None:
+        return True
+    known = than if isinstance(than, str) else _version(than)
+    if version.isdecimal() and known.isdecimal():
+        return int(version) > int(known)
+    return version != known
+
+
+def _in_words(error: ValidationError) -> str:
+    problems = error.errors(include_input=False, include_context=False, include_url=False)
+    named = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:_PROBLEMS_NAMED]]
+    more = len(problems) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")
