@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,17 +124,16 @@ def _flags(kubernetes: str) -> list[str]:
 
 
 def _progress(log: Path, seconds: float) -> str:
-    with log.open(errors="replace") as lines:
-        count, last = 0, ""
-        for count, last in enumerate(lines, 1):  # noqa: B007 (both are used after the loop)
-            pass
-    return f"compiling for {seconds:.0f} s, {count} packages so far {f'({last.strip()})' if last else ''}".rstrip()
+    lines = log.read_text(errors="replace").splitlines()
+    packages = sum(" " not in line for line in lines)
+    return f"compiling for {seconds:.0f} s, {packages} packages so far{f' ({lines[-1]})' if lines else ''}"
 
 
 def _last_words(log: Path) -> str:
     # A line of -v is an import path; what went wrong has a space in it.
-    with log.open(errors="replace") as lines:
-        return "\n".join(deque((line.rstrip() for line in lines if " " in line), _LAST_WORDS))
+    lines = log.read_text(errors="replace").splitlines()
+    words = [line for line in lines if " " in line and not line.startswith("go: downloading ")]
+    return "\n".join(words[-_LAST_WORDS:])
 
 
 def _find_go(recipe: Recipe, environment: Mapping[str, str]) -> str:
@@ -146,7 +144,7 @@ def _find_go(recipe: Recipe, environment: Mapping[str, str]) -> str:
     answer = subprocess.run(
         [go, "env", "GOVERSION"], cwd=recipe.module, env=dict(environment), capture_output=True, text=True, check=False
     )
-    version = re.match(r"go([\d.]+)", answer.stdout)
+    version = re.search(r"go(\d+(?:\.\d+)*)", answer.stdout)
     if answer.returncode != 0 or version is None:
         words = answer.stderr.strip().splitlines() or ["it does not tell its version"]
         raise ProgramsUnavailable(
@@ -160,7 +158,7 @@ def _find_go(recipe: Recipe, environment: Mapping[str, str]) -> str:
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".") if part]
+    return [int(part) for part in version.split(".")]
 
 
 @contextmanager

@@ -60,7 +60,13 @@ class ControlPlane:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """End it. Says so when one of its programs had ended before."""
-        self._stop(failed=kind is not None and issubclass(kind, Exception))
+        if self._processes is None:
+            return
+        failed = kind is not None and issubclass(kind, Exception)
+        if self._processes.wait_ended(0):
+            say(self._processes.reason())
+            failed = True
+        self._stop(self._processes, keep_logs=failed or self.keep_logs)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -74,23 +80,24 @@ class ControlPlane:
 
     def _start(self, programs: Programs) -> Cluster:
         folder = Path(tempfile.mkdtemp(prefix="talkdesk-controlplane-"))
-        self._processes = Processes(folder)
+        self._processes = processes = Processes(folder)
         try:
-            return self._boot(programs, folder, self._processes)
+            return self._boot(programs, folder, processes)
         except BaseException as error:
-            self._stop(failed=isinstance(error, StartFailed))
+            self._stop(processes, keep_logs=isinstance(error, StartFailed))
             raise
 
     def _boot(self, programs: Programs, folder: Path, processes: Processes) -> Cluster:
-        etcd_socket = folder / "etcd.sock"
-        processes.start("etcd", commands.etcd(programs, folder / "etcd", etcd_socket, fsync=self._fsync))
+        # All that is read from the folder is read before the first start: when a program ends, the keys go at once.
         credentials = make_credentials(folder / "credentials")
+        context = _client_context(credentials)
         port = _free_port()
         kubeconfig = folder / "kubeconfig"
         write_private(kubeconfig, _kubeconfig(port, credentials))
+        etcd_socket = folder / "etcd.sock"
+        processes.start("etcd", commands.etcd(programs, folder / "etcd", etcd_socket, fsync=self._fsync))
         _wait(processes, "etcd", lambda: _listens(etcd_socket))
         processes.start("kube-apiserver", commands.apiserver(programs, credentials, etcd_socket, port))
-        context = _client_context(credentials)
         _wait(processes, "kube-apiserver", lambda: _is_ready(port, context))
         if program := programs.controller_manager:
             # Not waited for: until it works, a namespace can be created and used, only not deleted for good.
@@ -99,16 +106,10 @@ class ControlPlane:
             processes.start("kube-controller-manager", command)
         return Cluster(kubeconfig, programs.kubectl, folder)
 
-    def _stop(self, *, failed: bool) -> None:
-        processes, self._processes = self._processes, None
-        if processes is None:
-            return
-        ended_early = processes.wait_ended(0)
-        if ended_early and not failed:
-            say(processes.reason())
-        keep = failed or ended_early or self.keep_logs
-        processes.stop(keep_logs=keep)
-        if keep:
+    def _stop(self, processes: Processes, *, keep_logs: bool) -> None:
+        self._processes = None
+        processes.stop(keep_logs=keep_logs)
+        if keep_logs:
             say(f"logs are in {processes.logs}")
 
 

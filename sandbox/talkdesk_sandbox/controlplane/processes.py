@@ -6,7 +6,6 @@ programs there are (`plane`).
 
 import contextlib
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +24,7 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         """Start the supervisor of `folder`, which exists and is removed at the end."""
-        self.logs: Final = folder / "logs"
+        self.logs: Final = folder / supervisor.LOGS
         self.pids: Final[dict[str, int]] = {}
         """Process ids by name, to measure them or to disturb them."""
         self.logs.mkdir()
@@ -71,17 +70,15 @@ class Processes:
 
     def stop(self, *, keep_logs: bool) -> None:
         """Kill the programs and remove the folder, but for the logs when they are to be kept."""
-        try:
-            if keep_logs:
-                self._send({"keep": True})
-            self._close()
-            self._supervisor.wait(_END_WITHIN)
-        finally:
+        if keep_logs:
+            self._send({"keep": True})
+        self._close()
+        if not self.wait_ended(_END_WITHIN):
             self._supervisor.kill()  # the programs go with it
             self._supervisor.wait()
-        if not keep_logs:
-            # After an end of its own the supervisor has kept the logs.
-            shutil.rmtree(self.logs.parent, ignore_errors=True)
+        # The supervisor has done this already, unless it was killed.
+        if self.logs.exists():
+            supervisor.remove(self.logs.parent, keep_logs=keep_logs)
 
     def _send(self, command: dict[str, Any]) -> None:
         assert self._supervisor.stdin is not None  # noqa: S101 (it was asked for)

@@ -22,7 +22,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["main"]
+__all__ = ["LOGS", "main", "remove"]
+
+LOGS: Final = "logs"
+"""The part of the folder that may stay."""
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
@@ -41,7 +44,7 @@ class _Supervisor:
         while True:
             ready, _, _ = select.select([0, wake], [], [])
             if wake in ready:
-                if self._terminated(os.read(wake, 256)):
+                if signal.SIGTERM in os.read(wake, 256):
                     return 0
                 if self._ended():
                     self._keep = True
@@ -55,20 +58,12 @@ class _Supervisor:
                     self._obey(json.loads(line))
 
     def clean_up(self) -> None:
+        """Kill what was started and remove the folder."""
         for child in self._children.values():
             child.kill()
         for child in self._children.values():
             child.wait()
-        if not self._keep:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            return
-        for path in self._folder.iterdir():  # data and keys go even then
-            if path.name == "logs":
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
+        remove(self._folder, keep_logs=self._keep)
 
     def _obey(self, command: dict[str, object]) -> None:
         match command:
@@ -108,9 +103,17 @@ class _Supervisor:
                 return True
         return False
 
-    @staticmethod
-    def _terminated(signals: bytes) -> bool:
-        return signal.SIGTERM in signals
+
+def remove(folder: Path, *, keep_logs: bool) -> None:
+    """Remove the folder, or all of it but the logs: data and keys go in any case. What is gone already is fine."""
+    if not keep_logs:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != LOGS:
+            shutil.rmtree(path, ignore_errors=True)
+        elif not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
 def _wake_on_signals() -> int:

@@ -1,0 +1,26 @@
+"""How the programs are called, as far as safety or a promise hangs on it."""
+
+from pathlib import Path
+
+from talkdesk_sandbox.controlplane import commands
+from talkdesk_sandbox.controlplane.certificates import Credentials
+from talkdesk_sandbox.controlplane.programs import Programs
+
+PROGRAMS = Programs(Path("/p"))
+SOCKET = Path("/d/etcd.sock")
+
+
+def test_the_database_waits_for_the_disk_only_when_asked() -> None:
+    assert "--unsafe-no-fsync" in commands.etcd(PROGRAMS, Path("/d"), SOCKET, fsync=False)
+    assert "--unsafe-no-fsync" not in commands.etcd(PROGRAMS, Path("/d"), SOCKET, fsync=True)
+
+
+def test_the_database_listens_on_no_port() -> None:
+    listening = [flag for flag in commands.etcd(PROGRAMS, Path("/d"), SOCKET, fsync=True) if "--listen" in flag]
+    assert listening
+    assert all("=unix:///d/etcd.sock" in flag for flag in listening)
+
+
+def test_the_api_server_listens_on_the_loopback_address_and_asks_rbac() -> None:
+    command = commands.apiserver(PROGRAMS, Credentials(Path("/c")), SOCKET, 6443)
+    assert {"--bind-address=127.0.0.1", "--secure-port=6443", "--authorization-mode=RBAC"} <= set(command)

@@ -1,0 +1,66 @@
+"""Starting, as far as it can go wrong before an API server answers."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.programs import executable
+from talkdesk_sandbox.controlplane.errors import StartFailed
+from talkdesk_sandbox.controlplane.plane import ControlPlane
+from talkdesk_sandbox.controlplane.programs import Programs
+
+LISTENING_ETCD = f"""\
+#!{sys.executable} -IS
+import socket, sys
+path = next(a.split("unix://")[1] for a in sys.argv if a.startswith("--listen-client-urls="))
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen()
+while True:
+    listener.accept()
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "t"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def programs(tmp_path: Path, *, etcd: str = LISTENING_ETCD, apiserver: str = "") -> Programs:
+    executable(tmp_path / "bin" / "etcd", etcd)
+    executable(tmp_path / "bin" / "kube-apiserver", apiserver)
+    return Programs(tmp_path / "bin")
+
+
+def test_a_program_that_fails_is_named_with_its_last_words_and_its_logs_are_kept(
+    tmp_path: Path, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plane = ControlPlane(programs(tmp_path, apiserver="echo unknown flag; exit 4"))
+
+    with pytest.raises(StartFailed, match="kube-apiserver ended with status 4\nunknown flag"), plane:
+        pytest.fail("it has started")
+
+    [folder] = temporary.iterdir()
+    assert [path.name for path in folder.iterdir()] == ["logs"]
+    assert f"logs are in {folder / 'logs'}" in capsys.readouterr().err
+
+
+def test_a_port_that_somebody_else_took_is_replaced_by_another_a_few_times(tmp_path: Path, temporary: Path) -> None:
+    ports = tmp_path / "ports"
+    taken = f"echo $* | tr ' ' '\\n' | grep secure-port >> {ports}; echo bind: address already in use; exit 1"
+
+    with pytest.raises(StartFailed, match="took the port"), ControlPlane(programs(tmp_path, apiserver=taken)):
+        pytest.fail("it has started")
+
+    assert len(set(ports.read_text().split())) > 1
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_database_that_fails_is_named(tmp_path: Path) -> None:
+    plane = ControlPlane(programs(tmp_path, etcd="echo no space left; exit 1"))
+    with pytest.raises(StartFailed, match="etcd ended with status 1\nno space left"), plane:
+        pytest.fail("it has started")
