@@ -151,7 +151,7 @@ class TalkdeskApi:
         got = access(self._simulator, request, "apps:write", errors=Legacy)
         body = await body_of(request)
         reason = body.get("reason")
-        if body.get("state") not in set(Verb):
+        if body.get("state") not in tuple(Verb):
             raise ApiError(400, "state must be approve or reject")
         if reason is not None and (not isinstance(reason, str) or len(reason) > _REASON_LENGTH):
             raise ApiError(400, "reason must be a string of reasonable length")

@@ -7,7 +7,6 @@ Errors::
     ControlError           the simulator refused (status and its one-line reason) or could not be reached (status 0)
 """
 
-import ssl
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from talkdesk_sandbox.simulator import commands, results
 from talkdesk_sandbox.simulator.durations import format_duration, parse_duration
 from talkdesk_sandbox.simulator.faults import ApiFault, DeliveryFault
 from talkdesk_sandbox.simulator.settings import Behaviour
+from talkdesk_sandbox.simulator.trust import trust
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -47,9 +47,8 @@ class Client:
     """Speaks to `{url}/_control`. Commands take the fields of their models in `commands` as keywords."""
 
     def __init__(self, url: str, *, ca: Path | None = None) -> None:
-        trusted = ssl.create_default_context(cafile=ca) if ca else True
         # Moving the clock waits for deliveries, each of which has its own limit.
-        self._http: httpx.AsyncClient = HttpxAiohttpClient(base_url=f"{url}/_control", timeout=None, verify=trusted)
+        self._http: httpx.AsyncClient = HttpxAiohttpClient(base_url=f"{url}/_control", timeout=None, verify=trust(ca))
 
     async def __aenter__(self) -> Self:
         """Do nothing: connections are made when they are needed."""

@@ -179,7 +179,7 @@ class Control:
 def _command(model: type[_C], carry_out: Callable[[_C], Any]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         result = carry_out(model.model_validate_json(await request.body() or b"{}"))
-        return _shown(result) if isinstance(result, BaseModel) else Json(result)
+        return _shown(result) if isinstance(result, BaseModel) else Json({} if result is None else result)
 
     return endpoint
 

@@ -6,7 +6,6 @@ Belongs here: sockets, uvicorn, TLS, starting and stopping. Does not belong here
 import asyncio
 import contextlib
 import socket
-import ssl
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +20,7 @@ from talkdesk_sandbox.simulator.client import Client
 from talkdesk_sandbox.simulator.clock import Clock
 from talkdesk_sandbox.simulator.settings import Settings
 from talkdesk_sandbox.simulator.simulator import Simulator
+from talkdesk_sandbox.simulator.trust import trust
 
 _START_SECONDS = 10.0
 
@@ -34,8 +34,20 @@ class _CuttableProtocol(HttpToolsProtocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-class _QuietServer(uvicorn.Server):
-    """Leaves signals to the program around it."""
+class _EmbeddedServer(uvicorn.Server):
+    """Leaves signals to the program around it, and stops at once when it is told to."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stop = asyncio.Event()
+
+    @override
+    async def main_loop(self) -> None:
+        await self._stop.wait()
+
+    def stop(self) -> None:
+        """Stop to listen."""
+        self._stop.set()
 
     @override
     def capture_signals(self) -> Any:
@@ -68,7 +80,7 @@ class SimulatorServer:
         public_url = (self.settings.public_url or self.url).rstrip("/")
         self.simulator = Simulator(self.settings, public_url=public_url, client=self._http, clock=self._clock)
         self.client = Client(self.url, ca=self.settings.tls_cert)
-        self._server = _QuietServer(_config(self.settings, self.simulator))
+        self._server = _EmbeddedServer(_config(self.settings, self.simulator))
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         self._time = asyncio.create_task(self.simulator.run())
         await self._started()
@@ -82,7 +94,7 @@ class SimulatorServer:
         await asyncio.gather(self._time, return_exceptions=True)
         await self.simulator.courier.stop()
         await self.client.close()
-        self._server.should_exit = True
+        self._server.stop()
         await self._serving
         self._socket.close()
         await self._http.aclose()
@@ -133,6 +145,7 @@ def _config(settings: Settings, simulator: Simulator) -> uvicorn.Config:
 
 
 def _callback_client(settings: Settings) -> httpx.AsyncClient:
-    trusted = ssl.create_default_context(cafile=settings.callback_ca) if settings.callback_ca else True
     limits = httpx.Limits(max_connections=settings.delivery_concurrency)
-    return HttpxAiohttpClient(verify=trusted, limits=limits, timeout=None, headers={"User-Agent": "talkdesk-simulator"})
+    return HttpxAiohttpClient(
+        verify=trust(settings.callback_ca), limits=limits, timeout=None, headers={"User-Agent": "talkdesk-simulator"}
+    )

@@ -1,0 +1,61 @@
+"""Simulators on free ports, a callback for their events, and partners made from an event."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from aiohttp import web
+
+from builders.partner import Callback, Partner
+from talkdesk_sandbox.simulator import Behaviour, Clock, Settings, SimulatorServer
+from talkdesk_sandbox.simulator.results import Outcome
+
+Start = Callable[..., Awaitable[SimulatorServer]]
+Meet = Callable[[SimulatorServer, Outcome], Awaitable[Partner]]
+
+
+@pytest.fixture
+async def callback() -> AsyncIterator[Callback]:
+    made = Callback()
+    application = web.Application()
+    application.router.add_post("/events/{rest:.*}", made.handle)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/events/app"
+    yield made
+    if made.hang:
+        made.hang.set()
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    async with AsyncExitStack() as stack:
+
+        async def run(
+            *, clock: Clock | None = None, callback_url: str | None = None, **behaviour: Any
+        ) -> SimulatorServer:
+            settings = Settings(callback_url=callback_url, behaviour=Behaviour(**behaviour))
+            return await stack.enter_async_context(SimulatorServer(settings, clock=clock))
+
+        yield run
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+async def meet(http: httpx.AsyncClient) -> Meet:
+    async def read(server: SimulatorServer, outcome: Outcome) -> Partner:
+        signed = await server.client.sign(outcome.events[0].id)
+        return Partner(http, orjson.loads(signed.body))
+
+    return read
