@@ -13,7 +13,6 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import TypeVar
 
-import httpx
 from typing_extensions import override
 
 from talkdesk_operator.adapters.talkdesk import calls, wire
@@ -25,7 +24,7 @@ from talkdesk_operator.adapters.talkdesk.exchange import Exchange, Observe
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
-from talkdesk_operator.adapters.talkdesk.transport import http_client
+from talkdesk_operator.adapters.talkdesk.transport import RoutingTransport
 from talkdesk_operator.domain.talkdesk import (
     Access,
     Account,
@@ -74,16 +73,13 @@ class TalkdeskClient(TalkdeskApi):
         """Take bounds, trust, proxies, time and metrics; each has the machine's own as default."""
         bounds = settings or ClientSettings()
         self._clock = clock or Clock.system()
-        total = bounds.total_timeout.total_seconds()
-        connect = bounds.connect_timeout.total_seconds()
-        # aiohttp's wait for a connection includes making it, hence the same bound for both.
-        timeout = httpx.Timeout(total, connect=connect, pool=connect)
-        self._http = http_client(tls=tls, proxies=proxies, timeout=timeout)
+        self._transport = RoutingTransport(tls=tls, proxies=proxies)
         self._exchange = Exchange(
-            self._http,
+            self._transport,
             limiter=Limiter(concurrency=bounds.concurrency, patience=bounds.patience, clock=self._clock),
             clock=self._clock,
             user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
+            connect_timeout=bounds.connect_timeout,
             total_timeout=bounds.total_timeout,
             max_body=bounds.max_body,
             observe=observe or _unobserved,
@@ -117,7 +113,7 @@ class TalkdeskClient(TalkdeskApi):
     @override
     async def aclose(self) -> None:
         await self._tokens.aclose()
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def _authorised(self, access: Access, call: Call) -> Reply:
         """Send the call with a token; after a 401, once more with a new one.

@@ -27,21 +27,25 @@ class Exchange:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         *,
         limiter: Limiter,
         clock: Clock,
         user_agent: str,
+        connect_timeout: timedelta,
         total_timeout: timedelta,
         max_body: int,
         observe: Observe,
     ) -> None:
         """Let a request and its answer take `total_timeout` at most, and an answer have `max_body` bytes at most."""
-        self._http = http
+        self._transport = transport
         self._limiter = limiter
         self._clock = clock
         self._user_agent = user_agent
         self._total = total_timeout.total_seconds()
+        connect = connect_timeout.total_seconds()
+        # aiohttp's wait for a connection from its pool includes making one, hence the same bound for both.
+        self._timeout = httpx.Timeout(self._total, connect=connect, pool=connect).as_dict()
         self._max_body = max_body
         self._observe = observe
 
@@ -72,8 +76,14 @@ class Exchange:
         return interpret(call, answer, now)
 
     async def _send(self, call: Call) -> Answer:
-        request = self._http.build_request(call.method, call.url, headers=self._headers(call), content=call.body)
-        response = await self._http.send(request, stream=True)
+        request = httpx.Request(
+            call.method,
+            call.url,
+            headers=self._headers(call),
+            content=call.body,
+            extensions={"timeout": self._timeout},
+        )
+        response = await self._transport.handle_async_request(request)
         try:
             body = await self._bounded_body(response)
         finally:

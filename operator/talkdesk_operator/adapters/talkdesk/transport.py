@@ -1,16 +1,17 @@
-"""The HTTP client: httpx' interface on aiohttp's connections.
+"""The way to other hosts: httpx' transport interface on aiohttp's connections.
 
-Belongs here: connections, TLS, proxies, cookies (none). Does not belong here: calls, retries, meaning of answers.
+Belongs here: connections, TLS, proxies. Does not belong here: calls, retries, meaning of answers.
 
-httpx alone costs ten times the CPU with many calls in flight, because its pool looks at every connection for each of
-them. Neither library's own reading of the environment is used: httpx reads none when it is given a transport, and
-aiohttp would also take passwords out of `.netrc` and put them into token requests.
+httpx' own connections cost ten times the CPU with many calls in flight, because its pool looks at every connection
+for each of them. Its client is left out too: what it adds to a transport is what must not happen here (redirects,
+cookies that one customer's token host sets for another's), at half as much CPU again. Neither library's reading of
+the environment is used: httpx' belongs to its client, and aiohttp's would also take passwords out of `.netrc` and
+put them into token requests.
 """
 
 import base64
 import ssl
 from collections.abc import Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.request import getproxies
 
@@ -23,33 +24,17 @@ _KEEP_ALIVE: Final = 15.0
 """Seconds. Token hosts differ per account, so idle connections to them are hardly ever used again."""
 
 
-def http_client(
-    *, tls: ssl.SSLContext | None, proxies: Mapping[str, str] | None, timeout: httpx.Timeout
-) -> httpx.AsyncClient:
-    """Make a client that follows no redirect, keeps no cookie, and uses the environment's proxies.
-
-    `tls` is the default context of httpx when None: the packaged roots, or those of SSL_CERT_FILE.
-    `proxies` maps a scheme to a proxy's URL, and `no` to hosts without one; the environment's when None.
-    """
-    context = httpx.create_ssl_context() if tls is None else tls
-    found = getproxies() if proxies is None else proxies
-    return httpx.AsyncClient(
-        transport=RoutingTransport(context, found),
-        timeout=timeout,
-        follow_redirects=False,
-        trust_env=False,
-        # A cookie of one customer's token host must not reach another's.
-        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
-    )
-
-
 class RoutingTransport(httpx.AsyncBaseTransport):
     """Sends each request directly, or by the proxy for its scheme unless its host is exempt."""
 
-    def __init__(self, tls: ssl.SSLContext, proxies: Mapping[str, str]) -> None:
-        """Take proxies as `urllib.request.getproxies` gives them; ValueError for one that can't be used."""
-        self._tls = tls
-        self._proxies = dict(proxies)
+    def __init__(self, *, tls: ssl.SSLContext | None = None, proxies: Mapping[str, str] | None = None) -> None:
+        """Take whom to trust and the way; ValueError for a proxy that can't be used.
+
+        `tls` is the default context of httpx when None: the packaged roots, or those of SSL_CERT_FILE.
+        `proxies` maps a scheme to a proxy's URL, and `no` to hosts without one; the environment's when None.
+        """
+        self._tls = httpx.create_ssl_context() if tls is None else tls
+        self._proxies = dict(getproxies() if proxies is None else proxies)
         self._session: aiohttp.ClientSession | None = None
         self._direct = self._transport(None)
         self._proxied = {

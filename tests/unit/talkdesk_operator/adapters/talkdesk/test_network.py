@@ -241,7 +241,7 @@ async def test_a_proxy_that_refuses_the_tunnel_is_named() -> None:
 @pytest.mark.parametrize("url", ["socks5://user:canary@127.0.0.1:1", "ftp://127.0.0.1"])
 def test_a_proxy_that_cant_be_used_is_an_error_at_the_start(url: str) -> None:
     with pytest.raises(ValueError, match="prox") as failure:
-        RoutingTransport(ssl.create_default_context(), {"https": url})
+        RoutingTransport(proxies={"https": url})
     assert "canary" not in str(failure.value)
 
 
