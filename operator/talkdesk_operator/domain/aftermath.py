@@ -21,7 +21,7 @@ from talkdesk_operator.domain.scope import (
 )
 from talkdesk_operator.domain.tenancy import next_look, purge_due
 
-__all__ = ["decide_deletion", "decide_ended"]
+__all__ = ["decide_deletion", "decide_ended", "sentence"]
 
 
 def decide_ended(scope: Scope) -> Step:
@@ -76,8 +76,7 @@ def _record(scope: Scope, ending: Ending) -> Step:
     kept = scope.tenant is not None and not _purged(scope)
     if kept:
         ours = scope.role is not Role.BYSTANDER
-        fate = "what the tenant retains is kept for a while" if ours else "the tenant is another installation's"
-        message = f"{_SENTENCES[ending.kind]}; {fate}"
+        message = sentence(scope, ending.kind)
         phase = InstallationPhase(ending.kind.value)
         wake = scope.tenant.status.purge_after if ours and scope.tenant is not None else None
         return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, settled=True, wake=wake)
@@ -95,6 +94,15 @@ _SENTENCES = {
     EndingKind.REJECTED: "rejected at Talkdesk",
     EndingKind.GONE: "no longer known to Talkdesk",
 }
+
+
+def sentence(scope: Scope, kind: EndingKind) -> str:
+    """Say how an installation ended, and what becomes of the tenant while there is one."""
+    if scope.tenant is None:
+        return _SENTENCES[kind]
+    ours = scope.role is not Role.BYSTANDER
+    fate = "what the tenant retains is kept for a while" if ours else "the tenant is another installation's"
+    return f"{_SENTENCES[kind]}; {fate}"
 
 
 def _purged(scope: Scope) -> bool:

@@ -132,11 +132,11 @@ def _answer(scope: Scope) -> Step:
     evidence = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
     match scope.sent:
         case _ if done and evidence:
-            return _at_rest(scope, Reason.ALREADY_ANSWERED, "Talkdesk has the installation as completed", verified=True)
+            return _at_rest(scope, verified=True)
         case None:
             return Send(Decision.APPROVE)
         case SendState.DELIVERED:
-            return _at_rest(scope, Reason.APPROVED, "the tenant is ready and Talkdesk was told")
+            return _at_rest(scope)
         case SendState.OUTDATED:
             message = "the request changed before it was answered"
             return Finish(
@@ -156,9 +156,9 @@ def _unsent(scope: Scope) -> Finish:
 def _steady(scope: Scope) -> Step:
     """Keep the tenant of an answered installation as it should be."""
     if scope.role is not Role.OWNER:
-        return _at_rest(scope, Reason.SUPERSEDED, "a newer installation of the account has the tenant")
+        return _at_rest(scope)
     if is_current(scope) and not (scope.resync or scope.drifted):
-        return _at_rest(scope, Reason.SUCCEEDED, "the tenant is ready and Talkdesk was told")
+        return _at_rest(scope)
     if scope.credentials is None:
         return ReadCredentials()
     if isinstance(scope.credentials, CredentialsMissing):
@@ -170,13 +170,16 @@ def _steady(scope: Scope) -> Step:
         failure = scope.remote.failure
         return Finish(phase=_phase(scope), reason=failure.reason, message=failure.message, failure=failure)
     if isinstance(scope.remote, RemoteMissing):
-        return _end_at_talkdesk(scope) or _at_rest(scope, Reason.SUCCEEDED, "")
-    return _tenant(scope) or _at_rest(scope, Reason.SUCCEEDED, "the tenant is ready and Talkdesk was told")
+        return _end_at_talkdesk(scope) or _at_rest(scope)
+    return _tenant(scope) or _at_rest(scope)
 
 
-def _at_rest(scope: Scope, reason: Reason, message: str, *, verified: bool = False) -> Finish:
+def _at_rest(scope: Scope, *, verified: bool = False) -> Finish:
     if scope.role is Role.OWNER:
-        return Finish(phase=InstallationPhase.ACTIVE, reason=reason, message=message, ready=True, verified=verified)
+        message = "the tenant is ready and Talkdesk was told"
+        return Finish(
+            phase=InstallationPhase.ACTIVE, reason=Reason.SUCCEEDED, message=message, ready=True, verified=verified
+        )
     message = "a newer installation of the account has the tenant"
     return Finish(
         phase=InstallationPhase.SUPERSEDED,

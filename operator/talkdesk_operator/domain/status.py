@@ -173,8 +173,9 @@ def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement
         if finish.reason is Reason.VERIFYING:
             return True, Reason.VERIFYING, finish.message
         if answer != scope.installation.status.answer or finish.verified:
-            reason = Reason.ALREADY_ANSWERED if finish.reason is Reason.ALREADY_ANSWERED else Reason.APPROVED
-            return True, reason, f"Talkdesk was told {answer.decision.value.lower()}"
+            told = scope.answer is not None and scope.answer.sent_at is not None
+            reason = Reason.APPROVED if told else Reason.ALREADY_ANSWERED
+            return True, reason, f"Talkdesk has our {answer.decision.value.lower()}"
         return None
     if finish.ending is not None:
         return False, finish.reason, finish.message

@@ -8,6 +8,7 @@ from talkdesk_crds.app import UninstallApproval
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase
+from talkdesk_operator.domain.aftermath import sentence
 from talkdesk_operator.domain.deadlines import deadline
 from talkdesk_operator.domain.reading import overdue, read, second_look
 from talkdesk_operator.domain.scope import (
@@ -160,7 +161,7 @@ def _done(scope: Scope) -> Finish:
     return Finish(
         phase=InstallationPhase.UNINSTALLED,
         reason=Reason.UNINSTALLED,
-        message="uninstalled, and Talkdesk was told",
+        message=sentence(scope, EndingKind.UNINSTALLED),
         settled=True,
         verified=True,
         ending=ending,
