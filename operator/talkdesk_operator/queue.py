@@ -38,6 +38,8 @@ class Cause(StrEnum):
     """It was not looked at for long."""
     STARTUP = "Startup"
     """The operator started."""
+    DRIFT = "Drift"
+    """Somebody else changed or deleted an object of the tenant."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """All of one account's installations and its tenant, in one pass: the unit of work of the queue."""
 
-import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -17,9 +16,6 @@ from talkdesk_operator.reconcilers.installation import InstallationReconciler, O
 from talkdesk_operator.store import AccountKey, Store
 
 __all__ = ["AccountReconciler"]
-
-_JITTER = 0.2
-"""Share of the resync period by which accounts are spread."""
 
 
 class AccountReconciler:
@@ -53,7 +49,7 @@ class AccountReconciler:
             if wait is not None:
                 wakes.append(Wake(wait, Priority.RETRY))
                 continue
-            installation = await self._with_finalizer(installation)  # noqa: PLW2901 - the same one, as it is now
+            installation = await self._with_finalizer(key, installation)  # noqa: PLW2901 - the same one, as it is now
             scope = Scope(
                 now=self._now(),
                 app=app,
@@ -68,13 +64,14 @@ class AccountReconciler:
             wakes.extend(self._wakes(outcome, app))
         return Result(tuple(wakes), failed=failed)
 
-    async def _with_finalizer(self, installation: TalkdeskInstallation) -> TalkdeskInstallation:
+    async def _with_finalizer(self, key: AccountKey, installation: TalkdeskInstallation) -> TalkdeskInstallation:
         """Put our finalizer on an object that a person made without it, before anything is made for it."""
         metadata = installation.metadata
         if FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None:
             return installation
         await self._cluster.add_finalizer(installation)
-        return self._store.installation(*installation.key) or installation
+        name = metadata.name
+        return next((i for i in self._store.installations(key) if i.metadata.name == name), installation)
 
     def _wakes(self, outcome: Outcome, app: AppView | None) -> Iterator[Wake]:
         now = self._now()
@@ -85,8 +82,7 @@ class AccountReconciler:
         if outcome.status.retry is not None:
             yield Wake(max(outcome.status.retry.next_attempt_at - now, timedelta()), Priority.RETRY)
         if app is not None and outcome.finish.phase is InstallationPhase.ACTIVE:
-            uid = outcome.scope.installation.metadata.uid
-            yield Wake(_spread(parse_duration(app.resource.spec.resync), uid), Priority.RESYNC)
+            yield Wake(parse_duration(app.resource.spec.resync), Priority.RESYNC)
 
 
 def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], now: datetime) -> timedelta | None:
@@ -95,9 +91,3 @@ def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], n
     if causes != {Cause.STARTUP} or retry is None or status.observed_generation != installation.metadata.generation:
         return None
     return retry.next_attempt_at - now if retry.next_attempt_at > now else None
-
-
-def _spread(period: timedelta, uid: str) -> timedelta:
-    """Give each account its own period, the same after each restart, so that they don't all come at once."""
-    share = zlib.crc32(uid.encode()) / 0xFFFFFFFF
-    return period * (1 - _JITTER / 2 + _JITTER * share)
