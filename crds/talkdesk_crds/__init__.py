@@ -4,8 +4,14 @@ Belongs here: what webhook, operator and sandbox must agree on, as pure types an
 Does not belong here: input and output, clocks, logging, decisions about what to do.
 """
 
+from typing import Final
+
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.tenant import TalkdeskTenant
 
-__all__ = ["TalkdeskApp", "TalkdeskInstallation", "TalkdeskTenant"]
+__all__ = ["KINDS", "TalkdeskApp", "TalkdeskInstallation", "TalkdeskTenant"]
+
+KINDS: Final[tuple[type[CustomResource], ...]] = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
+"""All kinds of our API group."""

@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from talkdesk_crds.app import TalkdeskApp
-from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds import KINDS
 from talkdesk_crds.kind import Column, CustomResource
 from talkdesk_crds.names import GROUP, VERSION
-from talkdesk_crds.tenant import TalkdeskTenant
 
-__all__ = ["KINDS", "crd", "file_name", "structural_schema", "to_yaml"]
-
-KINDS: Final[tuple[type[CustomResource], ...]] = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
+__all__ = ["crd", "file_name", "structural_schema", "to_yaml"]
 
 _DROPPED: Final = frozenset({"title", "discriminator", "additionalProperties", "$defs", "const"})
 _KEPT: Final = frozenset(

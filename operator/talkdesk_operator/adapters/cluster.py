@@ -13,8 +13,10 @@ from typing import Any
 import structlog
 from pydantic import SecretStr
 
+from talkdesk_crds import KINDS
 from talkdesk_crds.app import AppStatus, TalkdeskApp
-from talkdesk_crds.fields import Model
+from talkdesk_crds.conditions import ConditionType, Reason
+from talkdesk_crds.fields import Model, to_wire_time
 from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import (
@@ -107,6 +109,25 @@ class KubernetesCluster:
     async def write_app_status(self, app: TalkdeskApp, status: AppStatus) -> None:
         """Replace the status in one operation."""
         await self._write_status(app, status)
+
+    async def write_unreadable(self, kind: str, namespace: str, name: str, message: str) -> None:
+        """Write conditions alone: nothing else of such an object is known for sure."""
+        now = to_wire_time(datetime.now(UTC).replace(microsecond=0))
+        conditions = [
+            {
+                "type": kind_of_condition,
+                "status": holds,
+                "reason": Reason.INVALID_SPEC,
+                "message": message[:_MESSAGE_LENGTH],
+                "lastTransitionTime": now,
+            }
+            for kind_of_condition, holds in ((ConditionType.READY, "False"), (ConditionType.STALLED, "True"))
+        ]
+        plural = next(known.INFO.plural for known in KINDS if known.INFO.kind == kind)
+        path = f"{resource_path(GROUP, VERSION, plural, namespace, name)}/status"
+        self._wrote(kind, "status")
+        body = {"status": {"conditions": conditions}}
+        self._seen(await self._kube.request("PATCH", path, body=body, content_type=MERGE_PATCH))
 
     async def create_tenant(self, namespace: str, name: str, spec: TenantSpec) -> TalkdeskTenant:
         """Create it; a crash may have come between an earlier create and its echo."""

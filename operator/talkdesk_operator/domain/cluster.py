@@ -53,6 +53,10 @@ class Cluster(Protocol):
         """Replace the status."""
         ...
 
+    async def write_unreadable(self, kind: str, namespace: str, name: str, message: str) -> None:
+        """Replace the status of an object of ours that can't be read by one that says so."""
+        ...
+
     async def create_tenant(self, namespace: str, name: str, spec: TenantSpec) -> TalkdeskTenant:
         """Create the TalkdeskTenant; when it exists already, give that one as it is."""
         ...

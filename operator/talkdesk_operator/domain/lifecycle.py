@@ -14,6 +14,7 @@ from talkdesk_operator.domain.reading import missing_credentials, overdue, read,
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
     Finish,
+    Pace,
     Provision,
     ReadCredentials,
     ReadTalkdesk,
@@ -57,7 +58,8 @@ def _stopped(scope: Scope) -> Finish:
     failure = scope.failure
     if failure is None:
         raise LookupError("only called with a failure")
-    return Finish(phase=_phase(scope), reason=failure.reason, message=failure.message, failure=failure)
+    stuck = failure.pace is Pace.NEVER
+    return Finish(phase=_phase(scope), reason=failure.reason, message=failure.message, failure=failure, stalled=stuck)
 
 
 def _phase(scope: Scope) -> InstallationPhase:

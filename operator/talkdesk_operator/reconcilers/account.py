@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import InstallationPhase, TalkdeskInstallation
 from talkdesk_crds.names import FINALIZER
 from talkdesk_operator.domain.cluster import Cluster
 from talkdesk_operator.domain.ownership import roles
 from talkdesk_operator.domain.priority import Priority
-from talkdesk_operator.domain.scope import AppView, Role, Scope
+from talkdesk_operator.domain.scope import AppView, Failure, Pace, Role, Scope
 from talkdesk_operator.queue import Cause, Result, Wake
 from talkdesk_operator.reconcilers.apps import AppViews
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
@@ -43,7 +44,8 @@ class AccountReconciler:
         by_name = roles(installations, self._store.tenant(key))
         order = sorted(installations, key=lambda i: (by_name[i.metadata.name] is not Role.OWNER, i.metadata.name))
         wakes: list[Wake] = []
-        failed = False
+        problem = await self._unreadable(key)
+        failed = problem is not None
         for installation in order:
             wait = _backing_off(installation, causes, self._now())
             if wait is not None:
@@ -58,11 +60,23 @@ class AccountReconciler:
                 tenant=self._store.tenant(key),
                 resync=Cause.RESYNC in causes,
                 drifted=Cause.DRIFT in causes,
+                failure=problem,
             )
             outcome = await self._installations.reconcile(scope)
             failed = failed or outcome.status.retry is not None
             wakes.extend(self._wakes(outcome, app))
         return Result(tuple(wakes), failed=failed)
+
+    async def _unreadable(self, key: AccountKey) -> Failure | None:
+        """Say at what can't be understood that it can't be; nothing of such an account is touched."""
+        problems = self._store.unreadable(key)
+        for problem in problems:
+            message = f"this version of the operator can't read it: {problem.reason}"
+            await self._cluster.write_unreadable(problem.kind, problem.namespace, problem.name, message)
+        if not problems:
+            return None
+        named = ", ".join(f"{p.kind} {p.name}: {p.reason}" for p in problems)
+        return Failure(Reason.INVALID_SPEC, f"this version of the operator can't read {named}", Pace.NEVER)
 
     async def _with_finalizer(self, key: AccountKey, installation: TalkdeskInstallation) -> TalkdeskInstallation:
         """Put our finalizer on an object that a person made without it, before anything is made for it."""
