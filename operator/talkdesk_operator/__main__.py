@@ -1,0 +1,73 @@
+"""The operator as a process: reads settings, connects what belongs together, works until SIGTERM or SIGINT.
+
+The composition root: the only module that names the adapters.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from talkdesk_operator.queue import Reconcile
+from talkdesk_operator.settings import UnusableSettings, read_settings
+from talkdesk_operator.shell import BuildReconciler, Parts, serve
+from talkdesk_runtime import logs
+from talkdesk_runtime.kube_errors import KubeRefused
+
+__all__ = ["build_reconciler", "main"]
+
+
+@asynccontextmanager
+async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
+    """Connect the adapters and the reconcilers, and close them at the end."""
+    settings, store, metrics = parts.settings, parts.store, parts.metrics
+    bounds = ClientSettings(
+        connect_timeout=settings.talkdesk_connect_timeout,
+        total_timeout=settings.talkdesk_timeout,
+        concurrency=settings.talkdesk_concurrency,
+    )
+    tls = ssl.create_default_context()
+    if settings.talkdesk_ca_file is not None:
+        tls.load_verify_locations(settings.talkdesk_ca_file)
+    cluster = KubernetesCluster(parts.kube, instance=parts.identity, seen=store.put, wrote=metrics.count_write)
+    talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_request)
+    installations = InstallationReconciler(
+        cluster,
+        TalkdeskSide(cluster, talkdesk),
+        TenantReconciler(cluster, _now),
+        reread=store.current,
+        now=_now,
+        answered=metrics.count_answer,
+    )
+    try:
+        yield AccountReconciler(store, cluster, AppViews(cluster, _now), installations, _now).reconcile
+    finally:
+        await talkdesk.aclose()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def main(arguments: Sequence[str] | None = None, build: BuildReconciler = build_reconciler) -> int:
+    """Run the operator; gives 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
+    try:
+        settings = read_settings(sys.argv[1:] if arguments is None else arguments)
+    except UnusableSettings as error:
+        return _unusable(str(error), 2)
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        return asyncio.run(serve(settings, build))
+    except KubeRefused as error:
+        return _unusable(str(error), 2)
+    except OSError as error:
+        return _unusable(f"can't listen on {settings.probe_host}:{settings.probe_port}: {error.strerror}", 1)
+
+
+def _unusable(why: str, code: int) -> int:
+    sys.stderr.write(f"talkdesk-operator: {' '.join(why.split())}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
