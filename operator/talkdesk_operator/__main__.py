@@ -4,11 +4,17 @@ The composition root: the only module that names the adapters.
 """
 
 import asyncio
+import ssl
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
+from talkdesk_operator.adapters.cluster import KubernetesCluster
+from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
 from talkdesk_operator.queue import Reconcile
+from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.settings import UnusableSettings, read_settings
 from talkdesk_operator.shell import BuildReconciler, Parts, serve
 from talkdesk_runtime import logs

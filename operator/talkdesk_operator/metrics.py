@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.installation import Decision, RequestType, TalkdeskInstallation
 
 __all__ = ["CONTROLLER", "InstallationsCollector", "Metrics"]
 
@@ -45,13 +45,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.answers = Counter(
+        self._answers = Counter(
             "talkdesk_answers",
             "Answers sent to Talkdesk, by what was asked, what was decided and what came of it.",
             ("request", "decision", "outcome"),
             registry=registry,
         )
-        self.event_to_answer = Histogram(
+        self._event_to_answer = Histogram(
             "talkdesk_event_to_answer_seconds",
             "From the event's own time to Talkdesk having our answer.",
             buckets=_ANSWER_SECONDS,
@@ -73,6 +73,12 @@ class Metrics:
         """Count a request to Talkdesk: the call's name, `ok` or the error's class name, and the seconds it took."""
         self._requests.labels(call, outcome).inc()
         self._request_seconds.labels(call).observe(seconds)
+
+    def count_answer(self, request: RequestType, decision: Decision, outcome: str, seconds: float) -> None:
+        """Count an answer that was sent: `delivered` or `unclear`, and the seconds since the event was made."""
+        self._answers.labels(request.value, decision.value, outcome).inc()
+        if outcome == "delivered":
+            self._event_to_answer.observe(seconds)
 
     def count_write(self, kind: str, verb: str) -> None:
         """Count a request to the Kubernetes API that changes something."""

@@ -136,6 +136,13 @@ class Store:
         """Give the account's installations."""
         return tuple(held for held in self._of(key) if isinstance(held, TalkdeskInstallation))
 
+    def current(self, installation: TalkdeskInstallation) -> TalkdeskInstallation | None:
+        """Give an installation as it is known now; None when it is gone, or replaced by another of its name."""
+        held = self._objects.get((TalkdeskInstallation.INFO.kind, *installation.key))
+        if not isinstance(held, TalkdeskInstallation) or held.metadata.uid != installation.metadata.uid:
+            return None
+        return held
+
     def all_installations(self) -> Iterator[TalkdeskInstallation]:
         """Give every installation."""
         return (held for held in self._objects.values() if isinstance(held, TalkdeskInstallation))

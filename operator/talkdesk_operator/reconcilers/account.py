@@ -51,7 +51,7 @@ class AccountReconciler:
             if wait is not None:
                 wakes.append(Wake(wait, Priority.RETRY))
                 continue
-            installation = await self._with_finalizer(key, installation)  # noqa: PLW2901 - the same one, as it is now
+            installation = await self._with_finalizer(installation)  # noqa: PLW2901 - the same one, as it is now
             scope = Scope(
                 now=self._now(),
                 app=app,
@@ -78,14 +78,13 @@ class AccountReconciler:
         named = ", ".join(f"{p.kind} {p.name}: {p.reason}" for p in problems)
         return Failure(Reason.INVALID_SPEC, f"this version of the operator can't read {named}", Pace.NEVER)
 
-    async def _with_finalizer(self, key: AccountKey, installation: TalkdeskInstallation) -> TalkdeskInstallation:
+    async def _with_finalizer(self, installation: TalkdeskInstallation) -> TalkdeskInstallation:
         """Put our finalizer on an object that a person made without it, before anything is made for it."""
         metadata = installation.metadata
         if FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None:
             return installation
         await self._cluster.add_finalizer(installation)
-        name = metadata.name
-        return next((i for i in self._store.installations(key) if i.metadata.name == name), installation)
+        return self._store.current(installation) or installation
 
     def _wakes(self, outcome: Outcome, app: AppView | None) -> Iterator[Wake]:
         now = self._now()

@@ -67,9 +67,9 @@ class InstallationReconciler:
         *,
         reread: Reread,
         now: Callable[[], datetime],
-        answered: Callable[[TalkdeskInstallation, Decision, str], None],
+        answered: Callable[[RequestType, Decision, str, float], None],
     ) -> None:
-        """Take ports; `answered` is told of every answer's outcome, for metrics."""
+        """Take ports; `answered` is told of every answer: its outcome, and the seconds since the event."""
         self._cluster = cluster
         self._talkdesk = talkdesk
         self._tenants = tenants
@@ -135,7 +135,9 @@ class InstallationReconciler:
             return replace(scope, sent=SendState.OUTDATED)
         sent_at = self._now()
         scope = await self._talkdesk.send(scope, decision)
-        self._answered(scope.installation, decision, "delivered" if scope.sent is SendState.DELIVERED else "unclear")
+        outcome = "delivered" if scope.sent is SendState.DELIVERED else "unclear"
+        age = (self._now() - scope.request.requested_at).total_seconds()
+        self._answered(scope.request.type, decision, outcome, age)
         if scope.sent is not SendState.DELIVERED:
             return scope
         answer = scope.answer or Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(sent_at))
