@@ -150,9 +150,13 @@ async def _load(configuration: Configuration, kubeconfig: Path | None) -> None:
         except ConfigException:
             await load_kube_config(client_configuration=configuration)
         return
+    _require(kubeconfig)
+    await load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
+
+
+def _require(kubeconfig: Path) -> None:
     if not kubeconfig.is_file():  # the library only warns, and then misses keys in what it never read
         raise ConfigException(f"there is no file {kubeconfig}")
-    await load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
 
 
 def _ssl_context(configuration: Configuration) -> ssl.SSLContext:

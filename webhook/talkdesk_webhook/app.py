@@ -40,7 +40,7 @@ def create_app(
 ) -> Starlette:
     """Make the ASGI application; it opens and closes nothing, so it has no lifespan."""
     face = _Face(receiver, metrics, ready, max_in_flight)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/events/{namespace}/{app}", face.events, methods=["POST"]),
             Route("/healthz", face.healthz, methods=["GET"]),
@@ -49,6 +49,8 @@ def create_app(
         ],
         exception_handlers={HTTPException: _no_route, Exception: face.broken},
     )
+    app.router.redirect_slashes = False  # nothing says that a sender of events follows redirects
+    return app
 
 
 class _Face:

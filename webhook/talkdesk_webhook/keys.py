@@ -141,8 +141,10 @@ class SigningKeys:
 
 
 async def _bounded(response: httpx.Response) -> bytes:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise LookupFailed("the gateway's answer for a signing key is compressed, though it was asked not to")
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > _MAX_ANSWER:
             raise LookupFailed("the gateway's answer for a signing key is too large")

@@ -1,0 +1,53 @@
+"""ASGI applications on real sockets, and sockets that speak HTTP by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where an application listens."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def raw(self, *pieces: bytes, within: float = 10) -> bytes:
+        """Send bytes as they are and give everything that comes back until the server closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            async with asyncio.timeout(within):
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                return await reader.read()
+        finally:
+            writer.close()
+
+
+async def until(condition: Callable[[], bool], within: float = 10) -> None:
+    """Wait for something that nobody tells us of."""
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 - the condition belongs to code that sets no event
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp) -> AsyncIterator[Served]:
+    """Serve `app` as the webhook's own process does, on a free port of loopback."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", ws="none", access_log=False, log_config=None)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve())
+    try:
+        await until(lambda: server.started)
+        yield Served(server.servers[0].sockets[0].getsockname()[1])
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,388 @@
+import asyncio
+import gzip
+import json
+import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from builders.events import Signer, encode, event, installed, links, uninstalled
+from builders.ports import AppsInMemory, KeysInMemory, StoreInMemory, known_app, receiver
+from builders.serving import Served, serving, until
+from talkdesk_crds.hosts import Region
+from talkdesk_webhook.app import create_app
+from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
+from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.metrics import Metrics
+
+SIGNER = Signer()
+PATH = "/events/team/sentiment"
+
+
+@dataclass
+class Webhook:
+    """A served webhook, its ports, and a client."""
+
+    served: Served
+    client: httpx.AsyncClient
+    apps: AppsInMemory
+    keys: KeysInMemory
+    store: StoreInMemory
+    registry: CollectorRegistry
+    signer: Signer = field(default=SIGNER)
+
+    async def post(self, body: Any, *, path: str = PATH, **headers: str) -> httpx.Response:
+        raw = body if isinstance(body, bytes) else encode(body)
+        return await self.client.post(path, content=raw, headers=self.signer.headers(raw) | headers)
+
+    def count(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"talkdesk_webhook_{name}_total", labels)
+
+
+@asynccontextmanager
+async def webhook(
+    *,
+    apps: AppsInMemory | None = None,
+    ready: bool = True,
+    max_in_flight: int = 100,
+    **limits: Any,
+) -> AsyncIterator[Webhook]:
+    async def is_ready() -> bool:
+        return ready
+
+    apps, keys, store, registry = apps or AppsInMemory(), KeysInMemory(SIGNER), StoreInMemory(), CollectorRegistry()
+    app = create_app(receiver(apps, keys, store, **limits), Metrics(registry), is_ready, max_in_flight=max_in_flight)
+    async with serving(app) as served, httpx.AsyncClient(base_url=served.url, timeout=10) as client:
+        yield Webhook(served, client, apps, keys, store, registry)
+
+
+def assert_refused(response: httpx.Response, status: int, reason: str) -> None:
+    assert (response.status_code, response.json()["reason"]) == (status, reason)
+    assert set(response.json()) == {"error", "reason"}
+    assert response.headers["content-type"] == "application/json"
+    assert response.text.count("\n") == 1
+    assert ("retry-after" in response.headers) == (status == 503)
+
+
+async def test_a_good_event_is_stored_and_then_acknowledged() -> None:
+    async with webhook() as hook:
+        response = await hook.post(installed())
+        assert (response.status_code, response.json()) == (200, {"result": "stored"})
+        assert [wanted.name for wanted in hook.store.kept] == ["sentiment-5c1f0a9b"]
+        assert hook.count("events", type="app.installed", result="stored") == 1
+
+
+@pytest.mark.parametrize("result", [Result.DUPLICATE, Result.STALE, Result.CONFLICT])
+async def test_what_is_there_already_is_acknowledged_too(result: Result) -> None:
+    async with webhook() as hook:
+        hook.store.result = result
+        response = await hook.post(uninstalled())
+        assert (response.status_code, response.json()) == (200, {"result": result.value})
+        assert hook.count("events", type="app.uninstalled", result=result.value) == 1
+
+
+@pytest.mark.case(8)
+async def test_unknown_types_are_acknowledged_and_counted_under_one_label() -> None:
+    async with webhook() as hook:
+        for kind in ("app.renamed", "app.moved"):
+            response = await hook.post(event(kind, api_version="7"))
+            assert (response.status_code, response.json()) == (200, {"result": "ignored"})
+        assert hook.store.kept == []
+        assert hook.count("events", type="other", result="ignored") == 2
+
+
+@pytest.mark.case(8)
+async def test_unknown_fields_and_versions_of_a_known_type_are_stored() -> None:
+    async with webhook() as hook:
+        response = await hook.post(installed({"colour": {"deep": [1]}}, api_version="2", new_member=[None]))
+        assert response.json() == {"result": "stored"}
+
+
+async def test_a_logout_is_acknowledged_and_leaves_nothing() -> None:
+    async with webhook() as hook:
+        with structlog.testing.capture_logs() as logs:
+            response = await hook.post(event("user.logout", {"user_id": "u1", "user_email": "canary@example.com"}))
+        assert response.json() == {"result": "ignored"}
+        assert hook.store.kept == []
+        assert hook.count("events", type="user.logout", result="ignored") == 1
+        assert "canary" not in str(logs)
+
+
+@pytest.mark.case(6)
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"X-Hub-Ecdsa-Signature": ""}, "signature_malformed"),
+        ({"X-Hub-Ecdsa-Signature": "not hex at all!!"}, "signature_malformed"),
+        ({"X-Hub-Ecdsa-Signature": "ab" * 70}, "signature_mismatch"),
+        ({"X-Hub-Ecdsa-Signature-Id": "../key"}, "key_id_malformed"),
+        ({"X-Hub-Ecdsa-Signature-Id": "another-key"}, "key_unknown"),
+    ],
+)
+async def test_bad_signatures_change_nothing_and_are_counted_by_reason(headers: dict[str, str], reason: str) -> None:
+    async with webhook() as hook:
+        assert_refused(await hook.post(installed(), **headers), 401, reason)
+        assert hook.store.kept == []
+        assert hook.count("refused", status="401", reason=reason) == 1
+
+
+@pytest.mark.case(67)
+async def test_unsigned_and_foreign_signed_events_change_nothing() -> None:
+    async with webhook() as hook:
+        raw = encode(installed(mark="forged"))
+        unsigned = await hook.client.post(PATH, content=raw, headers={"Content-Type": "application/json"})
+        assert_refused(unsigned, 401, "signature_missing")
+        forger = Signer()  # of the same key id, but another key
+        forged = await hook.client.post(PATH, content=raw, headers=forger.headers(raw))
+        assert_refused(forged, 401, "signature_mismatch")
+        assert hook.store.kept == []
+
+
+@pytest.mark.case(67)
+async def test_a_key_of_another_region_is_no_key_here() -> None:
+    async with webhook(apps=AppsInMemory(known_app(region=Region.EU))) as hook:
+        assert_refused(await hook.post(installed()), 401, "key_unknown")
+
+
+async def test_an_app_may_do_without_signatures() -> None:
+    async with webhook(apps=AppsInMemory(known_app(verify_signatures=False))) as hook:
+        response = await hook.client.post(PATH, json=installed())
+        assert response.json() == {"result": "stored"}
+
+
+@pytest.mark.case(6)
+async def test_a_body_that_a_proxy_serialised_anew_is_refused() -> None:
+    async with webhook() as hook:
+        raw = encode(installed())
+        again = json.dumps(json.loads(raw), separators=(",", ":")).encode()
+        response = await hook.client.post(PATH, content=again, headers=SIGNER.headers(raw))
+        assert_refused(response, 401, "signature_mismatch")
+
+
+@pytest.mark.case(14)
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (installed(app_id="another"), "foreign_app"),
+        (installed(_links=links("talkdeskapp.eu", "talkdeskid.eu")), "foreign_host"),
+        (event("user.logout", app_id="another"), "foreign_app"),
+    ],
+)
+async def test_events_that_are_not_this_apps_are_forbidden(body: dict[str, Any], reason: str) -> None:
+    async with webhook() as hook:
+        assert_refused(await hook.post(body), 403, reason)
+        assert hook.store.kept == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/events/team/other", "/events/other/sentiment", "/events/Team/sentiment", "/events/team/..%2f", "/events/t%00/a"],
+)
+async def test_an_address_of_no_app_is_not_found(path: str) -> None:
+    async with webhook() as hook:
+        response = await hook.post(installed(), path=path)
+        assert response.status_code == 404
+        assert response.json()["reason"] in {"app_unknown", "not_found"}
+
+
+async def test_other_paths_and_methods_are_answered_in_json() -> None:
+    async with webhook() as hook:
+        assert_refused(await hook.client.get("/"), 404, "not_found")
+        assert_refused(await hook.client.post("/events/team", json={}), 404, "not_found")
+        assert_refused(await hook.client.get(PATH), 405, "method_not_allowed")
+        assert_refused(await hook.client.delete("/healthz"), 405, "method_not_allowed")
+
+
+@pytest.mark.case(7)
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"nope", "not_json"),
+        (b"[" * 100_000, "not_json"),
+        (b'{"a": NaN}', "not_json"),
+        (b"\xff\xfe", "not_json"),
+        (b'{"type": "a", "type": "b"}', "duplicate_name"),
+        (b"[]", "not_an_event"),
+        (b"{}", "not_an_event"),
+        (encode({"type": "app.installed"}), "not_an_event"),
+        (encode(installed({"client_id": None})), "not_an_event"),
+        (encode(installed({"account_id": "x" * 129})), "not_an_event"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+async def test_signed_nonsense_is_refused(body: bytes, reason: str) -> None:
+    async with webhook() as hook:
+        assert_refused(await hook.post(body), 400, reason)
+        assert hook.store.kept == []
+
+
+@pytest.mark.case(7)
+async def test_other_content_types_and_compression_are_refused() -> None:
+    async with webhook() as hook:
+        raw = encode(installed())
+        assert_refused(await hook.post(raw, **{"Content-Type": "text/plain"}), 415, "content_type")
+        bomb = gzip.compress(b" " * 50_000_000)
+        assert_refused(await hook.post(bomb, **{"Content-Encoding": "gzip"}), 415, "body_encoded")
+
+
+def _head(*lines: str) -> bytes:
+    head = (f"POST {PATH} HTTP/1.1", "Host: a", "Content-Type: application/json", *lines, "", "")
+    return "\r\n".join(head).encode()
+
+
+def _status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.case(7)
+async def test_an_oversized_body_is_refused_by_its_announcement() -> None:
+    async with webhook() as hook:
+        answer = await hook.served.raw(_head("Content-Length: 300000"), within=2)
+        assert _status(answer) == 413
+        assert b"body_too_large" in answer
+
+
+@pytest.mark.case(7)
+async def test_chunks_without_end_are_refused_within_bounded_memory() -> None:
+    async with webhook() as hook:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", hook.served.port)
+        writer.write(_head("Transfer-Encoding: chunked"))
+
+        async def pour() -> None:
+            for _ in range(1600):  # 100 MiB
+                writer.write(chunk)
+                await writer.drain()
+
+        pouring = asyncio.create_task(pour())
+        async with asyncio.timeout(10):
+            answer = await reader.readuntil(b"body_too_large")
+        pouring.cancel()
+        await asyncio.gather(pouring, return_exceptions=True)
+        writer.close()
+        assert _status(answer) == 413
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown < 20_000  # KiB
+
+
+@pytest.mark.case(7)
+async def test_chunks_within_the_limit_are_as_good_as_a_length() -> None:
+    async with webhook() as hook:
+        raw = encode(installed())
+        signed = [f"{name}: {value}" for name, value in SIGNER.headers(raw).items() if name != "Content-Type"]
+        chunks = [b"%x\r\n%s\r\n" % (len(part), part) for part in (raw[:100], raw[100:])]
+        head = _head("Transfer-Encoding: chunked", "Connection: close", *signed)
+        answer = await hook.served.raw(head, *chunks, b"0\r\n\r\n")
+        assert _status(answer) == 200
+
+
+@pytest.mark.case(7)
+async def test_a_slow_body_is_given_up_in_time() -> None:
+    async with webhook(body_within=timedelta(milliseconds=100)) as hook:
+        answer = await hook.served.raw(_head("Content-Length: 100"), b"{", within=2)
+        assert _status(answer) == 408
+        assert b"body_too_slow" in answer
+
+
+async def test_a_sender_who_leaves_in_the_middle_is_forgotten() -> None:
+    async with webhook() as hook:
+        _, writer = await asyncio.open_connection("127.0.0.1", hook.served.port)
+        writer.write(_head("Content-Length: 100") + b"{")
+        await writer.drain()
+        writer.close()
+        await until(lambda: hook.count("refused", status="400", reason="body_cut") == 1)
+
+
+@pytest.mark.case(10)
+@pytest.mark.parametrize("broken", ["apps", "keys", "store"])
+async def test_trouble_of_ours_is_a_503_that_says_when_to_come_again(broken: str) -> None:
+    async with webhook() as hook:
+        errors = {"apps": LookupFailed("x"), "keys": LookupFailed("x"), "store": InboxUnavailable("x")}
+        getattr(hook, broken).error = errors[broken]
+        reasons = {"apps": "app_unavailable", "keys": "key_unavailable", "store": "not_stored"}
+        response = await hook.post(installed())
+        assert_refused(response, 503, reasons[broken])
+        assert response.headers["retry-after"] == "5"
+
+
+async def test_the_api_servers_own_wish_for_patience_is_passed_on() -> None:
+    async with webhook() as hook:
+        hook.store.error = InboxUnavailable("x", timedelta(seconds=42))
+        assert (await hook.post(installed())).headers["retry-after"] == "42"
+
+
+async def test_an_installation_of_another_account_is_forbidden() -> None:
+    async with webhook() as hook:
+        hook.store.error = OtherAccount("the installation is known as another account's")
+        assert_refused(await hook.post(installed()), 403, "foreign_account")
+
+
+@pytest.mark.case(10)
+async def test_a_store_that_does_not_answer_is_a_503_in_time() -> None:
+    async with webhook(answer_within=timedelta(milliseconds=100)) as hook:
+        hook.store.open.clear()
+        assert_refused(await hook.post(installed()), 503, "timeout")
+        assert hook.store.kept == []
+
+
+@pytest.mark.case(13)
+async def test_too_many_at_once_are_told_to_come_again_and_the_others_end_well() -> None:
+    async with webhook(max_in_flight=3) as hook:
+        hook.store.open.clear()
+        running = [asyncio.create_task(hook.post(installed())) for _ in range(3)]
+        await until(lambda: hook.store.waiting == 3)
+        assert_refused(await hook.post(installed()), 503, "busy")
+        assert (await hook.client.get("/healthz")).status_code == 200
+        hook.store.open.set()
+        assert [response.status_code for response in await asyncio.gather(*running)] == [200] * 3
+        assert (await hook.post(installed())).status_code == 200
+
+
+async def test_a_fault_of_our_own_is_a_500_that_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with webhook() as hook:
+        hook.store.error = ZeroDivisionError("canary")
+        response = await hook.post(installed())
+        assert (response.status_code, response.json()["reason"]) == (500, "internal")
+        assert "canary" not in response.text
+        assert hook.count("refused", status="500", reason="internal") == 1
+    assert "ASGI" in caplog.text
+
+
+@pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])
+async def test_readiness_is_not_liveness(*, ready: bool, status: int) -> None:
+    async with webhook(ready=ready) as hook:
+        assert (await hook.client.get("/readyz")).status_code == status
+        assert (await hook.client.get("/healthz")).status_code == 200
+
+
+async def test_metrics_are_there_for_prometheus_and_no_sender_chooses_a_label() -> None:
+    async with webhook() as hook:
+        await hook.post(installed())
+        await hook.post(event("canary.type"))
+        await hook.post(installed(app_id="canary"))
+        response = await hook.client.get("/metrics")
+        assert response.headers["content-type"].startswith("text/plain")
+        assert 'talkdesk_webhook_events_total{result="stored",type="app.installed"} 1.0' in response.text
+        assert 'talkdesk_webhook_duration_seconds_count{status="200"} 2.0' in response.text
+        assert "talkdesk_webhook_in_flight 0.0" in response.text
+        assert "canary" not in response.text
+
+
+@pytest.mark.case(2)
+async def test_a_conflict_is_warned_of_with_ids_only() -> None:
+    async with webhook() as hook:
+        hook.store.result = Result.CONFLICT
+        with structlog.testing.capture_logs() as logs:
+            await hook.post(installed({"account_name": "canary"}))
+        (line,) = [line for line in logs if line["log_level"] == "warning"]
+        assert line["result"] == "conflict"
+        assert line["event_id"] == "event-app.installed"
+        assert "canary" not in str(logs)

@@ -1,0 +1,80 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders.events import APP_ID
+from builders.scripted_kube import ScriptedKube
+from talkdesk_crds.hosts import ForeignHostError
+from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
+from talkdesk_webhook.apps import Apps
+from talkdesk_webhook.lookups import LookupFailed
+
+
+def app(**spec: Any) -> dict[str, Any]:
+    tenant = {"serviceAccountName": "maker", "steps": [{"name": "one", "manifests": [{"kind": "ConfigMap"}]}]}
+    return {"metadata": {"name": "sentiment"}, "spec": {"appId": APP_ID, "region": "US", "tenant": tenant} | spec}
+
+
+async def test_an_app_is_read_by_its_name_and_remembered() -> None:
+    kube = ScriptedKube(app())
+    apps = Apps(kube, timedelta(seconds=10))
+    known = await apps.get("team", "sentiment")
+    assert known is await apps.get("team", "sentiment")
+    assert known is not None
+    assert (known.namespace, known.name, known.app_id, known.verify_signatures) == ("team", "sentiment", APP_ID, True)
+    assert known.hosts.api_url == "https://api.talkdeskapp.com"
+    assert kube.requests == ["GET talkdeskapps/sentiment"]
+
+
+async def test_a_change_is_seen_after_the_given_time() -> None:
+    clock = [0.0]
+    kube = ScriptedKube(app(), app(events={"verifySignatures": False}))
+    apps = Apps(kube, timedelta(seconds=10), clock=lambda: clock[0])
+    await apps.get("team", "sentiment")
+    clock[0] = 10
+    known = await apps.get("team", "sentiment")
+    assert known is not None
+    assert not known.verify_signatures
+
+
+async def test_explicit_endpoints_are_the_only_hosts() -> None:
+    own = {"api": "http://127.0.0.1:9", "token": "http://127.0.0.1:9/{account}/token", "allowInsecure": True}
+    raw = app(endpoints=own)
+    del raw["spec"]["region"]
+    known = await Apps(ScriptedKube(raw), timedelta(seconds=10)).get("team", "sentiment")
+    assert known is not None
+    known.hosts.check_api("http://127.0.0.1:9")
+    with pytest.raises(ForeignHostError):
+        known.hosts.check_api("https://api.talkdeskapp.com")
+
+
+async def test_no_app_is_no_failure() -> None:
+    apps = Apps(ScriptedKube(KubeNotFound("no")), timedelta(seconds=10))
+    assert [await apps.get("team", "nope"), await apps.get("team", "nope")] == [None, None]
+
+
+@pytest.mark.case(10)
+@pytest.mark.parametrize("error", [KubeUnreachable("away"), KubeForbidden("no rights")])
+async def test_an_app_that_can_not_be_read_again_is_not_served_from_memory(error: KubeError) -> None:
+    clock = [0.0]
+    kube = ScriptedKube(app(), error)
+    apps = Apps(kube, timedelta(seconds=10), clock=lambda: clock[0])
+    await apps.get("team", "sentiment")
+    clock[0] = 11
+    with pytest.raises(LookupFailed):
+        await apps.get("team", "sentiment")
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"region": "MARS"}, "region"),
+        ({"appId": None}, "appId"),
+        ({"region": None}, "neither region nor endpoints"),
+        ({"region": None, "endpoints": {"api": "http://a.example", "token": "http://a.example"}}, "allowInsecure"),
+    ],
+)
+async def test_an_app_that_makes_no_sense_is_a_failure_that_names_the_place(spec: dict[str, Any], why: str) -> None:
+    with pytest.raises(LookupFailed, match=why):
+        await Apps(ScriptedKube(app(**spec)), timedelta(seconds=10)).get("team", "sentiment")

@@ -1,0 +1,205 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.events import APP_ID, NOON, event, installed, links, rotated, uninstalled
+from talkdesk_crds.events import UnknownEvent, parse_event
+from talkdesk_crds.hosts import HostAllowList, Region
+from talkdesk_crds.installation import InstallationSpec
+from talkdesk_crds.names import is_dns_label
+from talkdesk_webhook.apps import KnownApp
+from talkdesk_webhook.intake import ForbiddenEvent, Intake, check, intake
+
+
+def app(name: str = "sentiment", *, region: Region = Region.US) -> KnownApp:
+    return KnownApp("team", name, APP_ID, verify_signatures=True, hosts=HostAllowList.for_region(region))
+
+
+def taken(body: dict[str, Any], known: KnownApp | None = None) -> Intake:
+    parsed = parse_event(body, NOON + timedelta(seconds=1))
+    assert not isinstance(parsed, UnknownEvent)
+    check(known or app(), parsed.head)
+    wanted = intake(known or app(), parsed)
+    assert wanted is not None
+    return wanted
+
+
+def spec(wanted: Intake) -> dict[str, Any]:
+    fields = {name: value for register in wanted.registers for name, value in register.fields.items()}
+    whole = {
+        "appRef": {"name": wanted.app},
+        "installationId": wanted.installation_id,
+        "accountId": wanted.account_id,
+    } | fields
+    InstallationSpec.model_validate(whole)
+    return fields
+
+
+def test_an_install_brings_request_credentials_name_and_endpoints() -> None:
+    wanted = taken(installed())
+    assert wanted.begins
+    assert wanted.name == "sentiment-5c1f0a9b"
+    assert wanted.secret is not None
+    assert spec(wanted) == {
+        "request": {
+            "type": "Install",
+            "eventId": "event-app.installed",
+            "requestedAt": "2026-03-01T12:00:00Z",
+            "appVersion": "1.4",
+        },
+        "accountName": "acme",
+        "credentials": {
+            "secretName": wanted.secret.name,
+            "eventId": "event-app.installed",
+            "issuedAt": "2026-03-01T12:00:00Z",
+        },
+        "endpoints": {
+            "api": "https://api.talkdeskapp.com",
+            "token": "https://acme.talkdeskid.com/oauth/token",
+            "authorization": "https://acme.talkdeskid.com/oauth/authorize",
+        },
+    }
+
+
+def test_the_secret_holds_the_whole_set_and_shows_none_of_it() -> None:
+    wanted = taken(installed())
+    assert wanted.secret is not None
+    assert set(wanted.secret.material) == {
+        "client_id",
+        "client_secret",
+        "private_key",
+        "public_key",
+        "key_id",
+        "key_algorithm",
+    }
+    assert "made-up" not in repr(wanted)
+
+
+def test_equal_credentials_share_a_secret_and_different_ones_never_do() -> None:
+    def name(body: dict[str, Any]) -> str:
+        secret = taken(body).secret
+        assert secret is not None
+        assert is_dns_label(secret.name)
+        return secret.name
+
+    assert name(installed(mark="1")) == name(installed(mark="1", id="another"))
+    names = {
+        name(installed(mark="1")),
+        name(installed(mark="2")),
+        name(installed({"client_secret": "another"})),
+        name(installed({"installation_id": "other"})),
+    }
+    assert len(names) == 4
+
+
+def test_an_uninstall_brings_its_request_and_the_reason_alone() -> None:
+    wanted = taken(uninstalled())
+    assert not wanted.begins
+    assert wanted.secret is None
+    assert set(spec(wanted)) == {"request", "accountName"}
+    assert spec(wanted)["request"]["type"] == "Uninstall"
+    assert spec(wanted)["request"]["reason"] == "other: moved on"
+
+
+def test_an_update_is_a_request() -> None:
+    wanted = taken(event("app.updated", {"users": {"adding": ["u1"]}}))
+    assert (wanted.begins, wanted.secret) == (False, None)
+    assert spec(wanted)["request"]["type"] == "Update"
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("app.trial_started", "Started"), ("app.trial_extended", "Extended"), ("app.trial_ended", "Ended")],
+)
+def test_a_trial_event_writes_the_trial_and_leaves_the_name_alone(kind: str, state: str) -> None:
+    fields = spec(taken(event(kind, {"expires_at": "2026-04-01T00:00:00Z", "ended_reason": "trial_expired"})))
+    trial = {"state": state, "eventId": f"event-{kind}", "at": "2026-03-01T12:00:00Z"}
+    reason = {"endedReason": "trial_expired"} if state == "Ended" else {}
+    assert fields == {"trial": trial | {"expiresAt": "2026-04-01T00:00:00Z"} | reason}
+
+
+def test_a_rotation_brings_credentials_and_leaves_the_request_alone() -> None:
+    wanted = taken(rotated())
+    assert set(spec(wanted)) == {"credentials", "endpoints"}
+    assert wanted.secret is not None
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        {},
+        {"root": {"href": "https://api.talkdeskapp.com"}},
+        {"tokens": {"href": "https://acme.talkdeskid.com/oauth/token"}},
+        links() | {"tokens": {"href": "https://acme.talkdeskid.com/" + "x" * 600}},
+    ],
+)
+def test_without_usable_links_the_region_decides(without: dict[str, Any]) -> None:
+    assert "endpoints" not in spec(taken(installed(_links=without)))
+
+
+def test_an_overlong_authorization_link_is_left_out_alone() -> None:
+    overlong = links() | {"authorization": {"href": "https://acme.talkdeskid.com/" + "x" * 600}}
+    assert "authorization" not in spec(taken(installed(_links=overlong)))["endpoints"]
+
+
+def test_the_gateway_is_kept_without_a_slash_at_its_end() -> None:
+    slashed = links() | {"root": {"href": "https://api.talkdeskapp.com/"}}
+    assert spec(taken(installed(_links=slashed)))["endpoints"]["api"] == "https://api.talkdeskapp.com"
+
+
+def test_a_logout_leaves_nothing() -> None:
+    parsed = parse_event(event("user.logout", {"user_email": "a@b.example"}), NOON)
+    assert not isinstance(parsed, UnknownEvent)
+    assert intake(app(), parsed) is None
+
+
+@pytest.mark.case(14)
+def test_an_event_for_another_app_is_forbidden() -> None:
+    with pytest.raises(ForbiddenEvent) as caught:
+        taken(installed(app_id="another"))
+    assert caught.value.reason == "foreign_app"
+
+
+@pytest.mark.case(14)
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"root": "https://api.talkdeskapp.eu"},
+        {"root": "https://api.talkdeskapp.com.evil.example"},
+        {"root": "http://api.talkdeskapp.com"},
+        {"root": "https://user@api.talkdeskapp.com"},
+        {"tokens": "https://acme.talkdeskid.eu/oauth/token"},
+        {"tokens": "https://evil.example/oauth/token"},
+        {"authorization": "https://evil.example/oauth/authorize"},
+        {"root": "file:///etc/passwd"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["app.installed", "app.uninstalled", "app.credentials_rotated"])
+def test_a_link_to_a_foreign_host_is_forbidden_in_any_event(kind: str, foreign: dict[str, str]) -> None:
+    body = {"app.installed": installed, "app.uninstalled": uninstalled, "app.credentials_rotated": rotated}[kind]()
+    body["_links"] = links() | {name: {"href": url} for name, url in foreign.items()}
+    with pytest.raises(ForbiddenEvent) as caught:
+        taken(body)
+    assert caught.value.reason == "foreign_host"
+
+
+@pytest.mark.case(57)
+@given(st.text(min_size=1, max_size=400), st.text(min_size=1, max_size=128))
+def test_names_come_from_ids_alone_and_are_always_labels(account_name: str, installation_id: str) -> None:
+    wanted = taken(installed({"account_name": account_name, "installation_id": installation_id}))
+    assert is_dns_label(wanted.name)
+    assert wanted.secret is not None
+    assert is_dns_label(wanted.secret.name)
+    assert wanted.name == taken(installed({"installation_id": installation_id})).name
+    assert spec(wanted)["accountName"] == account_name
+
+
+@pytest.mark.case(59)
+def test_apps_and_installations_that_look_alike_never_share_a_name() -> None:
+    pairs = [("a", "b-c"), ("a-b", "c"), ("a", "bc"), ("ab", "c"), ("a", "B-C"), ("a", "b_c"), ("a", "b.c")]
+    names = {taken(installed({"installation_id": id_}), app(name)).name for name, id_ in pairs}
+    assert len(names) == len(pairs)

@@ -1,0 +1,219 @@
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from builders.events import NOON, Signer
+from builders.serving import serving
+from talkdesk_webhook.keys import KeyTimes, SigningKeys, gateway_client
+from talkdesk_webhook.lookups import LookupFailed
+
+GATEWAY = "https://api.talkdeskapp.com"
+SIGNER = Signer()
+
+
+class Gateway:
+    """Answers as it is told to, and counts."""
+
+    def __init__(self, answer: httpx.Response | Exception | None = None) -> None:
+        self.answer = answer or found()
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(str(request.url))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.passed = timedelta()
+
+    def monotonic(self) -> float:
+        return self.passed.total_seconds()
+
+    def now(self) -> datetime:
+        return NOON + self.passed
+
+
+def found(**overrides: Any) -> httpx.Response:
+    body = {"key_id": SIGNER.key_id, "public_key": SIGNER.pem, "created_at": "2026-01-01T00:00:00Z"} | overrides
+    return httpx.Response(200, json=body)
+
+
+def keys(gateway: Gateway, clock: Clock | None = None) -> SigningKeys:
+    clock = clock or Clock()
+    client = httpx.AsyncClient(transport=httpx.MockTransport(gateway))
+    return SigningKeys(client, KeyTimes(), clock=clock.monotonic, now=clock.now)
+
+
+@pytest.mark.case(4)
+async def test_a_key_is_fetched_once_by_its_id() -> None:
+    gateway = Gateway()
+    signing = keys(gateway)
+    many = await asyncio.gather(*(signing.get(GATEWAY, SIGNER.key_id) for _ in range(20)))
+    assert {key and key.public_numbers() for key in many} == {SIGNER.private.public_key().public_numbers()}
+    assert gateway.asked == [f"{GATEWAY}/events/signature-keys/{SIGNER.key_id}"]
+
+
+async def test_the_same_id_at_another_gateway_is_another_key() -> None:
+    gateway = Gateway()
+    signing = keys(gateway)
+    await signing.get(GATEWAY, SIGNER.key_id)
+    await signing.get("https://api.talkdeskapp.eu", SIGNER.key_id)
+    assert len(gateway.asked) == 2
+
+
+@pytest.mark.case(4)
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+async def test_an_unknown_id_is_not_asked_for_again_for_a_minute(status: int) -> None:
+    gateway, clock = Gateway(httpx.Response(status)), Clock()
+    signing = keys(gateway, clock)
+    assert await signing.get(GATEWAY, SIGNER.key_id) is None
+    clock.passed = timedelta(seconds=59)
+    assert await signing.get(GATEWAY, SIGNER.key_id) is None
+    assert len(gateway.asked) == 1
+    clock.passed = timedelta(seconds=61)
+    gateway.answer = found()
+    assert await signing.get(GATEWAY, SIGNER.key_id) is not None
+
+
+@pytest.mark.case(4)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(500),
+        httpx.Response(429),
+        httpx.Response(401),
+        httpx.Response(204),
+        httpx.Response(302, headers={"Location": "https://evil.example/key"}),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json={"key_id": SIGNER.key_id}),
+        httpx.Response(200, content=b"{" * 100_000),
+        found(key_id="another"),
+        found(public_key="not a key"),
+        found(public_key=7),
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+    ],
+)
+async def test_what_is_no_answer_is_a_failure_and_not_an_unknown_key(answer: httpx.Response | Exception) -> None:
+    with pytest.raises(LookupFailed):
+        await keys(Gateway(answer)).get(GATEWAY, SIGNER.key_id)
+
+
+@pytest.mark.case(5)
+async def test_a_key_goes_on_serving_while_the_gateway_is_down_until_a_day_has_passed() -> None:
+    gateway, clock = Gateway(), Clock()
+    signing = keys(gateway, clock)
+    await signing.get(GATEWAY, SIGNER.key_id)
+    gateway.answer = httpx.Response(503)
+    clock.passed = timedelta(hours=23)
+    assert await signing.get(GATEWAY, SIGNER.key_id) is not None
+    clock.passed = timedelta(hours=24)
+    with pytest.raises(LookupFailed):
+        await signing.get(GATEWAY, SIGNER.key_id)
+
+
+@pytest.mark.case(5)
+async def test_a_withdrawn_key_is_forgotten_at_the_next_look() -> None:
+    gateway, clock = Gateway(), Clock()
+    signing = keys(gateway, clock)
+    await signing.get(GATEWAY, SIGNER.key_id)
+    gateway.answer = httpx.Response(404)
+    clock.passed = timedelta(minutes=9)
+    assert await signing.get(GATEWAY, SIGNER.key_id) is not None
+    clock.passed = timedelta(minutes=10)
+    assert await signing.get(GATEWAY, SIGNER.key_id) is None
+
+
+@pytest.mark.case(5)
+@pytest.mark.parametrize("written", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.000+00:00", "%Y-%m-%dT%H:%M:%S"])
+async def test_an_expired_key_is_good_for_a_quarter_of_an_hour_more(written: str) -> None:
+    def expired(ago: timedelta) -> Gateway:
+        return Gateway(found(expires_at=(NOON - ago).astimezone(UTC).strftime(written)))
+
+    assert await keys(expired(timedelta(minutes=14))).get(GATEWAY, SIGNER.key_id) is not None
+    assert await keys(expired(timedelta(minutes=16))).get(GATEWAY, SIGNER.key_id) is None
+
+
+async def test_a_key_expires_though_nobody_can_be_asked() -> None:
+    gateway, clock = Gateway(found(expires_at="2026-03-01T13:00:00Z")), Clock()
+    signing = keys(gateway, clock)
+    await signing.get(GATEWAY, SIGNER.key_id)
+    gateway.answer = httpx.Response(503)
+    clock.passed = timedelta(hours=1, minutes=14)
+    assert await signing.get(GATEWAY, SIGNER.key_id) is not None
+    clock.passed = timedelta(hours=1, minutes=15)
+    with pytest.raises(LookupFailed):
+        await signing.get(GATEWAY, SIGNER.key_id)
+
+
+@pytest.mark.parametrize("expires_at", [None, "", "soon", 7, {}])
+async def test_an_expiry_that_can_not_be_read_is_none(expires_at: Any) -> None:
+    assert await keys(Gateway(found(expires_at=expires_at))).get(GATEWAY, SIGNER.key_id) is not None
+
+
+async def _huge(_: Request) -> Response:
+    async def blanks() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b" " * 65536
+
+    return StreamingResponse(blanks())
+
+
+async def _bomb(request: Request) -> Response:
+    assert request.headers["accept-encoding"] == "identity"
+    return Response(gzip.compress(b" " * 50_000_000), headers={"Content-Encoding": "gzip"})
+
+
+async def _moved(_: Request) -> Response:
+    return RedirectResponse("/events/signature-keys/good")
+
+
+async def _good(_: Request) -> Response:
+    return JSONResponse({"public_key": SIGNER.pem, "key_id": "good"})
+
+
+async def test_over_a_real_socket_nothing_is_followed_expanded_or_waited_for() -> None:
+    handlers = {"huge": _huge, "bomb": _bomb, "moved": _moved, "good": _good}
+    app = Starlette(routes=[Route(f"/events/signature-keys/{name}", handler) for name, handler in handlers.items()])
+    async with (
+        serving(app) as gateway,
+        gateway_client(timedelta(seconds=2), user_agent="test") as client,
+    ):
+        signing = SigningKeys(client, KeyTimes())
+        assert await signing.get(gateway.url, "good") is not None
+        assert await signing.get(gateway.url, "unknown") is None
+        for key_id in ("huge", "bomb", "moved"):
+            with pytest.raises(LookupFailed):
+                await signing.get(gateway.url, key_id)
+
+
+async def test_a_gateway_that_is_silent_or_away_is_given_up() -> None:
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await closing.wait()
+        writer.close()
+
+    closing = asyncio.Event()
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, gateway_client(timedelta(seconds=0.2), user_agent="test") as client:
+        signing = SigningKeys(client, KeyTimes())
+        with pytest.raises(LookupFailed):
+            await signing.get(f"http://127.0.0.1:{port}", "key")
+        closing.set()
+        server.close()
+        await server.wait_closed()
+        with pytest.raises(LookupFailed):
+            await signing.get(f"http://127.0.0.1:{port}", "other")

@@ -1,0 +1,162 @@
+import asyncio
+
+import pytest
+
+from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups, LookupThrottled
+
+
+class Source:
+    """Answers with its current value, counts, and can be held back or down."""
+
+    def __init__(self, *, fresh_for: float = 10, usable_for: float = 100) -> None:
+        self.values: dict[str, str | None] = {"a": "A"}
+        self.asked: list[str] = []
+        self.down = False
+        self.open = asyncio.Event()
+        self.open.set()
+        self._times = fresh_for, usable_for
+
+    async def load(self, key: str) -> Loaded[str]:
+        self.asked.append(key)
+        await self.open.wait()
+        if self.down:
+            raise LookupFailed("down")
+        return Loaded(self.values.get(key), *self._times)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def lookups(
+    source: Source, clock: Clock, *, size: int = 10, per_second: float = 1, burst: int = 5
+) -> Lookups[str, str]:
+    return Lookups(source.load, size=size, budget=Budget(per_second, burst), clock=clock)
+
+
+async def test_a_fresh_value_is_not_asked_for_again() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock)
+    assert [await cache.get("a"), await cache.get("a")] == ["A", "A"]
+    clock.now += 9.9
+    await cache.get("a")
+    assert source.asked == ["a"]
+    clock.now += 0.2
+    source.values["a"] = "A2"
+    assert await cache.get("a") == "A2"
+
+
+async def test_that_there_is_none_is_remembered_too() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock)
+    assert [await cache.get("b"), await cache.get("b")] == [None, None]
+    assert source.asked == ["b"]
+    clock.now += 10
+    source.values["b"] = "B"
+    assert await cache.get("b") == "B"
+
+
+@pytest.mark.case(4)
+async def test_many_at_once_ask_once() -> None:
+    source, clock = Source(), Clock()
+    source.open.clear()
+    cache = lookups(source, clock)
+    waiting = [asyncio.create_task(cache.get("a")) for _ in range(50)]
+    await asyncio.sleep(0)
+    source.open.set()
+    assert await asyncio.gather(*waiting) == ["A"] * 50
+    assert source.asked == ["a"]
+
+
+async def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
+    source, clock = Source(), Clock()
+    source.open.clear()
+    cache = lookups(source, clock)
+    first, second = asyncio.create_task(cache.get("a")), asyncio.create_task(cache.get("a"))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    source.open.set()
+    assert await second == "A"
+    assert source.asked == ["a"]
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_makes_no_noise() -> None:
+    source, clock = Source(), Clock()
+    source.open.clear()
+    source.down = True
+    cache = lookups(source, clock)
+    only = asyncio.create_task(cache.get("a"))
+    await asyncio.sleep(0)
+    only.cancel()
+    source.open.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    source.down = False
+    assert await cache.get("a") == "A"
+
+
+async def test_an_old_value_serves_while_the_source_is_down_until_its_time_is_up() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock)
+    await cache.get("a")
+    source.down = True
+    clock.now += 50
+    assert [await cache.get("a"), await cache.get("a")] == ["A", "A"]
+    assert len(source.asked) == 2  # the second failure is not run into at once
+    clock.now += 49
+    assert await cache.get("a") == "A"
+    clock.now += 1
+    with pytest.raises(LookupFailed):
+        await cache.get("a")
+
+
+async def test_a_source_that_was_never_up_has_nothing_to_give() -> None:
+    source, clock = Source(), Clock()
+    source.down = True
+    with pytest.raises(LookupFailed, match="down"):
+        await lookups(source, clock).get("a")
+
+
+async def test_made_up_keys_are_asked_for_at_a_bounded_rate_only() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock)
+    for n in range(5):
+        await cache.get(f"made-up-{n}")
+    with pytest.raises(LookupThrottled):
+        await cache.get("made-up-5")
+    assert len(source.asked) == 5
+    clock.now += 1
+    await cache.get("made-up-6")
+    with pytest.raises(LookupThrottled):
+        await cache.get("made-up-7")
+
+
+async def test_made_up_keys_do_not_hold_up_known_ones() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock)
+    await cache.get("a")
+    clock.now += 11
+    for n in range(5):
+        await cache.get(f"made-up-{n}")
+    assert await cache.get("a") == "A"
+    assert source.asked.count("a") == 2
+
+
+async def test_the_least_used_go_when_it_is_full() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock, size=2)
+    for key in ("a", "b", "a", "c", "a"):
+        await cache.get(key)
+    assert source.asked == ["a", "b", "c"]
+
+
+def test_a_budget_fills_up_again_but_never_above_its_burst() -> None:
+    budget = Budget(per_second=2, burst=3)
+    assert [budget.take(0) for _ in range(4)] == [True, True, True, False]
+    assert [budget.take(0.5), budget.take(0.5)] == [True, False]
+    assert [budget.take(1000) for _ in range(4)] == [True, True, True, False]
