@@ -69,6 +69,9 @@ class Handlers:
 
     def enqueue(self, key: AccountKey, cause: Cause) -> None:
         """Queue an account by its urgency; forget it when nothing of it is left."""
+        if key.is_app:
+            self._queue.add(key, Priority.CHANGED, cause=cause)
+            return
         installations = self._store.installations(key)
         if not installations and self._store.tenant(key) is None:
             self._queue.forget(key)

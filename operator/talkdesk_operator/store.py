@@ -7,7 +7,7 @@ server for anything. Nothing is kept here that a listing would not bring back.
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from pydantic import ValidationError
 
@@ -34,6 +34,17 @@ class AccountKey:
     app: str
     """Name of the TalkdeskApp."""
     account_id: str
+    """Empty for the app itself, whose status is a piece of work like any other."""
+
+    @classmethod
+    def of_app(cls, namespace: str, name: str) -> Self:
+        """Give the key of the app itself."""
+        return cls(namespace, name, "")
+
+    @property
+    def is_app(self) -> bool:
+        """Whether this is the app itself, not an account of it."""
+        return not self.account_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,7 @@ class Change:
     changed: bool = False
     """False for a version that was there already or was overtaken by a newer one."""
     keys: frozenset[AccountKey] = frozenset()
-    """The accounts concerned; for an app all of its accounts."""
+    """The accounts concerned; for an app itself and all of its accounts."""
 
 
 Held: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
@@ -163,8 +174,9 @@ class Store:
         return tuple(self._of_app.get((namespace, name), ()))
 
     def account_keys(self) -> tuple[AccountKey, ...]:
-        """Give all accounts of which there is anything."""
-        return tuple(self._accounts)
+        """Give all apps, and all accounts of which there is anything."""
+        apps = (place[1:] for place in self._objects if place[0] == TalkdeskApp.INFO.kind)
+        return (*(AccountKey.of_app(*app) for app in apps), *self._accounts)
 
     def unreadable(self, key: AccountKey) -> tuple[Unreadable, ...]:
         """Give what can't be understood of the account: its app, its installations, its tenant."""
@@ -211,7 +223,9 @@ class Store:
 
     def _accounts_of_app(self, held: Held) -> frozenset[AccountKey]:
         kind, namespace, name = _identity(held)
-        return frozenset(self.keys_of_app(namespace, name)) if kind == TalkdeskApp.INFO.kind else frozenset()
+        if kind != TalkdeskApp.INFO.kind:
+            return frozenset()
+        return frozenset((AccountKey.of_app(namespace, name), *self.keys_of_app(namespace, name)))
 
 
 def _read(raw: Mapping[str, Any], place: _Place) -> Held:

@@ -37,8 +37,12 @@ class AccountReconciler:
         self._now = now
 
     async def reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
-        """Reconcile an account. Raises KubeError when the API server can't even take a status."""
+        """Reconcile an account, or an app's status. Raises KubeError when the API server can't even take a status."""
         resource = self._store.app(key.namespace, key.app)
+        if key.is_app:
+            if resource is not None:
+                await self._apps.write_status(resource)
+            return Result()
         app = self._apps.view(resource) if resource is not None else None
         installations = self._store.installations(key)
         by_name = roles(installations, self._store.tenant(key))
