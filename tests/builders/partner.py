@@ -106,12 +106,20 @@ class Callback:
     """Answers to come; 200 when there are none left."""
     headers: dict[str, str] = field(default_factory=dict)
     hang: asyncio.Event | None = None
+    _arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle(self, request: web.Request) -> web.Response:
         self.received.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        async with self._arrival:
+            self._arrival.notify_all()
         if self.hang:
             await self.hang.wait()
         return web.Response(status=self.statuses.pop(0) if self.statuses else 200, headers=self.headers)
+
+    async def arrived(self, count: int, within: float = 10) -> None:
+        """Wait until it was called so often; seconds."""
+        async with asyncio.timeout(within), self._arrival:
+            await self._arrival.wait_for(lambda: len(self.received) >= count)
 
     def types(self) -> list[str]:
         return [orjson.loads(body)["type"] for _, body in self.received]

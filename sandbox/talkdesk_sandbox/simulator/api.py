@@ -4,6 +4,7 @@ Belongs here: reading requests, checking bearer and scope, writing answers as th
 Does not belong here: rules (`lifecycle`), token judgement (`tokens`), faults.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from talkdesk_sandbox.simulator.simulator import Simulator
 from talkdesk_sandbox.simulator.tokens import TokenRefusedError
 from talkdesk_sandbox.simulator.world import ConflictError, NotFoundError
 
+_ANY_ACCOUNT = re.compile("^/accounts/(?P<account_name>.+)/oauth/token$", re.DOTALL)
 Endpoint = Callable[[Request], Awaitable[Response]]
 _REASON_LENGTH = 2000
 
@@ -35,7 +37,7 @@ class TalkdeskApi:
         installation = "/apps/{app_id}/installations/{installation_id}"
         return [
             Route("/oauth/token", self.token, methods=["POST"]),
-            Route("/accounts/{account_name:path}/oauth/token", self.token, methods=["POST"]),
+            _token_route(self.token),
             Route("/events/signature-keys/{key_id}", self.signature_key),
             Route("/account", self.account),
             Route("/users", self.account_users),
@@ -191,3 +193,10 @@ class TalkdeskApi:
         return Json(
             {"state": {"state": "acknowledged", "updated_at": moment(now)}, "_links": {"self": {"href": href}}}, 202
         )
+
+
+def _token_route(endpoint: Endpoint) -> Route:
+    route = Route("/accounts/{account_name:path}/oauth/token", endpoint, methods=["POST"])
+    # An account name may hold anything; Starlette's own pattern for a path stops at a line break.
+    route.path_regex = _ANY_ACCOUNT
+    return route

@@ -48,6 +48,7 @@ class Client:
 
     def __init__(self, url: str, *, ca: Path | None = None) -> None:
         # Moving the clock waits for deliveries, each of which has its own limit.
+        self._url = url
         self._http: httpx.AsyncClient = HttpxAiohttpClient(base_url=f"{url}/_control", timeout=None, verify=trust(ca))
 
     async def __aenter__(self) -> Self:
@@ -190,7 +191,9 @@ class Client:
         try:
             response = await self._http.request(method, path, content=content, params=params)
         except httpx.HTTPError as problem:
-            raise ControlError(0, f"no simulator answers at {self._http.base_url} ({type(problem).__name__})") from None
+            raise ControlError(
+                0, f"no simulator answers at {self._url} ({type(problem.__cause__ or problem).__name__})"
+            ) from None
         if response.is_success:
             return TypeAdapter(shape).validate_json(response.content)
         raise ControlError(response.status_code, response.json().get("error", "refused"))

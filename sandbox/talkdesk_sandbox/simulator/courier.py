@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+import aiohttp
 import httpx
 
 from talkdesk_sandbox.simulator.clock import Clock
@@ -171,8 +172,9 @@ class Courier:
                 status = response.status_code
         except TimeoutError:
             error = "timeout"
-        except (httpx.HTTPError, httpx.InvalidURL) as problem:
-            error = type(problem).__name__
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError) as problem:
+            # The transport calls every lost connection a ConnectTimeout, and lets bad HTTP through; its cause is exact.
+            error = type(problem.__cause__ or problem).__name__
         return Attempt(at, time.perf_counter() - started, status, error)
 
     def _plan_retry(self, delivery: Delivery) -> None:

@@ -35,7 +35,7 @@ class _CuttableProtocol(HttpToolsProtocol):
 
 
 class _EmbeddedServer(uvicorn.Server):
-    """Leaves signals to the program around it, and stops at once when it is told to."""
+    """Leaves signals to the program around it, and stops at once when it is told to: requests that run are cut."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -44,6 +44,17 @@ class _EmbeddedServer(uvicorn.Server):
     @override
     async def main_loop(self) -> None:
         await self._stop.wait()
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        running = list(self.server_state.tasks)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     def stop(self) -> None:
         """Stop to listen."""
@@ -138,7 +149,6 @@ def _config(settings: Settings, simulator: Simulator) -> uvicorn.Config:
         server_header=False,
         # Longer than clients keep idle connections, so that none is closed under a request.
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=1,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
