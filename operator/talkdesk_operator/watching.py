@@ -66,7 +66,7 @@ class Login:
         self._kube = kube
         self._last: float | None = None
 
-    async def __call__(self, **_: Any) -> kopf.AiohttpSession:
+    async def session(self, **_: Any) -> kopf.AiohttpSession:
         """Make a session; called at the start and after each 401, so not again at once."""
         now = asyncio.get_running_loop().time()
         if self._last is not None:
@@ -122,7 +122,7 @@ async def watch(
     tasks are waited for here. It also takes SIGTERM and SIGINT for itself, to stop watching before running work ended:
     `started` is called when ours can be put in their place again.
     """
-    kopf.on.login(id="login", registry=registry)(Login(kube))
+    kopf.on.login(id="login", registry=registry)(Login(kube).session)
     tasks = await kopf.spawn_tasks(
         registry=registry, settings=settings, namespaces=namespaces, clusterwide=not namespaces
     )
