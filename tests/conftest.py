@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from talkdesk_sandbox.controlplane import Cluster, ControlPlane, ProgramsUnavailable, find_programs
+from talkdesk_sandbox.controlplane import Cluster, ControlPlane, Programs, ProgramsUnavailable, find_programs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,13 +26,9 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     if request.config.getoption("--use-existing-cluster"):
         yield _existing_cluster(tmp_path_factory.mktemp("cluster"))
         return
-    plane = ControlPlane()
+    plane = ControlPlane(_programs(request.config))
     with ExitStack() as stack:
-        with _visible(request.config):
-            try:
-                cluster = stack.enter_context(plane)
-            except ProgramsUnavailable as error:
-                pytest.fail(str(error), pytrace=False)
+        cluster = stack.enter_context(plane)
         yield cluster
         plane.keep_logs = request.session.testsfailed > 0
         with _visible(request.config):
@@ -46,6 +42,15 @@ def namespace(control_plane: Cluster) -> Iterator[str]:
     control_plane.kubectl("create", "namespace", name)
     yield name
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _programs(config: pytest.Config) -> Programs:
+    try:
+        with _visible(config):
+            return find_programs()
+    except ProgramsUnavailable as error:
+        missing = str(error)
+    pytest.fail(missing, pytrace=False)
 
 
 def _existing_cluster(scratch: Path) -> Cluster:

@@ -49,11 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(programs: Programs, *, fsync: bool) -> int:
     plane = ControlPlane(programs, fsync=fsync)
     with plane as cluster:
-        kubectl = shlex.quote(str(programs.kubectl))
         print(f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
         print(f"export PATH={shlex.quote(str(programs.folder))}:$PATH")
-        print(f"# in another terminal; then for example: {kubectl} get namespaces", flush=True)
-        say("running until Ctrl-C")
+        sys.stdout.flush()
+        say("running until Ctrl-C; paste these lines into another terminal, then for example: kubectl get namespaces")
         try:
             plane.wait()
         except KeyboardInterrupt:
