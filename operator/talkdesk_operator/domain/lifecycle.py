@@ -159,14 +159,16 @@ def _steady(scope: Scope) -> Step:
     """Keep the tenant of an answered installation as it should be."""
     if scope.role is not Role.OWNER:
         return _at_rest(scope)
-    if is_current(scope) and not (scope.resync or scope.drifted):
+    # A failure stays until a pass has looked again at what failed.
+    recheck = scope.resync or scope.installation.status.retry is not None
+    if is_current(scope) and not (recheck or scope.drifted):
         return _at_rest(scope)
     if scope.credentials is None:
         return ReadCredentials()
     if isinstance(scope.credentials, CredentialsMissing):
         return missing_credentials(scope, scope.credentials, InstallationPhase.ACTIVE)
     needs_facts = scope.facts is None and scope.installation.status.account is None
-    if scope.remote is None and (scope.resync or needs_facts):
+    if scope.remote is None and (recheck or needs_facts):
         return ReadTalkdesk(facts=True)
     if isinstance(scope.remote, RemoteRefused) and needs_facts:
         failure = scope.remote.failure

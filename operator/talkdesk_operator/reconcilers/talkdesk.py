@@ -57,7 +57,7 @@ class TalkdeskSide:
             message = f"the Secret {name} has no client_id"
         else:
             return replace(scope, credentials=_credentials(dict(data)))
-        return replace(scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_LOST, message, Pace.SLOW)))
+        return replace(scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_LOST, message, Pace.SOON)))
 
     async def read(self, scope: Scope, *, facts: bool) -> Scope:
         """Read the installation's state and, with `facts`, the account and the subscription, all at once."""

@@ -102,7 +102,7 @@ class TenantReconciler:
 
     async def _unrenderable(self, scope: Scope, message: str) -> Scope:
         """Note the failure at the tenant, too, where there is one."""
-        failure = Failure(Reason.RENDER_FAILED, message, Pace.NEVER)
+        failure = Failure(Reason.RENDER_FAILED, message, Pace.SLOW)
         if scope.tenant is not None:
             tenant = scope.tenant
             status = tenant.status.model_copy(
@@ -192,10 +192,11 @@ class TenantReconciler:
         self, scope: Scope, tenant: TalkdeskTenant, status: TenantStatus, deleted: Deleted, end: TenancyState
     ) -> Scope:
         tenant = await self._write(tenant, status)
+        since = tenant.spec.uninstalled_at or _since(tenant)
         if deleted.failure is not None:
-            tenancy = Tenancy(TenancyState.FAILED, deleted.failure.message, deleted.failure, _since(tenant))
+            tenancy = Tenancy(TenancyState.FAILED, deleted.failure.message, deleted.failure, since)
         elif deleted.remaining:
-            tenancy = Tenancy(TenancyState.DELETING, deleted.blocking, None, _since(tenant))
+            tenancy = Tenancy(TenancyState.DELETING, deleted.blocking, None, since)
         else:
             tenancy = Tenancy(end)
         return replace(scope, tenant=tenant, tenancy=tenancy)
