@@ -56,25 +56,25 @@ class Handlers:
         self._health.heard()
         raw = dict(event["object"])
         gone = event["type"] == "DELETED"
-        change = self._store.remove(raw) if gone else self._store.put(raw)
-        for key in change.keys if change.changed else ():
+        change = self._store.remove(raw) if gone else self._store.observe(raw, listed=event["type"] is None)
+        for key in change.keys:
             if raw["kind"] == TalkdeskApp.INFO.kind:
-                self._queue.add(key, Priority.CHANGED, cause=Cause.WATCH)
+                self._queue.add(key, Priority.CHANGED, cause=Cause.WATCH, evidence=change.evidence)
             else:
-                self.enqueue(key, Cause.WATCH)
+                self.enqueue(key, Cause.WATCH, change.evidence)
 
     async def renewed(self, **_: Any) -> None:
         """Take an event of the Lease: watches are alive."""
         self._health.heard()
 
-    def enqueue(self, key: AccountKey, cause: Cause) -> None:
+    def enqueue(self, key: AccountKey, cause: Cause, evidence: str = "") -> None:
         """Queue an account by its urgency; forget it when nothing of it is left."""
         if key.is_app:
-            self._queue.add(key, Priority.CHANGED, cause=cause)
+            self._queue.add(key, Priority.CHANGED, cause=cause, evidence=evidence)
             return
         installations = self._store.installations(key)
         if not installations and self._store.tenant(key) is None:
             self._queue.forget(key)
             return
         priority, order = self._prioritise(installations, self._now())
-        self._queue.add(key, priority, order, cause=cause)
+        self._queue.add(key, priority, order, cause=cause, evidence=evidence)

@@ -105,10 +105,20 @@ class _Waiting:
     number: int
     since: float
     causes: set[Cause]
+    evidence: set[str]
 
     @property
     def rank(self) -> tuple[Priority, float]:
         return self.priority, self.order
+
+    def merge(self, priority: Priority, order: float, cause: Cause, evidence: str) -> bool:
+        """Take in another wish for the same key; tell whether its place is better."""
+        self.causes.add(cause)
+        self.evidence.add(evidence)
+        if (priority, order) >= self.rank:
+            return False
+        self.priority, self.order = priority, order
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +146,7 @@ class WorkQueue:
         self._active: dict[AccountKey, float] = {}
         self._delayed: dict[AccountKey, dict[Priority, _Delayed]] = {}
         self._failures: dict[AccountKey, int] = {}
-        self._tickets = asyncio.Semaphore(0)  # one for each key in _waiting
+        self._tickets = asyncio.Semaphore(0)  # at least one for each key in _waiting
         self._closing = False
         self._log = structlog.stdlib.get_logger(__name__)
         metrics.queue.depth.set_function(lambda: len(self._waiting))
@@ -145,21 +155,21 @@ class WorkQueue:
         metrics.reconciles.active.set_function(lambda: len(self._active))
         metrics.reconciles.limit.set(self._settings.workers)
 
-    def add(self, key: AccountKey, priority: Priority, order: float = 0.0, *, cause: Cause) -> None:
+    def add(self, key: AccountKey, priority: Priority, order: float = 0.0, *, cause: Cause, evidence: str = "") -> None:
         """Queue the key; within a class the lowest `order` goes first, then who came first.
 
         A key that waits already keeps the better place and gets both causes. One that is worked on is worked on again
-        afterwards.
+        afterwards. What has `evidence` can be taken back by it.
         """
         if (waiting := self._waiting.get(key)) is not None:
-            if self._merge(waiting, priority, order, (cause,)):
+            if waiting.merge(priority, order, cause, evidence):
                 self._push(key, waiting)
             return
         if (again := self._again.get(key)) is not None:
-            self._merge(again, priority, order, (cause,))
+            again.merge(priority, order, cause, evidence)
             return
         self._metrics.queue.adds.inc()
-        new = _Waiting(priority, order, next(self._numbers), self._clock.time(), {cause})
+        new = _Waiting(priority, order, next(self._numbers), self._clock.time(), {cause}, {evidence})
         if key in self._active:
             self._again[key] = new
         else:
@@ -185,6 +195,14 @@ class WorkQueue:
             self.add(key, priority, order, cause=cause)
 
         timers[priority] = _Delayed(when, self._clock.call_at(when, due))
+
+    def disown(self, key: AccountKey, evidence: str) -> None:
+        """Take back what was added with that evidence; the key leaves the queue if nothing else is there for it."""
+        for waiting in (self._waiting, self._again):
+            if evidence and key in waiting:
+                waiting[key].evidence.discard(evidence)
+                if not waiting[key].evidence:
+                    del waiting[key]
 
     def forget(self, key: AccountKey) -> None:
         """Drop timers and the count of failures of a key of which nothing is left."""
@@ -229,18 +247,24 @@ class WorkQueue:
             await self._tickets.acquire()
             if self._closing:
                 return
-            key, causes = self._take()
+            taken = self._take()
+            if taken is None:
+                continue
+            key, causes = taken
             fields = {"namespace": key.namespace, "app": key.app, "account": key.account_id}
             with structlog.contextvars.bound_contextvars(**fields):
                 await self._pass(key, causes, reconcile)
 
-    def _take(self) -> tuple[AccountKey, frozenset[Cause]]:
-        while True:
+    def _take(self) -> tuple[AccountKey, frozenset[Cause]] | None:
+        while self._heap:
             priority, order, number, key = heapq.heappop(self._heap)
             waiting = self._waiting.get(key)
-            # A key that got a better place has another entry; the one of its former place is void.
+            # The entry of a key that got a better place since, or was taken back, is void.
             if waiting is not None and (*waiting.rank, waiting.number) == (priority, order, number):
-                break
+                return key, self._begin(key, waiting)
+        return None
+
+    def _begin(self, key: AccountKey, waiting: _Waiting) -> frozenset[Cause]:
         del self._waiting[key]
         now = self._clock.time()
         self._metrics.queue.waited.observe(now - waiting.since)
@@ -249,7 +273,7 @@ class WorkQueue:
         for delayed in tuple(self._delayed.get(key, ())):
             if delayed is not Priority.RESYNC:
                 self._cancel_timer(key, delayed)
-        return key, frozenset(waiting.causes)
+        return frozenset(waiting.causes)
 
     async def _pass(self, key: AccountKey, causes: frozenset[Cause], reconcile: Reconcile) -> None:
         started = self._active[key]
@@ -306,14 +330,6 @@ class WorkQueue:
 
     def _push(self, key: AccountKey, waiting: _Waiting) -> None:
         heapq.heappush(self._heap, (waiting.priority, waiting.order, waiting.number, key))
-
-    @staticmethod
-    def _merge(waiting: _Waiting, priority: Priority, order: float, causes: Iterable[Cause]) -> bool:
-        waiting.causes.update(causes)
-        if (priority, order) >= waiting.rank:
-            return False
-        waiting.priority, waiting.order = priority, order
-        return True
 
     def _cancel_timer(self, key: AccountKey, priority: Priority) -> None:
         self._delayed[key][priority].timer.cancel()

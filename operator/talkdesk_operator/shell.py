@@ -42,6 +42,7 @@ class Parts:
     settings: Settings
     kube: Kube
     store: Store
+    queue: WorkQueue
     metrics: Metrics
     identity: str
     """Names this process among all operators."""
@@ -120,15 +121,13 @@ async def serve(settings: Settings, build: BuildReconciler) -> int:
     )
     limit = settings.silence_limit if settings.leader_election else None
     health = Health(clock=time.monotonic, silence_limit=limit)
-    metrics, store = _observed(health)
-    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-    parts = Parts(settings, kube, store, metrics, identity, random.Random())  # noqa: S311 - spreads load only
-    async with kube, serving(health, metrics.registry, host=settings.probe_host, port=settings.probe_port):
+    parts = _parts(settings, kube, health)
+    async with kube, serving(health, parts.metrics.registry, host=settings.probe_host, port=settings.probe_port):
         if not settings.leader_election:
             await _work(parts, build, health, ending)
             return ending.code
         place = settings.lease_place()
-        leadership = Leadership(kube, namespace=place, name=settings.lease_name, identity=identity)
+        leadership = Leadership(kube, namespace=place, name=settings.lease_name, identity=parts.identity)
         health.enter(Stage.STANDBY)
         try:
             if await ending.outrun(leadership.acquire()):
@@ -141,15 +140,11 @@ async def serve(settings: Settings, build: BuildReconciler) -> int:
 
 
 async def _work(parts: Parts, build: BuildReconciler, health: Health, ending: Ending) -> None:
-    settings, store = parts.settings, parts.store
+    settings, store, queue = parts.settings, parts.store, parts.queue
     health.enter(Stage.LOADING)
     listing = Listing(parts.kube, store, settings.namespaces)
     if not await ending.outrun(listing.load_patiently(health, parts.chance)):
         return
-    bounds = QueueSettings(
-        workers=settings.workers, grace=settings.shutdown_within, resync_jitter=settings.resync_jitter
-    )
-    queue = WorkQueue(parts.metrics, clock=asyncio.get_running_loop(), chance=parts.chance, settings=bounds)
     handlers = Handlers(store, queue, health, prioritise=priority_of, now=_now)
     for key in store.account_keys():
         handlers.enqueue(key, Cause.STARTUP)
@@ -176,14 +171,21 @@ async def _work(parts: Parts, build: BuildReconciler, health: Health, ending: En
         await asyncio.gather(*others, return_exceptions=True)
 
 
-def _observed(health: Health) -> tuple[Metrics, Store]:
+def _parts(settings: Settings, kube: Kube, health: Health) -> Parts:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
-    metrics, store = Metrics(registry), Store()
+    metrics = Metrics(registry)
     metrics.watch_age.set_function(health.silence)
+    chance = random.Random()  # noqa: S311 - spreads load, protects nothing
+    bounds = QueueSettings(
+        workers=settings.workers, grace=settings.shutdown_within, resync_jitter=settings.resync_jitter
+    )
+    queue = WorkQueue(metrics, clock=asyncio.get_running_loop(), chance=chance, settings=bounds)
+    store = Store(echoed=queue.disown)
     registry.register(InstallationsCollector(store.all_installations, _now))
-    return metrics, store
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    return Parts(settings, kube, store, queue, metrics, identity, chance)
 
 
 def _now() -> datetime:

@@ -6,7 +6,7 @@ server for anything. Nothing is kept here that a listing would not bring back.
 
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeAlias
 
 from pydantic import ValidationError
@@ -71,6 +71,8 @@ class Change:
     """False for a version that was there already or was overtaken by a newer one."""
     keys: frozenset[AccountKey] = frozenset()
     """The accounts concerned; for an app itself and all of its accounts."""
+    evidence: str = ""
+    """The version, where it may turn out to be a write of our own whose answer is still on its way."""
 
 
 Held: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
@@ -79,33 +81,84 @@ _Account: TypeAlias = dict[tuple[str, str], Held]
 """What is there of one account, by kind and name: a tenant and one or two installations, mostly."""
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """How far an object is ahead of the watches, after a write of our own."""
+
+    observed: str
+    """The newest version that a watch or a listing showed."""
+    own: set[str] = field(default_factory=set)
+    """Later versions that a write of ours made, and that differ from the one before in nothing of others."""
+
+
+def _nobody(_key: AccountKey, _version: str) -> None:
+    """Hear of an echo, and do nothing."""
+
+
 class Store:
     """Objects by place, and accounts by key. Not for more than one event loop."""
 
-    def __init__(self, *, tombstones: int = _TOMBSTONES) -> None:
-        """Remember that many uids of deleted objects, lest a late answer to a write brings one back."""
+    def __init__(self, *, echoed: Callable[[AccountKey, str], None] = _nobody, tombstones: int = _TOMBSTONES) -> None:
+        """Tell `echoed` when what a watch showed as news, by its `evidence`, turns out to be a write of our own.
+
+        As many `tombstones`, uids of deleted objects, are remembered, lest a late answer to a write brings one back.
+        """
+        self._echoed = echoed
         self._objects: dict[_Place, Held] = {}
+        self._ahead: dict[_Place, _Ahead] = {}
         self._accounts: dict[AccountKey, _Account] = {}
         self._of_app: dict[tuple[str, str], set[AccountKey]] = {}
         self._buried: OrderedDict[str, None] = OrderedDict()
         self._tombstones = tombstones
 
     def put(self, raw: Mapping[str, Any]) -> Change:
-        """Take an object as the API server gave it; KeyError when it is not of one of our kinds.
+        """Take an object as the answer to a write of our own; KeyError when it is not of one of our kinds.
 
         Versions are compared as integers, which Kubernetes promises for its own API server; else the last one wins.
         """
-        metadata = raw["metadata"]
-        if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
-            return self.remove(raw)  # this write has ended it: there is no later version
-        place = _place(raw)
+        if _is_over(raw):
+            return self.remove(raw)
+        place, version = _place(raw), _version_of(raw)
         known = self._objects.get(place)
-        if metadata.get("uid") in self._buried or not _newer(metadata.get("resourceVersion", ""), known):
+        if raw["metadata"].get("uid") in self._buried:
+            return Change()
+        if known is not None and not _newer(version, known):
+            self._was_ours(known, version)  # the watch was faster than the answer
             return Change()
         held = _read(raw, place)
-        keys = self._unlink(known) | self._link(held)
-        self._objects[place] = held
-        return Change(changed=True, keys=keys)
+        ahead = self._ahead.setdefault(place, _Ahead("" if known is None else _version(known)))
+        if known is None or _of_others(known) == _of_others(held):
+            ahead.own.add(version)
+        return Change(changed=True, keys=self._replace(place, held))
+
+    def observe(self, raw: Mapping[str, Any], *, listed: bool = False) -> Change:
+        """Take an object as a watch or a listing showed it; KeyError when it is not of one of our kinds.
+
+        What a write of ours brought about is no change. What somebody else changed is one, even when the answer to a
+        later write of ours showed it before.
+        """
+        if _is_over(raw):
+            return self.remove(raw)
+        place, version = _place(raw), _version_of(raw)
+        known, ahead = self._objects.get(place), self._ahead.get(place)
+        if raw["metadata"].get("uid") in self._buried:
+            return Change()
+        if known is None:
+            return Change(changed=True, keys=self._replace(place, _read(raw, place)))
+        if not _newer(version, known if ahead is None else ahead.observed):
+            return Change()
+        if ahead is not None:
+            ahead.observed = version
+            if not _newer(_version(known), version):
+                del self._ahead[place]
+            # A listing skips versions, and among these may be somebody else's.
+            if version in ahead.own and not listed:
+                return Change()
+        if not _newer(version, known):
+            return Change(changed=True, keys=self._keys(known))
+        held = _read(raw, place)
+        evidence = version if _of_others(known) == _of_others(held) else ""
+        return Change(changed=True, keys=self._replace(place, held), evidence=evidence)
 
     def remove(self, raw: Mapping[str, Any]) -> Change:
         """Take note that the object is gone."""
@@ -116,6 +169,7 @@ class Store:
         if known is None or _uid(known) != uid:
             return Change()  # already known, or the name belongs to a successor by now
         del self._objects[place]
+        self._ahead.pop(place, None)
         return Change(changed=True, keys=self._unlink(known))
 
     def retain(self, kind: str, namespace: str, present: Container[tuple[str, str]], version: str) -> Change:
@@ -135,6 +189,7 @@ class Store:
         for place, held in gone:
             self._bury(_uid(held))
             del self._objects[place]
+            self._ahead.pop(place, None)
             keys |= self._unlink(held)
         return Change(changed=bool(gone), keys=keys)
 
@@ -192,6 +247,19 @@ class Store:
         if len(self._buried) > self._tombstones:
             self._buried.popitem(last=False)
 
+    def _replace(self, place: _Place, held: Held) -> frozenset[AccountKey]:
+        keys = self._unlink(self._objects.get(place)) | self._link(held)
+        self._objects[place] = held
+        return keys
+
+    def _was_ours(self, held: Held, version: str) -> None:
+        for key in self._keys(held):
+            self._echoed(key, version)
+
+    def _keys(self, held: Held) -> frozenset[AccountKey]:
+        key = _key(held)
+        return self._accounts_of_app(held) if key is None else frozenset((key,))
+
     def _of(self, key: AccountKey) -> Iterable[Held]:
         return self._accounts.get(key, {}).values()
 
@@ -247,7 +315,7 @@ def _key_of_raw(raw: Mapping[str, Any], place: _Place) -> AccountKey | None:
     kind, namespace, _ = place
     match raw.get("spec"):
         case {"appRef": {"name": str(app)}, "accountId": str(account_id)} if kind != TalkdeskApp.INFO.kind:
-            return AccountKey(namespace, app, account_id)
+            return AccountKey(namespace, app, account_id) if account_id else None
     return None
 
 
@@ -272,12 +340,32 @@ def _identity(held: Held) -> _Place:
     return held.INFO.kind, held.metadata.namespace, held.metadata.name
 
 
+def _is_over(raw: Mapping[str, Any]) -> bool:
+    metadata = raw["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
+
+
+def _of_others(held: Held) -> tuple[Any, ...]:
+    """Give what others than the operator write of an object."""
+    match held:
+        case TalkdeskApp() | TalkdeskInstallation():
+            return held.spec, held.metadata.deletion_timestamp
+        case TalkdeskTenant():
+            return held.spec.values, held.spec.deletion_protection, held.metadata.deletion_timestamp
+        case Unreadable():
+            return (held.reason,)
+
+
 def _uid(held: Held) -> str:
     return held.uid if isinstance(held, Unreadable) else held.metadata.uid
 
 
 def _version(held: Held) -> str:
     return held.version if isinstance(held, Unreadable) else held.metadata.resource_version
+
+
+def _version_of(raw: Mapping[str, Any]) -> str:
+    return str(raw["metadata"].get("resourceVersion", ""))
 
 
 def _newer(version: str, than: Held | str | None) -> bool:
