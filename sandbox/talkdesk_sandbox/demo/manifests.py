@@ -1,0 +1,59 @@
+"""The repository's own manifests, and the one thing that the demonstration changes in them.
+
+Belongs here: where they are, and the patch. Does not belong here: applying them (`stage`).
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from talkdesk_sandbox.controlplane import Cluster
+
+__all__ = ["EXAMPLE", "OVERLAY", "Example", "pointed_at"]
+
+_MANIFESTS: Final = Path(__file__).parents[3] / "manifests"
+
+OVERLAY: Final = _MANIFESTS / "overlays" / "demo"
+"""Kinds and rights as in the base, without pods."""
+
+EXAMPLE: Final = _MANIFESTS / "examples" / "sentiment"
+"""An app and all that its namespace needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """The example's TalkdeskApp."""
+
+    namespace: str
+    name: str
+    app_id: str
+
+    @classmethod
+    def read(cls, cluster: Cluster) -> Self:
+        """Read the one TalkdeskApp that there is."""
+        (app,) = json.loads(cluster.kubectl("get", "talkdeskapps", "--all-namespaces", "--output=json"))["items"]
+        return cls(app["metadata"]["namespace"], app["metadata"]["name"], app["spec"]["appId"])
+
+
+def pointed_at(simulator: str, folder: Path) -> Path:
+    """Write a kustomization into `folder` that makes the example's app talk to a simulator instead of a region."""
+    endpoints = {
+        "api": simulator,
+        "token": f"{simulator}/accounts/{{account}}/oauth/token",
+        "allowInsecure": True,
+    }
+    patch = [
+        {"op": "remove", "path": "/spec/region"},
+        {"op": "add", "path": "/spec/endpoints", "value": endpoints},
+    ]
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        # kustomize takes no absolute paths.
+        "resources": [os.path.relpath(EXAMPLE, folder.resolve())],
+        "patches": [{"target": {"kind": "TalkdeskApp"}, "patch": json.dumps(patch)}],
+    }
+    (folder / "kustomization.yaml").write_text(json.dumps(kustomization, indent=2))
+    return folder

@@ -1,0 +1,94 @@
+"""The simulator from a program without an event loop of its own, and the few questions that the demonstration asks.
+
+Belongs here: commands to the simulator and reading its journal. Does not belong here: starting it (`programs`).
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from talkdesk_sandbox.demo.errors import DemoFailed
+from talkdesk_sandbox.simulator import Client, ControlError
+from talkdesk_sandbox.simulator.results import EventRef, Outcome, Signed
+
+__all__ = ["Happening", "Talkdesk"]
+
+_T = TypeVar("_T")
+_DELIVERED_WITHIN: Final = 15.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that the customer did, and the event that it raised."""
+
+    installation_id: str
+    event: EventRef
+
+
+class Talkdesk:
+    """The simulator's control API, in plain calls. Raises DemoFailed."""
+
+    def __init__(self, url: str) -> None:
+        self._runner = asyncio.Runner()
+        self._client = Client(url)
+
+    def __enter__(self) -> Self:
+        """Do nothing: connections are made when they are needed."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close connections."""
+        with self._runner as runner:
+            runner.run(self._client.close())
+
+    def send_events_to(self, app_id: str, url: str) -> None:
+        """Register the app with its callback."""
+        self._run(self._client.app(app_id, callback=url))
+
+    def install(self, account: str, app_id: str) -> Happening:
+        """Let a customer install the app; returns when the webhook has taken the event."""
+        return self._happens(self._client.install(account=account, app_id=app_id, company_name="Acme Corporation"))
+
+    def uninstall(self, account: str) -> Happening:
+        """Let the customer uninstall it."""
+        return self._happens(self._client.uninstall(account=account, reason="We moved to another product."))
+
+    def reinstall(self, account: str) -> Happening:
+        """Let the customer install it again."""
+        return self._happens(self._client.reinstall(account=account))
+
+    def sign(self, event: EventRef) -> Signed:
+        """Give an event as it went over the wire."""
+        return self._run(self._client.sign(event.id))
+
+    def seconds_to_approval(self, happening: Happening) -> float:
+        """Give the time from the event's making to the arrival of the operator's answer to it."""
+        answers = self._run(self._client.requests(installation=happening.installation_id, effect="approve"))
+        times = [answer.at for answer in answers if answer.at >= happening.event.created_at]
+        if len(times) != 1:
+            raise DemoFailed(f"Talkdesk was told {len(times)} times to approve {happening.event.type}, not once")
+        return (times[0] - happening.event.created_at).total_seconds()
+
+    def state_of(self, installation_id: str) -> str:
+        """Give the installation's state as Talkdesk has it."""
+        return self._run(self._client.installation(installation_id)).state
+
+    def _happens(self, command: Coroutine[Any, Any, Outcome]) -> Happening:
+        outcome = self._run(command)
+        (event,) = outcome.events
+        self._run(asyncio.wait_for(self._client.settle(), _DELIVERED_WITHIN))
+        for delivery in self._run(self._client.deliveries(event=event.id)):
+            if delivery.state != "delivered":
+                last = delivery.attempts[-1]
+                raise DemoFailed(f"the webhook did not take {event.type}: {last.error or f'it answered {last.status}'}")
+        return Happening(outcome.installation_id, event)
+
+    def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            return self._runner.run(coroutine)
+        except ControlError as error:
+            raise DemoFailed(f"the simulator: {error}") from None
+        except TimeoutError:
+            raise DemoFailed(f"the webhook took no event within {_DELIVERED_WITHIN:.0f} s") from None

@@ -1,0 +1,82 @@
+"""Waiting for something to be so: bounded, by watches where there are any, and with an eye on the programs.
+
+Belongs here: time limits, and finding out who is to blame. Does not belong here: what is waited for.
+"""
+
+import http.client
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from talkdesk_sandbox.controlplane import Cluster
+from talkdesk_sandbox.controlplane.processes import Processes
+from talkdesk_sandbox.demo.errors import DemoFailed
+from talkdesk_sandbox.demo.programs import LOOPBACK
+
+__all__ = ["Waiting"]
+
+_LOOK_EVERY: Final = 0.05  # seconds; at the programs, while kubectl watches
+_LAST_LINES: Final = 15  # of a log
+
+
+class Waiting:
+    """Waits in a cluster whose objects the given programs bring forward."""
+
+    def __init__(self, cluster: Cluster, processes: Processes) -> None:
+        self._cluster = cluster
+        self._processes = processes
+
+    def until(self, what: str, arguments: Sequence[str], *, of: str, within: float) -> None:
+        """Run `kubectl wait` with these arguments for at most `within` seconds. Raises DemoFailed.
+
+        `what` completes "... did not happen"; `of` is the program that should bring it about.
+        """
+        command = ["kubectl", "wait", f"--timeout={within:.0f}s", *arguments]
+        with subprocess.Popen(
+            command,
+            env=self._cluster.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as kubectl:
+            try:
+                while kubectl.poll() is None:
+                    if self._processes.wait_ended(_LOOK_EVERY):
+                        raise self._ended()
+                said = kubectl.stderr.read() if kubectl.stderr else ""
+            finally:
+                kubectl.kill()
+        if kubectl.returncode != 0:
+            raise self._blame(of, f"{what}: {' '.join(said.split())}")
+
+    def ready(self, name: str, port: int, path: str, *, within: float) -> None:
+        """Wait until a program answers 200 there. Raises DemoFailed."""
+        deadline = time.monotonic() + within
+        while (problem := _problem(port, path)) is not None:
+            if self._processes.wait_ended(_LOOK_EVERY):
+                raise self._ended()
+            if time.monotonic() > deadline:
+                raise self._blame(name, f"{name} is not ready after {within:.0f} s: {problem}")
+
+    def _ended(self) -> DemoFailed:
+        reason = self._processes.reason()
+        return self._blame(reason.partition(" ")[0], reason)
+
+    def _blame(self, name: str, message: str) -> DemoFailed:
+        lines = self._processes.read_log(name).splitlines()[-_LAST_LINES:]
+        return DemoFailed("\n".join([message, f"the last lines of the log of {name}:", *(lines or ["(it is empty)"])]))
+
+
+def _problem(port: int, path: str) -> str | None:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        said = answer.read().decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+    return None if answer.status == http.HTTPStatus.OK else f"{answer.status} {said}"
