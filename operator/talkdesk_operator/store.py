@@ -7,60 +7,33 @@ server for anything. Nothing is kept here that a listing would not bring back.
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, TypeAlias
-
-from pydantic import ValidationError
+from typing import Any, Final, TypeAlias
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import tenant_name
 from talkdesk_crds.tenant import TalkdeskTenant
+from talkdesk_operator.held import (
+    KINDS,
+    AccountKey,
+    Held,
+    Place,
+    Unreadable,
+    identity,
+    is_over,
+    key_of,
+    newer,
+    of_others,
+    place_of,
+    raw_version,
+    read_object,
+    uid_of,
+    version_of,
+)
 
 __all__ = ["KINDS", "AccountKey", "Change", "Store", "Unreadable"]
 
-KINDS: Final = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
-"""The kinds that are kept."""
-
-_READ: Final = {kind.INFO.kind: kind.read for kind in KINDS}
 _TOMBSTONES: Final = 10_000
-_PROBLEMS_NAMED: Final = 3
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class AccountKey:
-    """The unit of work: a customer's account of one app. Its installations and its tenant share it."""
-
-    namespace: str
-    app: str
-    """Name of the TalkdeskApp."""
-    account_id: str
-    """Empty for the app itself, whose status is a piece of work like any other."""
-
-    @classmethod
-    def of_app(cls, namespace: str, name: str) -> Self:
-        """Give the key of the app itself."""
-        return cls(namespace, name, "")
-
-    @property
-    def is_app(self) -> bool:
-        """Whether this is the app itself, not an account of it."""
-        return not self.account_id
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An object that this version can't understand."""
-
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-    version: str
-    """Its resourceVersion."""
-    reason: str
-    """Which fields are wrong, without their values."""
-    key: AccountKey | None
-    """The account it belongs to, where as much can be read; None for an app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +48,6 @@ class Change:
     """The version, where it may turn out to be a write of our own whose answer is still on its way."""
 
 
-Held: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
-_Place: TypeAlias = tuple[str, str, str]
 _Account: TypeAlias = dict[tuple[str, str], Held]
 """What is there of one account, by kind and name: a tenant and one or two installations, mostly."""
 
@@ -104,8 +75,8 @@ class Store:
         As many `tombstones`, uids of deleted objects, are remembered, lest a late answer to a write brings one back.
         """
         self._echoed = echoed
-        self._objects: dict[_Place, Held] = {}
-        self._ahead: dict[_Place, _Ahead] = {}
+        self._objects: dict[Place, Held] = {}
+        self._ahead: dict[Place, _Ahead] = {}
         self._accounts: dict[AccountKey, _Account] = {}
         self._of_app: dict[tuple[str, str], set[AccountKey]] = {}
         self._buried: OrderedDict[str, None] = OrderedDict()
@@ -116,18 +87,18 @@ class Store:
 
         Versions are compared as integers, which Kubernetes promises for its own API server; else the last one wins.
         """
-        if _is_over(raw):
+        if is_over(raw):
             return self.remove(raw)
-        place, version = _place(raw), _version_of(raw)
+        place, version = place_of(raw), raw_version(raw)
         known = self._objects.get(place)
         if raw["metadata"].get("uid") in self._buried:
             return Change()
-        if known is not None and not _newer(version, known):
+        if known is not None and not newer(version, known):
             self._was_ours(known, version)  # the watch was faster than the answer
             return Change()
-        held = _read(raw, place)
-        ahead = self._ahead.setdefault(place, _Ahead("" if known is None else _version(known)))
-        if known is None or _of_others(known) == _of_others(held):
+        held = read_object(raw, place)
+        ahead = self._ahead.setdefault(place, _Ahead("" if known is None else version_of(known)))
+        if known is None or of_others(known) == of_others(held):
             ahead.own.add(version)
         return Change(changed=True, keys=self._replace(place, held))
 
@@ -137,36 +108,36 @@ class Store:
         What a write of ours brought about is no change. What somebody else changed is one, even when the answer to a
         later write of ours showed it before.
         """
-        if _is_over(raw):
+        if is_over(raw):
             return self.remove(raw)
-        place, version = _place(raw), _version_of(raw)
+        place, version = place_of(raw), raw_version(raw)
         known, ahead = self._objects.get(place), self._ahead.get(place)
         if raw["metadata"].get("uid") in self._buried:
             return Change()
         if known is None:
-            return Change(changed=True, keys=self._replace(place, _read(raw, place)))
-        if not _newer(version, known if ahead is None else ahead.observed):
+            return Change(changed=True, keys=self._replace(place, read_object(raw, place)))
+        if not newer(version, known if ahead is None else ahead.observed):
             return Change()
         if ahead is not None:
             ahead.observed = version
-            if not _newer(_version(known), version):
+            if not newer(version_of(known), version):
                 del self._ahead[place]
             # A listing skips versions, and among these may be somebody else's.
             if version in ahead.own and not listed:
                 return Change()
-        if not _newer(version, known):
+        if not newer(version, known):
             return Change(changed=True, keys=self._keys(known))
-        held = _read(raw, place)
-        evidence = version if _of_others(known) == _of_others(held) else ""
+        held = read_object(raw, place)
+        evidence = version if of_others(known) == of_others(held) else ""
         return Change(changed=True, keys=self._replace(place, held), evidence=evidence)
 
     def remove(self, raw: Mapping[str, Any]) -> Change:
         """Take note that the object is gone."""
         uid = raw["metadata"].get("uid", "")
         self._bury(uid)
-        place = _place(raw)
+        place = place_of(raw)
         known = self._objects.get(place)
-        if known is None or _uid(known) != uid:
+        if known is None or uid_of(known) != uid:
             return Change()  # already known, or the name belongs to a successor by now
         del self._objects[place]
         self._ahead.pop(place, None)
@@ -183,11 +154,11 @@ class Store:
             if place[0] == kind
             and namespace in ("", place[1])
             and place[1:] not in present
-            and not _newer(_version(held), version)
+            and not newer(version_of(held), version)
         ]
         keys: frozenset[AccountKey] = frozenset()
         for place, held in gone:
-            self._bury(_uid(held))
+            self._bury(uid_of(held))
             del self._objects[place]
             self._ahead.pop(place, None)
             keys |= self._unlink(held)
@@ -195,7 +166,7 @@ class Store:
 
     def newest(self) -> int:
         """Give the highest resourceVersion that is held; 0 for none."""
-        versions = (_version(held) for held in self._objects.values())
+        versions = (version_of(held) for held in self._objects.values())
         return max((int(v) for v in versions if v.isdecimal()), default=0)
 
     def installations(self, key: AccountKey) -> tuple[TalkdeskInstallation, ...]:
@@ -247,7 +218,7 @@ class Store:
         if len(self._buried) > self._tombstones:
             self._buried.popitem(last=False)
 
-    def _replace(self, place: _Place, held: Held) -> frozenset[AccountKey]:
+    def _replace(self, place: Place, held: Held) -> frozenset[AccountKey]:
         keys = self._unlink(self._objects.get(place)) | self._link(held)
         self._objects[place] = held
         return keys
@@ -257,17 +228,17 @@ class Store:
             self._echoed(key, version)
 
     def _keys(self, held: Held) -> frozenset[AccountKey]:
-        key = _key(held)
+        key = key_of(held)
         return self._accounts_of_app(held) if key is None else frozenset((key,))
 
     def _of(self, key: AccountKey) -> Iterable[Held]:
         return self._accounts.get(key, {}).values()
 
     def _link(self, held: Held) -> frozenset[AccountKey]:
-        key = _key(held)
+        key = key_of(held)
         if key is None:
             return self._accounts_of_app(held)
-        kind, _, name = _identity(held)
+        kind, _, name = identity(held)
         self._accounts.setdefault(key, {})[kind, name] = held
         self._of_app.setdefault((key.namespace, key.app), set()).add(key)
         return frozenset((key,))
@@ -275,10 +246,10 @@ class Store:
     def _unlink(self, held: Held | None) -> frozenset[AccountKey]:
         if held is None:
             return frozenset()
-        key = _key(held)
+        key = key_of(held)
         if key is None:
             return self._accounts_of_app(held)
-        kind, _, name = _identity(held)
+        kind, _, name = identity(held)
         account = self._accounts[key]
         del account[kind, name]
         if not account:
@@ -290,95 +261,7 @@ class Store:
         return frozenset((key,))
 
     def _accounts_of_app(self, held: Held) -> frozenset[AccountKey]:
-        kind, namespace, name = _identity(held)
+        kind, namespace, name = identity(held)
         if kind != TalkdeskApp.INFO.kind:
             return frozenset()
         return frozenset((AccountKey.of_app(namespace, name), *self.keys_of_app(namespace, name)))
-
-
-def _read(raw: Mapping[str, Any], place: _Place) -> Held:
-    read: Callable[[dict[str, Any]], Held] = _READ[place[0]]
-    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
-    try:
-        return read({**raw, "metadata": metadata})
-    except ValidationError as error:
-        return Unreadable(
-            *place,
-            uid=metadata.get("uid", ""),
-            version=metadata.get("resourceVersion", ""),
-            reason=_in_words(error),
-            key=_key_of_raw(raw, place),
-        )
-
-
-def _key_of_raw(raw: Mapping[str, Any], place: _Place) -> AccountKey | None:
-    kind, namespace, _ = place
-    match raw.get("spec"):
-        case {"appRef": {"name": str(app)}, "accountId": str(account_id)} if kind != TalkdeskApp.INFO.kind:
-            return AccountKey(namespace, app, account_id) if account_id else None
-    return None
-
-
-def _key(held: Held) -> AccountKey | None:
-    match held:
-        case TalkdeskInstallation() | TalkdeskTenant():
-            return AccountKey(held.metadata.namespace, held.spec.app_ref.name, held.spec.account_id)
-        case Unreadable():
-            return held.key
-        case TalkdeskApp():
-            return None
-
-
-def _place(raw: Mapping[str, Any]) -> _Place:
-    metadata = raw["metadata"]
-    return raw["kind"], metadata.get("namespace", ""), metadata["name"]
-
-
-def _identity(held: Held) -> _Place:
-    if isinstance(held, Unreadable):
-        return held.kind, held.namespace, held.name
-    return held.INFO.kind, held.metadata.namespace, held.metadata.name
-
-
-def _is_over(raw: Mapping[str, Any]) -> bool:
-    metadata = raw["metadata"]
-    return bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
-
-
-def _of_others(held: Held) -> tuple[Any, ...]:
-    """Give what others than the operator write of an object."""
-    match held:
-        case TalkdeskApp() | TalkdeskInstallation():
-            return held.spec, held.metadata.deletion_timestamp
-        case TalkdeskTenant():
-            return held.spec.values, held.spec.deletion_protection, held.metadata.deletion_timestamp
-        case Unreadable():
-            return (held.reason,)
-
-
-def _uid(held: Held) -> str:
-    return held.uid if isinstance(held, Unreadable) else held.metadata.uid
-
-
-def _version(held: Held) -> str:
-    return held.version if isinstance(held, Unreadable) else held.metadata.resource_version
-
-
-def _version_of(raw: Mapping[str, Any]) -> str:
-    return str(raw["metadata"].get("resourceVersion", ""))
-
-
-def _newer(version: str, than: Held | str | None) -> bool:
-    if than is None:
-        return True
-    known = than if isinstance(than, str) else _version(than)
-    if version.isdecimal() and known.isdecimal():
-        return int(version) > int(known)
-    return version != known
-
-
-def _in_words(error: ValidationError) -> str:
-    problems = error.errors(include_input=False, include_context=False, include_url=False)
-    named = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:_PROBLEMS_NAMED]]
-    more = len(problems) - len(named)
-    return "; ".join(named) + (f"; and {more} more" if more else "")

@@ -1,0 +1,176 @@
+"""An object of ours as the store holds it: understood, or known to be beyond understanding.
+
+Belongs here: reading one object, and what can be asked of one alone. Does not belong here: how objects hang together.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeAlias
+
+from pydantic import ValidationError
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.tenant import TalkdeskTenant
+
+__all__ = [
+    "KINDS",
+    "AccountKey",
+    "Held",
+    "Place",
+    "Unreadable",
+    "identity",
+    "is_over",
+    "key_of",
+    "newer",
+    "of_others",
+    "place_of",
+    "raw_version",
+    "read_object",
+    "uid_of",
+    "version_of",
+]
+
+KINDS: Final = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
+"""The kinds that are kept."""
+
+_READ: Final = {kind.INFO.kind: kind.read for kind in KINDS}
+_PROBLEMS_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AccountKey:
+    """The unit of work: a customer's account of one app. Its installations and its tenant share it."""
+
+    namespace: str
+    app: str
+    """Name of the TalkdeskApp."""
+    account_id: str
+    """Empty for the app itself, whose status is a piece of work like any other."""
+
+    @classmethod
+    def of_app(cls, namespace: str, name: str) -> Self:
+        """Give the key of the app itself."""
+        return cls(namespace, name, "")
+
+    @property
+    def is_app(self) -> bool:
+        """Whether this is the app itself, not an account of it."""
+        return not self.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that this version can't understand."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    """Its resourceVersion."""
+    reason: str
+    """Which fields are wrong, without their values."""
+    key: AccountKey | None
+    """The account it belongs to, where as much can be read; None for an app."""
+
+
+Held: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
+Place: TypeAlias = tuple[str, str, str]
+
+
+def read_object(raw: Mapping[str, Any], place: Place) -> Held:
+    """Understand an object as far as that can be; managedFields are left out. KeyError for another kind."""
+    read: Callable[[dict[str, Any]], Held] = _READ[place[0]]
+    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
+    try:
+        return read({**raw, "metadata": metadata})
+    except ValidationError as error:
+        return Unreadable(
+            *place,
+            uid=metadata.get("uid", ""),
+            version=metadata.get("resourceVersion", ""),
+            reason=_in_words(error),
+            key=_key_of_raw(raw, place),
+        )
+
+
+def _key_of_raw(raw: Mapping[str, Any], place: Place) -> AccountKey | None:
+    kind, namespace, _ = place
+    match raw.get("spec"):
+        case {"appRef": {"name": str(app)}, "accountId": str(account_id)} if kind != TalkdeskApp.INFO.kind:
+            return AccountKey(namespace, app, account_id) if account_id else None
+    return None
+
+
+def key_of(held: Held) -> AccountKey | None:
+    """Give the account that an object belongs to; None for an app, and where nobody knows."""
+    match held:
+        case TalkdeskInstallation() | TalkdeskTenant():
+            return AccountKey(held.metadata.namespace, held.spec.app_ref.name, held.spec.account_id)
+        case Unreadable():
+            return held.key
+        case TalkdeskApp():
+            return None
+
+
+def place_of(raw: Mapping[str, Any]) -> Place:
+    """Give the kind, namespace and name of an object as the API server gave it."""
+    metadata = raw["metadata"]
+    return raw["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def identity(held: Held) -> Place:
+    """Give the kind, namespace and name."""
+    if isinstance(held, Unreadable):
+        return held.kind, held.namespace, held.name
+    return held.INFO.kind, held.metadata.namespace, held.metadata.name
+
+
+def is_over(raw: Mapping[str, Any]) -> bool:
+    """Tell whether the write that made this version has ended the object: there is no later one."""
+    metadata = raw["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
+
+
+def of_others(held: Held) -> tuple[Any, ...]:
+    """Give what others than the operator write of an object."""
+    match held:
+        case TalkdeskApp() | TalkdeskInstallation():
+            return held.spec, held.metadata.deletion_timestamp
+        case TalkdeskTenant():
+            return held.spec.values, held.spec.deletion_protection, held.metadata.deletion_timestamp
+        case Unreadable():
+            return (held.reason,)
+
+
+def uid_of(held: Held) -> str:
+    """Give the uid."""
+    return held.uid if isinstance(held, Unreadable) else held.metadata.uid
+
+
+def version_of(held: Held) -> str:
+    """Give the resourceVersion."""
+    return held.version if isinstance(held, Unreadable) else held.metadata.resource_version
+
+
+def raw_version(raw: Mapping[str, Any]) -> str:
+    """Give the resourceVersion of an object as the API server gave it."""
+    return str(raw["metadata"].get("resourceVersion", ""))
+
+
+def newer(version: str, than: Held | str | None) -> bool:
+    """Tell whether a version comes after another, or after an object's; anything comes after None."""
+    if than is None:
+        return True
+    known = than if isinstance(than, str) else version_of(than)
+    if version.isdecimal() and known.isdecimal():
+        return int(version) > int(known)
+    return version != known
+
+
+def _in_words(error: ValidationError) -> str:
+    problems = error.errors(include_input=False, include_context=False, include_url=False)
+    named = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:_PROBLEMS_NAMED]]
+    more = len(problems) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")
