@@ -1,7 +1,7 @@
 """ASGI applications on real sockets, and sockets that speak HTTP by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -32,10 +32,13 @@ class Served:
             writer.close()
 
 
-async def until(condition: Callable[[], bool], within: float = 10) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], within: float = 10) -> None:
     """Wait for something that nobody tells us of."""
     async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - the condition belongs to code that sets no event
+        while True:
+            holds = condition()
+            if holds if isinstance(holds, bool) else await holds:
+                return
             await asyncio.sleep(0.005)
 
 

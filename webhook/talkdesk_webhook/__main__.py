@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     try:
-        with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
             return runner.run(_serve(settings))
     except KubeRefused as error:
         return _unusable(str(error))
@@ -82,8 +82,11 @@ async def _serve(settings: Settings) -> int:
         ) as kube,
         gateway_client(settings.gateway_timeout, user_agent=user_agent) as client,
     ):
-        server = uvicorn.Server(_server_config(settings, build(settings, kube, client, registry)))
-        await server.serve()
+        config = _server_config(settings, build(settings, kube, client, registry))
+        listener = config.bind_socket()
+        _log.info("listening", address=listener.getsockname()[0], port=listener.getsockname()[1], cluster=kube.server)
+        await uvicorn.Server(config).serve([listener])
+    _log.info("ended")
     return 0
 
 
