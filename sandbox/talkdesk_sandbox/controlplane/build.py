@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,10 +90,12 @@ def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]
         subprocess.Popen(
             command,
             cwd=recipe.module,
-            env={**environment, "CGO_ENABLED": "0"},
+            # Go's own temporary files go with the unfinished folder, also when Go can't remove them any more.
+            env={**environment, "CGO_ENABLED": "0", "GOTMPDIR": str(into)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C at the terminal is for us
         ) as process,
     ):
         status = None
@@ -102,7 +105,7 @@ def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]
             except subprocess.TimeoutExpired:
                 say(_progress(log, time.monotonic() - begin))
             except BaseException:
-                process.terminate()
+                os.killpg(process.pid, signal.SIGKILL)  # its compilers too, which would go on for a while
                 raise
     if status != 0:
         raise BuildFailed(f"go build failed in {recipe.module}:\n{_last_words(log)}")
