@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 from talkdesk_sandbox.controlplane import Cluster, ControlPlane, Programs, find_programs
 from talkdesk_sandbox.controlplane.processes import Processes
 from talkdesk_sandbox.demo import programs
-from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, Example, pointed_at
 from talkdesk_sandbox.demo.programs import LOOPBACK, SYSTEM, Ports
 from talkdesk_sandbox.demo.screen import Screen
@@ -62,10 +61,9 @@ class Stage:
         """Where the simulator listens."""
         return f"http://{LOOPBACK}:{self.ports.simulator}"
 
-    def stay(self) -> None:
-        """Return when one of the programs has ended by itself, else never."""
-        self._processes.wait_ended(None)
-        raise DemoFailed(self._processes.reason())
+    def stay(self) -> NoReturn:
+        """Never return. Raises DemoFailed when one of the programs ends by itself."""
+        self.waiting.for_ever()
 
     def _set_up(self) -> None:
         found = find_programs()  # may take minutes, and says so itself

@@ -7,7 +7,7 @@ import http.client
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from talkdesk_sandbox.controlplane import Cluster
 from talkdesk_sandbox.controlplane.processes import Processes
@@ -59,6 +59,11 @@ class Waiting:
                 raise self._ended()
             if time.monotonic() > deadline:
                 raise self._blame(name, f"{name} is not ready after {within:.0f} s: {problem}")
+
+    def for_ever(self) -> NoReturn:
+        """Wait until a program ends by itself. Raises DemoFailed then."""
+        self._processes.wait_ended(None)
+        raise self._ended()
 
     def _ended(self) -> DemoFailed:
         reason = self._processes.reason()
