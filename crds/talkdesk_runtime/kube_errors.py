@@ -8,9 +8,10 @@
         ├── KubeNotFound          404
         ├── KubeConflict          409 on a write of an object that changed, or that another manager has fields of
         ├── KubeAlreadyExists     409 on a create, reason AlreadyExists
+        ├── KubeExpired           410: a resourceVersion, or a listing's continuation, is too old; list anew
         ├── KubeForbidden         401, 403
         ├── KubeInvalid           422; `fields` are the paths that the API server named
-        └── KubeRefused           any other 4xx, or an answer that makes no sense
+        └── KubeRefused           any other answer that is not 2xx, or one that makes no sense
 
 Messages are the API server's own words, cut to a length that fits a condition.
 """
@@ -23,6 +24,7 @@ __all__ = [
     "KubeAlreadyExists",
     "KubeConflict",
     "KubeError",
+    "KubeExpired",
     "KubeForbidden",
     "KubeInvalid",
     "KubeNotFound",
@@ -76,6 +78,10 @@ class KubeAlreadyExists(KubePermanent):
     """409 on a create."""
 
 
+class KubeExpired(KubePermanent):
+    """410: a resourceVersion, or a listing's continuation, is too old; list anew."""
+
+
 class KubeForbidden(KubePermanent):
     """401 or 403."""
 
@@ -94,11 +100,11 @@ class KubeInvalid(KubePermanent):
 
 
 class KubeRefused(KubePermanent):
-    """Any other 4xx, or an answer that makes no sense."""
+    """Any other answer that is not 2xx, or one that makes no sense."""
 
 
 def from_status(code: int, status: Mapping[str, Any], retry_after: timedelta | None = None) -> KubeError:
-    """Give the error for an answer of HTTP `code` (>= 400) with a body that is a Kubernetes Status, or {}."""
+    """Give the error for an answer of HTTP `code` (not 2xx) with a body that is a Kubernetes Status, or {}."""
     message = str(status.get("message") or f"the API server answered {code}")
     reason = status.get("reason")
     details = status.get("details")
@@ -113,6 +119,8 @@ def from_status(code: int, status: Mapping[str, Any], retry_after: timedelta | N
             return KubeConflict(message)
         case 401 | 403:
             return KubeForbidden(message, terminating=any(c.get("reason") == "NamespaceTerminating" for c in causes))
+        case 410:
+            return KubeExpired(message)
         case 422:
             return KubeInvalid(message, tuple(str(c["field"]) for c in causes if "field" in c))
         case 408 | 429:
