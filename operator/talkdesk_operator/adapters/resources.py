@@ -32,6 +32,10 @@ class Resources:
             raise KubeRefused(f"{kind} {name} needs metadata.namespace")
         return resource_path(group, version, resource.plural, namespace if resource.namespaced else "", name)
 
+    async def collection(self, group: str, version: str, kind: str) -> str:
+        """Give the URL path of all objects of a kind, in all namespaces."""
+        return resource_path(group, version, (await self._resource(group, version, kind)).plural)
+
     async def _resource(self, group: str, version: str, kind: str) -> _Resource:
         known = self._known.get((group, version), {})
         if kind not in known:
