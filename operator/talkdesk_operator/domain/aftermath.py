@@ -6,6 +6,7 @@ Deleting our object is not an uninstall: with `deletionPolicy: Retain` the final
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.installation import DeletionPolicy, Ending, EndingKind, InstallationPhase
 from talkdesk_crds.names import FINALIZER
+from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.deadlines import end_of_grace
 from talkdesk_operator.domain.scope import (
     DropCredentials,
@@ -14,30 +15,25 @@ from talkdesk_operator.domain.scope import (
     Offboard,
     Purge,
     Release,
-    Role,
     Scope,
     Step,
+    Tenancy,
     TenancyState,
 )
-from talkdesk_operator.domain.tenancy import next_look, purge_due
+from talkdesk_operator.domain.tenancy import held_up, is_protected, next_look, purge_due
 
 __all__ = ["decide_deletion", "decide_ended", "sentence"]
 
 
-def decide_ended(scope: Scope) -> Step:
+def decide_ended(scope: Scope, ending: Ending) -> Step:
     """Name the next step for an installation that has ended."""
-    ending = scope.installation.status.ending
-    if ending is None:
-        raise LookupError("only called after an end")
     return _after_grace(scope, ending) or _credentials(scope) or _tenant(scope, ending) or _record(scope, ending)
 
 
 def _after_grace(scope: Scope, ending: Ending) -> Step | None:
     """Keep everything for a while, as a customer who was not answered in time may simply try again."""
-    if ending.kind is not EndingKind.TIMED_OUT or scope.app is None:
-        return None
-    until = end_of_grace(scope.installation, scope.app.resource)
-    if until is None or scope.now >= until:
+    until = end_of_grace(ending, scope.policy.resource)
+    if ending.kind is not EndingKind.TIMED_OUT or scope.now >= until:
         return None
     message = "not answered in time; a repeated installation finds the tenant as it is"
     phase = InstallationPhase.TIMED_OUT
@@ -54,38 +50,45 @@ def _tenant(scope: Scope, ending: Ending) -> Step | None:
     if not scope.owned:
         return None
     if scope.tenancy is None:
-        return Purge() if purge_due(scope) else Offboard()
-    tenancy = scope.tenancy
-    match tenancy.state:
-        case TenancyState.OFFBOARDED | TenancyState.PURGED:
-            return None
-        case _:
-            failure = tenancy.failure
-            purging = purge_due(scope)
-            return Finish(
-                phase=InstallationPhase(ending.kind.value),
-                reason=failure.reason if failure is not None else (Reason.PURGING if purging else Reason.OFFBOARDING),
-                message=tenancy.message,
-                failure=failure,
-                wake=None if failure is not None else next_look(tenancy, scope.now),
-            )
+        return Purge() if purge_due(scope) and not is_protected(scope) else Offboard()
+    if scope.tenancy.state in {TenancyState.OFFBOARDED, TenancyState.PURGED}:
+        return None
+    return _going(scope, scope.tenancy, InstallationPhase(ending.kind.value))
+
+
+def _going(scope: Scope, tenancy: Tenancy, phase: InstallationPhase) -> Finish:
+    failure = tenancy.failure
+    if failure is not None:
+        return Finish(phase=phase, reason=failure.reason, message=tenancy.message, failure=failure)
+    if phase is InstallationPhase.DELETING or purge_due(scope):
+        reason = Reason.PURGING
+    else:
+        reason = Reason.DELETION_BLOCKED if held_up(scope) else Reason.OFFBOARDING
+    return Finish(phase=phase, reason=reason, message=tenancy.message, wake=next_look(tenancy, scope.now))
 
 
 def _record(scope: Scope, ending: Ending) -> Step:
     """Nothing is left to do before the retention ends; once nothing is kept, the record loses what is personal."""
-    kept = scope.tenant is not None and not _purged(scope)
-    if kept:
-        ours = scope.role is not Role.BYSTANDER
-        message = sentence(scope, ending.kind)
-        phase = InstallationPhase(ending.kind.value)
-        wake = scope.tenant.status.purge_after if ours and scope.tenant is not None else None
-        return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, settled=True, wake=wake)
+    if scope.tenant is not None and not _purged(scope):
+        return _kept(scope, scope.tenant, ending)
     if _has_personal_data(scope) and not scope.erased:
         return Erase()
     had_tenant = scope.installation.status.tenant_ref is not None
     phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.kind.value)
     reason = Reason.PURGED if had_tenant else Reason(ending.kind.value)
     return Finish(phase=phase, reason=reason, message=_SENTENCES[ending.kind], settled=True)
+
+
+def _kept(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
+    phase = InstallationPhase(ending.kind.value)
+    message = sentence(scope, ending.kind)
+    if not scope.owned:
+        return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, settled=True)
+    if purge_due(scope) and is_protected(scope):
+        message = f"{_SENTENCES[ending.kind]}; the retention is over, but spec.deletionProtection of the tenant is true"
+        return Finish(phase=phase, reason=Reason.PROTECTED, message=message, settled=True)
+    wake = tenant.status.purge_after
+    return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, settled=True, wake=wake)
 
 
 _SENTENCES = {
@@ -100,8 +103,7 @@ def sentence(scope: Scope, kind: EndingKind) -> str:
     """Say how an installation ended, and what becomes of the tenant while there is one."""
     if scope.tenant is None:
         return _SENTENCES[kind]
-    ours = scope.role is not Role.BYSTANDER
-    fate = "what the tenant retains is kept for a while" if ours else "the tenant is another installation's"
+    fate = "what the tenant retains is kept for a while" if scope.owned else "the tenant is another installation's"
     return f"{_SENTENCES[kind]}; {fate}"
 
 
@@ -118,23 +120,13 @@ def _has_personal_data(scope: Scope) -> bool:
 def decide_deletion(scope: Scope) -> Step:
     """Name the next step for an object that a person deleted."""
     if FINALIZER not in scope.installation.metadata.finalizers:
-        return _going("waits for finalizers of others")
-    wanted = scope.installation.spec.deletion_policy is DeletionPolicy.DELETE
-    if not wanted or not scope.owned or scope.app is None:
+        message = "waits for finalizers of others"
+        return Finish(phase=InstallationPhase.DELETING, reason=Reason.DELETING, message=message, settled=True)
+    if scope.installation.spec.deletion_policy is DeletionPolicy.RETAIN:
         return Release()
-    if scope.tenancy is None:
-        return Purge()
-    if scope.tenancy.state is not TenancyState.PURGED:
-        failure = scope.tenancy.failure
-        return Finish(
-            phase=InstallationPhase.DELETING,
-            reason=failure.reason if failure is not None else Reason.PURGING,
-            message=scope.tenancy.message,
-            failure=failure,
-            wake=None if failure is not None else next_look(scope.tenancy, scope.now),
-        )
+    if scope.owned and scope.app is not None and not is_protected(scope):
+        if scope.tenancy is None:
+            return Purge()
+        if scope.tenancy.state is not TenancyState.PURGED:
+            return _going(scope, scope.tenancy, InstallationPhase.DELETING)
     return Release() if scope.credentials_dropped else DropCredentials()
-
-
-def _going(message: str) -> Finish:
-    return Finish(phase=InstallationPhase.DELETING, reason=Reason.DELETING, message=message, settled=True)

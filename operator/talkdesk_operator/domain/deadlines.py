@@ -1,12 +1,16 @@
 """When Talkdesk must have our answer, and what has passed by then."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.fields import parse_duration
-from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.installation import Ending, EndingKind, Request, RequestType, TalkdeskInstallation
 
-__all__ = ["deadline", "end_of_grace", "is_answered", "is_ended", "waits_for_answer"]
+__all__ = ["deadline", "end_of_grace", "is_answered", "is_closed", "is_ended", "later", "waits_for_answer"]
+
+_OF_THE_REQUEST: Final = frozenset({EndingKind.TIMED_OUT, EndingKind.REJECTED})
+"""Endings that say what became of a request, not that the customer has the app no more."""
 
 
 def is_answered(installation: TalkdeskInstallation) -> bool:
@@ -15,32 +19,40 @@ def is_answered(installation: TalkdeskInstallation) -> bool:
     return request is not None and answer is not None and answer.event_id == request.event_id and answer.at is not None
 
 
-def is_ended(installation: TalkdeskInstallation) -> bool:
-    """Tell whether the present request was the installation's last."""
+def is_closed(installation: TalkdeskInstallation) -> bool:
+    """Tell whether the present request ended without an answer that anybody still waits for."""
     request, ending = installation.spec.request, installation.status.ending
     return request is not None and ending is not None and ending.event_id == request.event_id
 
 
+def is_ended(installation: TalkdeskInstallation) -> bool:
+    """Tell whether the installation ended with the present request.
+
+    An Update that Talkdesk gave up waiting for or rejected leaves the customer with what was installed before.
+    """
+    request, ending = installation.spec.request, installation.status.ending
+    if request is None or ending is None or not is_closed(installation):
+        return False
+    return request.type is not RequestType.UPDATE or ending.kind not in _OF_THE_REQUEST
+
+
 def waits_for_answer(installation: TalkdeskInstallation) -> bool:
     """Tell whether Talkdesk waits for us."""
-    return installation.spec.request is not None and not is_answered(installation) and not is_ended(installation)
+    return installation.spec.request is not None and not is_answered(installation) and not is_closed(installation)
 
 
-def deadline(installation: TalkdeskInstallation, app: TalkdeskApp) -> datetime | None:
-    """Give the moment until which Talkdesk waits for the answer, from the event's own time; None without a request."""
-    request = installation.spec.request
-    if request is None:
-        return None
-    return _later(request.requested_at, parse_duration(app.spec.deadline.answer_within))
+def deadline(request: Request, app: TalkdeskApp) -> datetime:
+    """Give the moment until which Talkdesk waits for the answer, from the event's own time."""
+    return later(request.requested_at, parse_duration(app.spec.deadline.answer_within))
 
 
-def end_of_grace(installation: TalkdeskInstallation, app: TalkdeskApp) -> datetime | None:
-    """Give the moment from which the tenant of an unanswered installation is offboarded; None unless it ended."""
-    ending = installation.status.ending
-    return _later(ending.at, parse_duration(app.spec.deadline.grace)) if ending is not None else None
+def end_of_grace(ending: Ending, app: TalkdeskApp) -> datetime:
+    """Give the moment from which the tenant of an unanswered installation is offboarded."""
+    return later(ending.at, parse_duration(app.spec.deadline.grace))
 
 
-def _later(moment: datetime, span: timedelta) -> datetime:
+def later(moment: datetime, span: timedelta) -> datetime:
+    """Add up, but not past the end of the calendar."""
     try:
         return moment + span
     except OverflowError:

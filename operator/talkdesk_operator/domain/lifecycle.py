@@ -6,13 +6,17 @@ Install and Update are decided here, uninstalls in `uninstall`, what follows an 
 function that gives a step, or None when it has nothing to say; they are asked in order.
 """
 
+from datetime import datetime
+from typing import Final
+
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, RequestType
 from talkdesk_operator.domain import aftermath, uninstall
-from talkdesk_operator.domain.deadlines import is_answered, is_ended
-from talkdesk_operator.domain.reading import missing_credentials, overdue, read, second_look
+from talkdesk_operator.domain.deadlines import is_closed, is_ended, waits_for_answer
+from talkdesk_operator.domain.reading import deadline_look, missing_credentials, overdue, read, second_look
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
+    Failure,
     Finish,
     Pace,
     Provision,
@@ -32,11 +36,14 @@ from talkdesk_operator.domain.tenancy import is_current, next_look
 
 __all__ = ["decide"]
 
+_INSTALLED: Final = frozenset({RemoteState.DONE, RemoteState.SUSPENDED})
+"""States that an installation only comes to once it was approved."""
+
 
 def decide(scope: Scope) -> Step:
     """Name the next step; total, and free of side effects."""
     if scope.failure is not None:
-        return _stopped(scope)
+        return _stopped(scope, scope.failure)
     if scope.installation.metadata.deletion_timestamp is not None:
         return aftermath.decide_deletion(scope)
     if scope.installation.spec.paused:
@@ -47,17 +54,15 @@ def decide(scope: Scope) -> Step:
     if scope.app is None:
         message = f"there is no TalkdeskApp {scope.installation.spec.app_ref.name} in this namespace"
         return Finish(phase=_phase(scope), reason=Reason.APP_NOT_FOUND, message=message, stalled=True)
-    if is_ended(scope.installation):
-        return aftermath.decide_ended(scope)
+    ending = scope.installation.status.ending
+    if ending is not None and is_ended(scope.installation):
+        return aftermath.decide_ended(scope, ending)
     if scope.request.type is RequestType.UNINSTALL:
         return uninstall.decide(scope)
-    return _steady(scope) if is_answered(scope.installation) else _pending(scope)
+    return _pending(scope) if waits_for_answer(scope.installation) else _steady(scope)
 
 
-def _stopped(scope: Scope) -> Finish:
-    failure = scope.failure
-    if failure is None:
-        raise LookupError("only called with a failure")
+def _stopped(scope: Scope, failure: Failure) -> Finish:
     stuck = failure.pace is Pace.NEVER
     return Finish(phase=_phase(scope), reason=failure.reason, message=failure.message, failure=failure, stalled=stuck)
 
@@ -82,6 +87,8 @@ def _unanswerable(scope: Scope) -> Finish | None:
 
 
 def _end_at_talkdesk(scope: Scope) -> Step | None:
+    if _is_of_before(scope):
+        return None
     match scope.remote:
         case RemoteMissing() as missing:
             return second_look(scope, missing) or _end(scope, EndingKind.GONE, Reason.GONE, missing.message)
@@ -93,6 +100,15 @@ def _end_at_talkdesk(scope: Scope) -> Step | None:
             return _end(scope, EndingKind.GONE, Reason.GONE, f"Talkdesk has the installation as {word}")
         case _:
             return None
+
+
+def _is_of_before(scope: Scope) -> bool:
+    """Tell whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
+    match scope.remote:
+        case RemoteInstallation(updated_at=datetime() as moment):
+            return moment < scope.request.requested_at and not overdue(scope)
+        case _:
+            return False
 
 
 def _end(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish:
@@ -114,44 +130,41 @@ def _tenant(scope: Scope) -> Step | None:
         return Provision()
     if scope.tenancy.state is TenancyState.READY:
         return None
-    answered = is_answered(scope.installation)
-    phase = InstallationPhase.ACTIVE if answered else InstallationPhase.PROVISIONING
+    waits = waits_for_answer(scope.installation)
     failure = scope.tenancy.failure
+    wake = next_look(scope.tenancy, scope.now) if failure is None else deadline_look(scope) if waits else None
     return Finish(
-        phase=phase,
+        phase=InstallationPhase.PROVISIONING if waits else InstallationPhase.ACTIVE,
         reason=failure.reason if failure is not None else Reason.NOT_READY,
         message=scope.tenancy.message,
         stalled=failure is not None and failure.reason in {Reason.RENDER_FAILED, Reason.TEMPLATE_INVALID},
         failure=failure,
-        wake=None if failure is not None else next_look(scope.tenancy, scope.now),
+        wake=wake,
     )
 
 
 def _answer(scope: Scope) -> Step:
     """Tell Talkdesk, unless it turns out to know; the tenant is as it should be."""
-    done = isinstance(scope.remote, RemoteInstallation) and scope.remote.standing is RemoteState.DONE
+    done = isinstance(scope.remote, RemoteInstallation) and scope.remote.standing in _INSTALLED
     # Of an update nobody knows whether Talkdesk's state shows that it waits; "completed" may be from before it.
     evidence = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
+    if done and evidence:
+        return _at_rest(scope, verified=True)
+    if scope.send_failure is not None:
+        return _unsent(scope.send_failure)
     match scope.sent:
-        case _ if done and evidence:
-            return _at_rest(scope, verified=True)
         case None:
             return Send(Decision.APPROVE)
         case SendState.DELIVERED:
             return _at_rest(scope)
-        case SendState.OUTDATED:
+        case _:
             message = "the request changed before it was answered"
             return Finish(
                 phase=InstallationPhase.PROVISIONING, reason=Reason.PROGRESSING, message=message, wake=scope.now
             )
-        case SendState.UNCLEAR:
-            return _unsent(scope)
 
 
-def _unsent(scope: Scope) -> Finish:
-    failure = scope.send_failure
-    if failure is None:
-        raise LookupError("an unclear answer has a failure")
+def _unsent(failure: Failure) -> Finish:
     return Finish(phase=InstallationPhase.ANSWERING, reason=failure.reason, message=failure.message, failure=failure)
 
 
@@ -181,6 +194,8 @@ def _steady(scope: Scope) -> Step:
 def _at_rest(scope: Scope, *, verified: bool = False) -> Finish:
     if scope.role is Role.OWNER:
         message = "the tenant is ready and Talkdesk was told"
+        if is_closed(scope.installation):
+            message = "the tenant is ready; Talkdesk no longer waits for an answer to the update"
         return Finish(
             phase=InstallationPhase.ACTIVE, reason=Reason.SUCCEEDED, message=message, ready=True, verified=verified
         )

@@ -2,14 +2,14 @@
 
 The owner is the newest installation that is alive: it was installed, is not being uninstalled and has not ended. An
 uninstall of an older one is answered but never touches the tenant. Where none is alive, the one that had the tenant
-sees it off.
+sees it off; where that one's object was deleted by hand, nobody does, as that is not an uninstall.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from talkdesk_crds.installation import RequestType, TalkdeskInstallation
-from talkdesk_crds.tenant import TalkdeskTenant
+from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.deadlines import is_ended
 from talkdesk_operator.domain.scope import Role
 
@@ -40,19 +40,23 @@ def is_alive(installation: TalkdeskInstallation) -> bool:
 def roles(installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None) -> dict[str, Role]:
     """Give the role of each installation of one account by its name."""
     alive = [i for i in installations if is_alive(i)]
-    if alive:
-        first, role = max(alive, key=_age), Role.OWNER
-    elif installations:
-        first, role = _holder(installations, tenant), Role.HOLDER
-    else:
-        return {}
+    role = Role.OWNER if alive else Role.HOLDER
+    first = max(alive, key=_age) if alive else _holder(installations, tenant)
     return {i.metadata.name: role if i is first else Role.BYSTANDER for i in installations}
 
 
-def _holder(installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None) -> TalkdeskInstallation:
-    ref = tenant.spec.installation_ref if tenant is not None else None
-    named = [i for i in installations if ref is not None and i.metadata.name == ref.name]
-    return named[0] if named else max(installations, key=_age)
+def _holder(
+    installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None
+) -> TalkdeskInstallation | None:
+    newest = max(installations, key=_age, default=None)
+    if tenant is None or tenant.spec.installation_ref is None:
+        return newest
+    name = tenant.spec.installation_ref.name
+    named = [i for i in installations if i.metadata.name == name]
+    if named:
+        return named[0]
+    # Its object was deleted by hand. A retention that began before still has to end.
+    return newest if tenant.spec.state is TenantState.OFFBOARDED else None
 
 
 def _age(installation: TalkdeskInstallation) -> tuple[datetime, datetime, str]:

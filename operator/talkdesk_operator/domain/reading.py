@@ -1,7 +1,7 @@
 """Reading before acting: credentials, then Talkdesk's own state; and what to do where they can't be read."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from talkdesk_crds.conditions import Reason
@@ -20,18 +20,23 @@ from talkdesk_operator.domain.scope import (
     Step,
 )
 
-__all__ = ["SECOND_LOOK_AFTER", "missing_credentials", "overdue", "read", "second_look"]
+__all__ = ["SECOND_LOOK_AFTER", "deadline_look", "missing_credentials", "overdue", "read", "second_look"]
 
 SECOND_LOOK_AFTER: Final = timedelta(minutes=1)
 """A 404 may be a replica of Talkdesk's that lags behind; only one that lasts this long is believed."""
 
+_AFTER_DEADLINE: Final = timedelta(minutes=10)
+
 
 def overdue(scope: Scope) -> bool:
     """Tell whether Talkdesk has stopped waiting for the answer, by our clock."""
-    if scope.app is None:
-        return False
-    limit = deadline(scope.installation, scope.app.resource)
-    return limit is not None and scope.now >= limit
+    return scope.now >= deadline(scope.request, scope.policy.resource)
+
+
+def deadline_look(scope: Scope) -> datetime:
+    """Give when to see whether Talkdesk still waits: at the deadline, and now and then after it, by Talkdesk's clock."""
+    limit = deadline(scope.request, scope.policy.resource)
+    return limit if limit > scope.now else scope.now + _AFTER_DEADLINE
 
 
 def read(scope: Scope, *, facts: bool, otherwise: Callable[[Scope], Finish | None]) -> Step | None:
@@ -46,21 +51,17 @@ def read(scope: Scope, *, facts: bool, otherwise: Callable[[Scope], Finish | Non
         failure = scope.remote.failure
         end = otherwise(scope) if failure.pace is not Pace.SOON else None
         phase = scope.installation.status.phase or InstallationPhase.PENDING
-        return end or Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)
+        return end or Finish(
+            phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=deadline_look(scope)
+        )
     return None
 
 
 def missing_credentials(scope: Scope, missing: CredentialsMissing, phase: InstallationPhase) -> Finish:
     """Wait for credentials; calls stop, the tenant goes on."""
     failure = missing.failure
-    limit = deadline(scope.installation, scope.app.resource) if scope.app is not None else None
-    return Finish(
-        phase=phase,
-        reason=failure.reason,
-        message=failure.message,
-        failure=failure,
-        wake=limit if limit is not None and limit > scope.now else None,
-    )
+    wake = deadline_look(scope)
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=wake)
 
 
 def second_look(scope: Scope, missing: RemoteMissing) -> Finish | None:

@@ -164,6 +164,8 @@ class SendState(Enum):
     """Talkdesk took it."""
     UNCLEAR = auto()
     """Talkdesk's own state must tell whether it was taken."""
+    REFUSED = auto()
+    """Not taken, for certain."""
     OUTDATED = auto()
     """Not sent: the request changed in the meantime."""
 
@@ -202,6 +204,13 @@ class Scope:
         if request is None:
             raise LookupError("the installation has no request")
         return request
+
+    @property
+    def policy(self) -> AppView:
+        """The app; only to be asked for where there is one."""
+        if self.app is None:
+            raise LookupError("the installation has no app")
+        return self.app
 
     @property
     def owned(self) -> bool:

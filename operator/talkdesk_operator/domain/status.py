@@ -13,7 +13,7 @@ from talkdesk_crds.installation import (
     Transition,
 )
 from talkdesk_operator.domain.backoff import next_retry
-from talkdesk_operator.domain.deadlines import deadline
+from talkdesk_operator.domain.deadlines import deadline, is_closed, waits_for_answer
 from talkdesk_operator.domain.ownership import installed_at
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
@@ -40,12 +40,9 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
     before, installation = scope.installation.status, scope.installation
     answer = _answer(scope, finish)
     ending = finish.ending or before.ending
-    waits = (
-        installation.spec.request is not None
-        and (answer is None or answer.at is None or answer.event_id != installation.spec.request.event_id)
-        and (ending is None or ending.event_id != installation.spec.request.event_id)
-    )
-    limit = deadline(installation, scope.app.resource) if scope.app is not None and waits else None
+    after = before.model_copy(update={"answer": answer or before.answer, "ending": ending})
+    waits = waits_for_answer(installation.model_copy(update={"status": after}))
+    limit = deadline(scope.request, scope.app.resource) if scope.app is not None and waits else None
     retry = None
     if finish.failure is not None:
         retry = next_retry(finish.failure, before.retry, scope.now, jitter=jitter, deadline=limit)
@@ -54,7 +51,7 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
         observed_generation=installation.metadata.generation,
         conditions=transitioned(before.conditions, tuple(_conditions(scope, finish, answer)), scope.now),
         phase=finish.phase,
-        answer=answer or before.answer,
+        answer=after.answer,
         ending=ending,
         installed_at=installed_at(installation),
         retry=retry,
@@ -127,12 +124,14 @@ def _conditions(scope: Scope, finish: Finish, answer: Answer | None) -> Iterator
     yield condition(ConditionType.STALLED, finish.stalled, finish.reason, finish.message if finish.stalled else "")
 
 
+_NO_CREDENTIALS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_LOST, Reason.CREDENTIALS_DELETED})
 _Judgement = tuple[bool | None, Reason, str]
 
 
 def _credentials(scope: Scope) -> _Judgement | None:
     if scope.credentials_dropped:
         return False, Reason.CREDENTIALS_DELETED, "the installation ended and its credentials were deleted"
+    known = find(scope.installation.status.conditions, ConditionType.CREDENTIALS_VALID)
     match scope.credentials, scope.remote:
         case CredentialsMissing(failure=failure), _:
             return False, failure.reason, failure.message
@@ -140,6 +139,8 @@ def _credentials(scope: Scope) -> _Judgement | None:
             return True, Reason.SUCCEEDED, "Talkdesk took them"
         case _, RemoteRefused(failure=Failure(reason=Reason.CREDENTIALS_REFUSED, message=message)):
             return False, Reason.CREDENTIALS_REFUSED, message
+        case Credentials(), _ if known is not None and known.reason in _NO_CREDENTIALS:
+            return None, Reason.PENDING, "there are some; Talkdesk was not asked for a token yet"
         case _:
             return None
 
@@ -179,8 +180,7 @@ def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement
         return None
     if finish.ending is not None:
         return False, finish.reason, finish.message
-    before = scope.installation.status
-    if before.ending is not None and before.ending.event_id == scope.request.event_id:
+    if is_closed(scope.installation):
         return None
     if finish.failure is not None and scope.send_failure is finish.failure:
         return False, finish.reason, finish.message

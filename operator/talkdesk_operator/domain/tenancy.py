@@ -10,9 +10,20 @@ from talkdesk_crds.fields import parse_duration, to_wire_time
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.names import digest
 from talkdesk_crds.tenant import TenantState
+from talkdesk_operator.domain.deadlines import later
 from talkdesk_operator.domain.scope import AppView, Facts, Scope, Tenancy
 
-__all__ = ["facts_of", "inputs_digest", "is_current", "next_look", "purge_after", "purge_due", "template_context"]
+__all__ = [
+    "facts_of",
+    "held_up",
+    "inputs_digest",
+    "is_current",
+    "is_protected",
+    "next_look",
+    "purge_after",
+    "purge_due",
+    "template_context",
+]
 
 _SHORTEST_LOOK: Final = timedelta(seconds=1)
 _LONGEST_LOOK: Final = timedelta(seconds=30)
@@ -42,7 +53,7 @@ def template_context(scope: Scope, app: AppView) -> dict[str, Any]:
             "namespace": app.resource.metadata.namespace,
             "region": app.resource.spec.region,
         },
-        "account": {"id": spec.account_id} | _all_keys(facts.account) | {"id": spec.account_id},
+        "account": _all_keys(facts.account) | {"id": spec.account_id},
         "installation": {
             "id": spec.installation_id,
             "name": scope.installation.metadata.name,
@@ -97,16 +108,28 @@ def is_current(scope: Scope) -> bool:
 
 def purge_after(ended_at: datetime, app: AppView) -> datetime:
     """Give the moment from which what is retained gets deleted."""
-    return ended_at + parse_duration(app.resource.spec.retention.keep_for)
+    return later(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 
 
 def purge_due(scope: Scope) -> bool:
-    """Tell whether the retention is over."""
+    """Tell whether the retention is over, though `deletionProtection` may still forbid the purge."""
     tenant = scope.tenant
     if tenant is None or tenant.spec.state is not TenantState.OFFBOARDED:
         return False
     after = tenant.status.purge_after
-    return after is not None and scope.now >= after and not tenant.spec.deletion_protection
+    return after is not None and scope.now >= after
+
+
+def is_protected(scope: Scope) -> bool:
+    """Tell whether a person forbade to purge the tenant."""
+    return scope.tenant is not None and scope.tenant.spec.deletion_protection
+
+
+def held_up(scope: Scope) -> bool:
+    """Tell whether objects that don't go away have delayed the uninstall's answer for as long as they may."""
+    since = scope.tenant.spec.uninstalled_at if scope.tenant is not None else None
+    span = parse_duration(scope.policy.resource.spec.uninstall.offboard_timeout)
+    return since is not None and scope.now >= later(since, span)
 
 
 def next_look(tenancy: Tenancy, now: datetime) -> datetime:

@@ -1,19 +1,17 @@
-"""What to do next for an uninstall: see the tenant off, acknowledge, make sure of it, delete the credentials.
+"""What to do next for an uninstall: see the tenant off, acknowledge, make sure of it.
 
 The credentials die with the acknowledgement, so its outcome can't always be read back. It is put on record before the
-call that it is about to be made: a 401, 403 or 404 means "done" with that record, and "try again" without.
+call that it is about to be made: a 401, 403 or 404 means "done" with that record, and "try again" without. Our copy of
+the credentials is deleted after the end is on record (`aftermath`): without it, a lost Secret would be a mystery.
 """
 
 from talkdesk_crds.app import UninstallApproval
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase
 from talkdesk_operator.domain.aftermath import sentence
-from talkdesk_operator.domain.deadlines import deadline
-from talkdesk_operator.domain.reading import overdue, read, second_look
+from talkdesk_operator.domain.reading import deadline_look, overdue, read, second_look
 from talkdesk_operator.domain.scope import (
     Announce,
-    DropCredentials,
     Failure,
     Finish,
     Offboard,
@@ -24,71 +22,58 @@ from talkdesk_operator.domain.scope import (
     Send,
     SendState,
     Step,
+    Tenancy,
     TenancyState,
 )
 from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
-from talkdesk_operator.domain.tenancy import next_look
+from talkdesk_operator.domain.tenancy import held_up, next_look
 
 __all__ = ["decide"]
 
 
 def decide(scope: Scope) -> Step:
     """Name the next step of an uninstall that has not come to its end."""
-    if scope.app is not None and scope.app.resource.spec.uninstall.approve is UninstallApproval.AFTER_OFFBOARD:
-        return offboard(scope) or _acknowledge(scope)
+    if scope.policy.resource.spec.uninstall.approve is UninstallApproval.AFTER_OFFBOARD:
+        return _offboard(scope) or _acknowledge(scope)
     return _acknowledge(scope)
 
 
-def offboard(scope: Scope) -> Step | None:
+def _offboard(scope: Scope) -> Step | None:
     """See the tenant off, if it is ours; None when that is done, or has held up the answer for long enough."""
     if not scope.owned:
         return None
     if scope.tenancy is None:
         return Offboard()
-    match scope.tenancy.state:
-        case TenancyState.FAILED:
-            failure = scope.tenancy.failure
-            return None if _held_up(scope) else _offboarding(scope, failure)
-        case TenancyState.DELETING:
-            return None if _held_up(scope) else _offboarding(scope, None)
-        case _:
-            return None
+    if scope.tenancy.state not in {TenancyState.FAILED, TenancyState.DELETING} or held_up(scope):
+        return None
+    return _offboarding(scope, scope.tenancy)
 
 
-def _offboarding(scope: Scope, failure: Failure | None) -> Finish:
-    tenancy = scope.tenancy
-    if tenancy is None:
-        raise LookupError("only called when something was done")
+def _offboarding(scope: Scope, tenancy: Tenancy) -> Finish:
+    failure = tenancy.failure
     return Finish(
         phase=InstallationPhase.OFFBOARDING,
-        reason=failure.reason if failure is not None else Reason.DELETION_BLOCKED,
+        reason=failure.reason if failure is not None else Reason.OFFBOARDING,
         message=tenancy.message,
         failure=failure,
         wake=None if failure is not None else next_look(tenancy, scope.now),
     )
 
 
-def _held_up(scope: Scope) -> bool:
-    """Tell whether objects that don't go away have delayed the answer for as long as they may."""
-    since = scope.tenancy.since if scope.tenancy is not None else None
-    if since is None or scope.app is None:
-        return False
-    return scope.now >= since + parse_duration(scope.app.resource.spec.uninstall.offboard_timeout)
-
-
 def _acknowledge(scope: Scope) -> Step:
-    reading = None if _sure(scope) else read(scope, facts=False, otherwise=_unanswered)
+    if _sure(scope) or _is_over(scope):
+        return _done(scope)
+    reading = read(scope, facts=False, otherwise=_unanswered)
     if reading is not None:
         return reading
-    if _sure(scope) or _is_over(scope):
-        return DropCredentials() if not scope.credentials_dropped else _done(scope)
+    told = scope.answer is not None and scope.answer.at is not None
     match scope.remote:
         case RemoteMissing() as missing:
-            return second_look(scope, missing) or (DropCredentials() if not scope.credentials_dropped else _done(scope))
-        case _ if scope.sent is SendState.UNCLEAR:
-            return _try_again(scope, scope.send_failure)
-        case _ if scope.answer is not None and scope.answer.at is not None:
-            return _verify(scope)
+            return second_look(scope, missing) or _done(scope)
+        case _ if scope.send_failure is not None:
+            return _unanswered(scope) or _try_again(scope.send_failure)
+        case _ if told:
+            return _unanswered(scope) or _verify(scope)
         case _ if scope.sent is SendState.OUTDATED:
             message = "the request changed before it was answered"
             phase = InstallationPhase.OFFBOARDING
@@ -136,24 +121,19 @@ def _unanswered(scope: Scope) -> Finish | None:
 
 def _verify(scope: Scope) -> Finish:
     """Look again, but not past the deadline: the call worked, and Talkdesk still shows it as pending."""
-    if (end := _unanswered(scope)) is not None:
-        return end
-    limit = deadline(scope.installation, scope.app.resource) if scope.app is not None else None
     failure = Failure(Reason.VERIFYING, "Talkdesk was told and does not show it yet", Pace.SOON)
     return Finish(
         phase=InstallationPhase.OFFBOARDING,
         reason=failure.reason,
         message=failure.message,
         failure=failure,
-        wake=limit,
+        wake=deadline_look(scope),
     )
 
 
-def _try_again(scope: Scope, failure: Failure | None) -> Finish:
-    if failure is None:
-        raise LookupError("an unclear answer has a failure")
+def _try_again(failure: Failure) -> Finish:
     phase = InstallationPhase.OFFBOARDING
-    return _unanswered(scope) or Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)
 
 
 def _done(scope: Scope) -> Finish:

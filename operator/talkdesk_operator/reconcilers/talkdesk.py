@@ -24,8 +24,10 @@ from talkdesk_operator.domain.scope import (
 from talkdesk_operator.domain.talkdesk import (
     Access,
     Account,
+    Conflict,
     Credentials,
     NotFound,
+    OutcomeUnknown,
     RemoteInstallation,
     Subscription,
     TalkdeskApi,
@@ -84,11 +86,12 @@ class TalkdeskSide:
         """Tell Talkdesk, and have its state read anew where that is needed to know what came of it."""
         access = access_of(scope)
         if isinstance(access, Failure):
-            return replace(scope, sent=SendState.UNCLEAR, send_failure=access, remote=RemoteRefused(access))
+            return replace(scope, sent=SendState.REFUSED, send_failure=access, remote=RemoteRefused(access))
         try:
             await self._api.answer(access, *_ids(scope), decision, "")
         except TalkdeskError as error:
-            return replace(scope, sent=SendState.UNCLEAR, send_failure=of_talkdesk(error), remote=None)
+            sent = SendState.UNCLEAR if isinstance(error, Conflict | OutcomeUnknown) else SendState.REFUSED
+            return replace(scope, sent=sent, send_failure=of_talkdesk(error), remote=None)
         return replace(scope, sent=SendState.DELIVERED)
 
     def forget(self, scope: Scope) -> None:
