@@ -1,0 +1,149 @@
+"""The manifests on a real API server: accepted as they are, and giving each account what it needs and no more."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import yaml
+from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+OPERATOR = "system:serviceaccount:talkdesk-system:talkdesk-operator"
+WEBHOOK = "system:serviceaccount:talkdesk-system:talkdesk-webhook"
+PROVISIONER = "system:serviceaccount:sentiment:tenant-provisioner"
+GROUP = "appconnect.talkdesk.dev"
+
+# Who, verb, group, resource (with subresource), name, namespace.
+ALLOWED = [
+    (OPERATOR, "watch", GROUP, "talkdeskinstallations", "", ""),
+    (OPERATOR, "patch", GROUP, "talkdesktenants/status", "t", "anywhere"),
+    (OPERATOR, "create", "events.k8s.io", "events", "", "anywhere"),
+    (OPERATOR, "update", "coordination.k8s.io", "leases", "talkdesk-operator", "talkdesk-system"),
+    (OPERATOR, "watch", "coordination.k8s.io", "leases", "talkdesk-operator", ""),
+    (OPERATOR, "get", "", "secrets", "s", "sentiment"),
+    (OPERATOR, "deletecollection", "", "secrets", "", "sentiment"),
+    (OPERATOR, "impersonate", "", "serviceaccounts", "tenant-provisioner", "sentiment"),
+    (WEBHOOK, "get", GROUP, "talkdeskapps", "a", "anywhere"),
+    (WEBHOOK, "create", GROUP, "talkdeskinstallations", "", "sentiment"),
+    (WEBHOOK, "patch", GROUP, "talkdeskinstallations", "i", "sentiment"),
+    (WEBHOOK, "create", "", "secrets", "", "sentiment"),
+    (PROVISIONER, "patch", "", "namespaces", "td-1", ""),
+    (PROVISIONER, "delete", "", "secrets", "s", "td-1"),
+]
+REFUSED = [
+    (OPERATOR, "get", "", "secrets", "s", "default"),
+    (OPERATOR, "get", "", "secrets", "s", "talkdesk-system"),
+    (OPERATOR, "get", "", "secrets", "s", "td-1"),
+    (OPERATOR, "list", "", "secrets", "", "sentiment"),
+    (OPERATOR, "create", "", "secrets", "", "sentiment"),
+    (OPERATOR, "create", "", "namespaces", "", ""),
+    (OPERATOR, "patch", "", "configmaps", "c", "td-1"),
+    (OPERATOR, "patch", GROUP, "talkdeskapps", "a", "sentiment"),
+    (OPERATOR, "delete", GROUP, "talkdeskinstallations", "i", "sentiment"),
+    (OPERATOR, "update", "coordination.k8s.io", "leases", "another", "talkdesk-system"),
+    (OPERATOR, "impersonate", "", "serviceaccounts", "default", "sentiment"),
+    (OPERATOR, "impersonate", "", "serviceaccounts", "tenant-provisioner", "default"),
+    (OPERATOR, "impersonate", "", "users", "admin", ""),
+    (OPERATOR, "impersonate", "", "groups", "system:masters", ""),
+    (WEBHOOK, "get", "", "secrets", "s", "sentiment"),
+    (WEBHOOK, "create", "", "secrets", "", "default"),
+    (WEBHOOK, "list", GROUP, "talkdeskapps", "", "sentiment"),
+    (WEBHOOK, "get", GROUP, "talkdeskinstallations", "i", "sentiment"),
+    (WEBHOOK, "patch", GROUP, "talkdeskinstallations/status", "i", "sentiment"),
+    (WEBHOOK, "patch", GROUP, "talkdeskapps", "a", "sentiment"),
+    (PROVISIONER, "list", "", "secrets", "", "td-1"),
+    (PROVISIONER, "create", "rbac.authorization.k8s.io", "clusterroles", "", ""),
+    (PROVISIONER, "escalate", "rbac.authorization.k8s.io", "roles", "r", "td-1"),
+    (PROVISIONER, "patch", GROUP, "talkdesktenants", "t", "sentiment"),
+    (PROVISIONER, "impersonate", "", "serviceaccounts", "default", "td-1"),
+]
+
+
+@pytest.fixture(scope="module")
+def installed(crds: Cluster) -> Cluster:
+    """The session's cluster with the base and the example app in it, as a person would apply them."""
+    for folder in ("base", "examples/sentiment"):
+        crds.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(MANIFESTS / folder))
+    return crds
+
+
+def review(question: tuple[str, str, str, str, str, str]) -> dict[str, Any]:
+    who, verb, group, resource, name, namespace = question
+    plain, _, subresource = resource.partition("/")
+    attributes = {"verb": verb, "group": group, "resource": plain, "subresource": subresource}
+    groups = ["system:authenticated", "system:serviceaccounts", f"system:serviceaccounts:{who.split(':')[2]}"]
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": who,
+            "groups": groups,
+            "resourceAttributes": attributes | {"name": name, "namespace": namespace},
+        },
+    }
+
+
+def answers(cluster: Cluster, questions: list[tuple[str, str, str, str, str, str]]) -> list[bool]:
+    """Ask the API server's own authoriser all at once."""
+    reviews = "\n---\n".join(json.dumps(review(question)) for question in questions)
+    said = cluster.kubectl("create", "-f", "-", "--output=jsonpath={.status.allowed}{'\\n'}", stdin=reviews)
+    return [line == "true" for line in said.split()]
+
+
+def test_the_rights_in_the_manifests_are_enough(installed: Cluster) -> None:
+    got = dict(zip(ALLOWED, answers(installed, ALLOWED), strict=True))
+    assert [question for question, allowed in got.items() if not allowed] == []
+
+
+@pytest.mark.case(66)
+def test_the_rights_in_the_manifests_are_no_more_than_needed(installed: Cluster) -> None:
+    got = dict(zip(REFUSED, answers(installed, REFUSED), strict=True))
+    assert [question for question, allowed in got.items() if allowed] == []
+
+
+@pytest.mark.case(66)
+def test_the_provisioner_changes_nothing_outside_tenants_namespaces(installed: Cluster) -> None:
+    as_provisioner = (f"--as={PROVISIONER}", "create", "configmap", "guarded", "--dry-run=server")
+    deadline = time.monotonic() + 30
+    while "may only change namespaces" not in (said := refusal(installed, *as_provisioner, "-n", "default")):
+        # A policy is enforced a moment after it was stored.
+        assert time.monotonic() < deadline, said
+    assert "names begin with td-" in refusal(
+        installed, f"--as={PROVISIONER}", "create", "namespace", "other", "--dry-run=server"
+    )
+    installed.kubectl(f"--as={PROVISIONER}", "create", "namespace", "td-guarded", "--dry-run=server")
+
+
+def test_an_import_by_hand_is_accepted_as_the_example_has_it(installed: Cluster) -> None:
+    example = MANIFESTS / "examples" / "import" / "installation.yaml"
+    installed.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(example))
+
+
+def test_the_demo_has_the_same_rights_as_a_cluster_and_no_pods(installed: Cluster) -> None:
+    base = rendered(installed, "base")
+    demo = rendered(installed, "overlays/demo")
+    left_out = {"Deployment", "Service", "PodDisruptionBudget"}
+    assert demo == [each for each in base if each["kind"] not in left_out]
+
+
+def test_images_are_set_by_kustomize(installed: Cluster) -> None:
+    deployments = [each for each in rendered(installed, "base") if each["kind"] == "Deployment"]
+    images = {c["image"] for each in deployments for c in each["spec"]["template"]["spec"]["containers"]}
+    assert images == {"talkdesk-operator:0.1.0", "talkdesk-webhook:0.1.0"}
+
+
+def rendered(cluster: Cluster, folder: str) -> list[dict[str, Any]]:
+    built = cluster.kubectl("kustomize", str(MANIFESTS / folder))
+    return [each for each in yaml.safe_load_all(built) if each]
+
+
+def refusal(cluster: Cluster, *arguments: str) -> str:
+    """Give what the API server says against it; nothing when it has nothing against it."""
+    try:
+        cluster.kubectl(*arguments)
+    except KubectlFailed as error:
+        return str(error)
+    return ""
