@@ -11,12 +11,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from talkdesk_operator.adapters.cluster import KubernetesCluster
+from talkdesk_operator.adapters.drift import DriftWatches
+from talkdesk_operator.adapters.resources import Resources
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.queue import Reconcile
+from talkdesk_operator.domain.drift import targets_of
+from talkdesk_operator.domain.priority import Priority
 from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.settings import UnusableSettings, read_settings
 from talkdesk_operator.shell import BuildReconciler, Parts, serve
+from talkdesk_operator.work import Cause, Reconcile
 from talkdesk_runtime import logs
 from talkdesk_runtime.kube_errors import KubeRefused
 
@@ -35,7 +39,22 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
     tls = ssl.create_default_context()
     if settings.talkdesk_ca_file is not None:
         tls.load_verify_locations(settings.talkdesk_ca_file)
-    cluster = KubernetesCluster(parts.kube, instance=parts.identity, seen=store.put, wrote=metrics.count_write)
+    resources = Resources(parts.kube)
+
+    def drifted(namespace: str, tenant: str) -> None:
+        key = store.key_of_tenant(namespace, tenant)
+        if key is not None:
+            parts.queue.add(key, Priority.CHANGED, cause=Cause.DRIFT)
+
+    drift = DriftWatches(parts.kube, resources, drifted, observe=metrics.count_drift, chance=parts.chance)
+    cluster = KubernetesCluster(
+        parts.kube,
+        resources,
+        instance=parts.identity,
+        seen=store.put,
+        applied=drift.applied,
+        wrote=metrics.count_write,
+    )
     talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_request)
     installations = InstallationReconciler(
         cluster,
@@ -45,9 +64,17 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         now=_now,
         answered=metrics.count_answer,
     )
+    apps = AppViews(cluster, _now)
+
+    def follow() -> None:
+        drift.follow(frozenset(target for app in store.apps() for target in targets_of(apps.view(app))))
+
+    watching = asyncio.create_task(drift.run(asyncio.Event()), name="drift")
     try:
-        yield AccountReconciler(store, cluster, AppViews(cluster, _now), installations, _now).reconcile
+        yield AccountReconciler(store, cluster, apps, installations, now=_now, follow=follow).reconcile
     finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await talkdesk.aclose()
 
 

@@ -63,6 +63,12 @@ class Metrics:
             ("kind", "verb"),
             registry=registry,
         )
+        self._drifts = Counter(
+            "talkdesk_drift",
+            "Tenants' objects that were changed or deleted by somebody else.",
+            ("kind",),
+            registry=registry,
+        )
         self.watch_age = Gauge(
             "talkdesk_watch_last_event_age_seconds",
             "Since the last event of any watch; the leader's own Lease makes one every few seconds.",
@@ -79,6 +85,10 @@ class Metrics:
         self._answers.labels(request.value, decision.value, outcome).inc()
         if outcome == "delivered":
             self._event_to_answer.observe(seconds)
+
+    def count_drift(self, kind: str) -> None:
+        """Count a tenant's object of that kind that somebody else changed or deleted."""
+        self._drifts.labels(kind).inc()
 
     def count_write(self, kind: str, verb: str) -> None:
         """Count a request to the Kubernetes API that changes something."""

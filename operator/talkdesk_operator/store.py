@@ -195,6 +195,15 @@ class Store:
         held = self._objects.get((TalkdeskApp.INFO.kind, namespace, name))
         return held if isinstance(held, TalkdeskApp) else None
 
+    def apps(self) -> Iterator[TalkdeskApp]:
+        """Give every app that can be read."""
+        return (held for held in self._objects.values() if isinstance(held, TalkdeskApp))
+
+    def key_of_tenant(self, namespace: str, name: str) -> AccountKey | None:
+        """Give the account of a tenant, by the tenant's place."""
+        held = self._objects.get((TalkdeskTenant.INFO.kind, namespace, name))
+        return None if held is None else key_of(held)
+
     def keys_of_app(self, namespace: str, name: str) -> tuple[AccountKey, ...]:
         """Give the accounts of an app, whether or not the app itself exists."""
         return tuple(self._of_app.get((namespace, name), ()))

@@ -50,14 +50,21 @@ class KubernetesCluster:
     def __init__(
         self,
         kube: Kube,
+        resources: Resources,
         *,
         instance: str,
         seen: Callable[[dict[str, Any]], object],
+        applied: Callable[[Identity, Mapping[str, Any]], object],
         wrote: Callable[[str, str], object],
     ) -> None:
-        """Take a connection; `seen` gets every object of ours as it is after a write, `wrote` the kind and verb."""
+        """Take a connection and who is to know of writes.
+
+        `seen` gets every object of ours as a write left it, `applied` every tenant's object as an apply did, `wrote`
+        the kind and the verb of each write before it is made.
+        """
         self._kube = kube
-        self._resources = Resources(kube)
+        self._resources = resources
+        self._applied = applied
         self._instance = instance
         self._seen = seen
         self._wrote = wrote
@@ -171,7 +178,9 @@ class KubernetesCluster:
         )
         self._wrote(manifest["kind"], "apply")
         query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
-        return await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
+        live = await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
+        self._applied(identity, live)
+        return live
 
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
         """Read it, in the tenant's name."""

@@ -11,10 +11,10 @@ from talkdesk_operator.domain.cluster import Cluster
 from talkdesk_operator.domain.ownership import roles
 from talkdesk_operator.domain.priority import Priority
 from talkdesk_operator.domain.scope import AppView, Failure, Pace, Role, Scope
-from talkdesk_operator.queue import Cause, Result, Wake
 from talkdesk_operator.reconcilers.apps import AppViews
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
 from talkdesk_operator.store import AccountKey, Store
+from talkdesk_operator.work import Cause, Result, Wake
 
 __all__ = ["AccountReconciler"]
 
@@ -28,18 +28,23 @@ class AccountReconciler:
         cluster: Cluster,
         apps: AppViews,
         installations: InstallationReconciler,
+        *,
         now: Callable[[], datetime],
+        follow: Callable[[], None],
     ) -> None:
+        """Take ports; `follow` is called when an app came, changed or went, for whoever watches by apps."""
         self._store = store
         self._cluster = cluster
         self._apps = apps
         self._installations = installations
         self._now = now
+        self._follow = follow
 
     async def reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
         """Reconcile an account, or an app's status. Raises KubeError when the API server can't even take a status."""
         resource = self._store.app(key.namespace, key.app)
         if key.is_app:
+            self._follow()
             if resource is not None:
                 await self._apps.write_status(resource)
             return Result()
