@@ -1,7 +1,7 @@
 """TalkdeskApp: a partner's app in one region: how to reach Talkdesk, and what each tenant gets."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
@@ -12,6 +12,7 @@ from talkdesk_crds.fields import (
     FreeObject,
     Id,
     LabelName,
+    LastingDuration,
     Model,
     ObjectName,
     Url,
@@ -93,7 +94,7 @@ class Auth(Model):
 class Deadline(Model):
     """How long Talkdesk waits."""
 
-    answer_within: Duration = "7d"
+    answer_within: LastingDuration = "7d"
     """Time from an event to the moment Talkdesk gives up waiting for the answer (documented: seven days)."""
     grace: Duration = "1d"
     """Time from there until the tenant of an unanswered installation is offboarded."""
@@ -175,7 +176,7 @@ class AppSpec(Model):
     """How uninstalls are handled."""
     retention: Retention = Retention()
     """What happens after an uninstall."""
-    resync: Duration = "10m"
+    resync: LastingDuration = "10m"
     """How often a tenant is checked and put right when nothing tells that it changed."""
 
 
@@ -211,11 +212,3 @@ class TalkdeskApp(CustomResource):
 
     spec: AppSpec
     status: AppStatus = AppStatus()
-
-    def template_key(self) -> tuple[str, int]:
-        """Identify this revision of the template: uid and generation."""
-        return self.metadata.uid, self.metadata.generation
-
-    def template_source(self) -> tuple[dict[str, Any], ...]:
-        """Give the steps as plain data."""
-        return tuple(step.model_dump() for step in self.spec.tenant.steps)

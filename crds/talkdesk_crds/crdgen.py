@@ -110,6 +110,8 @@ def _convert(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[st
     unknown = {k for k in schema if not k.startswith("x-kubernetes-")} - _KEPT - _DROPPED
     if unknown:
         raise ValueError(f"{path or 'the schema'} has {sorted(unknown)}, which a structural schema can't say")
+    if schema.get("additionalProperties", False) not in (True, False):
+        raise ValueError(f"{path} is a map of one type, which nobody needed so far")
     out = {k: v for k, v in schema.items() if k not in _DROPPED}
     if "const" in schema:
         out["enum"] = [schema["const"]]

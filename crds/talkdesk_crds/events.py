@@ -179,7 +179,12 @@ LifecycleEvent = (
 
 
 def _str_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    # A lone surrogate, which JSON can spell, can't be written anywhere as UTF-8.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and value else None
+
+
+def _str_or_empty(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _object(value: object) -> object:
@@ -192,7 +197,8 @@ def _href(value: object) -> str | None:
 
 _Optional = Annotated[str | None, BeforeValidator(_str_or_none)]
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-_Key = Annotated[SecretStr, Field(max_length=16384)]
+_Key = Annotated[SecretStr, BeforeValidator(_str_or_empty), Field(max_length=16384)]
+_Word = Annotated[str, BeforeValidator(_str_or_empty), StringConstraints(max_length=128)]
 
 
 class _Wire(BaseModel):
@@ -230,9 +236,9 @@ class _WireCredentials(_Wire):
     client_id: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     client_secret: _Key = SecretStr("")
     private_key: _Key = SecretStr("")
-    public_key: Annotated[str, StringConstraints(max_length=16384)] = ""
-    key_id: Annotated[str, StringConstraints(max_length=128)] = ""
-    key_algorithm: Annotated[str, StringConstraints(max_length=16)] = ""
+    public_key: Annotated[str, BeforeValidator(_str_or_empty), StringConstraints(max_length=16384)] = ""
+    key_id: _Word = ""
+    key_algorithm: _Word = ""
 
 
 def parse_event(body: object, received_at: datetime) -> LifecycleEvent:
@@ -291,7 +297,7 @@ def _time(value: object) -> datetime | None:
 
 
 def _credentials(data: dict[str, Any]) -> CredentialsSet:
-    wire = _checked(_WireCredentials, {k: v for k, v in data.items() if v is not None})
+    wire = _checked(_WireCredentials, data)
     if not wire.client_secret.get_secret_value() and not wire.private_key.get_secret_value():
         raise EventError("data: neither client_secret nor private_key is there")
     return CredentialsSet(**dict(wire))

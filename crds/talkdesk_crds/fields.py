@@ -58,15 +58,36 @@ def _duration(text: str) -> str:
     return text
 
 
+def _lasting(text: str) -> str:
+    if not parse_duration(text):
+        raise ValueError("must be longer than nothing")
+    return text
+
+
+def rules(*validations: dict[str, str]) -> dict[str, Any]:
+    """Give the schema extension that makes the API server check CEL rules at that place."""
+    return {"x-kubernetes-validations": list(validations)}
+
+
 def to_wire_time(moment: datetime) -> str:
-    """Write a moment in UTC as RFC 3339, with microseconds only where there are any."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """Write a moment as RFC 3339, with microseconds only where there are any; in UTC if it has a year there."""
+    try:
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        return moment.isoformat()
 
 
 Duration = Annotated[
     str, StringConstraints(min_length=2, max_length=32, pattern=DURATION_PATTERN), AfterValidator(_duration)
 ]
 """A length of time in days, hours, minutes and seconds, biggest unit first: `7d`, `1h30m`, `90s`."""
+
+LastingDuration = Annotated[
+    Duration,
+    AfterValidator(_lasting),
+    Field(json_schema_extra=rules({"rule": "self.matches('[1-9]')", "message": "must be longer than nothing"})),
+]
+"""A duration that makes no sense as zero."""
 
 Moment = Annotated[AwareDatetime, PlainSerializer(to_wire_time, when_used="json")]
 """A moment in RFC 3339 with its zone."""
@@ -97,11 +118,6 @@ Expression = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 """A JSON object of any shape."""
-
-
-def rules(*validations: dict[str, str]) -> dict[str, Any]:
-    """Give the schema extension that makes the API server check CEL rules at that place."""
-    return {"x-kubernetes-validations": list(validations)}
 
 
 def immutable(what: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def overdue(scope: Scope) -> bool:
 
 
 def deadline_look(scope: Scope) -> datetime:
-    """Give when to see whether Talkdesk still waits: at the deadline, and now and then after it, by Talkdesk's clock."""
+    """Give when to see whether Talkdesk still waits: at the deadline, and now and then after it, as clocks differ."""
     limit = deadline(scope.request, scope.policy.resource)
     return limit if limit > scope.now else scope.now + _AFTER_DEADLINE
 
