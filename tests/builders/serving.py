@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from talkdesk_webhook.connection import BoundedConnection
+
 
 @dataclass(frozen=True)
 class Served:
@@ -43,9 +45,18 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], within: float =
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[Served]:
+async def serving(app: ASGIApp, connection: type[BoundedConnection] = BoundedConnection) -> AsyncIterator[Served]:
     """Serve `app` as the webhook's own process does, on a free port of loopback."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", ws="none", access_log=False, log_config=None)
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=connection,
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     try:

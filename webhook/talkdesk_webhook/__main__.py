@@ -23,6 +23,7 @@ from talkdesk_runtime.kube_errors import KubeRefused
 from talkdesk_webhook.app import create_app
 from talkdesk_webhook.apps import Apps
 from talkdesk_webhook.body import BodyLimits
+from talkdesk_webhook.connection import BoundedConnection
 from talkdesk_webhook.inbox import Inbox
 from talkdesk_webhook.keys import KeyTimes, SigningKeys, gateway_client
 from talkdesk_webhook.metrics import Metrics
@@ -95,11 +96,13 @@ def _server_config(settings: Settings, app: Starlette) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedConnection,
         lifespan="off",
         ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=round(settings.keep_alive.total_seconds()),
         timeout_graceful_shutdown=max(1, round(settings.shutdown_within.total_seconds())),
     )

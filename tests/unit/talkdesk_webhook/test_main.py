@@ -52,5 +52,5 @@ def test_a_port_that_is_taken_ends_it_without_a_traceback(tmp_path: Path) -> Non
             TALKDESK_WEBHOOK_PORT=str(taken.getsockname()[1]),
         )
     assert done.returncode == 1
-    assert "address already in use" in done.stderr
+    assert "Address already in use" in done.stderr
     assert "Traceback" not in done.stderr
