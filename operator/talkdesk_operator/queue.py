@@ -8,7 +8,7 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -156,29 +156,34 @@ class WorkQueue:
     async def run(self, reconcile: Reconcile, stop: asyncio.Event) -> None:
         """Work until `stop`, then start nothing new and give running passes the grace; cancel what is left then.
 
-        Comes back early only when a worker broke, which is a fault in here; raises what broke it.
+        Cancelled itself, it gives no grace. Comes back early only when a worker broke, which is a fault in here or the
+        end of the process; raises what broke it.
         """
         workers = [
             asyncio.create_task(self._work(reconcile), name=f"worker {number}")
             for number in range(self._settings.workers)
         ]
         stopped = asyncio.create_task(stop.wait(), name="workers' stop")
+        grace = self._settings.grace.total_seconds()
         try:
             await asyncio.wait((stopped, *workers), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            grace = 0.0
+            raise
         finally:
             stopped.cancel()
-            await self._drain(workers)
+            await self._drain(workers, grace)
         for worker in workers:
             if not worker.cancelled() and (error := worker.exception()) is not None:
                 raise error
 
-    async def _drain(self, workers: Iterable[asyncio.Task[None]]) -> None:
+    async def _drain(self, workers: Collection[asyncio.Task[None]], grace: float) -> None:
         self._closing = True
         for key in tuple(self._delayed):
             self.forget(key)
         for _ in workers:
             self._tickets.release()
-        _, late = await asyncio.wait(workers, timeout=self._settings.grace.total_seconds())
+        _, late = await asyncio.wait(workers, timeout=grace)
         if late:
             self._log.warning("passes.cut_off", keys=sorted(map(str, self._active)))
         for worker in late:

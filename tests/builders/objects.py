@@ -1,0 +1,209 @@
+"""Our kinds as the API server gives them, and scopes of a pass; small by default, keywords replace what matters."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.conditions import Condition, ConditionType, Reason
+from talkdesk_crds.fields import LocalRef, to_wire_time
+from talkdesk_crds.hosts import HostAllowList, Region
+from talkdesk_crds.installation import (
+    AccountFacts,
+    Answer,
+    Decision,
+    Ending,
+    EndingKind,
+    InstallationStatus,
+    RequestType,
+    Retry,
+    SubscriptionFacts,
+    TalkdeskInstallation,
+)
+from talkdesk_crds.names import API_VERSION, FINALIZER
+from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
+from talkdesk_operator.domain.scope import AppView, Facts, Failure, Pace, Role, Scope
+from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation
+from talkdesk_operator.domain.tenancy import inputs_digest
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
+EVENT = "event-1"
+INSTALLATION = "sentiment-i1"
+STEPS = [{"name": "base", "manifests": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}]}]
+
+
+def metadata(name: str, **overrides: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "namespace": "team",
+        "uid": f"uid-{name}",
+        "resourceVersion": "1",
+        "generation": 1,
+        "creationTimestamp": to_wire_time(NOON),
+    } | overrides
+
+
+def app_object(name: str = "sentiment", *, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    """A TalkdeskApp as JSON; keywords replace members of the spec."""
+    tenant = {"serviceAccountName": "provisioner", "steps": STEPS}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TalkdeskApp",
+        "metadata": metadata(name, **(meta or {})),
+        "spec": {"appId": "app-1", "region": "US", "tenant": tenant} | spec,
+    }
+
+
+def installation_object(name: str = INSTALLATION, *, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    """A TalkdeskInstallation as JSON; keywords replace members of the spec, None takes one away."""
+    whole = {
+        "appRef": {"name": "sentiment"},
+        "installationId": "i1",
+        "accountId": "acc-1",
+        "accountName": "acme",
+        "request": request_object(),
+        "credentials": {"secretName": "keys-1", "eventId": EVENT, "issuedAt": to_wire_time(NOON)},
+    } | spec
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TalkdeskInstallation",
+        "metadata": metadata(name, finalizers=[FINALIZER], **(meta or {})),
+        "spec": {key: value for key, value in whole.items() if value is not None},
+    }
+
+
+def tenant_object(name: str = "sentiment-acc", *, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    """A TalkdeskTenant as JSON; keywords replace members of the spec, None takes one away."""
+    whole = {
+        "appRef": {"name": "sentiment"},
+        "accountId": "acc-1",
+        "installationRef": {"name": INSTALLATION},
+        "state": "Active",
+        "name": "td-acc-1",
+    } | spec
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TalkdeskTenant",
+        "metadata": metadata(name, **(meta or {})),
+        "spec": {key: value for key, value in whole.items() if value is not None},
+    }
+
+
+def request_object(kind: str = "Install", *, at: datetime = NOON, event: str = EVENT, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "eventId": event, "requestedAt": to_wire_time(at)} | more
+
+
+def app(name: str = "sentiment", **spec: Any) -> TalkdeskApp:
+    return TalkdeskApp.read(app_object(name, **spec))
+
+
+def view(**spec: Any) -> AppView:
+    """An app whose hosts are understood; its template is not compiled, as no decision looks into it."""
+    return AppView(app(**spec), HostAllowList.for_region(Region.US), None)
+
+
+def installation(
+    name: str = INSTALLATION,
+    *,
+    request: RequestType | None = RequestType.INSTALL,
+    at: datetime = NOON,
+    event: str = EVENT,
+    status: InstallationStatus | None = None,
+    meta: dict[str, Any] | None = None,
+    **spec: Any,
+) -> TalkdeskInstallation:
+    """An installation with a request of that kind; other keywords replace members of the spec."""
+    registers = {"request": request_object(request.value, at=at, event=event) if request is not None else None}
+    read = TalkdeskInstallation.read(installation_object(name, meta=meta, **(registers | spec)))
+    return read.model_copy(update={"status": status or InstallationStatus()})
+
+
+def deleted(name: str = INSTALLATION, **keywords: Any) -> TalkdeskInstallation:
+    """An installation that a person deleted, and that our finalizer still holds."""
+    return installation(name, meta={"deletionTimestamp": to_wire_time(NOON)}, **keywords)
+
+
+def tenant(
+    state: TenantState = TenantState.ACTIVE,
+    *,
+    owner: str | None = INSTALLATION,
+    status: TenantStatus | None = None,
+    **spec: Any,
+) -> TalkdeskTenant:
+    ref = {"name": owner} if owner is not None else None
+    read = TalkdeskTenant.read(tenant_object(state=state.value, installationRef=ref, **spec))
+    return read.model_copy(update={"status": status or TenantStatus()})
+
+
+def condition(kind: ConditionType, status: str = "True", reason: str = Reason.SUCCEEDED) -> Condition:
+    return Condition.model_validate(
+        {"type": kind, "status": status, "reason": reason, "last_transition_time": NOON, "message": ""}
+    )
+
+
+def answer(*, event: str = EVENT, sent: bool = True, delivered: bool = True, verified: bool = False) -> Answer:
+    return Answer(
+        event_id=event,
+        decision=Decision.APPROVE,
+        sent_at=NOON if sent else None,
+        at=NOON if delivered else None,
+        verified_at=NOON if verified else None,
+    )
+
+
+def answered(event: str = EVENT, **status: Any) -> InstallationStatus:
+    """The status of an installation whose request was answered, facts known."""
+    facts = AccountFacts(id="acc-1", name="acme")
+    return InstallationStatus(answer=answer(event=event), account=facts).model_copy(update=status)
+
+
+def ended(kind: EndingKind = EndingKind.UNINSTALLED, *, at: datetime = NOON, **status: Any) -> InstallationStatus:
+    """The status of an installation that ended, its credentials deleted."""
+    gone = condition(ConditionType.CREDENTIALS_VALID, "False", Reason.CREDENTIALS_DELETED)
+    ending = Ending(kind=kind, event_id=EVENT, at=at)
+    known = InstallationStatus(ending=ending, conditions=(gone,), tenant_ref=LocalRef(name="sentiment-acc"))
+    return known.model_copy(update=status)
+
+
+def retry(reason: Reason, at: datetime, attempts: int = 1) -> Retry:
+    return Retry(attempts=attempts, next_attempt_at=at, reason=reason)
+
+
+def failure(reason: Reason = Reason.UNAVAILABLE, pace: Pace = Pace.SOON, **more: Any) -> Failure:
+    return Failure(reason, "it did not work", pace, **more)
+
+
+def credentials() -> Credentials:
+    return Credentials("client-1", SecretStr("made-up-secret"), SecretStr("made-up-key"), "key-1", "ES256")
+
+
+def facts(**account: Any) -> Facts:
+    return Facts(AccountFacts(**({"id": "acc-1", "name": "acme"} | account)), SubscriptionFacts(name="Gold"))
+
+
+def remote(state: str = "installing", **more: Any) -> RemoteInstallation:
+    return RemoteInstallation("i1", state, **more)
+
+
+def scope(**fields: Any) -> Scope:
+    """A pass's scope at noon over an owner whose tenant is not made yet; keywords replace fields."""
+    known: dict[str, Any] = {
+        "now": NOON,
+        "app": view(),
+        "installation": installation(),
+        "role": Role.OWNER,
+        "tenant": None,
+    }
+    return Scope(**(known | fields))
+
+
+def current_tenant(of: Scope, **spec: Any) -> TalkdeskTenant:
+    """The tenant that is ready and made from exactly what the scope knows."""
+    made = tenant(owner=of.installation.metadata.name, **spec)
+    inputs = inputs_digest(replace(of, tenant=made), of.policy)
+    ready = condition(ConditionType.READY, "True", Reason.APPLIED)
+    status = TenantStatus(observed_generation=1, conditions=(ready,), applied_inputs=inputs)
+    return made.model_copy(update={"status": status})
