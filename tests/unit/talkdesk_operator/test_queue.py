@@ -66,8 +66,7 @@ class Bench:
         return answer
 
     def hold(self, name: str) -> asyncio.Event:
-        self.gates[name] = asyncio.Event()
-        return self.gates[name]
+        return self.gates.setdefault(name, asyncio.Event())
 
     def add(self, name: str, priority: Priority = Priority.CHANGED, order: float = 0.0, evidence: str = "") -> None:
         self.added[name] = next(self.moments)
