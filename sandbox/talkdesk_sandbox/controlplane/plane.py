@@ -5,6 +5,7 @@ Belongs here: the order in which things happen. Does not belong here: each of th
 
 import http.client
 import json
+import shutil
 import socket
 import ssl
 import tempfile
@@ -80,7 +81,11 @@ class ControlPlane:
 
     def _start(self, programs: Programs) -> Cluster:
         folder = Path(tempfile.mkdtemp(prefix="talkdesk-controlplane-"))
-        self._processes = processes = Processes(folder)
+        try:
+            self._processes = processes = Processes(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         try:
             return self._boot(programs, folder, processes)
         except BaseException as error:
