@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from types import FrameType
 
@@ -31,15 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     keep: bool = parser.parse_args(arguments).keep
+    tempfile.gettempdir()  # tries a file there once, which an interruption would leave behind
     interruption = _Interruption()
     # Whatever proxy the person has, what is talked to here is on this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
         return _demonstrate(Screen(), keep=keep)
     except ProgramsUnavailable as error:
-        return _fail(str(error), 2)
+        return _fail(error, 2)
     except (DemoFailed, ControlPlaneError) as error:
-        return _fail(str(error), 1)
+        return _fail(error, 1)
     except KeyboardInterrupt:
         return 128 + interruption.signal
 
@@ -80,8 +82,8 @@ def _invitation(stage: Stage) -> tuple[str, ...]:
     )
 
 
-def _fail(message: str, status: int) -> int:
-    print(f"demo: {message}", file=sys.stderr)
+def _fail(error: Exception, status: int) -> int:
+    print(f"demo: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
     return status
 
 

@@ -1,10 +1,17 @@
 """What can go wrong: one error, whose text is for the person at the terminal.
 
-DemoFailed   something did not happen, or happened that must not; names the program whose log tells more, if one does
+    DemoFailed   something did not happen, or happened that must not
+
+Whoever ends the programs adds the last lines of a log to it, as notes.
 """
 
 __all__ = ["DemoFailed"]
 
 
 class DemoFailed(Exception):
-    """The demonstration can't go on; the message says what happened, and ends with the last lines of a log."""
+    """The demonstration can't go on."""
+
+    def __init__(self, message: str, program: str | None = None) -> None:
+        super().__init__(message)
+        self.program = program
+        """The program whose log tells more, if one does."""

@@ -63,9 +63,9 @@ class _Life:
         before = self._installation(installed)["metadata"]["resourceVersion"]
         status, answer = self._post(signed.headers, signed.body.replace('"app.installed"', '"app.uninstalled"'))
         if status != http.HTTPStatus.UNAUTHORIZED:
-            raise DemoFailed(f"the webhook answered a forged event with {status} {answer}, not with 401")
+            raise DemoFailed(f"the webhook answered a forged event with {status} {answer}, not with 401", "webhook")
         if self._installation(installed)["metadata"]["resourceVersion"] != before:
-            raise DemoFailed("a forged event changed the TalkdeskInstallation")
+            raise DemoFailed("a forged event changed the TalkdeskInstallation", "webhook")
         self._screen.fact("refused", f"{status} {answer}")
 
     def uninstall(self, namespace: dict[str, str]) -> None:
@@ -81,7 +81,7 @@ class _Life:
         self._screen.fact("until", tenant["status"]["purgeAfter"])
         secrets = self._get("secrets", "--all-namespaces")["items"]
         if left := [secret["metadata"]["name"] for secret in secrets]:
-            raise DemoFailed(f"after the uninstall there are still Secrets: {', '.join(left)}")
+            raise DemoFailed(f"after the uninstall there are still Secrets: {', '.join(left)}", "operator")
         self._screen.fact("deleted", "every Secret with credentials, here and in the tenant")
 
     def reinstall(self, namespace: dict[str, str]) -> None:
@@ -109,7 +109,7 @@ class _Life:
     def _expect_same(self, namespace: dict[str, str]) -> None:
         now = self._get(f"namespace/{namespace['name']}")
         if now["metadata"]["uid"] != namespace["uid"] or now["status"]["phase"] != "Active":
-            raise DemoFailed(f"namespace {namespace['name']} is not the one that it was")
+            raise DemoFailed(f"namespace {namespace['name']} is not the one that it was", "operator")
 
     @property
     def _namespace(self) -> tuple[str]:
@@ -139,5 +139,7 @@ class _Life:
             connection.request("POST", where.path, body.encode(), headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode(errors="replace").strip()
+        except (OSError, http.client.HTTPException) as error:
+            raise DemoFailed(f"the webhook does not answer: {error}", "webhook") from None
         finally:
             connection.close()

@@ -38,7 +38,8 @@ class Example:
 
 
 def pointed_at(simulator: str, folder: Path) -> Path:
-    """Write a kustomization into `folder` that makes the example's app talk to a simulator instead of a region."""
+    """Make `folder` a kustomization of the example whose app talks to a simulator instead of a region; give it."""
+    folder.mkdir()
     endpoints = {
         "api": simulator,
         "token": f"{simulator}/accounts/{{account}}/oauth/token",

@@ -16,6 +16,7 @@ from typing import Final, NoReturn, Self
 from talkdesk_sandbox.controlplane import Cluster, ControlPlane, Programs, find_programs
 from talkdesk_sandbox.controlplane.processes import Processes
 from talkdesk_sandbox.demo import programs
+from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, Example, pointed_at
 from talkdesk_sandbox.demo.programs import LOOPBACK, SYSTEM, Ports
 from talkdesk_sandbox.demo.screen import Screen
@@ -25,6 +26,7 @@ from talkdesk_sandbox.demo.waiting import Waiting
 __all__ = ["Stage"]
 
 _READY_WITHIN: Final = 30.0  # seconds; 3 on an idle machine
+_LAST_LINES: Final = 15  # of a log, in an error
 
 
 class Stage:
@@ -86,7 +88,7 @@ class Stage:
 
     def _start_programs(self) -> None:
         begin = time.monotonic()
-        self._processes = self._exits.enter_context(_processes(self._screen))
+        self._processes = self._exits.enter_context(_processes())
         scratch = self._processes.logs.parent  # goes with them
         self.ports = ports = Ports.free()
         webhook, operator = (
@@ -104,7 +106,7 @@ class Stage:
 
     def _install_app(self) -> None:
         begin = time.monotonic()
-        folder = pointed_at(self.simulator_url, Path(self._exits.enter_context(tempfile.TemporaryDirectory())))
+        folder = pointed_at(self.simulator_url, self._processes.logs.parent / "app")
         self.cluster.kubectl("apply", "--server-side", "-k", str(folder))
         self.app = Example.read(self.cluster)
         self.waiting.until(
@@ -119,7 +121,7 @@ class Stage:
 
 
 @contextmanager
-def _processes(screen: Screen) -> Iterator[Processes]:
+def _processes() -> Iterator[Processes]:
     """Give processes that end with the block, and their folder with them; after a failure the logs stay."""
     folder = Path(tempfile.mkdtemp(prefix="talkdesk-demo-"))
     try:
@@ -130,10 +132,21 @@ def _processes(screen: Screen) -> Iterator[Processes]:
     failed = False
     try:
         yield processes
-    except Exception:
+    except Exception as error:
         failed = True
+        _explain(error, processes)
         raise
     finally:
         processes.stop(keep_logs=failed)
-        if failed:
-            screen.fact("logs", str(processes.logs))
+
+
+def _explain(error: Exception, processes: Processes) -> None:
+    """Add to an error what the programs can tell about it."""
+    program = error.program if isinstance(error, DemoFailed) else None
+    if processes.wait_ended(0) and (reason := processes.reason()) != str(error):
+        error.add_note(reason)
+        program = reason.partition(" ")[0]
+    if program is not None:
+        lines = processes.read_log(program).splitlines()[-_LAST_LINES:]
+        error.add_note("\n".join([f"the last lines of the log of {program}:", *(lines or ["(it is empty)"])]))
+    error.add_note(f"all logs of operator, webhook and simulator: {processes.logs}")

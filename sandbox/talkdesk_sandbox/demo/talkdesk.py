@@ -68,7 +68,9 @@ class Talkdesk:
         answers = self._run(self._client.requests(installation=happening.installation_id, effect="approve"))
         times = [answer.at for answer in answers if answer.at >= happening.event.created_at]
         if len(times) != 1:
-            raise DemoFailed(f"Talkdesk was told {len(times)} times to approve {happening.event.type}, not once")
+            raise DemoFailed(
+                f"Talkdesk was told {len(times)} times to approve {happening.event.type}, not once", "operator"
+            )
         return (times[0] - happening.event.created_at).total_seconds()
 
     def state_of(self, installation_id: str) -> str:
@@ -82,13 +84,14 @@ class Talkdesk:
         for delivery in self._run(self._client.deliveries(event=event.id)):
             if delivery.state != "delivered":
                 last = delivery.attempts[-1]
-                raise DemoFailed(f"the webhook did not take {event.type}: {last.error or f'it answered {last.status}'}")
+                what = last.error or f"it answered {last.status}"
+                raise DemoFailed(f"the webhook did not take {event.type}: {what}", "webhook")
         return Happening(outcome.installation_id, event)
 
     def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         try:
             return self._runner.run(coroutine)
         except ControlError as error:
-            raise DemoFailed(f"the simulator: {error}") from None
+            raise DemoFailed(f"the simulator: {error}", "simulator") from None
         except TimeoutError:
-            raise DemoFailed(f"the webhook took no event within {_DELIVERED_WITHIN:.0f} s") from None
+            raise DemoFailed(f"the webhook took no event within {_DELIVERED_WITHIN:.0f} s", "webhook") from None

@@ -17,7 +17,6 @@ from talkdesk_sandbox.demo.programs import LOOPBACK
 __all__ = ["Waiting"]
 
 _LOOK_EVERY: Final = 0.05  # seconds; at the programs, while kubectl watches
-_LAST_LINES: Final = 15  # of a log
 
 
 class Waiting:
@@ -49,7 +48,7 @@ class Waiting:
             finally:
                 kubectl.kill()
         if kubectl.returncode != 0:
-            raise self._blame(of, f"{what}: {' '.join(said.split())}")
+            raise DemoFailed(f"{what}: {' '.join(said.split())}", of)
 
     def ready(self, name: str, port: int, path: str, *, within: float) -> None:
         """Wait until a program answers 200 there. Raises DemoFailed."""
@@ -58,7 +57,7 @@ class Waiting:
             if self._processes.wait_ended(_LOOK_EVERY):
                 raise self._ended()
             if time.monotonic() > deadline:
-                raise self._blame(name, f"{name} is not ready after {within:.0f} s: {problem}")
+                raise DemoFailed(f"{name} is not ready after {within:.0f} s: {problem}", name)
 
     def for_ever(self) -> NoReturn:
         """Wait until a program ends by itself. Raises DemoFailed then."""
@@ -67,11 +66,7 @@ class Waiting:
 
     def _ended(self) -> DemoFailed:
         reason = self._processes.reason()
-        return self._blame(reason.partition(" ")[0], reason)
-
-    def _blame(self, name: str, message: str) -> DemoFailed:
-        lines = self._processes.read_log(name).splitlines()[-_LAST_LINES:]
-        return DemoFailed("\n".join([message, f"the last lines of the log of {name}:", *(lines or ["(it is empty)"])]))
+        return DemoFailed(reason, reason.partition(" ")[0])
 
 
 def _problem(port: int, path: str) -> str | None:
