@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from kubernetes.aio.client.exceptions import ApiException
@@ -28,13 +28,21 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 from typing_extensions import override
 
-from talkdesk_runtime.kube import Kube, resource_path
+from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 
-__all__ = ["LEASES", "ElectionTimes", "Leadership"]
+__all__ = ["LEASES", "ElectionTimes", "KubeRequests", "Leadership"]
 
 LEASES: Final = ("coordination.k8s.io", "v1", "leases")
 """Group, version and plural of Leases."""
+
+
+class KubeRequests(Protocol):
+    """The part of Kube that is needed here."""
+
+    async def request(self, method: str, path: str, *, body: Any = None) -> dict[str, Any]:
+        """Make one request; raise a KubeError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class Leadership:
 
     def __init__(
         self,
-        kube: Kube,
+        kube: KubeRequests,
         *,
         namespace: str,
         name: str,
@@ -127,7 +135,7 @@ class _LeaseLock(BaseLock):
 
     def __init__(
         self,
-        kube: Kube,
+        kube: KubeRequests,
         namespace: str,
         name: str,
         identity: str,

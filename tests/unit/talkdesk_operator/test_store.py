@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from builders.objects import app, installation, request, tenant
+from builders.raw_objects import app, installation, request, tenant
 from talkdesk_operator.store import AccountKey, Change, Store
 
 KEY = AccountKey("team", "sentiment", "a1")
