@@ -1,0 +1,74 @@
+"""The three kinds read what the API server gives them, whatever version wrote it."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from builders.objects import NOON, app, app_object, installation, installation_object, tenant, tenant_object
+from talkdesk_crds import KINDS, TalkdeskApp, TalkdeskInstallation, TalkdeskTenant
+from talkdesk_crds.app import AuthMethod, OnOffboard, UninstallApproval
+from talkdesk_crds.installation import DeletionPolicy, InstallationStatus
+from talkdesk_crds.kind import CustomResource
+from talkdesk_crds.tenant import TenantStatus
+
+OBJECTS = [
+    (TalkdeskApp, app_object()),
+    (TalkdeskInstallation, installation_object()),
+    (TalkdeskTenant, tenant_object()),
+]
+
+
+@pytest.mark.parametrize(("kind", "raw"), OBJECTS)
+def test_an_object_is_known_by_kind_namespace_and_name(kind: type[CustomResource], raw: dict[str, Any]) -> None:
+    read = kind.read(raw)
+    assert read.key == (raw["metadata"]["namespace"], raw["metadata"]["name"])
+    assert kind.head() == {"apiVersion": raw["apiVersion"], "kind": raw["kind"]}
+    assert read.INFO.singular == raw["kind"].lower()
+    assert read.metadata.creation_timestamp == NOON
+
+
+@pytest.mark.parametrize(("kind", "raw"), OBJECTS)
+def test_reading_passes_over_what_a_newer_version_wrote(kind: type[CustomResource], raw: dict[str, Any]) -> None:
+    newer = raw | {"spec": raw["spec"] | {"fromTheFuture": {"a": 1}}, "status": {"fromTheFuture": True}}
+    assert kind.read(newer) == kind.read(raw | {"status": {}})
+
+
+@pytest.mark.parametrize(("kind", "raw"), OBJECTS)
+def test_an_unreadable_object_is_refused_without_its_values(kind: type[CustomResource], raw: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        kind.read(raw | {"spec": {name: ["canary"] for name in raw["spec"]}})
+    assert "canary" not in str(caught.value)
+
+
+def test_defaults_are_the_careful_ones() -> None:
+    spec = app().spec
+    assert spec.events.verify_signatures
+    assert spec.auth.method is AuthMethod.PRIVATE_KEY_JWT
+    assert spec.uninstall.approve is UninstallApproval.AFTER_OFFBOARD
+    assert spec.tenant.steps[0].on_offboard is OnOffboard.RETAIN
+    assert not spec.tenant.steps[0].adopt
+    assert installation().spec.deletion_policy is DeletionPolicy.RETAIN
+    assert not installation().spec.paused
+    assert not tenant().spec.deletion_protection
+
+
+def test_an_object_without_status_has_an_empty_one() -> None:
+    assert TalkdeskInstallation.read(installation_object()).status == InstallationStatus()
+    assert TalkdeskTenant.read(tenant_object()).status == TenantStatus()
+
+
+def test_an_installation_knows_the_name_of_its_app() -> None:
+    assert installation(appRef={"name": "other"}).app == "other"
+
+
+def test_names_of_kinds_do_not_overlap() -> None:
+    for names in zip(*((k.INFO.kind, k.INFO.plural, k.INFO.short_name) for k in KINDS), strict=True):
+        assert len(set(names)) == len(KINDS)
+
+
+@pytest.mark.parametrize("text", ["2026-03-01T12:00:00", "yesterday", "2026-13-01T00:00:00Z"])
+def test_a_moment_needs_a_zone_and_a_place_in_the_calendar(text: str) -> None:
+    raw = installation_object(request={"type": "Install", "eventId": "e", "requestedAt": text})
+    with pytest.raises(ValidationError, match="requestedAt"):
+        TalkdeskInstallation.read(raw)
