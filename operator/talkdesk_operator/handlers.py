@@ -72,9 +72,8 @@ class Handlers:
         if key.is_app:
             self._queue.add(key, Priority.CHANGED, cause=cause, evidence=evidence)
             return
-        installations = self._store.installations(key)
-        if not installations and self._store.tenant(key) is None:
+        if key not in self._store:
             self._queue.forget(key)
             return
-        priority, order = self._prioritise(installations, self._now())
+        priority, order = self._prioritise(self._store.installations(key), self._now())
         self._queue.add(key, priority, order, cause=cause, evidence=evidence)

@@ -41,11 +41,21 @@ class KubeReads(Protocol):
 class Listing:
     """Complete looks at the three kinds in some namespaces, or in all."""
 
-    def __init__(self, kube: KubeReads, store: Store, namespaces: Sequence[str], *, chunk: int = _CHUNK) -> None:
+    def __init__(
+        self,
+        kube: KubeReads,
+        store: Store,
+        namespaces: Sequence[str],
+        *,
+        chunk: int = _CHUNK,
+        first_delay: float = _FIRST_DELAY,
+    ) -> None:
+        """List in pages of `chunk` objects; `first_delay` is in seconds, and grows."""
         self._kube = kube
         self._store = store
         self._namespaces = tuple(namespaces) or ("",)
         self._chunk = chunk
+        self._first_delay = first_delay
         self._log = structlog.stdlib.get_logger(__name__)
 
     async def load(self) -> frozenset[AccountKey]:
@@ -58,7 +68,7 @@ class Listing:
 
     async def load_patiently(self, health: Health, chance: random.Random) -> None:
         """Load, and try again until it works, however long that takes; say what is in the way."""
-        delay = _FIRST_DELAY
+        delay = self._first_delay
         while True:
             try:
                 await self.load()

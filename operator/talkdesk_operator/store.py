@@ -169,6 +169,9 @@ class Store:
         versions = (version_of(held) for held in self._objects.values())
         return max((int(v) for v in versions if v.isdecimal()), default=0)
 
+    def __contains__(self, key: AccountKey) -> bool:
+        return key in self._accounts
+
     def installations(self, key: AccountKey) -> tuple[TalkdeskInstallation, ...]:
         """Give the account's installations."""
         return tuple(held for held in self._of(key) if isinstance(held, TalkdeskInstallation))
