@@ -1,0 +1,132 @@
+"""`make demo` keeps what it promises, and leaves nothing behind however it ends."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builders.demonstration import Demonstration
+from builders.programs import stand_in_go
+
+MILESTONES = (
+    r"control plane +etcd",
+    r"acme installs the app\n +approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
+    r"\$ kubectl get talkdeskinstallations,talkdesktenants",
+    r"talkdeskinstallation\.\S+ +acme +Active +True +Install ",
+    r"talkdesktenant\.\S+ +\w+ +Active +True ",
+    r"the tenant has +Namespace td-\S+, ResourceQuota .*, NetworkPolicy .*, ConfigMap account, Secret talkdesk\n",
+    r"forges an uninstall\n +refused +401 \{.*signature",
+    r"acme uninstalls it\n +approved +\d+\.\d\d s after app\.uninstalled; ",
+    r"talkdeskinstallation\.\S+ +acme +Uninstalled ",
+    r"talkdesktenant\.\S+ +\w+ +Offboarded +False +\d{4}-",
+    r"kept +Namespace td-(?!.*Secret)",
+    r"deleted +every Secret",
+    r"acme installs it again\n +approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
+    r"talkdesktenant\.\S+ +\w+ +Active +True ",
+    r"the same +namespace td-\S+, uid [0-9a-f-]{36}, as before",
+    r"All as promised",
+)
+
+
+@pytest.fixture(autouse=True)
+def _programs_are_there(control_plane: object) -> None:
+    """Compile them, where that is needed, before anything here has a time limit."""
+
+
+@pytest.mark.case(36)
+def test_it_plays_a_life_shows_it_and_clears_everything_away() -> None:
+    with Demonstration() as demo:
+        assert demo.ends(within=120) == 0, demo.text
+        demo.leaves_nothing()
+    at = 0
+    for milestone in MILESTONES:
+        found = re.compile(milestone).search(demo.text, at)
+        assert found, f"{milestone} is not where it belongs in:\n{demo.text}"
+        at = found.end()
+
+
+def test_what_it_keeps_can_be_used_as_it_says_until_ctrl_c() -> None:
+    with Demonstration("--keep") as demo:
+        demo.reads("export KUBECONFIG=")
+        demo.reads("talkdesk-simulator state")
+        commands = [line for line in demo.output[-11:] if line.startswith(("export ", "alias "))]
+        script = [
+            "shopt -s expand_aliases",
+            *commands,
+            "talkdesk-simulator install globex --app f918e2623486417791f3b5a18ca746ce",
+            "talkdesk-simulator deliveries",
+        ]
+        said = bash("\n".join(script))
+        assert "globex" in said
+        assert "delivered" in said
+        demo.send(signal.SIGINT)
+        assert demo.ends() == 0
+        demo.leaves_nothing()
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "status"),
+    [
+        ("A cluster, an operator", signal.SIGTERM, 143),
+        ("programs", signal.SIGINT, 130),
+    ],
+)
+def test_an_interruption_at_any_moment_leaves_nothing(words: str, number: signal.Signals, status: int) -> None:
+    with Demonstration() as demo:
+        demo.reads(words)
+        demo.send(number)
+        demo.send(number)  # people press it twice
+        assert demo.ends() == status, demo.text
+        demo.leaves_nothing()
+        assert "Traceback" not in demo.text
+
+
+def test_an_interruption_while_go_compiles_leaves_nothing(tmp_path: Path) -> None:
+    compiler = tmp_path / "compiler"
+    go = stand_in_go(tmp_path / "bin", build=f'echo $$ > {compiler}; touch "$GOTMPDIR/work"; sleep 600 & wait')
+    environment = {
+        "PATH": f"{go.parent}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "KUBEBUILDER_ASSETS": "",
+    }
+    with Demonstration(environment=environment) as demo:
+        demo.reads("compiling Kubernetes")
+        wait_for(compiler)
+        demo.send(signal.SIGINT)
+        assert demo.ends() == 130
+        demo.leaves_nothing()
+    left = [path.name for path in (tmp_path / "cache").rglob("*") if not path.is_dir()]
+    assert all(name.endswith(".lock") for name in left)
+
+
+def test_a_kill_leaves_nothing() -> None:
+    with Demonstration() as demo:
+        demo.reads("approved")
+        demo.send(signal.SIGKILL)
+        assert demo.ends() == -signal.SIGKILL
+        demo.leaves_nothing(within=30)
+
+
+def test_a_program_that_ends_is_named_with_the_last_lines_of_its_log() -> None:
+    with Demonstration() as demo:
+        demo.reads("approved")
+        (webhook,) = [pid for pid, command in demo.processes().items() if "-m talkdesk_webhook" in command]
+        os.kill(webhook, signal.SIGKILL)
+        assert demo.ends() == 1
+        assert demo.processes() == {}
+    assert "webhook ended with status -9" in demo.text
+    assert "app.installed" in demo.text.rpartition("the last lines of the log of webhook:")[2]
+    assert "Traceback" not in demo.text
+
+
+def wait_for(path: Path) -> None:
+    subprocess.run(["timeout", "30", "sh", "-c", f"until test -s {path}; do sleep 0.05; done"], check=True)
+
+
+def bash(script: str) -> str:
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
