@@ -12,15 +12,11 @@ from builders.manual_clock import ManualClock
 from builders.raw_objects import app, installation, tenant
 from talkdesk_operator.listing import HistoryWentBack, Listing
 from talkdesk_operator.probes import Health, Stage
-from talkdesk_operator.store import AccountKey, Store
+from talkdesk_operator.store import KINDS, AccountKey, Store
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
 
 KEY = AccountKey("team", "sentiment", "a1")
-PLURALS = {
-    "talkdeskapps": "TalkdeskApp",
-    "talkdeskinstallations": "TalkdeskInstallation",
-    "talkdesktenants": "TalkdeskTenant",
-}
+PLURALS = {kind.INFO.plural: kind.INFO.kind for kind in KINDS}
 CHANCE = random.Random
 
 
@@ -71,9 +67,8 @@ async def test_all_kinds_are_loaded_page_by_page() -> None:
 
 async def test_only_the_given_namespaces_are_listed() -> None:
     store = Store()
-    cluster = Cluster(
-        [installation("i1"), installation("i2", namespace="other"), installation("i3", namespace="third")]
-    )
+    places = {"i1": "team", "i2": "other", "i3": "third"}
+    cluster = Cluster([installation(name, namespace=place) for name, place in places.items()])
     await Listing(cluster, store, ("team", "third")).load()
     assert {i.metadata.name for i in store.all_installations()} == {"i1", "i3"}
     assert len(cluster.asked) == 6
@@ -101,15 +96,12 @@ async def test_an_api_server_that_counts_lower_than_before_is_found_out() -> Non
         await listing.load()
 
 
-async def test_loading_waits_for_the_api_server_and_the_kinds_and_says_what_is_in_the_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("talkdesk_operator.listing._FIRST_DELAY", 0.001)
+async def test_loading_waits_for_the_api_server_and_the_kinds_and_says_what_is_in_the_way() -> None:
     store, it = Store(), health()
     errors: list[KubeError] = [KubeUnreachable("refused"), KubeForbidden("may not list"), KubeNotFound("no such kind")]
     cluster = Cluster([installation()], errors=errors)
     with capture_logs() as logs:
-        await asyncio.wait_for(Listing(cluster, store, ()).load_patiently(it, CHANCE(1)), 10)
+        await asyncio.wait_for(Listing(cluster, store, (), first_delay=0.001).load_patiently(it, CHANCE(1)), 10)
     assert [log["reason"] for log in logs] == [
         "refused",
         "may not list",
