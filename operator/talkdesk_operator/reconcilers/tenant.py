@@ -13,8 +13,6 @@ from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, tra
 from talkdesk_crds.fields import LocalRef, to_wire_time
 from talkdesk_crds.names import tenant_name
 from talkdesk_crds.tenant import (
-    InventoryItem,
-    PlannedObject,
     StepState,
     StepStatus,
     TalkdeskTenant,
@@ -27,11 +25,17 @@ from talkdesk_operator.domain.scope import AppView, Failure, Pace, Scope, Tenanc
 from talkdesk_operator.domain.talkdesk import Access
 from talkdesk_operator.domain.tenancy import inputs_digest, purge_after, template_context
 from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
+from talkdesk_operator.reconcilers.record import (
+    everything_of,
+    inventory_of,
+    item_of,
+    planned_object,
+    spec_changes,
+)
 from talkdesk_operator.reconcilers.talkdesk import access_of
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import InventoryEntry, merge, planned, pruned
 from talkdesk_operator.templates.render import RenderedTenant, render
-from talkdesk_operator.templates.template import OnOffboard
 
 __all__ = ["TenantReconciler"]
 
@@ -61,7 +65,7 @@ class TenantReconciler:
         scope = replace(scope, tenant=tenant)
         wanted = planned(rendered)
         owner = _owner(app, name)
-        applied = await self._objects.apply(rendered, merge(_inventory(tenant), wanted), owner)
+        applied = await self._objects.apply(rendered, merge(inventory_of(tenant), wanted), owner)
         gone = Deleted(())
         if applied.failure is None and not applied.waiting:
             gone = await self._objects.delete(pruned(tuple(applied.inventory.values()), wanted), owner)
@@ -75,7 +79,7 @@ class TenantReconciler:
             moment = to_wire_time(self._now().replace(microsecond=0))
             changes = {"state": TenantState.OFFBOARDED, "uninstalledAt": moment, "objects": None}
             tenant = await self._cluster.change_tenant(tenant, changes)
-        entries = _everything(tenant)
+        entries = everything_of(tenant)
         going = tuple(e for e in entries if e.on_offboard == "Delete")
         deleted = await self._objects.delete(going, _owner(app, tenant.metadata.name)) if going else Deleted(())
         kept = {e.identity for e in deleted.remaining} | {e.identity for e in entries if e not in going}
@@ -92,7 +96,7 @@ class TenantReconciler:
     async def purge(self, scope: Scope) -> Scope:
         """Delete everything of the tenant, and its record at last."""
         app, tenant = _app(scope), _tenant(scope)
-        deleted = await self._objects.delete(_everything(tenant), _owner(app, tenant.metadata.name))
+        deleted = await self._objects.delete(everything_of(tenant), _owner(app, tenant.metadata.name))
         if not deleted.remaining and deleted.failure is None:
             await self._cluster.delete_tenant(tenant)
             return replace(scope, tenancy=Tenancy(TenancyState.PURGED, "nothing of the tenant is left"))
@@ -123,12 +127,12 @@ class TenantReconciler:
             installation_ref=LocalRef(name=installation.metadata.name),
             state=TenantState.ACTIVE,
             name=rendered.name,
-            objects=tuple(_planned_object(e) for e in planned(rendered)),
+            objects=tuple(planned_object(e) for e in planned(rendered)),
         )
         tenant = scope.tenant
         if tenant is None:
             tenant = await self._cluster.create_tenant(installation.metadata.namespace, name, spec)
-        changes = _changes(tenant.spec, spec)
+        changes = spec_changes(tenant.spec, spec)
         if not changes:
             return tenant
         if "objects" in changes:
@@ -137,7 +141,7 @@ class TenantReconciler:
 
     async def _confirm(self, tenant: TalkdeskTenant) -> TalkdeskTenant:
         """Keep what a plan names that is about to be replaced and was not seen to be carried out: it may exist."""
-        inventory = tuple(_item(e) for e in _everything(tenant))
+        inventory = tuple(item_of(e) for e in everything_of(tenant))
         return await self._write(tenant, tenant.status.model_copy(update={"inventory": inventory}))
 
     async def _conclude(self, scope: Scope, app: AppView, applied: Applied, gone: Deleted) -> Scope:
@@ -152,7 +156,7 @@ class TenantReconciler:
         status = TenantStatus(
             observed_generation=tenant.metadata.generation,
             conditions=self._conditions(tenant, reason, message),
-            inventory=tuple(_item(e) for e in inventory),
+            inventory=tuple(item_of(e) for e in inventory),
             steps=applied.steps,
             applied_inputs=inputs_digest(replace(scope, tenant=tenant), app),
         )
@@ -182,7 +186,7 @@ class TenantReconciler:
             update={
                 "observed_generation": tenant.metadata.generation,
                 "conditions": self._conditions(tenant, reason, message, moving=moving),
-                "inventory": tuple(_item(e) for e in kept),
+                "inventory": tuple(item_of(e) for e in kept),
                 "steps": steps,
                 "applied_inputs": None,
             }
@@ -269,59 +273,8 @@ def _credentials(scope: Scope) -> Mapping[str, Any]:
     }
 
 
-def _entry(item: PlannedObject) -> InventoryEntry:
-    uid = item.uid if isinstance(item, InventoryItem) else ""
-    kept: OnOffboard = "Delete" if item.on_offboard == "Delete" else "Retain"
-    return InventoryEntry(item.step, item.group, item.version, item.kind, item.namespace, item.name, kept, uid)
-
-
-def _planned_object(entry: InventoryEntry) -> PlannedObject:
-    return PlannedObject(
-        step=entry.step,
-        group=entry.group,
-        version=entry.version,
-        kind=entry.kind,
-        namespace=entry.namespace,
-        name=entry.name,
-        on_offboard=entry.on_offboard,
-    )
-
-
-def _item(entry: InventoryEntry) -> InventoryItem:
-    return InventoryItem(**_planned_object(entry).model_dump(), uid=entry.uid)
-
-
-def _inventory(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    return tuple(_entry(item) for item in tenant.status.inventory)
-
-
-def _unconfirmed(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    known = {e.identity for e in _inventory(tenant)}
-    return tuple(e for e in map(_entry, tenant.spec.objects) if e.identity not in known)
-
-
-def _everything(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    return _inventory(tenant) + _unconfirmed(tenant)
-
-
 def _concluded(applied: Applied) -> bool:
     return applied.failure is None and not applied.waiting
-
-
-def _changes(present: TenantSpec, wanted: TenantSpec) -> dict[str, Any]:
-    """Give what must change in the spec, leaving alone what a person may set."""
-    changes: dict[str, Any] = {}
-    if present.state is not wanted.state:
-        changes["state"] = wanted.state
-    if present.installation_ref != wanted.installation_ref and wanted.installation_ref is not None:
-        changes["installationRef"] = wanted.installation_ref.wire()
-    if present.name != wanted.name:
-        changes["name"] = wanted.name
-    if present.objects != wanted.objects:
-        changes["objects"] = [o.wire() for o in wanted.objects]
-    if present.uninstalled_at is not None:
-        changes["uninstalledAt"] = None
-    return changes
 
 
 def _since(tenant: TalkdeskTenant) -> datetime | None:
