@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run; gives 0 when everything could be measured, met or not, 1 when not, 2 when something is to be installed."""
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
-    if options.rounds:
-        scale = replace(scale, rounds=options.rounds)
+    changes = {name: vars(options)[name] for name in ("rounds", "burst") if vars(options)[name]}
+    scale = replace(scale, **changes)
     # Whatever proxy the person has, what is talked to here is on this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
@@ -125,5 +125,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a minute, to see that it works; the figures mean little")
     parser.add_argument("--profile", action="store_true", help="show instead where webhook and operator spend CPU")
     parser.add_argument("--rounds", type=int, help="pairs of limit and real thing")
+    parser.add_argument("--burst", type=int, help="installs in a burst")
     parser.add_argument("--results", type=Path, default=_RESULTS, help="folder for the JSON")
     return parser

@@ -43,9 +43,7 @@ class Intake:
         note = f"{webhook_best} connections, {later} answered 503"
         return [
             plain("limit: the webhook's two writes, bare", median(bare), "/s", bare, f"{bare_best} connections"),
-            plain(
-                "webhook: events taken", median(taken), "/s", taken, f"{webhook_best} connections, {later} answered 503"
-            ),
+            plain("webhook: events taken", median(taken), "/s", taken, note),
             at_least("webhook: share of the limit", median(shares), "%", 60, shares),
             plain("webhook: p50 when saturated", percentile(latencies, 0.5) * 1000, "ms"),
             plain("webhook: p99 when saturated", percentile(latencies, 0.99) * 1000, "ms"),

@@ -9,6 +9,7 @@ import cProfile
 import runpy
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -23,7 +24,8 @@ class Toggle:
     def press(self, _number: int, _frame: FrameType | None) -> None:
         """Start, or stop and write."""
         if self._profile is None:
-            self._profile = cProfile.Profile()
+            # CPU time, not the time of day: what waits for a core, or for the kernel, costs nothing.
+            self._profile = cProfile.Profile(time.process_time)
             self._profile.enable()
             return
         self._profile.disable()
