@@ -23,6 +23,7 @@ from kubernetes.aio.config.kube_config import load_kube_config
 
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeRefused, KubeUnreachable, from_status
 from talkdesk_runtime.lines import Lines, LineTooLong
+from yaml import YAMLError
 
 __all__ = ["APPLY", "JSON_PATCH", "MERGE_PATCH", "Kube", "resource_path"]
 
@@ -193,14 +194,23 @@ class Kube:
 
 
 async def _load(configuration: Configuration, kubeconfig: Path | None) -> None:
-    if kubeconfig is None:
-        try:
-            load_incluster_config(client_configuration=configuration)
-        except ConfigException:
-            await load_kube_config(client_configuration=configuration)
+    if kubeconfig is not None:
+        _require(kubeconfig)
+    elif _is_in_cluster(configuration):
         return
-    _require(kubeconfig)
-    await load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
+    try:
+        await load_kube_config(config_file=str(kubeconfig) if kubeconfig else None, client_configuration=configuration)
+    except (YAMLError, TypeError, LookupError, AttributeError):
+        # The library takes the file's form for granted. A YAML error's own words quote the file, which holds secrets.
+        raise ConfigException(f"{kubeconfig or 'the default'} is not a kubeconfig") from None
+
+
+def _is_in_cluster(configuration: Configuration) -> bool:
+    try:
+        load_incluster_config(client_configuration=configuration)
+    except ConfigException:
+        return False
+    return True
 
 
 def _require(kubeconfig: Path) -> None:

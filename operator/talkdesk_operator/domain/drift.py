@@ -70,7 +70,12 @@ class Sighting:
 def sighting(raw: Mapping[str, Any]) -> tuple[str, Sighting] | None:
     """Read an object, or its metadata alone: its uid and what it shows; None when it bears no tenant's label."""
     match raw.get("metadata"):
-        case {"uid": str(uid), "resourceVersion": str(version), "labels": {names.LABEL_TENANT: str(tenant)}, **rest}:
+        case {
+            "uid": str(uid),
+            "resourceVersion": str(version),
+            "labels": {names.LABEL_TENANT: str(tenant)},
+            **rest,
+        } if tenant:
             number = int(version) if version.isdecimal() else 0
             return uid, Sighting(intern(tenant), number, *_ours(rest.get("managedFields")))
         case _:
