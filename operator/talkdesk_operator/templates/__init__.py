@@ -1,13 +1,12 @@
 """Tenant templates: from a person's manifests and one account's facts to the objects that are applied.
 
-Belongs here: CEL in leaves, checks at compile time, rendering, inventories and their order, readiness, the fingerprint
-of what was rendered. All pure: same input, same result.
+Belongs here: CEL in leaves, checks at compile time, rendering, inventories and their order, readiness.
+All pure: same input, same result.
 Does not belong here: input and output, clocks, logging, and when to do what (domain/, reconcilers/).
 """
 
 from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import Problem, RenderError, TemplateError
-from talkdesk_operator.templates.fingerprint import fingerprint
 from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order, merge, planned, pruned
 from talkdesk_operator.templates.readiness import Failed, NotReady, Readiness, Ready, readiness
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant, render, render_name
@@ -30,7 +29,6 @@ __all__ = [
     "TemplateError",
     "compile_expression",
     "deletion_order",
-    "fingerprint",
     "merge",
     "planned",
     "pruned",
