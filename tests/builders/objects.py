@@ -108,16 +108,16 @@ def view(**spec: Any) -> AppView:
 def installation(
     name: str = INSTALLATION,
     *,
-    request: RequestType | None = RequestType.INSTALL,
+    request: RequestType | dict[str, Any] | None = RequestType.INSTALL,
     at: datetime = NOON,
     event: str = EVENT,
     status: InstallationStatus | None = None,
     meta: dict[str, Any] | None = None,
     **spec: Any,
 ) -> TalkdeskInstallation:
-    """An installation with a request of that kind; other keywords replace members of the spec."""
-    registers = {"request": request_object(request.value, at=at, event=event) if request is not None else None}
-    read = TalkdeskInstallation.read(installation_object(name, meta=meta, **(registers | spec)))
+    """An installation with a request of that kind, or that very request; other keywords replace members of the spec."""
+    asked = request_object(request.value, at=at, event=event) if isinstance(request, RequestType) else request
+    read = TalkdeskInstallation.read(installation_object(name, meta=meta, request=asked, **spec))
     return read.model_copy(update={"status": status or InstallationStatus()})
 
 

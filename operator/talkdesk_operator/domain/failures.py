@@ -34,9 +34,7 @@ def of_object(error: kube.KubeError, kind: str, where: str) -> Failure:
 
     The message is the API server's own, but for a Secret: what it says of a value may hold it.
     """
-    words = str(error)
-    if kind == "Secret" and isinstance(error, kube.KubeInvalid):
-        words = f"invalid: {', '.join(error.fields) or 'the API server says why, but may quote what is secret'}"
+    words = _of_secret(error) if kind == "Secret" else str(error)
     message = f"{kind} {where}: {words}"
     match error:
         case kube.KubeTransient(retry_after=retry_after):
@@ -47,3 +45,13 @@ def of_object(error: kube.KubeError, kind: str, where: str) -> Failure:
             return Failure(Reason.CONFLICT, message, Pace.SLOW)
         case _:
             return Failure(Reason.APPLY_REFUSED, message, Pace.SLOW)
+
+
+def _of_secret(error: kube.KubeError) -> str:
+    match error:
+        case kube.KubeInvalid(fields=(_, *_) as fields):
+            return f"invalid: {', '.join(fields)}"
+        case kube.KubeInvalid() | kube.KubeRefused() | kube.KubeOverloaded():
+            return "refused; the API server says why, but may quote what is secret"
+        case _:
+            return str(error)

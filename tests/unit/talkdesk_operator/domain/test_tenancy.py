@@ -1,0 +1,189 @@
+"""What a tenant should be, what its template sees, and whether it is so already."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    NOON,
+    answered,
+    condition,
+    current_tenant,
+    facts,
+    installation,
+    request_object,
+    scope,
+    tenant,
+    view,
+)
+from talkdesk_crds.conditions import ConditionType
+from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
+from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
+from talkdesk_operator.domain.scope import Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.tenancy import (
+    facts_of,
+    held_up,
+    inputs_digest,
+    is_current,
+    is_protected,
+    next_look,
+    purge_after,
+    purge_due,
+    template_context,
+)
+
+DAY = timedelta(days=1)
+
+
+def test_facts_just_read_go_before_those_written_down_before_those_of_the_events() -> None:
+    written = installation(status=answered(account=AccountFacts(id="acc-1", name="written")))
+    assert facts_of(scope(installation=written, facts=facts(name="read"))).account.name == "read"
+    assert facts_of(scope(installation=written)).account.name == "written"
+    assert facts_of(scope()).account == AccountFacts(id="acc-1", name="acme")
+    assert facts_of(scope()).subscription == SubscriptionFacts()
+
+
+def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown() -> None:
+    context = template_context(scope(), view())
+    assert json.loads(json.dumps(context)) == {
+        "app": {"id": "app-1", "name": "sentiment", "namespace": "team", "region": "US"},
+        "account": {"id": "acc-1", "name": "acme", "companyName": None, "timezone": None},
+        "installation": {"id": "i1", "name": "sentiment-i1", "appVersion": None},
+        "subscription": {"type": None, "name": None, "licenses": None},
+        "trial": {"state": None, "expiresAt": None},
+        "tenant": {"name": "", "state": "Active", "suspended": False, "values": {}},
+    }
+
+
+def test_a_template_sees_request_trial_and_the_tenants_name() -> None:
+    trial = {"state": "Started", "eventId": "t", "at": "2026-03-01T12:00:00Z", "expiresAt": "2026-04-01T00:00:00Z"}
+    made = installation(trial=trial, request=request_object(appVersion="1.4"))
+    context = template_context(scope(installation=made, tenant=tenant()), view())
+    assert context["installation"]["appVersion"] == "1.4"
+    assert context["trial"] == {"state": "Started", "expiresAt": "2026-04-01T00:00:00Z"}
+    assert context["tenant"]["name"] == "td-acc-1"
+
+
+def test_a_trial_without_end_and_an_installation_without_request_leave_their_facts_null() -> None:
+    made = installation(request=None, trial={"state": "Ended", "eventId": "t", "at": "2026-03-01T12:00:00Z"})
+    context = template_context(scope(installation=made), view())
+    assert context["trial"] == {"state": "Ended", "expiresAt": None}
+    assert context["installation"]["appVersion"] is None
+
+
+def test_values_of_the_tenant_go_before_those_of_the_app() -> None:
+    template = {"serviceAccountName": "p", "steps": [{"name": "s", "manifests": [{}]}], "values": {"a": 1, "b": 1}}
+    seen = template_context(scope(tenant=tenant(values={"b": 2})), view(tenant=template))
+    assert seen["tenant"]["values"] == {"a": 1, "b": 2}
+
+
+@pytest.mark.case(59)
+def test_the_account_is_the_specs_even_if_talkdesk_speaks_of_another() -> None:
+    assert template_context(scope(facts=facts(id="another")), view())["account"]["id"] == "acc-1"
+
+
+READY = scope(installation=installation(status=answered()))
+
+
+def ready_tenant(**status: Any) -> TalkdeskTenant:
+    made = current_tenant(READY)
+    return made.model_copy(update={"status": made.status.model_copy(update=status)})
+
+
+def test_a_tenant_is_current_when_nothing_that_it_is_made_of_changed() -> None:
+    assert is_current(replace(READY, tenant=ready_tenant()))
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"tenant": None},
+        {"app": None},
+        {
+            "app": view(
+                tenant={"serviceAccountName": "p", "steps": [{"name": "s", "manifests": [{}]}], "values": {"a": 1}}
+            )
+        },
+        {"tenant": ready_tenant(applied_inputs="old")},
+        {"tenant": ready_tenant(observed_generation=0)},
+        {"tenant": ready_tenant(conditions=(condition(ConditionType.READY, "False"),))},
+        {"tenant": ready_tenant(conditions=())},
+        {"tenant": current_tenant(READY, state=TenantState.OFFBOARDED)},
+        {"facts": facts(name="renamed")},
+        {"installation": installation("sentiment-i2", status=answered())},
+        {
+            "installation": installation(
+                status=answered(),
+                credentials={"secretName": "keys-2", "eventId": "e", "issuedAt": "2026-03-01T12:00:00Z"},
+            )
+        },
+        {"installation": installation(status=answered(), credentials=None)},
+    ],
+    ids=lambda differs: next(iter(differs)),
+)
+def test_a_tenant_is_not_current_when_anything_that_it_is_made_of_changed(differs: dict[str, Any]) -> None:
+    assert not is_current(replace(replace(READY, tenant=ready_tenant()), **differs))
+
+
+@pytest.mark.case(36)
+def test_a_tenant_without_owner_is_not_this_installations() -> None:
+    made = ready_tenant()
+    ownerless = made.model_copy(update={"spec": made.spec.model_copy(update={"installation_ref": None})})
+    assert not is_current(replace(READY, tenant=ownerless))
+
+
+def test_the_fingerprint_does_not_depend_on_whether_the_tenant_was_named_yet() -> None:
+    assert inputs_digest(scope(), view()) == inputs_digest(scope(tenant=tenant()), view())
+    assert len(inputs_digest(scope(), view())) == 32
+
+
+@pytest.mark.case(40)
+def test_retention_counts_from_the_end() -> None:
+    assert purge_after(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
+    assert purge_after(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
+
+
+def offboarded(after: datetime | None, **spec: Any) -> Scope:
+    return scope(tenant=tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=after), **spec))
+
+
+@pytest.mark.case(40)
+def test_a_purge_is_due_from_the_end_of_the_retention_and_not_before() -> None:
+    assert purge_due(offboarded(NOON))
+    assert not purge_due(offboarded(NOON + DAY))
+    assert not purge_due(offboarded(None))
+    assert not purge_due(scope())
+
+
+@pytest.mark.case(36)
+def test_a_tenant_that_is_in_use_is_never_due() -> None:
+    assert not purge_due(scope(tenant=tenant(status=TenantStatus(purge_after=NOON))))
+
+
+def test_a_person_can_forbid_the_purge() -> None:
+    assert is_protected(scope(tenant=tenant(deletionProtection=True)))
+    assert not is_protected(scope(tenant=tenant()))
+    assert not is_protected(scope())
+
+
+@pytest.mark.case(52)
+def test_an_offboarding_holds_an_answer_up_for_as_long_as_the_app_says() -> None:
+    begun = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
+    assert not held_up(scope(tenant=begun, now=NOON + timedelta(minutes=9)))
+    assert held_up(scope(tenant=begun, now=NOON + timedelta(minutes=10)))
+    assert held_up(scope(tenant=begun, app=view(uninstall={"offboardTimeout": "0s"})))
+    assert not held_up(scope(tenant=tenant()))
+    assert not held_up(scope())
+
+
+@pytest.mark.parametrize(("age", "wait"), [(0, 1), (8, 2), (60, 15), (10**6, 30)])
+def test_what_goes_on_is_looked_at_often_at_first(age: int, wait: int) -> None:
+    going = Tenancy(TenancyState.WAITING, since=NOON - timedelta(seconds=age))
+    assert next_look(going, NOON) == NOON + timedelta(seconds=wait)
+
+
+def test_what_nobody_knows_the_beginning_of_is_looked_at_soon() -> None:
+    assert next_look(Tenancy(TenancyState.WAITING), NOON) == NOON + timedelta(seconds=1)

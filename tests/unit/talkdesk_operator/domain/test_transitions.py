@@ -1,0 +1,73 @@
+"""One Kubernetes Event for a change that is worth telling, none for a repetition."""
+
+import pytest
+
+from builders.objects import NOON, condition, retry
+from talkdesk_crds.conditions import ConditionType, Reason
+from talkdesk_crds.installation import InstallationPhase, InstallationStatus
+from talkdesk_operator.domain.transitions import announcement
+
+
+def status(
+    phase: InstallationPhase | None, reason: Reason = Reason.SUCCEEDED, *, failing: bool = False, stalled: bool = False
+) -> InstallationStatus:
+    conditions = (
+        condition(ConditionType.READY, "False", reason),
+        condition(ConditionType.STALLED, "True" if stalled else "False", reason),
+    )
+    return InstallationStatus(phase=phase, conditions=conditions, retry=retry(reason, NOON) if failing else None)
+
+
+ACTIVE = status(InstallationPhase.ACTIVE)
+
+
+def test_nothing_is_told_when_nothing_changed() -> None:
+    assert announcement(ACTIVE, ACTIVE) is None
+
+
+@pytest.mark.parametrize("after", [InstallationStatus(phase=InstallationPhase.ACTIVE), status(None)])
+def test_nothing_is_told_of_a_status_that_says_nothing(after: InstallationStatus) -> None:
+    assert announcement(InstallationStatus(), after) is None
+
+
+def test_a_new_phase_is_told_under_its_own_name() -> None:
+    told = announcement(status(InstallationPhase.PROVISIONING), ACTIVE)
+    assert told is not None
+    assert (told.warning, told.reason, told.action) == (False, "Active", "Active")
+
+
+@pytest.mark.case(32)
+@pytest.mark.parametrize("phase", [InstallationPhase.TIMED_OUT, InstallationPhase.REJECTED, InstallationPhase.GONE])
+def test_a_bad_end_is_a_warning(phase: InstallationPhase) -> None:
+    told = announcement(ACTIVE, status(phase))
+    assert told is not None
+    assert told.warning
+
+
+@pytest.mark.case(25)
+def test_a_failure_is_a_warning_with_its_reason_once() -> None:
+    failing = status(InstallationPhase.ACTIVE, Reason.FORBIDDEN, failing=True)
+    told = announcement(ACTIVE, failing)
+    assert told is not None
+    assert (told.warning, told.reason) == (True, "Forbidden")
+    assert announcement(failing, failing.model_copy(update={"retry": retry(Reason.FORBIDDEN, NOON, 2)})) is None
+
+
+@pytest.mark.case(54)
+def test_what_is_stuck_is_a_warning_too() -> None:
+    told = announcement(ACTIVE, status(InstallationPhase.ACTIVE, Reason.RENDER_FAILED, stalled=True))
+    assert told is not None
+    assert (told.warning, told.reason) == (True, "RenderFailed")
+
+
+def test_another_reason_alone_is_not_told_while_all_goes_well() -> None:
+    assert announcement(ACTIVE, status(InstallationPhase.ACTIVE, Reason.PROGRESSING)) is None
+
+
+def test_a_first_status_without_stalled_condition_is_told() -> None:
+    first = InstallationStatus(
+        phase=InstallationPhase.PENDING, conditions=(condition(ConditionType.READY, "False", Reason.NO_REQUEST),)
+    )
+    told = announcement(InstallationStatus(), first)
+    assert told is not None
+    assert told.reason == "Pending"
