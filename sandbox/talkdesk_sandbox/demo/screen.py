@@ -16,8 +16,8 @@ _LABEL: Final = 14  # characters
 class Screen:
     """Prints headings, facts and the output of commands."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._out = out
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
         self._steps = 0
 
     def title(self, text: str) -> None:

@@ -78,7 +78,8 @@ class Stage:
     def _start_cluster(self, found: Programs) -> None:
         begin = time.monotonic()
         self.cluster = self._exits.enter_context(ControlPlane(found))
-        self._screen.fact("control plane", "etcd, kube-apiserver, controller manager", time.monotonic() - begin)
+        started = "etcd, kube-apiserver" + (", controller manager" if found.controller_manager else "")
+        self._screen.fact("control plane", started, time.monotonic() - begin)
 
     def _install(self) -> None:
         begin = time.monotonic()
