@@ -88,7 +88,7 @@ def _ours(entries: object) -> tuple[int, str]:
             case {"subresource": _}:
                 pass
             case {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields, "time": str(time)}:
-                return len(orjson.dumps(fields)), time
+                return len(orjson.dumps(fields)), intern(time)  # objects of one pass share it
             case _:
                 pass
     return 0, ""
