@@ -119,8 +119,8 @@ def _end(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish
         EndingKind.GONE: InstallationPhase.GONE,
     }[kind]
     ending = Ending(kind=kind, event_id=scope.request.event_id, at=scope.now)
-    # What follows the end is decided by the next pass, which comes at once.
-    return Finish(phase=phase, reason=reason, message=message, settled=True, ending=ending, wake=scope.now)
+    # What follows the end is decided by the next pass, which comes at once; until then it is not settled.
+    return Finish(phase=phase, reason=reason, message=message, ending=ending, wake=scope.now)
 
 
 def _tenant(scope: Scope) -> Step | None:

@@ -114,9 +114,7 @@ def _unanswered(scope: Scope) -> Finish | None:
     ending = Ending(kind=EndingKind.UNINSTALLED, event_id=scope.request.event_id, at=scope.now)
     message = "could not be acknowledged in time; Talkdesk removes it by itself"
     phase = InstallationPhase.UNINSTALLED
-    return Finish(
-        phase=phase, reason=Reason.DEPROVISIONED, message=message, settled=True, ending=ending, wake=scope.now
-    )
+    return Finish(phase=phase, reason=Reason.DEPROVISIONED, message=message, ending=ending, wake=scope.now)
 
 
 def _verify(scope: Scope) -> Finish:
@@ -142,7 +140,6 @@ def _done(scope: Scope) -> Finish:
         phase=InstallationPhase.UNINSTALLED,
         reason=Reason.UNINSTALLED,
         message=sentence(scope, EndingKind.UNINSTALLED),
-        settled=True,
         verified=True,
         ending=ending,
         wake=scope.now,
