@@ -25,6 +25,9 @@ LABEL_TENANT: Final = f"{GROUP}/tenant"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "talkdesk-operator"
 
+ANNOTATION_ISSUED_AT: Final = f"{GROUP}/issued-at"
+"""When Talkdesk made the event that brought the credentials in a Secret: tells sets of an installation that ended from
+those of one that comes after it under the same id."""
 ANNOTATION_STEP: Final = f"{GROUP}/step"
 """Name of the template step that made a tenant's object."""
 

@@ -24,7 +24,7 @@ ALLOWED = [
     (OPERATOR, "update", "coordination.k8s.io", "leases", "talkdesk-operator", "talkdesk-system"),
     (OPERATOR, "watch", "coordination.k8s.io", "leases", "talkdesk-operator", ""),
     (OPERATOR, "get", "", "secrets", "s", "sentiment"),
-    (OPERATOR, "deletecollection", "", "secrets", "", "sentiment"),
+    (OPERATOR, "list", "", "secrets", "", "sentiment"),
     (OPERATOR, "impersonate", "", "serviceaccounts", "tenant-provisioner", "sentiment"),
     (WEBHOOK, "get", GROUP, "talkdeskapps", "a", "anywhere"),
     (WEBHOOK, "create", GROUP, "talkdeskinstallations", "", "sentiment"),

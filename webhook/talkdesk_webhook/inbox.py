@@ -23,8 +23,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import (
+    ANNOTATION_ISSUED_AT,
     FIELD_MANAGER_WEBHOOK,
     FINALIZER,
     GROUP,
@@ -141,6 +143,7 @@ class Inbox:
                     LABEL_APP: dns_label(intake.app),
                     LABEL_INSTALLATION: intake.name,
                 },
+                "annotations": {ANNOTATION_ISSUED_AT: to_wire_time(secret.issued_at)},
             },
             "type": SECRET_TYPE,
             "immutable": True,

@@ -6,6 +6,7 @@ on the wire (talkdesk_crds.events).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeAlias, assert_never
 
 from talkdesk_crds.events import (
@@ -67,6 +68,8 @@ class SecretDraft:
 
     name: str
     material: Mapping[str, str] = field(repr=False)
+    issued_at: datetime
+    """When the event was made."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def _intake(
     secret = None
     if credentials is not None:
         material = credentials.material()
-        secret = SecretDraft(secret_name(name, material.values()), material)
+        secret = SecretDraft(secret_name(name, material.values()), material, head.created_at)
         registers = (*registers, _credentials(head, secret.name))
     return Intake(
         namespace=app.namespace,

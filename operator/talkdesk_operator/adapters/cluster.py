@@ -32,6 +32,7 @@ from talkdesk_crds.names import (
     digest,
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
+from talkdesk_operator.adapters.credential_sets import ended_sets
 from talkdesk_operator.adapters.resources import Resources
 from talkdesk_operator.domain.cluster import Identity
 from talkdesk_operator.domain.transitions import Announcement
@@ -42,6 +43,7 @@ from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeEr
 __all__ = ["KubernetesCluster"]
 
 _MESSAGE_LENGTH = 1024
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class KubernetesCluster:
@@ -81,15 +83,18 @@ class KubernetesCluster:
         return {key: SecretStr(text) for key, text in texts.items() if text is not None}
 
     async def drop_credentials(self, installation: TalkdeskInstallation) -> None:
-        """Delete the Secrets that carry the installation's label, and the one that its spec names."""
+        """Delete the Secret that the spec names, and those with the installation's label that its events brought.
+
+        A set that is newer than the spec is left alone: its event is just being stored, for a new installation of the
+        same id.
+        """
         namespace, name = installation.key
         labels = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_INSTALLATION}={name}"
-        secrets = resource_path("", "v1", "secrets", namespace)
-        self._wrote("Secret", "delete")
-        await self._kube.request("DELETE", secrets, query={"labelSelector": labels})
-        if installation.spec.credentials is not None:
-            path = resource_path("", "v1", "secrets", namespace, installation.spec.credentials.secret_name)
-            await self._gone("DELETE", path)
+        path = resource_path("", "v1", "secrets", namespace)
+        listing = await self._kube.request("GET", path, query={"labelSelector": labels}, accept=_METADATA_ONLY)
+        for secret in ended_sets(installation.spec, listing["items"]):
+            self._wrote("Secret", "delete")
+            await self._gone("DELETE", resource_path("", "v1", "secrets", namespace, secret))
 
     async def add_finalizer(self, installation: TalkdeskInstallation) -> None:
         """Put our finalizer beside the others."""

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from builders.events import NOON
 from builders.scripted_kube import ScriptedKube, stored
 from talkdesk_runtime.kube_errors import (
     KubeAlreadyExists,
@@ -20,7 +21,7 @@ from talkdesk_webhook.intake import Intake, Register, SecretDraft
 
 REQUEST = Register("request", "event-1", {"type": "Install", "eventId": "event-1"}, {"accountName": "acme"})
 CREDENTIALS = Register("credentials", "event-1", {"secretName": "s", "eventId": "event-1"}, {"endpoints": {"api": "x"}})
-SECRET = SecretDraft("s", {"client_secret": "canary-made-up"})
+SECRET = SecretDraft("s", {"client_secret": "canary-made-up"}, NOON)
 THERE = KubeAlreadyExists("there")
 GONE = KubeNotFound("gone")
 
@@ -68,6 +69,7 @@ async def test_an_install_takes_two_writes_with_the_secret_first() -> None:
             "appconnect.talkdesk.dev/app": "sentiment",
             "appconnect.talkdesk.dev/installation": "sentiment-1",
         },
+        "annotations": {"appconnect.talkdesk.dev/issued-at": "2026-03-01T12:00:00Z"},
     }
     assert created["metadata"] == {
         "name": "sentiment-1",

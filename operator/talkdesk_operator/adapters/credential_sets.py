@@ -1,0 +1,43 @@
+"""Which of an installation's stored sets of credentials end with it.
+
+Belongs here: telling sets apart by what their Secrets' metadata says. Does not belong here: reading or deleting any.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from talkdesk_crds.installation import InstallationSpec
+from talkdesk_crds.names import ANNOTATION_ISSUED_AT
+
+__all__ = ["ended_sets"]
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def ended_sets(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Give the names of the Secrets to delete: the one that the spec names, and those that are not newer than it.
+
+    `secrets` are all with the installation's label. A newer set belongs to a new installation of the same id: its event
+    is just being stored, the Secret first. All times are Talkdesk's, so that nobody's clock matters.
+    """
+    named = () if spec.credentials is None else (spec.credentials.secret_name,)
+    until = _last_event(spec)
+    old = (str(secret["metadata"]["name"]) for secret in secrets if _issued_at(secret) <= until)
+    return tuple(dict.fromkeys((*named, *old)))
+
+
+def _last_event(spec: InstallationSpec) -> datetime:
+    """Give the time of the newest event that the spec knows."""
+    requested = spec.request.requested_at if spec.request is not None else _LONG_AGO
+    issued = spec.credentials.issued_at if spec.credentials is not None else _LONG_AGO
+    return max(requested, issued)
+
+
+def _issued_at(secret: Mapping[str, Any]) -> datetime:
+    """Give when a set was made; long ago for one that somebody stored by hand."""
+    try:
+        moment = datetime.fromisoformat((secret["metadata"].get("annotations") or {})[ANNOTATION_ISSUED_AT])
+    except (KeyError, ValueError):
+        return _LONG_AGO
+    return moment if moment.tzinfo is not None else _LONG_AGO
