@@ -96,12 +96,13 @@ class _Life:
     def _settle(self, happening: Happening, phase: str) -> None:
         """Wait until the operator and Talkdesk agree on what has become of an event."""
         name = installation_name(self._stage.app.name, happening.installation_id)
-        self._stage.waiting.until(
-            f"TalkdeskInstallation {name} did not become {phase}",
-            (f"--for=jsonpath={{.status.phase}}={phase}", f"talkdeskinstallation/{name}", *self._namespace),
-            of="operator",
-            within=_WITHIN,
-        )
+        for condition in (f"jsonpath={{.status.phase}}={phase}", "condition=Reconciling=False"):
+            self._stage.waiting.until(
+                f"TalkdeskInstallation {name} did not become {phase} and settled",
+                (f"--for={condition}", f"talkdeskinstallation/{name}", *self._namespace),
+                of="operator",
+                within=_WITHIN,
+            )
         seconds = self._stage.talkdesk.seconds_to_approval(happening)
         state = self._stage.talkdesk.state_of(happening.installation_id)
         self._screen.fact("approved", f"{seconds:.2f} s after {happening.event.type}; Talkdesk says: {state}")

@@ -64,6 +64,6 @@ def operator(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
 def _python(scratch: Path, **environment: str) -> list[str]:
     # Nothing of the person's environment: no settings that happen to be exported, no proxy in front of this machine.
     # Temporary files of libraries go where they are removed even when the program is killed.
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "LC_ALL") if name in os.environ}
     pairs = {**kept, "TMPDIR": str(scratch), "PYTHONUTF8": "1", **environment}
     return ["env", "-i", *(f"{name}={value}" for name, value in pairs.items()), sys.executable]
