@@ -229,7 +229,7 @@ class WorkQueue:
             result = await reconcile(key, causes)
         except Exception:  # noqa: BLE001 - the one place for what nobody foresaw: the other accounts must go on
             self._log.exception("pass.broke")
-            self._broke(key)
+            self._broke(key, causes)
         else:
             self._ended(key, result)
         finally:
@@ -240,13 +240,15 @@ class WorkQueue:
             if (again := self._again.pop(key, None)) is not None:
                 self._enqueue(key, again)
 
-    def _broke(self, key: AccountKey) -> None:
+    def _broke(self, key: AccountKey, causes: frozenset[Cause]) -> None:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         ceiling = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(failures + 1, _DOUBLINGS))
         self._count("error")
         self._metrics.queue.retries.inc()
-        self.add_after(key, self._chance.uniform(_FIRST_BACKOFF, ceiling), Priority.RETRY, cause=Cause.RETRY)
+        # Drift is told once only.
+        cause = Cause.DRIFT if Cause.DRIFT in causes else Cause.RETRY
+        self.add_after(key, self._chance.uniform(_FIRST_BACKOFF, ceiling), Priority.RETRY, cause=cause)
 
     def _ended(self, key: AccountKey, result: Result) -> None:
         self._failures.pop(key, None)

@@ -44,10 +44,9 @@ def targets_of(view: AppView) -> frozenset[Target]:
     """Give all kinds in the app's template; none while the template is not understood, as nothing could be put back."""
     if view.template is None:
         return frozenset()
-    metadata, account = view.resource.metadata, view.resource.spec.tenant.service_account_name
-    identity = f"system:serviceaccount:{metadata.namespace}:{account}"
+    metadata = view.resource.metadata
     return frozenset(
-        Target(metadata.namespace, metadata.name, identity, manifest.group, manifest.version, manifest.kind)
+        Target(metadata.namespace, metadata.name, view.identity, manifest.group, manifest.version, manifest.kind)
         for step in view.template.steps
         for manifest in step.manifests
     )

@@ -172,8 +172,9 @@ def _steady(scope: Scope) -> Step:
     """Keep the tenant of an answered installation as it should be."""
     if scope.role is not Role.OWNER:
         return _at_rest(scope)
-    # A failure stays until a pass has looked again at what failed.
-    recheck = scope.resync or scope.installation.status.retry is not None
+    status, metadata = scope.installation.status, scope.installation.metadata
+    # A failure stays until a pass has looked again at what failed; a spec that changed may have been paused until now.
+    recheck = scope.resync or status.retry is not None or status.observed_generation != metadata.generation
     if is_current(scope) and not (recheck or scope.drifted):
         return _at_rest(scope)
     if scope.credentials is None:

@@ -98,6 +98,12 @@ class AppView:
     problem: str = ""
     """What is wrong with it, when `hosts` or `template` is missing."""
 
+    @property
+    def identity(self) -> str:
+        """The service account in whose name all tenant objects are touched, as the API server calls it."""
+        name = self.resource.spec.tenant.service_account_name
+        return f"system:serviceaccount:{self.resource.metadata.namespace}:{name}"
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialsMissing:

@@ -1,7 +1,8 @@
 """A tenant's objects: applied one after the other, deleted in reverse, and never taken from somebody else.
 
 Before an object is applied for the first time it is looked for: one that is there already, without our labels, belongs
-to somebody and is left alone, unless its step adopts. Inside a namespace that was itself made in the same pass nothing
+to somebody and is left alone, unless its step adopts. One that is ours is held to the template: what others change on
+it is put back. Inside a namespace that was itself made in the same pass nothing
 can be there yet, so nothing is looked for.
 """
 
@@ -18,7 +19,7 @@ from talkdesk_operator.domain.scope import Failure, Pace
 from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready, readiness
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
-from talkdesk_runtime.kube_errors import KubeError
+from talkdesk_runtime.kube_errors import KubeConflict, KubeError
 
 __all__ = ["Applied", "Deleted", "Owner", "TenantObjects", "where"]
 
@@ -106,10 +107,12 @@ class TenantObjects:
             entry = _entry(step, manifest)
             known = state.inventory.get(entry.identity, entry)
             try:
-                failure = await self._in_the_way(manifest, known, step, state)
-                if failure is not None:
-                    return failure
-                live = await self._cluster.apply(manifest, state.owner.identity, force=step.adopt)
+                live = await self._ours(manifest, known, state.owner)
+                if live is None:
+                    failure = await self._in_the_way(manifest, replace(known, uid=""), step, state)
+                    if failure is not None:
+                        return failure
+                    live = await self._cluster.apply(manifest, state.owner.identity, force=step.adopt)
             except KubeError as error:
                 return of_object(error, entry.kind, where(entry))
             state.inventory[entry.identity] = replace(entry, uid=str(live["metadata"]["uid"]))
@@ -123,11 +126,25 @@ class TenantObjects:
                     return Failure(Reason.NOT_READY, text[:_MESSAGE_LENGTH], Pace.SLOW)
         return waiting
 
+    async def _ours(self, manifest: Mapping[str, Any], known: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
+        """Apply to the very object that we made before; None when there is none, or it is gone. Raises KubeError.
+
+        With the uid in it the API server refuses any other object of that name. What somebody else changed on an object
+        of ours is put back, hence the force.
+        """
+        if not known.uid:
+            return None
+        metadata = {**manifest["metadata"], "uid": known.uid}
+        try:
+            return await self._cluster.apply({**manifest, "metadata": metadata}, owner.identity, force=True)
+        except KubeConflict:
+            return None
+
     async def _in_the_way(
         self, manifest: Mapping[str, Any], known: InventoryEntry, step: RenderedStep, state: _Pass
     ) -> Failure | None:
         """Look, before the first apply, whether somebody else has an object of that name. Raises KubeError."""
-        if known.uid or step.adopt or known.namespace in state.new_namespaces:
+        if step.adopt or known.namespace in state.new_namespaces:
             return None
         live = await self._cluster.find(known, state.owner.identity)
         if live is None:

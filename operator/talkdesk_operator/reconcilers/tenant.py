@@ -252,9 +252,7 @@ def _failed(scope: Scope, failure: Failure) -> Scope:
 
 
 def _owner(app: AppView, tenant: str) -> Owner:
-    metadata = app.resource.metadata
-    account = app.resource.spec.tenant.service_account_name
-    return Owner(metadata.name, tenant, f"system:serviceaccount:{metadata.namespace}:{account}")
+    return Owner(app.resource.metadata.name, tenant, app.identity)
 
 
 def _credentials(scope: Scope) -> Mapping[str, Any]:
