@@ -121,9 +121,9 @@ class Inbox:
         """Store the event durably; raises InboxError. May be repeated and run anywhere at the same time."""
         delivery = _Delivery(intake, f"{FIELD_MANAGER_WEBHOOK}-{secrets.token_hex(6)}")
         try:
-            if intake.secret is not None:
-                await self._keep_secret(intake, intake.secret)
-            return await self._keep_registers(delivery)
+            known = intake.secret is not None and not await self._keep_secret(intake, intake.secret)
+            # Who comes with credentials that are there already has been here before: the object will be there too.
+            return await self._keep_registers(delivery, create=intake.begins and not known)
         except KubeTransient as error:
             raise InboxUnavailable("the API server can't take the event now", error.retry_after) from None
         except KubeInvalid as error:
@@ -131,7 +131,8 @@ class Inbox:
         except KubeError as error:
             raise InboxUnavailable(f"the API server refused the event: {type(error).__name__}") from None
 
-    async def _keep_secret(self, intake: Intake, secret: SecretDraft) -> None:
+    async def _keep_secret(self, intake: Intake, secret: SecretDraft) -> bool:
+        """Tell whether it is new."""
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -153,10 +154,10 @@ class Inbox:
         try:
             await self._kube.request("POST", path, body=body, query={"fieldManager": FIELD_MANAGER_WEBHOOK})
         except KubeAlreadyExists:
-            return  # its name says that it holds these very credentials
+            return False  # its name says that it holds these very credentials
+        return True
 
-    async def _keep_registers(self, delivery: _Delivery) -> Result:
-        create = delivery.intake.begins
+    async def _keep_registers(self, delivery: _Delivery, *, create: bool) -> Result:
         for _ in range(_ATTEMPTS):
             try:
                 return await (self._create(delivery) if create else self._patch(delivery))

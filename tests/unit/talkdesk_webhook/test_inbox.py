@@ -106,19 +106,16 @@ async def test_fields_that_the_cluster_does_not_know_must_fail_and_not_vanish() 
 
 @pytest.mark.case(1)
 async def test_an_event_that_changed_nothing_is_a_duplicate() -> None:
-    result, kube = await outcome(install(), THERE, THERE, stored(changed=False))
+    result, kube = await outcome(install(), THERE, stored(changed=False))
     assert result is Result.DUPLICATE
-    assert kube.requests == [
-        "POST secrets",
-        "POST talkdeskinstallations",
-        "PATCH talkdeskinstallations/sentiment-1",
-    ]
+    assert kube.requests == ["POST secrets", "PATCH talkdeskinstallations/sentiment-1"]
 
 
 @pytest.mark.case(12)
 async def test_what_a_crash_left_half_done_is_finished() -> None:
-    result, _ = await outcome(install(), THERE, {})
+    result, kube = await outcome(install(), THERE, GONE, {})
     assert result is Result.STORED
+    assert kube.requests[-1] == "POST talkdeskinstallations"
 
 
 async def test_each_delivery_writes_under_a_name_of_its_own() -> None:
