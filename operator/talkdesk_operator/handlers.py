@@ -56,7 +56,7 @@ class Handlers:
         self._health.heard()
         raw = dict(event["object"])
         gone = event["type"] == "DELETED"
-        change = self._store.remove(raw) if gone else self._store.observe(raw, listed=event["type"] is None)
+        change = self._store.remove(raw) if gone else self._store.observe(raw)
         for key in change.keys:
             if raw["kind"] == TalkdeskApp.INFO.kind:
                 self._queue.add(key, Priority.CHANGED, cause=Cause.WATCH, evidence=change.evidence)

@@ -105,7 +105,7 @@ class Listing:
             for item in page.get("items") or ():
                 raw = {**item, "kind": kind.INFO.kind}
                 present.add((raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-                keys |= self._store.observe(raw, listed=True).keys
+                keys |= self._store.observe(raw).keys
             metadata = page.get("metadata") or {}
             if not (rest := metadata.get("continue")):
                 break

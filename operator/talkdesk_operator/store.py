@@ -59,7 +59,9 @@ class _Ahead:
     observed: str
     """The newest version that a watch or a listing showed."""
     own: set[str] = field(default_factory=set)
-    """Later versions that a write of ours made, and that differ from the one before in nothing of others."""
+    """Later versions that a write of ours made."""
+    others: bool = False
+    """Somebody else made one of the later versions, and a listing may never show that one by itself."""
 
 
 def _nobody(_key: AccountKey, _version: str) -> None:
@@ -98,11 +100,11 @@ class Store:
             return Change()
         held = read_object(raw, place)
         ahead = self._ahead.setdefault(place, _Ahead("" if known is None else version_of(known)))
-        if known is None or of_others(known) == of_others(held):
-            ahead.own.add(version)
+        ahead.own.add(version)
+        ahead.others = ahead.others or (known is not None and of_others(known) != of_others(held))
         return Change(changed=True, keys=self._replace(place, held))
 
-    def observe(self, raw: Mapping[str, Any], *, listed: bool = False) -> Change:
+    def observe(self, raw: Mapping[str, Any]) -> Change:
         """Take an object as a watch or a listing showed it; KeyError when it is not of one of our kinds.
 
         What a write of ours brought about is no change. What somebody else changed is one, even when the answer to a
@@ -122,8 +124,7 @@ class Store:
             ahead.observed = version
             if not newer(version_of(known), version):
                 del self._ahead[place]
-            # A listing skips versions, and among these may be somebody else's.
-            if version in ahead.own and not listed:
+            if version in ahead.own and not ahead.others:
                 return Change()
         if not newer(version, known):
             return Change(changed=True, keys=self._keys(known))

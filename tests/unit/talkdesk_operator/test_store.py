@@ -154,12 +154,12 @@ def test_what_others_change_is_never_taken_for_an_echo(before: dict[str, Any], a
     assert change.evidence == ""
 
 
-def test_a_listing_is_news_though_its_version_is_our_write_as_it_skips_versions() -> None:
+def test_a_listing_that_skips_somebody_elses_version_is_news_though_our_write_came_after() -> None:
     store = Store()
     store.observe(installation(version="1"))
-    store.put(installation(version="3"))
-    assert store.observe(installation(version="3"), listed=True).keys == {KEY}
-    assert store.observe(installation(version="3"), listed=True) == NOTHING
+    store.put(installation(version="3", spec={"paused": True}))
+    store.put(installation(version="4", spec={"paused": True}))
+    assert store.observe(installation(version="4", spec={"paused": True})).keys == {KEY}
 
 
 def test_a_deleted_object_is_gone_and_the_account_with_the_last_one() -> None:

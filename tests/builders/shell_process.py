@@ -1,0 +1,86 @@
+"""A running operator process whose reconciler only says what it is asked to do (`shell_program`)."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from builders import shell_program
+
+WITHIN = 30.0
+"""Seconds until what is waited for must have happened; one or two on an idle machine."""
+
+
+@dataclass
+class ShellProcess:
+    """The process, and what it said so far."""
+
+    process: asyncio.subprocess.Process
+    said: list[dict[str, Any]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(WITHIN):
+            while not condition():
+                self.news.clear()
+                await self.news.wait()
+
+    async def says(self, event: str) -> dict[str, Any]:
+        await self.until(lambda: self.all(event))
+        return self.all(event)[-1]
+
+    def all(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.said if line["event"] == event]
+
+    def passes(self, account: str) -> list[list[str]]:
+        """Give the causes of the passes over an account."""
+        return [line["causes"] for line in self.all("pass") if line["account"] == account]
+
+    async def probe(self, path: str) -> httpx.Response:
+        port = (await self.says("probes.listening"))["port"]
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await client.get(f"http://127.0.0.1:{port}{path}")
+
+    async def metric(self, name: str) -> float:
+        lines = (await self.probe("/metrics")).text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].split(" ")[0] == name)
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), WITHIN)
+
+
+@asynccontextmanager
+async def shell_process(kubeconfig: Path, namespace: str, *flags: str) -> AsyncIterator[ShellProcess]:
+    """Start it in a namespace; it is gone at the end, one way or the other."""
+    # Safe path: the program's folder holds a platform.py.
+    command = [sys.executable, "-P", shell_program.__file__, "--kubeconfig", str(kubeconfig), "--namespaces", namespace]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        *("--probe-port", "0", "--probe-host", "127.0.0.1", *flags),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    it = ShellProcess(process)
+    reading = [asyncio.create_task(_read(it, stream)) for stream in (process.stdout, process.stderr)]
+    try:
+        yield it
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await asyncio.gather(*reading)
+
+
+async def _read(it: ShellProcess, stream: asyncio.StreamReader | None) -> None:
+    assert stream is not None
+    while line := await stream.readline():
+        it.said.append(json.loads(line) if line.startswith(b"{") else {"event": line.decode()})
+        it.news.set()

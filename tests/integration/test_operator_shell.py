@@ -1,0 +1,196 @@
+"""The operator's process around the reconcilers, on a real API server: kopf's watches, Lease, start and end."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders.raw_objects import app, installation, request
+from builders.relay import relaying
+from builders.shell_process import ShellProcess, shell_process
+from talkdesk_sandbox.controlplane import Cluster
+
+LEASE = "talkdesk-operator"
+
+
+class Team:
+    """A namespace of the cluster."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.kubeconfig = cluster.kubeconfig
+
+    async def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        return await asyncio.to_thread(self.cluster.kubectl, "-n", self.namespace, *arguments, stdin=stdin)
+
+    async def apply(self, *objects: dict[str, Any]) -> None:
+        for raw in objects:
+            names = {"name": raw["metadata"]["name"], "finalizers": raw["metadata"].get("finalizers", [])}
+            await self.kubectl("apply", "-f", "-", stdin=json.dumps({**raw, "metadata": names}))
+
+    async def spec_of_lease(self) -> dict[str, Any]:
+        spec: dict[str, Any] = json.loads(await self.kubectl("get", "lease", LEASE, "-o", "json"))["spec"]
+        return spec
+
+    async def metadata(self, kind: str, name: str) -> dict[str, Any]:
+        metadata: dict[str, Any] = json.loads(await self.kubectl("get", kind, name, "-o", "json"))["metadata"]
+        return metadata
+
+
+@pytest.fixture
+def team(crds: Cluster, namespace: str) -> Team:
+    return Team(crds, namespace)
+
+
+async def at_work(it: ShellProcess, account: str) -> None:
+    await it.until(lambda: it.passes(account))
+
+
+async def test_what_is_there_at_the_start_and_what_comes_later_is_worked_on(team: Team) -> None:
+    await team.apply(app(), installation("i1", account="a1", spec=request()))
+    async with shell_process(team.kubeconfig, team.namespace) as it:
+        await at_work(it, "a1")
+        assert it.passes("a1") == [["Startup"]]
+        assert it.passes("") == [["Startup"]]
+        await team.apply(installation("i2", account="a2"))
+        await at_work(it, "a2")
+        assert it.passes("a2") == [["Watch"]]
+        await team.kubectl("patch", "tdapp", "sentiment", "--type=merge", '-p={"spec":{"resync":"5m"}}')
+        await it.until(lambda: len(it.passes("a1")) == len(it.passes("a2")) == 2)
+        assert (await it.probe("/healthz")).status_code == (await it.probe("/readyz")).status_code == 200
+
+
+async def test_our_own_writes_cause_no_pass(team: Team) -> None:
+    async with shell_process(team.kubeconfig, team.namespace) as it:
+        await it.until(lambda: it.all("leader.acquired"))
+        await team.apply(*(installation(f"i{n}", account=f"a{n}") for n in range(10)))
+        await team.apply(installation("last", account="last"))
+        await at_work(it, "last")
+        # The fence: an event after all of theirs, in the same watch.
+        await team.apply(installation("fence", account="fence"))
+        await at_work(it, "fence")
+        assert [len(it.passes(f"a{n}")) for n in range(10)] == [1] * 10
+        assert await it.metric("controller_runtime_reconcile_total") == len(it.all("pass"))
+
+
+@pytest.mark.case(44)
+async def test_a_deletion_is_seen_when_it_is_asked_for(team: Team) -> None:
+    await team.apply(installation("i1", account="a1", finalizers=["example.com/hold"]))
+    async with shell_process(team.kubeconfig, team.namespace) as it:
+        await at_work(it, "a1")
+        await team.kubectl("delete", "tdi", "i1", "--wait=false")
+        await it.until(lambda: it.passes("a1") == [["Startup"], ["Watch"]])
+        await team.kubectl("patch", "tdi", "i1", "--type=merge", '-p={"metadata":{"finalizers":null}}')
+        await team.apply(installation("i2", account="a1"))
+        await it.until(lambda: it.all("pass")[-1]["installations"] == ["i2"])
+
+
+async def test_kopf_writes_nothing_to_objects(team: Team) -> None:
+    await team.apply(app(), installation("i1", account="a1"))
+    async with shell_process(team.kubeconfig, team.namespace) as it:
+        await at_work(it, "a1")
+        await team.apply(installation("fence", account="fence"))
+        await at_work(it, "fence")
+        for kind, name in (("tdapp", "sentiment"), ("tdi", "i1"), ("lease", LEASE)):
+            metadata = await team.metadata(kind, name)
+            assert "finalizers" not in metadata
+            assert not [key for key in metadata.get("annotations", {}) if "kopf" in key]
+        assert "kopf" not in await team.kubectl("get", "events", "-o", "json")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_after_a_signal_running_work_ends_and_the_lease_is_free(team: Team, number: signal.Signals) -> None:
+    await team.apply(installation("i1", account="a1", spec={"accountName": "slow"}))
+    async with shell_process(team.kubeconfig, team.namespace) as it:
+        await at_work(it, "a1")
+        assert (await team.spec_of_lease())["holderIdentity"]
+        assert await it.end(number) == 0
+        for event in ("slow pass ended", "closed", "leader.released"):
+            await it.says(event)
+        assert not [line for line in it.said if line.get("level") in ("error", "critical")]
+    assert (await team.spec_of_lease())["holderIdentity"] == ""
+
+
+@pytest.mark.case(49)
+async def test_the_second_process_stands_by_and_takes_over_at_once(team: Team) -> None:
+    await team.apply(installation("i1", account="a1"))
+    async with (
+        shell_process(team.kubeconfig, team.namespace) as first,
+        shell_process(team.kubeconfig, team.namespace) as second,
+    ):
+        await first.until(lambda: first.all("leader.candidate"))
+        await second.until(lambda: second.all("leader.candidate"))
+        leader, other = await _leader_of(first, second)
+        await at_work(leader, "a1")
+        assert (await other.probe("/healthz")).text == (await other.probe("/readyz")).text == "standby\n"
+        assert not other.all("pass")
+        assert await leader.end() == 0
+        await at_work(other, "a1")
+
+
+async def test_who_loses_the_lease_ends_at_once(team: Team) -> None:
+    async with shell_process(team.kubeconfig, team.namespace) as it:
+        await it.says("leader.acquired")
+        thief = '-p={"spec":{"holderIdentity":"thief","leaseDurationSeconds":600}}'
+        await team.kubectl("patch", "lease", LEASE, "--type=merge", thief)
+        assert await asyncio.wait_for(it.process.wait(), 40) == 1
+        assert it.all("operator.stopping")[0]["reason"] == "leadership ended"
+    assert (await team.spec_of_lease())["holderIdentity"] == "thief"
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-leader-election",)], ids=["leader", "alone"])
+async def test_an_api_server_that_goes_and_comes_back_is_watched_again(
+    team: Team, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    await team.apply(installation("i1", account="a1"))
+    async with relaying(team.cluster.url) as relay:
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(team.kubeconfig.read_text().replace(f":{relay.upstream}", f":{relay.port}"))
+        async with shell_process(kubeconfig, team.namespace, *flags) as it:
+            await at_work(it, "a1")
+            await relay.cut()
+            await team.apply(installation("i2", account="a2"))
+            await relay.mend()
+            await at_work(it, "a2")
+            assert it.passes("a1") == [["Startup"]]
+            assert await it.end() == 0
+
+
+async def test_what_was_deleted_while_nobody_watched_is_found_out(team: Team, tmp_path: Path) -> None:
+    await team.apply(installation("i1", account="a1"), installation("i2", account="a1"))
+    async with relaying(team.cluster.url) as relay:
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(team.kubeconfig.read_text().replace(f":{relay.upstream}", f":{relay.port}"))
+        async with shell_process(kubeconfig, team.namespace, "--no-leader-election", "--relist-every", "1s") as it:
+            await at_work(it, "a1")
+            await relay.cut()
+            await team.kubectl("delete", "tdi", "i2")
+            await relay.mend()
+            await it.until(lambda: it.all("pass")[-1]["installations"] == ["i1"])
+
+
+async def test_who_may_not_list_waits_for_it_and_says_so(team: Team) -> None:
+    await team.kubectl("create", "serviceaccount", "nobody")
+    kubeconfig = await asyncio.to_thread(team.cluster.kubeconfig_for, team.namespace, "nobody")
+    async with shell_process(kubeconfig, team.namespace, "--no-leader-election") as it:
+        line = await it.says("listing.failed")
+        assert "talkdeskapps" in line["reason"]
+        answer = await it.probe("/readyz")
+        assert answer.status_code == 503
+        assert answer.text.startswith("loading: ")
+        assert (await it.probe("/healthz")).status_code == 200
+        assert await it.end() == 0
+
+
+async def _leader_of(first: ShellProcess, second: ShellProcess) -> tuple[ShellProcess, ShellProcess]:
+    waits = [asyncio.create_task(it.says("leader.acquired")) for it in (first, second)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    won = waits[0].done()
+    for task in waits:
+        task.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    return (first, second) if won else (second, first)
