@@ -6,6 +6,7 @@ Belongs here: form. Does not belong here: how a figure is found.
 import json
 import os
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -68,6 +69,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memoryBytes": memory,
         "loadAverageBefore": os.getloadavg()[0],
+        "pythonMilliseconds": round(_python_milliseconds(), 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in ("kopf", "httpx", "aiohttp", "pydantic", "uvicorn", "kubernetes")},
@@ -80,6 +82,15 @@ def write(folder: Path, began: datetime, facts: dict[str, Any], figures: Sequenc
     path = folder / f"{began:%Y-%m-%dT%H%M%SZ}.json"
     path.write_text(json.dumps({**facts, "figures": [asdict(figure) for figure in figures]}, indent=2) + "\n")
     return path
+
+
+def _python_milliseconds() -> float:
+    """Give the CPU time of a fixed piece of work, by which runs on machines of different speed can be compared."""
+    document = {f"key{number}": [number, str(number), {"nested": number}] for number in range(200)}
+    began = time.process_time()
+    for _ in range(100):
+        json.loads(json.dumps(document, sort_keys=True))
+    return (time.process_time() - began) * 1000
 
 
 def _lines(path: str) -> list[str]:

@@ -32,8 +32,8 @@ class Scale:
 FULL: Final = Scale(
     rounds=3,
     connections=(8, 16, 32, 64),
-    tried=600,
-    events=1500,
+    tried=300,
+    events=800,
     burst=500,
     limit=300,
     steady_rate=20,

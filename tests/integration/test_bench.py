@@ -1,0 +1,58 @@
+"""`make bench ARGS=--quick` gives every figure that it promises; how good they are is no matter here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIMIT_SECONDS = 600
+"""A minute and a half on an idle machine."""
+
+TENANT_OBJECTS = 6
+
+PROMISED = {
+    "limit: the webhook's two writes, bare",
+    "webhook: events taken",
+    "webhook: share of the limit",
+    "webhook: p50 when saturated",
+    "webhook: p99 when saturated",
+    "limit: all 12 writes of an install, bare",
+    "burst of 20: installs approved",
+    "burst: share of the limit",
+    "steady: p50 above Talkdesk's own time",
+    "steady: p99 above Talkdesk's own time",
+    "operator: CPU per install beside rendering",
+    "operator: rendering per install",
+    "operator: writes per install beside the tenant's",
+    "operator: applies per install",
+    "operator: RSS at the end",
+}
+AIMS = {
+    "webhook: share of the limit": ">= 60",
+    "burst: share of the limit": ">= 60",
+    "steady: p50 above Talkdesk's own time": "<= 100",
+    "steady: p99 above Talkdesk's own time": "<= 250",
+    "operator: CPU per install beside rendering": "<= 5",
+    "operator: writes per install beside the tenant's": "<= 4",
+    "operator: RSS at the end": "<= 130",
+}
+
+
+@pytest.mark.usefixtures("control_plane")  # so that a build of its programs is not counted into the time limit
+def test_a_quick_run_gives_every_figure_with_its_aim(tmp_path: Path) -> None:
+    script = ROOT / "tests" / "benchmarks" / "run.py"
+    command = [sys.executable, str(script), "--quick", f"--results={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    (written,) = tmp_path.glob("*.json")
+    result = json.loads(written.read_text())
+    figures = {figure["name"]: figure for figure in result["figures"]}
+    assert figures.keys() >= PROMISED
+    assert {name: figure["aim"] for name, figure in figures.items() if figure["aim"]} == AIMS
+    assert all(figure["value"] > 0 for figure in figures.values() if figure["name"] in PROMISED)
+    assert figures["operator: applies per install"]["value"] == TENANT_OBJECTS
+    assert result["machine"]["cores"] > 0
+    assert all(name in done.stdout for name in PROMISED), "the table shows less than the JSON"
