@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
 from talkdesk_crds import KINDS
 from talkdesk_crds.kind import Column, CustomResource
 from talkdesk_crds.names import GROUP, VERSION

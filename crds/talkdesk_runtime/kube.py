@@ -20,10 +20,10 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import load_incluster_config
 from kubernetes.aio.config.kube_config import load_kube_config
+from yaml import YAMLError
 
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeRefused, KubeUnreachable, from_status
 from talkdesk_runtime.lines import Lines, LineTooLong
-from yaml import YAMLError
 
 __all__ = ["APPLY", "JSON_PATCH", "MERGE_PATCH", "Kube", "resource_path"]
 

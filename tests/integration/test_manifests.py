@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import yaml
+
 from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+import yaml
 from pydantic import BaseModel, Field
 
-import yaml
 from talkdesk_crds import KINDS, TalkdeskInstallation, crdgen
 from talkdesk_crds.crdgen import crd, file_name, structural_schema, to_yaml
 from talkdesk_crds.fields import FreeObject, Model

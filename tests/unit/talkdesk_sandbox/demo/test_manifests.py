@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import yaml
+
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.reconcilers.apps import understand
 from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, pointed_at
