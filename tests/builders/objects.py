@@ -70,7 +70,7 @@ def installation_object(name: str = INSTALLATION, *, meta: dict[str, Any] | None
     return {
         "apiVersion": API_VERSION,
         "kind": "TalkdeskInstallation",
-        "metadata": metadata(name, finalizers=[FINALIZER], **(meta or {})),
+        "metadata": metadata(name, **({"finalizers": [FINALIZER]} | (meta or {}))),
         "spec": {key: value for key, value in whole.items() if value is not None},
     }
 
@@ -157,14 +157,16 @@ def answer(*, event: str = EVENT, sent: bool = True, delivered: bool = True, ver
 def answered(event: str = EVENT, **status: Any) -> InstallationStatus:
     """The status of an installation whose request was answered, facts known."""
     facts = AccountFacts(id="acc-1", name="acme")
-    return InstallationStatus(answer=answer(event=event), account=facts).model_copy(update=status)
+    known = InstallationStatus(observed_generation=1, answer=answer(event=event), account=facts)
+    return known.model_copy(update=status)
 
 
 def ended(kind: EndingKind = EndingKind.UNINSTALLED, *, at: datetime = NOON, **status: Any) -> InstallationStatus:
     """The status of an installation that ended, its credentials deleted."""
     gone = condition(ConditionType.CREDENTIALS_VALID, "False", Reason.CREDENTIALS_DELETED)
     ending = Ending(kind=kind, event_id=EVENT, at=at)
-    known = InstallationStatus(ending=ending, conditions=(gone,), tenant_ref=LocalRef(name="sentiment-acc"))
+    ref = LocalRef(name="sentiment-acc")
+    known = InstallationStatus(observed_generation=1, ending=ending, conditions=(gone,), tenant_ref=ref)
     return known.model_copy(update=status)
 
 

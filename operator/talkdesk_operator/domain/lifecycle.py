@@ -151,7 +151,7 @@ def _answer(scope: Scope) -> Step:
     if done and evidence:
         return _at_rest(scope, verified=True)
     if scope.send_failure is not None:
-        return _unsent(scope.send_failure)
+        return _unsent(scope, scope.send_failure)
     match scope.sent:
         case None:
             return Send(Decision.APPROVE)
@@ -164,8 +164,9 @@ def _answer(scope: Scope) -> Step:
             )
 
 
-def _unsent(failure: Failure) -> Finish:
-    return Finish(phase=InstallationPhase.ANSWERING, reason=failure.reason, message=failure.message, failure=failure)
+def _unsent(scope: Scope, failure: Failure) -> Finish:
+    phase, wake = InstallationPhase.ANSWERING, deadline_look(scope)
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=wake)
 
 
 def _steady(scope: Scope) -> Step:

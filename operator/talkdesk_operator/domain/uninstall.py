@@ -71,7 +71,7 @@ def _acknowledge(scope: Scope) -> Step:
         case RemoteMissing() as missing:
             return second_look(scope, missing) or _done(scope)
         case _ if scope.send_failure is not None:
-            return _unanswered(scope) or _try_again(scope.send_failure)
+            return _unanswered(scope) or _try_again(scope, scope.send_failure)
         case _ if told:
             return _unanswered(scope) or _verify(scope)
         case _ if scope.sent is SendState.OUTDATED:
@@ -119,19 +119,12 @@ def _unanswered(scope: Scope) -> Finish | None:
 
 def _verify(scope: Scope) -> Finish:
     """Look again, but not past the deadline: the call worked, and Talkdesk still shows it as pending."""
-    failure = Failure(Reason.VERIFYING, "Talkdesk was told and does not show it yet", Pace.SOON)
-    return Finish(
-        phase=InstallationPhase.OFFBOARDING,
-        reason=failure.reason,
-        message=failure.message,
-        failure=failure,
-        wake=deadline_look(scope),
-    )
+    return _try_again(scope, Failure(Reason.VERIFYING, "Talkdesk was told and does not show it yet", Pace.SOON))
 
 
-def _try_again(failure: Failure) -> Finish:
-    phase = InstallationPhase.OFFBOARDING
-    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)
+def _try_again(scope: Scope, failure: Failure) -> Finish:
+    phase, wake = InstallationPhase.OFFBOARDING, deadline_look(scope)
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=wake)
 
 
 def _done(scope: Scope) -> Finish:
