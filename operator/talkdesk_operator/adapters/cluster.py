@@ -92,7 +92,8 @@ class KubernetesCluster:
         labels = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_INSTALLATION}={name}"
         path = resource_path("", "v1", "secrets", namespace)
         listing = await self._kube.request("GET", path, query={"labelSelector": labels}, accept=_METADATA_ONLY)
-        for secret in ended_sets(installation.spec, listing["items"]):
+        # A list of metadata alone says null where another one says [].
+        for secret in ended_sets(installation.spec, listing["items"] or ()):
             self._wrote("Secret", "delete")
             await self._gone("DELETE", resource_path("", "v1", "secrets", namespace, secret))
 
