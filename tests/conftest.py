@@ -18,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="use the cluster that KUBECONFIG names, as its administrator, instead of a control plane of our own",
     )
+    parser.addoption("--update-golden", action="store_true", help="write tests/scenarios/*.golden anew")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,77 @@
+"""A Python program of ours as a child process: started, read while it runs, ended or killed."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+WITHIN = 30.0
+"""Seconds; two on an idle machine."""
+
+
+@dataclass
+class Child:
+    """A running program and what it has logged so far."""
+
+    process: asyncio.subprocess.Process
+    log: bytearray = field(default_factory=bytearray)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _reading: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, module: str, settings: Mapping[str, str]) -> Self:
+        """Run `python -m module` with nothing of our environment but where things are, and these variables."""
+        kept = {
+            name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, env={**kept, **settings}, stderr=asyncio.subprocess.PIPE
+        )
+        made = cls(process)
+        made._reading = asyncio.create_task(made._read())
+        return made
+
+    @property
+    def ended(self) -> bool:
+        return self.process.returncode is not None
+
+    async def logged(self, event: str) -> dict[str, Any]:
+        """Wait for a line of the log and give it."""
+        async with asyncio.timeout(WITHIN), self._news:
+            while (found := next((line for line in self._lines() if line.get("event") == event), None)) is None:
+                assert not self.ended, self.log.decode(errors="replace")[-2000:]
+                await self._news.wait()
+            return found
+
+    async def kill(self) -> None:
+        """End it by SIGKILL, and wait until it is gone."""
+        self.process.kill()
+        await self._gone()
+
+    async def terminate(self) -> int:
+        """End it in order, if it still runs; gives its exit status."""
+        if not self.ended:
+            self.process.terminate()
+        return await self._gone()
+
+    async def _gone(self) -> int:
+        status = await self.process.wait()
+        if self._reading is not None:
+            await self._reading
+        return status
+
+    def _lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        while piece := await self.process.stderr.read(65536):
+            self.log.extend(piece)
+            async with self._news:
+                self._news.notify_all()
+        await self.process.wait()
+        async with self._news:
+            self._news.notify_all()

@@ -1,0 +1,134 @@
+"""The four invariants that hold in every row of the behaviour table, shown for what one test did.
+
+I1 no acknowledged event is lost; I2 no tenant object is deleted without an uninstall or an explicit purge; I3 every
+request is answered; I4 no secret stands in any log, Event, metric, status, condition.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from builders.platform import PROGRAMS, Platform
+from builders.stack import INSTALLATION, PLURALS, TENANT, Stack
+from builders.watched import Object
+from talkdesk_crds.names import GROUP, VERSION, installation_name, tenant_name
+from talkdesk_runtime.kube import resource_path
+from talkdesk_sandbox.simulator.lifecycle import PENDING, State
+from talkdesk_sandbox.simulator.model import Event
+
+_REGISTERS = {
+    "app.installed": (("request", "requestedAt"), ("credentials", "issuedAt")),
+    "app.updated": (("request", "requestedAt"),),
+    "app.uninstalled": (("request", "requestedAt"),),
+    "app.credentials_rotated": (("credentials", "issuedAt"),),
+    "app.trial_started": (("trial", "at"),),
+    "app.trial_extended": (("trial", "at"),),
+    "app.trial_ended": (("trial", "at"),),
+}
+_PLURAL = {"namespaces": "Namespace", "configmaps": "ConfigMap", "secrets": "Secret"}
+
+
+async def violations(stack: Stack) -> list[str]:
+    """Give a sentence for everything that must not be."""
+    found = [*_lost(stack), *_deleted(stack), *_unanswered(stack)]
+    canaries = _canaries(stack)
+    stack.platform.canaries |= canaries
+    found += [f"I4: a secret stands in {where}" for where, text in await _told(stack.platform) if _has(text, canaries)]
+    return found
+
+
+async def described(platform: Platform) -> list[str]:
+    """Give a sentence for each secret of any test so far that `kubectl describe` shows."""
+    text = await platform.kubectl("describe", ",".join([*PLURALS.values(), "events"]))
+    return ["I4: a secret stands in kubectl describe"] if _has(text.encode(), platform.canaries) else []
+
+
+def _lost(stack: Stack) -> Iterator[str]:
+    for delivery in stack.simulator.courier.log:
+        event = delivery.event
+        name = installation_name(stack.app, event.installation_id)
+        taken = any(attempt.status == 200 for attempt in delivery.attempts)
+        if not taken or name in stack.forgotten or event.type not in _REGISTERS:
+            continue
+        held = stack.platform.watched.get(INSTALLATION, name)
+        for register, moment in _REGISTERS[event.type]:
+            if held is None or not _stands(held, register, moment, event):
+                yield f"I1: {event.type} got a 200 and stands nowhere in {register} of {name}"
+
+
+def _stands(held: Object, register: str, moment: str, event: Event) -> bool:
+    value = held["spec"].get(register)
+    if value is None:
+        return False
+    at = datetime.fromisoformat(event.document["created_at"])
+    return value["eventId"] == event.id or datetime.fromisoformat(value[moment]) >= at
+
+
+def _deleted(stack: Stack) -> Iterator[str]:
+    """Compare what the operator deleted in tenants' names with what entitled it to."""
+    for account in stack.simulator.world.accounts.values():
+        name = tenant_name(stack.app, account.id)
+        versions = stack.platform.watched.versions(TENANT, name)
+        owned = {
+            (o["kind"], o.get("namespace", ""), o["name"]): o.get("onOffboard", "Retain")
+            for seen in versions
+            for o in (*seen.object["spec"].get("objects", []), *seen.object.get("status", {}).get("inventory", []))
+        }
+        ended = [
+            e.created_at
+            for e in stack.simulator.world.events.values()
+            if e.account_id == account.id and e.type == "app.uninstalled"
+        ]
+        purges = [
+            datetime.fromisoformat(seen.object["status"]["purgeAfter"])
+            for seen in versions
+            if "purgeAfter" in seen.object.get("status", {})
+        ]
+        for call in stack.platform.gate.calls:
+            identity = _object_of(call.path)
+            if call.method != "DELETE" or identity not in owned or account.id in stack.may_delete:
+                continue
+            # The simulator's clock may be ahead of ours, never behind by more than a test starts it with.
+            if not ended:
+                yield f"I2: {identity} was deleted, and nobody uninstalled"
+            elif owned[identity] == "Retain" and not any(due <= call.at for due in purges):
+                yield f"I2: {identity} was deleted before its retention ended"
+
+
+def _object_of(path: str) -> tuple[str, str, str] | None:
+    match path.split("/"):
+        case ["", "api", "v1", "namespaces", name]:
+            return "Namespace", "", name
+        case ["", "api", "v1", "namespaces", namespace, plural, name] if plural in _PLURAL:
+            return _PLURAL[plural], namespace, name
+        case _:
+            return None
+
+
+def _unanswered(stack: Stack) -> Iterator[str]:
+    for installation in stack.simulator.world.installations.values():
+        if installation.account_id not in stack.may_wait and installation.state in {*PENDING, State.TIMEOUT}:
+            yield f"I3: Talkdesk has installation {installation.id} as {installation.state}"
+
+
+def _canaries(stack: Stack) -> set[bytes]:
+    secrets = set(stack.simulator.tokens._grants)
+    for installation in stack.simulator.world.installations.values():
+        for issued in installation.credentials:
+            secrets.add(issued.secret)
+            encoded = issued.key.encode_private("pkcs8", "none")
+            # The whole may be broken into lines, or escaped; the key itself is in the middle.
+            secrets |= {encoded, encoded[60:100]}
+    return {secret.encode() for secret in secrets}
+
+
+async def _told(platform: Platform) -> list[tuple[str, bytes]]:
+    logs = [("a log", bytes(log)) for log in platform.logs]
+    metrics = [(f"the metrics of the {name}", (await platform.fetch(name, "/metrics"))[1]) for name in PROGRAMS]
+    events = resource_path("events.k8s.io", "v1", "events", platform.namespace)
+    paths = [events, *(resource_path(GROUP, VERSION, plural, platform.namespace) for plural in PLURALS.values())]
+    objects = [(path, str(await platform.kube.request("GET", path))) for path in paths]
+    return [*logs, *((where, text.encode()) for where, text in (*metrics, *objects))]
+
+
+def _has(text: bytes, canaries: set[bytes]) -> bool:
+    return any(canary in text for canary in canaries)

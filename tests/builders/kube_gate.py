@@ -1,0 +1,196 @@
+"""A gate between a program and the Kubernetes API server: it sees every request, and stops those it was told to.
+
+The program speaks plain http to it, the gate speaks TLS to the server with the program's own token. So a test can stop
+a program exactly before an effect, or exactly after it: hold the request, kill the program, and the request or its
+answer is dropped with the connection.
+"""
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import aiohttp
+from aiohttp import web
+
+from talkdesk_crds.names import GROUP
+
+WITHIN = 30.0
+"""Seconds until what is waited for must have happened; two or three on an idle machine."""
+_HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "content-length", "host", "content-encoding"})
+
+
+@dataclass
+class Call:
+    """One request that went through."""
+
+    method: str
+    path: str
+    as_user: str | None
+    at: datetime
+    status: int | None = None
+    """None while it runs, or when it was cut."""
+    body: Any = None
+    """Of a write to an object of ours; never one that could hold a secret."""
+
+    @property
+    def is_write(self) -> bool:
+        return self.method != "GET"
+
+    def matches(self, method: str, path: str) -> bool:
+        """Tell whether it is of that method and its whole path matches the regular expression."""
+        return self.method == method and re.fullmatch(path, self.path) is not None
+
+
+@dataclass
+class Hold:
+    """A request to be stopped, once: before it goes to the server, or after the server has done it."""
+
+    when: Literal["before", "after"]
+    matches: Callable[[Call], bool]
+    skip: int = 0
+    """How many matching ones pass first."""
+    _reached: asyncio.Event = field(default_factory=asyncio.Event)
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
+    _taken: bool = False
+
+    async def reached(self) -> None:
+        """Wait until a request is held."""
+        async with asyncio.timeout(WITHIN):
+            await self._reached.wait()
+
+    def release(self) -> None:
+        """Let it go on."""
+        self._released.set()
+
+    def takes(self, call: Call) -> bool:
+        if self._taken or not self.matches(call):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self._taken = True
+        return True
+
+    async def stop(self) -> None:
+        self._reached.set()
+        await self._released.wait()
+
+
+@dataclass
+class Refusal:
+    """Requests that the gate answers itself, as an API server in trouble does."""
+
+    matches: Callable[[Call], bool]
+    status: int
+    count: int
+
+
+class KubeGate:
+    """Made by `gate`."""
+
+    def __init__(self, server: str, session: aiohttp.ClientSession) -> None:
+        self.url = ""
+        self.calls: list[Call] = []
+        self._server = server
+        self._session = session
+        self._holds: list[Hold] = []
+        self._refusals: list[Refusal] = []
+        self._news = asyncio.Condition()
+
+    def hold(self, method: str, path: str, when: Literal["before", "after"], *, skip: int = 0) -> Hold:
+        """Stop one request of that method whose whole path matches the regular expression."""
+        self._holds.append(Hold(when, lambda call: call.matches(method, path), skip))
+        return self._holds[-1]
+
+    def refuse(self, method: str, path: str, status: int, *, count: int = 1) -> None:
+        """Answer so many matching requests with an error instead of passing them on."""
+        self._refusals.append(Refusal(lambda call: call.matches(method, path), status, count))
+
+    def count(self, method: str, path: str) -> int:
+        """Count the calls of that method whose whole path matches the regular expression."""
+        return sum(call.matches(method, path) for call in self.calls)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the calls so far fulfil a condition; it is asked after each call."""
+        async with asyncio.timeout(WITHIN), self._news:
+            await self._news.wait_for(condition)
+
+    def writes(self, since: int = 0) -> list[Call]:
+        """Give what was written, but for Leases and reviews, from the given number of calls on."""
+        return [call for call in self.calls[since:] if call.is_write and "/leases" not in call.path]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        call = Call(request.method, request.path, request.headers.get("Impersonate-User"), datetime.now(UTC))
+        self.calls.append(call)
+        try:
+            return await self._pass_on(call, request)
+        finally:
+            async with self._news:
+                self._news.notify_all()
+
+    async def _pass_on(self, call: Call, request: web.Request) -> web.StreamResponse:
+        refusal = next((each for each in self._refusals if each.count > 0 and each.matches(call)), None)
+        if refusal is not None:
+            refusal.count -= 1
+            call.status = refusal.status
+            body = {"kind": "Status", "status": "Failure", "message": "on purpose", "code": refusal.status}
+            return web.json_response(body, status=refusal.status)
+        hold = next((each for each in self._holds if each.takes(call)), None)
+        body_bytes = await request.read()
+        if call.is_write and body_bytes and (GROUP in call.path or call.path.endswith("/events")):
+            call.body = json.loads(body_bytes)
+        if hold is not None and hold.when == "before":
+            await hold.stop()
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
+        async with self._session.request(
+            request.method, self._server + request.raw_path, data=body_bytes or None, headers=headers
+        ) as answer:
+            call.status = answer.status
+            if hold is not None:
+                held = await answer.read()
+                if hold.when == "after":
+                    await hold.stop()
+                return web.Response(body=held, status=answer.status, headers=_passed_on(answer))
+            return await self._stream(request, answer)
+
+    async def _stream(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers=_passed_on(answer))
+        await response.prepare(request)
+        async for piece in answer.content.iter_any():
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+
+def _passed_on(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
+
+
+@asynccontextmanager
+async def gate(server: str, trust: ssl.SSLContext) -> AsyncIterator[KubeGate]:
+    """Open a gate to an API server on a free port of loopback."""
+    connector = aiohttp.TCPConnector(limit=0, ssl=trust)
+    # What has no limit here has one in the program behind.
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        made = KubeGate(server, session)
+        app = web.Application(client_max_size=16 * 1024 * 1024)
+        app.router.add_route("*", "/{path:.*}", made.handle)
+        # A killed program's requests end with its connection: what was held goes nowhere.
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=0.1
+        )
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield made
+        finally:
+            await runner.cleanup()

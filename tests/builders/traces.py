@@ -1,0 +1,146 @@
+"""What happened, as text that people read and tests compare: who told whom what, in which order.
+
+One line for each event of Talkdesk's, each call to its API and each write to the Kubernetes API; of a status, what is
+new in it. Reads of Talkdesk that go out together stand in one line. Ids are replaced by what they stand for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from typing_extensions import override
+
+from builders.kube_gate import Call
+from builders.stack import Stack
+from talkdesk_sandbox.simulator.journal import Record
+
+_KINDS = {
+    "namespaces": "Namespace",
+    "configmaps": "ConfigMap",
+    "secrets": "Secret",
+    "events": "Event",
+    "talkdeskapps": "TalkdeskApp",
+    "talkdeskinstallations": "TalkdeskInstallation",
+    "talkdesktenants": "TalkdeskTenant",
+}
+_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line, and when it happened."""
+
+    at: datetime
+    who: str
+    text: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.who:<9} {self.text}"
+
+
+def trace(stack: Stack, since: datetime) -> str:
+    """Give everything that happened to an app since then, for its first customer's eyes."""
+    lines = sorted([*_events(stack), *_talkdesk(stack), *_kubernetes(stack)], key=lambda line: line.at)
+    chosen = [line for line in lines if line.at >= since]
+    return "".join(f"{line}\n" for line in _joined(chosen))
+
+
+def _joined(lines: list[Line]) -> Iterator[str]:
+    """Put reads that follow one another into one line: they go out at once, in no order."""
+    for key, group in groupby(lines, key=lambda line: line.who if line.text.startswith("reads ") else id(line)):
+        members = list(group)
+        if isinstance(key, str):
+            what = sorted({line.text.removeprefix("reads ") for line in members})
+            yield str(Line(members[0].at, key, f"reads {', '.join(what)}"))
+        else:
+            yield str(members[0])
+
+
+def _events(stack: Stack) -> Iterator[Line]:
+    for delivery in stack.simulator.courier.log:
+        for attempt in delivery.attempts:
+            yield Line(attempt.at, "Talkdesk", f"sends {delivery.event.type}")
+
+
+def _talkdesk(stack: Stack) -> Iterator[Line]:
+    for record in stack.simulator.journal.records():
+        if "/signature-keys/" not in record.path:
+            yield Line(record.at, "operator", _call(record))
+
+
+def _call(record: Record) -> str:
+    status = "" if record.status in {200, 202} else f" → {record.status or 'cut'}"
+    match record.method, record.path.split("/")[1:]:
+        case "POST", ["accounts", _, "oauth", "token"]:
+            return f"asks for a token{status}"
+        case "GET", ["account"]:
+            return f"reads account{status}"
+        case "GET", ["apps", _, "installations", _]:
+            return f"reads installation{status}"
+        case "GET", ["apps", _, "installations", _, what]:
+            return f"reads {what}{status}"
+        case "POST", ["apps", _, "installations", _, "state"]:
+            return f"tells Talkdesk: {(record.effect or 'nothing came of it').replace(':', ', now ')}{status}"
+        case method, _:
+            return f"{method} {record.path}{status}"
+
+
+def _kubernetes(stack: Stack) -> Iterator[Line]:
+    known: dict[str, dict[str, Any]] = {}
+    for program, gate in stack.platform.gates.items():
+        for call in gate.writes():
+            if stack.app in call.path or "/td-" in call.path or _regards(call, stack) or _creates(call, stack):
+                yield Line(call.at, program, _write(call, known))
+
+
+def _creates(call: Call, stack: Stack) -> bool:
+    return call.method == "POST" and (call.body or {}).get("spec", {}).get("appRef", {}).get("name") == stack.app
+
+
+def _regards(call: Call, stack: Stack) -> bool:
+    return isinstance(call.body, dict) and stack.app in str(call.body.get("regarding", {}).get("name", ""))
+
+
+def _write(call: Call, known: dict[str, dict[str, Any]]) -> str:
+    parts = call.path.split("/")
+    verb = _VERBS[call.method]
+    if parts[-1] == "status":
+        kind = _KINDS[parts[-3]]
+        status = next(operation["value"] for operation in call.body if operation["path"] == "/status")
+        before, known[call.path] = known.get(call.path, {}), status
+        return f"status {kind}: {'; '.join(_news(before, status)) or 'the same'}"
+    if parts[-1] in _KINDS:
+        named = f" {call.body['reason']}" if parts[-1] == "events" else ""
+        return f"{verb} {_KINDS[parts[-1]]}{named}"
+    kind = _KINDS.get(parts[-2], parts[-2])
+    if call.as_user is not None and verb == "patch":
+        verb = "apply"
+    name = f" {parts[-1]}" if kind in {"ConfigMap", "Secret"} and "/td-" in call.path else ""
+    changed = f": {', '.join(_changed(call.body))}" if verb == "patch" else ""
+    return f"{verb} {kind}{name}{changed}"
+
+
+def _changed(body: Any) -> Iterator[str]:
+    if isinstance(body, list):
+        yield from (operation["path"].removeprefix("/spec/") for operation in body)
+    else:
+        yield from (key for part in ("metadata", "spec") for key in sorted(body.get(part, {})))
+
+
+def _news(before: dict[str, Any], status: dict[str, Any]) -> Iterator[str]:
+    if status.get("phase") != before.get("phase"):
+        yield f"phase {status['phase']}"
+    old = {condition["type"]: (condition["status"], condition["reason"]) for condition in before.get("conditions", [])}
+    for condition in status.get("conditions", []):
+        new = condition["status"], condition["reason"]
+        if old.get(condition["type"]) != new:
+            yield f"{condition['type']}={new[0]} {new[1]}"
+    if (kinds := _inventory(status)) != _inventory(before):
+        yield f"inventory {', '.join(kinds) or 'empty'}"
+
+
+def _inventory(status: dict[str, Any]) -> list[str]:
+    return [item["kind"] for item in status.get("inventory", [])]

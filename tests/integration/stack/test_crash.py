@@ -1,0 +1,187 @@
+"""The programs are killed between an effect and its record, at each such point; what comes after finds out and goes on.
+
+A gate before the API server stops the operator exactly there; then it gets SIGKILL, and a new one starts.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from typing_extensions import override
+
+from builders.kube_gate import Hold
+from builders.serving import until
+from builders.stack import Customer, Stack, Stacks, condition
+from talkdesk_crds.names import GROUP, LABEL_TENANT, VERSION
+from talkdesk_runtime.kube import resource_path
+from talkdesk_sandbox.simulator.faults import Timeout
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.crash, pytest.mark.case(50)]
+
+_OURS = f"/apis/{GROUP}/{VERSION}/namespaces/[^/]+"
+_TENANTS = f"{_OURS}/talkdesktenants"
+_TENANT = f"{_TENANTS}/APP-[^/]+"
+_INSTALLATION = f"{_OURS}/talkdeskinstallations/APP-[^/]+"
+_HOME = "/api/v1/namespaces/HOME"
+_CREDENTIALS = "/api/v1/namespaces/[^/]+/secrets/APP-[^/]+"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A request of the operator's, and on which side of its effect the operator dies."""
+
+    name: str
+    when: Literal["before", "after"]
+    method: str
+    path: str
+    skip: int = 0
+
+    @override
+    def __str__(self) -> str:
+        return self.name
+
+
+INSTALL = (
+    Point("Talkdesk was read", "before", "POST", _TENANTS),
+    Point("the TalkdeskTenant is made", "after", "POST", _TENANTS),
+    Point("the namespace is made", "after", "PATCH", _HOME),
+    Point("in the middle of the applies", "after", "PATCH", f"{_HOME}/configmaps/settings"),
+    Point("all is applied and not recorded", "before", "PATCH", f"{_TENANT}/status"),
+    Point("the tenant's status is written", "after", "PATCH", f"{_TENANT}/status"),
+    Point("Talkdesk was told and it is not recorded", "before", "PATCH", f"{_INSTALLATION}/status"),
+    Point("all is recorded", "after", "PATCH", f"{_INSTALLATION}/status"),
+)
+UNINSTALL = (
+    Point("the tenant is marked as offboarded", "after", "PATCH", _TENANT),
+    Point("in the middle of the offboarding", "after", "DELETE", f"{_HOME}/secrets/talkdesk"),
+    Point("the retention is not recorded", "before", "PATCH", f"{_TENANT}/status", skip=1),
+    Point("the answer is announced", "after", "PATCH", f"{_INSTALLATION}/status"),
+    Point("Talkdesk was told and it is not recorded", "before", "PATCH", f"{_INSTALLATION}/status", skip=1),
+    Point("the end is recorded", "after", "PATCH", f"{_INSTALLATION}/status", skip=1),
+    Point("the credentials are deleted and it is not recorded", "after", "DELETE", _CREDENTIALS),
+)
+PURGE = (
+    Point("in the middle of the purge", "after", "DELETE", f"{_HOME}/configmaps/settings"),
+    Point("the namespace is going", "after", "DELETE", _HOME),
+    Point("only the TalkdeskTenant is left", "before", "DELETE", _TENANT),
+    Point("the TalkdeskTenant is deleted", "after", "DELETE", _TENANT),
+    Point("personal data is erased and it is not recorded", "after", "PATCH", _INSTALLATION),
+)
+
+
+@pytest.mark.parametrize("point", INSTALL, ids=str)
+async def test_an_install_goes_on_after_a_crash(stacks: Stacks, point: Point) -> None:
+    async with stacks() as talkdesk:
+        account_id = talkdesk.app_id
+        hold = _hold(talkdesk, point, account_id)
+        acme = await talkdesk.install(account_id=account_id)
+        await hold.reached()
+
+        await _crash(talkdesk)
+
+        held = await acme.becomes("Active")
+        assert condition(held, "Answered") == "True"
+        assert acme.at_talkdesk.answers == ["approve:completed"]
+        assert len(acme.posts()) == 1
+        await _nothing_is_forgotten(acme, {"Namespace", "ConfigMap", "Secret"})
+
+
+async def test_an_answer_that_talkdesk_took_while_the_operator_died_is_not_repeated(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        talkdesk.simulator.faults.set(Timeout(route="POST /apps/*/state", seconds=60, count=1))
+        acme = await talkdesk.install()
+        await until(lambda: len(acme.approvals()) == 1, within=30)
+
+        await _crash(talkdesk)
+
+        await acme.becomes("Active")
+        assert len(acme.posts()) == 1
+
+
+@pytest.mark.parametrize("point", UNINSTALL, ids=str)
+async def test_an_uninstall_goes_on_after_a_crash(stacks: Stacks, point: Point) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        hold = _hold(talkdesk, point, acme.account_id)
+        await acme.uninstall()
+        await hold.reached()
+
+        await _crash(talkdesk)
+
+        await acme.becomes("Uninstalled")
+        assert acme.at_talkdesk.answers == ["approve:completed", "approve:uninstalled"]
+        assert await acme.secrets() == []
+        await _nothing_is_forgotten(acme, {"Namespace", "ConfigMap"})
+
+
+@pytest.mark.parametrize("point", PURGE, ids=str)
+async def test_a_purge_goes_on_after_a_crash(stacks: Stacks, point: Point) -> None:
+    async with stacks(retention={"keepFor": "1s"}) as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        hold = _hold(talkdesk, point, acme.account_id)
+        await acme.uninstall(reason="Words.")
+        await hold.reached()
+
+        await _crash(talkdesk)
+
+        held = await acme.becomes("Purged")
+        assert acme.tenant is None
+        assert await acme.live("Namespace") is None
+        assert await _labelled(acme) == {}
+        assert "accountName" not in held["spec"]
+        assert "reason" not in held["spec"]["request"]
+
+
+@pytest.mark.case(1, 12)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_webhook_that_dies_before_its_answer_gets_the_event_again(
+    stacks: Stacks, when: Literal["before", "after"]
+) -> None:
+    async with stacks() as talkdesk:
+        platform = talkdesk.platform
+        path = f"{_OURS}/talkdeskinstallations"
+        hold = platform.gates["webhook"].hold("POST", path, when)
+        acme = await talkdesk.install(deliver=False)
+        (event,) = acme.events()
+        talkdesk.simulator.deliver(event)
+        await hold.reached()
+
+        await platform.programs["webhook"].kill()
+        await talkdesk.simulator.courier.settled()
+        await platform.start_webhook()
+        await talkdesk.simulator.move(talkdesk.simulator.world.rules.retry_delays[0])
+
+        await acme.becomes("Active")
+        assert [attempt.status for attempt in talkdesk.simulator.courier.log[0].attempts] == [None, 200]
+        assert len(acme.posts()) == 1
+        assert len(await acme.secrets()) == 1
+
+
+def _hold(talkdesk: Stack, point: Point, account_id: str) -> Hold:
+    path = point.path.replace("APP", talkdesk.app).replace("HOME", f"td-{account_id}")
+    return talkdesk.platform.gate.hold(point.method, path, point.when, skip=point.skip)
+
+
+async def _crash(talkdesk: Stack) -> None:
+    await talkdesk.platform.operator.kill()
+    await talkdesk.platform.start_operator()
+
+
+async def _nothing_is_forgotten(acme: Customer, kinds: set[str]) -> None:
+    """Show that the inventory has exactly the objects that are there, by uid."""
+    assert acme.tenant is not None
+    inventory = {item["uid"]: item["kind"] for item in acme.tenant["status"]["inventory"]}
+    assert set(inventory.values()) == kinds
+    assert inventory == await _labelled(acme)
+
+
+async def _labelled(acme: Customer) -> dict[str, str]:
+    """Give uid and kind of everything in the cluster that bears the tenant's label."""
+    found: dict[str, str] = {}
+    for kind, plural in {"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets"}.items():
+        query = {"labelSelector": f"{LABEL_TENANT}={acme.tenant_name}"}
+        listing = await acme.stack.platform.kube.request("GET", resource_path("", "v1", plural), query=query)
+        found |= {item["metadata"]["uid"]: kind for item in listing["items"]}
+    return found

@@ -1,0 +1,143 @@
+"""Events that come in another order than they were made, and several installations of one account."""
+
+import pytest
+
+from builders.stack import Customer, Stacks, condition, reason
+from talkdesk_sandbox.simulator.lifecycle import State
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.case(15)
+async def test_an_uninstall_that_came_before_its_install_is_answered_and_makes_no_tenant(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install(deliver=False)
+        await acme.uninstall(deliver=False)
+        (installed,), (uninstalled,) = acme.events("app.installed"), acme.events("app.uninstalled")
+
+        await acme.deliver(uninstalled)
+        held = await acme.until(lambda held: reason(held, "Ready") == "CredentialsMissing", "miss its credentials")
+        assert condition(held, "Answered") == "False"
+
+        await acme.deliver(installed)
+        held = await acme.becomes("Uninstalled")
+
+        assert held["spec"]["request"]["type"] == "Uninstall"
+        assert acme.at_talkdesk.answers == ["approve:uninstalled"]
+        assert acme.tenant is None
+        assert await acme.live("Namespace") is None
+
+
+@pytest.mark.case(15)
+async def test_an_uninstall_in_the_middle_of_the_install_is_what_gets_answered(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        hold = talkdesk.platform.gate.hold("PATCH", r"/api/v1/namespaces/td-[^/]+/secrets/talkdesk", "after")
+        acme = await talkdesk.install()
+        await hold.reached()
+
+        await acme.uninstall()
+        await acme.until(lambda held: held["spec"]["request"]["type"] == "Uninstall", "hold the uninstall")
+        hold.release()
+        await acme.becomes("Uninstalled")
+
+        assert acme.at_talkdesk.answers == ["approve:uninstalled"]
+        assert await acme.live("Secret", "talkdesk") is None
+        assert await acme.live("ConfigMap", "settings") is not None
+
+
+@pytest.mark.case(39)
+async def test_of_two_live_installations_the_newest_has_the_tenant_and_both_are_answered(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        old = await talkdesk.install()
+        await old.becomes("Active")
+        home = await _uid(old)
+
+        new = await old.reinstall()
+        await new.becomes("Active")
+        held = await old.becomes("Superseded")
+
+        assert reason(held, "TenantReady") == "Superseded"
+        assert [len(each.approvals()) for each in (old, new)] == [1, 1]
+        assert new.tenant is not None
+        assert new.tenant["spec"]["installationRef"]["name"] == new.name
+        assert await _uid(new) == home
+
+
+@pytest.mark.case(16)
+async def test_the_uninstall_of_an_old_installation_leaves_the_new_ones_tenant_alone(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        old = await talkdesk.install()
+        await old.becomes("Active")
+        new = await old.reinstall()
+        await new.becomes("Active")
+        await old.becomes("Superseded")
+        before = await new.live("Namespace"), await new.live("Secret", "talkdesk"), new.tenant
+
+        await old.uninstall()
+        await old.becomes("Uninstalled")
+
+        assert old.at_talkdesk.state is State.UNINSTALLED
+        assert (await new.live("Namespace"), await new.live("Secret", "talkdesk"), new.tenant) == before
+        assert await old.secrets() == []
+        assert len(await new.secrets()) == 1
+        assert (await new.becomes("Active"))["spec"]["request"]["type"] == "Install"
+
+
+@pytest.mark.case(16)
+async def test_when_the_newest_of_two_is_uninstalled_the_older_one_has_the_tenant_again(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        old = await talkdesk.install()
+        await old.becomes("Active")
+        home = await _uid(old)
+        new = await old.reinstall()
+        await new.becomes("Active")
+
+        await new.uninstall()
+        await new.becomes("Uninstalled")
+        await old.becomes("Active")
+
+        assert old.tenant is not None
+        assert old.tenant["spec"]["installationRef"]["name"] == old.name
+        assert await _uid(old) == home
+        secret, (stored,) = await old.live("Secret", "talkdesk"), await old.secrets()
+        assert secret is not None
+        assert secret["data"]["client_id"] == stored["data"]["client_id"]
+
+
+@pytest.mark.case(3)
+async def test_an_old_install_that_comes_again_after_the_uninstall_changes_nothing(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        await acme.uninstall()
+        await acme.becomes("Uninstalled")
+        generation = acme.installation["metadata"]["generation"]
+
+        await acme.deliver(acme.events("app.installed")[0])
+
+        assert talkdesk.simulator.courier.log[-1].attempts[-1].status == 200
+        held = await acme.becomes("Uninstalled")
+        assert held["metadata"]["generation"] == generation
+        assert held["spec"]["request"]["type"] == "Uninstall"
+
+
+@pytest.mark.case(59)
+async def test_two_apps_of_one_account_have_nothing_in_common(stacks: Stacks) -> None:
+    name = {"name": "${dnsLabel('td-' + app.name + '-' + account.id)}"}
+    async with stacks(tenant=name) as one, stacks(tenant=name) as other:
+        customers = [await each.install("acme", account_id="acme-1") for each in (one, other)]
+        for customer in customers:
+            await customer.becomes("Active")
+
+        await customers[0].uninstall()
+        await customers[0].becomes("Uninstalled")
+
+        tenants = [customer.tenant for customer in customers]
+        assert [tenant and tenant["spec"]["state"] for tenant in tenants] == ["Offboarded", "Active"]
+        assert len({tenant["spec"]["name"] for tenant in tenants if tenant}) == 2
+
+
+async def _uid(customer: Customer) -> str:
+    home = await customer.live("Namespace")
+    assert home is not None
+    return str(home["metadata"]["uid"])
