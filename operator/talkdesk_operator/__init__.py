@@ -1,1 +1,3 @@
 """The operator."""
+
+__all__: tuple[str, ...] = ()

@@ -1,1 +1,3 @@
 """To try and test with."""
+
+__all__: tuple[str, ...] = ()

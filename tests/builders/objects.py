@@ -47,13 +47,14 @@ def metadata(name: str, **overrides: Any) -> dict[str, Any]:
 
 
 def app_object(name: str = "sentiment", *, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    """A TalkdeskApp as JSON; keywords replace members of the spec."""
+    """A TalkdeskApp as JSON; keywords replace members of the spec, None takes one away."""
     tenant = {"serviceAccountName": "provisioner", "steps": STEPS}
+    whole = {"appId": "app-1", "region": "US", "tenant": tenant} | spec
     return {
         "apiVersion": API_VERSION,
         "kind": "TalkdeskApp",
         "metadata": metadata(name, **(meta or {})),
-        "spec": {"appId": "app-1", "region": "US", "tenant": tenant} | spec,
+        "spec": {key: value for key, value in whole.items() if value is not None},
     }
 
 
