@@ -19,7 +19,7 @@ from talkdesk_operator.domain.scope import Failure, Pace
 from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready, readiness
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
-from talkdesk_runtime.kube_errors import KubeConflict, KubeError
+from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeForbidden, KubeRefused
 
 __all__ = ["Applied", "Deleted", "Owner", "TenantObjects", "where"]
 
@@ -177,7 +177,11 @@ class TenantObjects:
     async def _delete(self, entry: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
         if not entry.uid:
             # It was about to be applied when something broke off. Only our labels tell whether it came to that.
-            live = await self._cluster.find(entry, owner.identity)
+            try:
+                live = await self._cluster.find(entry, owner.identity)
+            except (KubeForbidden, KubeRefused):
+                # What can't even be looked for in this name, or is of a kind that is not served, was not made in it.
+                return None
             if live is None or not owner.owns(live):
                 return None
             entry = replace(entry, uid=str(live["metadata"]["uid"]))
