@@ -30,6 +30,7 @@ from talkdesk_operator.held import (
     uid_of,
     version_of,
 )
+from talkdesk_operator.sharing import FieldSets
 
 __all__ = ["KINDS", "AccountKey", "Change", "Store", "Unreadable"]
 
@@ -83,6 +84,7 @@ class Store:
         self._of_app: dict[tuple[str, str], set[AccountKey]] = {}
         self._buried: OrderedDict[str, None] = OrderedDict()
         self._tombstones = tombstones
+        self._field_sets = FieldSets()
 
     def put(self, raw: Mapping[str, Any]) -> Change:
         """Take an object as the answer to a write of our own; KeyError when it is not of one of our kinds.
@@ -98,7 +100,7 @@ class Store:
         if known is not None and not newer(version, known):
             self._was_ours(known, version)  # the watch was faster than the answer
             return Change()
-        held = read_object(raw, place)
+        held = self._read(raw, place)
         ahead = self._ahead.setdefault(place, _Ahead("" if known is None else version_of(known)))
         ahead.own.add(version)
         ahead.others = ahead.others or (known is not None and of_others(known) != of_others(held))
@@ -117,7 +119,7 @@ class Store:
         if raw["metadata"].get("uid") in self._buried:
             return Change()
         if known is None:
-            return Change(changed=True, keys=self._replace(place, read_object(raw, place)))
+            return Change(changed=True, keys=self._replace(place, self._read(raw, place)))
         if not newer(version, known if ahead is None else ahead.observed):
             return Change()
         if ahead is not None:
@@ -128,7 +130,7 @@ class Store:
                 return Change()
         if not newer(version, known):
             return Change(changed=True, keys=self._keys(known))
-        held = read_object(raw, place)
+        held = self._read(raw, place)
         evidence = version if of_others(known) == of_others(held) else ""
         return Change(changed=True, keys=self._replace(place, held), evidence=evidence)
 
@@ -225,6 +227,12 @@ class Store:
     def all_unreadable(self) -> Iterator[Unreadable]:
         """Give everything that can't be understood."""
         return (held for held in self._objects.values() if isinstance(held, Unreadable))
+
+    def _read(self, raw: Mapping[str, Any], place: Place) -> Held:
+        held = read_object(raw, place)
+        if not isinstance(held, Unreadable):
+            self._field_sets.share(held)
+        return held
 
     def _bury(self, uid: str) -> None:
         self._buried[uid] = None
