@@ -56,10 +56,11 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         wrote=metrics.count_write,
     )
     talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_request)
+    tenants = TenantReconciler(cluster, _now)
     installations = InstallationReconciler(
         cluster,
         TalkdeskSide(cluster, talkdesk),
-        TenantReconciler(cluster, _now),
+        tenants,
         reread=store.current,
         now=_now,
         answered=metrics.count_answer,
@@ -71,7 +72,7 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
 
     watching = asyncio.create_task(drift.run(asyncio.Event()), name="drift")
     try:
-        yield AccountReconciler(store, cluster, apps, installations, now=_now, follow=follow).reconcile
+        yield AccountReconciler(store, cluster, apps, installations, tenants, now=_now, follow=follow).reconcile
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

@@ -9,7 +9,7 @@ from talkdesk_crds.conditions import ConditionType, is_true
 from talkdesk_crds.fields import parse_duration, to_wire_time
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.names import digest
-from talkdesk_crds.tenant import TenantState
+from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.deadlines import later
 from talkdesk_operator.domain.scope import AppView, Facts, Scope, Tenancy
 
@@ -22,6 +22,7 @@ __all__ = [
     "next_look",
     "purge_after",
     "purge_due",
+    "retention_ends",
     "template_context",
 ]
 
@@ -111,12 +112,14 @@ def purge_after(ended_at: datetime, app: AppView) -> datetime:
     return later(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 
 
+def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
+    """Give when the tenant's retention ends; None while none runs."""
+    return tenant.status.purge_after if tenant.spec.state is TenantState.OFFBOARDED else None
+
+
 def purge_due(scope: Scope) -> bool:
     """Tell whether the retention is over, though `deletionProtection` may still forbid the purge."""
-    tenant = scope.tenant
-    if tenant is None or tenant.spec.state is not TenantState.OFFBOARDED:
-        return False
-    after = tenant.status.purge_after
+    after = retention_ends(scope.tenant) if scope.tenant is not None else None
     return after is not None and scope.now >= after
 
 

@@ -7,12 +7,15 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import InstallationPhase, TalkdeskInstallation
 from talkdesk_crds.names import FINALIZER
+from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.cluster import Cluster
 from talkdesk_operator.domain.ownership import roles
 from talkdesk_operator.domain.priority import Priority
-from talkdesk_operator.domain.scope import AppView, Failure, Pace, Role, Scope
+from talkdesk_operator.domain.scope import AppView, Failure, Pace, Role, Scope, TenancyState
+from talkdesk_operator.domain.tenancy import next_look, retention_ends
 from talkdesk_operator.reconcilers.apps import AppViews
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
+from talkdesk_operator.reconcilers.tenant import TenantReconciler
 from talkdesk_operator.store import AccountKey, Store
 from talkdesk_operator.work import Cause, Result, Wake
 
@@ -28,6 +31,7 @@ class AccountReconciler:
         cluster: Cluster,
         apps: AppViews,
         installations: InstallationReconciler,
+        tenants: TenantReconciler,
         *,
         now: Callable[[], datetime],
         follow: Callable[[], None],
@@ -37,6 +41,7 @@ class AccountReconciler:
         self._cluster = cluster
         self._apps = apps
         self._installations = installations
+        self._tenants = tenants
         self._now = now
         self._follow = follow
 
@@ -49,32 +54,53 @@ class AccountReconciler:
                 await self._apps.write_status(resource)
             return Result()
         app = self._apps.view(resource) if resource is not None else None
+        problem = await self._unreadable(key)
         installations = self._store.installations(key)
+        if not installations and problem is None:
+            return await self._unclaimed(app, self._store.tenant(key))
         by_name = roles(installations, self._store.tenant(key))
         order = sorted(installations, key=lambda i: (by_name[i.metadata.name] is not Role.OWNER, i.metadata.name))
-        wakes: list[Wake] = []
-        problem = await self._unreadable(key)
-        failed = problem is not None
-        for installation in order:
-            wait = _backing_off(installation, causes, self._now())
-            if wait is not None:
-                wakes.append(Wake(wait, Priority.RETRY))
-                continue
-            installation = await self._with_finalizer(installation)  # noqa: PLW2901 - the same one, as it is now
-            scope = Scope(
-                now=self._now(),
-                app=app,
-                installation=installation,
-                role=by_name[installation.metadata.name],
-                tenant=self._store.tenant(key),
-                resync=Cause.RESYNC in causes,
-                drifted=Cause.DRIFT in causes,
-                failure=problem,
-            )
-            outcome = await self._installations.reconcile(scope)
-            failed = failed or outcome.status.retry is not None
-            wakes.extend(self._wakes(outcome, app))
-        return Result(tuple(wakes), failed=failed)
+        results = [await self._installation(key, i, app, by_name[i.metadata.name], causes, problem) for i in order]
+        failed = problem is not None or any(result.failed for result in results)
+        return Result(tuple(wake for result in results for wake in result.next), failed=failed)
+
+    async def _installation(
+        self,
+        key: AccountKey,
+        installation: TalkdeskInstallation,
+        app: AppView | None,
+        role: Role,
+        causes: frozenset[Cause],
+        problem: Failure | None,
+    ) -> Result:
+        wait = _backing_off(installation, causes, self._now())
+        if wait is not None:
+            return Result((Wake(wait, Priority.RETRY),))
+        scope = Scope(
+            now=self._now(),
+            app=app,
+            installation=await self._with_finalizer(installation),
+            role=role,
+            tenant=self._store.tenant(key),
+            resync=Cause.RESYNC in causes,
+            drifted=Cause.DRIFT in causes,
+            failure=problem,
+        )
+        outcome = await self._installations.reconcile(scope)
+        return Result(tuple(self._wakes(outcome, app)), failed=outcome.status.retry is not None)
+
+    async def _unclaimed(self, app: AppView | None, tenant: TalkdeskTenant | None) -> Result:
+        """See a retention to its end though no installation is left: their objects may all have been deleted."""
+        ends = retention_ends(tenant) if tenant is not None else None
+        if app is None or tenant is None or ends is None or tenant.spec.deletion_protection:
+            return Result()
+        if ends > self._now():
+            return Result((Wake(ends - self._now(), Priority.CHANGED),))
+        _, tenancy = await self._tenants.purge_tenant(app, tenant)
+        if tenancy.state is TenancyState.PURGED:
+            return Result()
+        again = Wake(max(next_look(tenancy, self._now()) - self._now(), timedelta()), Priority.RETRY)
+        return Result((again,), failed=tenancy.failure is not None)
 
     async def _unreadable(self, key: AccountKey) -> Failure | None:
         """Say at what can't be understood that it can't be; nothing of such an account is touched."""

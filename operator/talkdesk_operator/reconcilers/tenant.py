@@ -91,18 +91,23 @@ class TenantReconciler:
         )
         ended_at = tenant.spec.uninstalled_at or self._now()
         status = status.model_copy(update={"purge_after": purge_after(ended_at, app)})
-        return await self._left(scope, tenant, status, deleted, TenancyState.OFFBOARDED)
+        tenant, tenancy = await self._left(tenant, status, deleted, TenancyState.OFFBOARDED)
+        return replace(scope, tenant=tenant, tenancy=tenancy)
 
     async def purge(self, scope: Scope) -> Scope:
         """Delete everything of the tenant, and its record at last."""
-        app, tenant = _app(scope), _tenant(scope)
+        tenant, tenancy = await self.purge_tenant(_app(scope), _tenant(scope))
+        return replace(scope, tenant=tenant, tenancy=tenancy)
+
+    async def purge_tenant(self, app: AppView, tenant: TalkdeskTenant) -> tuple[TalkdeskTenant, Tenancy]:
+        """Delete everything of a tenant, whether or not an installation is left of it, and its record at last."""
         deleted = await self._objects.delete(everything_of(tenant), _owner(app, tenant.metadata.name))
         if not deleted.remaining and deleted.failure is None:
             await self._cluster.delete_tenant(tenant)
-            return replace(scope, tenancy=Tenancy(TenancyState.PURGED, "nothing of the tenant is left"))
+            return tenant, Tenancy(TenancyState.PURGED, "nothing of the tenant is left")
         sentence = (Reason.PURGING, Reason.PURGING, "the tenant's objects are being deleted")
         status = self._leaving(tenant, deleted.remaining, deleted, sentence)
-        return await self._left(scope, tenant, status, deleted, TenancyState.DELETING)
+        return await self._left(tenant, status, deleted, TenancyState.DELETING)
 
     async def _unrenderable(self, scope: Scope, message: str) -> Scope:
         """Note the failure at the tenant, too, where there is one."""
@@ -193,8 +198,8 @@ class TenantReconciler:
         )
 
     async def _left(
-        self, scope: Scope, tenant: TalkdeskTenant, status: TenantStatus, deleted: Deleted, end: TenancyState
-    ) -> Scope:
+        self, tenant: TalkdeskTenant, status: TenantStatus, deleted: Deleted, end: TenancyState
+    ) -> tuple[TalkdeskTenant, Tenancy]:
         tenant = await self._write(tenant, status)
         since = tenant.spec.uninstalled_at or _since(tenant)
         if deleted.failure is not None:
@@ -203,7 +208,7 @@ class TenantReconciler:
             tenancy = Tenancy(TenancyState.DELETING, deleted.blocking, None, since)
         else:
             tenancy = Tenancy(end)
-        return replace(scope, tenant=tenant, tenancy=tenancy)
+        return tenant, tenancy
 
     async def _write(self, tenant: TalkdeskTenant, status: TenantStatus) -> TalkdeskTenant:
         if status == tenant.status:
