@@ -16,6 +16,7 @@ from talkdesk_operator.adapters.resources import Resources
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
 from talkdesk_operator.domain.drift import targets_of
 from talkdesk_operator.domain.priority import Priority
+from talkdesk_operator.probes import CannotListen
 from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.settings import UnusableSettings, read_settings
@@ -94,8 +95,8 @@ def main(arguments: Sequence[str] | None = None, build: BuildReconciler = build_
         return asyncio.run(serve(settings, build))
     except KubeRefused as error:
         return _unusable(str(error), 2)
-    except OSError as error:
-        return _unusable(f"can't listen on {settings.probe_host}:{settings.probe_port}: {error.strerror}", 1)
+    except CannotListen as error:
+        return _unusable(str(error), 1)
 
 
 def _unusable(why: str, code: int) -> int:

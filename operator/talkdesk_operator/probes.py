@@ -13,7 +13,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-__all__ = ["Health", "Stage", "serving"]
+__all__ = ["CannotListen", "Health", "Stage", "serving"]
+
+
+class CannotListen(Exception):
+    """The probes' address or port can't be had; `str()` says which and why."""
 
 
 class Stage(StrEnum):
@@ -78,7 +82,7 @@ class Health:
 
 @asynccontextmanager
 async def serving(health: Health, registry: CollectorRegistry, *, host: str, port: int) -> AsyncIterator[int]:
-    """Serve until left; gives the port. Raises OSError when it can't listen there."""
+    """Serve until left; gives the port. Raises CannotListen."""
     app = web.Application()
     app.router.add_get("/healthz", _probe(health, health.illness))
     app.router.add_get("/readyz", _probe(health, health.unready))
@@ -86,7 +90,10 @@ async def serving(health: Health, registry: CollectorRegistry, *, host: str, por
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise CannotListen(f"can't listen on {host}:{port}: {error.strerror}") from None
         bound = int(runner.addresses[0][1])
         structlog.stdlib.get_logger(__name__).info("probes.listening", host=host, port=bound)
         yield bound

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, FilePath, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliApp, NoDecode, SettingsConfigDict, SettingsError
 
 from talkdesk_crds.fields import LabelName, ObjectName, parse_duration
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     """Longest time for one request to Talkdesk and its whole answer."""
     talkdesk_concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
     """Requests to Talkdesk at once, per app."""
-    talkdesk_ca_file: Path | None = None
+    talkdesk_ca_file: FilePath | None = None
     """Certificates (PEM) to trust for Talkdesk beside the public ones: those of an inspecting proxy or a simulator."""
     shutdown_within: Span = timedelta(seconds=20)
     """Time for running work to end after SIGTERM; less than the pod's terminationGracePeriodSeconds."""

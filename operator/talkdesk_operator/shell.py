@@ -109,7 +109,7 @@ class Ending:
 async def serve(settings: Settings, build: BuildReconciler) -> int:
     """Run until a signal or a loss; gives the exit code: 0 after a signal, else 1.
 
-    Raises KubeRefused without a usable configuration for the Kubernetes API, OSError when the probes' port is taken.
+    Raises KubeRefused without a usable configuration for the Kubernetes API, CannotListen without the probes' port.
     """
     ending = Ending()
     ending.take_signals()

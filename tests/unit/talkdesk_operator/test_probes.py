@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from builders.manual_clock import ManualClock
-from talkdesk_operator.probes import Health, Stage, serving
+from talkdesk_operator.probes import CannotListen, Health, Stage, serving
 
 
 def health(clock: ManualClock, *, limit: int | None = 90) -> Health:
@@ -110,6 +110,6 @@ async def test_metrics_come_in_the_form_that_is_asked_for(
 async def test_a_port_that_is_taken_is_an_error() -> None:
     it = health(ManualClock())
     async with serving(it, CollectorRegistry(), host="127.0.0.1", port=0) as port:
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(CannotListen, match=rf"127.0.0.1:{port}: .* in use"):
             async with serving(it, CollectorRegistry(), host="127.0.0.1", port=port):
                 pass
