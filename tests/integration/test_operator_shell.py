@@ -53,9 +53,8 @@ async def at_work(it: ShellProcess, account: str) -> None:
 async def test_what_is_there_at_the_start_and_what_comes_later_is_worked_on(team: Team) -> None:
     await team.apply(app(), installation("i1", account="a1", spec=request()))
     async with shell_process(team.kubeconfig, team.namespace) as it:
-        await at_work(it, "a1")
-        assert it.passes("a1") == [["Startup"]]
-        assert it.passes("") == [["Startup"]]
+        await it.until(lambda: it.passes("a1") and it.passes(""))
+        assert it.passes("a1") == it.passes("") == [["Startup"]]
         await team.apply(installation("i2", account="a2"))
         await at_work(it, "a2")
         assert it.passes("a2") == [["Watch"]]
