@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import yaml
+
 from benchmarks.measuring import Samples, parse_metrics, scrape, wait_until
 from benchmarks.programs import LOOPBACK, Ports, serves, start_line
 from benchmarks.sending import BenchFailed
