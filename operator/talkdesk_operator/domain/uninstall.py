@@ -85,8 +85,8 @@ def _acknowledge(scope: Scope) -> Step:
 
 
 def _sure(scope: Scope) -> bool:
-    """Tell whether a refusal proves the answer: it was sent, and the credentials or the installation are gone."""
-    if scope.answer is None or scope.answer.sent_at is None:
+    """Tell whether a refusal proves the answer: one was sent, and the credentials or the installation are gone."""
+    if not _was_sent(scope):
         return False
     match scope.remote:
         case RemoteMissing():
@@ -95,6 +95,19 @@ def _sure(scope: Scope) -> bool:
             return failure.reason in {Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN}
         case _:
             return False
+
+
+def _was_sent(scope: Scope) -> bool:
+    """Tell whether an answer went out since the customer uninstalled.
+
+    The call answers whatever is pending. So an approval of the install that was sent while the news of the uninstall
+    was still on its way has answered the uninstall.
+    """
+    if scope.answer is not None:
+        return scope.answer.sent_at is not None
+    last = scope.installation.status.answer
+    # Answers are recorded in whole seconds.
+    return last is not None and last.at is not None and last.at >= scope.request.requested_at.replace(microsecond=0)
 
 
 def _is_over(scope: Scope) -> bool:

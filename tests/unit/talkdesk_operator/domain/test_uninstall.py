@@ -127,6 +127,16 @@ def test_credentials_that_died_after_the_call_prove_it(reason: Reason) -> None:
     assert finish(leaving(credentials=credentials(), remote=refused)).ending is None
 
 
+@pytest.mark.case(15)
+@pytest.mark.parametrize("seconds", [-1, 0, 60])
+def test_an_approval_of_the_install_that_went_out_after_the_uninstall_was_asked_for_answered_it(seconds: int) -> None:
+    told = answer(event="the-install").model_copy(update={"at": NOON + timedelta(seconds=seconds)})
+    earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=told)})
+    refused = RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, Pace.SLOW))
+    ended = finish(leaving(installation=earlier, credentials=credentials(), remote=refused)).ending
+    assert (ended is not None) is (seconds >= 0)
+
+
 @pytest.mark.case(50)
 def test_an_installation_that_is_gone_after_the_call_proves_it_without_a_second_look() -> None:
     missing = RemoteMissing("not found")
