@@ -31,7 +31,7 @@ _DOUBLINGS: Final = 9
 class QueueSettings:
     """Bounds of the queue."""
 
-    workers: int = 64
+    workers: int = 32
     """Passes at once. Each waits for the network most of the time."""
     grace: timedelta = timedelta(seconds=20)
     """How long running passes may go on after the stop."""

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     """Kubeconfig file; without it, the pod's service account, else the default kubeconfig."""
     namespaces: Annotated[tuple[LabelName, ...], NoDecode, BeforeValidator(_names)] = ()
     """Namespaces to work in, separated by commas; none for the whole cluster."""
-    workers: Annotated[int, Field(ge=1, le=1000)] = 64
+    workers: Annotated[int, Field(ge=1, le=1000)] = 32
     """Accounts worked on at once; each waits for the network most of the time."""
     resync_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share by which the resyncs of accounts are spread."""
@@ -87,8 +87,8 @@ class Settings(BaseSettings):
     """json or console."""
     kubernetes_timeout: Span = timedelta(seconds=30)
     """Longest time for one request to the Kubernetes API."""
-    kubernetes_connections: Annotated[int, Field(ge=1, le=1000)] = 100
-    """Connections to the Kubernetes API."""
+    kubernetes_connections: Annotated[int, Field(ge=1, le=1000)] = 48
+    """Connections to the Kubernetes API, of 256 KB each. More than workers, or the Lease's renewal waits for them."""
     talkdesk_connect_timeout: Span = timedelta(seconds=5)
     """Longest time for a connection to Talkdesk, TLS included."""
     talkdesk_timeout: Span = timedelta(seconds=20)

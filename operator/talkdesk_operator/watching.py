@@ -95,6 +95,8 @@ def watch_settings(lease: LeasePlace | None) -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.posting.loggers = False
     settings.process.ultimate_exiting_timeout = None
+    # kopf keeps a task per object for so long after its last event; in a burst of installs these add up.
+    settings.queueing.idle_timeout = 0.5
     settings.watching.chunk_size = 500
     settings.watching.inactivity_timeout = 70
     settings.networking.request_timeout = 30
