@@ -18,8 +18,6 @@ from typing import Any, Literal
 import aiohttp
 from aiohttp import web
 
-from talkdesk_crds.names import GROUP
-
 WITHIN = 30.0
 """Seconds until what is waited for must have happened; two or three on an idle machine."""
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "content-length", "host", "content-encoding"})
@@ -36,7 +34,7 @@ class Call:
     status: int | None = None
     """None while it runs, or when it was cut."""
     body: Any = None
-    """Of a write to an object of ours; never one that could hold a secret."""
+    """What was written; of a Secret only its metadata."""
 
     @property
     def is_write(self) -> bool:
@@ -143,8 +141,8 @@ class KubeGate:
             return web.json_response(body, status=refusal.status)
         hold = next((each for each in self._holds if each.takes(call)), None)
         body_bytes = await request.read()
-        if call.is_write and body_bytes and (GROUP in call.path or call.path.endswith("/events")):
-            call.body = json.loads(body_bytes)
+        if call.is_write and body_bytes:
+            call.body = _kept(call.path, json.loads(body_bytes))
         if hold is not None and hold.when == "before":
             await hold.stop()
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
@@ -166,6 +164,10 @@ class KubeGate:
             await response.write(piece)
         await response.write_eof()
         return response
+
+
+def _kept(path: str, body: Any) -> Any:
+    return {"metadata": body.get("metadata", {})} if "/secrets" in path else body
 
 
 def _passed_on(answer: aiohttp.ClientResponse) -> dict[str, str]:

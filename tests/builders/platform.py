@@ -17,8 +17,9 @@ import aiohttp
 from builders.child import WITHIN, Child
 from builders.kube_gate import KubeGate, gate
 from builders.serving import until
-from builders.stack_manifests import rights
+from builders.stack_manifests import CLUSTER_WIDE, rights
 from builders.watched import Watched, watching
+from talkdesk_crds.names import GROUP, LABEL_APP, VERSION
 from talkdesk_runtime.kube import Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeNotFound
 from talkdesk_sandbox.controlplane import Cluster
@@ -91,6 +92,16 @@ class Platform:
     async def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl as administrator in the namespace. Raises KubectlFailed."""
         return await asyncio.to_thread(self.cluster.kubectl, f"--namespace={self.namespace}", *arguments, stdin=stdin)
+
+    async def clear(self) -> None:
+        """Delete what is outside the namespace: tenants, bindings, the guard. Waits for nothing."""
+        listing = await self.kube.request("GET", resource_path(GROUP, VERSION, "talkdeskapps", self.namespace))
+        apps = [app["metadata"]["name"] for app in listing["items"]]
+        tenants = f"--selector={LABEL_APP} in ({','.join(apps)})"
+        await self.kubectl("delete", "namespaces", tenants, "--wait=false")
+        for kind in sorted(CLUSTER_WIDE):
+            names = [each["metadata"]["name"] for each in rights(self.namespace) if each["kind"] == kind]
+            await self.kubectl("delete", kind, "--ignore-not-found", "--wait=false", *names)
 
     async def stop(self) -> None:
         """End both programs in order; fails when one can't."""

@@ -10,11 +10,8 @@ from typing import Any, Final
 import yaml
 
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
-SHARED: Final = frozenset({"ClusterRole"})
-"""The same for all; what is bound to them differs."""
-_CLUSTER_WIDE: Final = frozenset(
-    {"ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
-)
+CLUSTER_WIDE: Final = frozenset({"ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
+"""Kinds outside all namespaces of which each stack has its own. ClusterRoles are the same for all."""
 _FILES: Final = (
     "base/operator/rbac.yaml",
     "base/webhook/rbac.yaml",
@@ -60,7 +57,7 @@ def _moved(document: dict[str, Any], namespace: str) -> dict[str, Any]:
     """Move it: names of what stands for itself stay, names of bindings and of the guard get the namespace's."""
     moved: dict[str, Any] = _replaced(document, namespace)
     metadata = moved["metadata"]
-    if moved["kind"] in _CLUSTER_WIDE:
+    if moved["kind"] in CLUSTER_WIDE:
         metadata["name"] = f"{metadata['name']}-{namespace}"
     elif "namespace" in metadata and "roleRef" in moved:
         # The example's bindings would replace the base's of the same name, as both are in one namespace here.

@@ -4,6 +4,7 @@ One line for each event of Talkdesk's, each call to its API and each write to th
 new in it. Reads of Talkdesk that go out together stand in one line. Ids are replaced by what they stand for.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,16 +93,16 @@ def _kubernetes(stack: Stack) -> Iterator[Line]:
     known: dict[str, dict[str, Any]] = {}
     for program, gate in stack.platform.gates.items():
         for call in gate.writes():
-            if stack.app in call.path or "/td-" in call.path or _regards(call, stack) or _creates(call, stack):
+            if stack.app in call.path or "/td-" in call.path or _concerns(call, stack):
                 yield Line(call.at, program, _write(call, known))
 
 
-def _creates(call: Call, stack: Stack) -> bool:
-    return call.method == "POST" and (call.body or {}).get("spec", {}).get("appRef", {}).get("name") == stack.app
-
-
-def _regards(call: Call, stack: Stack) -> bool:
-    return isinstance(call.body, dict) and stack.app in str(call.body.get("regarding", {}).get("name", ""))
+def _concerns(call: Call, stack: Stack) -> bool:
+    """Tell whether what is created is of the app, by what its body says."""
+    if call.method != "POST" or not isinstance(call.body, dict):
+        return False
+    said = [call.body.get(part, {}) for part in ("spec", "regarding", "metadata")]
+    return stack.app in json.dumps(said)
 
 
 def _write(call: Call, known: dict[str, dict[str, Any]]) -> str:
@@ -138,6 +139,8 @@ def _news(before: dict[str, Any], status: dict[str, Any]) -> Iterator[str]:
         new = condition["status"], condition["reason"]
         if old.get(condition["type"]) != new:
             yield f"{condition['type']}={new[0]} {new[1]}"
+    if (answer := status.get("answer", {})) != before.get("answer", {}):
+        yield f"answer {', '.join(sorted(answer.keys() - {'eventId', 'decision'}))}"
     if (kinds := _inventory(status)) != _inventory(before):
         yield f"inventory {', '.join(kinds) or 'empty'}"
 

@@ -14,7 +14,7 @@ from talkdesk_sandbox.controlplane import Cluster
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def programs(control_plane: Cluster) -> AsyncIterator[Platform]:
+async def programs(control_plane: Cluster, request: pytest.FixtureRequest) -> AsyncIterator[Platform]:
     """Both programs, for the tests of a module."""
     apply_crds(control_plane)
     name = f"test-{uuid.uuid4().hex[:12]}"
@@ -22,6 +22,8 @@ async def programs(control_plane: Cluster) -> AsyncIterator[Platform]:
     # One at a time, so that a trace has one order.
     async with platform(control_plane, name, WORKERS="1") as made:
         yield made
+        if request.config.getoption("--use-existing-cluster"):
+            await made.clear()
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
 
 

@@ -75,9 +75,7 @@ async def test_an_answer_is_refused(programs: Platform, golden: Callable[[str], 
 
 
 def _without_waiting(text: str) -> str:
-    """Leave out how often the operator looked whether the namespace has gone."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        if line not in lines[-2:] or "delete Namespace" not in line:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+    """Leave out how often the operator looked whether the namespace has gone: as often as that took."""
+    looks = "operator  delete Namespace\n"
+    first, _, rest = text.partition(looks)
+    return first + looks + rest.replace(looks, "")

@@ -25,6 +25,8 @@ async def programs(crds: Cluster, request: pytest.FixtureRequest) -> AsyncIterat
     async with platform(crds, name, **settings) as made:
         yield made
         assert not await described(made)
+        if request.config.getoption("--use-existing-cluster"):
+            await made.clear()
     crds.kubectl("delete", "namespace", name, "--wait=false")
 
 

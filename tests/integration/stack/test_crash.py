@@ -54,7 +54,7 @@ INSTALL = (
 UNINSTALL = (
     Point("the tenant is marked as offboarded", "after", "PATCH", _TENANT),
     Point("in the middle of the offboarding", "after", "DELETE", f"{_HOME}/secrets/talkdesk"),
-    Point("the retention is not recorded", "before", "PATCH", f"{_TENANT}/status", skip=1),
+    Point("the retention is not recorded", "before", "PATCH", f"{_TENANT}/status"),
     Point("the answer is announced", "after", "PATCH", f"{_INSTALLATION}/status"),
     Point("Talkdesk was told and it is not recorded", "before", "PATCH", f"{_INSTALLATION}/status", skip=1),
     Point("the end is recorded", "after", "PATCH", f"{_INSTALLATION}/status", skip=1),

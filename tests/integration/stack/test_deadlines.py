@@ -4,30 +4,41 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from builders.stack import Stacks, condition, message, reason
+from builders.stack import Stack, Stacks, condition, message, reason
 from builders.stack_manifests import NAMESPACE, SETTINGS
 from talkdesk_sandbox.simulator import Behaviour, Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OPERATOR = {"WORKERS": "1"}
-NEVER = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "never", "namespace": "${tenant.name}"}}
-NEVER_READY = [
+POD = {
+    "metadata": {"labels": {"app": "never"}},
+    "spec": {"containers": [{"name": "app", "image": "example.com/app"}]},
+}
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "never", "namespace": "${tenant.name}"},
+    "spec": {"selector": {"matchLabels": {"app": "never"}}, "template": POD},
+}
+"""Never ready, as nobody here makes pods."""
+STEPS = [
     {"name": "base", "manifests": [NAMESPACE, SETTINGS]},
-    {"name": "never", "manifests": [NEVER], "readyWhen": "false"},
+    {"name": "never", "manifests": [DEPLOYMENT], "onOffboard": "Delete"},
 ]
 
 
 @pytest.mark.case(32)
 async def test_an_install_that_is_not_answered_in_time_lapses_and_a_repeat_finds_what_there_was(stacks: Stacks) -> None:
     deadline = {"answerWithin": "3s", "grace": "1s"}
-    async with stacks(deadline=deadline, steps=NEVER_READY) as talkdesk:
-        talkdesk.behave(answer_within="3s", reinstall_same_id=False)
+    async with stacks(deadline=deadline, steps=STEPS) as talkdesk:
+        talkdesk.behave(answer_within="3s")
+        await _allow_deployments(talkdesk)
         acme = await talkdesk.install()
         talkdesk.may_wait.add(acme.account_id)
         talkdesk.may_delete.add(acme.account_id)
         held = await acme.until(lambda held: reason(held, "TenantReady") == "NotReady", "wait for its tenant")
-        assert "ConfigMap" in message(held, "TenantReady")
+        assert "Deployment" in message(held, "TenantReady")
         due = datetime.fromisoformat(held["status"]["deadline"])
         requested = datetime.fromisoformat(held["spec"]["request"]["requestedAt"])
         assert due - requested == timedelta(seconds=3)
@@ -39,7 +50,7 @@ async def test_an_install_that_is_not_answered_in_time_lapses_and_a_repeat_finds
         kept = await acme.live("ConfigMap", "settings")
 
         talkdesk.behave(answer_within="7d")
-        await talkdesk.change_app(deadline={"answerWithin": "7d"}, tenant={"steps": NEVER_READY[:1]})
+        await talkdesk.change_app(deadline={"answerWithin": "7d"}, tenant={"steps": STEPS[:1]})
         again = await acme.reinstall()
         await again.becomes("Active")
 
@@ -48,6 +59,16 @@ async def test_an_install_that_is_not_answered_in_time_lapses_and_a_repeat_finds
         assert now is not None
         assert now["metadata"]["uid"] == kept["metadata"]["uid"]
         assert condition(again.installation, "Answered") == "True"
+
+
+async def _allow_deployments(talkdesk: Stack) -> None:
+    """Give the provisioner one right more."""
+    name = f"deployments-{talkdesk.namespace}"
+    kubectl, provisioner = talkdesk.platform.kubectl, f"{talkdesk.namespace}:tenant-provisioner"
+    verbs = ("get", "list", "watch", "create", "patch", "delete")
+    rights = [f"--verb={','.join(verbs)}", "--resource=deployments.apps"]
+    await kubectl("create", "clusterrole", name, *rights)
+    await kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", f"--serviceaccount={provisioner}")
 
 
 @pytest.mark.case(33)
@@ -77,10 +98,13 @@ async def test_after_days_without_an_operator_the_nearest_deadline_goes_first(st
 
 
 @pytest.mark.case(35)
-async def test_an_event_from_the_future_is_handled(stacks: Stacks) -> None:
-    async with stacks(settings=Settings(clock_offset=timedelta(hours=2))) as talkdesk:
+async def test_an_event_from_the_future_counts_from_when_it_came(stacks: Stacks) -> None:
+    behaviour = Behaviour(timestamp_form="milliseconds")
+    async with stacks(settings=Settings(clock_offset=timedelta(hours=2), behaviour=behaviour)) as talkdesk:
         acme = await talkdesk.install()
+        await acme.becomes("Active")
+        await acme.uninstall()
 
-        held = await acme.becomes("Active")
+        held = await acme.becomes("Uninstalled")
 
-        assert datetime.fromisoformat(held["spec"]["request"]["requestedAt"]) > datetime.now(UTC)
+        assert datetime.fromisoformat(held["spec"]["request"]["requestedAt"]) <= datetime.now(UTC)

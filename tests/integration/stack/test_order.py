@@ -45,6 +45,23 @@ async def test_an_uninstall_in_the_middle_of_the_install_is_what_gets_answered(s
         assert await acme.live("ConfigMap", "settings") is not None
 
 
+@pytest.mark.case(15, 23)
+async def test_an_uninstall_that_the_approval_of_the_install_has_already_answered_is_over(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install(deliver=False)
+        await acme.uninstall(deliver=False)
+        (installed,), (uninstalled,) = acme.events("app.installed"), acme.events("app.uninstalled")
+        await acme.deliver(installed)
+        await acme.until(lambda held: condition(held, "Answered") == "True", "be answered")
+        assert acme.at_talkdesk.answers == ["approve:uninstalled"]
+
+        await acme.deliver(uninstalled)
+        await acme.becomes("Uninstalled")
+
+        assert await acme.secrets() == []
+        assert await acme.live("Secret", "talkdesk") is None
+
+
 @pytest.mark.case(39)
 async def test_of_two_live_installations_the_newest_has_the_tenant_and_both_are_answered(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
@@ -125,7 +142,7 @@ async def test_an_old_install_that_comes_again_after_the_uninstall_changes_nothi
 async def test_two_apps_of_one_account_have_nothing_in_common(stacks: Stacks) -> None:
     name = {"name": "${dnsLabel('td-' + app.name + '-' + account.id)}"}
     async with stacks(tenant=name) as one, stacks(tenant=name) as other:
-        customers = [await each.install("acme", account_id="acme-1") for each in (one, other)]
+        customers = [await each.install("acme", account_id=f"acme-{one.app}") for each in (one, other)]
         for customer in customers:
             await customer.becomes("Active")
 

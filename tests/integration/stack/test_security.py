@@ -26,7 +26,10 @@ async def test_no_secret_is_told_while_everything_fails(stacks: Stacks) -> None:
         acme = await talkdesk.install()
         for _ in range(8):
             held = await acme.until(
-                lambda held: held["status"].get("retry") or held["status"].get("phase") == "Active", "try"
+                lambda held: (
+                    held.get("status", {}).keys() & {"retry"} or held.get("status", {}).get("phase") == "Active"
+                ),
+                "try",
             )
             if held["status"].get("phase") == "Active":
                 break
@@ -36,18 +39,26 @@ async def test_no_secret_is_told_while_everything_fails(stacks: Stacks) -> None:
 
 
 @pytest.mark.case(61)
-async def test_what_the_api_server_says_of_a_secrets_value_is_not_repeated(stacks: Stacks) -> None:
-    broken = {**SECRET, "data": {"not valid!": "${base64.encode(bytes(credentials.clientSecret))}"}}
-    unencoded = {**SECRET, "data": {"client_secret": "${credentials.clientSecret}"}}
-    for manifest in (broken, unencoded):
-        steps = [{"name": "base", "manifests": [NAMESPACE]}, {"name": "credentials", "manifests": [manifest]}]
-        async with stacks(steps=steps) as talkdesk:
-            acme = await talkdesk.install()
-            talkdesk.may_wait.add(acme.account_id)
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"not a key!": "${base64.encode(bytes(credentials.clientSecret))}"},
+        {"client_secret": "${credentials.clientSecret}"},
+    ],
+    ids=["bad key", "no base64"],
+)
+async def test_what_the_api_server_says_of_a_secrets_value_is_not_repeated(
+    stacks: Stacks, data: dict[str, str]
+) -> None:
+    manifest = {**SECRET, "data": data}
+    steps = [{"name": "base", "manifests": [NAMESPACE]}, {"name": "credentials", "manifests": [manifest]}]
+    async with stacks(steps=steps) as talkdesk:
+        acme = await talkdesk.install()
+        talkdesk.may_wait.add(acme.account_id)
 
-            held = await acme.until(lambda held: reason(held, "TenantReady") == "ApplyRefused", "be refused")
+        held = await acme.until(lambda held: held.get("status", {}).get("retry"), "be refused")
 
-            assert "Secret" in message(held, "TenantReady")
+        assert message(held, "TenantReady").startswith(f"Secret {acme.home}/talkdesk: ")
 
 
 @pytest.mark.case(61)
