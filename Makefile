@@ -25,6 +25,7 @@ lint: setup ## ruff, mypy, import-linter
 	ruff check .
 	ruff format --check .
 	mypy
+	mypy tests
 	lint-imports
 
 .PHONY: format

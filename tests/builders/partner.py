@@ -29,11 +29,13 @@ class Partner:
 
     @property
     def data(self) -> dict[str, Any]:
-        return self.event["data"]
+        data: dict[str, Any] = self.event["data"]
+        return data
 
     @property
     def root(self) -> str:
-        return self.event["_links"]["root"]["href"]
+        root: str = self.event["_links"]["root"]["href"]
+        return root
 
     @property
     def installation(self) -> str:
@@ -93,7 +95,8 @@ class Partner:
         return await self.post(f"{self.installation}/state", {"state": verb, **more})
 
     async def state(self) -> str:
-        return (await self.get(self.installation)).json()["_embedded"]["state"]["state"]
+        state: str = (await self.get(self.installation)).json()["_embedded"]["state"]["state"]
+        return state
 
 
 @dataclass

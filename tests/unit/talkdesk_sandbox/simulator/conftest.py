@@ -1,6 +1,6 @@
 """Simulators on free ports, a callback for their events, and partners made from an event."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -10,11 +10,9 @@ import pytest
 from aiohttp import web
 
 from builders.partner import Callback, Partner
+from builders.simulators import Meet, Start
 from talkdesk_sandbox.simulator import Behaviour, Clock, Settings, SimulatorServer
 from talkdesk_sandbox.simulator.results import Outcome
-
-Start = Callable[..., Awaitable[SimulatorServer]]
-Meet = Callable[[SimulatorServer, Outcome], Awaitable[Partner]]
 
 
 @pytest.fixture

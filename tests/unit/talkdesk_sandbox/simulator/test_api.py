@@ -5,16 +5,17 @@ from typing import Any
 import pytest
 
 from builders.partner import Callback, Partner
+from builders.simulators import Meet, Start
 from talkdesk_sandbox.simulator import ControlError, SimulatorServer
 
 
 @pytest.fixture
-async def server(start: Any, callback: Callback) -> SimulatorServer:
+async def server(start: Start, callback: Callback) -> SimulatorServer:
     return await start(callback_url=callback.url)
 
 
 @pytest.fixture
-async def partner(server: SimulatorServer, meet: Any) -> Partner:
+async def partner(server: SimulatorServer, meet: Meet) -> Partner:
     return await (await meet(server, await server.client.install(account="acme"))).log_in()
 
 
@@ -122,7 +123,7 @@ async def test_unknown_routes_and_methods_are_refused_as_json(partner: Partner) 
     assert (await partner.get(f"{partner.installation}/state")).status_code == 405
 
 
-async def test_account_facts(server: SimulatorServer, meet: Any) -> None:
+async def test_account_facts(server: SimulatorServer, meet: Meet) -> None:
     outcome = await server.client.install(account="globex", company_name="Globex Corp", timezone="Asia/Tokyo")
     partner = await (await meet(server, outcome)).log_in()
     body = (await partner.get("/account")).json()
@@ -130,7 +131,7 @@ async def test_account_facts(server: SimulatorServer, meet: Any) -> None:
     assert (body["name"], body["company_name"], body["timezone"]) == ("globex", "Globex Corp", "Asia/Tokyo")
 
 
-async def test_installation_and_subscription_facts(server: SimulatorServer, meet: Any) -> None:
+async def test_installation_and_subscription_facts(server: SimulatorServer, meet: Meet) -> None:
     subscription = {"name": "Gold", "type": "paid", "licenses": 7}
     partner = await (
         await meet(server, await server.client.install(account="acme", subscription=subscription))
@@ -155,7 +156,7 @@ async def test_the_app_is_described(partner: Partner) -> None:
 @pytest.mark.case(60)
 @pytest.mark.parametrize("paging", ["page", "cursor"])
 @pytest.mark.parametrize("route", ["{}/users", "/users"])
-async def test_users_are_read_by_following_next(start: Any, meet: Any, paging: str, route: str) -> None:
+async def test_users_are_read_by_following_next(start: Start, meet: Meet, paging: str, route: str) -> None:
     server = await start(paging=paging, page_size=10)
     partner = await (await meet(server, await server.client.install(account="acme", users=25))).log_in()
     url, pages, seen = route.format(partner.installation), 0, []
@@ -167,7 +168,7 @@ async def test_users_are_read_by_following_next(start: Any, meet: Any, paging: s
     assert (pages, len(set(seen)), len(seen)) == (3, 25, 25)
 
 
-async def test_a_page_is_fifty_users_unless_told_otherwise(server: SimulatorServer, meet: Any) -> None:
+async def test_a_page_is_fifty_users_unless_told_otherwise(server: SimulatorServer, meet: Meet) -> None:
     partner = await (await meet(server, await server.client.install(account="acme", users=120))).log_in()
     url = f"{partner.installation}/users"
     assert len((await partner.get(url)).json()["_embedded"]["users"]) == 50
@@ -297,7 +298,7 @@ async def test_updates_while_installing_are_applied_with_the_one_approval(
 @pytest.mark.case(36)
 @pytest.mark.parametrize("same", [False, True])
 async def test_a_reinstall_has_new_credentials_and_a_new_id_unless_set(
-    server: SimulatorServer, partner: Partner, meet: Any, same: Any
+    server: SimulatorServer, partner: Partner, meet: Meet, same: Any
 ) -> None:
     await server.client.change_settings(reinstall_same_id=same)
     await server.client.uninstall(account="acme")
@@ -313,7 +314,7 @@ async def test_a_reinstall_has_new_credentials_and_a_new_id_unless_set(
 
 @pytest.mark.case(39)
 async def test_two_live_installations_of_one_account_are_answered_each_by_its_own(
-    server: SimulatorServer, partner: Partner, meet: Any
+    server: SimulatorServer, partner: Partner, meet: Meet
 ) -> None:
     second = await (await meet(server, await server.client.install(account="acme"))).log_in()
     await second.answer("approve")

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import orjson
 import pytest
 
 from builders.partner import Callback
+from builders.simulators import Start
 from talkdesk_sandbox.simulator import SimulatorServer
 from talkdesk_sandbox.simulator.cli import main
 from talkdesk_sandbox.simulator.faults import ApiFault, DeliveryFault
@@ -17,7 +17,7 @@ Run = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
 @pytest.fixture
-async def server(start: Any, callback: Callback) -> SimulatorServer:
+async def server(start: Start, callback: Callback) -> SimulatorServer:
     return await start(callback_url=callback.url)
 
 

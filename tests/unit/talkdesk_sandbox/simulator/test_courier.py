@@ -5,6 +5,7 @@ import base64
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -12,13 +13,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from builders.partner import Callback
+from builders.simulators import Start
 from talkdesk_sandbox.simulator import Behaviour, Settings, SimulatorServer
 from talkdesk_sandbox.simulator.faults import Duplicate, Hold, Lose, Slow, Tamper
 from talkdesk_sandbox.simulator.results import DeliveryView
 
 
 @pytest.fixture
-async def server(start: Any, callback: Callback) -> SimulatorServer:
+async def server(start: Start, callback: Callback) -> SimulatorServer:
     return await start(callback_url=callback.url)
 
 
@@ -28,7 +30,7 @@ async def only(server: SimulatorServer) -> DeliveryView:
     return delivery
 
 
-async def verify(server: SimulatorServer, http: Any, headers: dict[str, str], body: bytes) -> None:
+async def verify(server: SimulatorServer, http: httpx.AsyncClient, headers: dict[str, str], body: bytes) -> None:
     url = f"{server.url}/events/signature-keys/{headers['x-hub-ecdsa-signature-id']}"
     key = serialization.load_der_public_key(base64.b64decode((await http.get(url)).json()["public_key"]))
     assert isinstance(key, ec.EllipticCurvePublicKey)
@@ -36,7 +38,7 @@ async def verify(server: SimulatorServer, http: Any, headers: dict[str, str], bo
 
 
 async def test_an_event_is_delivered_signed_over_its_raw_body(
-    server: SimulatorServer, callback: Callback, http: Any
+    server: SimulatorServer, callback: Callback, http: httpx.AsyncClient
 ) -> None:
     outcome = await server.client.install(account="acme")
     delivery = await only(server)
@@ -95,7 +97,7 @@ async def test_one_leap_of_the_clock_runs_both_retries_in_order(server: Simulato
     assert (await only(server)).state == "delivered"
 
 
-async def test_time_alone_runs_retries_too(start: Any, callback: Callback) -> None:
+async def test_time_alone_runs_retries_too(start: Start, callback: Callback) -> None:
     server = await start(callback_url=callback.url, retry_delays=["50ms"])
     callback.statuses = [500]
     await server.client.install(account="acme")
@@ -103,7 +105,7 @@ async def test_time_alone_runs_retries_too(start: Any, callback: Callback) -> No
     assert (await only(server)).state == "delivered"
 
 
-async def test_a_callback_that_nobody_serves_is_an_error_that_is_tried_again(start: Any) -> None:
+async def test_a_callback_that_nobody_serves_is_an_error_that_is_tried_again(start: Start) -> None:
     server = await start(callback_url="http://127.0.0.1:9/events")
     await server.client.install(account="acme")
     delivery = await only(server)
@@ -112,7 +114,7 @@ async def test_a_callback_that_nobody_serves_is_an_error_that_is_tried_again(sta
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 999999 ?\r\n\r\n"])
-async def test_a_callback_that_speaks_no_http_is_an_error_too(start: Any, answer: bytes) -> None:
+async def test_a_callback_that_speaks_no_http_is_an_error_too(start: Start, answer: bytes) -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -129,7 +131,7 @@ async def test_a_callback_that_speaks_no_http_is_an_error_too(start: Any, answer
     assert delivery.attempts[0].error
 
 
-async def test_a_callback_that_hangs_is_given_up_in_time(start: Any, callback: Callback) -> None:
+async def test_a_callback_that_hangs_is_given_up_in_time(start: Start, callback: Callback) -> None:
     server = await start(callback_url=callback.url, delivery_timeout="50ms")
     callback.hang = asyncio.Event()
     await server.client.install(account="acme")
@@ -138,7 +140,7 @@ async def test_a_callback_that_hangs_is_given_up_in_time(start: Any, callback: C
 
 
 @pytest.mark.parametrize(("follow", "state"), [(False, "waiting"), (True, "delivered")])
-async def test_redirects_are_followed_only_if_set(start: Any, callback: Callback, follow: Any, state: str) -> None:
+async def test_redirects_are_followed_only_if_set(start: Start, callback: Callback, follow: Any, state: str) -> None:
     server = await start(callback_url=callback.url, follow_redirects=follow)
     callback.statuses, callback.headers = [307], {"Location": callback.url + "/moved"}
     await server.client.install(account="acme")
@@ -151,7 +153,7 @@ async def test_each_app_has_its_own_callback(server: SimulatorServer, callback: 
     assert (await only(server)).url == callback.url + "/second"
 
 
-async def test_without_a_callback_events_are_kept_and_can_be_delivered_later(start: Any, callback: Callback) -> None:
+async def test_without_a_callback_events_are_kept_and_can_be_delivered_later(start: Start, callback: Callback) -> None:
     server = await start()
     outcome = await server.client.install(account="acme")
     assert await server.client.deliveries() == []
@@ -170,7 +172,7 @@ async def test_an_old_event_can_be_delivered_again_byte_for_byte(server: Simulat
 
 
 async def test_a_signed_event_can_be_sent_by_somebody_else(
-    server: SimulatorServer, callback: Callback, http: Any
+    server: SimulatorServer, callback: Callback, http: httpx.AsyncClient
 ) -> None:
     outcome = await server.client.install(account="acme", deliver=False)
     signed = await server.client.sign(outcome.events[0].id)
@@ -183,7 +185,7 @@ async def test_a_signed_event_can_be_sent_by_somebody_else(
 
 @pytest.mark.case(5)
 async def test_a_rotated_signing_key_signs_the_next_event_with_another_id(
-    server: SimulatorServer, callback: Callback, http: Any
+    server: SimulatorServer, callback: Callback, http: httpx.AsyncClient
 ) -> None:
     await server.client.install(account="acme")
     await server.client.settle()
@@ -234,7 +236,9 @@ async def test_held_events_wait_for_their_release(server: SimulatorServer, callb
     assert len(callback.received) == 2
 
 
-async def test_a_slow_delivery_arrives_whole_and_late(server: SimulatorServer, callback: Callback, http: Any) -> None:
+async def test_a_slow_delivery_arrives_whole_and_late(
+    server: SimulatorServer, callback: Callback, http: httpx.AsyncClient
+) -> None:
     await server.client.set_fault(Slow(seconds=0.2))
     await server.client.install(account="acme")
     delivery = await only(server)
@@ -246,7 +250,9 @@ async def test_a_slow_delivery_arrives_whole_and_late(server: SimulatorServer, c
 
 
 @pytest.mark.case(6)
-async def test_a_tampered_event_does_not_verify(server: SimulatorServer, callback: Callback, http: Any) -> None:
+async def test_a_tampered_event_does_not_verify(
+    server: SimulatorServer, callback: Callback, http: httpx.AsyncClient
+) -> None:
     await server.client.set_fault(Tamper(count=1))
     await server.client.install(account="acme")
     await server.client.settle()

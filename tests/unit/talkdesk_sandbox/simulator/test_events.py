@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from builders.partner import Callback, Partner
+from builders.simulators import Meet, Start
 from talkdesk_sandbox.simulator import SimulatorServer
 from talkdesk_sandbox.simulator.results import Outcome
 
@@ -14,11 +15,11 @@ HEX = re.compile(r"[0-9a-f]{32}")
 
 
 @pytest.fixture
-async def server(start: Any, callback: Callback) -> SimulatorServer:
+async def server(start: Start, callback: Callback) -> SimulatorServer:
     return await start(callback_url=callback.url)
 
 
-async def install(server: SimulatorServer, meet: Any, **fields: Any) -> tuple[Outcome, Partner]:
+async def install(server: SimulatorServer, meet: Meet, **fields: Any) -> tuple[Outcome, Partner]:
     outcome = await server.client.install(account="acme", **fields)
     return outcome, await (await meet(server, outcome)).log_in()
 
@@ -28,7 +29,7 @@ async def bodies(server: SimulatorServer, callback: Callback, event_type: str) -
     return [body for _, raw in callback.received if (body := orjson.loads(raw))["type"] == event_type]
 
 
-async def test_installed_carries_credentials_and_all_links(server: SimulatorServer, meet: Any) -> None:
+async def test_installed_carries_credentials_and_all_links(server: SimulatorServer, meet: Meet) -> None:
     outcome, partner = await install(server, meet)
     event = partner.event
     assert set(event) == {
@@ -59,7 +60,7 @@ async def test_installed_carries_credentials_and_all_links(server: SimulatorServ
     assert event["_links"]["self"]["href"] == f"{server.url}/apps/{outcome.app_id}/events/{event['id']}"
 
 
-async def test_updated_says_only_what_changes(server: SimulatorServer, callback: Callback, meet: Any) -> None:
+async def test_updated_says_only_what_changes(server: SimulatorServer, callback: Callback, meet: Meet) -> None:
     _, partner = await install(server, meet)
     gone = (await partner.get(f"{partner.installation}/users")).json()["_embedded"]["users"][0]["id"]
     await server.client.update(account="acme", adding=2, removing=[gone], licenses=10, plan="Gold")
@@ -96,7 +97,7 @@ async def test_uninstalled_gives_its_reason_in_each_form(
 
 
 async def test_a_trial_starts_with_the_approval_and_expires_by_itself(
-    server: SimulatorServer, callback: Callback, meet: Any
+    server: SimulatorServer, callback: Callback, meet: Meet
 ) -> None:
     _, partner = await install(server, meet, subscription={"type": "trial"})
     assert await bodies(server, callback, "app.trial_started") == []
@@ -118,7 +119,9 @@ async def test_a_trial_starts_with_the_approval_and_expires_by_itself(
 
 
 @pytest.mark.case(21)
-async def test_a_paid_plan_and_an_uninstall_end_a_trial(server: SimulatorServer, callback: Callback, meet: Any) -> None:
+async def test_a_paid_plan_and_an_uninstall_end_a_trial(
+    server: SimulatorServer, callback: Callback, meet: Meet
+) -> None:
     _, partner = await install(server, meet, subscription={"type": "trial"})
     await partner.answer("approve")
     await server.client.update(account="acme", type="paid", plan="Gold")
@@ -132,7 +135,7 @@ async def test_a_paid_plan_and_an_uninstall_end_a_trial(server: SimulatorServer,
 
 @pytest.mark.parametrize(("links", "algorithm"), [(False, True), (True, False)])
 async def test_rotated_carries_the_new_set_and_what_is_set_besides(
-    server: SimulatorServer, callback: Callback, meet: Any, links: Any, algorithm: Any
+    server: SimulatorServer, callback: Callback, meet: Meet, links: Any, algorithm: Any
 ) -> None:
     await server.client.change_settings(rotated_event_links=links, rotated_event_key_algorithm=algorithm)
     _, partner = await install(server, meet)
@@ -144,7 +147,7 @@ async def test_rotated_carries_the_new_set_and_what_is_set_besides(
     assert ("key_algorithm" in event["data"]) is algorithm
 
 
-async def test_logout_names_the_user(server: SimulatorServer, callback: Callback, meet: Any) -> None:
+async def test_logout_names_the_user(server: SimulatorServer, callback: Callback, meet: Meet) -> None:
     _, partner = await install(server, meet)
     user = (await partner.get("/users")).json()["_embedded"]["users"][1]
     await server.client.logout(account="acme", user=user["id"])
@@ -161,7 +164,7 @@ async def test_logout_names_the_user(server: SimulatorServer, callback: Callback
         ("milliseconds", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"),
     ],
 )
-async def test_times_come_in_each_documented_form(server: SimulatorServer, meet: Any, form: str, pattern: str) -> None:
+async def test_times_come_in_each_documented_form(server: SimulatorServer, meet: Meet, form: str, pattern: str) -> None:
     await server.client.change_settings(timestamp_form=form)
     _, partner = await install(server, meet)
     assert re.fullmatch(pattern, partner.event["created_at"])
@@ -176,7 +179,7 @@ async def test_times_can_come_in_either_form_by_chance(server: SimulatorServer, 
 
 
 @pytest.mark.case(8)
-async def test_the_envelope_can_be_that_of_third_parties(server: SimulatorServer, meet: Any) -> None:
+async def test_the_envelope_can_be_that_of_third_parties(server: SimulatorServer, meet: Meet) -> None:
     await server.client.change_settings(type_field="event_type", event_id_field=True)
     _, partner = await install(server, meet)
     assert partner.event["event_type"] == "app.installed"
@@ -195,7 +198,7 @@ async def test_an_account_can_name_a_foreign_gateway(server: SimulatorServer) ->
 
 @pytest.mark.case(57)
 @pytest.mark.parametrize("name", ["Ünïcødé ☎️", 'a"b\\c', "${account.name}", "line\nbreak", "x" * 300, "a/b", "a?b#c"])
-async def test_any_account_name_works(server: SimulatorServer, meet: Any, name: str) -> None:
+async def test_any_account_name_works(server: SimulatorServer, meet: Meet, name: str) -> None:
     partner = await meet(server, await server.client.install(account=name))
     assert partner.data["account_name"] == name
     url = partner.event["_links"]["tokens"]["href"]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from builders.partner import Partner
+from builders.simulators import Meet, Start
 from talkdesk_sandbox.simulator import SimulatorServer
 from talkdesk_sandbox.simulator.faults import (
     ApiFault,
@@ -27,12 +28,12 @@ STATE = "POST /apps/*/state"
 
 
 @pytest.fixture
-async def server(start: Any) -> SimulatorServer:
+async def server(start: Start) -> SimulatorServer:
     return await start()
 
 
 @pytest.fixture
-async def partner(server: SimulatorServer, meet: Any) -> Partner:
+async def partner(server: SimulatorServer, meet: Meet) -> Partner:
     return await (await meet(server, await server.client.install(account="acme"))).log_in()
 
 

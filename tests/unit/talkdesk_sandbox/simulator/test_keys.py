@@ -1,4 +1,5 @@
 import base64
+from typing import Literal
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -24,7 +25,11 @@ MAKER = KeyMaker(rsa_pool=1)
 @pytest.mark.parametrize("form", ["pkcs8", "sec1"])
 @pytest.mark.parametrize("armour", ["none", "pem"])
 def test_each_algorithm_is_written_in_each_form(
-    algorithm: KeyAlgorithm, kind: type, bits: int, form: str, armour: str
+    algorithm: KeyAlgorithm,
+    kind: type[ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey],
+    bits: int,
+    form: Literal["pkcs8", "sec1"],
+    armour: Literal["none", "pem"],
 ) -> None:
     pair = MAKER.make(algorithm)
     text = pair.encode_private(form, armour)

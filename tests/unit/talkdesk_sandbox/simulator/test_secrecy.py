@@ -2,11 +2,11 @@
 
 import logging
 import traceback
-from typing import Any
 
 import pytest
 
 from builders.partner import Callback, Partner
+from builders.simulators import Meet, Start
 from talkdesk_sandbox import simulator
 from talkdesk_sandbox.simulator import ControlError, tables
 from talkdesk_sandbox.simulator.faults import Status
@@ -14,7 +14,7 @@ from talkdesk_sandbox.simulator.faults import Status
 
 @pytest.mark.case(61)
 async def test_no_secret_is_logged_shown_or_recorded(
-    start: Any, meet: Any, callback: Callback, caplog: pytest.LogCaptureFixture
+    start: Start, meet: Meet, callback: Callback, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server = await start(callback_url=callback.url)

@@ -1,6 +1,6 @@
 import base64
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -38,7 +38,9 @@ def to_der(signature: str, form: str) -> bytes:
 @pytest.mark.parametrize("curve", list(CURVES))
 @pytest.mark.parametrize("form", ["der", "raw"])
 @pytest.mark.parametrize("key_form", ["spki", "pem", "sec1"])
-def test_each_form_of_signature_and_key_verifies_over_the_raw_body(curve: Curve, form: str, key_form: str) -> None:
+def test_each_form_of_signature_and_key_verifies_over_the_raw_body(
+    curve: Curve, form: Literal["der", "raw"], key_form: Literal["spki", "pem", "sec1"]
+) -> None:
     key = SigningKeys(curve, NOW).current
     public = load(key.public(key_form), key_form, curve)
     signature = to_der(key.sign(b'{"a": 1}', form), form)

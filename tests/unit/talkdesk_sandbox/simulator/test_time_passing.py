@@ -1,21 +1,21 @@
 """What time alone does, by moving the clock of a running simulator."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from builders.partner import Callback, Partner
+from builders.simulators import Meet, Start
 from talkdesk_sandbox.simulator import Clock, ControlError, Settings, SimulatorServer
 
 
 @pytest.fixture
-async def server(start: Any, callback: Callback) -> SimulatorServer:
+async def server(start: Start, callback: Callback) -> SimulatorServer:
     return await start(callback_url=callback.url)
 
 
 @pytest.fixture
-async def partner(server: SimulatorServer, meet: Any) -> Partner:
+async def partner(server: SimulatorServer, meet: Meet) -> Partner:
     return await (await meet(server, await server.client.install(account="acme"))).log_in()
 
 
@@ -70,7 +70,7 @@ async def test_an_uninstall_event_may_follow_a_failed_install(
 
 
 async def test_a_routine_rotation_leaves_seven_days_and_an_acknowledgement_ends_them(
-    server: SimulatorServer, partner: Partner, meet: Any
+    server: SimulatorServer, partner: Partner, meet: Meet
 ) -> None:
     new = await meet(server, await server.client.rotate(account="acme"))
     await server.client.move("6d")
@@ -86,7 +86,7 @@ async def test_a_routine_rotation_leaves_seven_days_and_an_acknowledgement_ends_
 
 
 async def test_an_unacknowledged_rotation_ends_the_old_set_by_itself(
-    server: SimulatorServer, partner: Partner, meet: Any
+    server: SimulatorServer, partner: Partner, meet: Meet
 ) -> None:
     new = await meet(server, await server.client.rotate(account="acme"))
     await server.client.move("7d")
@@ -96,7 +96,7 @@ async def test_an_unacknowledged_rotation_ends_the_old_set_by_itself(
 
 @pytest.mark.case(62)
 async def test_a_compromised_set_and_its_tokens_die_at_once(
-    server: SimulatorServer, partner: Partner, meet: Any
+    server: SimulatorServer, partner: Partner, meet: Meet
 ) -> None:
     new = await meet(server, await server.client.rotate(account="acme", compromised=True))
     assert (await partner.get("/account")).status_code == 401
@@ -119,7 +119,7 @@ async def test_the_client_to_acknowledge_is_the_one_that_is_set(
 
 
 async def test_only_a_rotation_can_be_acknowledged_and_only_once(
-    server: SimulatorServer, partner: Partner, meet: Any
+    server: SimulatorServer, partner: Partner, meet: Meet
 ) -> None:
     credentials = f"{partner.installation}/credentials"
     body = {"state": "acknowledged"}
@@ -155,7 +155,7 @@ async def test_the_clock_moves_by_exactly_what_is_asked(server: SimulatorServer,
 
 
 @pytest.mark.case(33)
-async def test_a_simulator_can_start_in_the_past(meet: Any) -> None:
+async def test_a_simulator_can_start_in_the_past(meet: Meet) -> None:
     async with SimulatorServer(Settings(clock_offset=timedelta(days=-6))) as server:
         partner = await meet(server, await server.client.install(account="acme"))
         at = datetime.fromisoformat(partner.event["created_at"])
@@ -163,7 +163,7 @@ async def test_a_simulator_can_start_in_the_past(meet: Any) -> None:
         assert (await partner.ask_token()).status_code == 200
 
 
-async def test_a_clock_can_be_injected(meet: Any) -> None:
+async def test_a_clock_can_be_injected(meet: Meet) -> None:
     fixed = datetime(2030, 1, 1, tzinfo=UTC)
     async with SimulatorServer(clock=Clock(wall=lambda: fixed)) as server:
         partner = await meet(server, await server.client.install(account="acme"))

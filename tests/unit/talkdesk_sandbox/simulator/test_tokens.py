@@ -9,17 +9,18 @@ import pytest
 from joserfc.jwk import ECKey
 
 from builders.partner import Partner
+from builders.simulators import Meet, Start
 from talkdesk_sandbox.simulator import Settings, SimulatorServer
 from talkdesk_sandbox.simulator.settings import DEFAULT_SCOPES
 
 
 @pytest.fixture
-async def server(start: Any) -> SimulatorServer:
+async def server(start: Start) -> SimulatorServer:
     return await start()
 
 
 @pytest.fixture
-async def partner(server: SimulatorServer, meet: Any) -> Partner:
+async def partner(server: SimulatorServer, meet: Meet) -> Partner:
     return await meet(server, await server.client.install(account="acme"))
 
 
@@ -27,11 +28,12 @@ async def refused(response: httpx.Response, status: int, error: str) -> str:
     assert response.status_code == status, response.text
     assert set(response.json()) == {"error", "error_description"}
     assert response.json()["error"] == error
-    return response.json()["error_description"]
+    description: str = response.json()["error_description"]
+    return description
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "ES512", "PS256", "PS384", "PS512"])
-async def test_a_signed_assertion_of_each_algorithm_gets_a_token(start: Any, meet: Any, algorithm: str) -> None:
+async def test_a_signed_assertion_of_each_algorithm_gets_a_token(start: Start, meet: Meet, algorithm: str) -> None:
     server = await start(key_algorithm=algorithm)
     partner = await meet(server, await server.client.install(account="acme"))
     response = await partner.ask_token()
@@ -128,7 +130,7 @@ async def test_named_scopes_are_granted_alone(partner: Partner) -> None:
     assert "apps:write" in response.json()["error"]
 
 
-async def test_an_added_scope_is_refused_until_it_has_spread(start: Any, meet: Any) -> None:
+async def test_an_added_scope_is_refused_until_it_has_spread(start: Start, meet: Meet) -> None:
     server = await start(scope_propagation="3m")
     partner = await meet(server, await server.client.install(account="acme"))
     await server.client.app(partner.event["app_id"], scopes=("apps:read", "openid"))
@@ -156,7 +158,7 @@ async def test_all_tokens_can_be_ended(server: SimulatorServer, partner: Partner
     assert (await partner.get("/account")).status_code == 401
 
 
-async def test_the_account_can_be_named_by_the_host(meet: Any) -> None:
+async def test_the_account_can_be_named_by_the_host(meet: Meet) -> None:
     async with SimulatorServer(Settings(id_domain="id.localhost")) as server:
         partner = await meet(server, await server.client.install(account="acme"))
         url = partner.event["_links"]["tokens"]["href"]
@@ -181,7 +183,7 @@ async def test_a_renamed_accounts_token_url_moves(server: SimulatorServer, partn
 
 @pytest.mark.parametrize("form", ["pkcs8", "sec1"])
 @pytest.mark.parametrize("armour", ["none", "pem"])
-async def test_each_written_key_form_signs(start: Any, meet: Any, form: str, armour: str) -> None:
+async def test_each_written_key_form_signs(start: Start, meet: Meet, form: str, armour: str) -> None:
     server = await start(private_key_form=form, private_key_armour=armour)
     partner = await meet(server, await server.client.install(account="acme"))
     if form == "sec1" and armour == "none":
