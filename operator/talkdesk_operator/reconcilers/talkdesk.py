@@ -26,6 +26,7 @@ from talkdesk_operator.domain.talkdesk import (
     Account,
     Conflict,
     Credentials,
+    Forbidden,
     NotFound,
     OutcomeUnknown,
     RemoteInstallation,
@@ -35,6 +36,9 @@ from talkdesk_operator.domain.talkdesk import (
 )
 
 __all__ = ["TalkdeskSide"]
+
+_JUDGED_BY_STATE = (Conflict, Forbidden, NotFound, OutcomeUnknown)
+"""What an answer may meet although nothing waits for it any more: 403 and 404 are also said to mean that."""
 
 
 class TalkdeskSide:
@@ -90,7 +94,7 @@ class TalkdeskSide:
         try:
             await self._api.answer(access, *_ids(scope), decision, "")
         except TalkdeskError as error:
-            sent = SendState.UNCLEAR if isinstance(error, Conflict | OutcomeUnknown) else SendState.REFUSED
+            sent = SendState.UNCLEAR if isinstance(error, _JUDGED_BY_STATE) else SendState.REFUSED
             return replace(scope, sent=sent, send_failure=of_talkdesk(error), remote=None)
         return replace(scope, sent=SendState.DELIVERED)
 
