@@ -40,6 +40,11 @@ class Call:
     def is_write(self) -> bool:
         return self.method != "GET"
 
+    def announces(self, name: str, reason: str) -> bool:
+        """Tell whether it has posted a Kubernetes Event about the object of that name."""
+        body = self.body if isinstance(self.body, dict) and self.status is not None else {}
+        return bool(body.get("reason") == reason and body.get("regarding", {}).get("name") == name)
+
     def matches(self, method: str, path: str) -> bool:
         """Tell whether it is of that method and its whole path matches the regular expression."""
         return self.method == method and re.fullmatch(path, self.path) is not None

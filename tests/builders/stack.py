@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from builders.kube_gate import Call
+from builders.conditions import condition
 from builders.platform import Platform
 from builders.stack_manifests import talkdesk_app
 from builders.watched import WITHIN, Object
@@ -158,7 +158,7 @@ class Customer:
     async def announced(self, reason: str) -> None:
         """Wait until a Kubernetes Event of that reason was posted about it, which is the last thing in a pass."""
         gate = self.stack.platform.gate
-        await gate.until(lambda: any(_tells(call, self.name, reason) for call in gate.calls))
+        await gate.until(lambda: any(call.announces(self.name, reason) for call in gate.calls))
 
     async def settles(self, phase: str) -> None:
         """Wait until it became so, and that was announced."""
@@ -276,31 +276,6 @@ class Customer:
         """Wait until there is no TalkdeskInstallation any more."""
         watched = self.stack.platform.watched
         await watched.until(INSTALLATION, self.name, lambda held: held is None, "vanish")
-
-
-def _tells(call: Call, name: str, reason: str) -> bool:
-    body = call.body if isinstance(call.body, dict) and call.status is not None else {}
-    return body.get("reason") == reason and body.get("regarding", {}).get("name") == name
-
-
-def condition(held: Object | None, kind: str) -> str | None:
-    """Give a condition's status."""
-    return _condition(held, kind).get("status")
-
-
-def reason(held: Object | None, kind: str) -> str | None:
-    """Give a condition's reason."""
-    return _condition(held, kind).get("reason")
-
-
-def message(held: Object | None, kind: str) -> str:
-    """Give a condition's message."""
-    return str(_condition(held, kind).get("message", ""))
-
-
-def _condition(held: Object | None, kind: str) -> dict[str, Any]:
-    conditions = (held or {}).get("status", {}).get("conditions", [])
-    return next((c for c in conditions if c["type"] == kind), {})
 
 
 Stacks: TypeAlias = Callable[..., AbstractAsyncContextManager[Stack]]

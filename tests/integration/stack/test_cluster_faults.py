@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from builders.conditions import condition, message, reason
 from builders.serving import until
-from builders.stack import APP, Customer, Stacks, condition, message, reason
+from builders.stack import APP, Customer, Stacks
 from builders.stack_manifests import NAMESPACE, SETTINGS, STEPS
 from talkdesk_sandbox.controlplane import KubectlFailed
 
@@ -109,8 +110,8 @@ async def test_a_template_that_nobody_can_use_is_told_at_the_app(stacks: Stacks)
 
 @pytest.mark.case(51)
 @pytest.mark.parametrize("deed", ["delete", "change"])
-async def test_what_is_done_to_a_tenants_object_by_hand_is_put_right(stacks: Stacks, deed: str) -> None:
-    async with stacks(resync="1s") as talkdesk:
+async def test_what_is_done_to_a_tenants_object_by_hand_is_put_right_and_told(stacks: Stacks, deed: str) -> None:
+    async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         commands = {"delete": ["delete"], "change": ["patch", '-p={"data":{"plan":"mine"}}']}
@@ -118,12 +119,26 @@ async def test_what_is_done_to_a_tenants_object_by_hand_is_put_right(stacks: Sta
 
         await talkdesk.platform.kubectl(verb, "configmap", "settings", f"--namespace={acme.home}", *rest)
 
-        await until(lambda: _plan_is(acme, "Standard"), within=30)
+        await acme.announced("DriftCorrected")
+        assert await _plan_is(acme, "Standard")
+
+
+@pytest.mark.case(51)
+async def test_what_nobody_may_watch_is_put_right_at_the_resync(stacks: Stacks) -> None:
+    async with stacks(resync="1s") as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        before = await acme.live("Secret", "talkdesk")
+
+        await talkdesk.platform.kubectl("delete", "secret", "talkdesk", f"--namespace={acme.home}")
+
+        assert before is not None
+        await until(lambda: _credentials_are(acme, before["data"]), within=30)
 
 
 @pytest.mark.case(51)
 async def test_while_it_is_paused_a_tenant_is_not_put_right(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks() as talkdesk:
         acme, other = await talkdesk.install(), await talkdesk.install()
         for each in (acme, other):
             await each.becomes("Active")
@@ -132,7 +147,7 @@ async def test_while_it_is_paused_a_tenant_is_not_put_right(stacks: Stacks) -> N
 
         for each in (acme, other):
             await talkdesk.platform.kubectl("delete", "configmap", "settings", f"--namespace={each.home}")
-        await until(lambda: _plan_is(other, "Standard"), within=30)
+        await other.announced("DriftCorrected")
         assert await acme.live("ConfigMap", "settings") is None
 
         await acme.patch({"op": "replace", "path": "/spec/paused", "value": False})
@@ -172,3 +187,8 @@ async def test_a_status_that_got_lost_is_made_again_without_answering_twice(stac
 async def _plan_is(acme: Customer, plan: str) -> bool:
     held = await acme.live("ConfigMap", "settings")
     return held is not None and held["data"]["plan"] == plan
+
+
+async def _credentials_are(acme: Customer, data: dict[str, str]) -> bool:
+    held = await acme.live("Secret", "talkdesk")
+    return held is not None and held["data"] == data

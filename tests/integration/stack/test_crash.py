@@ -9,9 +9,10 @@ from typing import Literal
 import pytest
 from typing_extensions import override
 
+from builders.conditions import condition
 from builders.kube_gate import Hold
 from builders.serving import until
-from builders.stack import Customer, Stack, Stacks, condition
+from builders.stack import Customer, Stack, Stacks
 from talkdesk_crds.names import GROUP, LABEL_TENANT, VERSION
 from talkdesk_runtime.kube import resource_path
 from talkdesk_sandbox.simulator.faults import Timeout

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from builders.stack import Stack, Stacks, condition, message, reason
+from builders.conditions import condition, message, reason
+from builders.stack import Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SETTINGS
 from talkdesk_sandbox.simulator import Behaviour, Settings
 

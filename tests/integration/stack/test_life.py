@@ -2,7 +2,8 @@
 
 import pytest
 
-from builders.stack import TENANT, Customer, Stack, Stacks, condition, reason
+from builders.conditions import condition, reason
+from builders.stack import TENANT, Customer, Stack, Stacks
 from talkdesk_crds.names import FINALIZER
 from talkdesk_sandbox.simulator.faults import Duplicate
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from builders.stack import Customer, Stacks, condition, reason
+from builders.conditions import condition, reason
+from builders.stack import Customer, Stacks
+from talkdesk_sandbox.simulator import commands
 from talkdesk_sandbox.simulator.lifecycle import State
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -60,6 +62,24 @@ async def test_an_uninstall_that_the_approval_of_the_install_has_already_answere
 
         assert await acme.secrets() == []
         assert await acme.live("Secret", "talkdesk") is None
+
+
+@pytest.mark.case(17)
+async def test_an_update_that_the_approval_of_the_install_has_already_answered_is_done(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install(deliver=False)
+        update = commands.Update(installation=acme.installation_id, adding=2, deliver=False)
+        talkdesk.simulator.update(update)
+        (installed,), (updated,) = acme.events("app.installed"), acme.events("app.updated")
+        await acme.deliver(installed)
+        await acme.becomes("Active")
+
+        await acme.deliver(updated)
+        held = await acme.becomes("Active")
+
+        assert held["spec"]["request"]["type"] == "Update"
+        assert condition(held, "Answered") == "True"
+        assert acme.at_talkdesk.answers == ["approve:completed"]
 
 
 @pytest.mark.case(39)

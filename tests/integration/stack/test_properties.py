@@ -19,6 +19,7 @@ LIVES = {
     "back again": ("install", "uninstall", "install"),
     "twice": ("install", "install"),
     "rotated and gone": ("install", "rotate", "uninstall"),
+    "updated": ("install", "update"),
 }
 """What Talkdesk's customer has done before the first event arrives."""
 
@@ -57,13 +58,14 @@ EXPECTED = {
         "Active",
         ("ConfigMap", "Namespace", "Secret"),
     ),
+    "updated": Ends(("Active",), ("Update",), (0,), ("completed",), "Active", ("ConfigMap", "Namespace", "Secret")),
     "rotated and gone": Ends(("Uninstalled",), ("Uninstall",), (-1,), ("uninstalled",), "gone or none", ()),
 }
 
 
 @pytest.mark.case(1, 3, 15, 16, 20)
 @settings(
-    max_examples=12,
+    max_examples=24,
     deadline=None,
     derandomize=True,
     database=None,
@@ -101,6 +103,9 @@ async def _live(talkdesk: Stack, life: tuple[str, ...]) -> list[Customer]:
             )
         elif deed == "uninstall":
             await customers[-1].uninstall(deliver=False)
+        elif deed == "update":
+            more = commands.Update(installation=customers[-1].installation_id, adding=2, deliver=False)
+            talkdesk.simulator.update(more)
         else:
             command = commands.Rotate(installation=customers[-1].installation_id, deliver=False)
             talkdesk.simulator.rotate(command)

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from builders.conditions import message, reason
 from builders.serving import until
-from builders.stack import TENANT, Customer, Stacks, message, reason
+from builders.stack import TENANT, Customer, Stacks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

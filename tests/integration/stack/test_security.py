@@ -2,8 +2,9 @@
 
 import pytest
 
+from builders.conditions import message, reason
 from builders.invariants import violations
-from builders.stack import Stack, Stacks, message, reason
+from builders.stack import Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SECRET
 from talkdesk_sandbox.simulator.faults import Malformed, Redirect, Status
 
@@ -43,7 +44,7 @@ async def test_no_secret_is_told_while_everything_fails(stacks: Stacks) -> None:
     "data",
     [
         {"not a key!": "${base64.encode(bytes(credentials.clientSecret))}"},
-        {"client_secret": "${credentials.clientSecret}"},
+        {"client_secret": "${credentials.clientSecret + '!'}"},
     ],
     ids=["bad key", "no base64"],
 )

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from builders.stack import Customer, Stacks, condition, message, reason
+from builders.conditions import condition, message, reason
+from builders.stack import Customer, Stacks
 from builders.watched import Object
 from talkdesk_sandbox.simulator import commands
 from talkdesk_sandbox.simulator.faults import ApiFault, Drop, Malformed, Status, Timeout
