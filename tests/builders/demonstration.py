@@ -92,7 +92,7 @@ class Demonstration:
                 found[int(process.name)] = command.replace(b"\0", b" ").decode(errors="replace")
         return found
 
-    def leaves_nothing(self, within: float = 0) -> None:
+    def leaves_nothing(self, within: float = 10) -> None:
         """Check that no process and no file is left of it, at the latest after so many seconds."""
         deadline = time.monotonic() + within
         while (left := (self.processes(), sorted(self.folder.iterdir()))) != ({}, []):
