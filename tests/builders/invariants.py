@@ -29,6 +29,7 @@ _PLURAL = {"namespaces": "Namespace", "configmaps": "ConfigMap", "secrets": "Sec
 
 async def violations(stack: Stack) -> list[str]:
     """Give a sentence for everything that must not be."""
+    await stack.platform.watched.catch_up(stack.platform.kube)
     found = [*_lost(stack), *_deleted(stack), *_unanswered(stack)]
     canaries = _canaries(stack)
     stack.platform.canaries |= canaries

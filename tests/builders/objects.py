@@ -141,7 +141,14 @@ def tenant(
 
 def condition(kind: ConditionType, status: str = "True", reason: str = Reason.SUCCEEDED) -> Condition:
     return Condition.model_validate(
-        {"type": kind, "status": status, "reason": reason, "last_transition_time": NOON, "message": ""}
+        {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "last_transition_time": NOON,
+            "message": "",
+            "observed_generation": 1,
+        }
     )
 
 

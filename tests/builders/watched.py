@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from talkdesk_crds.app import TalkdeskApp
@@ -66,6 +67,18 @@ class Watched:
             raise AssertionError(f"{kind} {name} did not {what} within {within:.0f} s:\n{_short(held)}") from None
         return self.get(kind, name)
 
+    async def catch_up(self, kube: Kube) -> None:
+        """Wait until everything was shown that is stored by now."""
+        for kind in KINDS:
+            listing = await kube.request("GET", resource_path(GROUP, VERSION, kind.INFO.plural, self.namespace))
+            for stored in listing["items"]:
+                name, version = stored["metadata"]["name"], _version(stored)
+                shown = partial(self._has_shown, kind.INFO.kind, name, version)
+                await self.until(kind.INFO.kind, name, shown, "be shown by the watch")
+
+    def _has_shown(self, kind: str, name: str, version: int, _: Object | None) -> bool:
+        return any(_version(seen.object) >= version for seen in self.versions(kind, name))
+
     async def take(self, event: Object) -> None:
         obj = event["object"]
         key = obj["kind"], obj["metadata"]["name"]
@@ -76,6 +89,10 @@ class Watched:
                 self._now[key] = obj
             self.seen.append(Seen(*key, event["type"], datetime.now(UTC), obj))
             self._news.notify_all()
+
+
+def _version(held: Object) -> int:
+    return int(held["metadata"]["resourceVersion"])
 
 
 def _short(held: Object | None) -> str:

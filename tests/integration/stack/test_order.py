@@ -158,6 +158,22 @@ async def test_an_old_install_that_comes_again_after_the_uninstall_changes_nothi
         assert held["spec"]["request"]["type"] == "Uninstall"
 
 
+@pytest.mark.case(20)
+async def test_credentials_that_come_after_the_end_are_deleted_as_well(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        talkdesk.simulator.rotate(commands.Rotate(installation=acme.installation_id, deliver=False))
+        await acme.uninstall()
+        await acme.becomes("Uninstalled")
+
+        await acme.deliver(acme.events("app.credentials_rotated")[0])
+        await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
+        await acme.becomes("Uninstalled")
+
+        assert await acme.secrets() == []
+
+
 @pytest.mark.case(59)
 async def test_two_apps_of_one_account_have_nothing_in_common(stacks: Stacks) -> None:
     name = {"name": "${dnsLabel('td-' + app.name + '-' + account.id)}"}

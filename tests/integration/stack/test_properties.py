@@ -85,7 +85,7 @@ async def test_the_order_of_arrival_does_not_matter(
             await customers[0].deliver(event)
 
         assert all(delivery.state == "delivered" for delivery in talkdesk.simulator.courier.log)
-        await talkdesk.caught_up()
+        await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         for customer, phase in zip(customers, EXPECTED[life].phases, strict=True):
             await customer.becomes(phase)
         assert await _ends(customers) == EXPECTED[life], [event.type for event in events]
