@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.fields import (
@@ -22,23 +22,37 @@ from talkdesk_crds.fields import (
     rules,
 )
 from talkdesk_crds.hosts import Region
+from talkdesk_crds.installation import Decision
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
 
 __all__ = [
     "AppEndpoints",
     "AppSpec",
     "AppStatus",
+    "Approval",
+    "ApprovalMode",
     "Auth",
     "AuthMethod",
+    "AutomaticDecision",
     "Deadline",
     "Events",
+    "Licence",
+    "Logout",
     "OnOffboard",
+    "OnTenantFailure",
+    "RejectRule",
     "Retention",
+    "Scim",
+    "SecretKeyRef",
+    "StandstillPolicy",
     "TalkdeskApp",
     "TemplateStep",
     "TenantTemplate",
+    "TrialPolicy",
     "Uninstall",
     "UninstallApproval",
+    "Users",
+    "UsersOffboard",
 ]
 
 
@@ -61,6 +75,42 @@ class UninstallApproval(StrEnum):
 
     AFTER_OFFBOARD = "AfterOffboard"
     BEFORE_OFFBOARD = "BeforeOffboard"
+
+
+class ApprovalMode(StrEnum):
+    """Who decides what Talkdesk is told about an installation or an update."""
+
+    AUTO = "Auto"
+    """The operator approves as soon as the tenant is as it should be."""
+    MANUAL = "Manual"
+    """A person decides each request in `spec.approval` of its TalkdeskInstallation."""
+
+
+class OnTenantFailure(StrEnum):
+    """What becomes of a request whose tenant can't be made."""
+
+    HOLD = "Hold"
+    """It is tried again until the deadline."""
+    REJECT = "Reject"
+    """It is rejected, once the failure is one that no repetition mends."""
+
+
+class StandstillPolicy(StrEnum):
+    """What becomes of a tenant whose customer may not use the app for now, but has not uninstalled it."""
+
+    SUSPEND = "Suspend"
+    """The template is applied with `tenant.suspended` true."""
+    KEEP = "Keep"
+    """Nothing changes."""
+    OFFBOARD = "Offboard"
+    """Steps with `onOffboard: Delete` are deleted and the retention starts, until the customer may use it again."""
+
+
+class UsersOffboard(StrEnum):
+    """What becomes of the users in the SCIM service when their tenant is offboarded."""
+
+    DEACTIVATE = "Deactivate"
+    KEEP = "Keep"
 
 
 class AppEndpoints(Model):
@@ -91,11 +141,57 @@ class Auth(Model):
     """OAuth scopes to ask for. An empty list asks for all that were granted."""
 
 
+class RejectRule(Model):
+    """A reason to reject an installation or an update."""
+
+    expression: Expression
+    """CEL over what a template sees but for `tenant` and `credentials`: `account`, `subscription`, `trial`,
+    `installation`, `request`, `users`, `app`. True rejects."""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    """What Talkdesk is told."""
+
+
+class AutomaticDecision(Model):
+    """What happens to a request that nobody decided."""
+
+    decision: Decision
+    """Approve or Reject."""
+    before: LastingDuration = "1h"
+    """How long before the deadline."""
+
+
+class Approval(Model):
+    """What Talkdesk is told about installations and updates."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            {
+                "rule": "!has(self.automatic) || self.mode == 'Manual'",
+                "message": "automatic says what happens without a person's decision, so it needs mode: Manual",
+                "fieldPath": ".automatic",
+            }
+        )
+    )
+
+    mode: ApprovalMode = ApprovalMode.AUTO
+    """Auto: approved as soon as the tenant is ready. Manual: a person decides, in the installation's `spec.approval`."""
+    reject_when: Annotated[tuple[RejectRule, ...], Field(max_length=16)] = ()
+    """Rules that reject a request before anything is made for it, in either mode; the first that is true counts. One
+    that can't be evaluated holds the request."""
+    on_tenant_failure: OnTenantFailure = OnTenantFailure.HOLD
+    """Hold: a request whose tenant can't be made waits for better times. Reject: it is rejected when the template can't
+    be filled in for it or the API server refuses an object."""
+    automatic: AutomaticDecision | None = None
+    """With mode Manual, what is decided when nobody did until shortly before the deadline. Without it, nothing is."""
+
+
 class Deadline(Model):
     """How long Talkdesk waits."""
 
     answer_within: LastingDuration = "7d"
     """Time from an event to the moment Talkdesk gives up waiting for the answer (documented: seven days)."""
+    warn_before: Annotated[tuple[LastingDuration, ...], Field(max_length=8)] = ("3d", "1d", "1h")
+    """Marks before the deadline at which an unanswered request is warned about, by Event, condition and metric."""
     grace: Duration = "1d"
     """Time from there until the tenant of an unanswered installation is offboarded."""
 
@@ -127,6 +223,72 @@ class TenantTemplate(Model):
     """Defaults of `tenant.values`."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
     """Steps, applied in order and deleted in reverse."""
+
+
+class SecretKeyRef(Model):
+    """One value of a Secret in the app's namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    """Key in its data."""
+
+
+class Scim(Model):
+    """A SCIM 2.0 service of the partner's (RFC 7643, RFC 7644) that knows the tenants' users."""
+
+    url: Expression
+    """Base URL, for example `https://app.example.com/${tenant.name}/scim/v2`; `${ CEL }` sees what a template sees but
+    for `credentials`."""
+    token_secret_ref: SecretKeyRef
+    """The bearer token."""
+    on_offboard: UsersOffboard = UsersOffboard.DEACTIVATE
+    """What becomes of the users when the tenant is offboarded: Deactivate or Keep."""
+    timeout: LastingDuration = "10s"
+    """For one request."""
+    concurrency: Annotated[int, Field(ge=1, le=32)] = 8
+    """Requests at once for one tenant."""
+    allow_insecure: bool = False
+    """Allow plain http. Only for a laboratory."""
+
+
+class Users(Model):
+    """Which use is made of the licensed users of an installation.
+
+    They are read at each installation and update, and at the resync; never taken from the events themselves.
+    """
+
+    scim: Scim | None = None
+    """Where they are created, updated and deactivated. Without it, users are only counted."""
+
+
+class Logout(Model):
+    """Where the end of a user's session is told (`user.logout` events)."""
+
+    url: Url
+    """The app's single-logout endpoint. Gets Talkdesk's event as it came, signed as Standard Webhooks says."""
+    secret_ref: SecretKeyRef
+    """The signing key: `whsec_` and base64, or any other text."""
+    timeout: LastingDuration = "3s"
+    """How long the endpoint may take; then Talkdesk is asked to send the event again."""
+    allow_insecure: bool = False
+    """Allow plain http. Only for a laboratory."""
+
+
+class TrialPolicy(Model):
+    """What happens when a trial ends without an upgrade."""
+
+    on_end: StandstillPolicy = StandstillPolicy.SUSPEND
+    """Suspend, Keep or Offboard."""
+
+
+class Licence(Model):
+    """What happens when Talkdesk has stopped an installation that the customer did not uninstall."""
+
+    on_suspended: StandstillPolicy = StandstillPolicy.SUSPEND
+    """When Talkdesk's state is `suspended`: Suspend, Keep or Offboard."""
+    on_revoked: StandstillPolicy = StandstillPolicy.SUSPEND
+    """When Talkdesk's state is `revoked` and no uninstall has come: Suspend, Keep or Offboard."""
 
 
 class Uninstall(Model):
@@ -168,16 +330,30 @@ class AppSpec(Model):
     """How lifecycle events are taken."""
     auth: Auth = Auth()
     """How tokens are got."""
+    approval: Approval = Approval()
+    """What Talkdesk is told about installations and updates."""
     deadline: Deadline = Deadline()
     """How long Talkdesk waits for answers."""
     tenant: TenantTemplate
     """What each customer account gets."""
+    users: Users | None = None
+    """What is done with the licensed users. Without it they are not even read; `{}` counts them."""
+    logout: Logout | None = None
+    """Where the end of a user's session is told. Without it, `user.logout` events are taken and dropped."""
+    trial: TrialPolicy = TrialPolicy()
+    """What happens when a trial ends."""
+    licence: Licence = Licence()
+    """What happens when Talkdesk has stopped an installation."""
     uninstall: Uninstall = Uninstall()
     """How uninstalls are handled."""
     retention: Retention = Retention()
     """What happens after an uninstall."""
     resync: LastingDuration = "10m"
-    """How often a tenant is checked and put right when nothing tells that it changed."""
+    """How often an installation is compared with Talkdesk and its tenant put right when nothing tells that anything
+    changed."""
+    paused: bool = False
+    """While true, the operator leaves all installations and tenants of the app alone. Events are still stored, and
+    deadlines run on."""
 
 
 class AppStatus(Model):

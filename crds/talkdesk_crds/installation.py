@@ -28,7 +28,9 @@ from talkdesk_crds.kind import Column, CustomResource, KindInfo
 __all__ = [
     "AccountFacts",
     "Answer",
+    "Approval",
     "Credentials",
+    "CredentialsOrigin",
     "CredentialsStatus",
     "Decision",
     "DeletionPolicy",
@@ -46,6 +48,8 @@ __all__ = [
     "Transition",
     "Trial",
     "TrialState",
+    "TrialStatus",
+    "UsersStatus",
 ]
 
 
@@ -72,6 +76,14 @@ class Decision(StrEnum):
     REJECT = "Reject"
 
 
+class CredentialsOrigin(StrEnum):
+    """Which event brought a set of credentials."""
+
+    INSTALL = "Install"
+    ROTATION = "Rotation"
+    """Talkdesk waits for an acknowledgement of such a set."""
+
+
 class DeletionPolicy(StrEnum):
     """What becomes of the tenant when a person deletes the TalkdeskInstallation."""
 
@@ -90,6 +102,10 @@ class InstallationPhase(StrEnum):
     """The tenant is as it should be; Talkdesk is being told."""
     ACTIVE = "Active"
     """Approved, and the tenant is this installation's."""
+    AWAITING_DECISION = "AwaitingDecision"
+    """The app's approval mode is Manual, and `spec.approval` names no decision for the request."""
+    SUSPENDED = "Suspended"
+    """Answered, but the customer may not use the app for now: the trial ended, or Talkdesk stopped the licence."""
     SUPERSEDED = "Superseded"
     """Answered, but a newer installation of the account has the tenant."""
     OFFBOARDING = "Offboarding"
@@ -159,6 +175,8 @@ class Request(Model):
     """The version of the app that the customer installed (`app_version_name`, else `app_version_id`)."""
     reason: Text | None = None
     """What the customer gave as the reason of an uninstall. Untrusted text."""
+    changes: Word | None = None
+    """What an update's event says has changed, in words, for people: the truth is read from Talkdesk."""
 
 
 class Trial(Model):
@@ -181,7 +199,17 @@ class Trial(Model):
 class Credentials(Model):
     """The newest OAuth credentials of the installation."""
 
-    model_config = ConfigDict(json_schema_extra=_newest_wins("set of credentials", "issuedAt"))
+    model_config = ConfigDict(
+        json_schema_extra=_newest_wins(
+            "set of credentials",
+            "issuedAt",
+            # Events may have whole seconds: a rotation beats the install of the same instant, and of two rotations
+            # the same one wins in whatever order they come.
+            " || (self.issuedAt == oldSelf.issuedAt && self.eventId != oldSelf.eventId"
+            " && (self.?origin.orValue('Install') == oldSelf.?origin.orValue('Install')"
+            " ? self.eventId > oldSelf.eventId : self.?origin.orValue('Install') == 'Rotation'))",
+        )
+    )
 
     secret_name: ObjectName
     """Name of the Secret in this namespace with the keys `client_id`, `client_secret`, `private_key`, `key_id` and
@@ -190,6 +218,19 @@ class Credentials(Model):
     """Id of the lifecycle event that brought them. Any unique word in an import by hand."""
     issued_at: Moment
     """When the event was made (`created_at`)."""
+    origin: CredentialsOrigin | None = None
+    """Install or Rotation; a rotation is acknowledged at Talkdesk. Absent, as in an import by hand, means Install."""
+
+
+class Approval(Model):
+    """A person's decision about one request."""
+
+    event_id: Id
+    """`spec.request.eventId` of the request that is decided; for any other request the decision counts for nothing."""
+    decision: Decision
+    """Approve or Reject."""
+    reason: Annotated[str, Field(max_length=256)] | None = None
+    """Told to Talkdesk."""
 
 
 class InstallationSpec(Model):
@@ -226,6 +267,8 @@ class InstallationSpec(Model):
     """The newest news of the trial."""
     credentials: Credentials | None = None
     """The newest OAuth credentials."""
+    approval: Approval | None = None
+    """A person's decision, where the app's `approval.mode` is Manual."""
     paused: bool = False
     """While true, the operator leaves the installation and its tenant alone. Deadlines run on."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
@@ -240,6 +283,8 @@ class Answer(Model):
     """The request's event id."""
     decision: Decision
     """Approve or Reject."""
+    reason: Annotated[str, Field(max_length=256)] | None = None
+    """What Talkdesk was told as the reason."""
     sent_at: Moment | None = None
     """When the call was about to be made; without `at`, its outcome is not known yet."""
     at: Moment | None = None
@@ -307,11 +352,43 @@ class SubscriptionFacts(Model):
     """Number of licences."""
 
 
+class TrialStatus(Model):
+    """The trial, from its newest event and, at a resync, from Talkdesk itself."""
+
+    state: TrialState
+    """Started, Extended or Ended."""
+    at: Moment | None = None
+    """When that was so."""
+    expires_at: Moment | None = None
+    """When it ends or would have ended."""
+    ended_reason: Word | None = None
+    """Talkdesk's word on why it ended."""
+
+
+class UsersStatus(Model):
+    """The licensed users, in numbers; who they are is never written here."""
+
+    licensed: Annotated[int, Field(ge=0)]
+    """Users that Talkdesk lists."""
+    synced: Annotated[int, Field(ge=0)] = 0
+    """Of these, how many the SCIM service has as they should be."""
+    failed: Annotated[int, Field(ge=0)] = 0
+    """Users that the SCIM service refuses; each is tried again at the next resync."""
+    read_at: Moment | None = None
+    """When Talkdesk's list was last read to its end."""
+
+
 class CredentialsStatus(Model):
     """The credentials in use."""
 
     key_id: Word
     """Key id of the set that was used last."""
+    secret_name: ObjectName | None = None
+    """The Secret that holds it; another than `spec.credentials` names while Talkdesk refuses the newest set."""
+    acknowledged_at: Moment | None = None
+    """When Talkdesk had our acknowledgement of the set in `spec.credentials`, or was seen to want none."""
+    acknowledged: Id | None = None
+    """Event id of the rotation that was acknowledged last."""
 
 
 class Transition(Model):
@@ -331,7 +408,8 @@ class InstallationStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready, CredentialsValid, TenantReady, Answered, and kstatus' Reconciling and Stalled."""
+    """Ready, CredentialsValid, TenantReady, Answered, UsersSynced, InSync, DeadlineNear, and kstatus' Reconciling and
+    Stalled."""
     phase: InstallationPhase | None = None
     """A summary for people. Code should read the conditions."""
     answer: Answer | None = None
@@ -344,10 +422,22 @@ class InstallationStatus(Model):
     """The back-off, while something fails."""
     deadline: Moment | None = None
     """Until when Talkdesk must have our answer; absent when nothing waits for one."""
+    time_left: Word | None = None
+    """The last mark of the app's `deadline.warnBefore` that has passed, as `under 3d`; `overdue` after the deadline."""
     account: AccountFacts | None = None
     """The account's facts when they were last read."""
     subscription: SubscriptionFacts | None = None
     """The subscription's facts when they were last read."""
+    trial: TrialStatus | None = None
+    """The trial, if there ever was one."""
+    users: UsersStatus | None = None
+    """The licensed users, in numbers."""
+    created_by: Id | None = None
+    """Talkdesk's id of the user who installed the app."""
+    talkdesk_state: Word | None = None
+    """Talkdesk's own word for the installation's state when it was last read."""
+    last_handled_reconcile_at: Word | None = None
+    """Value of the annotation `appconnect.talkdesk.dev/reconcile-requested-at` that was last acted on."""
     tenant_ref: LocalRef | None = None
     """The account's TalkdeskTenant, also while another installation owns it."""
     credentials: CredentialsStatus | None = None
@@ -369,8 +459,11 @@ class TalkdeskInstallation(CustomResource):
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether all is as asked"),
             Column("Request", ".spec.request.type", "What the customer asked for last"),
             Column("Deadline", ".status.deadline", "Until when Talkdesk must be answered; empty when it was"),
+            Column("Left", ".status.timeLeft", "The last mark before the deadline that has passed"),
+            Column("Trial", ".status.trial.state", "Where the trial is"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("Plan", ".status.subscription.name", "Name of the subscription", wide=True),
+            Column("Users", ".status.users.licensed", "Number of licensed users", type="integer", wide=True),
             Column("Tenant", ".status.tenantRef.name", "The account's TalkdeskTenant", wide=True),
             Column("Installation", ".spec.installationId", "Talkdesk's id of the installation", wide=True),
             Column("Reason", ".status.conditions[?(@.type=='Ready')].reason", "Why it is ready or not", wide=True),

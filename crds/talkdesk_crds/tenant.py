@@ -108,6 +108,8 @@ class TenantSpec(Model):
     """Values for the template (`tenant.values`); they go before the app's own."""
     deletion_protection: bool = False
     """While true, nothing of the tenant is purged, even after the retention."""
+    paused: bool = False
+    """While true, the operator leaves the tenant's objects alone, whatever is asked of its installations."""
     objects: Annotated[tuple[PlannedObject, ...], Field(max_length=500)] = ()
     """The objects that the template asks for; written before any of them is applied."""
     uninstalled_at: Moment | None = None
@@ -129,6 +131,8 @@ class TenantStatus(Model):
     """Fingerprint of what the template was last filled in with; equal means that there is nothing new to apply."""
     purge_after: Moment | None = None
     """When what is retained gets deleted; absent unless offboarded."""
+    last_handled_reconcile_at: Word | None = None
+    """Value of the annotation `appconnect.talkdesk.dev/reconcile-requested-at` that was last acted on."""
 
 
 class TalkdeskTenant(CustomResource):
