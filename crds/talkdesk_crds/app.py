@@ -174,7 +174,7 @@ class Approval(Model):
     )
 
     mode: ApprovalMode = ApprovalMode.AUTO
-    """Auto: approved as soon as the tenant is ready. Manual: a person decides, in the installation's `spec.approval`."""
+    """Auto: approved as soon as the tenant is ready. Manual: a person decides in the installation's `spec.approval`."""
     reject_when: Annotated[tuple[RejectRule, ...], Field(max_length=16)] = ()
     """Rules that reject a request before anything is made for it, in either mode; the first that is true counts. One
     that can't be evaluated holds the request."""

@@ -87,6 +87,8 @@ def test_names_columns_and_selectors_come_from_the_kind() -> None:
         "Ready",
         "Request",
         "Deadline",
+        "Left",
+        "Trial",
         "Age",
     ]
     assert {c["priority"] for c in columns if "priority" in c} == {1}
