@@ -363,8 +363,8 @@ class TrialStatus(Model):
 
     state: TrialState
     """Started, Extended or Ended."""
-    at: Moment | None = None
-    """When that was so."""
+    at: Moment
+    """Since when it is so."""
     expires_at: Moment | None = None
     """When it ends or would have ended."""
     ended_reason: Word | None = None

@@ -6,7 +6,8 @@ Errors are those of talkdesk_runtime.kube_errors.
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from talkdesk_crds import KINDS
 from talkdesk_crds.app import AppStatus, TalkdeskApp
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.fields import Model, to_wire_time
-from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation
+from talkdesk_crds.installation import InstallationStatus, Request, TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import (
     API_VERSION,
@@ -32,13 +33,13 @@ from talkdesk_crds.names import (
     digest,
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
-from talkdesk_operator.adapters.credential_sets import ended_sets
+from talkdesk_operator.adapters.credential_sets import ended_sets, other_sets, replaced_sets
 from talkdesk_operator.adapters.resources import Resources
 from talkdesk_operator.domain.cluster import Identity
 from talkdesk_operator.domain.transitions import Announcement
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_runtime.kube import APPLY, JSON_PATCH, MERGE_PATCH, Kube, resource_path
-from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeError, KubeNotFound
+from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeError, KubeInvalid, KubeNotFound
 
 __all__ = ["KubernetesCluster"]
 
@@ -88,14 +89,41 @@ class KubernetesCluster:
         A set that is newer than the spec is left alone: its event is just being stored, for a new installation of the
         same id.
         """
+        await self._delete_secrets(installation, ended_sets(installation.spec, await self._sets(installation)))
+
+    async def other_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
+        """Look for them by the installation's label."""
+        return other_sets(installation.spec, await self._sets(installation))
+
+    async def drop_replaced_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
+        """Look for them by the installation's label."""
+        await self._delete_secrets(installation, replaced_sets(installation.spec, await self._sets(installation), now))
+
+    async def note_request(self, installation: TalkdeskInstallation, request: Request) -> None:
+        """Write the register; the rules of the kind refuse one that is not the newest."""
+        body = [
+            {"op": "test", "path": "/metadata/uid", "value": installation.metadata.uid},
+            {"op": "add", "path": "/spec/request", "value": request.wire()},
+        ]
+        self._wrote(installation.INFO.kind, "patch")
+        with suppress(KubeInvalid):
+            query = {"fieldManager": FIELD_MANAGER}
+            path = _path(installation)
+            self._seen(await self._kube.request("PATCH", path, body=body, content_type=JSON_PATCH, query=query))
+
+    async def _sets(self, installation: TalkdeskInstallation) -> Sequence[Mapping[str, Any]]:
+        """List the metadata of the Secrets with the installation's label."""
         namespace, name = installation.key
         labels = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_INSTALLATION}={name}"
         path = resource_path("", "v1", "secrets", namespace)
         listing = await self._kube.request("GET", path, query={"labelSelector": labels}, accept=_METADATA_ONLY)
         # A list of metadata alone says null where another one says [].
-        for secret in ended_sets(installation.spec, listing["items"] or ()):
+        return listing["items"] or ()
+
+    async def _delete_secrets(self, installation: TalkdeskInstallation, names: Sequence[str]) -> None:
+        for name in names:
             self._wrote("Secret", "delete")
-            await self._gone("DELETE", resource_path("", "v1", "secrets", namespace, secret))
+            await self._gone("DELETE", resource_path("", "v1", "secrets", installation.metadata.namespace, name))
 
     async def add_finalizer(self, installation: TalkdeskInstallation) -> None:
         """Put our finalizer beside the others."""

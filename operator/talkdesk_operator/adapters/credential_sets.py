@@ -1,17 +1,18 @@
-"""Which of an installation's stored sets of credentials end with it.
+"""Which of an installation's stored sets of credentials end with it, and which were replaced.
 
 Belongs here: telling sets apart by what their Secrets' metadata says. Does not belong here: reading or deleting any.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from talkdesk_crds.installation import InstallationSpec
 from talkdesk_crds.names import ANNOTATION_ISSUED_AT
 
-__all__ = ["ended_sets"]
+__all__ = ["ended_sets", "other_sets", "replaced_sets"]
 
+_SETTLED: Final = timedelta(hours=1)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -25,6 +26,38 @@ def ended_sets(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> 
     until = _last_event(spec)
     old = (str(secret["metadata"]["name"]) for secret in secrets if _issued_at(secret) <= until)
     return tuple(dict.fromkeys((*named, *old)))
+
+
+def other_sets(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Give the names of all sets but the one that the spec names, newest first."""
+    named = spec.credentials.secret_name if spec.credentials is not None else None
+    newest = sorted(secrets, key=_issued_at, reverse=True)
+    return tuple(name for secret in newest if (name := str(secret["metadata"]["name"])) != named)
+
+
+def replaced_sets(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]], now: datetime) -> tuple[str, ...]:
+    """Give the names of the Secrets whose sets the one in the spec replaced.
+
+    One of the same instant may be just being stored, and then win over the one in the spec; an hour later it has lost.
+    """
+    if spec.credentials is None:
+        return ()
+    issued = spec.credentials.issued_at
+
+    def lost(secret: Mapping[str, Any]) -> bool:
+        if (moment := _issued_at(secret)) != issued:
+            return moment < issued
+        return now - _created_at(secret) > _SETTLED
+
+    return tuple(
+        name
+        for secret in secrets
+        if (name := str(secret["metadata"]["name"])) != spec.credentials.secret_name and lost(secret)
+    )
+
+
+def _created_at(secret: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(secret["metadata"]["creationTimestamp"])
 
 
 def _last_event(spec: InstallationSpec) -> datetime:

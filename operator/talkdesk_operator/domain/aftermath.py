@@ -33,8 +33,8 @@ def _after_grace(scope: Scope, ending: Ending) -> Step | None:
 def _credentials(scope: Scope) -> Step | None:
     known = find(scope.installation.status.conditions, ConditionType.CREDENTIALS_VALID)
     deleted = known is not None and known.reason == Reason.CREDENTIALS_DELETED
-    # A late event may have brought another set since.
-    seen = known is not None and known.observed_generation == scope.installation.metadata.generation
+    # A late event may have brought another set since; our own erasure has not.
+    seen = scope.erased or (known is not None and known.observed_generation == scope.installation.metadata.generation)
     return None if scope.credentials_dropped or (deleted and seen) else DropCredentials()
 
 

@@ -4,13 +4,14 @@ Belongs here: questions and orders, in terms of our kinds and of tenant objects.
 HTTP. `adapters.cluster` implements it; its errors are talkdesk_runtime.kube_errors, and nothing else is raised.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import SecretStr
 
 from talkdesk_crds.app import AppStatus, TalkdeskApp
-from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation
+from talkdesk_crds.installation import InstallationStatus, Request, TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
 from talkdesk_operator.domain.transitions import Announcement
@@ -31,6 +32,18 @@ class Cluster(Protocol):
 
     async def drop_credentials(self, installation: TalkdeskInstallation) -> None:
         """Delete all Secrets with credentials of the installation."""
+        ...
+
+    async def other_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
+        """Give the names of the Secrets with other sets of the installation than the spec names, newest first."""
+        ...
+
+    async def drop_replaced_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
+        """Delete the Secrets with sets that the one in the spec replaced."""
+        ...
+
+    async def note_request(self, installation: TalkdeskInstallation, request: Request) -> None:
+        """Put a request into the spec, as the webhook does; one that is older than what is there is dropped."""
         ...
 
     async def add_finalizer(self, installation: TalkdeskInstallation) -> None:

@@ -7,7 +7,17 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import Ending, EndingKind, Request, RequestType, TalkdeskInstallation
 
-__all__ = ["deadline", "end_of_grace", "is_answered", "is_closed", "is_ended", "later", "waits_for_answer"]
+__all__ = [
+    "deadline",
+    "end_of_grace",
+    "is_answered",
+    "is_closed",
+    "is_ended",
+    "later",
+    "next_mark",
+    "time_left",
+    "waits_for_answer",
+]
 
 _OF_THE_REQUEST: Final = frozenset({EndingKind.TIMED_OUT, EndingKind.REJECTED})
 """Endings that say what became of a request, not that the customer has the app no more."""
@@ -49,6 +59,22 @@ def deadline(request: Request, app: TalkdeskApp) -> datetime:
 def end_of_grace(ending: Ending, app: TalkdeskApp) -> datetime:
     """Give the moment from which the tenant of an unanswered installation is offboarded."""
     return later(ending.at, parse_duration(app.spec.deadline.grace))
+
+
+def time_left(request: Request, app: TalkdeskApp, now: datetime) -> str | None:
+    """Give the last mark before the deadline that has passed, as `under 1d`; `overdue` after it; None before all."""
+    left = deadline(request, app) - now
+    if left <= timedelta():
+        return "overdue"
+    passed = [mark for mark in app.spec.deadline.warn_before if left <= parse_duration(mark)]
+    return f"under {min(passed, key=parse_duration)}" if passed else None
+
+
+def next_mark(request: Request, app: TalkdeskApp, now: datetime) -> datetime | None:
+    """Give when the next mark before the deadline passes; None when all have."""
+    limit = deadline(request, app)
+    marks = (limit - parse_duration(mark) for mark in app.spec.deadline.warn_before)
+    return min((moment for moment in marks if moment > now), default=None)
 
 
 def later(moment: datetime, span: timedelta) -> datetime:

@@ -6,7 +6,7 @@ from typing import Final
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationPhase
-from talkdesk_operator.domain.deadlines import deadline
+from talkdesk_operator.domain.deadlines import deadline, waits_for_answer
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
     Failure,
@@ -17,10 +17,12 @@ from talkdesk_operator.domain.scope import (
 )
 from talkdesk_operator.domain.steps import Finish, ReadCredentials, ReadTalkdesk, Step
 
-__all__ = ["SECOND_LOOK_AFTER", "deadline_look", "missing_credentials", "overdue", "read", "second_look"]
+__all__ = ["SECOND_LOOK_AFTER", "deadline_look", "is_urgent", "missing_credentials", "overdue", "read", "second_look"]
 
 SECOND_LOOK_AFTER: Final = timedelta(minutes=1)
 """A 404 may be a replica of Talkdesk's that lags behind; only one that lasts this long is believed."""
+
+_URGENT: Final = timedelta(hours=1)
 
 _AFTER_DEADLINE: Final = timedelta(minutes=10)
 
@@ -28,6 +30,13 @@ _AFTER_DEADLINE: Final = timedelta(minutes=10)
 def overdue(scope: Scope) -> bool:
     """Tell whether Talkdesk has stopped waiting for the answer, by our clock."""
     return scope.now >= deadline(scope.request, scope.policy.resource)
+
+
+def is_urgent(scope: Scope) -> bool:
+    """Tell whether Talkdesk will soon stop waiting for the answer, so that its API is called whatever its state."""
+    if scope.installation.spec.request is None or scope.app is None or not waits_for_answer(scope.installation):
+        return False
+    return scope.now >= deadline(scope.request, scope.policy.resource) - _URGENT
 
 
 def deadline_look(scope: Scope) -> datetime:

@@ -15,16 +15,20 @@ from talkdesk_crds.hosts import HostAllowList
 from talkdesk_crds.installation import (
     AccountFacts,
     Answer,
+    InstallationPhase,
     Request,
     SubscriptionFacts,
     TalkdeskInstallation,
 )
 from talkdesk_crds.tenant import TalkdeskTenant
-from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation
+from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation, RemoteTrial
+from talkdesk_operator.templates.cel import Expression
 from talkdesk_operator.templates.template import CompiledTemplate
 
 __all__ = [
+    "AckState",
     "AppView",
+    "CompiledRule",
     "CredentialsMissing",
     "Facts",
     "Failure",
@@ -36,6 +40,7 @@ __all__ = [
     "SendState",
     "Tenancy",
     "TenancyState",
+    "UsersOutcome",
 ]
 
 
@@ -75,6 +80,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """One of an app's rules for rejecting a request, understood."""
+
+    expression: Expression
+    reason: str
+    """What Talkdesk is told."""
+
+
+@dataclass(frozen=True, slots=True)
 class AppView:
     """A TalkdeskApp, understood as far as it can be."""
 
@@ -82,7 +96,9 @@ class AppView:
     hosts: HostAllowList | None
     template: CompiledTemplate | None
     problem: str = ""
-    """What is wrong with it, when `hosts` or `template` is missing."""
+    """What is wrong with it, when something here is missing."""
+    reject_rules: tuple[CompiledRule, ...] = ()
+    """The app's `approval.rejectWhen`."""
 
     @property
     def identity(self) -> str:
@@ -104,6 +120,8 @@ class Facts:
 
     account: AccountFacts
     subscription: SubscriptionFacts
+    created_by: str | None = None
+    """Talkdesk's id of the user who installed the app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +167,33 @@ class Tenancy:
     """Since when it is WAITING or DELETING."""
 
 
+@dataclass(frozen=True, slots=True)
+class UsersOutcome:
+    """What came of reading the licensed users, and of bringing them to the SCIM service where the app has one."""
+
+    licensed: int
+    """Users that Talkdesk lists."""
+    synced: int = 0
+    """Of these, how many the SCIM service has as they should be."""
+    failed: int = 0
+    """Users that the SCIM service refuses for good."""
+    done: bool = True
+    """Whether it came to the end of the list; if not, the next call goes on."""
+    failure: Failure | None = None
+    """Why nobody, or nobody else, could be looked at."""
+    message: str = ""
+    """What is the matter with those that failed, without saying who they are."""
+
+
+class AckState(Enum):
+    """What came of acknowledging rotated credentials."""
+
+    DONE = auto()
+    """Talkdesk took it, or had it already."""
+    FAILED = auto()
+    """It is to be tried again."""
+
+
 class SendState(Enum):
     """What came of sending an answer."""
 
@@ -173,18 +218,29 @@ class Scope:
     tenant: TalkdeskTenant | None
     resync: bool = False
     """Whether to look at everything anew though nothing seems to have changed."""
+    background: bool = False
+    """Whether nothing but the periodic look is the cause, so that everybody else goes first."""
     drifted: bool = False
     """Whether an object of the tenant was seen to be changed or deleted by somebody else."""
 
     credentials: Credentials | CredentialsMissing | None = None
     remote: RemoteInstallation | RemoteMissing | RemoteRefused | None = None
     facts: Facts | None = None
+    trial: RemoteTrial | None = None
+    """The trial as Talkdesk itself has it; read where the subscription is a trial."""
+    secret_name: str | None = None
+    """The Secret that `credentials` are from: that of the spec, or another that Talkdesk still takes."""
+    users: UsersOutcome | None = None
+    acknowledged: AckState | None = None
+    ack_failure: Failure | None = None
     tenancy: Tenancy | None = None
     answer: Answer | None = None
     """The answer to the present request, as far as it got."""
     sent: SendState | None = None
     send_failure: Failure | None = None
     credentials_dropped: bool = False
+    sets_dropped: bool = False
+    """Whether the sets that the present one replaced were deleted."""
     erased: bool = False
     failure: Failure | None = None
     """Set when the Kubernetes API failed; ends the pass."""
@@ -203,6 +259,20 @@ class Scope:
         if self.app is None:
             raise LookupError("the installation has no app")
         return self.app
+
+    @property
+    def kept_phase(self) -> InstallationPhase:
+        """The phase to stay in while nothing can be found out."""
+        return self.installation.status.phase or InstallationPhase.PENDING
+
+    @property
+    def known_facts(self) -> Facts:
+        """The facts as just read, else as last written down, else what the events told."""
+        if self.facts is not None:
+            return self.facts
+        spec, status = self.installation.spec, self.installation.status
+        account = status.account or AccountFacts(id=spec.account_id, name=spec.account_name)
+        return Facts(account, status.subscription or SubscriptionFacts(), status.created_by)
 
     @property
     def owned(self) -> bool:

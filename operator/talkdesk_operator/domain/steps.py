@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, Ending, InstallationPhase
+from talkdesk_crds.installation import Decision, Ending, InstallationPhase, Request
 from talkdesk_operator.domain.scope import Failure
 
 __all__ = [
+    "Acknowledge",
     "Announce",
+    "DeactivateUsers",
     "DropCredentials",
+    "DropOldCredentials",
     "Erase",
     "Finish",
+    "Note",
     "Offboard",
     "Provision",
     "Purge",
@@ -23,6 +27,7 @@ __all__ = [
     "Release",
     "Send",
     "Step",
+    "SyncUsers",
 ]
 
 
@@ -36,6 +41,8 @@ class ReadTalkdesk:
     """Read the installation's state at Talkdesk and, with `facts`, account and subscription."""
 
     facts: bool
+    trial: bool = False
+    """Read the trial, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,33 @@ class Provision:
 @dataclass(frozen=True, slots=True)
 class Offboard:
     """Delete what goes at an uninstall and start the retention."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncUsers:
+    """Read the licensed users, and bring them to the SCIM service where the app has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeactivateUsers:
+    """Deactivate the tenant's users in the SCIM service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Tell Talkdesk that the rotated credentials are stored and work."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropOldCredentials:
+    """Delete the Secrets with sets that the present one replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Put a request into the spec whose event never came."""
+
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +99,8 @@ class Send:
     """Tell Talkdesk."""
 
     decision: Decision
+    reason: str = ""
+    """Told with it; an empty one is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +141,12 @@ class Finish:
 Step = (
     ReadCredentials
     | ReadTalkdesk
+    | Note
     | Provision
+    | SyncUsers
+    | DeactivateUsers
+    | Acknowledge
+    | DropOldCredentials
     | Offboard
     | Purge
     | Announce

@@ -1,20 +1,21 @@
 """What a tenant should be, and whether it is so already."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 
-from talkdesk_crds.conditions import ConditionType, is_true
+from talkdesk_crds.conditions import ConditionType, Reason, find, is_true
 from talkdesk_crds.fields import parse_duration, to_wire_time
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.names import digest
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.deadlines import later
-from talkdesk_operator.domain.scope import AppView, Facts, Scope, Tenancy
+from talkdesk_operator.domain.scope import AppView, Scope, Tenancy
+from talkdesk_operator.domain.standing import trial_of, wanted_state
 
 __all__ = [
-    "facts_of",
     "held_up",
     "inputs_digest",
     "is_current",
@@ -26,17 +27,9 @@ __all__ = [
     "template_context",
 ]
 
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _SHORTEST_LOOK: Final = timedelta(seconds=1)
 _LONGEST_LOOK: Final = timedelta(seconds=30)
-
-
-def facts_of(scope: Scope) -> Facts:
-    """Give the facts as just read, else as last written down, else what the events told."""
-    if scope.facts is not None:
-        return scope.facts
-    spec, status = scope.installation.spec, scope.installation.status
-    account = status.account or AccountFacts(id=spec.account_id, name=spec.account_name)
-    return Facts(account, status.subscription or SubscriptionFacts())
 
 
 def template_context(scope: Scope, app: AppView) -> dict[str, Any]:
@@ -44,8 +37,9 @@ def template_context(scope: Scope, app: AppView) -> dict[str, Any]:
 
     Facts that are not known are null, not missing, so that a template can say `has` or compare with null.
     """
-    facts, spec, tenant = facts_of(scope), scope.installation.spec, scope.tenant
-    request, trial = spec.request, spec.trial
+    facts, spec, tenant = scope.known_facts, scope.installation.spec, scope.tenant
+    trial = trial_of(scope.installation, scope.trial, now=scope.now)
+    state = wanted_state(scope)
     values = app.resource.spec.tenant.values | (tenant.spec.values if tenant is not None else {})
     return {
         "app": {
@@ -58,7 +52,8 @@ def template_context(scope: Scope, app: AppView) -> dict[str, Any]:
         "installation": {
             "id": spec.installation_id,
             "name": scope.installation.metadata.name,
-            "appVersion": request.app_version if request is not None else None,
+            "appVersion": spec.request.app_version if spec.request is not None else None,
+            "createdBy": facts.created_by,
         },
         "subscription": _all_keys(facts.subscription),
         "trial": {
@@ -67,11 +62,33 @@ def template_context(scope: Scope, app: AppView) -> dict[str, Any]:
         },
         "tenant": {
             "name": tenant.spec.name if tenant is not None else "",
-            "state": TenantState.ACTIVE.value,
-            "suspended": False,
+            "state": state.value,
+            "suspended": state is TenantState.SUSPENDED,
             "values": values,
         },
+        "sso": _single_sign_on(scope, app),
     }
+
+
+def _single_sign_on(scope: Scope, app: AppView) -> dict[str, Any]:
+    """Give what the tenant's sign-on needs, but for the client id, which comes with the credentials."""
+    endpoints = scope.installation.spec.endpoints
+    token_url = endpoints.token if endpoints is not None else None
+    authorization = endpoints.authorization if endpoints is not None else None
+    scopes = app.resource.spec.auth.scopes
+    return {
+        "authorizationUrl": authorization,
+        "tokenUrl": token_url,
+        "issuer": _origin_of(authorization or token_url),
+        "scopes": list(dict.fromkeys(("openid", *scopes))),
+    }
+
+
+def _origin_of(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _all_keys(facts: AccountFacts | SubscriptionFacts) -> dict[str, Any]:
@@ -87,7 +104,8 @@ def inputs_digest(scope: Scope, app: AppView) -> str:
     context = template_context(scope, app)
     del context["tenant"]["name"]
     credentials = scope.installation.spec.credentials
-    secret = credentials.secret_name if credentials is not None else ""
+    named = credentials.secret_name if credentials is not None else ""
+    secret = scope.secret_name or named
     revision = f"{app.resource.metadata.uid}/{app.resource.metadata.generation}"
     return digest(orjson.dumps(context, option=orjson.OPT_SORT_KEYS).decode(), secret, revision, length=32)
 
@@ -95,7 +113,10 @@ def inputs_digest(scope: Scope, app: AppView) -> str:
 def is_current(scope: Scope) -> bool:
     """Tell whether the tenant is ready, this installation's, and made from what is known now."""
     tenant = scope.tenant
-    if tenant is None or scope.app is None or tenant.spec.state is not TenantState.ACTIVE:
+    wanted = wanted_state(scope) if scope.app is not None else None
+    if wanted is TenantState.OFFBOARDED:
+        return _is_put_away(scope)
+    if tenant is None or scope.app is None or tenant.spec.state is not wanted:
         return False
     ref = tenant.spec.installation_ref
     return (
@@ -107,14 +128,26 @@ def is_current(scope: Scope) -> bool:
     )
 
 
+def _is_put_away(scope: Scope) -> bool:
+    """Tell whether nothing is left of the tenant that an uninstall would delete, and nothing to purge yet."""
+    tenant = scope.tenant
+    if tenant is None:
+        return True
+    ready = find(tenant.status.conditions, ConditionType.READY)
+    away = ready is not None and ready.reason == Reason.RETAINED and tenant.spec.state is TenantState.OFFBOARDED
+    return away and not (purge_due(scope) and not is_protected(scope))
+
+
 def purge_after(ended_at: datetime, app: AppView) -> datetime:
     """Give the moment from which what is retained gets deleted."""
     return later(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 
 
 def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
-    """Give when the tenant's retention ends; None while none runs."""
-    return tenant.status.purge_after if tenant.spec.state is TenantState.OFFBOARDED else None
+    """Give when the tenant's retention ends, long ago if a person asked for the purge; None while none runs."""
+    if tenant.spec.state is not TenantState.OFFBOARDED:
+        return None
+    return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_after
 
 
 def purge_due(scope: Scope) -> bool:

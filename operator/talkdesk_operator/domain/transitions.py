@@ -1,11 +1,12 @@
-"""What a change of status is worth telling: one Kubernetes Event for a transition, none for a repetition."""
+"""What a change of status is worth telling: a Kubernetes Event for a transition, none for a repetition."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from talkdesk_crds.conditions import ConditionType, find
+from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus
 
-__all__ = ["Announcement", "announcement"]
+__all__ = ["Announcement", "announcements"]
 
 _BAD = frozenset({InstallationPhase.TIMED_OUT, InstallationPhase.REJECTED, InstallationPhase.GONE})
 
@@ -20,8 +21,28 @@ class Announcement:
     action: str
 
 
-def announcement(before: InstallationStatus, after: InstallationStatus) -> Announcement | None:
-    """Give what to tell of a change: a new phase, or a new reason for not being ready; None when there is neither."""
+def announcements(before: InstallationStatus, after: InstallationStatus) -> Iterator[Announcement]:
+    """Give what to tell of a change."""
+    news = _phase(before, after)
+    if news is not None:
+        yield news
+    if after.time_left is not None and after.time_left != before.time_left:
+        message = f"{after.time_left} for the answer to Talkdesk"
+        yield Announcement(warning=True, reason=Reason.DEADLINE_NEAR, message=message, action="Answer")
+    now, was = find(after.conditions, ConditionType.IN_SYNC), find(before.conditions, ConditionType.IN_SYNC)
+    if now is not None and now.status == "False" and (was is None or was.status != "False"):
+        yield Announcement(warning=True, reason=now.reason, message=now.message, action="Compare")
+    if _acknowledged(after) not in {None, _acknowledged(before)}:
+        message = "the rotated credentials work; Talkdesk has our acknowledgement"
+        yield Announcement(warning=False, reason="CredentialsRotated", message=message, action="Acknowledge")
+
+
+def _acknowledged(status: InstallationStatus) -> str | None:
+    return status.credentials.acknowledged if status.credentials is not None else None
+
+
+def _phase(before: InstallationStatus, after: InstallationStatus) -> Announcement | None:
+    """Tell of a new phase, or of a new reason for not being ready; None when there is neither."""
     ready, was = find(after.conditions, ConditionType.READY), find(before.conditions, ConditionType.READY)
     if ready is None or after.phase is None:
         return None

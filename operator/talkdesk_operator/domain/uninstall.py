@@ -5,7 +5,9 @@ call that it is about to be made: a 401, 403 or 404 means "done" with that recor
 the credentials is deleted after the end is on record (`aftermath`): without it, a lost Secret would be a mystery.
 """
 
-from talkdesk_crds.app import UninstallApproval
+from datetime import datetime
+
+from talkdesk_crds.app import UninstallApproval, UsersOffboard
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase
 from talkdesk_operator.domain.aftermath import sentence
@@ -17,10 +19,9 @@ from talkdesk_operator.domain.scope import (
     RemoteRefused,
     Scope,
     SendState,
-    Tenancy,
     TenancyState,
 )
-from talkdesk_operator.domain.steps import Announce, Finish, Offboard, Send, Step
+from talkdesk_operator.domain.steps import Announce, DeactivateUsers, Finish, Offboard, Send, Step
 from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.tenancy import held_up, next_look
 
@@ -40,19 +41,34 @@ def _offboard(scope: Scope) -> Step | None:
         return None
     if scope.tenancy is None:
         return Offboard()
-    if scope.tenancy.state not in {TenancyState.FAILED, TenancyState.DELETING} or held_up(scope):
+    if held_up(scope):
         return None
-    return _offboarding(scope, scope.tenancy)
+    if scope.tenancy.state in {TenancyState.FAILED, TenancyState.DELETING}:
+        tenancy = scope.tenancy
+        return _offboarding(tenancy.failure, Reason.OFFBOARDING, tenancy.message, next_look(tenancy, scope.now))
+    return _users(scope)
 
 
-def _offboarding(scope: Scope, tenancy: Tenancy) -> Finish:
-    failure = tenancy.failure
+def _users(scope: Scope) -> Step | None:
+    """Deactivate the users where the app wants that; None when it is done."""
+    users = scope.policy.resource.spec.users
+    if users is None or users.scim is None or users.scim.on_offboard is UsersOffboard.KEEP:
+        return None
+    outcome = scope.users
+    if outcome is None:
+        return DeactivateUsers()
+    if outcome.failure is None and outcome.done:
+        return None
+    return _offboarding(outcome.failure, Reason.USERS_SYNCING, outcome.message, scope.now)
+
+
+def _offboarding(failure: Failure | None, reason: Reason, message: str, wake: datetime) -> Finish:
     return Finish(
         phase=InstallationPhase.OFFBOARDING,
-        reason=failure.reason if failure is not None else Reason.OFFBOARDING,
-        message=tenancy.message,
+        reason=failure.reason if failure is not None else reason,
+        message=failure.message if failure is not None else message,
         failure=failure,
-        wake=None if failure is not None else next_look(tenancy, scope.now),
+        wake=None if failure is not None else wake,
     )
 
 

@@ -9,9 +9,11 @@ from talkdesk_crds.installation import InstallationPhase, TalkdeskInstallation
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.cluster import Cluster
+from talkdesk_operator.domain.deadlines import next_mark
 from talkdesk_operator.domain.ownership import roles
 from talkdesk_operator.domain.priority import Priority
 from talkdesk_operator.domain.scope import AppView, Failure, Pace, Role, Scope, TenancyState
+from talkdesk_operator.domain.status import handled_request
 from talkdesk_operator.domain.tenancy import next_look, retention_ends
 from talkdesk_operator.reconcilers.apps import AppViews
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
@@ -76,13 +78,15 @@ class AccountReconciler:
         wait = _backing_off(installation, causes, self._now())
         if wait is not None:
             return Result((Wake(wait, Priority.RETRY),))
+        tenant = self._store.tenant(key)
         scope = Scope(
             now=self._now(),
             app=app,
             installation=await self._with_finalizer(installation),
             role=role,
-            tenant=self._store.tenant(key),
-            resync=Cause.RESYNC in causes,
+            tenant=tenant,
+            resync=Cause.RESYNC in causes or _is_asked_for(installation, tenant),
+            background=causes == {Cause.RESYNC},
             drifted=Cause.DRIFT in causes,
             failure=problem,
         )
@@ -129,8 +133,26 @@ class AccountReconciler:
             yield Wake(max(outcome.finish.wake - now, timedelta()), Priority.CHANGED)
         if outcome.status.retry is not None:
             yield Wake(max(outcome.status.retry.next_attempt_at - now, timedelta()), Priority.RETRY)
-        if app is not None and outcome.finish.phase is InstallationPhase.ACTIVE:
+        if app is None:
+            return
+        if outcome.finish.phase in _WATCHED:
             yield Wake(parse_duration(app.resource.spec.resync), Priority.RESYNC)
+        request = outcome.scope.installation.spec.request
+        if request is not None and outcome.status.deadline is not None:
+            mark = next_mark(request, app.resource, now)
+            if mark is not None:
+                yield Wake(mark - now, Priority.CHANGED)
+
+
+def _is_asked_for(installation: TalkdeskInstallation, tenant: TalkdeskTenant | None) -> bool:
+    """Tell whether a person asked for a look that was not taken yet."""
+    if handled_request(installation) != installation.status.last_handled_reconcile_at:
+        return True
+    return tenant is not None and handled_request(tenant) != tenant.status.last_handled_reconcile_at
+
+
+_WATCHED = frozenset({InstallationPhase.ACTIVE, InstallationPhase.SUSPENDED, InstallationPhase.SUPERSEDED})
+"""Phases in which Talkdesk is asked now and then whether it agrees."""
 
 
 def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], now: datetime) -> timedelta | None:

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from talkdesk_crds.app import AppEndpoints, AppSpec, AppStatus, TalkdeskApp
+from talkdesk_crds.app import AppEndpoints, AppSpec, AppStatus, RejectRule, TalkdeskApp
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, transitioned
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_operator.domain.cluster import Cluster
-from talkdesk_operator.domain.scope import AppView
+from talkdesk_operator.domain.policy import RULE_VARIABLES
+from talkdesk_operator.domain.scope import AppView, CompiledRule
+from talkdesk_operator.templates.cel import ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import TemplateError
 from talkdesk_operator.templates.template import CompiledTemplate, StepSource
 
@@ -35,7 +37,21 @@ def understand(app: TalkdeskApp) -> AppView:
         compiled = CompiledTemplate.compile(template.name, steps, f"{app.metadata.uid}/{app.metadata.generation}")
     except TemplateError as error:
         return AppView(app, hosts, None, str(error))
-    return AppView(app, hosts, compiled)
+    try:
+        rules = tuple(_rule(rule) for rule in app.spec.approval.reject_when)
+    except ExpressionError as error:
+        return AppView(app, hosts, compiled, f"approval.rejectWhen {error.source!r}: {error.reason}")
+    return AppView(app, hosts, compiled, reject_rules=rules)
+
+
+def _rule(rule: RejectRule) -> CompiledRule:
+    """Compile a rule; raises ExpressionError."""
+    compiled = compile_expression(rule.expression)
+    unknown = sorted(compiled.references - RULE_VARIABLES)
+    if unknown:
+        known = ", ".join(sorted(RULE_VARIABLES))
+        raise ExpressionError(rule.expression, f"no such variable: {unknown[0]} (there are {known})")
+    return CompiledRule(compiled, rule.reason)
 
 
 def _hosts(spec: AppSpec) -> HostAllowList:

@@ -18,10 +18,14 @@ from talkdesk_operator.domain.lifecycle import decide
 from talkdesk_operator.domain.scope import Scope, SendState
 from talkdesk_operator.domain.status import compute
 from talkdesk_operator.domain.steps import (
+    Acknowledge,
     Announce,
+    DeactivateUsers,
     DropCredentials,
+    DropOldCredentials,
     Erase,
     Finish,
+    Note,
     Offboard,
     Provision,
     Purge,
@@ -30,10 +34,12 @@ from talkdesk_operator.domain.steps import (
     Release,
     Send,
     Step,
+    SyncUsers,
 )
-from talkdesk_operator.domain.transitions import Announcement, announcement
+from talkdesk_operator.domain.transitions import Announcement, announcements
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
+from talkdesk_operator.reconcilers.users import UsersSide
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 
 __all__ = ["InstallationReconciler", "Outcome", "Reread"]
@@ -63,6 +69,7 @@ class InstallationReconciler:
         cluster: Cluster,
         talkdesk: TalkdeskSide,
         tenants: TenantReconciler,
+        users: UsersSide,
         *,
         reread: Reread,
         now: Callable[[], datetime],
@@ -72,6 +79,7 @@ class InstallationReconciler:
         self._cluster = cluster
         self._talkdesk = talkdesk
         self._tenants = tenants
+        self._users = users
         self._reread = reread
         self._now = now
         self._answered = answered
@@ -97,18 +105,20 @@ class InstallationReconciler:
         match step:
             case ReadCredentials():
                 return await self._talkdesk.read_credentials(scope)
-            case ReadTalkdesk(facts=facts):
-                return await self._talkdesk.read(scope, facts=facts)
+            case ReadTalkdesk():
+                return await self._talkdesk.read(scope, step)
             case Provision():
                 return await self._tenants.provision(scope)
             case Offboard():
                 return await self._tenants.offboard(scope)
             case Purge():
                 return await self._tenants.purge(scope)
+            case SyncUsers() | DeactivateUsers() | Acknowledge() | DropOldCredentials() | Note():
+                return await self._keep_up(step, scope)
             case Announce(decision=decision):
                 return await self._announce(scope, decision)
-            case Send(decision=decision):
-                return await self._send(scope, decision)
+            case Send():
+                return await self._send(scope, step)
             case DropCredentials():
                 self._talkdesk.forget(scope)
                 await self._cluster.drop_credentials(scope.installation)
@@ -120,6 +130,24 @@ class InstallationReconciler:
             case Release() | Finish():
                 return scope
 
+    async def _keep_up(
+        self, step: SyncUsers | DeactivateUsers | Acknowledge | DropOldCredentials | Note, scope: Scope
+    ) -> Scope:
+        match step:
+            case SyncUsers():
+                return await self._users.sync(scope)
+            case DeactivateUsers():
+                return await self._users.deactivate(scope)
+            case Acknowledge():
+                return await self._talkdesk.acknowledge(scope)
+            case DropOldCredentials():
+                await self._cluster.drop_replaced_credentials(scope.installation, scope.now)
+                return replace(scope, sets_dropped=True)
+            case Note(request=request):
+                await self._cluster.note_request(scope.installation, request)
+                known = self._reread(scope.installation) or scope.installation
+                return replace(scope, installation=known, answer=None)
+
     async def _announce(self, scope: Scope, decision: Decision) -> Scope:
         answer = Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(self._now()))
         status = scope.installation.status.model_copy(update={"answer": answer})
@@ -127,20 +155,22 @@ class InstallationReconciler:
         installation = scope.installation.model_copy(update={"status": status})
         return replace(scope, answer=answer, installation=installation)
 
-    async def _send(self, scope: Scope, decision: Decision) -> Scope:
+    async def _send(self, scope: Scope, send: Send) -> Scope:
         # The call answers whatever is pending, so it must not go out for a request that is no longer the present one.
         known = self._reread(scope.installation)
         if known is None or known.spec.request != scope.installation.spec.request:
             return replace(scope, sent=SendState.OUTDATED)
-        sent_at = self._now()
-        scope = await self._talkdesk.send(scope, decision)
+        sent_at, decision = self._now(), send.decision
+        scope = await self._talkdesk.send(scope, decision, send.reason)
         outcome = "delivered" if scope.sent is SendState.DELIVERED else "unclear"
         age = (self._now() - scope.request.requested_at).total_seconds()
         self._answered(scope.request.type, decision, outcome, age)
         if scope.sent is not SendState.DELIVERED:
             return scope
         answer = scope.answer or Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(sent_at))
-        answer = answer.model_copy(update={"at": _second(self._now())})
+        answer = answer.model_copy(
+            update={"at": _second(self._now()), "decision": decision, "reason": send.reason[:256] or None}
+        )
         # An uninstall is only over when Talkdesk shows it: look once more.
         verify = scope.request.type is RequestType.UNINSTALL
         return replace(scope, answer=answer, remote=None if verify else scope.remote)
@@ -153,17 +183,17 @@ class InstallationReconciler:
                 await self._cluster.write_installation_status(scope.installation, status)
             except KubeNotFound:
                 return Outcome(scope, None, status)
-        news = announcement(before, status)
-        if news is None and scope.drifted and finish.ready:
-            news = _PUT_BACK
-        if news is not None:
+        news = tuple(announcements(before, status))
+        if not news and scope.drifted and finish.ready:
+            news = (_PUT_BACK,)
+        for each in news:
             self._log.info(
-                news.message,
-                reason=news.reason,
+                each.message,
+                reason=each.reason,
                 namespace=scope.installation.metadata.namespace,
                 installation=scope.installation.metadata.name,
             )
-            await self._cluster.announce(scope.installation, news)
+            await self._cluster.announce(scope.installation, each)
         return Outcome(scope, finish, status)
 
 

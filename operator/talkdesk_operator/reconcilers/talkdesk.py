@@ -10,7 +10,9 @@ from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_crds.installation import AccountFacts, Decision, InstallationSpec, SubscriptionFacts
 from talkdesk_operator.domain.cluster import Cluster
 from talkdesk_operator.domain.failures import of_talkdesk
+from talkdesk_operator.domain.reading import is_urgent
 from talkdesk_operator.domain.scope import (
+    AckState,
     AppView,
     CredentialsMissing,
     Facts,
@@ -21,6 +23,7 @@ from talkdesk_operator.domain.scope import (
     Scope,
     SendState,
 )
+from talkdesk_operator.domain.steps import ReadTalkdesk
 from talkdesk_operator.domain.talkdesk import (
     Access,
     Account,
@@ -30,6 +33,7 @@ from talkdesk_operator.domain.talkdesk import (
     NotFound,
     OutcomeUnknown,
     RemoteInstallation,
+    RemoteTrial,
     Subscription,
     TalkdeskApi,
     TalkdeskError,
@@ -37,6 +41,8 @@ from talkdesk_operator.domain.talkdesk import (
 
 __all__ = ["TalkdeskSide"]
 
+_OTHER_SETS = 3
+"""Sets that are tried when the newest is refused; Talkdesk keeps two alive."""
 _JUDGED_BY_STATE = (Conflict, Forbidden, NotFound, OutcomeUnknown)
 """What an answer may meet although nothing waits for it any more: 403 and 404 are also said to mean that."""
 
@@ -56,43 +62,74 @@ class TalkdeskSide:
             failure = Failure(Reason.CREDENTIALS_MISSING, message, Pace.NEVER)
             return replace(scope, credentials=CredentialsMissing(failure))
         name = register.secret_name
+        found = await self._set(scope, name)
+        if isinstance(found, str):
+            return replace(scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_LOST, found, Pace.SOON)))
+        return replace(scope, credentials=found, secret_name=name)
+
+    async def _set(self, scope: Scope, name: str) -> Credentials | str:
+        """Read one set; a sentence says why there is none."""
         data = await self._cluster.read_credentials(scope.installation.metadata.namespace, name)
         if data is None:
-            message = f"the Secret {name} is gone; the tenant goes on, but Talkdesk can't be called before it is back"
-        elif not _value(data.get("client_id")):
-            message = f"the Secret {name} has no client_id"
-        else:
-            return replace(scope, credentials=_credentials(dict(data)))
-        return replace(scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_LOST, message, Pace.SOON)))
+            return f"the Secret {name} is gone; the tenant goes on, but Talkdesk can't be called before it is back"
+        if not _value(data.get("client_id")):
+            return f"the Secret {name} has no client_id"
+        return _credentials(dict(data))
 
-    async def read(self, scope: Scope, *, facts: bool) -> Scope:
-        """Read the installation's state and, with `facts`, the account and the subscription, all at once."""
+    async def read(self, scope: Scope, step: ReadTalkdesk) -> Scope:
+        """Read what the step asks for, all at once; where the newest set is refused, with another that is stored."""
+        result = await self._read(scope, step)
+        if not _is_refused(result):
+            return result
+        for name in (await self._cluster.other_credentials(scope.installation))[:_OTHER_SETS]:
+            found = await self._set(scope, name)
+            if isinstance(found, Credentials):
+                other = await self._read(replace(scope, credentials=found, secret_name=name), step)
+                if not _is_refused(other):
+                    return other
+        return result
+
+    async def _read(self, scope: Scope, step: ReadTalkdesk) -> Scope:
         access = access_of(scope)
         if isinstance(access, Failure):
             return replace(scope, remote=RemoteRefused(access))
         app_id, installation_id = _ids(scope)
         installation = self._api.installation(access, app_id, installation_id)
-        if not facts:
+        if not step.facts:
             found, *_ = await asyncio.gather(installation, return_exceptions=True)
             return replace(scope, remote=_remote(found))
-        found, account, subscription = await asyncio.gather(
+        found, account, subscription, trial = await asyncio.gather(
             installation,
             self._api.account(access),
             self._api.subscription(access, app_id, installation_id),
+            self._api.trial(access, app_id, installation_id) if step.trial else _nothing(),
             return_exceptions=True,
         )
         remote = _remote(found)
         if not isinstance(remote, RemoteInstallation):
             return replace(scope, remote=remote)
-        return _with_facts(scope, remote, account, subscription)
+        return _with_trial(_with_facts(scope, remote, account, subscription), trial)
 
-    async def send(self, scope: Scope, decision: Decision) -> Scope:
+    async def acknowledge(self, scope: Scope) -> Scope:
+        """Tell Talkdesk that the set in use is stored and works; that it is known already is as good."""
+        access = access_of(scope)
+        if isinstance(access, Failure):
+            return replace(scope, acknowledged=AckState.FAILED, ack_failure=access)
+        try:
+            await self._api.acknowledge(access, *_ids(scope), access.credentials.client_id)
+        except Conflict:
+            return replace(scope, acknowledged=AckState.DONE)
+        except TalkdeskError as error:
+            return replace(scope, acknowledged=AckState.FAILED, ack_failure=of_talkdesk(error))
+        return replace(scope, acknowledged=AckState.DONE)
+
+    async def send(self, scope: Scope, decision: Decision, reason: str) -> Scope:
         """Tell Talkdesk, and have its state read anew where that is needed to know what came of it."""
         access = access_of(scope)
         if isinstance(access, Failure):
             return replace(scope, sent=SendState.REFUSED, send_failure=access, remote=RemoteRefused(access))
         try:
-            await self._api.answer(access, *_ids(scope), decision, "")
+            await self._api.answer(access, *_ids(scope), decision, reason)
         except TalkdeskError as error:
             sent = SendState.UNCLEAR if isinstance(error, _JUDGED_BY_STATE) else SendState.REFUSED
             return replace(scope, sent=sent, send_failure=of_talkdesk(error), remote=None)
@@ -126,6 +163,8 @@ def access_of(scope: Scope) -> Access | Failure:
         scopes=auth.scopes,
         region_key=_region_key(app),
         hosts=app.hosts,
+        urgent=is_urgent(scope),
+        background=scope.background,
     )
 
 
@@ -146,6 +185,22 @@ def _ids(scope: Scope) -> tuple[str, str]:
     if scope.app is None:
         raise LookupError("the app is gone")
     return scope.app.resource.spec.app_id, scope.installation.spec.installation_id
+
+
+async def _nothing() -> None:
+    """Read nothing, where a value is awaited."""
+
+
+def _is_refused(scope: Scope) -> bool:
+    refused = isinstance(scope.remote, RemoteRefused)
+    return refused and scope.remote.failure.reason is Reason.CREDENTIALS_REFUSED
+
+
+def _with_trial(scope: Scope, trial: RemoteTrial | BaseException | None) -> Scope:
+    """Take the trial; where it can't be read, what is known of it stays."""
+    if isinstance(trial, BaseException) and not isinstance(trial, TalkdeskError):
+        raise trial
+    return replace(scope, trial=trial) if isinstance(trial, RemoteTrial) else scope
 
 
 def _value(secret: SecretStr | None) -> str:
@@ -200,6 +255,7 @@ def _with_facts(
         SubscriptionFacts(
             type=_cut(subscription.type, 128), name=_cut(subscription.name, 512), licenses=subscription.licenses
         ),
+        _cut(remote.created_by, 128),
     )
     return replace(scope, remote=remote, facts=facts)
 

@@ -24,7 +24,6 @@ from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.scope import Scope, Tenancy, TenancyState
 from talkdesk_operator.domain.tenancy import (
-    facts_of,
     held_up,
     inputs_digest,
     is_current,
@@ -40,10 +39,10 @@ DAY = timedelta(days=1)
 
 def test_facts_just_read_go_before_those_written_down_before_those_of_the_events() -> None:
     written = installation(status=answered(account=AccountFacts(id="acc-1", name="written")))
-    assert facts_of(scope(installation=written, facts=facts(name="read"))).account.name == "read"
-    assert facts_of(scope(installation=written)).account.name == "written"
-    assert facts_of(scope()).account == AccountFacts(id="acc-1", name="acme")
-    assert facts_of(scope()).subscription == SubscriptionFacts()
+    assert scope(installation=written, facts=facts(name="read")).known_facts.account.name == "read"
+    assert scope(installation=written).known_facts.account.name == "written"
+    assert scope().known_facts.account == AccountFacts(id="acc-1", name="acme")
+    assert scope().known_facts.subscription == SubscriptionFacts()
 
 
 def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown() -> None:

@@ -1,0 +1,104 @@
+"""The answer to an Install or Update, and the end of an installation that Talkdesk's state tells.
+
+Belongs here: telling Talkdesk the verdict and making sure that it arrived. Does not belong here: the verdict
+(`policy`), what must be done before an approval (`settling`).
+"""
+
+from datetime import datetime
+
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, RequestType
+from talkdesk_operator.domain import policy
+from talkdesk_operator.domain.policy import Verdict
+from talkdesk_operator.domain.reading import deadline_look, overdue, second_look
+from talkdesk_operator.domain.rest import at_rest
+from talkdesk_operator.domain.scope import (
+    Failure,
+    RemoteMissing,
+    Scope,
+    SendState,
+)
+from talkdesk_operator.domain.steps import (
+    Finish,
+    Send,
+    Step,
+)
+from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
+
+__all__ = ["approve", "end", "end_at_talkdesk", "reject"]
+
+
+def approve(scope: Scope) -> Step:
+    """Tell Talkdesk, unless it turns out to know; the tenant is as it should be."""
+    # Of an update nobody knows whether Talkdesk's state shows that it waits; "completed" may be from before it.
+    evidence = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
+    if policy.is_installed(scope) and evidence:
+        return at_rest(scope, verified=True)
+    if scope.sent is SendState.DELIVERED:
+        return at_rest(scope)
+    return _send(scope, Send(Decision.APPROVE))
+
+
+def reject(scope: Scope, verdict: Verdict) -> Step:
+    """Tell Talkdesk, unless it turns out to know; it ends an installation, and of an update only the update."""
+    message = f"rejected: {verdict.told}" if verdict.told else "rejected"
+    if scope.sent is SendState.DELIVERED:
+        return end(scope, EndingKind.REJECTED, verdict.reason, message)
+    # Something waited before; what Talkdesk shows now is no longer waiting, so it had our answer.
+    if scope.sent is SendState.UNCLEAR and policy.is_installed(scope):
+        return end(scope, EndingKind.REJECTED, verdict.reason, message)
+    return _send(scope, Send(Decision.REJECT, verdict.told))
+
+
+def _send(scope: Scope, send: Send) -> Step:
+    if scope.send_failure is not None:
+        return _unsent(scope, scope.send_failure)
+    if scope.sent is None:
+        return send
+    message = "the request changed before it was answered"
+    phase = InstallationPhase.PROVISIONING
+    return Finish(phase=phase, reason=Reason.PROGRESSING, message=message, wake=scope.now)
+
+
+def _unsent(scope: Scope, failure: Failure) -> Finish:
+    phase, wake = InstallationPhase.ANSWERING, deadline_look(scope)
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=wake)
+
+
+def end_at_talkdesk(scope: Scope) -> Step | None:
+    """Take the end that Talkdesk's state tells; None while it tells none."""
+    if _is_of_before(scope):
+        return None
+    match scope.remote:
+        case RemoteMissing() as missing:
+            return second_look(scope, missing) or end(scope, EndingKind.GONE, Reason.GONE, missing.message)
+        case RemoteInstallation(standing=RemoteState.TIMED_OUT):
+            return end(scope, EndingKind.TIMED_OUT, Reason.TIMED_OUT, "Talkdesk gave up waiting for an answer")
+        case RemoteInstallation(standing=RemoteState.REJECTED, state=word):
+            return end(scope, EndingKind.REJECTED, Reason.REJECTED, f"Talkdesk has the installation as {word}")
+        case RemoteInstallation(standing=RemoteState.REVOKED, state=word):
+            return end(scope, EndingKind.GONE, Reason.GONE, f"Talkdesk has the installation as {word}")
+        case _:
+            return None
+
+
+def _is_of_before(scope: Scope) -> bool:
+    """Tell whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
+    match scope.remote:
+        case RemoteInstallation(updated_at=datetime() as moment):
+            return moment < scope.request.requested_at and not overdue(scope)
+        case _:
+            return False
+
+
+def end(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish:
+    """End the pass with the request at its end."""
+    phase = {
+        EndingKind.UNINSTALLED: InstallationPhase.UNINSTALLED,
+        EndingKind.TIMED_OUT: InstallationPhase.TIMED_OUT,
+        EndingKind.REJECTED: InstallationPhase.REJECTED,
+        EndingKind.GONE: InstallationPhase.GONE,
+    }[kind]
+    ending = Ending(kind=kind, event_id=scope.request.event_id, at=scope.now)
+    # What follows the end is decided by the next pass, which comes at once; until then it is not settled.
+    return Finish(phase=phase, reason=reason, message=message, ending=ending, wake=scope.now)

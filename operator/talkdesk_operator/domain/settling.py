@@ -1,0 +1,96 @@
+"""What a live installation needs before it is answered, and keeps afterwards: tenant, credentials, users."""
+
+from typing import Final
+
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import InstallationPhase
+from talkdesk_crds.tenant import TenantState
+from talkdesk_operator.domain import policy, rotation
+from talkdesk_operator.domain.answering import reject
+from talkdesk_operator.domain.deadlines import waits_for_answer
+from talkdesk_operator.domain.reading import deadline_look
+from talkdesk_operator.domain.scope import (
+    Role,
+    Scope,
+    Tenancy,
+    TenancyState,
+)
+from talkdesk_operator.domain.standing import standstill, wanted_state
+from talkdesk_operator.domain.steps import (
+    Finish,
+    Offboard,
+    Provision,
+    Purge,
+    Step,
+    SyncUsers,
+)
+from talkdesk_operator.domain.tenancy import is_protected, next_look, purge_due
+
+__all__ = ["settled"]
+
+
+def settled(scope: Scope) -> Step | None:
+    """See to tenant, credentials and users, in this order; None when all are as they should be."""
+    step = _tenant(scope)
+    if step is not None and not isinstance(step, Finish):
+        return step
+    # A tenant that lags behind does not hold up the acknowledgement.
+    return rotation.next_step(scope) or step or _users(scope)
+
+
+def _tenant(scope: Scope) -> Step | None:
+    if scope.role is not Role.OWNER:
+        return None
+    offboards = wanted_state(scope) is TenantState.OFFBOARDED
+    if scope.tenancy is None:
+        return _offboard_live(scope) if offboards else Provision()
+    if scope.tenancy.state in _AS_WANTED[offboards]:
+        return None
+    return _unready(scope, scope.tenancy)
+
+
+_AS_WANTED: Final = {
+    False: frozenset({TenancyState.READY}),
+    True: frozenset({TenancyState.OFFBOARDED, TenancyState.PURGED}),
+}
+
+
+def _offboard_live(scope: Scope) -> Step | None:
+    """Take the tenant of a customer who may not use the app for now to where an uninstall would."""
+    if scope.tenant is None:
+        return None
+    return Purge() if purge_due(scope) and not is_protected(scope) else Offboard()
+
+
+def _unready(scope: Scope, tenancy: Tenancy) -> Step:
+    waits, failure = waits_for_answer(scope.installation), tenancy.failure
+    verdict = policy.of_failure(scope, tenancy) if waits else None
+    if verdict is not None:
+        return reject(scope, verdict)
+    return Finish(
+        phase=InstallationPhase.PROVISIONING if waits else InstallationPhase.ACTIVE,
+        reason=failure.reason if failure is not None else Reason.NOT_READY,
+        message=tenancy.message,
+        stalled=failure is not None and failure.reason in {Reason.RENDER_FAILED, Reason.TEMPLATE_INVALID},
+        failure=failure,
+        wake=next_look(tenancy, scope.now) if failure is None else deadline_look(scope) if waits else None,
+    )
+
+
+def _users(scope: Scope) -> Step | None:
+    """Have the licensed users where the app wants them; some that are refused for good hold up nobody."""
+    if scope.role is not Role.OWNER or scope.policy.resource.spec.users is None or standstill(scope) is not None:
+        return None
+    outcome = scope.users
+    if outcome is None:
+        return SyncUsers()
+    if outcome.failure is None and outcome.done:
+        return None
+    waits, failure = waits_for_answer(scope.installation), outcome.failure
+    return Finish(
+        phase=InstallationPhase.PROVISIONING if waits else InstallationPhase.ACTIVE,
+        reason=failure.reason if failure is not None else Reason.USERS_SYNCING,
+        message=failure.message if failure is not None else outcome.message,
+        failure=failure,
+        wake=scope.now if failure is None else deadline_look(scope) if waits else None,
+    )

@@ -1,0 +1,58 @@
+"""An installation that was answered: its tenant is kept as it should be, and Talkdesk's own state is watched."""
+
+from talkdesk_crds.installation import InstallationPhase
+from talkdesk_operator.domain.answering import end_at_talkdesk
+from talkdesk_operator.domain.divergence import lost_request
+from talkdesk_operator.domain.reading import missing_credentials
+from talkdesk_operator.domain.rest import at_rest
+from talkdesk_operator.domain.scope import (
+    CredentialsMissing,
+    RemoteMissing,
+    RemoteRefused,
+    Role,
+    Scope,
+)
+from talkdesk_operator.domain.settling import settled
+from talkdesk_operator.domain.standing import trial_is_open
+from talkdesk_operator.domain.steps import (
+    Finish,
+    Note,
+    ReadCredentials,
+    ReadTalkdesk,
+    Step,
+)
+from talkdesk_operator.domain.tenancy import is_current
+
+__all__ = ["steady"]
+
+
+def steady(scope: Scope) -> Step:
+    """Keep the tenant of an answered installation as it should be, and see whether Talkdesk agrees."""
+    status, metadata = scope.installation.status, scope.installation.metadata
+    # A failure stays until a pass has looked again at what failed; a spec that changed may have been paused until now.
+    changed = status.observed_generation != metadata.generation
+    unfinished = status.retry is not None or (status.users is not None and not status.users.complete)
+    recheck = scope.resync or changed or unfinished
+    owner = scope.role is Role.OWNER
+    if not (recheck or (owner and (scope.drifted or not is_current(scope)))):
+        return at_rest(scope)
+    return _observe(scope, recheck=recheck, owner=owner) or settled(scope) or at_rest(scope)
+
+
+def _observe(scope: Scope, *, recheck: bool, owner: bool) -> Step | None:
+    """Read what the tenant is made from and, now and then, what Talkdesk has to say."""
+    if scope.credentials is None:
+        return ReadCredentials()
+    if isinstance(scope.credentials, CredentialsMissing):
+        phase = InstallationPhase.ACTIVE if owner else InstallationPhase.SUPERSEDED
+        return missing_credentials(scope, scope.credentials, phase)
+    needs_facts = owner and scope.facts is None and scope.installation.status.account is None
+    if scope.remote is None and (recheck or needs_facts):
+        return ReadTalkdesk(facts=owner, trial=owner and trial_is_open(scope))
+    if isinstance(scope.remote, RemoteRefused) and needs_facts:
+        failure = scope.remote.failure
+        return Finish(phase=scope.kept_phase, reason=failure.reason, message=failure.message, failure=failure)
+    if isinstance(scope.remote, RemoteMissing):
+        return end_at_talkdesk(scope) or at_rest(scope)
+    lost = lost_request(scope)
+    return Note(lost) if lost is not None else None
