@@ -50,6 +50,8 @@ def judge(scope: Scope) -> Verdict | Finish:
     approval = scope.installation.spec.approval
     if approval is not None and approval.event_id == scope.request.event_id:
         return Verdict(approval.decision, approval.reason or "", Reason.REJECTED)
+    if len(scope.policy.reject_rules) < len(scope.policy.resource.spec.approval.reject_when):
+        return _held(scope, scope.policy.problem)
     for rule in scope.policy.reject_rules:
         outcome = _applies(scope, rule)
         if isinstance(outcome, Finish):
@@ -97,7 +99,10 @@ def _variables(scope: Scope) -> dict[str, Any]:
 
 
 def _unclear(scope: Scope, rule: CompiledRule, why: str) -> Finish:
-    message = f"approval.rejectWhen {rule.expression.source!r}: {why}"
+    return _held(scope, f"approval.rejectWhen {rule.expression.source!r}: {why}")
+
+
+def _held(scope: Scope, message: str) -> Finish:
     phase, wake = InstallationPhase.PENDING, deadline_look(scope)
     return Finish(phase=phase, reason=Reason.POLICY_FAILED, message=message, stalled=True, wake=wake)
 

@@ -37,9 +37,9 @@ from talkdesk_operator.domain.steps import (
     SyncUsers,
 )
 from talkdesk_operator.domain.transitions import Announcement, announcements
+from talkdesk_operator.reconcilers.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
-from talkdesk_operator.reconcilers.users import UsersSide
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 
 __all__ = ["InstallationReconciler", "Outcome", "Reread"]
@@ -69,7 +69,7 @@ class InstallationReconciler:
         cluster: Cluster,
         talkdesk: TalkdeskSide,
         tenants: TenantReconciler,
-        users: UsersSide,
+        users: LicensedUsers,
         *,
         reread: Reread,
         now: Callable[[], datetime],

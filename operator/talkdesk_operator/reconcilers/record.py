@@ -64,4 +64,6 @@ def spec_changes(present: TenantSpec, wanted: TenantSpec) -> dict[str, Any]:
         changes["objects"] = [o.wire() for o in wanted.objects]
     if present.uninstalled_at is not None:
         changes["uninstalledAt"] = None
+    if present.purge is not None:
+        changes["purge"] = None
     return changes

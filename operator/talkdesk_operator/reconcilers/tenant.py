@@ -4,7 +4,7 @@ What is about to be applied stands in `spec.objects` before the first of it is; 
 applied. Deletion goes by both, never by rendering again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -22,8 +22,11 @@ from talkdesk_crds.tenant import (
 )
 from talkdesk_operator.domain.cluster import Cluster
 from talkdesk_operator.domain.scope import AppView, Failure, Pace, Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.standing import wanted_state
+from talkdesk_operator.domain.status import handled_request
 from talkdesk_operator.domain.talkdesk import Access
 from talkdesk_operator.domain.tenancy import inputs_digest, purge_after, template_context
+from talkdesk_operator.domain.transitions import Announcement
 from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
 from talkdesk_operator.reconcilers.record import (
     everything_of,
@@ -45,8 +48,16 @@ _MESSAGE_LENGTH = 2048
 class TenantReconciler:
     """Does the domain's steps that concern the tenant. Raises KubeError when our own objects can't be written."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        now: Callable[[], datetime],
+        *,
+        forget: Callable[[TalkdeskTenant], Awaitable[None]],
+    ) -> None:
+        """Take ports; `forget` deletes what is kept about a tenant beside its objects, before its record goes."""
         self._cluster = cluster
+        self._forget = forget
         self._objects = TenantObjects(cluster)
         self._now = now
 
@@ -56,7 +67,7 @@ class TenantReconciler:
         if app.template is None:
             return _failed(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, Pace.NEVER))
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
-        context = template_context(scope, app) | {"credentials": _credentials(scope)}
+        context = _context(scope, app)
         try:
             rendered = render(app.template, context, app_name=app.resource.metadata.name, tenant_name=name)
         except RenderError as error:
@@ -103,11 +114,20 @@ class TenantReconciler:
         """Delete everything of a tenant, whether or not an installation is left of it, and its record at last."""
         deleted = await self._objects.delete(everything_of(tenant), _owner(app, tenant.metadata.name))
         if not deleted.remaining and deleted.failure is None:
+            await self._forget(tenant)
+            await self._announce_purge(tenant)
             await self._cluster.delete_tenant(tenant)
             return tenant, Tenancy(TenancyState.PURGED, "nothing of the tenant is left")
         sentence = (Reason.PURGING, Reason.PURGING, "the tenant's objects are being deleted")
         status = self._leaving(tenant, deleted.remaining, deleted, sentence)
         return await self._left(tenant, status, deleted, TenancyState.DELETING)
+
+    async def _announce_purge(self, tenant: TalkdeskTenant) -> None:
+        """Tell of a purge that a person asked for, and who it was."""
+        if tenant.spec.purge is not None:
+            message = f"everything of the tenant is deleted, as {tenant.spec.purge.requested_by} asked"
+            news = Announcement(warning=False, reason=Reason.PURGE_REQUESTED, message=message, action="Purge")
+            await self._cluster.announce(tenant, news)
 
     async def _unrenderable(self, scope: Scope, message: str) -> Scope:
         """Note the failure at the tenant, too, where there is one."""
@@ -130,7 +150,7 @@ class TenantReconciler:
             app_ref=LocalRef(name=installation.spec.app_ref.name),
             account_id=installation.spec.account_id,
             installation_ref=LocalRef(name=installation.metadata.name),
-            state=TenantState.ACTIVE,
+            state=wanted_state(scope),
             name=rendered.name,
             objects=tuple(planned_object(e) for e in planned(rendered)),
         )
@@ -164,6 +184,7 @@ class TenantReconciler:
             inventory=tuple(item_of(e) for e in inventory),
             steps=applied.steps,
             applied_inputs=inputs_digest(replace(scope, tenant=tenant), app),
+            last_handled_reconcile_at=handled_request(tenant),
         )
         tenant = await self._write(tenant, status)
         state = TenancyState.FAILED if failure is not None else TenancyState.WAITING if waiting else TenancyState.READY
@@ -194,6 +215,7 @@ class TenantReconciler:
                 "inventory": tuple(item_of(e) for e in kept),
                 "steps": steps,
                 "applied_inputs": None,
+                "last_handled_reconcile_at": handled_request(tenant),
             }
         )
 
@@ -258,6 +280,13 @@ def _failed(scope: Scope, failure: Failure) -> Scope:
 
 def _owner(app: AppView, tenant: str) -> Owner:
     return Owner(app.resource.metadata.name, tenant, app.identity)
+
+
+def _context(scope: Scope, app: AppView) -> dict[str, Any]:
+    """Give all that a template can see, credentials included."""
+    context, known = template_context(scope, app), _credentials(scope)
+    context["sso"]["clientId"] = known.get("clientId")
+    return context | {"credentials": known}
 
 
 def _credentials(scope: Scope) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ OnOffboard = Literal["Delete", "Retain"]
 
 CREDENTIALS: Final = "credentials"
 _NAME_SCOPE: Final = frozenset({"app", "account", "installation", "subscription", "trial"})
-_SCOPE: Final = _NAME_SCOPE | {"tenant"}
+_SCOPE: Final = _NAME_SCOPE | {"tenant", "sso"}
 _SECRET_SCOPE: Final = _SCOPE | {CREDENTIALS}
 _OWNED_BY_SERVER: Final = ("uid", "resourceVersion", "ownerReferences", "managedFields", "generateName")
 _API_VERSION: Final = re.compile(r"(?:(?P<group>[a-z0-9.-]+)/)?(?P<version>[a-z0-9]+)")
