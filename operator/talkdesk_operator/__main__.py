@@ -19,6 +19,7 @@ from talkdesk_operator.domain.priority import Priority
 from talkdesk_operator.metrics import BreakersCollector
 from talkdesk_operator.probes import CannotListen
 from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.settings import UnusableSettings, read_settings
 from talkdesk_operator.shell import BuildReconciler, Parts, serve
@@ -27,6 +28,12 @@ from talkdesk_runtime import logs
 from talkdesk_runtime.kube_errors import KubeRefused
 
 __all__ = ["build_reconciler", "main"]
+
+
+class NoScim:
+    async def sync(self, scope, pages): raise NotImplementedError
+    async def deactivate_all(self, scope): raise NotImplementedError
+    async def erase(self, tenant): return None
 
 
 @asynccontextmanager
@@ -65,11 +72,13 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
     talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_request)
     breakers = BreakersCollector(talkdesk.open_breakers)
     metrics.registry.register(breakers)
-    tenants = TenantReconciler(cluster, _now)
+    users = LicensedUsers(talkdesk, NoScim())
+    tenants = TenantReconciler(cluster, _now, forget=users.forget)
     installations = InstallationReconciler(
         cluster,
         TalkdeskSide(cluster, talkdesk),
         tenants,
+        users,
         reread=store.current,
         now=_now,
         answered=metrics.count_answer,

@@ -6,15 +6,31 @@ service (`users`).
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Protocol
 
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.failures import of_talkdesk
 from talkdesk_operator.domain.scope import Failure, Scope, UsersOutcome
 from talkdesk_operator.domain.talkdesk import TalkdeskApi, TalkdeskError, User
 from talkdesk_operator.reconcilers.talkdesk import access_of
-from talkdesk_operator.reconcilers.users import UserSync
 
-__all__ = ["LicensedUsers"]
+__all__ = ["LicensedUsers", "UserSync"]
+
+
+class UserSync(Protocol):
+    """Brings users to a SCIM service. Failures of the service are part of the outcome."""
+
+    async def sync(self, scope: Scope, pages: AsyncIterator[tuple[User, ...]]) -> UsersOutcome:
+        """Work for a bounded time; raises TalkdeskError when the pages can't be read."""
+        ...
+
+    async def deactivate_all(self, scope: Scope) -> UsersOutcome:
+        """Deactivate everybody, for a bounded time."""
+        ...
+
+    async def erase(self, tenant: TalkdeskTenant) -> None:
+        """Delete what is kept about the tenant's users."""
+        ...
 
 
 class LicensedUsers:

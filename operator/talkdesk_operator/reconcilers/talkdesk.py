@@ -192,8 +192,8 @@ async def _nothing() -> None:
 
 
 def _is_refused(scope: Scope) -> bool:
-    refused = isinstance(scope.remote, RemoteRefused)
-    return refused and scope.remote.failure.reason is Reason.CREDENTIALS_REFUSED
+    remote = scope.remote
+    return isinstance(remote, RemoteRefused) and remote.failure.reason is Reason.CREDENTIALS_REFUSED
 
 
 def _with_trial(scope: Scope, trial: RemoteTrial | BaseException | None) -> Scope:

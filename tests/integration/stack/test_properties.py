@@ -102,6 +102,8 @@ async def _live(talkdesk: Stack, life: tuple[str, ...]) -> list[Customer]:
             )
         elif deed == "uninstall":
             await customers[-1].uninstall(deliver=False)
+        elif deed == "rotate":
+            talkdesk.simulator.rotate(commands.Rotate(installation=customers[-1].installation_id, deliver=False))
         elif deed == "update":
             more = commands.Update(installation=customers[-1].installation_id, adding=2, deliver=False)
             talkdesk.simulator.update(more)

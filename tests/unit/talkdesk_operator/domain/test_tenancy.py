@@ -50,10 +50,16 @@ def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown(
     assert json.loads(json.dumps(context)) == {
         "app": {"id": "app-1", "name": "sentiment", "namespace": "team", "region": "US"},
         "account": {"id": "acc-1", "name": "acme", "companyName": None, "timezone": None},
-        "installation": {"id": "i1", "name": "sentiment-i1", "appVersion": None},
+        "installation": {"id": "i1", "name": "sentiment-i1", "appVersion": None, "createdBy": None},
         "subscription": {"type": None, "name": None, "licenses": None},
         "trial": {"state": None, "expiresAt": None},
         "tenant": {"name": "", "state": "Active", "suspended": False, "values": {}},
+        "sso": {
+            "authorizationUrl": None,
+            "tokenUrl": None,
+            "issuer": None,
+            "scopes": ["openid", "apps:read", "apps:write", "account:read"],
+        },
     }
 
 

@@ -5,7 +5,14 @@ import pytest
 from builders.objects import NOON, condition, retry
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus
-from talkdesk_operator.domain.transitions import announcement
+from talkdesk_operator.domain.transitions import Announcement, announcements
+
+
+def announcement(before: InstallationStatus, after: InstallationStatus) -> Announcement | None:
+    """The only thing to tell."""
+    told = tuple(announcements(before, after))
+    assert len(told) <= 1
+    return told[0] if told else None
 
 
 def status(

@@ -85,7 +85,7 @@ def test_metadata_that_belongs_to_the_server_is_refused(key: str) -> None:
 
 def test_an_unknown_variable_is_told_with_those_that_there_are() -> None:
     assert problems(config_map(data={"k": "${nobody.id}"})) == [
-        f"{M}.data.k: no such variable: nobody (there are account, app, installation, subscription, tenant, trial)"
+        f"{M}.data.k: no such variable: nobody (there are account, app, installation, sso, subscription, tenant, trial)"
     ]
 
 
