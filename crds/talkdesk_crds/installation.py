@@ -137,7 +137,18 @@ def _newest_wins(what: str, moment: str, tie: str = "") -> dict[str, Any]:
     )
 
 
+def _unchanged(member: str) -> str:
+    # Not by `orValue`: the API server takes what that gives for a string without bounds, and the rule for too costly.
+    same = f"(!has(self.{member}) || self.{member} == oldSelf.{member})"
+    return f"has(self.{member}) == has(oldSelf.{member}) && {same}"
+
+
+def _rotation(of: str) -> str:
+    return f"(has({of}.origin) && {of}.origin == 'Rotation')"
+
+
 _RANK = "{'Install': 0, 'Update': 1, 'Uninstall': 2}"
+_TRIAL_RANK = "{'Started': 0, 'Extended': 1, 'Ended': 2}"
 
 
 class Endpoints(Model):
@@ -160,8 +171,9 @@ class Request(Model):
             "requestedAt",
             f" || (self.requestedAt == oldSelf.requestedAt && {_RANK}[self.type] > {_RANK}[oldSelf.type])"
             # The customer's words are personal data and go when the tenant is purged.
-            " || (!has(self.reason) && self.eventId == oldSelf.eventId && self.type == oldSelf.type"
-            " && self.requestedAt == oldSelf.requestedAt)",
+            " || (!has(self.reason) && has(oldSelf.reason) && self.eventId == oldSelf.eventId"
+            " && self.type == oldSelf.type && self.requestedAt == oldSelf.requestedAt"
+            f" && {_unchanged('appVersion')} && {_unchanged('changes')})",
         )
     )
 
@@ -182,10 +194,20 @@ class Request(Model):
 class Trial(Model):
     """The newest news of the installation's trial."""
 
-    model_config = ConfigDict(json_schema_extra=_newest_wins("trial", "at"))
+    model_config = ConfigDict(
+        json_schema_extra=_newest_wins(
+            "trial",
+            "at",
+            # Events may have whole seconds: at one instant the later state wins, and of two equal ones the same event
+            # in whatever order they come.
+            " || (self.at == oldSelf.at && self.eventId != oldSelf.eventId"
+            " && (self.state == oldSelf.state ? self.eventId > oldSelf.eventId"
+            f" : {_TRIAL_RANK}[self.state] > {_TRIAL_RANK}[oldSelf.state]))",
+        )
+    )
 
     state: TrialState
-    """Started, Extended or Ended."""
+    """Started, Extended or Ended. Of two news of the same instant, the later in this list wins."""
     event_id: Id
     """Id of the lifecycle event."""
     at: Moment
@@ -206,8 +228,8 @@ class Credentials(Model):
             # Events may have whole seconds: a rotation beats the install of the same instant, and of two rotations
             # the same one wins in whatever order they come.
             " || (self.issuedAt == oldSelf.issuedAt && self.eventId != oldSelf.eventId"
-            " && (self.?origin.orValue('Install') == oldSelf.?origin.orValue('Install')"
-            " ? self.eventId > oldSelf.eventId : self.?origin.orValue('Install') == 'Rotation'))",
+            f" && ({_rotation('self')} == {_rotation('oldSelf')}"
+            f" ? self.eventId > oldSelf.eventId : {_rotation('self')}))",
         )
     )
 

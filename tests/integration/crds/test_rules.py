@@ -24,8 +24,8 @@ def trial(at: datetime, **more: Any) -> dict[str, Any]:
     return {"state": "Started", "eventId": "t1", "at": to_wire_time(at)} | more
 
 
-def keys(at: datetime, name: str = "keys-1") -> dict[str, Any]:
-    return {"secretName": name, "eventId": "event-1", "issuedAt": to_wire_time(at)}
+def keys(at: datetime, name: str = "keys-1", **more: Any) -> dict[str, Any]:
+    return {"secretName": name, "eventId": "event-1", "issuedAt": to_wire_time(at)} | more
 
 
 @pytest.mark.case(1, 12)
@@ -64,6 +64,83 @@ async def test_another_body_for_the_same_instant_is_refused(api: KindsApi, chang
     await api.create(raw)
     error = await api.refused(raw, put("request", raw["spec"]["request"] | change))
     assert error.fields == ("spec.request",)
+
+
+@pytest.mark.case(2)
+@pytest.mark.parametrize("change", [{"appVersion": "2"}, {"changes": "3 users added"}, {"reason": "words"}])
+async def test_another_body_is_refused_also_where_no_words_were_given(api: KindsApi, change: dict[str, Any]) -> None:
+    raw = installation_object(request=request_object("Update", changes="2 users added"))
+    await api.create(raw)
+    assert (await api.refused(raw, put("request", raw["spec"]["request"] | change))).fields == ("spec.request",)
+
+
+OF_INSTALL, OF_ROTATION = {"origin": "Install"}, {"origin": "Rotation"}
+
+
+@pytest.mark.case(20)
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        (OF_ROTATION | {"eventId": "a"}, OF_INSTALL | {"eventId": "b"}),
+        (OF_ROTATION | {"eventId": "a"}, {"eventId": "b"}),  # by hand, or before there was an origin
+        (OF_ROTATION | {"eventId": "b"}, OF_ROTATION | {"eventId": "a"}),
+        (OF_INSTALL | {"eventId": "b"}, OF_INSTALL | {"eventId": "a"}),
+        ({"eventId": "b"}, OF_INSTALL | {"eventId": "a"}),
+        (OF_INSTALL | {"eventId": "b"}, {"eventId": "a"}),
+    ],
+    ids=str,
+)
+async def test_of_two_sets_at_one_instant_the_same_one_stays_in_either_order(
+    api: KindsApi, winner: dict[str, Any], loser: dict[str, Any]
+) -> None:
+    best, other = keys(NOON, "keys-w", **winner), keys(NOON, "keys-l", **loser)
+    behind, before = installation_object(credentials=other), installation_object("i2", credentials=best)
+    await api.create(behind)
+    assert (await api.patch(behind, put("credentials", best)))["spec"]["credentials"] == best
+    await api.create(before)
+    assert (await api.refused(before, put("credentials", other))).fields == ("spec.credentials",)
+
+
+@pytest.mark.case(2)
+@pytest.mark.parametrize("origin", [{}, OF_INSTALL, OF_ROTATION])
+@pytest.mark.parametrize("claimed", [{}, OF_INSTALL, OF_ROTATION])
+async def test_the_same_event_never_brings_another_set(
+    api: KindsApi, origin: dict[str, Any], claimed: dict[str, Any]
+) -> None:
+    raw = installation_object(credentials=keys(NOON, **origin))
+    await api.create(raw)
+    error = await api.refused(raw, put("credentials", keys(NOON, "keys-2", **claimed)))
+    assert error.fields == ("spec.credentials",)
+
+
+@pytest.mark.case(19)
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        ({"state": "Extended", "eventId": "a"}, {"state": "Started", "eventId": "b"}),
+        ({"state": "Ended", "eventId": "a"}, {"state": "Started", "eventId": "b"}),
+        ({"state": "Ended", "eventId": "a"}, {"state": "Extended", "eventId": "b"}),
+        ({"state": "Extended", "eventId": "b"}, {"state": "Extended", "eventId": "a"}),
+    ],
+    ids=str,
+)
+async def test_of_two_news_of_a_trial_at_one_instant_the_same_one_stays_in_either_order(
+    api: KindsApi, winner: dict[str, Any], loser: dict[str, Any]
+) -> None:
+    best, other = trial(NOON, **winner), trial(NOON, **loser)
+    behind, before = installation_object(trial=other), installation_object("i2", trial=best)
+    await api.create(behind)
+    assert (await api.patch(behind, put("trial", best)))["spec"]["trial"] == best
+    await api.create(before)
+    assert (await api.refused(before, put("trial", other))).fields == ("spec.trial",)
+
+
+@pytest.mark.case(2)
+@pytest.mark.parametrize("change", [{"state": "Ended"}, {"expiresAt": to_wire_time(LATER)}])
+async def test_the_same_event_never_brings_other_news_of_a_trial(api: KindsApi, change: dict[str, Any]) -> None:
+    raw = installation_object(trial=trial(NOON))
+    await api.create(raw)
+    assert (await api.refused(raw, put("trial", trial(NOON) | change))).fields == ("spec.trial",)
 
 
 @pytest.mark.case(15)
@@ -206,7 +283,7 @@ async def test_an_app_that_makes_no_sense_is_refused_in_words(
 
 async def test_defaults_are_filled_in_by_the_api_server(api: KindsApi) -> None:
     spec = (await api.create(app_object()))["spec"]
-    assert spec["deadline"] == {"answerWithin": "7d", "grace": "1d"}
+    assert spec["deadline"] == {"answerWithin": "7d", "warnBefore": ["3d", "1d", "1h"], "grace": "1d"}
     assert spec["events"] == {"verifySignatures": True}
     assert spec["uninstall"] == {"approve": "AfterOffboard", "offboardTimeout": "10m"}
     assert spec["auth"]["method"] == "PrivateKeyJwt"
