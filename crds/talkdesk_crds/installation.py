@@ -463,7 +463,7 @@ class InstallationStatus(Model):
     created_by: Id | None = None
     """Talkdesk's id of the user who installed the app."""
     talkdesk_state: Word | None = None
-    """Talkdesk's own word for the installation's state when it was last read."""
+    """Talkdesk's own word for the installation's state when it was last read, where it is an unusual one."""
     last_handled_reconcile_at: Word | None = None
     """Value of the annotation `appconnect.talkdesk.dev/reconcile-requested-at` that was last acted on."""
     tenant_ref: LocalRef | None = None

@@ -31,9 +31,14 @@ __all__ = ["build_reconciler", "main"]
 
 
 class NoScim:
-    async def sync(self, scope, pages): raise NotImplementedError
-    async def deactivate_all(self, scope): raise NotImplementedError
-    async def erase(self, tenant): return None
+    async def sync(self, scope, pages):
+        raise NotImplementedError
+
+    async def deactivate_all(self, scope):
+        raise NotImplementedError
+
+    async def erase(self, tenant):
+        return None
 
 
 @asynccontextmanager

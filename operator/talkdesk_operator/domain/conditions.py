@@ -53,7 +53,7 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None) -> Iterator[
         (ConditionType.TENANT_READY, _tenant(scope, finish), True),
         (ConditionType.ANSWERED, _answered(scope, finish, answer), True),
         (ConditionType.USERS_SYNCED, _users(scope), _has_scim(scope)),
-        (ConditionType.IN_SYNC, agreement(scope), False),
+        (ConditionType.IN_SYNC, _in_sync(scope), False),
         (ConditionType.DEADLINE_NEAR, _deadline(scope, finish), False),
     ):
         known = find(scope.installation.status.conditions, kind)
@@ -144,6 +144,13 @@ def _deadline(scope: Scope, finish: Finish) -> _Judgement | None:
     if left is not None and not finish.verified and finish.ending is None:
         return True, Reason.DEADLINE_NEAR, f"{left} for the answer to Talkdesk"
     return (False, Reason.NOT_NEAR, "no answer is about to be late") if known is not None else None
+
+
+def _in_sync(scope: Scope) -> _Judgement | None:
+    """Judge whether Talkdesk agrees; that it does is only news after it did not."""
+    judged = agreement(scope)
+    known = find(scope.installation.status.conditions, ConditionType.IN_SYNC)
+    return None if judged is not None and judged[0] and known is None else judged
 
 
 def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement | None:

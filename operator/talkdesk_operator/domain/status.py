@@ -23,13 +23,15 @@ from talkdesk_operator.domain.scope import (
 )
 from talkdesk_operator.domain.standing import trial_of
 from talkdesk_operator.domain.steps import Finish
-from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation
+from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation, RemoteState
 
 __all__ = ["compute", "handled_request"]
 
 _WHY_LENGTH = 512
 _WORD_LENGTH = 128
 _HISTORY = 20
+
+_USUAL = frozenset({RemoteState.PENDING, RemoteState.DONE})
 
 
 def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatus:
@@ -71,12 +73,12 @@ def handled_request(resource: CustomResource) -> str | None:
 
 def _known_facts(scope: Scope) -> dict[str, object]:
     before = scope.installation.status
-    remote = scope.remote
+    remote, word = scope.remote, before.talkdesk_state
+    if isinstance(remote, RemoteInstallation):
+        word = None if remote.standing in _USUAL else remote.state[:_WORD_LENGTH]
     known: dict[str, object] = {
         "trial": trial_of(scope.installation, scope.trial, now=scope.now),
-        "talkdesk_state": remote.state[:_WORD_LENGTH]
-        if isinstance(remote, RemoteInstallation)
-        else before.talkdesk_state,
+        "talkdesk_state": word,
     }
     if scope.erased:
         return known
