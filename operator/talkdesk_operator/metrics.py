@@ -7,6 +7,7 @@ dashboards fit. Labels hold words of ours and names of apps, never anything of a
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -177,26 +178,36 @@ class InstallationsCollector(Collector):
 
     @override
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Count the installations by phase, and find each app's nearest deadline."""
-        phases: Tally[tuple[str, str, str]] = Tally()
+        """Count the installations by phase, condition and time left, and find each app's nearest deadline."""
+        phases, conditions, left = _Tally(), _Tally(), _Tally()
         nearest: dict[tuple[str, str], datetime] = {}
         for installation in self._read():
-            app = (installation.metadata.namespace, installation.app)
-            phases[*app, installation.status.phase or "Unknown"] += 1
-            if (moment := installation.status.deadline) is not None:
-                nearest[app] = min(moment, nearest.get(app, moment))
-        counted = GaugeMetricFamily(
-            "talkdesk_installations", "TalkdeskInstallations, by phase.", labels=("namespace", "app", "phase")
-        )
-        for labels, number in phases.items():
-            counted.add_metric(labels, number)
-        yield counted
-        left = GaugeMetricFamily(
-            "talkdesk_nearest_deadline_seconds",
-            "Until Talkdesk stops waiting for the most urgent answer; negative when that has passed.",
-            labels=("namespace", "app"),
-        )
+            app, status = (installation.metadata.namespace, installation.app), installation.status
+            phases[*app, status.phase or "Unknown"] += 1
+            conditions.update((*app, condition.type, condition.status) for condition in status.conditions)
+            if status.time_left is not None:
+                left[*app, status.time_left] += 1
+            if status.deadline is not None:
+                nearest[app] = min(status.deadline, nearest.get(app, status.deadline))
+        yield _gauge("talkdesk_installations", "TalkdeskInstallations, by phase.", "phase", phases)
+        text = "TalkdeskInstallations, by a condition's type and status."
+        yield _gauge("talkdesk_installation_conditions", text, ("type", "status"), conditions)
+        text = "TalkdeskInstallations whose time for an answer runs out, by the last mark that passed."
+        yield _gauge("talkdesk_installations_near_deadline", text, "left", left)
+        text = "Until Talkdesk stops waiting for the most urgent answer; negative when that has passed."
         now = self._now()
-        for labels_of_app, moment in nearest.items():
-            left.add_metric(labels_of_app, (moment - now).total_seconds())
-        yield left
+        seconds = {app: (moment - now).total_seconds() for app, moment in nearest.items()}
+        yield _gauge("talkdesk_nearest_deadline_seconds", text, (), seconds)
+
+
+_Tally: TypeAlias = Tally[tuple[str, ...]]
+
+
+def _gauge(
+    name: str, text: str, labels: str | tuple[str, ...], values: Mapping[tuple[str, ...], float]
+) -> GaugeMetricFamily:
+    names = ("namespace", "app", *((labels,) if isinstance(labels, str) else labels))
+    gauge = GaugeMetricFamily(name, text, labels=names)
+    for values_of_labels, value in values.items():
+        gauge.add_metric(values_of_labels, value)
+    return gauge

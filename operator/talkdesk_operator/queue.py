@@ -18,6 +18,7 @@ import structlog
 from talkdesk_operator.domain.priority import Priority
 from talkdesk_operator.held import AccountKey
 from talkdesk_operator.metrics import CONTROLLER, Metrics
+from talkdesk_operator.waiting import Delayed, Waiting
 from talkdesk_operator.work import Cause, Clock, Reconcile, Result, Timer, Wake
 
 __all__ = ["Cause", "Clock", "Priority", "QueueSettings", "Reconcile", "Result", "Timer", "Wake", "WorkQueue"]
@@ -35,41 +36,10 @@ class QueueSettings:
     """Passes at once. Each waits for the network most of the time."""
     grace: timedelta = timedelta(seconds=20)
     """How long running passes may go on after the stop."""
+    resync_share: float = 0.5
+    """Share of the workers that may be busy with resyncs at once: the others are free for whoever is waited for."""
     resync_jitter: float = 0.1
     """Resyncs come earlier or later by up to this share, lest all come at once for ever after a start."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A key that waits for a worker, or for the end of the pass over it."""
-
-    priority: Priority
-    order: float
-    number: int
-    since: float
-    causes: set[Cause]
-    evidence: set[str]
-
-    @property
-    def rank(self) -> tuple[Priority, float]:
-        return self.priority, self.order
-
-    def merge(self, priority: Priority, order: float, cause: Cause, evidence: str) -> bool:
-        """Take in another wish for the same key; tell whether its place is better."""
-        self.causes.add(cause)
-        self.evidence.add(evidence)
-        if (priority, order) >= self.rank:
-            return False
-        self.priority, self.order = priority, order
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Delayed:
-    """A key that waits for its time."""
-
-    when: float
-    timer: Timer
 
 
 class WorkQueue:
@@ -84,10 +54,12 @@ class WorkQueue:
         self._metrics = metrics
         self._numbers = itertools.count()
         self._heap: list[tuple[Priority, float, int, AccountKey]] = []
-        self._waiting: dict[AccountKey, _Waiting] = {}
-        self._again: dict[AccountKey, _Waiting] = {}
+        self._waiting: dict[AccountKey, Waiting] = {}
+        self._again: dict[AccountKey, Waiting] = {}
         self._active: dict[AccountKey, float] = {}
-        self._delayed: dict[AccountKey, dict[Priority, _Delayed]] = {}
+        self._resyncs: set[AccountKey] = set()
+        self._held_tickets = 0
+        self._delayed: dict[AccountKey, dict[Priority, Delayed]] = {}
         self._failures: dict[AccountKey, int] = {}
         self._tickets = asyncio.Semaphore(0)  # at least one for each key in _waiting
         self._closing = False
@@ -105,14 +77,17 @@ class WorkQueue:
         afterwards. What has `evidence` can be taken back by it.
         """
         if (waiting := self._waiting.get(key)) is not None:
+            before = waiting.priority
             if waiting.merge(priority, order, cause, evidence):
                 self._push(key, waiting)
+                if before is Priority.RESYNC:
+                    self._return_ticket()
             return
         if (again := self._again.get(key)) is not None:
             again.merge(priority, order, cause, evidence)
             return
         self._metrics.queue.adds.inc()
-        new = _Waiting(priority, order, next(self._numbers), self._clock.time(), {cause}, {evidence})
+        new = Waiting(priority, order, next(self._numbers), self._clock.time(), {cause}, {evidence})
         if key in self._active:
             self._again[key] = new
         else:
@@ -137,7 +112,7 @@ class WorkQueue:
             self._drop_timer(key, priority)
             self.add(key, priority, order, cause=cause)
 
-        timers[priority] = _Delayed(when, self._clock.call_at(when, due))
+        timers[priority] = Delayed(when, self._clock.call_at(when, due))
 
     def disown(self, key: AccountKey, evidence: str) -> None:
         """Take back what was added with that evidence; the key leaves the queue if nothing else is there for it."""
@@ -208,11 +183,29 @@ class WorkQueue:
             priority, order, number, key = heapq.heappop(self._heap)
             waiting = self._waiting.get(key)
             # The entry of a key that got a better place since, or was taken back, is void.
-            if waiting is not None and (*waiting.rank, waiting.number) == (priority, order, number):
-                return key, self._begin(key, waiting)
+            if waiting is None or (*waiting.rank, waiting.number) != (priority, order, number):
+                continue
+            if priority is Priority.RESYNC:
+                if len(self._resyncs) >= self._most_resyncs:
+                    # Nothing more urgent waits, as the heap gives that first.
+                    heapq.heappush(self._heap, (priority, order, number, key))
+                    self._held_tickets += 1
+                    return None
+                self._resyncs.add(key)
+            return key, self._begin(key, waiting)
         return None
 
-    def _begin(self, key: AccountKey, waiting: _Waiting) -> frozenset[Cause]:
+    def _return_ticket(self) -> None:
+        """Have a worker look again at what a bound kept waiting."""
+        if self._held_tickets:
+            self._held_tickets -= 1
+            self._tickets.release()
+
+    @property
+    def _most_resyncs(self) -> int:
+        return max(1, int(self._settings.workers * self._settings.resync_share))
+
+    def _begin(self, key: AccountKey, waiting: Waiting) -> frozenset[Cause]:
         del self._waiting[key]
         now = self._clock.time()
         self._metrics.queue.waited.observe(now - waiting.since)
@@ -235,6 +228,8 @@ class WorkQueue:
         finally:
             seconds = self._clock.time() - started
             del self._active[key]
+            self._resyncs.discard(key)
+            self._return_ticket()
             self._metrics.queue.worked.observe(seconds)
             self._metrics.reconciles.seconds.observe(seconds)
             if (again := self._again.pop(key, None)) is not None:
@@ -273,12 +268,12 @@ class WorkQueue:
         if result == "error":
             self._metrics.reconciles.errors.inc()
 
-    def _enqueue(self, key: AccountKey, waiting: _Waiting) -> None:
+    def _enqueue(self, key: AccountKey, waiting: Waiting) -> None:
         self._waiting[key] = waiting
         self._push(key, waiting)
         self._tickets.release()
 
-    def _push(self, key: AccountKey, waiting: _Waiting) -> None:
+    def _push(self, key: AccountKey, waiting: Waiting) -> None:
         heapq.heappush(self._heap, (waiting.priority, waiting.order, waiting.number, key))
 
     def _cancel_timer(self, key: AccountKey, priority: Priority) -> None:

@@ -68,6 +68,17 @@ def test_installations_are_counted_at_the_scrape() -> None:
     assert registry.get_sample_value("talkdesk_nearest_deadline_seconds", app) == 1800
 
 
+def test_conditions_and_marks_before_deadlines_are_counted_at_the_scrape() -> None:
+    valid = {"type": "CredentialsValid", "status": "False", "reason": "x", "lastTransitionTime": "2026-05-01T09:00:00Z"}
+    held = TalkdeskInstallation.read(installation(status={"conditions": [valid], "timeLeft": "under 1d"}))
+    registry = CollectorRegistry()
+    registry.register(InstallationsCollector(lambda: [held], lambda: NOW))
+    app = {"namespace": "team", "app": "sentiment"}
+    labels = app | {"type": "CredentialsValid", "status": "False"}
+    assert registry.get_sample_value("talkdesk_installation_conditions", labels) == 1
+    assert registry.get_sample_value("talkdesk_installations_near_deadline", app | {"left": "under 1d"}) == 1
+
+
 def test_a_deadline_that_passed_is_negative() -> None:
     late = TalkdeskInstallation.read(installation(status={"deadline": "2026-05-01T09:59:00Z"}))
     registry = CollectorRegistry()

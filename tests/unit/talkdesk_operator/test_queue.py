@@ -181,6 +181,43 @@ async def test_no_more_passes_than_workers_run_at_once() -> None:
         assert it.names == ["a", "b", "c"]
 
 
+async def test_resyncs_leave_half_of_the_workers_to_whoever_is_waited_for() -> None:
+    it = bench(workers=4)
+    for name in "abcd":
+        it.hold(name)
+        it.add(name, Priority.RESYNC)
+    async with running(it):
+        assert it.names == ["a", "b"]
+        it.add("new", Priority.ANSWER)
+        await settle()
+        assert it.names == ["a", "b", "new"]
+        it.gates["a"].set()
+        await settle()
+        assert it.names == ["a", "b", "new", "c"]
+        it.gates["b"].set()
+        await settle()
+        assert it.names[-1] == "d"
+
+
+async def test_a_resync_that_was_kept_waiting_goes_at_once_when_something_changed() -> None:
+    it = bench(workers=4)
+    for name in "abc":
+        it.hold(name)
+        it.add(name, Priority.RESYNC)
+    async with running(it):
+        assert it.names == ["a", "b"]
+        it.add("c", Priority.CHANGED)
+        await settle()
+        assert it.names == ["a", "b", "c"]
+
+
+async def test_a_single_worker_does_resyncs_too() -> None:
+    it = bench(workers=1)
+    it.add("a", Priority.RESYNC)
+    async with running(it):
+        assert it.names == ["a"]
+
+
 async def test_what_was_added_for_our_own_write_can_be_taken_back_while_the_pass_runs() -> None:
     it = bench()
     gate = it.hold("a")
