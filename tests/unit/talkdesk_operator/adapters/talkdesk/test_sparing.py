@@ -1,7 +1,7 @@
 """The client spares hosts that are down, each by itself, and lets urgent calls go all the same."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -144,6 +144,29 @@ async def test_calls_that_wait_for_a_slot_dont_go_once_the_host_is_left_alone(ta
     results = await asyncio.gather(*(client.account(there) for _ in range(10)), return_exceptions=True)
     assert all(type(result) is Unavailable for result in results)
     assert len(talkdesk.calls("/account")) == 2
+    await client.aclose()
+
+
+async def test_a_call_to_a_host_that_is_left_alone_waits_for_no_slot(talkdesk: ScriptedTalkdesk) -> None:
+    client = Machine().client(concurrency=1)
+    there = access(talkdesk.url)
+    arrived = asyncio.Event()
+
+    async def never(request: web.BaseRequest) -> web.StreamResponse:
+        arrived.set()
+        return await silence(request)
+
+    talkdesk.on("/account", reply(500), reply(500), never)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await client.account(there)
+    holding = asyncio.create_task(client.account(replace(there, urgent=True)))
+    async with asyncio.timeout(5):
+        await arrived.wait()
+        with pytest.raises(Unavailable, match="nothing was sent"):
+            await client.account(there)
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
     await client.aclose()
 
 
