@@ -104,7 +104,7 @@ def trial_of(
     known = [
         trial
         for trial in (told, recorded)
-        if trial is not None and (since is None or trial.at >= since.replace(microsecond=0))
+        if trial is not None and (since is None or trial.at >= _second(since))
     ]
     newest = max(known, key=_age, default=None)
     return newest if remote is None else _as_talkdesk_says(newest, remote, now)
@@ -113,7 +113,7 @@ def trial_of(
 def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, now: datetime) -> TrialStatus | None:
     """Correct it by an end that no event told, and by more time than the events know of."""
     if remote.ended_at is not None:
-        if known is not None and (known.state is TrialState.ENDED or known.at > remote.ended_at):
+        if known is not None and (known.state is TrialState.ENDED or _second(known.at) > remote.ended_at):
             return known
         return TrialStatus(
             state=TrialState.ENDED,
@@ -125,6 +125,11 @@ def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, now: datet
         return known
     state = TrialState.STARTED if known is None else TrialState.EXTENDED
     return TrialStatus(state=state, at=now.replace(microsecond=0), expires_at=remote.expires_at)
+
+
+def _second(moment: datetime) -> datetime:
+    """Give the moment as Talkdesk may write it."""
+    return moment.replace(microsecond=0)
 
 
 def _age(trial: TrialStatus) -> tuple[datetime, int]:

@@ -5,6 +5,7 @@ import pytest
 from builders.conditions import condition, message, reason
 from builders.stack import APP, Customer, Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SETTINGS
+from builders.watched import Object
 from talkdesk_runtime.kube_errors import KubeInvalid
 from talkdesk_sandbox.simulator import commands
 
@@ -13,6 +14,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 MANUAL = {"mode": "Manual"}
 FORBIDDEN = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x", "namespace": "kube-system"}}
 """What the provisioner may not make."""
+
+
+def _left(held: Object) -> object:
+    return held.get("status", {}).get("timeLeft")
 
 
 async def _decide(acme: Customer, decision: str, **more: str) -> None:
@@ -77,7 +82,7 @@ async def test_what_nobody_decided_is_decided_before_the_deadline_if_the_app_say
     automatic = {"decision": "Approve", "before": "6d23h59m58s"}
     async with stacks(approval=MANUAL | {"automatic": automatic}) as talkdesk:
         acme = await talkdesk.install()
-        await acme.until(lambda held: held["status"].get("phase") == "AwaitingDecision", "wait for a person")
+        await acme.until(lambda held: held.get("status", {}).get("phase") == "AwaitingDecision", "wait for a person")
         assert acme.posts() == []
 
         await acme.becomes("Active")
@@ -90,15 +95,13 @@ async def test_an_answer_that_is_not_given_is_warned_about_at_each_mark(stacks: 
     deadline = {"warnBefore": ["30d", "6d23h59m58s"]}
     async with stacks(approval=MANUAL, deadline=deadline) as talkdesk:
         acme = await talkdesk.install()
-        held = await acme.until(lambda held: held["status"].get("timeLeft") == "under 30d", "pass the first mark")
+        held = await acme.until(lambda held: _left(held) == "under 30d", "pass the first mark")
         assert condition(held, "DeadlineNear") == "True"
-        held = await acme.until(lambda held: held["status"].get("timeLeft") == "under 6d23h59m58s", "pass the second")
+        held = await acme.until(lambda held: _left(held) == "under 6d23h59m58s", "pass the second")
         assert condition(held, "DeadlineNear") == "True"
         await acme.announced("DeadlineNear")
         _, scraped = await talkdesk.platform.fetch("operator", "/metrics")
-        assert (
-            f'talkdesk_installations_near_deadline{{app="{talkdesk.app}",left="under 6d23h59m58s"' in scraped.decode()
-        )
+        assert f'talkdesk_installations_near_deadline{{app="{talkdesk.app}",left="under 6d23h59m58s"' in scraped
         shown = await talkdesk.platform.kubectl("get", "tdi", acme.name)
         assert "under 6d23h59m58s" in shown
 
@@ -161,7 +164,7 @@ async def test_a_tenant_that_can_not_be_made_holds_the_request_or_rejects_it_as_
     steps = [{"name": "base", "manifests": [NAMESPACE, FORBIDDEN]}]
     async with stacks(steps=steps, approval={"onTenantFailure": policy}) as talkdesk:
         acme = await talkdesk.install()
-        await acme.until(lambda held: held["status"].get("phase") == phase, f"become {phase}")
+        await acme.until(lambda held: held.get("status", {}).get("phase") == phase, f"become {phase}")
         if policy == "Reject":
             await acme.becomes(phase)
             assert acme.at_talkdesk.answers == ["reject:rejected"]

@@ -30,7 +30,7 @@ TRIAL = commands.SubscriptionSpec(type="trial")
 
 async def _on_trial(talkdesk: Stack, **fields: Any) -> Customer:
     acme = await talkdesk.install(subscription=TRIAL, **fields)
-    await acme.until(lambda held: held["status"].get("trial", {}).get("state") == "Started", "be on trial")
+    await acme.until(lambda held: held.get("status", {}).get("trial"), "be on trial")
     await acme.becomes("Active")
     return acme
 
@@ -38,6 +38,11 @@ async def _on_trial(talkdesk: Stack, **fields: Any) -> Customer:
 async def _trial(acme: Customer, action: str, **fields: Any) -> None:
     command = commands.TrialCommand(installation=acme.installation_id, action=action, **fields)
     await acme.stack.delivered(acme.stack.simulator.trial(command))
+
+
+def _knows_the_end(held: Object) -> bool:
+    state: str = held["status"]["trial"]["state"]
+    return state == "Ended"
 
 
 async def _size(acme: Customer) -> str:
@@ -60,7 +65,7 @@ async def test_a_trial_is_shown_and_given_to_the_template(stacks: Stacks) -> Non
         assert "Started" in shown
 
 
-async def test_when_a_trial_ends_the_tenant_is_suspended_and_more_time_brings_it_back(stacks: Stacks) -> None:
+async def test_when_a_trial_ends_the_tenant_is_suspended_and_another_brings_it_back(stacks: Stacks) -> None:
     async with stacks(steps=STEPS) as talkdesk:
         acme = await _on_trial(talkdesk)
         kept = await acme.live("ConfigMap", "settings")
@@ -73,7 +78,7 @@ async def test_when_a_trial_ends_the_tenant_is_suspended_and_more_time_brings_it
         assert await _size(acme) == "0"
         await acme.announced("Suspended")
 
-        await _trial(acme, "extend")
+        await _trial(acme, "start")
         await acme.becomes("Active")
         assert await _size(acme) == "3"
         now = await acme.live("ConfigMap", "settings")
@@ -91,7 +96,7 @@ async def test_an_upgrade_after_the_end_of_a_trial_resumes(stacks: Stacks) -> No
         upgrade = commands.Update(installation=acme.installation_id, type="paid", plan="Gold", licenses=20)
         await talkdesk.delivered(talkdesk.simulator.update(upgrade))
         # What the customer asked for shows at Talkdesk only after our approval.
-        await acme.until(lambda held: len(acme.at_talkdesk.answers) == 2, "be approved")
+        await acme.until(lambda _: len(acme.at_talkdesk.answers) == 2, "be approved")
         await _ask(acme)
 
         await acme.becomes("Active")
@@ -105,7 +110,7 @@ async def test_a_trial_that_ends_by_an_upgrade_or_an_uninstall_suspends_nobody(s
         acme = await _on_trial(talkdesk)
 
         await _trial(acme, "end", reason=why)
-        await acme.until(lambda held: held["status"]["trial"]["state"] == "Ended", "know of the end")
+        await acme.until(_knows_the_end, "know of the end")
 
         await acme.becomes("Active")
         assert await _size(acme) == "3"
@@ -118,7 +123,7 @@ async def test_what_the_end_of_a_trial_means_is_the_apps_choice(stacks: Stacks, 
         talkdesk.may_delete.add(acme.account_id)
 
         await _trial(acme, "end")
-        await acme.until(lambda held: held["status"]["trial"]["state"] == "Ended", "know of the end")
+        await acme.until(_knows_the_end, "know of the end")
         await acme.becomes(phase)
 
         assert acme.tenant is not None
@@ -129,7 +134,7 @@ async def test_what_the_end_of_a_trial_means_is_the_apps_choice(stacks: Stacks, 
         assert acme.tenant["status"]["purgeAfter"]
         assert await acme.live("ConfigMap", "settings") is None
         assert await acme.live("Namespace") is not None
-        await _trial(acme, "extend")
+        await _trial(acme, "start")
         await acme.becomes("Active")
         assert await _size(acme) == "3"
 
@@ -166,6 +171,8 @@ async def test_a_licence_that_talkdesk_stopped_suspends_and_one_that_it_gives_ba
     stacks: Stacks, action: str, why: str
 ) -> None:
     async with stacks(steps=STEPS) as talkdesk:
+        # Whether credentials outlive a revocation is not known; where they do not, nothing can be read.
+        talkdesk.behave(after_uninstall_status=200)
         acme = await talkdesk.install()
         await acme.becomes("Active")
 
@@ -189,4 +196,6 @@ async def _ask(acme: Customer) -> Object:
     moment = str(id(object()))
     key = "appconnect.talkdesk.dev/reconcile-requested-at"
     await acme.stack.platform.kubectl("annotate", "tdi", acme.name, f"{key}={moment}", "--overwrite")
-    return await acme.until(lambda held: held["status"].get("lastHandledReconcileAt") == moment, "take the look")
+    return await acme.until(
+        lambda held: held.get("status", {}).get("lastHandledReconcileAt") == moment, "take the look"
+    )
