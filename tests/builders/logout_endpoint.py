@@ -25,6 +25,8 @@ class LogoutEndpoint:
     """Remembers what came with a good signature; answers with `status`, once `open` is set."""
 
     url: str = ""
+    statuses: list[int] = field(default_factory=list)
+    """Answers to come before `status`."""
     status: int = 204
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -50,7 +52,7 @@ class LogoutEndpoint:
             await self.open.wait()
         finally:
             self.waiting -= 1
-        return Response(self.body, self.status, self.headers)
+        return Response(self.body, self.statuses.pop(0) if self.statuses else self.status, self.headers)
 
     async def other(self, request: Request) -> Response:
         self.elsewhere.append(request.url.path)
