@@ -26,6 +26,7 @@ __all__ = [
     "AppUpdated",
     "CredentialsRotated",
     "CredentialsSet",
+    "Delta",
     "EventError",
     "Head",
     "LifecycleEvent",
@@ -41,6 +42,8 @@ __all__ = [
 FUTURE_SKEW: Final = timedelta(minutes=5)
 """How far ahead of our clock an event's time is believed; beyond, the time of receipt counts (behaviour row 35). An
 event from a far future would otherwise shut out every later one of its installation."""
+_MAX_PLAN: Final = 60
+_MAX_COUNT: Final = 999_999_999
 
 
 class EventError(ValueError):
@@ -103,10 +106,22 @@ class AppInstalled:
 
 
 @dataclass(frozen=True)
+class Delta:
+    """What an update is said to change: a hint for people, as the truth is read from Talkdesk. Names no user."""
+
+    users_added: int = 0
+    users_removed: int = 0
+    plan: str | None = None
+    """The subscription's new name: untrusted, but printable text on one line of at most 60 characters."""
+    licenses: int | None = None
+
+
+@dataclass(frozen=True)
 class AppUpdated:
-    """A customer changed users or subscription; it waits for our answer. The delta itself is only a hint."""
+    """A customer changed users or subscription; it waits for our answer."""
 
     head: Head
+    delta: Delta = Delta()
 
 
 @dataclass(frozen=True)
@@ -184,7 +199,10 @@ def _str_or_none(value: object) -> str | None:
 
 
 def _str_or_empty(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    text = value if isinstance(value, str) else ""
+    if text.encode("utf-8", "replace").decode() != text:
+        raise ValueError("can't be written as UTF-8")  # pydantic doesn't look at what a function gave it
+    return text
 
 
 def _object(value: object) -> object:
@@ -316,6 +334,37 @@ def _word(value: object) -> str | None:
     return text[:128] if text else None
 
 
+def _delta(data: Mapping[str, object]) -> Delta:
+    users, adding = _members(data.get("users")), _members(_members(data.get("subscription")).get("adding"))
+    return Delta(
+        users_added=_length(users.get("adding")),
+        users_removed=_length(users.get("removing")),
+        plan=_line(adding.get("name")),
+        licenses=_count(adding.get("licenses")),
+    )
+
+
+def _members(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, list) else 0
+
+
+def _line(value: object) -> str | None:
+    """Give text that can't run over its line or turn the direction of writing."""
+    text = "".join(char if char.isprintable() else " " for char in value) if isinstance(value, str) else ""
+    return " ".join(text.split())[:_MAX_PLAN].rstrip() or None
+
+
+def _count(value: object) -> int | None:
+    """Read a number that the documentation shows as a text; None for anything that is no sensible number."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= len(str(_MAX_COUNT)):
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT else None
+
+
 def _checked(model: type[_W], value: dict[str, Any]) -> _W:
     try:
         return model.model_validate(value)
@@ -327,7 +376,7 @@ def _checked(model: type[_W], value: dict[str, Any]) -> _W:
 
 _READERS: Final[Mapping[str, Callable[[Head, dict[str, Any]], LifecycleEvent]]] = {
     "app.installed": lambda head, data: AppInstalled(head, _credentials(data)),
-    "app.updated": lambda head, _: AppUpdated(head),
+    "app.updated": lambda head, data: AppUpdated(head, _delta(data)),
     "app.uninstalled": lambda head, data: AppUninstalled(head, _reason(data.get("reason"))),
     "app.trial_started": lambda head, data: TrialStarted(head, _time(data.get("expires_at"))),
     "app.trial_extended": lambda head, data: TrialExtended(head, _time(data.get("expires_at"))),

@@ -1,14 +1,15 @@
 """TalkdeskInstallation: one installation of an app by a customer, as Talkdesk's events tell it.
 
-The spec holds *registers*. Each is replaced as a whole by the event with the newest time; CEL transition rules make
-the API server refuse an older one, so that writers need neither locks nor reads.
+The spec holds *registers*. Each is replaced as a whole by the event with the newest time; CEL transition rules
+(`order`) make the API server refuse an older one, so that writers need neither locks nor reads.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
+from talkdesk_crds import order
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.fields import (
     Id,
@@ -126,31 +127,6 @@ class InstallationPhase(StrEnum):
     """A person deleted the object."""
 
 
-def _newest_wins(what: str, moment: str, tie: str = "") -> dict[str, Any]:
-    newer = f"self.{moment} > oldSelf.{moment}{tie}"
-    return rules(
-        {
-            "rule": f"self == oldSelf || {newer}",
-            "message": f"an older {what} can't replace a newer one: {moment} must be later than the one stored",
-            "reason": "FieldValueInvalid",
-        }
-    )
-
-
-def _unchanged(member: str) -> str:
-    # Not by `orValue`: the API server takes what that gives for a string without bounds, and the rule for too costly.
-    same = f"(!has(self.{member}) || self.{member} == oldSelf.{member})"
-    return f"has(self.{member}) == has(oldSelf.{member}) && {same}"
-
-
-def _rotation(of: str) -> str:
-    return f"(has({of}.origin) && {of}.origin == 'Rotation')"
-
-
-_RANK = "{'Install': 0, 'Update': 1, 'Uninstall': 2}"
-_TRIAL_RANK = "{'Started': 0, 'Extended': 1, 'Ended': 2}"
-
-
 class Endpoints(Model):
     """Where Talkdesk's API for this customer is, from the `_links` of its events."""
 
@@ -165,17 +141,7 @@ class Endpoints(Model):
 class Request(Model):
     """The newest thing the customer asked for; it waits for an answer until `status.answer` names its event."""
 
-    model_config = ConfigDict(
-        json_schema_extra=_newest_wins(
-            "request",
-            "requestedAt",
-            f" || (self.requestedAt == oldSelf.requestedAt && {_RANK}[self.type] > {_RANK}[oldSelf.type])"
-            # The customer's words are personal data and go when the tenant is purged.
-            " || (!has(self.reason) && has(oldSelf.reason) && self.eventId == oldSelf.eventId"
-            " && self.type == oldSelf.type && self.requestedAt == oldSelf.requestedAt"
-            f" && {_unchanged('appVersion')} && {_unchanged('changes')})",
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=order.REQUEST)
 
     type: RequestType
     """Install, Update or Uninstall. Of two requests at the same instant, the later in this list wins."""
@@ -194,17 +160,7 @@ class Request(Model):
 class Trial(Model):
     """The newest news of the installation's trial."""
 
-    model_config = ConfigDict(
-        json_schema_extra=_newest_wins(
-            "trial",
-            "at",
-            # Events may have whole seconds: at one instant the later state wins, and of two equal ones the same event
-            # in whatever order they come.
-            " || (self.at == oldSelf.at && self.eventId != oldSelf.eventId"
-            " && (self.state == oldSelf.state ? self.eventId > oldSelf.eventId"
-            f" : {_TRIAL_RANK}[self.state] > {_TRIAL_RANK}[oldSelf.state]))",
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=order.TRIAL)
 
     state: TrialState
     """Started, Extended or Ended. Of two news of the same instant, the later in this list wins."""
@@ -221,17 +177,7 @@ class Trial(Model):
 class Credentials(Model):
     """The newest OAuth credentials of the installation."""
 
-    model_config = ConfigDict(
-        json_schema_extra=_newest_wins(
-            "set of credentials",
-            "issuedAt",
-            # Events may have whole seconds: a rotation beats the install of the same instant, and of two rotations
-            # the same one wins in whatever order they come.
-            " || (self.issuedAt == oldSelf.issuedAt && self.eventId != oldSelf.eventId"
-            f" && ({_rotation('self')} == {_rotation('oldSelf')}"
-            f" ? self.eventId > oldSelf.eventId : {_rotation('self')}))",
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=order.CREDENTIALS)
 
     secret_name: ObjectName
     """Name of the Secret in this namespace with the keys `client_id`, `client_secret`, `private_key`, `key_id` and

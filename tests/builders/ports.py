@@ -6,16 +6,29 @@ from datetime import timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from builders.events import APP_ID, Signer
+from talkdesk_crds.app import Logout, SecretKeyRef
 from talkdesk_crds.hosts import HostAllowList, Region
 from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.body import BodyLimits
 from talkdesk_webhook.inbox import Result
 from talkdesk_webhook.intake import Intake
-from talkdesk_webhook.receiver import Receiver
+from talkdesk_webhook.receiver import Receiver, Relay
+from talkdesk_webhook.standard_webhooks import SigningKeys as StandardKeys
 
 
-def known_app(*, verify_signatures: bool = True, region: Region = Region.US) -> KnownApp:
-    return KnownApp("team", "sentiment", APP_ID, verify_signatures, HostAllowList.for_region(region))
+def known_app(
+    name: str = "sentiment",
+    *,
+    verify_signatures: bool = True,
+    region: Region = Region.US,
+    logout: Logout | None = None,
+) -> KnownApp:
+    return KnownApp("team", name, APP_ID, verify_signatures, HostAllowList.for_region(region), logout)
+
+
+def logout_to(url: str, *, timeout: str = "3s", allow_insecure: bool = False) -> Logout:
+    ref = SecretKeyRef(name="single-logout", key="key")
+    return Logout(url=url, secret_ref=ref, timeout=timeout, allow_insecure=allow_insecure)
 
 
 class AppsInMemory:
@@ -67,13 +80,43 @@ class StoreInMemory:
         return self.result
 
 
+class RelayInMemory:
+    """Remembers what it passed on; or raises `error`."""
+
+    def __init__(self) -> None:
+        self.passed_on: list[tuple[str, bytes]] = []
+        self.error: Exception | None = None
+
+    async def relay(self, app: KnownApp, logout: Logout, event_id: str, body: bytes) -> None:
+        assert app.logout == logout
+        if self.error is not None:
+            raise self.error
+        self.passed_on.append((event_id, body))
+
+
+class RelayKeysInMemory:
+    """One key for all; None is none; or an error."""
+
+    def __init__(self, text: str | None) -> None:
+        self.keys = None if text is None else StandardKeys.read(text)
+        self.error: Exception | None = None
+
+    async def get(self, namespace: str, ref: SecretKeyRef) -> StandardKeys | None:
+        assert (namespace, ref.name, ref.key) == ("team", "single-logout", "key")
+        if self.error is not None:
+            raise self.error
+        return self.keys
+
+
 def receiver(
     apps: AppsInMemory,
     keys: KeysInMemory,
     store: StoreInMemory,
+    relay: Relay | None = None,
     *,
     size: int = 256 * 1024,
     body_within: timedelta = timedelta(seconds=3),
     answer_within: timedelta = timedelta(seconds=5),
 ) -> Receiver:
-    return Receiver(apps, keys, store, body_limits=BodyLimits(size, body_within), answer_within=answer_within)
+    relay = relay or RelayInMemory()
+    return Receiver(apps, keys, store, relay, body_limits=BodyLimits(size, body_within), answer_within=answer_within)

@@ -30,6 +30,7 @@ ALLOWED = [
     (WEBHOOK, "create", GROUP, "talkdeskinstallations", "", "sentiment"),
     (WEBHOOK, "patch", GROUP, "talkdeskinstallations", "i", "sentiment"),
     (WEBHOOK, "create", "", "secrets", "", "sentiment"),
+    (WEBHOOK, "get", "", "secrets", "single-logout", "sentiment"),
     (PROVISIONER, "patch", "", "namespaces", "td-1", ""),
     (PROVISIONER, "delete", "", "secrets", "s", "td-1"),
 ]
@@ -50,6 +51,9 @@ REFUSED = [
     (OPERATOR, "impersonate", "", "users", "admin", ""),
     (OPERATOR, "impersonate", "", "groups", "system:masters", ""),
     (WEBHOOK, "get", "", "secrets", "s", "sentiment"),
+    (WEBHOOK, "get", "", "secrets", "single-logout", "default"),
+    (WEBHOOK, "list", "", "secrets", "single-logout", "sentiment"),
+    (WEBHOOK, "patch", "", "secrets", "single-logout", "sentiment"),
     (WEBHOOK, "create", "", "secrets", "", "default"),
     (WEBHOOK, "list", GROUP, "talkdeskapps", "", "sentiment"),
     (WEBHOOK, "get", GROUP, "talkdeskinstallations", "i", "sentiment"),

@@ -213,10 +213,20 @@ def plural(kind: str) -> str:
 
 
 def test_only_the_provisioner_that_the_app_names_can_be_impersonated() -> None:
-    (role,) = of_kind(EXAMPLE / "access.yaml", "Role")
-    (rule,) = role["rules"]
+    (rule,) = example_role("impersonate-tenant-provisioner")["rules"]
     assert rule["verbs"] == ["impersonate"]
     assert rule["resourceNames"] == [example_app().spec.tenant.service_account_name]
+
+
+def test_the_webhook_may_read_one_named_secret_of_the_example_and_nothing_else() -> None:
+    assert example_role("talkdesk-webhook-logout")["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["single-logout"], "verbs": ["get"]}
+    ]
+
+
+def example_role(name: str) -> dict[str, Any]:
+    (role,) = (each for each in of_kind(EXAMPLE / "access.yaml", "Role") if each["metadata"]["name"] == name)
+    return role
 
 
 def test_an_import_by_hand_names_its_own_secret_and_the_example_app() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import httpx
@@ -29,11 +30,24 @@ from talkdesk_webhook.keys import KeyTimes, SigningKeys, gateway_client
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.readiness import Readiness
 from talkdesk_webhook.receiver import Receiver
+from talkdesk_webhook.relay import LogoutRelay, relay_client
+from talkdesk_webhook.relay_keys import RelayKeys
 from talkdesk_webhook.settings import PREFIX, Settings
 
-__all__ = ["build", "main"]
+__all__ = ["Clients", "build", "main"]
 
 _log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What requests are made with; neither can take the other's connections."""
+
+    kube: Kube
+    gateway: httpx.AsyncClient
+    """Asks for signing keys."""
+    relay: httpx.AsyncClient
+    """Passes log-outs on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,17 +70,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1  # uvicorn's way to say that it can't listen there; it has logged why
 
 
-def build(settings: Settings, kube: Kube, client: httpx.AsyncClient, registry: CollectorRegistry) -> Starlette:
-    """Connect the parts; `client` asks for signing keys."""
+def build(settings: Settings, clients: Clients, registry: CollectorRegistry) -> Starlette:
+    """Connect the parts."""
     times = KeyTimes(refresh=settings.key_refresh, keep=settings.key_keep, unknown=settings.key_unknown)
+    relay_keys = RelayKeys(clients.kube, settings.app_refresh)
     receiver = Receiver(
-        Apps(kube, settings.app_refresh),
-        SigningKeys(client, times),
-        Inbox(kube),
+        Apps(clients.kube, settings.app_refresh),
+        SigningKeys(clients.gateway, times),
+        Inbox(clients.kube),
+        LogoutRelay(clients.relay, relay_keys, in_flight=settings.logouts_in_flight),
         body_limits=BodyLimits(settings.max_body_bytes, settings.body_within),
         answer_within=settings.answer_within,
     )
-    return create_app(receiver, Metrics(registry), Readiness(kube).ready, max_in_flight=settings.max_in_flight)
+    ready = Readiness(clients.kube).ready
+    return create_app(receiver, Metrics(registry), ready, max_in_flight=settings.max_in_flight)
 
 
 async def _serve(settings: Settings) -> int:
@@ -81,9 +98,10 @@ async def _serve(settings: Settings) -> int:
             connections=settings.max_in_flight,
             timeout=settings.kubernetes_timeout,
         ) as kube,
-        gateway_client(settings.gateway_timeout, user_agent=user_agent) as client,
+        gateway_client(settings.gateway_timeout, user_agent=user_agent) as gateway,
+        relay_client(settings.max_in_flight, user_agent=user_agent) as relay,
     ):
-        config = _server_config(settings, build(settings, kube, client, registry))
+        config = _server_config(settings, build(settings, Clients(kube, gateway, relay), registry))
         listener = config.bind_socket()
         _log.info("listening", address=listener.getsockname()[0], port=listener.getsockname()[1], cluster=kube.server)
         await uvicorn.Server(config).serve([listener])

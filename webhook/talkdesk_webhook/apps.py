@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
-from talkdesk_crds.app import AppSpec, TalkdeskApp
+from talkdesk_crds.app import AppSpec, Logout, TalkdeskApp
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.kube import resource_path
@@ -42,6 +42,7 @@ class KnownApp:
     app_id: str
     verify_signatures: bool
     hosts: HostAllowList
+    logout: Logout | None = None
 
 
 class Apps:
@@ -65,7 +66,7 @@ class Apps:
         path = resource_path(GROUP, VERSION, TalkdeskApp.INFO.plural, namespace, name)
         try:
             app = TalkdeskApp.read(await self._kube.request("GET", path))
-            known = KnownApp(namespace, name, app.spec.app_id, app.spec.events.verify_signatures, _hosts(app.spec))
+            known = _known(namespace, name, app.spec)
         except KubeNotFound:
             return Loaded(None, self._fresh_for)
         except KubeError as error:
@@ -76,6 +77,10 @@ class Apps:
             where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
             raise LookupFailed(f"the TalkdeskApp is not understood at {where}") from None
         return Loaded(known, self._fresh_for)
+
+
+def _known(namespace: str, name: str, spec: AppSpec) -> KnownApp:
+    return KnownApp(namespace, name, spec.app_id, spec.events.verify_signatures, _hosts(spec), spec.logout)
 
 
 def _hosts(spec: AppSpec) -> HostAllowList:

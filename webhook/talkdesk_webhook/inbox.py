@@ -59,6 +59,8 @@ class Result(StrEnum):
     """What is there is newer."""
     CONFLICT = "conflict"
     """What is there has the same event id but another content, and is not older."""
+    RELAYED = "relayed"
+    """It was passed on to the app's own endpoint."""
     IGNORED = "ignored"
     """It leaves nothing in the cluster."""
 

@@ -5,7 +5,7 @@ on the wire (talkdesk_crds.events).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias, assert_never
 
@@ -15,19 +15,27 @@ from talkdesk_crds.events import (
     AppUpdated,
     CredentialsRotated,
     CredentialsSet,
+    Delta,
     Head,
     Links,
     TrialEnded,
     TrialExtended,
     TrialStarted,
-    UserLogout,
 )
 from talkdesk_crds.hosts import ForeignHostError
-from talkdesk_crds.installation import Credentials, Endpoints, Request, RequestType, Trial, TrialState
+from talkdesk_crds.installation import (
+    Credentials,
+    CredentialsOrigin,
+    Endpoints,
+    Request,
+    RequestType,
+    Trial,
+    TrialState,
+)
 from talkdesk_crds.names import installation_name, secret_name
 from talkdesk_webhook.apps import KnownApp
 
-__all__ = ["ForbiddenEvent", "Intake", "Register", "SecretDraft", "StoredEvent", "check", "intake"]
+__all__ = ["ForbiddenEvent", "Intake", "Register", "SecretDraft", "StoredEvent", "check", "in_words", "intake"]
 
 _MAX_URL: Final = 512
 """What a TalkdeskInstallation can hold of a link."""
@@ -102,81 +110,96 @@ def check(app: KnownApp, head: Head) -> None:
         raise ForbiddenEvent("foreign_host", f"_links: {error}") from None
 
 
-def intake(app: KnownApp, event: StoredEvent | UserLogout) -> Intake | None:
-    """Say what to store; None for an event that leaves nothing. The event has passed `check`."""
+def intake(app: KnownApp, event: StoredEvent) -> Intake:
+    """Say what to store. The event has passed `check`."""
     match event:
         case AppInstalled(head, credentials):
-            return _intake(app, head, _request(head, RequestType.INSTALL), credentials=credentials, begins=True)
-        case AppUpdated(head):
-            return _intake(app, head, _request(head, RequestType.UPDATE))
+            wanted = _intake(app, head, _request(head, RequestType.INSTALL))
+            return _with_credentials(wanted, head, credentials, CredentialsOrigin.INSTALL)
+        case AppUpdated(head, delta):
+            return _intake(app, head, _request(head, RequestType.UPDATE, changes=in_words(delta)))
         case AppUninstalled(head, reason):
-            return _intake(app, head, _request(head, RequestType.UNINSTALL, reason))
+            return _intake(app, head, _request(head, RequestType.UNINSTALL, reason=reason))
         case TrialStarted(head, expires_at):
-            trial = Trial(state=TrialState.STARTED, event_id=head.event_id, at=head.created_at, expires_at=expires_at)
-            return _intake(app, head, _trial(trial))
+            return _intake(app, head, _trial(head, TrialState.STARTED, expires_at))
         case TrialExtended(head, expires_at):
-            trial = Trial(state=TrialState.EXTENDED, event_id=head.event_id, at=head.created_at, expires_at=expires_at)
-            return _intake(app, head, _trial(trial))
+            return _intake(app, head, _trial(head, TrialState.EXTENDED, expires_at))
         case TrialEnded(head, expires_at, ended_reason):
-            trial = Trial(
-                state=TrialState.ENDED,
-                event_id=head.event_id,
-                at=head.created_at,
-                expires_at=expires_at,
-                ended_reason=ended_reason,
-            )
-            return _intake(app, head, _trial(trial))
+            return _intake(app, head, _trial(head, TrialState.ENDED, expires_at, ended_reason))
         case CredentialsRotated(head, credentials):
-            return _intake(app, head, credentials=credentials)
-        case UserLogout():
-            return None
+            return _with_credentials(_intake(app, head), head, credentials, CredentialsOrigin.ROTATION)
         case _:
             assert_never(event)
 
 
-def _intake(
-    app: KnownApp, head: Head, *registers: Register, credentials: CredentialsSet | None = None, begins: bool = False
-) -> Intake:
-    name = installation_name(app.name, head.installation_id)
-    secret = None
-    if credentials is not None:
-        material = credentials.material()
-        secret = SecretDraft(secret_name(name, material.values()), material, head.created_at)
-        registers = (*registers, _credentials(head, secret.name))
+def in_words(delta: Delta) -> str | None:
+    """Tell what an update changes, for people, as `2 users added, 1 removed; plan Pro; 10 licences`."""
+    added, removed = delta.users_added, delta.users_removed
+    parts = []
+    if added:
+        parts.append(f"{_counted(added, 'user')} added" + (f", {removed} removed" if removed else ""))
+    elif removed:
+        parts.append(f"{_counted(removed, 'user')} removed")
+    if delta.plan is not None:
+        parts.append(f"plan {delta.plan}")
+    if delta.licenses is not None:
+        parts.append(_counted(delta.licenses, "licence"))
+    return "; ".join(parts) or None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _intake(app: KnownApp, head: Head, *registers: Register) -> Intake:
     return Intake(
         namespace=app.namespace,
         app=app.name,
-        name=name,
+        name=installation_name(app.name, head.installation_id),
         installation_id=head.installation_id,
         account_id=head.account_id,
         registers=registers,
-        secret=secret,
-        begins=begins,
     )
 
 
-def _request(head: Head, kind: RequestType, reason: str | None = None) -> Register:
+def _with_credentials(wanted: Intake, head: Head, brought: CredentialsSet, origin: CredentialsOrigin) -> Intake:
+    material = brought.material()
+    secret = SecretDraft(secret_name(wanted.name, material.values()), material, head.created_at)
+    credentials = Credentials(secret_name=secret.name, event_id=head.event_id, issued_at=head.created_at, origin=origin)
+    endpoints = _endpoints(head.links)
+    companions = {} if endpoints is None else {"endpoints": endpoints.wire()}
+    register = Register("credentials", head.event_id, credentials.wire(), companions)
+    return replace(
+        wanted,
+        registers=(*wanted.registers, register),
+        secret=secret,
+        begins=origin is CredentialsOrigin.INSTALL,
+    )
+
+
+def _request(head: Head, kind: RequestType, *, reason: str | None = None, changes: str | None = None) -> Register:
     request = Request(
         type=kind,
         event_id=head.event_id,
         requested_at=head.created_at,
         app_version=head.app_version,
         reason=reason,
+        changes=changes,
     )
     # The account's name ages with the request: a late event must not bring an old name back.
     companions = {} if head.account_name is None else {"accountName": head.account_name}
     return Register("request", head.event_id, request.wire(), companions)
 
 
-def _trial(trial: Trial) -> Register:
-    return Register("trial", trial.event_id, trial.wire())
-
-
-def _credentials(head: Head, secret: str) -> Register:
-    credentials = Credentials(secret_name=secret, event_id=head.event_id, issued_at=head.created_at)
-    endpoints = _endpoints(head.links)
-    companions = {} if endpoints is None else {"endpoints": endpoints.wire()}
-    return Register("credentials", head.event_id, credentials.wire(), companions)
+def _trial(head: Head, state: TrialState, expires_at: datetime | None, ended_reason: str | None = None) -> Register:
+    trial = Trial(
+        state=state,
+        event_id=head.event_id,
+        at=head.created_at,  # never `ended_at`: all registers are ordered by the time of the event
+        expires_at=expires_at,
+        ended_reason=ended_reason,
+    )
+    return Register("trial", head.event_id, trial.wire())
 
 
 def _endpoints(links: Links) -> Endpoints | None:

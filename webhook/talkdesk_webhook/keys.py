@@ -136,7 +136,7 @@ class SigningKeys:
                 return _WireKey.model_validate_json(await _bounded(response))
         except ValidationError:
             raise LookupFailed("the gateway's answer is no signing key") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             raise LookupFailed(f"the gateway can't be asked for signing keys: {type(error).__name__}") from None
 
 

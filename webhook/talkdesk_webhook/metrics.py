@@ -23,7 +23,8 @@ class Metrics:
         )
         self.refused = Counter(
             "talkdesk_webhook_refused",
-            "Deliveries not answered with 200, by status and reason; bad signatures are those with status 401.",
+            "Deliveries not answered with 200, by status and reason; bad signatures are those with status 401, log-outs"
+            " that were not passed on those with a reason that begins with `logout_`.",
             ("status", "reason"),
             registry=registry,
         )

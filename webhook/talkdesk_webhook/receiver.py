@@ -15,13 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from talkdesk_crds.events import EventError, UnknownEvent, parse_event
+from talkdesk_crds.app import Logout
+from talkdesk_crds.events import EventError, UnknownEvent, UserLogout, parse_event
 from talkdesk_webhook import body as bodies
 from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.body import BodyError, BodyLimits
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
 from talkdesk_webhook.intake import ForbiddenEvent, Intake, check, intake
 from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.relay import RelayFailed
 from talkdesk_webhook.signature import (
     HEADER_KEY_ID,
     HEADER_SIGNATURE,
@@ -31,7 +33,7 @@ from talkdesk_webhook.signature import (
     verify,
 )
 
-__all__ = ["AppSource", "Delivery", "KeySource", "Receipt", "Receiver", "Refused", "Store"]
+__all__ = ["AppSource", "Delivery", "KeySource", "Receipt", "Receiver", "Refused", "Relay", "Store"]
 
 OTHER: Final = "other"
 """The label of all types of event that this version doesn't know: senders must not be able to make up labels."""
@@ -60,6 +62,13 @@ class Store(Protocol):
 
     async def store(self, intake: Intake) -> Result:
         """Store it durably."""
+
+
+class Relay(Protocol):
+    """What passes log-outs on; raises RelayFailed."""
+
+    async def relay(self, app: KnownApp, logout: Logout, event_id: str, body: bytes) -> None:
+        """Pass the raw body on; returns when the app's own endpoint has taken it."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,7 @@ class Receiver:
         apps: AppSource,
         keys: KeySource,
         store: Store,
+        relay: Relay,
         *,
         body_limits: BodyLimits,
         answer_within: timedelta,
@@ -110,17 +120,21 @@ class Receiver:
         self._apps = apps
         self._keys = keys
         self._store = store
+        self._relay = relay
         self._body_limits = body_limits
         self._answer_within = answer_within.total_seconds()
         self._now = now
 
     async def receive(self, delivery: Delivery) -> Receipt:
-        """Take one delivery; returns only after a durable write, or when there is nothing to write. Raises Refused."""
+        """Take one delivery. Raises Refused.
+
+        Returns only after a durable write, after the app's own endpoint took it, or when there is nothing to do.
+        """
         try:
             async with asyncio.timeout(self._answer_within):
                 return await self._receive(delivery)
         except TimeoutError:
-            raise _later("timeout", "the event could not be stored in time") from None
+            raise _later("timeout", "the event could not be taken in time") from None
         except BodyError as error:
             raise Refused(error.status, error.fault, str(error)) from None
         except SignatureError as error:
@@ -141,9 +155,9 @@ class Receiver:
             return Receipt(OTHER, Result.IGNORED)
         head = event.head
         check(app, head)
+        if isinstance(event, UserLogout):
+            return Receipt(head.type, await self._pass_on(app, head.event_id, body))
         wanted = intake(app, event)
-        if wanted is None:
-            return Receipt(head.type, Result.IGNORED)
         result = await self._keep(wanted)
         log = _log.warning if result is Result.CONFLICT else _log.info
         log(
@@ -176,6 +190,17 @@ class Receiver:
         if key is None:
             raise SignatureError(SignatureFault.UNKNOWN_KEY)
         verify(key, signed.signature, body)
+
+    async def _pass_on(self, app: KnownApp, event_id: str, body: bytes) -> Result:
+        """Relay a log-out. Nothing of it is logged: all of it is about a user."""
+        if app.logout is None:
+            return Result.IGNORED
+        try:
+            await self._relay.relay(app, app.logout, event_id, body)
+        except RelayFailed as error:
+            _log.warning("log-out not passed on", namespace=app.namespace, app=app.name, why=str(error))
+            raise _later(error.fault, "the log-out can't be passed on now", error.retry_after) from None
+        return Result.RELAYED
 
     async def _keep(self, wanted: Intake) -> Result:
         try:

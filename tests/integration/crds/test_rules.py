@@ -67,7 +67,9 @@ async def test_another_body_for_the_same_instant_is_refused(api: KindsApi, chang
 
 
 @pytest.mark.case(2)
-@pytest.mark.parametrize("change", [{"appVersion": "2"}, {"changes": "3 users added"}, {"reason": "words"}])
+@pytest.mark.parametrize(
+    "change", [{"appVersion": "2"}, {"changes": "3 users added"}, {"reason": "words"}, {"type": "Uninstall"}]
+)
 async def test_another_body_is_refused_also_where_no_words_were_given(api: KindsApi, change: dict[str, Any]) -> None:
     raw = installation_object(request=request_object("Update", changes="2 users added"))
     await api.create(raw)

@@ -2,10 +2,11 @@
 
 import asyncio
 import base64
+from typing import Any
 
 import pytest
 
-from builders.events import material
+from builders.events import material, rotated
 from builders.place import Place
 from builders.webhook_process import WebhookProcess, apply_app, webhook_process
 
@@ -89,6 +90,91 @@ async def test_a_late_install_after_its_uninstall_brings_its_credentials_only(
     assert (spec["request"]["type"], spec["credentials"]["eventId"]) == ("Uninstall", "event-app.installed")
     assert spec["endpoints"]["api"] == place.gateway.url
     assert await webhook.result(place.installed(created_at=NOON), place.signer) == "stale"
+
+
+@pytest.mark.case(20)
+@pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")], ids=str)
+async def test_a_rotation_beats_the_install_of_its_second_in_either_order(
+    place: Place, webhook: WebhookProcess, ids: tuple[str, str]
+) -> None:
+    def events(installation: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        data = {"installation_id": installation}
+        return place.installed(data, id=ids[0]), place.rotated(data, id=ids[1])
+
+    install, rotation = events("one")
+    assert [await webhook.result(each, place.signer) for each in (install, rotation)] == ["stored", "stored"]
+    assert await webhook.result(install, place.signer) == "stale"
+    install, rotation = events("two")
+    # The install's request is new; its credentials are not.
+    assert [await webhook.result(each, place.signer) for each in (rotation, install)] == ["stored", "stored"]
+    assert await webhook.result(rotation, place.signer) == "duplicate"
+    for name in ("sentiment-one", "sentiment-two"):
+        spec = place.installation(name)["spec"]
+        assert spec["request"]["type"] == "Install"
+        assert (spec["credentials"]["origin"], spec["credentials"]["eventId"]) == ("Rotation", ids[1])
+
+
+@pytest.mark.case(20)
+async def test_of_two_rotations_of_one_second_the_same_one_stays_in_either_order(
+    place: Place, webhook: WebhookProcess
+) -> None:
+    for name, order in (("one", "ab"), ("two", "ba")):
+        for mark in order:
+            body = rotated({"installation_id": name}, mark=mark, id=mark, _links=place.gateway.links())
+            assert await webhook.result(body, place.signer) in {"stored", "stale"}
+        assert place.installation(f"sentiment-{name}")["spec"]["credentials"]["eventId"] == "b"
+
+
+@pytest.mark.case(2)
+async def test_the_same_event_id_never_brings_other_credentials(place: Place, webhook: WebhookProcess) -> None:
+    for make in (place.installed, place.rotated):
+        await webhook.result(make(id="first"), place.signer)
+        before = place.installation()
+        changed = place.rotated({"client_id": "another"}, id="first")
+        assert await webhook.result(changed, place.signer) == "conflict"
+        assert place.installation() == before
+
+
+@pytest.mark.case(18)
+async def test_an_update_tells_in_words_what_changes(place: Place, webhook: WebhookProcess) -> None:
+    change = {"users": {"adding": ["user-1"]}, "subscription": {"adding": {"name": "Pro\nPlus", "licenses": "10"}}}
+    assert await webhook.result(place.event("app.updated", change), place.signer) == "stored"
+    made = place.installation()
+    assert made["spec"]["request"]["changes"] == "1 user added; plan Pro Plus; 10 licences"
+    assert "user-1" not in str(made)
+    other = place.event("app.updated", {"users": {"removing": ["user-1"]}})
+    assert await webhook.result(other, place.signer) == "conflict"
+
+
+@pytest.mark.case(19)
+async def test_a_trial_ends_in_either_order_of_the_events_of_one_second(place: Place, webhook: WebhookProcess) -> None:
+    kinds = ("app.trial_started", "app.trial_extended", "app.trial_ended")
+    for name, order in (("one", kinds), ("two", kinds[::-1])):
+        for kind in order:
+            await webhook.result(place.event(kind, {"installation_id": name}), place.signer)
+        assert place.installation(f"sentiment-{name}")["spec"]["trial"]["state"] == "Ended"
+
+
+@pytest.mark.case(13)
+async def test_a_wave_of_rotations_ends_well_though_most_of_it_has_to_come_again(place: Place) -> None:
+    ids = [f"i{number}" for number in range(30)]
+    async with webhook_process(place.kubeconfig, place.namespace, max_in_flight="3") as webhook:
+        for each in ids[:5]:
+            await webhook.result(place.installed({"installation_id": each}, id=f"install-{each}"), place.signer)
+        left = [place.rotated({"installation_id": each}, id=f"rotation-{each}", created_at=LATER) for each in ids]
+        left.insert(15, place.installed({"installation_id": "new"}))
+        refused = 0
+        while left:
+            answers = await asyncio.gather(*(webhook.post(body, place.signer) for body in left))
+            assert all(answer.status_code == 200 or "retry-after" in answer.headers for answer in answers)
+            left = [body for body, answer in zip(left, answers, strict=True) if answer.status_code == 503]
+            refused += len(left)
+    assert refused > 0
+    made = place.installations()
+    assert {made[f"sentiment-{each}"]["spec"]["credentials"]["eventId"] for each in ids} == {
+        f"rotation-{each}" for each in ids
+    }
+    assert made["sentiment-new"]["spec"]["request"]["type"] == "Install"
 
 
 async def test_every_kind_of_event_finds_its_register_in_any_order(place: Place, webhook: WebhookProcess) -> None:

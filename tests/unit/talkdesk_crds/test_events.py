@@ -16,6 +16,7 @@ from talkdesk_crds.events import (
     AppUpdated,
     CredentialsRotated,
     CredentialsSet,
+    Delta,
     EventError,
     Head,
     LifecycleEvent,
@@ -41,7 +42,23 @@ TYPES: dict[str, type[Any]] = {
     "app.credentials_rotated": CredentialsRotated,
     "user.logout": UserLogout,
 }
-WRONG: list[Any] = [None, 7, 7.5, True, "", [], [CANARY], {}, {"x": CANARY}, CANARY * 4000, "\ud800", "\0"]
+HOSTILE = [
+    *(
+        "\ud800",
+        "\0",
+        f"{CANARY}\r\nX: y",
+        f"${{{CANARY}}}",
+        f"{{{{{CANARY}}}}}",
+        f"\u202e{CANARY}\u2066",
+        "\x1b[31m",
+        "🚀",
+    ),
+    *("..", "'\"`;--", f"<b>{CANARY}</b>", f"%s%n{CANARY}", "\u2028", "\ufeff", " "),
+]
+WRONG: list[Any] = [
+    *(None, 7, -7, 10**400, 7.5, float("nan"), True, "", [], [CANARY], [None], {}, {"x": CANARY}, [[[[]]]]),
+    *(CANARY * 4000, [CANARY] * 4000, {CANARY * 9: {CANARY: CANARY}}, *HOSTILE),
+]
 HARMLESS: list[Any] = [None, 7, 7.5, True, "", [], [CANARY], {}, {"x": CANARY}]
 
 JSON = st.recursive(
@@ -61,7 +78,14 @@ def head(parsed: Any) -> Head:
 
 
 def full(kind: str) -> dict[str, Any]:
-    return event(kind, material() | {"expires_at": "2026-04-01T00:00:00Z", "ended_reason": "trial_expired"})
+    """An event with all that an event of any type may have."""
+    return event(
+        kind,
+        material()
+        | {"expires_at": "2026-04-01T00:00:00Z", "ended_reason": "trial_expired", "ended_at": "2026-03-01T00:00:00Z"}
+        | {"users": {"adding": ["u1", "u2"], "removing": ["u3"]}, "user_id": "u1", "user_email": "a@b.example"}
+        | {"subscription": {"adding": {"name": "Pro", "licenses": "10"}}, "reason": {"type": "other", "message": "m"}},
+    )
 
 
 def without(body: dict[str, Any], *path: str) -> Any:
@@ -124,6 +148,7 @@ def test_each_documented_type_becomes_its_own_event(kind: str, expected: type[An
 
 
 @pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.case(7, 57)
 def test_every_member_may_be_anything_and_is_either_read_or_named(kind: str) -> None:
     for path in leaves(full(kind)):
         for value in (..., *WRONG):
@@ -296,6 +321,12 @@ def test_huge_credentials_are_refused_by_name_and_not_shown(member: str) -> None
     assert problem(installed({member: CANARY * 4000})).startswith(f"{member}: ")
 
 
+@pytest.mark.parametrize("member", ["client_id", "client_secret", "private_key", "public_key", "key_id"])
+def test_credentials_that_nobody_can_write_down_are_refused_by_name(member: str) -> None:
+    assert problem(installed({member: f"{CANARY}\ud800"})).startswith(f"{member}: ")
+    assert credentials(installed({member: "Ünï🚀"})).material()[member] == "Ünï🚀"
+
+
 @pytest.mark.case(61)
 def test_no_representation_of_an_event_shows_its_secrets() -> None:
     parsed = parse(installed({"client_secret": CANARY, "private_key": CANARY}))
@@ -324,6 +355,68 @@ def test_the_reason_of_an_uninstall_is_words_whatever_its_form(reason: Any, text
     parsed = parse(uninstalled({"reason": reason}))
     assert isinstance(parsed, AppUninstalled)
     assert parsed.reason == text
+
+
+def delta(data: dict[str, Any]) -> Delta:
+    parsed = parse(event("app.updated", data))
+    assert isinstance(parsed, AppUpdated)
+    return parsed.delta
+
+
+def adding(**members: Any) -> dict[str, Any]:
+    return {"subscription": {"adding": members}}
+
+
+@pytest.mark.case(18)
+def test_an_update_tells_how_much_it_changes_and_no_user() -> None:
+    parsed = parse(full("app.updated"))
+    assert parsed.delta == Delta(users_added=2, users_removed=1, plan="Pro", licenses=10)
+    assert "u1" not in repr(parsed)
+    assert delta({}) == Delta()
+
+
+@pytest.mark.parametrize("users", [..., *WRONG, {"adding": None}, {"adding": 7, "removing": "u"}, {"adding": {"a": 1}}])
+def test_users_that_can_not_be_counted_are_none(users: Any) -> None:
+    found = delta({} if users is ... else {"users": users})
+    assert (found.users_added, found.users_removed) == (0, 0)
+
+
+@pytest.mark.parametrize("subscription", [*WRONG, {"adding": None}, {"adding": [7]}, {"removing": {"name": "Pro"}}])
+def test_a_subscription_that_can_not_be_read_changes_nothing(subscription: Any) -> None:
+    assert delta({"subscription": subscription}) == Delta()
+
+
+@pytest.mark.parametrize(
+    ("licenses", "number"), [("10", 10), (10, 10), ("0", 0), ("007", 7), (999_999_999, 999_999_999)]
+)
+def test_licences_are_a_number_or_its_digits(licenses: Any, number: int) -> None:
+    assert delta(adding(licenses=licenses)).licenses == number
+
+
+@pytest.mark.parametrize(
+    "licenses", [None, True, 7.5, "", "ten", "-1", -1, "1e3", " 1", "²", "\u0661", 10**9, "9" * 5000, [], {}]
+)
+def test_licences_that_are_no_sensible_number_are_left_out(licenses: Any) -> None:
+    assert delta(adding(licenses=licenses)).licenses is None
+
+
+@pytest.mark.case(57)
+@pytest.mark.parametrize(
+    ("name", "plan"),
+    [
+        ("Pro", "Pro"),
+        ("  Pro\r\n\tPlus\0 ", "Pro Plus"),
+        ("\u202eorP\u2066", "orP"),
+        ("a\u2028b\u2029c\x85d\ufeff", "a b c d"),
+        ("\ud800", None),
+        ("🚀 ${x}", "🚀 ${x}"),
+        ("x" * 59 + " y", "x" * 59),
+        ("x" * 5000, "x" * 60),
+        *((wrong, None) for wrong in ("", " ", None, 7, ["Pro"], {"name": "Pro"})),
+    ],
+)
+def test_the_name_of_a_plan_is_one_printable_line(name: Any, plan: str | None) -> None:
+    assert delta(adding(name=name)).plan == plan
 
 
 def test_an_uninstall_brings_no_credentials_and_needs_none() -> None:

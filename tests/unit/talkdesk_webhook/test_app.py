@@ -13,14 +13,26 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from builders.events import Signer, encode, event, installed, links, uninstalled
-from builders.ports import AppsInMemory, KeysInMemory, StoreInMemory, known_app, receiver
+from builders.events import Signer, encode, event, installed, links, rotated, uninstalled
+from builders.logout_endpoint import SECRET, logout_endpoint
+from builders.ports import (
+    AppsInMemory,
+    KeysInMemory,
+    RelayInMemory,
+    RelayKeysInMemory,
+    StoreInMemory,
+    known_app,
+    logout_to,
+    receiver,
+)
 from builders.serving import Served, serving, until
 from talkdesk_crds.hosts import Region
 from talkdesk_webhook.app import create_app
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
 from talkdesk_webhook.lookups import LookupFailed
 from talkdesk_webhook.metrics import Metrics
+from talkdesk_webhook.receiver import Relay
+from talkdesk_webhook.relay import LogoutRelay, RelayFailed, RelayFault, relay_client
 
 SIGNER = Signer()
 PATH = "/events/team/sentiment"
@@ -35,6 +47,7 @@ class Webhook:
     apps: AppsInMemory
     keys: KeysInMemory
     store: StoreInMemory
+    relay: RelayInMemory
     registry: CollectorRegistry
     signer: Signer = field(default=SIGNER)
 
@@ -50,6 +63,7 @@ class Webhook:
 async def webhook(
     *,
     apps: AppsInMemory | None = None,
+    relay: Relay | None = None,
     ready: bool = True,
     max_in_flight: int = 100,
     **limits: Any,
@@ -58,9 +72,11 @@ async def webhook(
         return ready
 
     apps, keys, store, registry = apps or AppsInMemory(), KeysInMemory(SIGNER), StoreInMemory(), CollectorRegistry()
-    app = create_app(receiver(apps, keys, store, **limits), Metrics(registry), is_ready, max_in_flight=max_in_flight)
+    in_memory = RelayInMemory()
+    it = receiver(apps, keys, store, relay or in_memory, **limits)
+    app = create_app(it, Metrics(registry), is_ready, max_in_flight=max_in_flight)
     async with serving(app) as served, httpx.AsyncClient(base_url=served.url, timeout=10) as client:
-        yield Webhook(served, client, apps, keys, store, registry)
+        yield Webhook(served, client, apps, keys, store, in_memory, registry)
 
 
 def assert_refused(response: httpx.Response, status: int, reason: str) -> None:
@@ -105,14 +121,73 @@ async def test_unknown_fields_and_versions_of_a_known_type_are_stored() -> None:
         assert response.json() == {"result": "stored"}
 
 
-async def test_a_logout_is_acknowledged_and_leaves_nothing() -> None:
+LOGOUT = event("user.logout", {"user_id": "canary-user", "user_email": "canary@example.com", "account_name": "canary"})
+WITH_LOGOUT = known_app(logout=logout_to("https://app.example.com/canary"))
+
+
+async def test_a_logout_without_an_address_is_acknowledged_and_leaves_nothing() -> None:
     async with webhook() as hook:
         with structlog.testing.capture_logs() as logs:
-            response = await hook.post(event("user.logout", {"user_id": "u1", "user_email": "canary@example.com"}))
+            response = await hook.post(LOGOUT)
         assert response.json() == {"result": "ignored"}
-        assert hook.store.kept == []
+        assert (hook.store.kept, hook.relay.passed_on) == ([], [])
         assert hook.count("events", type="user.logout", result="ignored") == 1
         assert "canary" not in str(logs)
+
+
+@pytest.mark.case(8, 61)
+async def test_a_logout_goes_on_as_it_came_and_is_only_counted() -> None:
+    async with webhook(apps=AppsInMemory(WITH_LOGOUT)) as hook:
+        raw = json.dumps(LOGOUT, indent=3).encode()
+        with structlog.testing.capture_logs() as logs:
+            response = await hook.post(raw)
+        assert (response.status_code, response.json()) == (200, {"result": "relayed"})
+        assert hook.relay.passed_on == [("event-user.logout", raw)]
+        assert hook.store.kept == []
+        assert hook.count("events", type="user.logout", result="relayed") == 1
+        assert "canary" not in str(logs)
+
+
+@pytest.mark.case(61, 64)
+@pytest.mark.parametrize("fault", RelayFault)
+async def test_a_logout_that_could_not_go_on_has_to_come_again(fault: RelayFault) -> None:
+    async with webhook(apps=AppsInMemory(WITH_LOGOUT)) as hook:
+        hook.relay.error = RelayFailed(fault, "the endpoint answered 500", timedelta(seconds=7))
+        with structlog.testing.capture_logs() as logs:
+            response = await hook.post(LOGOUT)
+        assert_refused(response, 503, fault.value)
+        assert response.headers["retry-after"] == "7"
+        assert hook.count("refused", status="503", reason=fault.value) == 1
+        assert "canary" not in str(logs) + response.text
+        assert {"app": "sentiment", "why": "the endpoint answered 500"}.items() <= logs[0].items()
+
+
+@pytest.mark.case(14, 67)
+async def test_no_logout_goes_on_that_is_not_believed() -> None:
+    async with webhook(apps=AppsInMemory(WITH_LOGOUT)) as hook:
+        raw = encode(LOGOUT)
+        unsigned = await hook.client.post(PATH, content=raw, headers={"Content-Type": "application/json"})
+        assert_refused(unsigned, 401, "signature_missing")
+        assert_refused(await hook.post(LOGOUT, **{"X-Hub-Ecdsa-Signature": "ab" * 70}), 401, "signature_mismatch")
+        assert_refused(await hook.post(LOGOUT | {"app_id": "another"}), 403, "foreign_app")
+        assert_refused(await hook.post(LOGOUT | {"_links": links("talkdeskapp.eu")}), 403, "foreign_host")
+        assert_refused(await hook.post(LOGOUT | {"data": {}}), 400, "not_an_event")
+        assert hook.relay.passed_on == []
+
+
+@pytest.mark.case(13, 64)
+async def test_a_silent_endpoint_holds_up_no_installation_and_no_answer_beyond_its_time() -> None:
+    async with logout_endpoint() as endpoint, relay_client(100, user_agent="test") as client:
+        endpoint.open.clear()
+        apps = AppsInMemory(known_app(logout=logout_to(endpoint.url, timeout="1h", allow_insecure=True)))
+        relay = LogoutRelay(client, RelayKeysInMemory(SECRET), in_flight=2)
+        async with webhook(apps=apps, relay=relay, max_in_flight=4, answer_within=timedelta(seconds=1)) as hook:
+            hanging = [asyncio.create_task(hook.post(LOGOUT)) for _ in range(2)]
+            await until(lambda: endpoint.waiting == 2)
+            assert_refused(await hook.post(LOGOUT), 503, "logout_busy")
+            assert (await hook.post(installed())).json() == {"result": "stored"}
+            for response in await asyncio.gather(*hanging):
+                assert_refused(response, 503, "timeout")
 
 
 @pytest.mark.case(6)
@@ -344,6 +419,35 @@ async def test_too_many_at_once_are_told_to_come_again_and_the_others_end_well()
         hook.store.open.set()
         assert [response.status_code for response in await asyncio.gather(*running)] == [200] * 3
         assert (await hook.post(installed())).status_code == 200
+
+
+@pytest.mark.case(13)
+async def test_a_wave_of_rotations_beyond_the_bound_comes_again_and_loses_nothing() -> None:
+    async with webhook(max_in_flight=4) as hook:
+        hook.store.open.clear()
+        ids = [f"i{number}" for number in range(20)]
+        wave = {
+            each: asyncio.create_task(hook.post(rotated({"installation_id": each}, id=f"rotation-{each}")))
+            for each in ids
+        }
+        await until(lambda: hook.store.waiting == 4 and sum(task.done() for task in wave.values()) == 16)
+        newcomer = installed({"installation_id": "new"})
+        assert_refused(await hook.post(newcomer), 503, "busy")
+        refused = [each for each, task in wave.items() if task.done()]
+        for each in refused:
+            response = wave[each].result()
+            assert_refused(response, 503, "busy")
+            assert response.headers["retry-after"] == "1"
+        hook.store.open.set()
+        await asyncio.gather(*wave.values())
+
+        left: list[dict[str, Any]] = [rotated({"installation_id": each}, id=f"rotation-{each}") for each in refused]
+        left.insert(len(left) // 2, newcomer)
+        while left:
+            answers = await asyncio.gather(*(hook.post(body) for body in left))
+            left = [body for body, answer in zip(left, answers, strict=True) if answer.status_code != 200]
+        assert sorted(wanted.installation_id for wanted in hook.store.kept) == sorted([*ids, "new"])
+        assert hook.count("events", type="app.credentials_rotated", result="stored") == 20
 
 
 async def test_a_fault_of_our_own_is_a_500_that_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:

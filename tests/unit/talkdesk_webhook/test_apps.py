@@ -49,6 +49,17 @@ async def test_explicit_endpoints_are_the_only_hosts() -> None:
         known.hosts.check_api("https://api.talkdeskapp.com")
 
 
+async def test_where_log_outs_go_is_known_and_no_reason_to_lose_other_events() -> None:
+    logout = {"url": "http://plain.example/logout", "secretRef": {"name": "s", "key": "k"}}
+    known = await Apps(ScriptedKube(app(logout=logout)), timedelta(seconds=10)).get("team", "sentiment")
+    assert known is not None
+    assert known.logout is not None
+    assert (known.logout.url, known.logout.timeout, known.logout.allow_insecure) == (logout["url"], "3s", False)
+    without = await Apps(ScriptedKube(app()), timedelta(seconds=10)).get("team", "sentiment")
+    assert without is not None
+    assert without.logout is None
+
+
 async def test_no_app_is_no_failure() -> None:
     apps = Apps(ScriptedKube(KubeNotFound("no")), timedelta(seconds=10))
     assert [await apps.get("team", "nope"), await apps.get("team", "nope")] == [None, None]

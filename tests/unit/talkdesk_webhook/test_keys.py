@@ -217,3 +217,20 @@ async def test_a_gateway_that_is_silent_or_away_is_given_up() -> None:
         await server.wait_closed()
         with pytest.raises(LookupFailed):
             await signing.get(f"http://127.0.0.1:{port}", "other")
+
+
+@pytest.mark.case(4, 30)
+@pytest.mark.parametrize("answer", [b"", b"no HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
+async def test_a_gateway_that_speaks_no_http_is_a_failure(answer: bytes) -> None:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with (
+        await asyncio.start_server(connected, "127.0.0.1", 0) as server,
+        gateway_client(timedelta(seconds=2), user_agent="test") as client,
+    ):
+        with pytest.raises(LookupFailed):
+            await SigningKeys(client, KeyTimes()).get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key")

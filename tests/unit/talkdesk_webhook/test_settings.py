@@ -26,6 +26,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORT", "http"),
         ("MAX_BODY_BYTES", "0"),
         ("MAX_IN_FLIGHT", "0"),
+        ("LOGOUTS_IN_FLIGHT", "0"),
         ("ANSWER_WITHIN", "5"),
         ("ANSWER_WITHIN", "0s"),
         ("LOG_LEVEL", "LOUD"),

@@ -1,0 +1,62 @@
+"""The keys that relayed events are signed with, from Secrets in the apps' namespaces, remembered for a few seconds.
+
+Belongs here: the read of one value of one Secret, which a Role in the app's namespace must allow. Does not belong
+here: what a key looks like (standard_webhooks).
+"""
+
+import base64
+import binascii
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from talkdesk_crds.app import SecretKeyRef
+from talkdesk_runtime.kube import resource_path
+from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_webhook.apps import KubeReads
+from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups
+from talkdesk_webhook.standard_webhooks import KeyUnusable, SigningKeys
+
+__all__ = ["RelayKeys"]
+
+_BUDGET: Final = (5.0, 50)
+"""Reads of Secrets that were not there before."""
+_SIZE: Final = 1024
+
+
+class RelayKeys:
+    """Signing keys by namespace and reference."""
+
+    def __init__(self, kube: KubeReads, fresh_for: timedelta, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._kube = kube
+        self._fresh_for = fresh_for.total_seconds()
+        self._lookups = Lookups(self._read, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
+
+    async def get(self, namespace: str, ref: SecretKeyRef) -> SigningKeys | None:
+        """Give the keys, or None when there is no such Secret; raises LookupFailed, whose text holds nothing of it.
+
+        A change of the Secret is seen within `fresh_for`.
+        """
+        return await self._lookups.get((namespace, ref.name, ref.key))
+
+    async def _read(self, place: tuple[str, str, str]) -> Loaded[SigningKeys]:
+        namespace, name, key = place
+        try:
+            secret = await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name))
+            return Loaded(_keys(secret, key), self._fresh_for)
+        except KubeNotFound:
+            return Loaded(None, self._fresh_for)
+        except KubeError as error:
+            raise LookupFailed(f"the Secret {name} can't be read: {error}") from None
+        except KeyUnusable as error:
+            raise LookupFailed(f"the Secret {name} can't be used at {key}: {error}") from None
+
+
+def _keys(secret: dict[str, Any], key: str) -> SigningKeys:
+    try:
+        return SigningKeys.read(base64.b64decode(secret["data"][key], validate=True).decode())
+    except (KeyError, TypeError):
+        raise KeyUnusable("there is no such key") from None
+    except (binascii.Error, UnicodeDecodeError):
+        raise KeyUnusable("it is not text") from None
