@@ -20,6 +20,7 @@ from builders.stack_manifests import talkdesk_app
 from builders.watched import WITHIN, Object
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import (
+    ANNOTATION_RECONCILE,
     GROUP,
     LABEL_INSTALLATION,
     LABEL_MANAGED_BY,
@@ -259,6 +260,16 @@ class Customer:
         await self.stack.platform.kubectl(
             "annotate", "tdi", self.name, f"touched={secrets.token_hex(4)}", "--overwrite"
         )
+
+    async def looked_at(self) -> Object:
+        """Ask for a look, as a person does; returns when it was taken."""
+        moment, key = secrets.token_hex(8), ANNOTATION_RECONCILE
+        await self.stack.platform.kubectl("annotate", "tdi", self.name, f"{key}={moment}", "--overwrite")
+
+        def taken(held: Object) -> bool:
+            return held.get("status", {}).get("lastHandledReconcileAt") == moment
+
+        return await self.until(taken, "take the look")
 
     async def hurry(self) -> None:
         """Let the time of a back-off have passed, as far as the operator can tell."""

@@ -4,6 +4,7 @@ Belongs here: telling Talkdesk the verdict and making sure that it arrived. Does
 (`policy`), what must be done before an approval (`settling`).
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from talkdesk_crds.conditions import Reason
@@ -34,9 +35,11 @@ def approve(scope: Scope) -> Step:
     evidence = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
     if policy.is_installed(scope) and evidence:
         return at_rest(scope, verified=True)
-    if scope.sent is SendState.DELIVERED:
-        return at_rest(scope)
-    return _send(scope, Send(Decision.APPROVE))
+    if scope.sent is not SendState.DELIVERED:
+        return _send(scope, Send(Decision.APPROVE))
+    finish = at_rest(scope)
+    # What an update asked for is in Talkdesk's lists only after the approval: they are read once more.
+    return replace(finish, wake=scope.now) if scope.request.type is RequestType.UPDATE else finish
 
 
 def reject(scope: Scope, verdict: Verdict) -> Step:

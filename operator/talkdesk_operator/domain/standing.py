@@ -101,11 +101,7 @@ def trial_of(
         if event is not None
         else None
     )
-    known = [
-        trial
-        for trial in (told, recorded)
-        if trial is not None and (since is None or trial.at >= _second(since))
-    ]
+    known = [trial for trial in (told, recorded) if trial is not None and (since is None or trial.at >= _second(since))]
     newest = max(known, key=_age, default=None)
     return newest if remote is None else _as_talkdesk_says(newest, remote, now)
 

@@ -1,7 +1,8 @@
 """An installation that was answered: its tenant is kept as it should be, and Talkdesk's own state is watched."""
 
-from talkdesk_crds.installation import InstallationPhase
+from talkdesk_crds.installation import InstallationPhase, RequestType
 from talkdesk_operator.domain.answering import end_at_talkdesk
+from talkdesk_operator.domain.deadlines import is_answered
 from talkdesk_operator.domain.divergence import lost_request
 from talkdesk_operator.domain.reading import missing_credentials
 from talkdesk_operator.domain.rest import at_rest
@@ -21,6 +22,7 @@ from talkdesk_operator.domain.steps import (
     ReadTalkdesk,
     Step,
 )
+from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.tenancy import is_current
 
 __all__ = ["steady"]
@@ -32,11 +34,24 @@ def steady(scope: Scope) -> Step:
     # A failure stays until a pass has looked again at what failed; a spec that changed may have been paused until now.
     changed = status.observed_generation != metadata.generation
     unfinished = status.retry is not None or (status.users is not None and not status.users.complete)
-    recheck = scope.resync or changed or unfinished
+    recheck = scope.resync or changed or unfinished or _is_unconfirmed(scope)
     owner = scope.role is Role.OWNER
     if not (recheck or (owner and (scope.drifted or not is_current(scope)))):
         return at_rest(scope)
-    return _observe(scope, recheck=recheck, owner=owner) or settled(scope) or at_rest(scope)
+    return _observe(scope, recheck=recheck, owner=owner) or settled(scope) or at_rest(scope, verified=_confirms(scope))
+
+
+def _is_unconfirmed(scope: Scope) -> bool:
+    """Tell whether an update was approved, and what it brought was not read yet."""
+    answer = scope.installation.status.answer
+    approved = is_answered(scope.installation) and answer is not None and answer.verified_at is None
+    return approved and scope.request.type is RequestType.UPDATE
+
+
+def _confirms(scope: Scope) -> bool:
+    """Tell whether Talkdesk's own state shows an approved update as done."""
+    done = isinstance(scope.remote, RemoteInstallation) and scope.remote.standing is RemoteState.DONE
+    return done and _is_unconfirmed(scope)
 
 
 def _observe(scope: Scope, *, recheck: bool, owner: bool) -> Step | None:
