@@ -18,6 +18,7 @@ LIVES = {
     "uninstalled": ("install", "uninstall"),
     "back again": ("install", "uninstall", "install"),
     "twice": ("install", "install"),
+    "rotated and gone": ("install", "rotate", "uninstall"),
     "updated": ("install", "update"),
 }
 """What Talkdesk's customer has done before the first event arrives."""
@@ -58,6 +59,7 @@ EXPECTED = {
         ("ConfigMap", "Namespace", "Secret"),
     ),
     "updated": Ends(("Active",), ("Update",), (0,), ("completed",), "Active", ("ConfigMap", "Namespace", "Secret")),
+    "rotated and gone": Ends(("Uninstalled",), ("Uninstall",), (-1,), ("uninstalled",), "gone or none", ()),
 }
 
 
@@ -107,6 +109,9 @@ async def _live(talkdesk: Stack, life: tuple[str, ...]) -> list[Customer]:
         elif deed == "update":
             more = commands.Update(installation=customers[-1].installation_id, adding=2, deliver=False)
             talkdesk.simulator.update(more)
+        else:
+            command = commands.Rotate(installation=customers[-1].installation_id, deliver=False)
+            talkdesk.simulator.rotate(command)
     return customers
 
 
