@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from talkdesk_operator.adapters.cluster import KubernetesCluster
 from talkdesk_operator.adapters.drift import DriftWatches
 from talkdesk_operator.adapters.resources import Resources
-from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
+from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, TalkdeskClient
 from talkdesk_operator.domain.drift import targets_of
 from talkdesk_operator.domain.priority import Priority
+from talkdesk_operator.metrics import BreakersCollector
 from talkdesk_operator.probes import CannotListen
 from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
@@ -36,6 +37,11 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         connect_timeout=settings.talkdesk_connect_timeout,
         total_timeout=settings.talkdesk_timeout,
         concurrency=settings.talkdesk_concurrency,
+        breaker=BreakerLimits(
+            failures=settings.talkdesk_breaker_failures,
+            shortest=settings.talkdesk_breaker_shortest,
+            longest=settings.talkdesk_breaker_longest,
+        ),
     )
     tls = ssl.create_default_context()
     if settings.talkdesk_ca_file is not None:
@@ -57,6 +63,8 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         wrote=metrics.count_write,
     )
     talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_request)
+    breakers = BreakersCollector(talkdesk.open_breakers)
+    metrics.registry.register(breakers)
     tenants = TenantReconciler(cluster, _now)
     installations = InstallationReconciler(
         cluster,
@@ -77,6 +85,7 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        metrics.registry.unregister(breakers)
         await talkdesk.aclose()
 
 

@@ -5,7 +5,7 @@ dashboards fit. Labels hold words of ours and names of apps, never anything of a
 """
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from talkdesk_crds.installation import Decision, RequestType, TalkdeskInstallation
 
-__all__ = ["CONTROLLER", "InstallationsCollector", "Metrics"]
+__all__ = ["CONTROLLER", "BreakersCollector", "InstallationsCollector", "Metrics"]
 
 CONTROLLER = "account"
 """The one controller: a key is a customer's account of an app."""
@@ -146,6 +146,26 @@ class ReconcileMetrics:
         self.active = Gauge(
             "controller_runtime_active_workers", "Workers that are in a pass.", controller, registry=registry
         ).labels(CONTROLLER)
+
+
+class BreakersCollector(Collector):
+    """Looks at the breakers of Talkdesk's hosts at each scrape: one closes when the next call works, and not before."""
+
+    def __init__(self, read: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Take a count of open breakers by app (`namespace/name`) and kind of host (`api` or `token`)."""
+        self._read = read
+
+    @override
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Count the open breakers; there is no series for an app whose hosts all answer."""
+        counted = GaugeMetricFamily(
+            "talkdesk_api_breaker_open",
+            "Hosts of Talkdesk's that are spared because calls keep failing; token hosts are one per customer.",
+            labels=("app", "host"),
+        )
+        for labels, number in self._read().items():
+            counted.add_metric(labels, number)
+        yield counted
 
 
 class InstallationsCollector(Collector):

@@ -95,6 +95,12 @@ class Settings(BaseSettings):
     """Longest time for one request to Talkdesk and its whole answer."""
     talkdesk_concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
     """Requests to Talkdesk at once, per app."""
+    talkdesk_breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 10
+    """A host of Talkdesk's is spared for a while after so many calls in a row that it couldn't answer."""
+    talkdesk_breaker_shortest: Span = timedelta(seconds=5)
+    """For how long at first; each try that fails doubles it."""
+    talkdesk_breaker_longest: Span = timedelta(minutes=1)
+    """For how long at most. An answer whose deadline is near is sent all the same."""
     talkdesk_ca_file: FilePath | None = None
     """Certificates (PEM) to trust for Talkdesk beside the public ones: those of an inspecting proxy or a simulator."""
     shutdown_within: Span = timedelta(seconds=20)

@@ -1,29 +1,13 @@
-"""The port to Talkdesk's API: what the operator asks of it, what it gets back, and how a call can fail.
+"""The port to Talkdesk's API: what the operator asks of it, and what it gets back.
 
-Belongs here: the types of both directions, the meaning of Talkdesk's open list of states, the error tree.
-Does not belong here: URLs, JSON, tokens, waiting; `adapters.talkdesk` implements the port.
-
-Errors, which the adapter raises and nothing else does:
-
-    TalkdeskError
-    ├── Transient             may work later; `retry_after` when Talkdesk said how much later
-    │   ├── Unavailable       5xx, DNS, connection, TLS, proxy, time-out: nothing was changed
-    │   ├── RateLimited       429, or the pause that Talkdesk asked for isn't over
-    │   ├── Malformed         a success whose body is empty, too big, no JSON, or lacks what it must have
-    │   └── OutcomeUnknown    a change was sent and its result got lost: read before sending again
-    └── Permanent             the same call will fail again until something else changes
-        ├── Unauthorized      401, with a new token too
-        │   └── InvalidCredentials    no token for these credentials, or a key that can't be used
-        ├── Forbidden         403
-        ├── NotFound          404 from the API gateway (never from a token host)
-        ├── Conflict          409
-        ├── Refused           any other 4xx
-        ├── ForeignHost       the URL leads to a host that isn't the app's; nothing was sent
-        └── Redirected        3xx; it was not followed
+Belongs here: the types of both directions, the meaning of Talkdesk's open list of states.
+Does not belong here: URLs, JSON, tokens, waiting; `adapters.talkdesk` implements the port. How a call can fail is
+drawn in `talkdesk_errors`, whose classes can be had from here too.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -32,6 +16,23 @@ from pydantic import SecretStr
 from talkdesk_crds.app import AuthMethod
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_crds.installation import Decision
+from talkdesk_operator.domain.talkdesk_errors import (
+    Conflict,
+    Forbidden,
+    ForeignHost,
+    InvalidCredentials,
+    Malformed,
+    NotFound,
+    OutcomeUnknown,
+    Permanent,
+    RateLimited,
+    Redirected,
+    Refused,
+    TalkdeskError,
+    Transient,
+    Unauthorized,
+    Unavailable,
+)
 
 __all__ = [
     "Access",
@@ -52,12 +53,14 @@ __all__ = [
     "Refused",
     "RemoteInstallation",
     "RemoteState",
+    "RemoteTrial",
     "Subscription",
     "TalkdeskApi",
     "TalkdeskError",
     "Transient",
     "Unauthorized",
     "Unavailable",
+    "User",
     "classify",
 ]
 
@@ -92,6 +95,10 @@ class Access:
     """Names the app and its region. Calls with the same key share one limiter."""
     hosts: HostAllowList
     """Where the app may go; both URLs are checked against it before the first call."""
+    urgent: bool = False
+    """An answer's deadline is near: the call is made even where a host that is down is being spared."""
+    background: bool = False
+    """Of the periodic sweep: the call leaves room for those that somebody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,8 @@ class RemoteInstallation:
     """When the state changed last, with zone."""
     app_id: str | None = None
     account_id: str | None = None
+    created_by: str | None = None
+    """Id of the user who installed the app."""
     server_time: datetime | None = None
     """Talkdesk's clock at the moment of reading, to judge windows of time without our own clock's error."""
 
@@ -188,6 +197,34 @@ class Subscription:
     """Number of seats."""
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteTrial:
+    """An installation's trial as Talkdesk sees it."""
+
+    state: str
+    """Talkdesk's own word; empty when it gave none."""
+    expires_at: datetime | None = None
+    """With zone, as all times here."""
+    ended_at: datetime | None = None
+    ended_reason: str | None = None
+    """`trial_expired`, `app_uninstalled`, `plan_upgraded`, or a word that isn't documented."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user with a licence. Its repr shows nothing personal."""
+
+    id: str
+    """All that stays the same: a customer can change everything else."""
+    email: str | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
+    active: bool | None = None
+    """None when Talkdesk doesn't say."""
+    gender: str | None = field(default=None, repr=False)
+    extension: str | None = field(default=None, repr=False)
+    external_phone_number: str | None = field(default=None, repr=False)
+
+
 class TalkdeskApi(Protocol):
     """Talkdesk's API as the operator uses it. Every method raises TalkdeskError and nothing else."""
 
@@ -203,10 +240,30 @@ class TalkdeskApi(Protocol):
         """Read the installation's subscription."""
         ...
 
+    async def trial(self, access: Access, app_id: str, installation_id: str) -> RemoteTrial:
+        """Read the installation's trial; NotFound when it never had one."""
+        ...
+
+    def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
+        """Read the users who hold a licence, one page of the list at a time; nobody but that page is kept.
+
+        Users may come and go meanwhile, so a user can be on two pages. Only a list that was read to its end is
+        complete: after an error, begin anew.
+        """
+        ...
+
     async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
         """Answer whatever request of the installation is pending; an empty reason is left out.
 
         Never sent twice by itself, except after a 401. After OutcomeUnknown, `installation` decides.
+        """
+        ...
+
+    async def acknowledge(self, access: Access, app_id: str, installation_id: str, client_id: str) -> None:
+        """Acknowledge the rotated credentials of that client: Talkdesk ends the older set at once.
+
+        Conflict when there is nothing to acknowledge, which may be because it was done before.
+        Never sent twice by itself, except after a 401. It is safe to send again after OutcomeUnknown.
         """
         ...
 
@@ -217,80 +274,3 @@ class TalkdeskApi(Protocol):
     async def aclose(self) -> None:
         """Close connections; no call may follow."""
         ...
-
-
-class TalkdeskError(Exception):
-    """A call failed; the message is for people, names call and host, and never holds a secret."""
-
-    def __init__(self, message: str, *, server_time: datetime | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.server_time = server_time
-        """Talkdesk's clock at the moment of the answer, if there was one."""
-
-
-class Transient(TalkdeskError):
-    """May work later."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after: timedelta | None = None,
-        server_time: datetime | None = None,
-    ) -> None:
-        super().__init__(message, server_time=server_time)
-        self.retry_after = retry_after
-        """How long Talkdesk asked us to wait."""
-
-
-class Unavailable(Transient):
-    """Talkdesk couldn't be reached or couldn't answer. Nothing was changed."""
-
-
-class RateLimited(Transient):
-    """Talkdesk asked for fewer calls. Nothing was changed."""
-
-
-class Malformed(Transient):
-    """Talkdesk said success with a body that can't be used."""
-
-
-class OutcomeUnknown(Transient):
-    """A change was sent, and whether it was made isn't known."""
-
-
-class Permanent(TalkdeskError):
-    """The same call fails again until something else changes."""
-
-
-class Unauthorized(Permanent):
-    """The API gateway takes no token of these credentials, not even a new one."""
-
-
-class InvalidCredentials(Unauthorized):
-    """The token endpoint refuses these credentials, or they can't be used at all."""
-
-
-class Forbidden(Permanent):
-    """These credentials may not do that: a scope is missing, or a customer restricts addresses."""
-
-
-class NotFound(Permanent):
-    """The API gateway knows nothing at that address; after `installation`, the installation may be gone."""
-
-
-class Conflict(Permanent):
-    """The call doesn't fit the present state."""
-
-
-class Refused(Permanent):
-    """Talkdesk refuses the call for another reason."""
-
-
-class ForeignHost(Permanent):
-    """A URL leads to a host that isn't among the app's; nothing was sent."""
-
-
-class Redirected(Permanent):
-    """Talkdesk answered with a redirect, which is never followed: it would take secrets elsewhere."""

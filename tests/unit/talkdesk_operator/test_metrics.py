@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from builders.raw_objects import installation
 from talkdesk_crds.installation import TalkdeskInstallation
-from talkdesk_operator.metrics import InstallationsCollector, Metrics
+from talkdesk_operator.metrics import BreakersCollector, InstallationsCollector, Metrics
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 
@@ -74,3 +74,14 @@ def test_a_deadline_that_passed_is_negative() -> None:
     registry.register(InstallationsCollector(lambda: [late], lambda: NOW))
     app = {"namespace": "team", "app": "sentiment"}
     assert registry.get_sample_value("talkdesk_nearest_deadline_seconds", app) == -60
+
+
+def test_open_breakers_are_counted_at_the_scrape() -> None:
+    spared = {("team/sentiment", "token"): 2}
+    registry = CollectorRegistry()
+    registry.register(BreakersCollector(lambda: spared))
+    labels = {"app": "team/sentiment", "host": "token"}
+    assert registry.get_sample_value("talkdesk_api_breaker_open", labels) == 2
+    spared.clear()
+    assert registry.get_sample_value("talkdesk_api_breaker_open", labels) is None
+    assert "talkdesk_api_breaker_open gauge" in generate_latest(registry).decode()

@@ -49,6 +49,7 @@ def test_namespaces_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatc
         (["--namespaces", "Not_A_Name"], "--namespaces"),
         (["--probe-port", "70000"], "--probe-port"),
         (["--log-level", "LOUD"], "--log-level"),
+        (["--talkdesk-breaker-failures", "0"], "--talkdesk-breaker-failures"),
         (["--no-such-flag"], "--no-such-flag"),
         (["--namespaces", "a", "--lease-namespace", "b"], "lease_namespace must be one of namespaces"),
     ],

@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A successful response's JSON object."""
+    """A successful response's JSON object; empty when its status was all that mattered."""
 
     content: dict[str, Any] = field(repr=False)
     server_time: datetime | None
@@ -59,6 +59,8 @@ def interpret(call: Call, answer: Answer, now: datetime) -> Reply | TalkdeskErro
     """Give the object of a success, or the error that the answer stands for."""
     clock = server_time(answer.headers)
     if 200 <= answer.status < 300:
+        if call.status_suffices:
+            return Reply({}, clock)
         content = _decode(answer)
         if isinstance(content, str):
             return unusable(call, content, clock)

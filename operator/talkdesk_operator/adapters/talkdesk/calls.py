@@ -4,10 +4,11 @@ Belongs here: the address and body of each call, and the check of its host. Does
 Source of paths and scopes: `GET /account`; Apps API, operations on installations.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 import orjson
 from pydantic import SecretStr
@@ -33,7 +34,7 @@ class Call:
     """One request, whose repr shows no secret."""
 
     name: str
-    """For metrics: account, installation, subscription, answer, token."""
+    """For metrics: account, installation, subscription, trial, users, answer, acknowledge, token."""
     doing: str
     """In words, as the beginning of an error message."""
     purpose: Purpose
@@ -46,11 +47,18 @@ class Call:
     authorization: SecretStr | None = None
     secrets: tuple[SecretStr, ...] = ()
     """What must not be quoted, should the answer echo it."""
+    status_suffices: bool = False
+    """A success needs no body: nothing in it is read."""
+
+    @property
+    def host(self) -> str:
+        """Whom it goes to, with the port if there is one."""
+        return urlsplit(self.url).netloc.lower()
 
     @property
     def words(self) -> str:
         """The call and its host in words."""
-        return f"{self.doing} at {urlsplit(self.url).netloc}"
+        return f"{self.doing} at {self.host}"
 
     def with_token(self, token: SecretStr, access: Access) -> "Call":
         """Give the same call with a bearer token."""
@@ -77,6 +85,31 @@ def read_subscription(access: Access, app_id: str, installation_id: str) -> Call
     return Call("subscription", "reading the subscription", Purpose.READ, "GET", url, scope="apps:read")
 
 
+def read_trial(access: Access, app_id: str, installation_id: str) -> Call:
+    """Describe the call that reads an installation's trial."""
+    url = _url(access, "apps", app_id, "installations", installation_id, "trial")
+    return Call("trial", "reading the trial", Purpose.READ, "GET", url, scope="apps:read")
+
+
+def read_users(access: Access, app_id: str, installation_id: str) -> Call:
+    """Describe the call that reads the first page of an installation's users."""
+    return _users_page(_url(access, "apps", app_id, "installations", installation_id, "users"))
+
+
+def read_more_users(access: Access, page: Call, link: str) -> Call:
+    """Describe the call that reads the page after that one, by its link; ForeignHost when that leads elsewhere."""
+    problem, url = "", ""
+    try:
+        url = urldefrag(urljoin(page.url, link)).url
+    except ValueError:
+        problem = "the URL can't be read"
+    else:
+        problem = _problem_of(access.hosts.check_api, url)
+    if problem:
+        raise ForeignHost(f"{page.doing}: the link to the next page was not followed: {problem}")
+    return _users_page(url)
+
+
 def send_answer(access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> Call:
     """Describe the call that answers the installation's pending request."""
     verb = _VERBS[decision]
@@ -90,6 +123,26 @@ def send_answer(access: Access, app_id: str, installation_id: str, decision: Dec
         content_type="application/json",
         body=orjson.dumps({"state": verb} | ({"reason": reason} if reason else {})),
     )
+
+
+def send_acknowledgement(access: Access, app_id: str, installation_id: str, client_id: str) -> Call:
+    """Describe the call that acknowledges rotated credentials."""
+    path = ("apps", app_id, "installations", installation_id, "credentials", client_id, "state")
+    return Call(
+        name="acknowledge",
+        doing="acknowledging credentials",
+        purpose=Purpose.CHANGE,
+        method="POST",
+        url=_url(access, *path),
+        scope="apps:write",
+        content_type="application/json",
+        body=orjson.dumps({"state": "acknowledged"}),
+        status_suffices=True,
+    )
+
+
+def _users_page(url: str) -> Call:
+    return Call("users", "reading the users", Purpose.READ, "GET", url, scope="apps:read")
 
 
 def _url(access: Access, *segments: str) -> str:
@@ -109,11 +162,16 @@ def _url(access: Access, *segments: str) -> str:
 
 def _check_hosts(access: Access) -> None:
     """Raise ForeignHost unless both of the access's URLs lead to hosts of the app."""
-    problem = ""
-    try:
-        access.hosts.check_api(access.api_url)
-        access.hosts.check_token(access.token_url)
-    except ForeignHostError as error:
-        problem = str(error)
+    hosts = access.hosts
+    problem = _problem_of(hosts.check_api, access.api_url) or _problem_of(hosts.check_token, access.token_url)
     if problem:
         raise ForeignHost(f"nothing was sent: {problem}")
+
+
+def _problem_of(check: Callable[[str], None], url: str) -> str:
+    """Say what a check finds wrong with a URL; the words hold no path, query or user name."""
+    try:
+        check(url)
+    except ForeignHostError as error:
+        return str(error)
+    return ""

@@ -7,21 +7,24 @@ The error tree is the port's (`talkdesk_operator.domain.talkdesk`); nothing else
 """
 
 import ssl
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
 from typing import TypeVar
 
 from typing_extensions import override
 
-from talkdesk_operator.adapters.talkdesk import calls, wire
+from talkdesk_operator.adapters.talkdesk import calls, pages, wire
 from talkdesk_operator.adapters.talkdesk.answers import Reply, unusable
 from talkdesk_operator.adapters.talkdesk.auth import token_call
+from talkdesk_operator.adapters.talkdesk.breaker import BreakerLimits, Breakers
 from talkdesk_operator.adapters.talkdesk.calls import Call
 from talkdesk_operator.adapters.talkdesk.clock import Clock
-from talkdesk_operator.adapters.talkdesk.exchange import Exchange, Observe
+from talkdesk_operator.adapters.talkdesk.exchange import Bounds, Exchange, Observe
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
+from talkdesk_operator.adapters.talkdesk.lenient import UnusableError
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
 from talkdesk_operator.adapters.talkdesk.transport import RoutingTransport
@@ -30,9 +33,11 @@ from talkdesk_operator.domain.talkdesk import (
     Account,
     Decision,
     RemoteInstallation,
+    RemoteTrial,
     Subscription,
     TalkdeskApi,
     Unauthorized,
+    User,
 )
 
 T = TypeVar("T")
@@ -56,6 +61,10 @@ class ClientSettings:
     """Of about 2 KB each; one per installation that was called in the last ten minutes is all that helps."""
     cached_keys: int = 4096
     """Private keys ready for signing, of about 2 KB each."""
+    pages: int = 10_000
+    """Most pages of one list; with Talkdesk's default that is half a million users."""
+    breaker: BreakerLimits = field(default_factory=BreakerLimits)
+    """When to spare a host that is down."""
 
 
 class TalkdeskClient(TalkdeskApi):
@@ -73,15 +82,16 @@ class TalkdeskClient(TalkdeskApi):
         """Take bounds, trust, proxies, time and metrics; each has the machine's own as default."""
         bounds = settings or ClientSettings()
         self._clock = clock or Clock.system()
+        self._pages = bounds.pages
         self._transport = RoutingTransport(tls=tls, proxies=proxies)
+        self._breakers = Breakers(bounds.breaker, monotonic=self._clock.monotonic)
         self._exchange = Exchange(
             self._transport,
             limiter=Limiter(concurrency=bounds.concurrency, patience=bounds.patience, clock=self._clock),
+            breakers=self._breakers,
             clock=self._clock,
             user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
-            connect_timeout=bounds.connect_timeout,
-            total_timeout=bounds.total_timeout,
-            max_body=bounds.max_body,
+            bounds=Bounds(bounds.connect_timeout, bounds.total_timeout, bounds.max_body),
             observe=observe or _unobserved,
         )
         self._keys = KeyRing(bounds.cached_keys)
@@ -103,8 +113,30 @@ class TalkdeskClient(TalkdeskApi):
         return wire.to_subscription(reply)
 
     @override
+    async def trial(self, access: Access, app_id: str, installation_id: str) -> RemoteTrial:
+        return wire.to_trial(await self._authorised(access, calls.read_trial(access, app_id, installation_id)))
+
+    @override
+    async def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
+        call: Call | None = calls.read_users(access, app_id, installation_id)
+        trail = pages.Trail(self._pages)
+        while call is not None:
+            trail.passed(call.url)
+            reply = await self._authorised(access, call)
+            page = _converted(call, reply, pages.to_users)
+            following = None if page.link is None else calls.read_more_users(access, call, page.link)
+            if following is not None and (problem := trail.problem(following.url)):
+                raise unusable(call, problem, reply.server_time)
+            yield page.users
+            call = following
+
+    @override
     async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
         await self._authorised(access, calls.send_answer(access, app_id, installation_id, decision, reason))
+
+    @override
+    async def acknowledge(self, access: Access, app_id: str, installation_id: str, client_id: str) -> None:
+        await self._authorised(access, calls.send_acknowledgement(access, app_id, installation_id, client_id))
 
     @override
     def forget(self, access: Access) -> None:
@@ -115,6 +147,10 @@ class TalkdeskClient(TalkdeskApi):
         await self._tokens.aclose()
         await self._transport.aclose()
 
+    def open_breakers(self) -> Counter[tuple[str, str]]:
+        """Count the hosts that are spared now, by region key and kind (`api`, `token`); for metrics."""
+        return self._breakers.open()
+
     async def _authorised(self, access: Access, call: Call) -> Reply:
         """Send the call with a token; after a 401, once more with a new one.
 
@@ -122,21 +158,21 @@ class TalkdeskClient(TalkdeskApi):
         """
         token = await self._tokens.get(access)
         try:
-            return await self._exchange.run(call.with_token(token.value, access), access.region_key)
+            return await self._exchange.run(call.with_token(token.value, access), access)
         except Unauthorized:
             self._tokens.drop(access, token)
         renewed = await self._tokens.get(access)
-        return await self._exchange.run(call.with_token(renewed.value, access), access.region_key)
+        return await self._exchange.run(call.with_token(renewed.value, access), access)
 
     async def _fetch_token(self, access: Access) -> Token:
         call = token_call(access, self._keys, self._clock.now())
-        return _converted(call, await self._exchange.run(call, access.region_key), wire.to_token)
+        return _converted(call, await self._exchange.run(call, access), wire.to_token)
 
 
 def _converted(call: Call, reply: Reply, convert: Callable[[Reply], T]) -> T:
     try:
         return convert(reply)
-    except wire.UnusableError as error:
+    except UnusableError as error:
         problem = str(error)
     raise unusable(call, problem, reply.server_time)
 

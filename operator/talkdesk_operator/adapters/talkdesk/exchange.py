@@ -5,21 +5,35 @@ Belongs here: everything that all calls share. Does not belong here: tokens, ret
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
 import httpx
 
 from talkdesk_operator.adapters.talkdesk.answers import Answer, Reply, interpret
-from talkdesk_operator.adapters.talkdesk.calls import Call
+from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind
+from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.adapters.talkdesk.clock import Clock
 from talkdesk_operator.adapters.talkdesk.failures import FOREIGN, interpret_failure
 from talkdesk_operator.adapters.talkdesk.headers import retry_after
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
-from talkdesk_operator.domain.talkdesk import TalkdeskError
+from talkdesk_operator.domain.talkdesk import Access, OutcomeUnknown, TalkdeskError, Unavailable
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of one request and its answer."""
+
+    connect_timeout: timedelta
+    """For a connection, TLS included."""
+    total_timeout: timedelta
+    """For the request and its whole answer."""
+    max_body: int
+    """Bytes of an answer."""
 
 
 class Exchange:
@@ -30,32 +44,37 @@ class Exchange:
         transport: httpx.AsyncBaseTransport,
         *,
         limiter: Limiter,
+        breakers: Breakers,
         clock: Clock,
         user_agent: str,
-        connect_timeout: timedelta,
-        total_timeout: timedelta,
-        max_body: int,
+        bounds: Bounds,
         observe: Observe,
     ) -> None:
-        """Let a request and its answer take `total_timeout` at most, and an answer have `max_body` bytes at most."""
+        """Take the way to other hosts, and everything that guards it."""
         self._transport = transport
         self._limiter = limiter
+        self._breakers = breakers
         self._clock = clock
         self._user_agent = user_agent
-        self._total = total_timeout.total_seconds()
-        connect = connect_timeout.total_seconds()
+        self._total = bounds.total_timeout.total_seconds()
+        connect = bounds.connect_timeout.total_seconds()
         # aiohttp's wait for a connection from its pool includes making one, hence the same bound for both.
         self._timeout = httpx.Timeout(self._total, connect=connect, pool=connect).as_dict()
-        self._max_body = max_body
+        self._max_body = bounds.max_body
         self._observe = observe
 
-    async def run(self, call: Call, key: str) -> Reply:
-        """Send the call within the limits of `key`; raise TalkdeskError for anything but a JSON object."""
-        async with self._limiter.admitted(key, call.words):
-            started = self._clock.monotonic()
-            outcome = await self._attempt(call, key)
-            failed = isinstance(outcome, TalkdeskError)
-            name = type(outcome).__name__ if failed else "ok"
+    async def run(self, call: Call, access: Access) -> Reply:
+        """Send the call within the limits of the access's region key; raise TalkdeskError for all but a success."""
+        host, key = _host(call, access), access.region_key
+        if not access.urgent:
+            # Before the limiter as well: calls that can't go take no slot, nor wait for one.
+            self._breakers.check(host, call.words)
+        async with self._limiter.admitted(key, call.words, background=access.background):
+            with self._breakers.passing(host, call.words, urgent=access.urgent) as passage:
+                started = self._clock.monotonic()
+                outcome = await self._attempt(call, key)
+                passage.failed = isinstance(outcome, Unavailable | OutcomeUnknown)
+            name = type(outcome).__name__ if isinstance(outcome, TalkdeskError) else "ok"
             self._observe(call.name, name, self._clock.monotonic() - started)
         if isinstance(outcome, TalkdeskError):
             raise outcome
@@ -110,3 +129,8 @@ class Exchange:
         if call.authorization is not None:
             headers["Authorization"] = call.authorization.get_secret_value()
         return headers
+
+
+def _host(call: Call, access: Access) -> Host:
+    kind = HostKind.TOKEN if call.purpose is Purpose.TOKEN else HostKind.API
+    return Host(access.region_key, kind, call.host)

@@ -36,6 +36,9 @@ class _Kept:
 
 
 _Key: TypeAlias = tuple[str, str, tuple[str, ...], bytes]
+_Lane: TypeAlias = tuple[bool, bool]
+"""Whether urgent, whether in the background: nobody shares a request that is held back more than one's own."""
+_LANES: Final[tuple[_Lane, ...]] = ((False, False), (False, True), (True, False), (True, True))
 
 
 class TokenCache:
@@ -46,18 +49,18 @@ class TokenCache:
         self._fetch = fetch
         self._clock = clock
         self._kept: LruMap[_Key, _Kept] = LruMap(size)
-        self._flights: dict[_Key, asyncio.Task[Token]] = {}
+        self._flights: dict[tuple[_Key, _Lane], asyncio.Task[Token]] = {}
 
     async def get(self, access: Access) -> Token:
         """Give a token that is good for a while; all who ask at the same time share one request and its error."""
-        key = _key(access)
+        key, lane = _key(access), (access.urgent, access.background)
         kept = self._kept.get(key)
         if kept is not None and self._clock.monotonic() < kept.until:
             return kept.token
-        flight = self._flights.get(key)
+        flight = self._flights.get((key, lane))
         if flight is None:
-            flight = self._flights[key] = asyncio.create_task(self._fetch(access))
-            flight.add_done_callback(lambda done: self._land(key, done))
+            flight = self._flights[key, lane] = asyncio.create_task(self._fetch(access))
+            flight.add_done_callback(lambda done: self._land(key, lane, done))
         # Shielded: one who gives up must not take the token away from the others.
         return await asyncio.shield(flight)
 
@@ -69,8 +72,10 @@ class TokenCache:
 
     def forget(self, access: Access) -> None:
         """Forget the token, and let nobody new share the request under way."""
-        self._kept.drop(_key(access))
-        self._flights.pop(_key(access), None)
+        key = _key(access)
+        self._kept.drop(key)
+        for lane in _LANES:
+            self._flights.pop((key, lane), None)
 
     async def aclose(self) -> None:
         """Give up the requests under way."""
@@ -80,10 +85,10 @@ class TokenCache:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _land(self, key: _Key, flight: asyncio.Task[Token]) -> None:
-        current = self._flights.get(key) is flight
+    def _land(self, key: _Key, lane: _Lane, flight: asyncio.Task[Token]) -> None:
+        current = self._flights.get((key, lane)) is flight
         if current:
-            del self._flights[key]
+            del self._flights[key, lane]
         # Asking for the exception also keeps asyncio from logging one that nobody waits for any more.
         if flight.cancelled() or flight.exception() is not None or not current:
             return

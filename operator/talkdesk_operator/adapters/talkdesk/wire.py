@@ -1,111 +1,101 @@
-"""Talkdesk's JSON, read leniently and converted once.
+"""Responses about single things, read leniently and converted once.
 
-Belongs here: shapes of responses, and their conversion to the port's types. Does not belong here: anything else.
-Every field is optional in Talkdesk's schema, and several change type between its pages: what can't be read counts
-as absent, and only what nothing can be done without makes a response unusable.
+Belongs here: their shapes, and their conversion to the port's types. Does not belong here: lists (`pages`).
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import BeforeValidator, Field, SecretStr, WrapValidator
 
 from talkdesk_operator.adapters.talkdesk.answers import Reply
+from talkdesk_operator.adapters.talkdesk.lenient import (
+    Count,
+    Id,
+    Lenient,
+    Moment,
+    OrEmpty,
+    Text,
+    UnusableError,
+    as_object,
+    or_absent,
+)
 from talkdesk_operator.adapters.talkdesk.tokens import Token
-from talkdesk_operator.domain.talkdesk import Account, RemoteInstallation, Subscription
+from talkdesk_operator.domain.talkdesk import Account, RemoteInstallation, RemoteTrial, Subscription
 
 _TOKEN_LIFETIME: Final = 600
 """Seconds; documented, for a response that gives none."""
 _MAX_LIFETIME: Final = 86_400
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 """What can stand in a header; servers take 8 to 16 KiB of it."""
-_MAX_TEXT: Final = 512
-"""Bound of words that go on into a status, whose size the cluster limits."""
-
-
-class UnusableError(ValueError):
-    """The response lacks what it must have; the message continues `the answer …` and quotes nothing."""
-
-
-def _or_absent(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return read(value)
-    except ValidationError:
-        return None
-
-
-def _as_object(value: Any) -> Any:
-    return value if isinstance(value, dict) else {}
+_USER_LINK: Final = re.compile(r"/users/([^/?#]{1,1536})/?\Z")
 
 
 def _as_state(value: Any) -> Any:
-    return {"state": value} if isinstance(value, str) else _as_object(value)
+    return {"state": value} if isinstance(value, str) else as_object(value)
 
 
-def _cut(text: str | None) -> str | None:
-    return None if text is None else text[:_MAX_TEXT]
+def _user_id(value: Any) -> Any:
+    """Find a user's id: the value itself, its `id`, its `user` or that one's `id`, or the end of its own link."""
+    for _ in range(2):
+        if isinstance(value, dict) and not value.get("id") and value.get("user"):
+            value = value["user"]
+    if not isinstance(value, dict):
+        return value
+    return value.get("id") or _id_in_link(value)
 
 
-def _zoned(moment: datetime | None) -> datetime | None:
-    """Read a time without zone as UTC: Talkdesk's examples have `Z` or `+00:00`."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _id_in_link(user: dict[str, Any]) -> str | None:
+    href = as_object(as_object(user.get("_links")).get("self")).get("href")
+    found = _USER_LINK.search(href) if isinstance(href, str) else None
+    return unquote(found.group(1)) if found else None
 
 
-_Text = Annotated[str | None, AfterValidator(_cut), WrapValidator(_or_absent)]
-_Moment = Annotated[datetime | None, AfterValidator(_zoned), WrapValidator(_or_absent)]
-_Count = Annotated[int | None, Field(ge=0, lt=2**31), WrapValidator(_or_absent)]
+class _Account(Lenient):
+    id: Text = None
+    name: Text = None
+    company_name: Text = None
+    timezone: Text = None
 
 
-class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, hide_input_in_errors=True, frozen=True)
+class _State(Lenient):
+    state: Text = None
+    reason: Text = None
+    updated_at: Moment = None
 
 
-class _Account(_Lenient):
-    id: _Text = None
-    name: _Text = None
-    company_name: _Text = None
-    timezone: _Text = None
-
-
-class _State(_Lenient):
-    state: _Text = None
-    reason: _Text = None
-    updated_at: _Moment = None
-
-
-class _Embedded(_Lenient):
+class _Embedded(Lenient):
     state: Annotated[_State, BeforeValidator(_as_state)] = _State()
+    created_by: Annotated[Id, BeforeValidator(_user_id)] = None
 
 
-class _Installation(_Lenient):
-    id: _Text = None
-    app_id: _Text = None
-    account_id: _Text = None
-    embedded: Annotated[_Embedded, BeforeValidator(_as_object)] = Field(_Embedded(), alias="_embedded")
+class _Installation(Lenient):
+    id: Text = None
+    app_id: Text = None
+    account_id: Text = None
+    embedded: Annotated[_Embedded, OrEmpty] = Field(_Embedded(), alias="_embedded")
 
 
-class _Subscription(_Lenient):
-    type: _Text = None
-    license_type: _Text = None
-    name: _Text = None
-    total_licenses: _Count = None
+class _Trial(Lenient):
+    state: Text = None
+    expires_at: Moment = None
+    ended_at: Moment = None
+    ended_reason: Text = None
 
 
-class _Token(_Lenient):
-    access_token: Annotated[SecretStr | None, WrapValidator(_or_absent)] = None
-    token_type: _Text = None
-    expires_in: _Count = None
+class _Subscription(Lenient):
+    type: Text = None
+    license_type: Text = None
+    name: Text = None
+    total_licenses: Count = None
+
+
+class _Token(Lenient):
+    access_token: Annotated[SecretStr | None, WrapValidator(or_absent)] = None
+    token_type: Text = None
+    expires_in: Count = None
 
 
 def to_account(reply: Reply) -> Account:
@@ -127,6 +117,7 @@ def to_installation(reply: Reply, installation_id: str) -> RemoteInstallation:
         updated_at=state.updated_at,
         app_id=wire.app_id,
         account_id=wire.account_id,
+        created_by=wire.embedded.created_by,
         server_time=reply.server_time,
     )
 
@@ -135,6 +126,17 @@ def to_subscription(reply: Reply) -> Subscription:
     """Read an installation's subscription."""
     wire = _Subscription.model_validate(reply.content)
     return Subscription(type=wire.type, license_type=wire.license_type, name=wire.name, licenses=wire.total_licenses)
+
+
+def to_trial(reply: Reply) -> RemoteTrial:
+    """Read an installation's trial."""
+    wire = _Trial.model_validate(reply.content)
+    return RemoteTrial(
+        state=wire.state or "",
+        expires_at=wire.expires_at,
+        ended_at=wire.ended_at,
+        ended_reason=wire.ended_reason,
+    )
 
 
 def to_token(reply: Reply) -> Token:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from talkdesk_crds.hosts import HostAllowList, Region
-from talkdesk_operator.domain import talkdesk
+from talkdesk_operator.domain import talkdesk, talkdesk_errors
 from talkdesk_operator.domain.talkdesk import (
     Access,
     AuthMethod,
@@ -18,6 +18,7 @@ from talkdesk_operator.domain.talkdesk import (
     RemoteState,
     TalkdeskError,
     Transient,
+    User,
     classify,
 )
 
@@ -74,12 +75,19 @@ def test_no_repr_shows_a_secret() -> None:
     assert "canary" not in f"{credentials!r}{credentials}{access!r}{access}"
 
 
+@pytest.mark.case(61)
+def test_a_users_repr_shows_the_id_and_nothing_personal() -> None:
+    user = User("u1", "canary@example.com", "canary", True, "canary", "canary", "canary")
+    assert f"{user!r}{user}" == "User(id='u1', active=True)" * 2
+
+
 def test_every_error_is_drawn_in_the_tree_and_is_transient_or_permanent() -> None:
-    drawn = talkdesk.__doc__ or ""
-    errors = [kind for kind in vars(talkdesk).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    drawn = talkdesk_errors.__doc__ or ""
+    errors = [kind for kind in vars(talkdesk_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     assert len(errors) > 10
     for kind in errors:
         assert kind.__name__ in drawn
+        assert kind.__name__ in talkdesk_errors.__all__
         assert kind.__name__ in talkdesk.__all__
         assert kind is TalkdeskError or issubclass(kind, Transient) is not issubclass(kind, Permanent)
 

@@ -36,6 +36,7 @@ from talkdesk_operator.domain.talkdesk import (
     Redirected,
     Refused,
     RemoteInstallation,
+    RemoteTrial,
     Subscription,
     TalkdeskError,
     Transient,
@@ -46,6 +47,7 @@ from talkdesk_operator.domain.talkdesk import (
 TOKEN = "/acme/oauth/token"
 INSTALLATION = "/apps/a1/installations/i1"
 STATE = f"{INSTALLATION}/state"
+ACKNOWLEDGE = f"{INSTALLATION}/credentials/c%2F2/state"
 DATE = "Wed, 04 Mar 2026 10:00:00 GMT"
 NOON = datetime(2026, 3, 4, 10, tzinfo=UTC)
 
@@ -70,7 +72,8 @@ async def test_an_installation_is_read_with_its_state_and_the_servers_clock(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     state = {"state": "installing", "reason": "new", "updated_at": "2026-03-04T09:00:00.000+00:00"}
-    body = {"id": "i1", "app_id": "a1", "account_id": "acc", "_embedded": {"state": state}}
+    embedded = {"state": state, "created_by": {"id": "u1", "email": "ann@example.com"}}
+    body = {"id": "i1", "app_id": "a1", "account_id": "acc", "_embedded": embedded}
     talkdesk.on(INSTALLATION, reply(content=body, Date=DATE))
     found = await client.installation(access(talkdesk.url), "a1", "i1")
     assert found == RemoteInstallation(
@@ -80,6 +83,7 @@ async def test_an_installation_is_read_with_its_state_and_the_servers_clock(
         updated_at=datetime(2026, 3, 4, 9, tzinfo=UTC),
         app_id="a1",
         account_id="acc",
+        created_by="u1",
         server_time=NOON,
     )
 
@@ -89,6 +93,29 @@ async def test_a_subscription_is_read(client: TalkdeskClient, talkdesk: Scripted
     talkdesk.on(f"{INSTALLATION}/subscription", reply(content=body))
     found = await client.subscription(access(talkdesk.url), "a1", "i1")
     assert found == Subscription("paid", "individual", "Gold", 10)
+
+
+async def test_a_trial_is_read(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+    body = {
+        "state": "ended",
+        "started_at": "2026-03-01T09:00:00Z",
+        "expires_at": "2026-03-31T09:00:00Z",
+        "ended_at": "2026-03-04T09:00:00.000+00:00",
+        "ended_reason": "plan_upgraded",
+        "subscription_name": "Gold",
+    }
+    talkdesk.on(f"{INSTALLATION}/trial", reply(content=body))
+    found = await client.trial(access(talkdesk.url), "a1", "i1")
+    expires, ended = datetime(2026, 3, 31, 9, tzinfo=UTC), datetime(2026, 3, 4, 9, tzinfo=UTC)
+    assert found == RemoteTrial("ended", expires, ended, "plan_upgraded")
+
+
+async def test_an_installation_without_a_trial_has_none_to_be_found(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    talkdesk.on(f"{INSTALLATION}/trial", reply(404, {"code": "404", "message": "no trial"}))
+    with pytest.raises(NotFound, match="reading the trial"):
+        await client.trial(access(talkdesk.url), "a1", "i1")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +162,68 @@ async def test_a_gateway_can_live_under_a_path(client: TalkdeskClient, talkdesk:
     assert await client.account(access(talkdesk.url, api_url=f"{talkdesk.url}/gateway/?x=1")) == Account("acc")
 
 
+# --- Acknowledging credentials.
+
+
+@pytest.mark.case(20)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(202, {"state": {"state": "acknowledged"}}),
+        reply(200),
+        reply(204, body=b""),
+        reply(202, body=b""),
+        reply(202, body=b"<html>"),
+        reply(202, body=b"[]"),
+        reply(202, body=b'{"state": 5}'),
+        reply(202, body=b"x" * (5 << 20)),
+        reply(202, body=b"\x1f\x8b", Content_Encoding="gzip"),
+    ],
+)
+async def test_credentials_are_acknowledged_by_any_success_whatever_its_body(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, answer: Responder
+) -> None:
+    talkdesk.on(ACKNOWLEDGE, answer)
+    await client.acknowledge(access(talkdesk.url), "a1", "i1", "c/2")
+    (call,) = talkdesk.calls(ACKNOWLEDGE)
+    assert (call.method, orjson.loads(call.body)) == ("POST", {"state": "acknowledged"})
+    assert call.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.case(20, 23)
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (reply(400), Refused, "400"),
+        (reply(401), Unauthorized, "not even a new token"),
+        (reply(403), Forbidden, "scope apps:write"),
+        (reply(404), NotFound, "no such thing"),
+        (reply(409), Conflict, "present state"),
+        (reply(429), RateLimited, "too many"),
+        (reply(302, Location="http://elsewhere.example"), Redirected, "never followed"),
+        (reply(500), OutcomeUnknown, "may have happened"),
+        (reply(503), OutcomeUnknown, "may have happened"),
+        (cut, OutcomeUnknown, "may have happened"),
+    ],
+)
+async def test_an_acknowledgement_that_fails_has_its_own_error(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, answer: Responder, kind: type[TalkdeskError], words: str
+) -> None:
+    talkdesk.on(ACKNOWLEDGE, answer)
+    with pytest.raises(kind, match=rf"acknowledging credentials at .*{words}") as failure:
+        await client.acknowledge(access(talkdesk.url), "a1", "i1", "c/2")
+    assert type(failure.value) is kind
+
+
+@pytest.mark.parametrize("odd", ["", ".", ".."])
+async def test_a_client_id_that_would_change_the_address_is_refused(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, odd: str
+) -> None:
+    with pytest.raises(Refused, match="can't be an id"):
+        await client.acknowledge(access(talkdesk.url), "a1", "i1", odd)
+    assert talkdesk.seen == []
+
+
 # --- The 401 rule.
 
 
@@ -177,6 +266,20 @@ async def test_a_new_set_of_credentials_never_uses_the_old_sets_token(
     await client.account(access(talkdesk.url))
     await client.account(access(talkdesk.url, credentials=credentials(client_secret="canary-other")))
     assert talkdesk.calls("/account")[-1].headers["Authorization"] == "Bearer canary-token-2"
+
+
+@pytest.mark.case(24)
+async def test_credentials_that_get_no_token_differ_from_a_token_that_isnt_taken(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    """The first may be put right by another set of credentials, the second hardly."""
+    talkdesk.on("/account", reply(401))
+    with pytest.raises(Unauthorized) as untaken:
+        await client.account(access(talkdesk.url))
+    talkdesk.on(TOKEN, reply(401))
+    with pytest.raises(Unauthorized) as refused:
+        await client.account(access(talkdesk.url))
+    assert (type(untaken.value), type(refused.value)) == (Unauthorized, InvalidCredentials)
 
 
 # --- Errors by status.
@@ -311,6 +414,18 @@ async def test_a_success_that_cant_be_used_is_malformed(
     talkdesk.on("/account", answer)
     with pytest.raises(Malformed, match=words):
         await client.account(access(talkdesk.url))
+
+
+@pytest.mark.case(30)
+@pytest.mark.parametrize("path", ["", "/subscription", "/trial"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b" " * (5 << 20) + b"{}"])
+async def test_any_fact_that_cant_be_read_is_malformed(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, path: str, body: bytes
+) -> None:
+    talkdesk.on(f"{INSTALLATION}{path}", reply(body=body))
+    read = {"": client.installation, "/subscription": client.subscription, "/trial": client.trial}[path]
+    with pytest.raises(Malformed):
+        await read(access(talkdesk.url), "a1", "i1")
 
 
 @pytest.mark.case(22, 30)

@@ -1,9 +1,15 @@
 """Admission of calls: how many at once, and pauses that all calls of a key share."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.talkdesk.clock import Clock
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
@@ -92,3 +98,190 @@ async def test_a_later_shorter_pause_doesnt_end_a_longer_one() -> None:
     limiter.pause("us", timedelta(seconds=1))
     async with limiter.admitted("us", "reading"):
         assert time.naps == [8]
+
+
+@pytest.mark.case(27)
+async def test_a_pause_holds_calls_in_the_background_too() -> None:
+    time = Time()
+    limiter = time.limiter(patience=10)
+    limiter.pause("us", timedelta(seconds=3))
+    async with limiter.admitted("us", "reading", background=True):
+        assert time.naps == [3]
+    limiter.pause("us", timedelta(seconds=30))
+    with pytest.raises(RateLimited):
+        async with limiter.admitted("us", "reading", background=True):
+            pass
+
+
+# --- The sweep leaves room.
+
+
+@dataclass
+class Crowd:
+    """Calls that stay until they are let go."""
+
+    limiter: Limiter
+    inside: list[str] = field(default_factory=list)
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def come(self, name: str, *, background: bool = False) -> None:
+        """Let a call come, and everything happen that follows at once."""
+        self.tasks[name] = asyncio.create_task(self._call(name, background=background))
+        await settle()
+
+    async def go(self, name: str) -> None:
+        """Let a call end, or give up waiting."""
+        self.tasks[name].cancel()
+        await asyncio.gather(self.tasks.pop(name), return_exceptions=True)
+        await settle()
+
+    async def _call(self, name: str, *, background: bool) -> None:
+        async with self.limiter.admitted("us", name, background=background):
+            self.inside.append(name)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.inside.remove(name)
+
+
+async def settle() -> None:
+    """Give every task that can run the time to; nothing here waits for anything outside the loop."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def crowd(slots: int) -> AsyncIterator[Crowd]:
+    made = Crowd(Time().limiter(concurrency=slots))
+    yield made
+    for name in list(made.tasks):
+        await made.go(name)
+
+
+@pytest.mark.case(13)
+@pytest.mark.parametrize(("slots", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (7, 3), (64, 32)])
+async def test_the_sweep_takes_half_of_the_slots_at_most_and_a_new_call_goes_at_once(crowd: Crowd, most: int) -> None:
+    for number in range(100):
+        await crowd.come(f"sweep-{number}", background=True)
+    assert crowd.inside == [f"sweep-{number}" for number in range(most)]
+    if most > 1:
+        await crowd.come("install")
+        assert crowd.inside[-1] == "install"
+
+
+@pytest.mark.case(13)
+@pytest.mark.parametrize("slots", [4])
+async def test_the_sweep_never_takes_the_last_slot(crowd: Crowd) -> None:
+    for name in ("a", "b", "c"):
+        await crowd.come(name)
+    await crowd.come("sweep", background=True)
+    assert crowd.inside == ["a", "b", "c"]
+    await crowd.come("install")
+    assert crowd.inside == ["a", "b", "c", "install"]
+    await crowd.go("a")
+    assert crowd.inside == ["b", "c", "install"]
+    await crowd.go("b")
+    assert crowd.inside == ["c", "install", "sweep"]
+
+
+@pytest.mark.case(13)
+@pytest.mark.parametrize("slots", [1])
+async def test_a_single_slot_goes_to_whoever_isnt_in_the_background_first(crowd: Crowd) -> None:
+    await crowd.come("a")
+    await crowd.come("sweep", background=True)
+    await crowd.come("b")
+    await crowd.go("a")
+    assert crowd.inside == ["b"]
+    await crowd.go("b")
+    assert crowd.inside == ["sweep"]
+
+
+@pytest.mark.parametrize("slots", [4])
+async def test_a_lane_is_served_in_the_order_of_coming(crowd: Crowd) -> None:
+    for name in "abcdefg":
+        await crowd.come(name)
+    for name in "abc":
+        await crowd.go(name)
+    assert crowd.inside == ["d", "e", "f", "g"]
+
+
+@pytest.mark.parametrize("slots", [1])
+@pytest.mark.parametrize("background", [False, True])
+async def test_whoever_gives_up_waiting_is_passed_over(crowd: Crowd, *, background: bool) -> None:
+    await crowd.come("a")
+    await crowd.come("b", background=background)
+    await crowd.come("c", background=background)
+    await crowd.go("b")
+    await crowd.go("a")
+    assert crowd.inside == ["c"]
+
+
+@pytest.mark.parametrize("slots", [2])
+@pytest.mark.parametrize("background", [False, True])
+async def test_a_slot_that_comes_in_the_moment_of_giving_up_isnt_lost(crowd: Crowd, *, background: bool) -> None:
+    for name in ("a", "b"):
+        await crowd.come(name)
+    await crowd.come("late", background=background)
+    # Both at once: the ends hand a slot to "late", which was cancelled before it could look.
+    for name in ("a", "b", "late"):
+        crowd.tasks[name].cancel()
+    await settle()
+    crowd.tasks.clear()
+    await crowd.come("c")
+    await crowd.come("d")
+    assert crowd.inside == ["c", "d"]
+
+
+async def test_a_slot_granted_and_refused_at_once_comes_back() -> None:
+    limiter = Time().limiter(concurrency=1)
+    held = limiter.admitted("us", "holding")
+    await held.__aenter__()
+
+    async def call() -> None:
+        async with limiter.admitted("us", "waiting"):
+            pass
+
+    waiting = asyncio.create_task(call())
+    await settle()
+    await held.__aexit__(None, None, None)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(5), limiter.admitted("us", "reading"):
+        pass
+
+
+@given(st.integers(1, 6), st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=40), st.randoms())
+def test_bounds_hold_and_everybody_gets_a_turn(slots: int, calls: list[tuple[bool, int]], random: Random) -> None:
+    running = {False: 0, True: 0}
+    done = 0
+
+    async def call(limiter: Limiter, turns: int, *, background: bool) -> None:
+        nonlocal done
+        async with limiter.admitted("us", "x", background=background):
+            running[background] += 1
+            assert sum(running.values()) <= slots
+            assert running[True] <= max(1, slots // 2)
+            try:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            finally:
+                running[background] -= 1
+            done += 1
+
+    async def play() -> int:
+        limiter = Time().limiter(concurrency=slots)
+        tasks = [asyncio.create_task(call(limiter, turns, background=background)) for background, turns in calls]
+        await asyncio.sleep(0)
+        given_up = [task for task in tasks if random.random() < 0.2 and task.cancel()]
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(result is None or isinstance(result, asyncio.CancelledError) for result in results)
+        async with asyncio.timeout(5), AsyncExitStack() as stack:
+            for _ in range(slots):
+                await stack.enter_async_context(limiter.admitted("us", "x"))
+        return len(given_up)
+
+    given_up = asyncio.run(play())
+    assert done + given_up >= len(calls)
+    assert running == {False: 0, True: 0}

@@ -1,7 +1,7 @@
 """Tokens are fetched once for all who ask, and renewed before they end."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -140,3 +140,34 @@ async def test_closing_ends_requests_under_way(endpoint: Endpoint) -> None:
     await tokens.aclose()
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+async def test_nobody_waits_for_a_request_that_is_held_back_more_than_ones_own(endpoint: Endpoint) -> None:
+    cache = endpoint.cache()
+    endpoint.open.clear()
+    lanes = [
+        replace(HERE, urgent=urgent, background=background) for urgent in (False, True) for background in (False, True)
+    ]
+    waiting = [asyncio.create_task(cache.get(lane)) for lane in lanes for _ in range(3)]
+    await endpoint.asked(4)
+    endpoint.open.set()
+    await asyncio.gather(*waiting)
+    assert endpoint.fetched == 4
+    for lane in lanes:
+        await cache.get(lane)
+    assert endpoint.fetched == 4
+
+
+async def test_forgetting_ends_the_sharing_of_every_request_under_way(endpoint: Endpoint) -> None:
+    cache = endpoint.cache()
+    endpoint.open.clear()
+    sweep = replace(HERE, background=True)
+    old = asyncio.create_task(cache.get(sweep))
+    await endpoint.asked()
+    cache.forget(HERE)
+    new = asyncio.create_task(cache.get(sweep))
+    await endpoint.asked()
+    endpoint.open.set()
+    assert (await old).value.get_secret_value() == "canary-1"
+    assert (await new).value.get_secret_value() == "canary-2"
+    assert (await cache.get(HERE)).value.get_secret_value() == "canary-2"

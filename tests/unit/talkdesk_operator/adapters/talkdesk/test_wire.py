@@ -7,19 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_operator.adapters.talkdesk import wire
+from talkdesk_operator.adapters.talkdesk import pages, wire
 from talkdesk_operator.adapters.talkdesk.answers import Reply
-from talkdesk_operator.domain.talkdesk import Account, RemoteState, Subscription
+from talkdesk_operator.adapters.talkdesk.lenient import UnusableError
+from talkdesk_operator.domain.talkdesk import Account, RemoteState, RemoteTrial, Subscription
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-NAMES = "id name state reason updated_at _embedded total_licenses access_token expires_in token_type"
+NAMES = (
+    "id name state reason updated_at _embedded _links total total_licenses access_token expires_in token_type "
+    "expires_at ended_at ended_reason"
+)
 FIELDS = st.sampled_from(NAMES.split())
 STATES = st.dictionaries(st.sampled_from(["state", "reason", "updated_at"]), ANY)
-OBJECTS = st.dictionaries(FIELDS, ANY | st.fixed_dictionaries({"state": STATES}))
+LINKS = st.dictionaries(st.sampled_from(["self", "next", "href"]), ANY | st.dictionaries(st.just("href"), ANY))
+CREATORS = st.recursive(ANY, lambda inner: st.dictionaries(st.sampled_from(["user", "id", "_links"]), inner | LINKS))
+EMBEDDED = st.fixed_dictionaries({}, optional={"state": STATES, "created_by": CREATORS, "users": st.lists(CREATORS)})
+OBJECTS = st.dictionaries(FIELDS, ANY | EMBEDDED | LINKS)
 
 
 def of(content: dict[str, Any]) -> Reply:
@@ -68,6 +75,62 @@ def test_licenses_are_a_count_or_absent(value: Any, licenses: int | None) -> Non
 
 
 @pytest.mark.parametrize(
+    ("creator", "user_id"),
+    [
+        ({"id": "u1", "email": "x"}, "u1"),
+        ({"user": {"id": "u1"}}, "u1"),
+        ({"user": "u1"}, "u1"),
+        ({"user": 17}, "17"),
+        ("u1", "u1"),
+        ({"_links": {"self": {"href": "https://api.talkdeskapp.com/users/u%201"}}}, "u 1"),
+        ({"user": {"_links": {"self": {"href": "/users/u1/"}}}}, "u1"),
+        ({"id": None, "_links": {"self": {"href": "/users/u1"}}}, "u1"),
+        ({"id": "u1", "user": {"id": "u2"}}, "u1"),
+        ({"_links": {"self": {"href": "/users/"}}}, None),
+        ({"_links": {"self": {"href": "/users/u1/more"}}}, None),
+        ({"_links": {"self": {"href": "/users/" + "u" * 9999}}}, None),
+        ({"_links": {"self": {"href": 5}}}, None),
+        ({"_links": {"self": []}}, None),
+        ({"_links": "x"}, None),
+        ({"user": {"user": {"user": "u1"}}}, None),
+        ({"id": "u" * 513}, None),
+        ({"id": {}}, None),
+        ({"id": ["u1"]}, None),
+        ({"user": []}, None),
+        ({}, None),
+        ([], None),
+        ("", None),
+        (True, None),
+        (None, None),
+    ],
+)
+def test_who_installed_is_found_wherever_it_stands_or_absent(creator: Any, user_id: str | None) -> None:
+    found = wire.to_installation(of({"_embedded": {"created_by": creator, "state": "pending"}}), "i1")
+    assert (found.created_by, found.state) == (user_id, "pending")
+
+
+@pytest.mark.parametrize("odd", [None, 1, True, "x", "", "x" * 10_000, [], {}, {"state": "started"}, -1, 1e308])
+@pytest.mark.parametrize("name", ["state", "started_at", "expires_at", "ended_at", "ended_reason", "subscription_name"])
+@pytest.mark.case(8)
+def test_a_trial_is_read_whatever_its_members_are(name: str, odd: Any) -> None:
+    whole = {"state": "started", "expires_at": "2026-03-31T09:00:00Z", "ended_at": None, "ended_reason": None}
+    expected = RemoteTrial("started", datetime(2026, 3, 31, 9, tzinfo=UTC))
+    found = wire.to_trial(of(whole | {name: odd}))
+    for member in ("state", "expires_at", "ended_at", "ended_reason"):
+        value = getattr(found, member)
+        if member != name:
+            assert value == getattr(expected, member)
+        elif odd is None or isinstance(odd, list | dict):
+            assert not value
+        assert not isinstance(value, str) or len(value) <= 512
+        assert not isinstance(value, datetime) or value.tzinfo is not None
+
+
+def test_a_trial_of_which_nothing_is_said_is_still_one() -> None:
+    assert wire.to_trial(of({})) == RemoteTrial("")
+
+
+@pytest.mark.parametrize(
     ("value", "seconds"), [(300, 300), ("300", 300), (None, 600), ("x", 600), (10**9, 86_400), (0, 0)]
 )
 def test_a_tokens_lifetime_is_bounded_and_has_the_documented_default(value: Any, seconds: int) -> None:
@@ -82,9 +145,12 @@ def test_any_object_is_read_or_refused_in_words(content: dict[str, Any]) -> None
     found = wire.to_installation(of(content), "i1")
     assert found.id
     assert found.updated_at is None or found.updated_at.tzinfo is not None
+    assert found.created_by is None or 0 < len(found.created_by) <= 512
+    trial = wire.to_trial(of(content))
+    assert all(moment is None or moment.tzinfo for moment in (trial.expires_at, trial.ended_at))
     wire.to_subscription(of(content))
-    for convert in (wire.to_account, wire.to_token):
+    for convert in (wire.to_account, wire.to_token, pages.to_users):
         try:
             convert(of(content))
-        except wire.UnusableError as error:
+        except UnusableError as error:
             assert str(error).startswith("holds ")  # noqa: PT017 - most objects raise, some don't

@@ -1,0 +1,100 @@
+"""Lists that come in pages.
+
+Belongs here: the shape of a page, and the rules for going on to the next. Does not belong here: requests, hosts.
+What a list lacks is taken for gone by whoever compares, so a page that can't be read is never an empty one, and a
+link that can't be read is never the end. Single members are read leniently, as everywhere.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from talkdesk_operator.adapters.talkdesk.answers import Reply
+from talkdesk_operator.adapters.talkdesk.lenient import Flag, Id, Lenient, Text, UnusableError
+from talkdesk_operator.domain.talkdesk import User
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """One page of users."""
+
+    users: tuple[User, ...]
+    link: str | None
+    """To the next page, as Talkdesk wrote it; None on the last."""
+
+
+class Trail:
+    """Where a list has led so far. A page costs about 100 bytes, however long its address."""
+
+    def __init__(self, most: int) -> None:
+        """Allow that many pages."""
+        self._most = most
+        self._seen: set[bytes] = set()
+
+    def passed(self, url: str) -> None:
+        """Note that the page at this address is being read."""
+        self._seen.add(_digest(url))
+
+    def problem(self, url: str) -> str:
+        """Say in words what speaks against going there next; empty when nothing does."""
+        if _digest(url) in self._seen:
+            return "links to a page that was read before"
+        if len(self._seen) >= self._most:
+            return f"links to yet another page after {self._most}"
+        return ""
+
+
+class _User(Lenient):
+    id: Id = None
+    email: Text = None
+    name: Text = None
+    active: Flag = None
+    gender: Text = None
+    extension: Text = None
+    external_phone_number: Text = None
+
+
+def to_users(reply: Reply) -> UserPage:
+    """Read a page of users; those without an id are left out, as nothing can be told of them."""
+    read = (_User.model_validate(item) for item in _items(reply.content) if isinstance(item, dict) and "id" in item)
+    users = tuple(_user(wire, wire.id) for wire in read if wire.id is not None)
+    return UserPage(users, _link(reply.content))
+
+
+def _user(wire: _User, user_id: str) -> User:
+    return User(
+        id=user_id,
+        email=wire.email,
+        name=wire.name,
+        active=wire.active,
+        gender=wire.gender,
+        extension=wire.extension,
+        external_phone_number=wire.external_phone_number,
+    )
+
+
+def _items(content: dict[str, Any]) -> list[Any]:
+    embedded = content.get("_embedded")
+    users = embedded.get("users") if isinstance(embedded, dict) else None
+    if isinstance(users, list):
+        return users
+    # HAL lets an object without embedded things leave out where they would be.
+    if users is None and (embedded is None or isinstance(embedded, dict)) and content.get("total") == 0:
+        return []
+    raise UnusableError("holds no list of users")
+
+
+def _link(content: dict[str, Any]) -> str | None:
+    place: Any = content
+    for name in ("_links", "next", "href"):
+        place = place.get(name)
+        if place is None:
+            return None
+        if not isinstance(place, str if name == "href" else dict):
+            raise UnusableError("holds a link to the next page that can't be read")
+    link: str = place
+    return link
+
+
+def _digest(url: str) -> bytes:
+    return hashlib.blake2b(url.encode(), digest_size=16).digest()

@@ -1,0 +1,486 @@
+"""A host that is down is left alone for a while, then asked by one call at a time."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripted_talkdesk import Responder, ScriptedTalkdesk, access, cut, reply, serve, silence, token_reply
+from talkdesk_crds.hosts import HostAllowList
+from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, Clock, TalkdeskClient
+from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind
+from talkdesk_operator.domain.talkdesk import (
+    Account,
+    Decision,
+    InvalidCredentials,
+    Malformed,
+    OutcomeUnknown,
+    TalkdeskError,
+    Unavailable,
+)
+
+API = Host("team/sentiment", HostKind.API, "api.example.com")
+ACME = Host("team/sentiment", HostKind.TOKEN, "acme.example.com")
+
+pytestmark = pytest.mark.case(27)
+
+
+@dataclass
+class Bench:
+    """Breakers of three failures, on time that tests move; chance is at its most unless told otherwise."""
+
+    seconds: float = 1000.0
+    chance: float = 1.0
+    breakers: Breakers = field(init=False)
+
+    def __post_init__(self) -> None:
+        limits = BreakerLimits(failures=3, shortest=timedelta(seconds=5), longest=timedelta(seconds=60))
+        self.breakers = Breakers(limits, monotonic=lambda: self.seconds, chance=lambda: self.chance, size=50)
+
+    def call(self, *, failed: bool | None, host: Host = API, urgent: bool = False) -> None:
+        with self.breakers.passing(host, "reading", urgent=urgent) as passage:
+            passage.failed = failed
+
+    def fail(self, times: int = 3, host: Host = API) -> None:
+        for _ in range(times):
+            self.call(failed=True, host=host)
+
+    def wait_of(self, host: Host = API) -> float:
+        """Say how long the host is left alone; 0 when a call may go."""
+        try:
+            self.breakers.check(host, "reading")
+        except Unavailable as error:
+            return (error.retry_after or timedelta()).total_seconds()
+        return 0
+
+    def is_open(self, host: Host = API) -> bool:
+        return self.breakers.open()[host.region_key, host.kind.value] > 0
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_host_is_left_alone_after_so_many_failures_in_a_row(bench: Bench) -> None:
+    bench.fail(2)
+    assert (bench.wait_of(), bench.is_open()) == (0, False)
+    bench.fail(1)
+    assert (bench.wait_of(), bench.is_open()) == (5, True)
+    bench.seconds += 2
+    with pytest.raises(Unavailable, match=r"^reading: nothing was sent.* in 3 s$") as failure:
+        bench.call(failed=False)
+    assert failure.value.retry_after == timedelta(seconds=3)
+
+
+def test_an_answer_in_between_lets_the_count_start_anew(bench: Bench) -> None:
+    for _ in range(5):
+        bench.fail(2)
+        bench.call(failed=False)
+    assert bench.wait_of() == 0
+
+
+def test_a_probe_that_works_ends_it(bench: Bench) -> None:
+    bench.fail()
+    bench.seconds += 5
+    assert (bench.wait_of(), bench.is_open()) == (0, True)
+    bench.call(failed=False)
+    assert not bench.is_open()
+    bench.fail(2)
+    assert bench.wait_of() == 0
+
+
+def test_each_probe_that_fails_doubles_the_time_up_to_the_bound(bench: Bench) -> None:
+    bench.fail()
+    waits = []
+    for _ in range(8):
+        waits.append(bench.wait_of())
+        bench.seconds += waits[-1]
+        bench.fail(1)
+    assert waits == [5, 10, 20, 40, 60, 60, 60, 60]
+
+
+def test_no_number_of_failures_is_too_many(bench: Bench) -> None:
+    bench.fail()
+    for _ in range(3000):
+        bench.seconds += 60
+        bench.fail(1)
+    assert bench.wait_of() == 60
+
+
+@pytest.mark.parametrize(("chance", "wait"), [(0.0, 2.5), (0.5, 3.75), (1.0, 5.0)])
+def test_half_of_the_time_is_random(bench: Bench, chance: float, wait: float) -> None:
+    bench.chance = chance
+    bench.fail()
+    assert bench.wait_of() == wait
+
+
+# --- Calls at the same time.
+
+
+def test_only_one_call_probes_and_the_others_are_told_to_come_again(bench: Bench) -> None:
+    bench.fail()
+    bench.seconds += 5
+    with bench.breakers.passing(API, "probing") as probe:
+        for _ in range(3):
+            with pytest.raises(Unavailable) as failure:
+                bench.call(failed=False)
+            assert failure.value.retry_after == timedelta(seconds=5)
+        probe.failed = False
+    bench.call(failed=False)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, ZeroDivisionError])
+def test_a_probe_that_is_given_up_leaves_its_place_to_the_next(bench: Bench, error: type[BaseException]) -> None:
+    bench.fail()
+    bench.seconds += 5
+    with pytest.raises(error), bench.breakers.passing(API, "probing"):
+        raise error
+    assert (bench.wait_of(), bench.is_open()) == (0, True)
+    bench.fail(1)
+    assert bench.wait_of() == 10
+
+
+def test_a_call_that_is_given_up_says_nothing(bench: Bench) -> None:
+    bench.call(failed=None)
+    bench.fail(2)
+    bench.call(failed=None)
+    bench.fail(1)
+    assert bench.wait_of() == 5
+    bench.call(failed=None, urgent=True)
+    assert bench.wait_of() == 5
+
+
+def test_calls_that_left_before_and_fail_later_make_nothing_longer(bench: Bench) -> None:
+    with (
+        bench.breakers.passing(API, "a") as first,
+        bench.breakers.passing(API, "b") as second,
+        bench.breakers.passing(API, "c") as third,
+    ):
+        bench.fail()
+        bench.seconds += 1
+        first.failed = second.failed = third.failed = True
+    assert bench.wait_of() == 4
+    bench.seconds += 4
+    with bench.breakers.passing(API, "probing") as probe:
+        # A straggler is no probe: it neither ends the probing nor lets another in.
+        bench.call(failed=True, urgent=True)
+        assert bench.wait_of() == 5
+        probe.failed = True
+    assert bench.wait_of() == 10
+
+
+def test_a_call_that_left_before_and_is_answered_later_ends_it(bench: Bench) -> None:
+    with bench.breakers.passing(API, "slow") as slow:
+        bench.fail()
+        slow.failed = False
+    assert (bench.wait_of(), bench.is_open()) == (0, False)
+
+
+def test_a_probe_that_fails_after_somebody_else_was_answered_is_one_failure_among_others(bench: Bench) -> None:
+    bench.fail()
+    bench.seconds += 5
+    with bench.breakers.passing(API, "probing") as probe:
+        bench.call(failed=False, urgent=True)
+        probe.failed = True
+    assert bench.wait_of() == 0
+    bench.fail(2)
+    assert bench.wait_of() == 5
+
+
+# --- Urgent calls.
+
+
+@pytest.mark.case(33)
+def test_an_urgent_call_always_goes(bench: Bench) -> None:
+    bench.fail()
+    for _ in range(20):
+        bench.call(failed=True, urgent=True)
+    assert bench.wait_of() == 5
+    bench.seconds += 5
+    with bench.breakers.passing(API, "probing"):
+        bench.call(failed=True, urgent=True)
+    bench.call(failed=False, urgent=True)
+    assert (bench.wait_of(), bench.is_open()) == (0, False)
+
+
+def test_an_urgent_call_can_be_the_probe(bench: Bench) -> None:
+    bench.fail()
+    bench.seconds += 5
+    with bench.breakers.passing(API, "answering", urgent=True) as probe:
+        assert bench.wait_of() == 5
+        probe.failed = True
+    assert bench.wait_of() == 10
+
+
+# --- Whom it concerns.
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        API._replace(region_key="team/other"),
+        API._replace(name="api.example.org"),
+        ACME,
+        Host("team/sentiment", HostKind.TOKEN, "api.example.com"),
+    ],
+)
+def test_each_host_of_each_app_is_judged_by_itself(bench: Bench, other: Host) -> None:
+    bench.fail()
+    assert bench.wait_of(other) == 0
+    bench.call(failed=False, host=other)
+    assert bench.wait_of() == 5
+
+
+def test_open_ones_are_counted_by_app_and_kind_without_a_customers_name(bench: Bench) -> None:
+    assert bench.breakers.open() == {}
+    bench.fail()
+    for name in ("acme", "other"):
+        bench.fail(host=ACME._replace(name=f"{name}.example.com"))
+    bench.fail(2, host=API._replace(region_key="team/well"))
+    assert bench.breakers.open() == {("team/sentiment", "api"): 1, ("team/sentiment", "token"): 2}
+
+
+def test_what_nobody_called_for_an_hour_is_forgotten(bench: Bench) -> None:
+    bench.fail()
+    bench.seconds += 1800
+    bench.fail(host=ACME)
+    bench.seconds += 1799
+    assert (bench.is_open(), bench.is_open(ACME)) == (True, True)
+    bench.seconds += 1
+    assert (bench.is_open(), bench.is_open(ACME)) == (False, True)
+    bench.fail(2)
+    assert bench.wait_of() == 0
+
+
+def test_memory_is_bounded_and_what_failed_longest_ago_goes_first(bench: Bench) -> None:
+    hosts = [ACME._replace(name=f"customer-{number}.example.com") for number in range(60)]
+    for host in hosts:
+        bench.fail(host=host)
+        bench.call(failed=True, host=hosts[0], urgent=True)
+    assert bench.breakers.open() == {("team/sentiment", "token"): 50}
+    assert bench.is_open(hosts[0])
+    assert [bench.wait_of(host) > 0 for host in hosts] == [True] + [False] * 10 + [True] * 49
+
+
+def test_a_probe_whose_host_was_forgotten_meanwhile_harms_nothing(bench: Bench) -> None:
+    bench.fail()
+    bench.seconds += 5
+    with bench.breakers.passing(API, "probing"):
+        bench.seconds += 4000
+        assert bench.breakers.open() == {}
+    assert bench.wait_of() == 0
+
+
+OUTCOMES = st.sampled_from([True, False, None])
+
+
+@given(st.lists(st.tuples(OUTCOMES, st.booleans(), st.integers(0, 30)), max_size=60))
+def test_a_host_is_never_shut_out_for_longer_than_the_bound(calls: list[tuple[bool | None, bool, int]]) -> None:
+    bench = Bench()
+    for failed, urgent, seconds in calls:
+        bench.seconds += seconds
+        if urgent or bench.wait_of() == 0:
+            bench.call(failed=failed, urgent=urgent)
+        assert bench.wait_of() <= 60
+    bench.seconds += 60
+    assert bench.wait_of() == 0
+    bench.call(failed=False)
+    assert not bench.is_open()
+
+
+# --- In the client.
+
+
+@dataclass
+class Machine:
+    """A client on time that tests move, whose breakers open after two failures."""
+
+    seconds: float = 1000.0
+    sent: list[str] = field(default_factory=list)
+    """Outcomes of what was sent."""
+
+    def client(self, *, concurrency: int = 64, total: float = 20) -> TalkdeskClient:
+        async def sleep(seconds: float) -> None:
+            self.seconds += seconds
+
+        settings = ClientSettings(
+            concurrency=concurrency,
+            total_timeout=timedelta(seconds=total),
+            breaker=BreakerLimits(failures=2, shortest=timedelta(seconds=5)),
+        )
+        clock = Clock(monotonic=lambda: self.seconds, now=lambda: datetime.now(UTC), sleep=sleep)
+
+        def observe(_call: str, outcome: str, _seconds: float) -> None:
+            self.sent.append(outcome)
+
+        return TalkdeskClient(settings, proxies={}, clock=clock, observe=observe)
+
+
+@pytest.mark.parametrize("answer", [reply(500), reply(503), reply(502), reply(407), cut, silence])
+async def test_a_gateway_that_is_down_is_not_called(talkdesk: ScriptedTalkdesk, answer: Responder) -> None:
+    machine = Machine()
+    client = machine.client(total=0.2)
+    talkdesk.on("/account", answer)
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await client.account(access(talkdesk.url))
+    assert machine.sent == ["ok", "Unavailable", "Unavailable"]
+    assert client.open_breakers() == {("sentiment/US", "api"): 1}
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    assert await client.account(access(talkdesk.url, urgent=True)) == Account("acc")
+    assert await client.account(access(talkdesk.url)) == Account("acc")
+    assert client.open_breakers() == {}
+    await client.aclose()
+
+
+async def test_an_answer_whose_outcome_is_unknown_counts_as_a_failure(talkdesk: ScriptedTalkdesk) -> None:
+    client = Machine().client()
+    state = "/apps/a1/installations/i1/state"
+    talkdesk.on(state, cut)
+    for kind in (OutcomeUnknown, OutcomeUnknown, Unavailable):
+        with pytest.raises(TalkdeskError) as failure:
+            await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
+        assert type(failure.value) is kind
+    assert len(talkdesk.calls(state)) == 2
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(400), reply(403), reply(404), reply(409), reply(429), reply(302), reply(body=b"<html>")]
+)
+async def test_a_gateway_that_answers_is_not_down_whatever_it_says(
+    talkdesk: ScriptedTalkdesk, answer: Responder
+) -> None:
+    client = Machine().client()
+    talkdesk.on("/account", answer)
+    for _ in range(5):
+        with pytest.raises(TalkdeskError):
+            await client.account(access(talkdesk.url))
+    assert len(talkdesk.calls("/account")) == 5
+    assert client.open_breakers() == {}
+    await client.aclose()
+
+
+@pytest.mark.case(24)
+async def test_refused_credentials_shut_nobody_out(talkdesk: ScriptedTalkdesk) -> None:
+    client = Machine().client()
+    talkdesk.on("/acme/oauth/token", reply(401))
+    for _ in range(5):
+        with pytest.raises(InvalidCredentials):
+            await client.account(access(talkdesk.url))
+    assert len(talkdesk.seen) == 5
+    await client.aclose()
+
+
+async def test_one_customers_broken_token_host_shuts_out_nobody_else(talkdesk: ScriptedTalkdesk) -> None:
+    client = Machine().client()
+    async with serve() as identity:
+        talkdesk.on("/account", reply(content={"id": "acc"}))
+        identity.on("/acme/oauth/token", reply(500))
+        hosts = HostAllowList.for_endpoints(talkdesk.url, identity.url, allow_insecure=True)
+        broken = access(talkdesk.url, token_url=f"{identity.url}/acme/oauth/token", hosts=hosts)
+        for _ in range(4):
+            with pytest.raises(Unavailable, match="asking for a token"):
+                await client.account(broken)
+        assert len(identity.seen) == 2
+        assert client.open_breakers() == {("sentiment/US", "token"): 1}
+        well = access(talkdesk.url)
+        assert await client.account(well) == Account("acc")
+    await client.aclose()
+
+
+async def test_an_urgent_call_shares_no_token_request_that_may_be_held_back(talkdesk: ScriptedTalkdesk) -> None:
+    machine = Machine()
+    client = machine.client()
+    talkdesk.on("/acme/oauth/token", reply(500))
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await client.account(access(talkdesk.url))
+    talkdesk.on("/acme/oauth/token", token_reply())
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    there, urgent = access(talkdesk.url), access(talkdesk.url, urgent=True)
+    held, answered = await asyncio.gather(client.account(there), client.account(urgent), return_exceptions=True)
+    assert isinstance(held, Unavailable)
+    assert answered == Account("acc")
+    await client.aclose()
+
+
+async def test_calls_that_wait_for_a_slot_dont_go_once_the_host_is_left_alone(talkdesk: ScriptedTalkdesk) -> None:
+    client = Machine().client(concurrency=1)
+    talkdesk.on("/account", reply(500))
+    there = access(talkdesk.url)
+    results = await asyncio.gather(*(client.account(there) for _ in range(10)), return_exceptions=True)
+    assert all(type(result) is Unavailable for result in results)
+    assert len(talkdesk.calls("/account")) == 2
+    await client.aclose()
+
+
+async def test_of_many_calls_after_a_while_one_probes(talkdesk: ScriptedTalkdesk) -> None:
+    machine = Machine()
+    client = machine.client()
+    there = access(talkdesk.url)
+    arrived, go = asyncio.Event(), asyncio.Event()
+    answer = reply(content={"id": "acc"})
+
+    async def held(request: web.BaseRequest) -> web.StreamResponse:
+        arrived.set()
+        await go.wait()
+        return await answer(request)
+
+    talkdesk.on("/account", reply(500), reply(500), held)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await client.account(there)
+    machine.seconds += 5
+    probe = asyncio.create_task(client.account(there))
+    async with asyncio.timeout(5):
+        await arrived.wait()
+    results = await asyncio.gather(*(client.account(there) for _ in range(10)), return_exceptions=True)
+    assert all(type(result) is Unavailable for result in results)
+    go.set()
+    assert await probe == Account("acc")
+    assert len(talkdesk.calls("/account")) == 3
+    await client.aclose()
+
+
+async def test_a_probe_that_is_cancelled_on_its_way_leaves_its_place(talkdesk: ScriptedTalkdesk) -> None:
+    machine = Machine()
+    client = machine.client()
+    there = access(talkdesk.url)
+    arrived = asyncio.Event()
+
+    async def never(_request: web.BaseRequest) -> web.StreamResponse:
+        arrived.set()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    talkdesk.on("/account", reply(500), reply(500), never, reply(content={"id": "acc"}))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await client.account(there)
+    machine.seconds += 5
+    probe = asyncio.create_task(client.account(there))
+    async with asyncio.timeout(5):
+        await arrived.wait()
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    assert await client.account(there) == Account("acc")
+    await client.aclose()
+
+
+async def test_a_malformed_answer_of_a_probe_ends_it(talkdesk: ScriptedTalkdesk) -> None:
+    machine = Machine()
+    client = machine.client()
+    talkdesk.on("/account", reply(500), reply(500), reply(body=b"<html>"))
+    for kind in (Unavailable, Unavailable, Malformed):
+        machine.seconds += 5
+        with pytest.raises(kind):
+            await client.account(access(talkdesk.url))
+    assert client.open_breakers() == {}
+    await client.aclose()
