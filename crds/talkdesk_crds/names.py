@@ -45,7 +45,7 @@ FIELD_MANAGER_WEBHOOK: Final = "talkdesk-webhook"
 SECRET_TYPE: Final = f"{GROUP}/credentials"
 """`type` of the Secrets that hold one set of an installation's OAuth credentials."""
 USERS_TYPE: Final = f"{GROUP}/users"
-"""`type` of the Secrets that say which user of a tenant is which at the SCIM service: ids and digests, nothing personal."""
+"""`type` of the Secrets that say which user of a tenant is which at the SCIM service."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_LENGTH = 63

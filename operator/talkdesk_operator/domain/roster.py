@@ -16,7 +16,7 @@ from talkdesk_operator.domain.scim import Ref
 __all__ = ["CAPACITY", "MAX_ID_BYTES", "Known", "Piece", "Roster", "UserRecords"]
 
 CAPACITY: Final = 1000
-"""Users in a piece: some 150 KB, and at most 800 KB with ids and versions of the greatest length; a Secret holds 1 MiB."""
+"""Users in a piece: some 150 KB, at most 800 KB with ids and versions of the greatest length; a Secret holds 1 MiB."""
 MAX_ID_BYTES: Final = 256
 """Longest id or version that is kept, in UTF-8."""
 

@@ -13,7 +13,19 @@ from pydantic import SecretStr
 
 from talkdesk_operator.domain.scim_errors import ScimError
 
-__all__ = ["Deactivate", "Failed", "Left", "Order", "Person", "Put", "Ref", "Result", "ScimService", "Service", "Settled"]
+__all__ = [
+    "Deactivate",
+    "Failed",
+    "Left",
+    "Order",
+    "Person",
+    "Put",
+    "Ref",
+    "Result",
+    "ScimService",
+    "Service",
+    "Settled",
+]
 
 
 @dataclass(frozen=True, slots=True)

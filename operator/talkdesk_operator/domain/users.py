@@ -78,26 +78,22 @@ def person_of(user: User, known: Known | None, created_by: str | None) -> Person
 
     A user without e-mail goes by its id. While it isn't known who installed the app, whoever is marked stays so.
     """
-    if created_by is not None:
-        admin = user.id == created_by
-    else:
-        admin = known is not None and known.admin
+    marked = known is not None and known.admin
     return Person(
         external_id=user.id,
         user_name=user.email or user.id,
         email=user.email or None,
         name=user.name or None,
         active=user.active is not False,
-        admin=admin,
+        admin=marked if created_by is None else user.id == created_by,
     )
 
 
 def fingerprint(person: Person, salt: str) -> str:
     """Give a digest of everything that the service is told; salted, as e-mail addresses can be guessed."""
-    told = orjson.dumps(
-        [person.external_id, person.user_name, person.email, person.name, person.active, person.admin]
-    )
-    return hashlib.blake2b(told, digest_size=_DIGEST_BYTES, key=salt.encode()[: hashlib.blake2b.MAX_KEY_SIZE]).hexdigest()
+    told = [person.external_id, person.user_name, person.email, person.name, person.active, person.admin]
+    key = salt.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+    return hashlib.blake2b(orjson.dumps(told), digest_size=_DIGEST_BYTES, key=key).hexdigest()
 
 
 def decide(person: Person, known: Known | None, sent: str) -> Action:

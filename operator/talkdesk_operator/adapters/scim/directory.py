@@ -46,8 +46,8 @@ class Directory:
         listed = await self._search(calls.find(self.service, "externalId", external_ids, _HITS * len(external_ids)))
         asked = set(external_ids)
         # A service that does not know the filter may list just anybody.
-        hits = [(found.external_id, found.ref) for found in reversed(listed.users) if found.external_id in asked]
-        return {external_id: ref for external_id, ref in hits if external_id is not None}, listed.complete
+        hits = {each.external_id: each.ref for each in reversed(listed.users) if each.external_id is not None}
+        return {external_id: hits[external_id] for external_id in asked & hits.keys()}, listed.complete
 
     async def by_user_name(self, user_name: str) -> Found | None:
         """Find a user by the name, which has no case (RFC 7643, 4.1.1)."""

@@ -104,7 +104,7 @@ class Settling:
                 self._bulk_failed(error, chunk)
                 continue
             for number, (order, ref) in enumerate(chunk.orders):
-                result = _understood(order, ref, results.get(number))
+                result = _understood(ref, results.get(number))
                 if isinstance(result, Left):
                     self._sought.discard(order.external_id)
                 self._results[place[order.external_id]] = result
@@ -183,7 +183,7 @@ def _groups(external_ids: Sequence[str]) -> list[list[str]]:
 _IN_BULK: Final = Call("bulk", "changing a user in bulk", Target.USER, "POST", "")
 
 
-def _understood(order: Order, ref: Ref | None, result: BulkResult | None) -> Result:
+def _understood(ref: Ref | None, result: BulkResult | None) -> Result:
     """Give what came of one operation; Left for what single calls must settle."""
     if result is None:
         return Left()
