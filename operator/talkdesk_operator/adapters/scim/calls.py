@@ -100,6 +100,11 @@ def bulk(service: Service, body: bytes) -> Call:
     return Call("bulk", "changing users in bulk", Target.SERVICE, "POST", f"{service.url}/Bulk", body)
 
 
+def in_bulk(service: Service) -> Call:
+    """Describe one operation of a bulk request, to speak of it: it is never sent alone."""
+    return Call("bulk", "changing a user in bulk", Target.USER, "POST", f"{service.url}/Bulk")
+
+
 def user_path(ref: Ref) -> str:
     """Give the path of a user below the base URL; ids are opaque, so whatever they hold is escaped."""
     return f"/Users/{quote(ref.id, safe='')}"

@@ -7,10 +7,10 @@ The error tree is the port's (`talkdesk_operator.domain.scim_errors`).
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 from typing_extensions import override
 
@@ -25,10 +25,7 @@ from talkdesk_operator.adapters.talkdesk.clock import Clock
 from talkdesk_operator.adapters.talkdesk.lru import LruMap
 from talkdesk_operator.adapters.talkdesk.transport import RoutingTransport
 from talkdesk_operator.domain.scim import Left, Order, Result, ScimService, Service
-from talkdesk_operator.domain.scim_errors import NotFound, Refused, ScimError, Unavailable
-
-_NOT_THERE: Final = "501"
-"""Kind of the error of a service that answers 501 for what it does not have."""
+from talkdesk_operator.domain.scim_errors import NotFound, Refused, ScimError
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +90,8 @@ class ScimClient(ScimService):
         directory = Directory(self._exchange, service, can, patience)
         settling = Settling(directory, orders, self._has_time(until))
         results = await settling.run()
-        if settling.no_bulk:
-            self._keep(service, replace(can, bulk_operations=0))
+        if directory.can != can:
+            self._keep(service, directory.can)
         return results, settling.ended_by
 
     @override
@@ -109,10 +106,6 @@ class ScimClient(ScimService):
             can = to_capabilities(await self._config(service, patience))
         except (NotFound, Refused):
             # Many services leave it out; whether this is one at all shows at the next call.
-            can = Capabilities()
-        except Unavailable as error:
-            if error.kind != _NOT_THERE:
-                raise
             can = Capabilities()
         self._keep(service, can)
         return can

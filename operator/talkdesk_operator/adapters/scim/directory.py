@@ -5,6 +5,7 @@ work (single.py), many at once (bulk.py).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -14,6 +15,7 @@ from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.exchange import Exchange
 from talkdesk_operator.adapters.scim.wire import Capabilities, Found, Listed, id_in_location, to_found, to_listed
 from talkdesk_operator.domain.scim import Order, Person, Ref, Service
+from talkdesk_operator.domain.scim_errors import Refused
 
 __all__ = ["Directory"]
 
@@ -30,14 +32,23 @@ class Directory:
         self._patience = patience
         self.service = service
         self.can = can
+        """As far as it is known: a service may turn out to have less than it says."""
 
     async def run(self, call: Call) -> Reply:
         """Send a call."""
         return await self._exchange.run(call, self.service, self._patience)
 
+    def lacks_bulk(self) -> None:
+        """Note that the service takes no bulk requests, whatever it said."""
+        self.can = replace(self.can, bulk_operations=0)
+
     async def by_external_id(self, external_id: str) -> Ref | None:
-        """Find a user by Talkdesk's id."""
-        return (await self.by_external_ids([external_id]))[0].get(external_id)
+        """Find a user by Talkdesk's id; None also for good, once the service refuses even so simple a filter."""
+        try:
+            return (await self.by_external_ids([external_id]))[0].get(external_id)
+        except Refused:
+            self.can = replace(self.can, filters=False)
+            return None
 
     async def by_external_ids(self, external_ids: Sequence[str]) -> tuple[dict[str, Ref], bool]:
         """Find users by Talkdesk's ids; tell also whether all that there are were found."""

@@ -9,19 +9,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from talkdesk_operator.adapters.scim import bulk
+from talkdesk_operator.adapters.scim import bulk, calls
 from talkdesk_operator.adapters.scim.answers import of_status
-from talkdesk_operator.adapters.scim.calls import Call, Target
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.single import carry_out
 from talkdesk_operator.adapters.scim.wire import BulkResult
-from talkdesk_operator.domain.scim import Failed, Left, Order, Put, Ref, Result, Settled
+from talkdesk_operator.domain.scim import Failed, Left, Order, Put, Ref, Result, Service, Settled
 from talkdesk_operator.domain.scim_errors import (
     NotFound,
     Permanent,
     RateLimited,
     Refused,
     ScimError,
+    Transient,
     Unavailable,
 )
 
@@ -49,8 +49,6 @@ class Settling:
         self._sought: set[str] = set()
         self.ended_by: ScimError | None = None
         """The error that concerns the service as a whole, once there is one."""
-        self.no_bulk = False
-        """Whether the service turned out not to do what it said of bulk requests."""
 
     async def run(self) -> tuple[Result, ...]:
         """Do as much as can be done."""
@@ -96,7 +94,7 @@ class Settling:
             return
         place = {order.external_id: number for number, order in enumerate(self._orders)}
         for chunk in bulk.chunks(can, fitting):
-            if not self._goes_on or self.no_bulk:
+            if not self._goes_on or not self._directory.can.bulk_operations:
                 return
             try:
                 results = await self._patiently(partial(bulk.send, self._directory, chunk))
@@ -104,20 +102,19 @@ class Settling:
                 self._bulk_failed(error, chunk)
                 continue
             for number, (order, ref) in enumerate(chunk.orders):
-                result = _understood(ref, results.get(number))
+                result = _understood(self._directory.service, ref, results.get(number))
                 if isinstance(result, Left):
                     self._sought.discard(order.external_id)
                 self._results[place[order.external_id]] = result
 
     def _bulk_failed(self, error: ScimError, chunk: bulk.Chunk) -> None:
-        if isinstance(error, NotFound | Refused):
-            # Not even begun: it does not have what it says that it has, or not for so many.
-            self.no_bulk = True
-        elif error.concerns_all:
+        if error.concerns_all and not isinstance(error, NotFound):
             self._end(error)
-        else:
+            return
+        # It does not have what it says that it has, or not for so many, or it takes too long.
+        self._directory.lacks_bulk()
+        if isinstance(error, Transient):
             # Some of it may have happened, so each user is looked for again.
-            self.no_bulk = True
             self._sought -= {order.external_id for order, _ in chunk.orders}
 
     async def _one_by_one(self) -> None:
@@ -180,10 +177,7 @@ def _groups(external_ids: Sequence[str]) -> list[list[str]]:
     return groups
 
 
-_IN_BULK: Final = Call("bulk", "changing a user in bulk", Target.USER, "POST", "")
-
-
-def _understood(ref: Ref | None, result: BulkResult | None) -> Result:
+def _understood(service: Service, ref: Ref | None, result: BulkResult | None) -> Result:
     """Give what came of one operation; Left for what single calls must settle."""
     if result is None:
         return Left()
@@ -192,5 +186,5 @@ def _understood(ref: Ref | None, result: BulkResult | None) -> Result:
         return Settled(settled) if settled is not None else Left()
     if result.status in {401, 404, 409, 412, 429}:
         return Left()
-    error = of_status(_IN_BULK, result.status)
+    error = of_status(calls.in_bulk(service), result.status, result.scim_type)
     return Failed(error) if isinstance(error, Refused | Unavailable) else Left()

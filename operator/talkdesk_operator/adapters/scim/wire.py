@@ -52,6 +52,8 @@ class BulkResult:
     """What came of one operation of a bulk request."""
 
     status: int
+    scim_type: str
+    """Of an error, if it is one of RFC 7644's."""
     ref: Ref | None
     """Only of a success, and only when it tells."""
 
@@ -103,7 +105,8 @@ def to_bulk_results(content: Mapping[str, Any]) -> dict[str, BulkResult] | None:
         operation = _object(each)
         bulk_id, status = operation.get("bulkId"), _status(operation.get("status"))
         if isinstance(bulk_id, str) and status is not None:
-            results[bulk_id] = BulkResult(status, _bulk_ref(operation) if 200 <= status < 300 else None)
+            ref = _bulk_ref(operation) if 200 <= status < 300 else None
+            results[bulk_id] = BulkResult(status, known_scim_type(_object(operation.get("response"))), ref)
     return results
 
 
