@@ -213,10 +213,22 @@ def plural(kind: str) -> str:
 
 
 def test_only_the_provisioner_that_the_app_names_can_be_impersonated() -> None:
-    (role,) = of_kind(EXAMPLE / "access.yaml", "Role")
-    (rule,) = role["rules"]
+    rules = [rule for role in of_kind(EXAMPLE / "access.yaml", "Role") for rule in role["rules"]]
+    (rule,) = [rule for rule in rules if "impersonate" in rule["verbs"]]
     assert rule["verbs"] == ["impersonate"]
     assert rule["resourceNames"] == [example_app().spec.tenant.service_account_name]
+
+
+def test_the_operator_may_write_secrets_in_the_namespace_of_an_app_only() -> None:
+    written = [
+        (role["kind"], set(rule["verbs"]) - {"get", "list", "delete"})
+        for path in (EXAMPLE / "access.yaml", MANIFESTS / "base" / "operator" / "rbac.yaml")
+        for kind in ("Role", "ClusterRole")
+        for role in of_kind(path, kind)
+        for rule in role["rules"]
+        if "secrets" in rule["resources"] and role["metadata"]["name"].startswith("talkdesk-operator")
+    ]
+    assert [each for each in written if each[1]] == [("Role", {"create", "patch"})]
 
 
 def test_an_import_by_hand_names_its_own_secret_and_the_example_app() -> None:

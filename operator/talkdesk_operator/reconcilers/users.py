@@ -7,9 +7,9 @@ about a user (domain/users.py), the work of one call (user_pass.py), calls (adap
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import SecretStr
 
@@ -17,7 +17,6 @@ from talkdesk_crds.app import Scim, SecretKeyRef, UsersOffboard
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.names import digest
-from talkdesk_operator.domain.cluster import Cluster
 from talkdesk_operator.domain.roster import Roster, UserRecords
 from talkdesk_operator.domain.scim import ScimService, Service
 from talkdesk_operator.domain.scope import AppView, Failure, Pace
@@ -27,7 +26,10 @@ from talkdesk_operator.reconcilers.user_pass import Budget, UserPass
 from talkdesk_operator.templates.address import compile_address, render_address
 from talkdesk_operator.templates.errors import RenderError, TemplateError
 
-__all__ = ["UserSync"]
+__all__ = ["ReadSecret", "UserSync"]
+
+ReadSecret: TypeAlias = Callable[[str, str], Awaitable[Mapping[str, SecretStr] | None]]
+"""`Cluster.read_credentials`: gives the data of a Secret by namespace and name, None when there is none."""
 
 _URL: Final = "users.scim.url"
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
@@ -41,7 +43,7 @@ class UserSync:
 
     def __init__(
         self,
-        cluster: Cluster,
+        read_secret: ReadSecret,
         records: UserRecords,
         scim: ScimService,
         *,
@@ -50,8 +52,8 @@ class UserSync:
         monotonic: Callable[[], float] = time.monotonic,
         salt: Callable[[], str] = secrets.token_hex,
     ) -> None:
-        """Let one call spend `budget` with the service; save after each `batch` of users."""
-        self._cluster = cluster
+        """Read tokens with `read_secret`; spend `budget` with a service at each call; save after `batch` users."""
+        self._read_secret = read_secret
         self._records = records
         self._scim = scim
         self._budget = budget
@@ -126,7 +128,7 @@ class UserSync:
         return Service(url, token, parse_duration(scim.timeout), scim.concurrency)
 
     async def _token(self, namespace: str, ref: SecretKeyRef) -> SecretStr | Failure:
-        data = await self._cluster.read_credentials(namespace, ref.name)
+        data = await self._read_secret(namespace, ref.name)
         if data is None:
             return _no_token(f"there is no Secret {ref.name}, which should hold the SCIM service's token")
         held = data.get(ref.key)
