@@ -18,6 +18,7 @@ The adapter raises these and nothing else does:
         ├── Gone              404 for one user
         ├── Taken             409: the user name belongs to somebody else at the service
         └── Refused           any other 4xx
+            └── Unsupported       405, 501: the service has no such call
 
 Those with a star speak of the service as a whole: there is no use in asking it for the next user.
 """
@@ -41,6 +42,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Unreachable",
+    "Unsupported",
 ]
 
 
@@ -134,3 +136,7 @@ class Taken(Permanent):
 
 class Refused(Permanent):
     """The service refuses the call for another reason."""
+
+
+class Unsupported(Refused):
+    """The service does not have what SCIM leaves to its choice."""

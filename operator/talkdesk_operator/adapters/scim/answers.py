@@ -27,6 +27,7 @@ from talkdesk_operator.domain.scim_errors import (
     Taken,
     Unauthorized,
     Unavailable,
+    Unsupported,
 )
 
 
@@ -78,7 +79,9 @@ def of_status(call: Call, status: int, scim_type: str = "", wait: timedelta | No
             return Outdated(f"{said}: the user was changed by somebody else", kind=kind)
         case 429:
             return RateLimited(f"{said}: too many calls", kind=kind, retry_after=wait)
-        case _ if (status >= 500 and status != 501) or status in {407, 408, 425}:
+        case 405 | 501:
+            return Unsupported(f"{said}: the service has no such call", kind=kind)
+        case _ if status >= 500 or status in {407, 408, 425}:
             return Unavailable(said, kind=kind, retry_after=wait)
         case _:
             return Refused(said, kind=kind)

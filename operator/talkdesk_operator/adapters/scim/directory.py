@@ -15,7 +15,7 @@ from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.exchange import Exchange
 from talkdesk_operator.adapters.scim.wire import Capabilities, Found, Listed, id_in_location, to_found, to_listed
 from talkdesk_operator.domain.scim import Order, Person, Ref, Service
-from talkdesk_operator.domain.scim_errors import Refused
+from talkdesk_operator.domain.scim_errors import Refused, Unsupported
 
 __all__ = ["Directory"]
 
@@ -93,7 +93,14 @@ class Directory:
         """Change a user as ordered; `claim` gives it the external id."""
         if self.can.patch:
             call = calls.patch(self.service, order, ref, versions=self.can.versions, claim=claim)
-            return _renewed(ref, await self.run(call))
+            try:
+                return _renewed(ref, await self.run(call))
+            except Unsupported:
+                self.can = replace(self.can, patch=False)
+        return await self._replace(order, ref, claim=claim)
+
+    async def _replace(self, order: Order, ref: Ref, *, claim: bool) -> Ref:
+        """Change a user by writing it anew, with all that the service has of it."""
         reading = calls.read(self.service, ref)
         current = await self.run(reading)
         found = _found(current)
