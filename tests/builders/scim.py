@@ -119,11 +119,13 @@ class ScimInMemory:
     given: list[tuple[Order, ...]] = field(default_factory=list)
     answer: Callable[[Order], Result] = lambda order: Settled(Ref(f"p-{order.external_id}"))
     error: ScimError | None = None
+    services: list[Service] = field(default_factory=list)
 
     async def settle(
-        self, _service: Service, orders: Sequence[Order], *, within: timedelta
+        self, service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         assert within > timedelta()
+        self.services.append(service)
         self.given.append(tuple(orders))
         return tuple(self.answer(each) for each in orders), self.error
 

@@ -87,12 +87,14 @@ class UserPass:
         self._waiting: list[Put] = []
         self._troubled: list[Put] = []
         self._synced = 0
+        self._seen_off = 0
         self._errors: list[ScimError] = []
         self._out_of_time = False
         self._failure = service if isinstance(service, Failure) else None
 
     async def take_all(self, pages: AsyncIterator[tuple[User, ...]], created_by: str | None) -> None:
         """Read the list and do what follows from it; a list that ends early sees nobody off."""
+        broken: Failure | None = None
         try:
             async with _closing(pages):
                 async for page in pages:
@@ -101,8 +103,9 @@ class UserPass:
                         return
                 self._complete = True
         except TalkdeskError as error:
-            self._failure = self._failure or of_talkdesk(error)
+            broken = of_talkdesk(error)
         await self._settle_waiting(1)
+        self._failure = self._failure or broken
         if self._complete:
             await self._settle_all(self._leaving())
             await self._try_again()
@@ -116,7 +119,9 @@ class UserPass:
         """Give what came of it."""
         failure = self._failure or failure_of(self._errors)
         licensed, failed = len(self._listed), len(self._errors)
-        words = f"{self._synced} of {licensed} users are as they should be" + (f", {failed} failed" if failed else "")
+        words = f"{self._synced} of {licensed} users are as they should be"
+        if self._seen_off:
+            words += f", {self._seen_off} were deactivated"
         return UsersOutcome(
             licensed=licensed,
             listed=self._complete,
@@ -201,6 +206,7 @@ class UserPass:
                 sent = fingerprint(person, roster.salt)
                 roster.put(person.external_id, remembered(person, replace(order, ref=ref), sent))
             case Deactivate(), Settled(ref=ref):
+                self._seen_off += 1
                 roster.put(order.external_id, replace(before, ref=ref, sent="", active=False, troubled=False))
             case _, Failed(error=error):
                 self._errors.append(error)

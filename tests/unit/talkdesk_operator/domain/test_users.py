@@ -37,7 +37,8 @@ SALT = "made-up-salt"
 
 
 def user(**fields: Any) -> User:
-    return User(**({"id": "u1", "email": "ana@example.com", "name": "Ana", "active": True} | fields))
+    known: dict[str, Any] = {"id": "u1", "email": "ana@example.com", "name": "Ana", "active": True}
+    return User(**(known | fields))
 
 
 def person(**fields: Any) -> Person:
@@ -61,7 +62,7 @@ def test_only_the_one_who_installed_is_marked() -> None:
 
 
 @pytest.mark.parametrize("marked", [True, False])
-def test_whoever_is_marked_stays_so_while_it_is_not_known_who_installed(marked: bool) -> None:
+def test_whoever_is_marked_stays_so_while_it_is_not_known_who_installed(*, marked: bool) -> None:
     assert person_of(user(), Known(None, admin=marked), None).admin is marked
     assert not person_of(user(), None, None).admin
 
