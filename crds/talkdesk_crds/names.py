@@ -24,6 +24,9 @@ LABEL_TENANT: Final = f"{GROUP}/tenant"
 """Name of the TalkdeskTenant that an object belongs to."""
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "talkdesk-operator"
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+COMPONENT_USERS: Final = "users"
+"""On Secrets that say which user of a tenant is which at the SCIM service."""
 
 ANNOTATION_ISSUED_AT: Final = f"{GROUP}/issued-at"
 """When Talkdesk made the event that brought the credentials in a Secret: tells sets of an installation that ended from
@@ -39,6 +42,8 @@ FIELD_MANAGER_WEBHOOK: Final = "talkdesk-webhook"
 
 SECRET_TYPE: Final = f"{GROUP}/credentials"
 """`type` of the Secrets that hold one set of an installation's OAuth credentials."""
+USERS_TYPE: Final = f"{GROUP}/users"
+"""`type` of the Secrets that say which user of a tenant is which at the SCIM service."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_LENGTH = 63

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from talkdesk_operator.adapters.cluster import KubernetesCluster
 from talkdesk_operator.adapters.drift import DriftWatches
 from talkdesk_operator.adapters.resources import Resources
+from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, TalkdeskClient
+from talkdesk_operator.adapters.user_records import SecretRecords
 from talkdesk_operator.domain.drift import targets_of
 from talkdesk_operator.domain.priority import Priority
 from talkdesk_operator.metrics import BreakersCollector
@@ -21,6 +23,7 @@ from talkdesk_operator.probes import CannotListen
 from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
 from talkdesk_operator.reconcilers.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
+from talkdesk_operator.reconcilers.users import UserSync
 from talkdesk_operator.settings import UnusableSettings, read_settings
 from talkdesk_operator.shell import BuildReconciler, Parts, serve
 from talkdesk_operator.work import Cause, Reconcile
@@ -28,17 +31,6 @@ from talkdesk_runtime import logs
 from talkdesk_runtime.kube_errors import KubeRefused
 
 __all__ = ["build_reconciler", "main"]
-
-
-class NoScim:
-    async def sync(self, scope, pages):
-        raise NotImplementedError
-
-    async def deactivate_all(self, scope):
-        raise NotImplementedError
-
-    async def erase(self, tenant):
-        return None
 
 
 @asynccontextmanager
@@ -77,7 +69,9 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
     talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_request)
     breakers = BreakersCollector(talkdesk.open_breakers)
     metrics.registry.register(breakers)
-    users = LicensedUsers(talkdesk, NoScim())
+    scim = ScimClient(tls=tls, observe=metrics.count_scim_request)
+    records = SecretRecords(parts.kube, wrote=metrics.count_write)
+    users = LicensedUsers(talkdesk, UserSync(cluster.read_credentials, records, scim))
     tenants = TenantReconciler(cluster, _now, forget=users.forget)
     installations = InstallationReconciler(
         cluster,
@@ -101,6 +95,7 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         await asyncio.gather(watching, return_exceptions=True)
         metrics.registry.unregister(breakers)
         await talkdesk.aclose()
+        await scim.aclose()
 
 
 def _now() -> datetime:

@@ -46,6 +46,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._scim_requests = Counter(
+            "talkdesk_scim_requests",
+            "Requests to SCIM services, by call and what came of them.",
+            ("call", "outcome"),
+            registry=registry,
+        )
         self._answers = Counter(
             "talkdesk_answers",
             "Answers sent to Talkdesk, by what was asked, what was decided and what came of it.",
@@ -80,6 +86,10 @@ class Metrics:
         """Count a request to Talkdesk: the call's name, `ok` or the error's class name, and the seconds it took."""
         self._requests.labels(call, outcome).inc()
         self._request_seconds.labels(call).observe(seconds)
+
+    def count_scim_request(self, call: str, outcome: str, _seconds: float) -> None:
+        """Count a request to a SCIM service: the call's name, `ok` or the error's class name."""
+        self._scim_requests.labels(call, outcome).inc()
 
     def count_answer(self, request: RequestType, decision: Decision, outcome: str, seconds: float) -> None:
         """Count an answer that was sent: `delivered` or `unclear`, and the seconds since the event was made."""

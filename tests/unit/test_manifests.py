@@ -229,6 +229,18 @@ def example_role(name: str) -> dict[str, Any]:
     return role
 
 
+def test_the_operator_may_write_secrets_in_the_namespace_of_an_app_only() -> None:
+    written = [
+        (role["kind"], set(rule["verbs"]) - {"get", "list", "delete"})
+        for path in (EXAMPLE / "access.yaml", MANIFESTS / "base" / "operator" / "rbac.yaml")
+        for kind in ("Role", "ClusterRole")
+        for role in of_kind(path, kind)
+        for rule in role["rules"]
+        if "secrets" in rule["resources"] and role["metadata"]["name"].startswith("talkdesk-operator")
+    ]
+    assert [each for each in written if each[1]] == [("Role", {"create", "patch"})]
+
+
 def test_an_import_by_hand_names_its_own_secret_and_the_example_app() -> None:
     secret, raw = documents(MANIFESTS / "examples" / "import" / "installation.yaml")
     installation = TalkdeskInstallation.read(raw)

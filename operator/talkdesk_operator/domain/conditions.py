@@ -131,8 +131,8 @@ def _users(scope: Scope) -> _Judgement | None:
         return False, outcome.failure.reason, outcome.failure.message
     if not outcome.done:
         return False, Reason.USERS_SYNCING, f"{outcome.synced} of {outcome.licensed} users are brought over"
-    if outcome.failed:
-        return False, Reason.USERS_FAILED, outcome.message
+    if outcome.trouble is not None:
+        return False, outcome.trouble.reason, outcome.message
     return True, Reason.SUCCEEDED, "the SCIM service has every licensed user as it should be"
 
 

@@ -21,7 +21,8 @@ __all__ = ["at_rest"]
 
 def at_rest(scope: Scope, *, verified: bool = False) -> Finish:
     """End the pass; `verified` when Talkdesk's own state shows that the request is answered."""
-    failure = scope.ack_failure or _lasting(scope)
+    trouble = scope.users.trouble if scope.users is not None else None
+    failure = scope.ack_failure or _lasting(scope) or trouble
     if scope.role is not Role.OWNER:
         return Finish(
             phase=InstallationPhase.SUPERSEDED,

@@ -172,17 +172,21 @@ class UsersOutcome:
     """What came of reading the licensed users, and of bringing them to the SCIM service where the app has one."""
 
     licensed: int
-    """Users that Talkdesk lists."""
+    """Different users on Talkdesk's list, as far as it was read."""
+    listed: bool = True
+    """Whether the list was read to its end."""
     synced: int = 0
-    """Of these, how many the SCIM service has as they should be."""
+    """Of these, how many the service has as they should be."""
     failed: int = 0
-    """Users that the SCIM service refuses for good."""
+    """Users for whom it did not work."""
     done: bool = True
-    """Whether it came to the end of the list; if not, the next call goes on."""
+    """False when there is more to do and only the time was over: come again at once."""
     failure: Failure | None = None
     """Why nobody, or nobody else, could be looked at."""
+    trouble: Failure | None = None
+    """Why it did not work for some, who hold up nobody else."""
     message: str = ""
-    """What is the matter with those that failed, without saying who they are."""
+    """For a condition."""
 
 
 class AckState(Enum):

@@ -4,33 +4,16 @@ Belongs here: what a pass needs for that, put together from its scope. Does not 
 service (`users`).
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Protocol
 
+from talkdesk_crds.names import tenant_name
 from talkdesk_crds.tenant import TalkdeskTenant
-from talkdesk_operator.domain.failures import of_talkdesk
 from talkdesk_operator.domain.scope import Failure, Scope, UsersOutcome
 from talkdesk_operator.domain.talkdesk import TalkdeskApi, TalkdeskError, User
 from talkdesk_operator.reconcilers.talkdesk import access_of
+from talkdesk_operator.reconcilers.users import UserSync
 
-__all__ = ["LicensedUsers", "UserSync"]
-
-
-class UserSync(Protocol):
-    """Brings users to a SCIM service. Failures of the service are part of the outcome."""
-
-    async def sync(self, scope: Scope, pages: AsyncIterator[tuple[User, ...]]) -> UsersOutcome:
-        """Work for a bounded time; raises TalkdeskError when the pages can't be read."""
-        ...
-
-    async def deactivate_all(self, scope: Scope) -> UsersOutcome:
-        """Deactivate everybody, for a bounded time."""
-        ...
-
-    async def erase(self, tenant: TalkdeskTenant) -> None:
-        """Delete what is kept about the tenant's users."""
-        ...
+__all__ = ["LicensedUsers"]
 
 
 class LicensedUsers:
@@ -44,25 +27,20 @@ class LicensedUsers:
         """Read the users, and bring them to the SCIM service where the app has one."""
         access = access_of(scope)
         if isinstance(access, Failure):
-            return replace(scope, users=UsersOutcome(0, failure=access))
-        spec, users = scope.installation.spec, scope.policy.resource.spec.users
-        pages = self._api.users(access, scope.policy.resource.spec.app_id, spec.installation_id)
-        try:
-            if users is None or users.scim is None:
-                outcome = await _count(pages)
-            else:
-                outcome = await self._scim.sync(scope, pages)
-        except TalkdeskError as error:
-            outcome = UsersOutcome(_known(scope), failure=of_talkdesk(error))
-        return replace(scope, users=outcome)
+            return replace(scope, users=UsersOutcome(_known(scope), failure=access))
+        app = scope.policy
+        pages = self._api.users(access, app.resource.spec.app_id, scope.installation.spec.installation_id)
+        facts, context = scope.known_facts, template_context(scope, app)
+        return replace(scope, users=await self._scim.sync(app, _tenant(scope), context, pages, facts.created_by))
 
     async def deactivate(self, scope: Scope) -> Scope:
         """Deactivate all users that the SCIM service has of the tenant."""
-        return replace(scope, users=await self._scim.deactivate_all(scope))
+        context = template_context(scope, scope.policy)
+        return replace(scope, users=await self._scim.deactivate_all(scope.policy, _tenant(scope), context))
 
     async def forget(self, tenant: TalkdeskTenant) -> None:
         """Delete what is kept about a tenant's users."""
-        await self._scim.erase(tenant)
+        await self._scim.erase(tenant.metadata.namespace, tenant.metadata.name)
 
 
 def _known(scope: Scope) -> int:
@@ -70,9 +48,5 @@ def _known(scope: Scope) -> int:
     return users.licensed if users is not None else 0
 
 
-async def _count(pages: AsyncIterator[tuple[User, ...]]) -> UsersOutcome:
-    """Count different users: one who comes or goes meanwhile may be on two pages."""
-    seen: set[str] = set()
-    async for page in pages:
-        seen.update(user.id for user in page)
-    return UsersOutcome(len(seen))
+def _tenant(scope: Scope) -> str:
+    return tenant_name(scope.policy.resource.metadata.name, scope.installation.spec.account_id)

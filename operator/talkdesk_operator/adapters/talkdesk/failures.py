@@ -24,7 +24,7 @@ FOREIGN: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSErro
 def interpret_failure(call: Call, failure: BaseException) -> TalkdeskError:
     """Give the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
     cause = failure.__cause__ if isinstance(failure, httpx.HTTPError) and failure.__cause__ else failure
-    before = _before_sending(cause)
+    before = before_sending(cause)
     if before is not None:
         return Unavailable(f"{call.words}: {before}")
     if isinstance(cause, aiohttp.ClientResponseError):
@@ -35,7 +35,7 @@ def interpret_failure(call: Call, failure: BaseException) -> TalkdeskError:
     return Unavailable(f"{call.words}: {words}")
 
 
-def _before_sending(cause: BaseException) -> str | None:
+def before_sending(cause: BaseException) -> str | None:
     """Say why no connection came about, or None if the request may have been sent."""
     match cause:
         case aiohttp.ClientConnectorCertificateError():

@@ -1,0 +1,115 @@
+"""What a SCIM service's answers mean: a JSON object, or an error of the port.
+
+Belongs here: one total function from status, headers and body. Does not belong here: sending, meaning of the object.
+Source: RFC 7644, 3.12.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from talkdesk_operator.adapters.scim.calls import Call, Target
+from talkdesk_operator.adapters.scim.wire import known_scim_type
+from talkdesk_operator.adapters.talkdesk.headers import retry_after
+from talkdesk_operator.domain.scim_errors import (
+    Forbidden,
+    Gone,
+    Malformed,
+    NotFound,
+    Outdated,
+    RateLimited,
+    Redirected,
+    Refused,
+    ScimError,
+    Taken,
+    Unauthorized,
+    Unavailable,
+    Unsupported,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it came."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    """None when it was longer than allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A success."""
+
+    content: Mapping[str, Any] = field(repr=False)
+    """Empty when there was no body, which a success may have."""
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def interpret(call: Call, answer: Answer, now: datetime) -> Reply | ScimError:
+    """Give the object of a success, or the error that the answer stands for."""
+    if 200 <= answer.status < 300:
+        content = _decode(answer)
+        return Reply(content, answer.headers) if isinstance(content, dict) else malformed(call, content)
+    if 300 <= answer.status < 400:
+        return Redirected(f"{call.words}: answered with a redirect, which is never followed")
+    return of_status(call, answer.status, _scim_type(answer), retry_after(answer.headers, now))
+
+
+def of_status(call: Call, status: int, scim_type: str = "", wait: timedelta | None = None) -> ScimError:
+    """Give the error for a status that is no success, of an answer or of one operation of a bulk request."""
+    kind = f"{status} {scim_type}".rstrip()
+    said = f"{call.words}: {kind}"
+    match status:
+        case 401:
+            return Unauthorized(f"{said}: the token is not accepted", kind=kind)
+        case 403 if call.target is Target.SERVICE:
+            return Forbidden(f"{said}: the token may not do that", kind=kind)
+        case 404 if call.target is Target.USER:
+            return Gone(f"{said}: the service does not know the user any more", kind=kind)
+        case 404:
+            return NotFound(f"{said}: there is no SCIM service at that address", kind=kind)
+        case 409:
+            return Taken(f"{said}: it has another user of that name", kind=kind)
+        case 412:
+            return Outdated(f"{said}: the user was changed by somebody else", kind=kind)
+        case 429:
+            return RateLimited(f"{said}: too many calls", kind=kind, retry_after=wait)
+        case 405 | 501:
+            return Unsupported(f"{said}: the service has no such call", kind=kind)
+        case _ if status >= 500 or status in {407, 408, 425}:
+            return Unavailable(said, kind=kind, retry_after=wait)
+        case _:
+            return Refused(said, kind=kind)
+
+
+def malformed(call: Call, problem: str) -> Malformed:
+    """Give the error of a success that can't be used."""
+    return Malformed(f"{call.words}: the answer {problem}", kind=f"the answer {problem}")
+
+
+def _decode(answer: Answer) -> dict[str, Any] | str:
+    """Give the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        return "is compressed although we asked for it not to be"
+    if answer.body is None:
+        return "is too big"
+    if not answer.body.strip():
+        return {}
+    try:
+        content = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return "is not JSON"
+    return content if isinstance(content, dict) else "is JSON but no object"
+
+
+def _scim_type(answer: Answer) -> str:
+    try:
+        content = orjson.loads(answer.body or b"")
+    except orjson.JSONDecodeError:
+        return ""
+    return known_scim_type(content) if isinstance(content, dict) else ""

@@ -1,0 +1,74 @@
+"""Many orders by one request (RFC 7644, 3.7).
+
+Belongs here: which orders fit into a request, and which result belongs to which. Does not belong here: what to do with
+orders that were not settled so: they go on as single ones.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from talkdesk_operator.adapters.scim import calls, messages
+from talkdesk_operator.adapters.scim.answers import malformed
+from talkdesk_operator.adapters.scim.calls import user_path
+from talkdesk_operator.adapters.scim.directory import Directory
+from talkdesk_operator.adapters.scim.wire import BulkResult, Capabilities, to_bulk_results
+from talkdesk_operator.domain.scim import Order, Put, Ref
+
+__all__ = ["Chunk", "chunks", "fits", "send"]
+
+_MAX_OPERATIONS: Final = 100
+"""A service may take 50 ms for each, and a request has seconds."""
+_MAX_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Orders of one request."""
+
+    orders: tuple[tuple[Order, Ref | None], ...]
+    """With the user where it is known."""
+    body: bytes = field(repr=False)
+
+
+def fits(can: Capabilities, order: Order, ref: Ref | None) -> bool:
+    """Tell whether an order can be part of a bulk request: without PATCH, an update must read before."""
+    return can.bulk_operations > 1 and (can.patch or (ref is None and isinstance(order, Put)))
+
+
+def chunks(can: Capabilities, orders: Iterable[tuple[Order, Ref | None]]) -> Iterator[Chunk]:
+    """Cut orders into requests that the service can take."""
+    most = min(can.bulk_operations, _MAX_OPERATIONS)
+    room = min(can.bulk_bytes, _MAX_BYTES) - len(messages.bulk(()))
+    taken: list[tuple[Order, Ref | None]] = []
+    operations: list[bytes] = []
+    size = 0
+    for order, ref in orders:
+        operation = _operation(can, order, ref, str(len(operations)))
+        if operations and (len(operations) == most or size + len(operation) + 1 > room):
+            yield Chunk(tuple(taken), messages.bulk(operations))
+            taken, operations, size = [], [], 0
+            operation = _operation(can, order, ref, "0")
+        taken.append((order, ref))
+        operations.append(operation)
+        size += len(operation) + 1
+    if operations:
+        yield Chunk(tuple(taken), messages.bulk(operations))
+
+
+async def send(directory: Directory, chunk: Chunk) -> Mapping[int, BulkResult]:
+    """Send a request; give results by the order's place. Raises ScimError."""
+    call = calls.bulk(directory.service, chunk.body)
+    results = to_bulk_results((await directory.run(call)).content)
+    if results is None:
+        raise malformed(call, "holds no operations")
+    return {place: results[str(place)] for place in range(len(chunk.orders)) if str(place) in results}
+
+
+def _operation(can: Capabilities, order: Order, ref: Ref | None, bulk_id: str) -> bytes:
+    if ref is not None:
+        version = ref.version if can.versions else None
+        return messages.operation("PATCH", user_path(ref), bulk_id, messages.changes(order), version)
+    if not isinstance(order, Put):
+        raise TypeError("somebody unknown can't be deactivated")
+    return messages.operation("POST", "/Users", bulk_id, messages.whole(order.person))

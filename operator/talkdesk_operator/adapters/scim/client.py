@@ -1,0 +1,128 @@
+"""The port to SCIM services, over HTTP: one client for the whole process.
+
+Belongs here: what is kept from one batch to the next. Does not belong here: the work on a batch (settling.py).
+
+The error tree is the port's (`talkdesk_operator.domain.scim_errors`).
+"""
+
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+from typing_extensions import override
+
+from talkdesk_operator.adapters.scim import calls
+from talkdesk_operator.adapters.scim.answers import malformed
+from talkdesk_operator.adapters.scim.directory import Directory
+from talkdesk_operator.adapters.scim.exchange import Exchange, Observe
+from talkdesk_operator.adapters.scim.gate import Gate
+from talkdesk_operator.adapters.scim.settling import Settling
+from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
+from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.talkdesk.lru import LruMap
+from talkdesk_operator.adapters.talkdesk.transport import RoutingTransport
+from talkdesk_operator.domain.scim import Left, Order, Result, ScimService, Service
+from talkdesk_operator.domain.scim_errors import NotFound, Refused, ScimError
+
+
+@dataclass(frozen=True, slots=True)
+class ScimSettings:
+    """Bounds of the client."""
+
+    connect_timeout: timedelta = timedelta(seconds=5)
+    """For a connection, TLS included."""
+    max_body: int = 4 << 20
+    """Bytes of an answer; a hundred whole users have a tenth of it."""
+    patience: timedelta = timedelta(seconds=10)
+    """Pauses that a service asks for are waited out up to this long, if there is time; longer ones end the work."""
+    config_kept: timedelta = timedelta(minutes=10)
+    """How long a service's word on what it can do is believed."""
+    services: int = 4096
+    """Services whose word is kept; a template may give each tenant its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    can: Capabilities
+    until: float
+
+
+class ScimClient(ScimService):
+    """SCIM services over HTTP. Make one per process, in its event loop, and close it at the end."""
+
+    def __init__(
+        self,
+        settings: ScimSettings | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        proxies: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        observe: Observe | None = None,
+    ) -> None:
+        """Take bounds, trust, proxies, time and metrics; each has the machine's own as default."""
+        self._settings = settings or ScimSettings()
+        self._clock = clock or Clock.system()
+        self._transport = RoutingTransport(tls=tls, proxies=proxies)
+        self._exchange = Exchange(
+            self._transport,
+            gate=Gate(self._clock),
+            clock=self._clock,
+            user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
+            connect_timeout=self._settings.connect_timeout,
+            max_body=self._settings.max_body,
+            observe=observe or _unobserved,
+        )
+        self._configs: LruMap[str, _Kept] = LruMap(self._settings.services)
+
+    @override
+    async def settle(
+        self, service: Service, orders: Sequence[Order], *, within: timedelta
+    ) -> tuple[tuple[Result, ...], ScimError | None]:
+        until = self._clock.monotonic() + within.total_seconds()
+        patience = min(self._settings.patience, within)
+        try:
+            can = await self._capabilities(service, patience)
+        except ScimError as error:
+            return tuple(Left() for _ in orders), error
+        directory = Directory(self._exchange, service, can, patience)
+        settling = Settling(directory, orders, self._has_time(until))
+        results = await settling.run()
+        if directory.can != can:
+            self._keep(service, directory.can)
+        return results, settling.ended_by
+
+    @override
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def _capabilities(self, service: Service, patience: timedelta) -> Capabilities:
+        kept = self._configs.get(service.url)
+        if kept is not None and self._clock.monotonic() < kept.until:
+            return kept.can
+        try:
+            can = to_capabilities(await self._config(service, patience))
+        except (NotFound, Refused):
+            # Many services leave it out; whether this is one at all shows at the next call.
+            can = Capabilities()
+        self._keep(service, can)
+        return can
+
+    async def _config(self, service: Service, patience: timedelta) -> Mapping[str, Any]:
+        call = calls.read_config(service)
+        content = (await self._exchange.run(call, service, patience)).content
+        if not content:
+            raise malformed(call, "is empty")
+        return content
+
+    def _keep(self, service: Service, can: Capabilities) -> None:
+        self._configs.put(service.url, _Kept(can, self._clock.monotonic() + self._settings.config_kept.total_seconds()))
+
+    def _has_time(self, until: float) -> Callable[[], bool]:
+        return lambda: self._clock.monotonic() < until
+
+
+def _unobserved(_call: str, _outcome: str, _seconds: float) -> None:
+    """Be the metrics of whoever wants none."""

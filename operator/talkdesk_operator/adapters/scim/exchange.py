@@ -1,0 +1,123 @@
+"""One request and its answer: admitted, bounded in time and size, measured.
+
+Belongs here: everything that all calls share. Does not belong here: retries, meaning of single calls.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+import aiohttp
+import httpx
+
+from talkdesk_operator.adapters.scim.answers import Answer, Reply, interpret
+from talkdesk_operator.adapters.scim.calls import Call
+from talkdesk_operator.adapters.scim.gate import Gate
+from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.talkdesk.failures import FOREIGN, before_sending
+from talkdesk_operator.domain.scim import Service
+from talkdesk_operator.domain.scim_errors import Malformed, ScimError, Unavailable, Unreachable
+
+Observe: TypeAlias = Callable[[str, str, float], None]
+"""Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""
+
+_MEDIA_TYPE: Final = "application/scim+json"
+
+
+class Exchange:
+    """Sends calls, each exactly once."""
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        gate: Gate,
+        clock: Clock,
+        user_agent: str,
+        connect_timeout: timedelta,
+        max_body: int,
+        observe: Observe,
+    ) -> None:
+        """Let a connection take `connect_timeout` at most, and an answer have `max_body` bytes at most."""
+        self._transport = transport
+        self._gate = gate
+        self._clock = clock
+        self._user_agent = user_agent
+        self._connect = connect_timeout.total_seconds()
+        self._max_body = max_body
+        self._observe = observe
+
+    async def run(self, call: Call, service: Service, patience: timedelta) -> Reply:
+        """Send the call; raise ScimError for anything but a success with a JSON object or nothing."""
+        await self._gate.admit(call.origin, call.words, patience)
+        started = self._clock.monotonic()
+        outcome = await self._attempt(call, service)
+        error = outcome if isinstance(outcome, ScimError) else None
+        self._gate.note(call.origin, error)
+        name = "ok" if error is None else type(error).__name__
+        self._observe(f"scim {call.name}", name, self._clock.monotonic() - started)
+        if isinstance(outcome, ScimError):
+            raise outcome
+        return outcome
+
+    async def _attempt(self, call: Call, service: Service) -> Reply | ScimError:
+        """Give the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
+        try:
+            async with asyncio.timeout(service.timeout.total_seconds()):
+                answer = await self._send(call, service)
+        except FOREIGN as failure:
+            return _failed(call, failure)
+        return interpret(call, answer, self._clock.now())
+
+    async def _send(self, call: Call, service: Service) -> Answer:
+        total = service.timeout.total_seconds()
+        connect = min(self._connect, total)
+        request = httpx.Request(
+            call.method,
+            call.url,
+            headers=self._headers(call, service),
+            content=call.body,
+            extensions={"timeout": httpx.Timeout(total, connect=connect, pool=connect).as_dict()},
+        )
+        response = await self._transport.handle_async_request(request)
+        try:
+            body = await self._bounded_body(response)
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, response.headers, body)
+
+    async def _bounded_body(self, response: httpx.Response) -> bytes | None:
+        body = bytearray()
+        # Raw: nothing is ever unpacked, so nothing can be a bomb.
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > self._max_body:
+                return None
+        return bytes(body)
+
+    def _headers(self, call: Call, service: Service) -> dict[str, str]:
+        headers = {
+            # Some services know only the plain type, and say so with a 406.
+            "Accept": f"{_MEDIA_TYPE}, application/json;q=0.9",
+            "Accept-Encoding": "identity",
+            "User-Agent": self._user_agent,
+            "Authorization": f"Bearer {service.token.get_secret_value()}",
+        }
+        if call.body is not None:
+            headers["Content-Type"] = _MEDIA_TYPE
+        if call.if_match is not None:
+            headers["If-Match"] = call.if_match
+        return headers
+
+
+def _failed(call: Call, failure: BaseException) -> ScimError:
+    """Give the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
+    cause = failure.__cause__ if isinstance(failure, httpx.HTTPError) and failure.__cause__ else failure
+    before = before_sending(cause)
+    if before is not None:
+        return Unreachable(f"{call.words}: {before}", kind=before)
+    if isinstance(cause, aiohttp.ClientResponseError):
+        return Malformed(f"{call.words}: the answer is not HTTP as it should be", kind="no HTTP")
+    words = "no answer in time" if isinstance(cause, TimeoutError) else "the connection was cut"
+    return Unavailable(f"{call.words}: {words}; it may have happened or not", kind=words)

@@ -1,0 +1,99 @@
+"""What a service is told, as SCIM has it.
+
+Belongs here: bodies of requests, built by the library's models. Does not belong here: what comes back, which is read
+leniently (wire.py): one odd attribute of a service's own must not spoil an answer.
+Source: RFC 7643, 4.1; RFC 7644, 3.5.2 and 3.7.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+from scim2_models import URN, BulkRequest, ComplexAttribute, Context, Name, PatchOp, PatchOperation, Resource, Role
+from scim2_models import User as CoreUser
+
+from talkdesk_operator.domain.scim import Order, Person, Put
+
+ADMIN: Final = "admin"
+STANDARD: Final = "standard"
+"""Values of `roles`: Talkdesk wants the one who installed the app to be taken for its only admin."""
+
+
+class Email(ComplexAttribute):
+    """An e-mail address that Talkdesk has taken for one: the library's own model refuses those of reserved domains."""
+
+    value: str | None = None
+    type: str | None = None
+    primary: bool | None = None
+
+
+class User(Resource[Any]):
+    """A SCIM user, as far as we have something to say of it."""
+
+    __schema__ = URN(str(CoreUser.__schema__))
+
+    user_name: str | None = None
+    display_name: str | None = None
+    name: Name | None = None
+    active: bool | None = None
+    emails: list[Email] | None = None
+    roles: list[Role] | None = None
+
+
+def whole(person: Person) -> dict[str, Any]:
+    """Give a user with everything we know of it; what Talkdesk does not say is left out."""
+    user = User(
+        external_id=person.external_id,
+        user_name=person.user_name,
+        display_name=person.name,
+        name=Name(formatted=person.name) if person.name is not None else None,
+        active=person.active,
+        emails=[Email(value=person.email, type="work", primary=True)] if person.email is not None else None,
+        roles=[Role(value=ADMIN if person.admin else STANDARD, primary=True)],
+    )
+    return user.model_dump(scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+
+
+def changes(order: Order, *, claim: bool = False) -> dict[str, Any]:
+    """Give the PATCH of an order: each attribute that is ours replaced, the others left alone."""
+    told = _told(order, claim=claim)
+    operations = [PatchOperation[User](op="replace", path=path, value=value) for path, value in told.items()]
+    return PatchOp[User](operations=operations).model_dump(scim_ctx=Context.RESOURCE_PATCH_REQUEST)
+
+
+def merged(order: Order, current: Mapping[str, Any], *, claim: bool = False) -> dict[str, Any]:
+    """Give the PUT of an order: the user as it was read, with our attributes in it."""
+    told = _told(order, claim=claim)
+    formatted = told.pop("name.formatted", None)
+    if formatted is not None:
+        name = current.get("name")
+        told["name"] = (name if isinstance(name, dict) else {}) | {"formatted": formatted}
+    names = {name.lower() for name in told} | {"meta"}
+    kept = {name: value for name, value in current.items() if name.lower() not in names}
+    return {"schemas": [str(User.__schema__)]} | kept | told
+
+
+def operation(method: str, path: str, bulk_id: str, data: Mapping[str, Any], version: str | None = None) -> bytes:
+    """Give one operation of a bulk request."""
+    head = {"method": method, "path": path, "bulkId": bulk_id}
+    return orjson.dumps(head | ({"version": version} if version is not None else {}) | {"data": data})
+
+
+def bulk(operations: Iterable[bytes]) -> bytes:
+    """Put operations together to a bulk request."""
+    return BULK_HEAD + b",".join(operations) + BULK_TAIL
+
+
+BULK_HEAD: Final = orjson.dumps({"schemas": [str(BulkRequest.__schema__)]})[:-1] + b',"Operations":['
+BULK_TAIL: Final = b"]}"
+
+
+def _told(order: Order, *, claim: bool) -> dict[str, Any]:
+    """Give the attributes that an order is about, by their paths."""
+    if not isinstance(order, Put):
+        return {"active": False}
+    content = whole(order.person)
+    formatted = content.get("name", {}).get("formatted")
+    kept = {"userName", "displayName", "active", "emails"} | ({"roles"} if order.roles else set())
+    told = {name: value for name, value in content.items() if name in kept | ({"externalId"} if claim else set())}
+    return told | ({"name.formatted": formatted} if formatted is not None else {})

@@ -1,0 +1,62 @@
+"""One order by single calls, and what to do when a service is not as it was thought to be.
+
+Belongs here: the rules on 404, 409 and 412. Does not belong here: calls themselves, many orders.
+
+    create ── 409 ──▶ find by name: ours, or nobody's by external id? ──▶ update, claiming it
+    update ── 404 ──▶ find by external id ──▶ update that one, else create
+    update ── 412 ──▶ read the version, update once more
+"""
+
+from talkdesk_operator.adapters.scim.directory import Directory
+from talkdesk_operator.domain.scim import Deactivate, Order, Put, Ref, Settled
+from talkdesk_operator.domain.scim_errors import Gone, Outdated, Taken
+
+__all__ = ["carry_out"]
+
+
+async def carry_out(directory: Directory, order: Order, *, found: Ref | None, sought: bool) -> Settled:
+    """Carry out an order; `found` is the user where a search, if one was `sought`, found it. Raises ScimError."""
+    if isinstance(order, Deactivate):
+        return await _deactivate(directory, order)
+    ref = order.ref or found
+    if ref is None and not sought:
+        ref = await directory.by_external_id(order.external_id)
+    if ref is None:
+        return Settled(await _create(directory, order))
+    try:
+        return Settled(await _update(directory, order, ref))
+    except Gone:
+        other = await directory.by_external_id(order.external_id)
+    if other is None or other.id == ref.id:
+        return Settled(await _create(directory, order))
+    return Settled(await _update(directory, order, other))
+
+
+async def _deactivate(directory: Directory, order: Deactivate) -> Settled:
+    try:
+        return Settled(await _update(directory, order, order.ref))
+    except Gone:
+        # Also asks whether the service itself is still there: else everybody would seem to be gone.
+        other = await directory.by_external_id(order.external_id)
+    if other is None or other.id == order.ref.id:
+        return Settled(None)
+    return Settled(await _update(directory, order, other))
+
+
+async def _create(directory: Directory, order: Put) -> Ref:
+    try:
+        return await directory.create(order.person)
+    except Taken as taken:
+        refusal = taken
+    holder = await directory.by_user_name(order.person.user_name)
+    if holder is None or holder.external_id not in {None, order.external_id}:
+        raise refusal
+    return await _update(directory, order, holder.ref, claim=True)
+
+
+async def _update(directory: Directory, order: Order, ref: Ref, *, claim: bool = False) -> Ref:
+    try:
+        return await directory.update(order, ref, claim=claim)
+    except Outdated:
+        fresh = await directory.read(ref)
+    return await directory.update(order, fresh, claim=claim)

@@ -1,0 +1,198 @@
+"""SCIM's JSON, read leniently and converted once.
+
+Belongs here: shapes of responses. Does not belong here: anything else.
+What can't be read counts as absent; only what nothing can be done without makes a response unusable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from talkdesk_operator.domain.roster import MAX_ID_BYTES
+from talkdesk_operator.domain.scim import Ref
+
+_MIN_BULK_BYTES: Final = 4096
+"""Below, bulk requests hold too little to be worth it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a service can do (RFC 7643, 5). The defaults are for a service that doesn't say."""
+
+    patch: bool = True
+    filters: bool = True
+    versions: bool = False
+    """Whether `If-Match` is honoured."""
+    bulk_operations: int = 0
+    """Most operations of a bulk request; 0 or 1 when there is no use in them."""
+    bulk_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A user as the service has it."""
+
+    ref: Ref
+    external_id: str | None
+    user_name: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An answer to a search."""
+
+    users: tuple[Found, ...]
+    complete: bool
+    """Whether these are all that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkResult:
+    """What came of one operation of a bulk request."""
+
+    status: int
+    scim_type: str
+    """Of an error, if it is one of RFC 7644's."""
+    ref: Ref | None
+    """Only of a success, and only when it tells."""
+
+
+def to_capabilities(content: Mapping[str, Any]) -> Capabilities:
+    """Read a ServiceProviderConfig."""
+    known = Capabilities()
+    bulk = _object(content.get("bulk"))
+    operations, size = _count(bulk.get("maxOperations")), _count(bulk.get("maxPayloadSize"))
+    usable = bulk.get("supported") is True and operations > 1 and size >= _MIN_BULK_BYTES
+    return Capabilities(
+        patch=_supported(content.get("patch"), default=known.patch),
+        filters=_supported(content.get("filter"), default=known.filters),
+        versions=_supported(content.get("etag"), default=known.versions),
+        bulk_operations=operations if usable else 0,
+        bulk_bytes=size if usable else 0,
+    )
+
+
+def to_found(content: object, etag: str | None = None) -> Found | None:
+    """Read a user; None without an id that could be used. The header's version goes before the body's."""
+    user = _object(content)
+    user_id = usable_id(user.get("id"))
+    if user_id is None:
+        return None
+    version = _version(etag) or _version(_object(user.get("meta")).get("version"))
+    return Found(Ref(user_id, version), _text(user.get("externalId")), _text(user.get("userName")))
+
+
+def to_listed(content: Mapping[str, Any]) -> Listed | None:
+    """Read an answer to a search; None when it is none."""
+    resources = content.get("Resources", [])
+    total = content.get("totalResults")
+    if not isinstance(total, int) or isinstance(total, bool):
+        return None
+    # RFC 7644 leaves `Resources` out when there are none, and services write null.
+    listed: Sequence[Any] = resources if isinstance(resources, list) else ()
+    users = tuple(found for each in listed if (found := to_found(each)) is not None)
+    return Listed(users, complete=len(listed) >= total)
+
+
+def to_bulk_results(content: Mapping[str, Any]) -> dict[str, BulkResult] | None:
+    """Read the results of a bulk request by their bulkId; None when there are none at all."""
+    operations = content.get("Operations")
+    if not isinstance(operations, list):
+        return None
+    results = {}
+    for each in operations:
+        operation = _object(each)
+        bulk_id, status = operation.get("bulkId"), _status(operation.get("status"))
+        if isinstance(bulk_id, str) and status is not None:
+            ref = _bulk_ref(operation) if 200 <= status < 300 else None
+            results[bulk_id] = BulkResult(status, known_scim_type(_object(operation.get("response"))), ref)
+    return results
+
+
+def id_in_location(location: object) -> str | None:
+    """Give the id at the end of a user's URL."""
+    if not isinstance(location, str):
+        return None
+    try:
+        before, _, last = urlsplit(location).path.rstrip("/").rpartition("/")
+    except ValueError:
+        return None
+    return usable_id(unquote(last)) if before.endswith("/Users") else None
+
+
+def usable_id(value: object) -> str | None:
+    """Give an id as text, if it can be kept, and stand in a path."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or value in {"", ".", ".."} or not value.isprintable():
+        return None
+    return value if _fits(value) else None
+
+
+def known_scim_type(content: Mapping[str, Any]) -> str:
+    """Give the error's `scimType`, if it is one of RFC 7644's; what else an error says may quote a person's data."""
+    kind = content.get("scimType")
+    return kind if isinstance(kind, str) and kind in _SCIM_TYPES else ""
+
+
+_SCIM_TYPES: Final = frozenset(
+    {
+        "invalidFilter",
+        "invalidPath",
+        "invalidSyntax",
+        "invalidValue",
+        "invalidVers",
+        "mutability",
+        "noTarget",
+        "sensitive",
+        "tooMany",
+        "uniqueness",
+    }
+)
+
+
+def _bulk_ref(operation: Mapping[str, Any]) -> Ref | None:
+    user_id = id_in_location(operation.get("location"))
+    response = to_found(operation.get("response"))
+    if user_id is None:
+        user_id = response.ref.id if response is not None else None
+    if user_id is None:
+        return None
+    version = _version(operation.get("version"))
+    return Ref(user_id, version or (response.ref.version if response is not None else None))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _supported(value: object, *, default: bool) -> bool:
+    said = _object(value).get("supported")
+    return said if isinstance(said, bool) else default
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _version(value: object) -> str | None:
+    """Give an ETag that can stand in a header."""
+    text = value.strip() if isinstance(value, str) else ""
+    return text if text and text.isascii() and text.isprintable() and _fits(text) else None
+
+
+def _fits(text: str) -> bool:
+    return len(text.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES
+
+
+def _status(value: object) -> int | None:
+    """Read an operation's status: a text; a number in some services, and an object in drafts of the RFC."""
+    if isinstance(value, dict):
+        value = value.get("code")
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) == 3 else None

@@ -1,0 +1,95 @@
+"""The pretend service as a server in a program's own event loop.
+
+Belongs here: starting, stopping, and looking inside. Does not belong here: routes, the command line.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+import uvicorn
+from scim2_server.requests import ScimRequest
+
+from talkdesk_sandbox.embedded import CuttableProtocol, EmbeddedServer, bind
+from talkdesk_sandbox.scim.app import PREFIX, PretendScim
+from talkdesk_sandbox.scim.settings import ScimSettings
+from talkdesk_sandbox.simulator.clock import Clock
+from talkdesk_sandbox.simulator.fault_middleware import FaultMiddleware
+from talkdesk_sandbox.simulator.faults import FaultBook
+from talkdesk_sandbox.simulator.journal import Journal
+
+__all__ = ["ScimServer"]
+
+
+class ScimServer:
+    """A SCIM service that listens, as an async context manager in the running event loop.
+
+    `faults` are the simulator's, set by path (`PATCH /scim/v2/Users/*`); `journal` has all requests.
+    """
+
+    def __init__(self, settings: ScimSettings | None = None) -> None:
+        self.settings = settings or ScimSettings()
+        self.faults = FaultBook()
+        self.journal = Journal()
+        self.url = ""
+        """Base URL."""
+        self._scim = PretendScim(self.settings)
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        self._socket = bind(self.settings.host, self.settings.port)
+        host = "127.0.0.1" if self.settings.host in {"0.0.0.0", "::"} else self.settings.host
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}{PREFIX}"
+        app = FaultMiddleware(self._scim.app, clock=Clock(), faults=self.faults, journal=self.journal)
+        config = uvicorn.Config(
+            app,
+            http=CuttableProtocol,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            date_header=False,
+            server_header=False,
+            timeout_keep_alive=75,
+        )
+        self._server = EmbeddedServer(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        await self._server.listening(self._serving)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening."""
+        self._server.stop()
+        await self._serving
+        self._socket.close()
+
+    def users(self) -> list[dict[str, Any]]:
+        """Give all users as SCIM shows them."""
+        return [resource.model_dump() for resource in self._scim.store.resources]
+
+    def user(self, external_id: str) -> dict[str, Any]:
+        """Give the one user with that external id; LookupError when there is none, or more than one."""
+        found = [user for user in self.users() if user.get("externalId") == external_id]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} users have the external id {external_id}")
+        return found[0]
+
+    def ask(self, method: str, path: str, content: Any = None) -> Any:
+        """Do something past the network, as the partner's own people would. LookupError when it is refused."""
+        headers = {"Content-Type": "application/scim+json"}
+        body = b"" if content is None else orjson.dumps(content)
+        answer = self._scim.handle(ScimRequest(method, self.url, path, headers=headers, body=body))
+        if answer.status >= 400:
+            raise LookupError(f"{method} {path}: {answer.body}")
+        return answer.body
+
+    def count(self, method: str, path: str = "") -> int:
+        """Count requests whose path below the base URL begins so."""
+        return sum(
+            record.method == method and record.path.removeprefix(PREFIX).startswith(path)
+            for record in self.journal.records()
+        )

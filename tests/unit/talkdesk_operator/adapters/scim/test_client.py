@@ -1,0 +1,329 @@
+"""Orders at a strict SCIM 2.0 service, over a real socket."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from builders.scim import order, person, service
+from talkdesk_operator.adapters.scim import ScimClient
+from talkdesk_operator.domain.scim import Deactivate, Failed, Left, Order, Ref, Result, Settled
+from talkdesk_operator.domain.scim_errors import Outdated, Refused, ScimError, Taken, Unauthorized
+from talkdesk_sandbox.scim import ScimServer
+from talkdesk_sandbox.simulator.faults import Malformed, Status
+
+Serve = Callable[..., Awaitable[ScimServer]]
+
+MINUTE = timedelta(minutes=1)
+ABILITIES: Sequence[dict[str, bool]] = (
+    {},
+    {"bulk": False},
+    {"etag": False},
+    {"patch": False},
+    {"filter": False},
+    {"config": False},
+    {"bulk": False, "patch": False, "etag": False},
+    {"bulk": False, "patch": False, "etag": False, "filter": False, "config": False},
+)
+
+
+async def settle(client: ScimClient, server: ScimServer, *orders: Order) -> tuple[Result, ...]:
+    results, error = await client.settle(service(server.url), orders, within=MINUTE)
+    assert error is None
+    return results
+
+
+async def settled(client: ScimClient, server: ScimServer, *orders: Order) -> list[Ref]:
+    results = await settle(client, server, *orders)
+    assert all(isinstance(result, Settled) for result in results), results
+    return [result.ref for result in results if isinstance(result, Settled) and result.ref is not None]
+
+
+def refusal(result: Result) -> ScimError:
+    assert isinstance(result, Failed)
+    return result.error
+
+
+@pytest.mark.parametrize("abilities", ABILITIES, ids=str)
+async def test_users_are_made_changed_and_seen_off_whatever_a_service_can_do(
+    client: ScimClient, scim: Serve, abilities: dict[str, bool]
+) -> None:
+    server = await scim(**abilities)
+    refs = await settled(client, server, order(1, admin=True), order(2), order(3, active=False))
+    assert {user["externalId"] for user in server.users()} == {person(n).external_id for n in (1, 2, 3)}
+    first = server.user(person(1).external_id)
+    assert first["userName"] == first["emails"][0]["value"] == person(1).email
+    assert first["displayName"] == first["name"]["formatted"] == person(1).name
+    assert first["active"]
+    assert first["roles"] == [{"value": "admin", "primary": True}]
+    assert server.user(person(2).external_id)["roles"] == [{"value": "standard", "primary": True}]
+    assert not server.user(person(3).external_id)["active"]
+
+    changed = await settled(
+        client,
+        server,
+        order(1, refs[0], user_name="new@example.com", email="new@example.com"),
+        Deactivate(person(2).external_id, refs[1]),
+        order(3, refs[2]),
+    )
+    assert [ref.id for ref in changed] == [ref.id for ref in refs]
+    assert server.user(person(1).external_id)["emails"][0]["value"] == "new@example.com"
+    assert not server.user(person(2).external_id)["active"]
+    assert server.user(person(3).external_id)["active"]
+    assert len(server.users()) == 3
+
+
+async def test_one_order_alone_is_no_bulk_request(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    await settled(client, server, order())
+    assert server.count("POST", "/Bulk") == 0
+
+
+async def test_many_are_made_with_few_requests_that_a_service_can_take(client: ScimClient, scim: Serve) -> None:
+    server = await scim(max_operations=30, max_payload=8192)
+    await settled(client, server, *[order(number) for number in range(100)])
+    assert len(server.users()) == 100
+    assert 4 <= server.count("POST", "/Bulk") <= 7
+    assert server.count("GET", "/Users") == 4
+    assert server.count("POST", "/Users") == 0
+
+
+async def test_what_the_service_can_do_is_asked_once(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    for _ in range(3):
+        await settled(client, server, order())
+    assert server.count("GET", "/ServiceProviderConfig") == 1
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize("abilities", ABILITIES[:4], ids=str)
+async def test_whoever_is_there_already_is_found_by_talkdesks_id(
+    client: ScimClient, scim: Serve, abilities: dict[str, bool]
+) -> None:
+    server = await scim(**abilities)
+    first = await settled(client, server, order(1), order(2))
+    again = await settled(client, server, order(1, user_name="new@example.com"), order(2))
+    assert [ref.id for ref in again] == [ref.id for ref in first]
+    assert len(server.users()) == 2
+    assert server.user(person(1).external_id)["userName"] == "new@example.com"
+
+
+@pytest.mark.parametrize(
+    "hostile", ['a" or userName pr or externalId eq "', "a\\", "ä/ö?#&%2e", "a&b=c+d,e", "\N{PILE OF POO}", "..", " "]
+)
+async def test_ids_of_any_kind_find_themselves_only(client: ScimClient, scim: Serve, hostile: str) -> None:
+    server = await scim()
+    await settled(client, server, order(1))
+    made = await settled(client, server, order(2, external_id=hostile))
+    assert await settled(client, server, order(2, external_id=hostile, name="B")) == [Ref(made[0].id, 'W/"3"')]
+    assert len(server.users()) == 2
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_a_user_of_the_same_name_that_nobody_claims_is_adopted(
+    client: ScimClient, scim: Serve, *, bulk: bool
+) -> None:
+    server = await scim(bulk=bulk)
+    by_hand = server.ask("POST", "/Users", _by_hand(person(1).user_name.upper()))
+    refs = await settled(client, server, order(1), order(2))
+    assert refs[0].id == by_hand["id"]
+    assert server.user(person(1).external_id)["id"] == by_hand["id"]
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_a_user_of_the_same_name_that_is_somebody_elses_stays_so(
+    client: ScimClient, scim: Serve, *, bulk: bool
+) -> None:
+    server = await scim(bulk=bulk)
+    server.ask("POST", "/Users", _by_hand(person(1).user_name) | {"externalId": "of another system"})
+    taken, other = await settle(client, server, order(1), order(2))
+    assert isinstance(refusal(taken), Taken)
+    assert isinstance(other, Settled)
+    assert server.user("of another system")["displayName"] == "By hand"
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_a_known_user_that_somebody_deleted_is_made_anew(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
+    server = await scim(bulk=bulk)
+    before = await settled(client, server, order(1), order(2))
+    server.ask("DELETE", f"/Users/{before[0].id}")
+    after = await settled(client, server, order(1, before[0]), order(2, before[1]))
+    assert after[0].id != before[0].id
+    assert after[1].id == before[1].id
+    assert server.user(person(1).external_id)["id"] == after[0].id
+
+
+async def test_a_known_user_that_moved_to_another_id_is_found(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    (there,) = await settled(client, server, order(1))
+    assert (await settled(client, server, order(1, Ref("old id"))))[0].id == there.id
+    assert (await settled(client, server, Deactivate(person(1).external_id, Ref("old id"))))[0].id == there.id
+    assert not server.user(person(1).external_id)["active"]
+
+
+async def test_a_user_to_be_seen_off_that_is_gone_is_as_good_as_inactive(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    assert await settle(client, server, Deactivate("nobody", Ref("p1"))) == (Settled(None),)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_what_somebody_else_changed_in_between_is_read_again(
+    client: ScimClient, scim: Serve, *, bulk: bool
+) -> None:
+    server = await scim(bulk=bulk)
+    refs = await settled(client, server, order(1), order(2))
+    server.ask("PATCH", f"/Users/{refs[0].id}", _patch("nickName", "A"))
+    after = await settled(client, server, order(1, refs[0], name="B"), order(2, refs[1], name="B"))
+    assert server.user(person(1).external_id)["nickName"] == "A"
+    assert server.user(person(1).external_id)["displayName"] == "B"
+    assert after[0].version not in {None, refs[0].version}
+
+
+async def test_a_user_that_changes_all_the_time_is_left_for_later(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    (ref,) = await settled(client, server, order(1))
+    server.faults.set(Status(route="PATCH *", status=412))
+    (result,) = await settle(client, server, order(1, ref, name="B"))
+    assert isinstance(refusal(result), Outdated)
+    assert server.count("PATCH") == 2
+
+
+@pytest.mark.parametrize("patch", [True, False])
+async def test_what_is_the_services_own_stays(client: ScimClient, scim: Serve, *, patch: bool) -> None:
+    server = await scim(patch=patch)
+    (ref,) = await settled(client, server, order(1))
+    server.ask(
+        "PUT",
+        f"/Users/{ref.id}",
+        server.user(person(1).external_id)
+        | {
+            "nickName": "A",
+            "name": {"givenName": "G", "formatted": "F"},
+            "roles": [{"value": "auditor", "primary": True}],
+        },
+    )
+    await settled(client, server, order(1, Ref(ref.id), roles=False, name="B"))
+    user = server.user(person(1).external_id)
+    assert (user["nickName"], user["name"]) == ("A", {"givenName": "G", "formatted": "B"})
+    assert user["roles"] == [{"value": "auditor", "primary": True}]
+    await settled(client, server, order(1, Ref(ref.id), roles=True, admin=True))
+    assert server.user(person(1).external_id)["roles"] == [{"value": "admin", "primary": True}]
+
+
+async def test_what_talkdesk_does_not_say_is_not_sent(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    (ref,) = await settled(client, server, order(1))
+    await settled(client, server, order(1, ref, email=None, name=None))
+    assert server.user(person(1).external_id)["displayName"] == person(1).name
+    await settled(client, server, order(2, email=None, name=None, user_name="2"))
+    assert "emails" not in server.user(person(2).external_id)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_a_user_that_the_service_refuses_holds_up_nobody(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
+    server = await scim(bulk=bulk)
+    results = await settle(client, server, order(1), order(2, email="canary without at"), order(3))
+    assert [type(result) for result in results] == [Settled, Failed, Settled]
+    error = refusal(results[1])
+    assert isinstance(error, Refused)
+    assert error.kind == "400 invalidValue"
+    assert "canary" not in error.message
+    assert "127.0.0.1" in error.message
+
+
+async def test_a_wrong_token_ends_the_work_at_once(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    wrong = service(server.url, token=SecretStr("canary-wrong"))
+    results, error = await client.settle(wrong, [order(1), order(2)], within=MINUTE)
+    assert results == (Left(), Left())
+    assert isinstance(error, Unauthorized)
+    assert "canary" not in str(error)
+    assert len(server.journal.records()) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Status(route="POST */Bulk", status=413),
+        Status(route="POST */Bulk", status=404),
+        Status(route="POST */Bulk", status=501),
+    ],
+    ids=lambda fault: str(fault.status),
+)
+async def test_a_service_that_takes_no_bulk_after_all_gets_single_requests(
+    client: ScimClient, scim: Serve, fault: Status
+) -> None:
+    server = await scim()
+    server.faults.set(fault)
+    for batch in ((1, 2), (3, 4)):
+        await settled(client, server, *[order(number) for number in batch])
+    assert server.count("POST", "/Bulk") == 1
+    assert server.count("POST", "/Users") == 4
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Status(route="POST */Bulk", status=503, after_effect=True), Malformed(route="POST */Bulk", after_effect=True)],
+    ids=lambda fault: fault.kind,
+)
+async def test_a_bulk_request_whose_outcome_got_lost_makes_nobody_twice(
+    client: ScimClient, scim: Serve, fault: Status | Malformed
+) -> None:
+    server = await scim()
+    server.faults.set(fault)
+    await settled(client, server, order(1), order(2))
+    assert len(server.users()) == 2
+    assert server.count("POST", "/Users") == 0
+
+
+async def test_a_service_that_knows_no_or_is_asked_one_by_one(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    await settled(client, server, order(1))
+    server.faults.set(Status(route="GET */Users", status=400, count=1))
+    refs = await settled(client, server, order(1), order(2))
+    assert len(refs) == len(server.users()) == 2
+
+
+async def test_a_search_that_is_cut_short_is_made_again_for_single_ones(client: ScimClient, scim: Serve) -> None:
+    server = await scim(max_results=1)
+    first = await settled(client, server, order(1), order(2), order(3))
+    again = await settled(client, server, order(1), order(2), order(3))
+    assert [ref.id for ref in again] == [ref.id for ref in first]
+
+
+async def test_nothing_is_begun_when_the_time_is_over(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    results, error = await client.settle(service(server.url), [order(1), order(2)], within=timedelta())
+    assert (results, error) == ((Left(), Left()), None)
+    assert server.users() == []
+
+
+async def test_no_orders_are_no_work(client: ScimClient, scim: Serve) -> None:
+    server = await scim()
+    assert await settle(client, server) == ()
+
+
+async def test_every_request_is_counted(scim: Serve) -> None:
+    server = await scim(bulk=False)
+    seen: list[tuple[str, str]] = []
+    client = ScimClient(proxies={}, observe=lambda call, outcome, _seconds: seen.append((call, outcome)))
+    await settle(client, server, order(1))
+    await client.aclose()
+    assert seen == [("scim config", "ok"), ("scim find", "ok"), ("scim create", "ok")]
+
+
+def _by_hand(user_name: str) -> dict[str, Any]:
+    return {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": user_name,
+        "displayName": "By hand",
+    }
+
+
+def _patch(path: str, value: Any) -> dict[str, Any]:
+    return {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": path, "value": value}],
+    }
