@@ -190,7 +190,7 @@ class InstallationsCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Count the installations by phase, condition and time left, and find each app's nearest deadline."""
         phases, conditions, left = _Tally(), _Tally(), _Tally()
-        nearest: dict[tuple[str, str], datetime] = {}
+        nearest: dict[tuple[str, ...], datetime] = {}
         for installation in self._read():
             app, status = (installation.metadata.namespace, installation.app), installation.status
             phases[*app, status.phase or "Unknown"] += 1

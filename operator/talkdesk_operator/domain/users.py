@@ -7,7 +7,6 @@ Belongs here: the comparison of Talkdesk's list with what is on record. Does not
 import hashlib
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Final

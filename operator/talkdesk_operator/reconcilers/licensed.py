@@ -9,7 +9,8 @@ from dataclasses import replace
 from talkdesk_crds.names import tenant_name
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.scope import Failure, Scope, UsersOutcome
-from talkdesk_operator.domain.talkdesk import TalkdeskApi, TalkdeskError, User
+from talkdesk_operator.domain.talkdesk import TalkdeskApi
+from talkdesk_operator.domain.tenancy import template_context
 from talkdesk_operator.reconcilers.talkdesk import access_of
 from talkdesk_operator.reconcilers.users import UserSync
 
