@@ -21,7 +21,6 @@ from talkdesk_crds.fields import Model, to_wire_time
 from talkdesk_crds.installation import InstallationStatus, Request, TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import (
-    API_VERSION,
     FIELD_MANAGER,
     FINALIZER,
     GROUP,
@@ -30,10 +29,10 @@ from talkdesk_crds.names import (
     LABEL_MANAGED_BY,
     MANAGED_BY,
     VERSION,
-    digest,
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
 from talkdesk_operator.adapters.credential_sets import ended_sets, other_sets, replaced_sets
+from talkdesk_operator.adapters.events import event_of
 from talkdesk_operator.adapters.resources import Resources
 from talkdesk_operator.domain.cluster import Identity
 from talkdesk_operator.domain.transitions import Announcement
@@ -237,36 +236,9 @@ class KubernetesCluster:
         self._wrote("Event", "create")
         path = resource_path("events.k8s.io", "v1", "events", regarding.metadata.namespace)
         try:
-            await self._kube.request("POST", path, body=self._event(regarding, announcement))
+            await self._kube.request("POST", path, body=event_of(regarding, announcement, self._instance))
         except KubeError as error:
             self._log.warning("event not posted", reason=announcement.reason, error=str(error))
-
-    def _event(self, regarding: CustomResource, announcement: Announcement) -> dict[str, Any]:
-        now = datetime.now(UTC)
-        name, namespace = regarding.metadata.name, regarding.metadata.namespace
-        return {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {
-                "name": f"{name[:200]}.{digest(now.isoformat(), announcement.reason, regarding.metadata.uid)}",
-                "namespace": namespace,
-            },
-            "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            "type": "Warning" if announcement.warning else "Normal",
-            "reason": announcement.reason[:128],
-            "action": announcement.action[:128],
-            "note": announcement.message[:_MESSAGE_LENGTH],
-            "regarding": {
-                "apiVersion": API_VERSION,
-                "kind": regarding.INFO.kind,
-                "name": name,
-                "namespace": namespace,
-                "uid": regarding.metadata.uid,
-                "resourceVersion": regarding.metadata.resource_version,
-            },
-            "reportingController": f"{GROUP}/operator",
-            "reportingInstance": self._instance[:128],
-        }
 
     async def _finalizers(self, installation: TalkdeskInstallation, finalizers: tuple[str, ...]) -> None:
         # The resourceVersion guards others' finalizers: a list in a merge patch replaces the whole.

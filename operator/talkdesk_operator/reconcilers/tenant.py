@@ -4,10 +4,9 @@ What is about to be applied stands in `spec.objects` before the first of it is; 
 applied. Deletion goes by both, never by rendering again.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
 from talkdesk_crds.fields import LocalRef, to_wire_time
@@ -24,9 +23,9 @@ from talkdesk_operator.domain.cluster import Cluster
 from talkdesk_operator.domain.scope import AppView, Failure, Pace, Scope, Tenancy, TenancyState
 from talkdesk_operator.domain.standing import wanted_state
 from talkdesk_operator.domain.status import handled_request
-from talkdesk_operator.domain.talkdesk import Access
-from talkdesk_operator.domain.tenancy import inputs_digest, purge_after, template_context
+from talkdesk_operator.domain.tenancy import inputs_digest, purge_after
 from talkdesk_operator.domain.transitions import Announcement
+from talkdesk_operator.reconcilers.context import render_context
 from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
 from talkdesk_operator.reconcilers.record import (
     everything_of,
@@ -35,7 +34,6 @@ from talkdesk_operator.reconcilers.record import (
     planned_object,
     spec_changes,
 )
-from talkdesk_operator.reconcilers.talkdesk import access_of
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import InventoryEntry, merge, planned, pruned
 from talkdesk_operator.templates.render import RenderedTenant, render
@@ -67,7 +65,7 @@ class TenantReconciler:
         if app.template is None:
             return _failed(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, Pace.NEVER))
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
-        context = _context(scope, app)
+        context = render_context(scope, app)
         try:
             rendered = render(app.template, context, app_name=app.resource.metadata.name, tenant_name=name)
         except RenderError as error:
@@ -280,29 +278,6 @@ def _failed(scope: Scope, failure: Failure) -> Scope:
 
 def _owner(app: AppView, tenant: str) -> Owner:
     return Owner(app.resource.metadata.name, tenant, app.identity)
-
-
-def _context(scope: Scope, app: AppView) -> dict[str, Any]:
-    """Give all that a template can see, credentials included."""
-    context, known = template_context(scope, app), _credentials(scope)
-    context["sso"]["clientId"] = known.get("clientId")
-    return context | {"credentials": known}
-
-
-def _credentials(scope: Scope) -> Mapping[str, Any]:
-    access = access_of(scope)
-    if not isinstance(access, Access):
-        return {}
-    known = access.credentials
-    return {
-        "clientId": known.client_id,
-        "clientSecret": known.client_secret.get_secret_value(),
-        "privateKey": known.private_key.get_secret_value(),
-        "keyId": known.key_id,
-        "keyAlgorithm": known.key_algorithm,
-        "tokenUrl": access.token_url,
-        "apiUrl": access.api_url,
-    }
 
 
 def _concluded(applied: Applied) -> bool:
