@@ -8,7 +8,8 @@ from talkdesk_crds.installation import DeletionPolicy, Ending, EndingKind, Insta
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.deadlines import end_of_grace
-from talkdesk_operator.domain.scope import Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.departure import departure
+from talkdesk_operator.domain.scope import Scope, Tenancy, TenancyState, UsersOutcome
 from talkdesk_operator.domain.steps import DropCredentials, Erase, Finish, Offboard, Purge, Release, Step
 from talkdesk_operator.domain.tenancy import held_up, is_protected, next_look, purge_due
 
@@ -43,9 +44,22 @@ def _tenant(scope: Scope, ending: Ending) -> Step | None:
         return None
     if scope.tenancy is None:
         return Purge() if purge_due(scope) and not is_protected(scope) else Offboard()
-    if scope.tenancy.state in {TenancyState.OFFBOARDED, TenancyState.PURGED}:
+    if scope.tenancy.state is TenancyState.PURGED:
         return None
+    if scope.tenancy.state is TenancyState.OFFBOARDED:
+        return _users(scope, ending)
     return _going(scope, scope.tenancy, InstallationPhase(ending.kind.value))
+
+
+def _users(scope: Scope, ending: Ending) -> Step | None:
+    match departure(scope):
+        case UsersOutcome(failure=failure, message=message):
+            reason = failure.reason if failure is not None else Reason.USERS_SYNCING
+            wake = scope.now if failure is None else None
+            phase = InstallationPhase(ending.kind.value)
+            return Finish(phase=phase, reason=reason, message=message, failure=failure, wake=wake)
+        case step:
+            return step
 
 
 def _going(scope: Scope, tenancy: Tenancy, phase: InstallationPhase) -> Finish:

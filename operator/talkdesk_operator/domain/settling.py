@@ -2,19 +2,16 @@
 
 from typing import Final
 
+from talkdesk_crds.app import StandstillPolicy
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationPhase
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain import policy, rotation
 from talkdesk_operator.domain.answering import reject
 from talkdesk_operator.domain.deadlines import waits_for_answer
+from talkdesk_operator.domain.departure import departure
 from talkdesk_operator.domain.reading import deadline_look
-from talkdesk_operator.domain.scope import (
-    Role,
-    Scope,
-    Tenancy,
-    TenancyState,
-)
+from talkdesk_operator.domain.scope import Role, Scope, Tenancy, TenancyState, UsersOutcome
 from talkdesk_operator.domain.standing import standstill, wanted_state
 from talkdesk_operator.domain.steps import (
     Finish,
@@ -79,13 +76,20 @@ def _unready(scope: Scope, tenancy: Tenancy) -> Step:
 
 def _users(scope: Scope) -> Step | None:
     """Have the licensed users where the app wants them; some that are refused for good hold up nobody."""
-    if scope.role is not Role.OWNER or scope.policy.resource.spec.users is None or standstill(scope) is not None:
+    if scope.role is not Role.OWNER or scope.policy.resource.spec.users is None:
         return None
+    found = standstill(scope)
+    if found is not None:
+        step = departure(scope) if found.policy is StandstillPolicy.OFFBOARD else None
+        return _users_left(scope, step) if isinstance(step, UsersOutcome) else step
     outcome = scope.users
     if outcome is None:
         return SyncUsers()
-    if outcome.failure is None and outcome.done:
-        return None
+    return None if outcome.failure is None and outcome.done else _users_left(scope, outcome)
+
+
+def _users_left(scope: Scope, outcome: UsersOutcome) -> Finish:
+    """Go on with the users who are left, at once or when what failed is tried again."""
     waits, failure = waits_for_answer(scope.installation), outcome.failure
     return Finish(
         phase=InstallationPhase.PROVISIONING if waits else InstallationPhase.ACTIVE,

@@ -7,10 +7,11 @@ the credentials is deleted after the end is on record (`aftermath`): without it,
 
 from datetime import datetime
 
-from talkdesk_crds.app import UninstallApproval, UsersOffboard
+from talkdesk_crds.app import UninstallApproval
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase
 from talkdesk_operator.domain.aftermath import sentence
+from talkdesk_operator.domain.departure import departure
 from talkdesk_operator.domain.reading import deadline_look, overdue, read, second_look
 from talkdesk_operator.domain.scope import (
     Failure,
@@ -20,8 +21,9 @@ from talkdesk_operator.domain.scope import (
     Scope,
     SendState,
     TenancyState,
+    UsersOutcome,
 )
-from talkdesk_operator.domain.steps import Announce, DeactivateUsers, Finish, Offboard, Send, Step
+from talkdesk_operator.domain.steps import Announce, Finish, Offboard, Send, Step
 from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.tenancy import held_up, next_look
 
@@ -51,15 +53,11 @@ def _offboard(scope: Scope) -> Step | None:
 
 def _users(scope: Scope) -> Step | None:
     """Deactivate the users where the app wants that; None when it is done."""
-    users = scope.policy.resource.spec.users
-    if users is None or users.scim is None or users.scim.on_offboard is UsersOffboard.KEEP:
-        return None
-    outcome = scope.users
-    if outcome is None:
-        return DeactivateUsers()
-    if outcome.failure is None and outcome.done:
-        return None
-    return _offboarding(outcome.failure, Reason.USERS_SYNCING, outcome.message, scope.now)
+    match departure(scope):
+        case UsersOutcome(failure=failure, message=message):
+            return _offboarding(failure, Reason.USERS_SYNCING, message, scope.now)
+        case step:
+            return step
 
 
 def _offboarding(failure: Failure | None, reason: Reason, message: str, wake: datetime) -> Finish:
