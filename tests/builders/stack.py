@@ -81,6 +81,7 @@ class Stack:
             for delivery in self.simulator.courier.log:
                 if delivery.event.id == event.id:
                     assert delivery.state == "delivered", (event.type, delivery.attempts)
+        await self.platform.watched.catch_up(self.platform.kube)
 
     async def become_ready(self) -> None:
         """Wait until the operator has read the app."""
@@ -194,6 +195,7 @@ class Customer:
         """Let Talkdesk send an event (again)."""
         self.stack.simulator.deliver(event)
         await self.stack.simulator.courier.settled()
+        await self.stack.platform.watched.catch_up(self.stack.platform.kube)
 
     def approvals(self) -> list[Record]:
         """Give the calls by which Talkdesk took an approval of this installation."""

@@ -19,12 +19,14 @@ from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # A row of `kubectl get` each, cells apart by bars; the age is left out.
 GET_INSTALLATION = """
-NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | AGE
-sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z |
+NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | LEFT | TRIAL | AGE
+sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z | under 3d | Started |
 """
 GET_INSTALLATION_WIDE = """
-NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | AGE | PLAN | TENANT | INSTALLATION | REASON
-sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z | | Gold | sentiment-acc | i1 | Succeeded
+NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | LEFT | TRIAL | AGE \
+| PLAN | USERS | TENANT | INSTALLATION | REASON
+sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z | under 3d | Started | \
+| Gold | 7 | sentiment-acc | i1 | Succeeded
 """
 GET_TENANT_WIDE = """
 NAME | ACCOUNT | STATE | READY | PURGE-AFTER | AGE | TENANT | OWNER | REASON
@@ -106,7 +108,10 @@ async def furnish(api: KindsApi) -> None:
             {
                 "phase": "Active",
                 "deadline": to_wire_time(NOON + timedelta(days=7)),
+                "timeLeft": "under 3d",
+                "trial": {"state": "Started", "at": to_wire_time(NOON)},
                 "subscription": {"name": "Gold"},
+                "users": {"licensed": 7},
                 "tenantRef": {"name": "sentiment-acc"},
                 "conditions": [a_condition("Succeeded")],
             },
