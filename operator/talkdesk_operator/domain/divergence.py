@@ -10,7 +10,7 @@ from typing import Final
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Request, RequestType
 from talkdesk_crds.names import digest
-from talkdesk_operator.domain.deadlines import is_answered
+from talkdesk_operator.domain.deadlines import is_answered, later
 from talkdesk_operator.domain.scope import Scope
 from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
 
@@ -65,4 +65,4 @@ def _is_news(scope: Scope, remote: RemoteInstallation) -> bool:
     answered_at: datetime | None = scope.installation.status.answer.at if scope.installation.status.answer else None
     if remote.updated_at is None or answered_at is None:
         return True
-    return remote.updated_at > max(answered_at, scope.request.requested_at) + _LAG
+    return remote.updated_at > later(max(answered_at, scope.request.requested_at), _LAG)

@@ -6,7 +6,7 @@ from typing import Final
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationPhase
-from talkdesk_operator.domain.deadlines import deadline, waits_for_answer
+from talkdesk_operator.domain.deadlines import deadline, later, waits_for_answer
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
     Failure,
@@ -36,7 +36,7 @@ def is_urgent(scope: Scope) -> bool:
     """Tell whether Talkdesk will soon stop waiting for the answer, so that its API is called whatever its state."""
     if scope.installation.spec.request is None or scope.app is None or not waits_for_answer(scope.installation):
         return False
-    return scope.now >= deadline(scope.request, scope.policy.resource) - _URGENT
+    return scope.now >= later(deadline(scope.request, scope.policy.resource), -_URGENT)
 
 
 def deadline_look(scope: Scope) -> datetime:
