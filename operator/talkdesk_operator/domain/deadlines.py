@@ -82,5 +82,6 @@ def later(moment: datetime, span: timedelta) -> datetime:
     try:
         return moment + span
     except OverflowError:
-        end = datetime.max if span > timedelta() else datetime.min
-        return end.replace(tzinfo=moment.tzinfo)
+        if span > timedelta():
+            return datetime.max.replace(tzinfo=moment.tzinfo)
+        return datetime.min.replace(tzinfo=moment.tzinfo)
