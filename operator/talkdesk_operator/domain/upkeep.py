@@ -32,11 +32,18 @@ def steady(scope: Scope) -> Step:
     # A failure stays until a pass has looked again at what failed; a spec that changed may have been paused until now.
     changed = status.observed_generation != metadata.generation
     unfinished = status.retry is not None or (status.users is not None and not status.users.complete)
+    unfinished = unfinished or _uses_another_set(scope)
     recheck = scope.resync or changed or unfinished
     owner = scope.role is Role.OWNER
     if not (recheck or (owner and (scope.drifted or not is_current(scope)))):
         return at_rest(scope)
     return _observe(scope, recheck=recheck, owner=owner) or settled(scope) or at_rest(scope)
+
+
+def _uses_another_set(scope: Scope) -> bool:
+    """Tell whether Talkdesk refused the newest set: only a call tells which one the tenant should have."""
+    register, used = scope.installation.spec.credentials, scope.installation.status.credentials
+    return register is not None and used is not None and used.secret_name not in {None, register.secret_name}
 
 
 def _observe(scope: Scope, *, recheck: bool, owner: bool) -> Step | None:
