@@ -41,23 +41,21 @@ def _offboard(scope: Scope) -> Step | None:
         return None
     if scope.tenancy is None:
         return Offboard()
-    if held_up(scope):
-        return None
-    if scope.tenancy.state in {TenancyState.FAILED, TenancyState.DELETING}:
-        tenancy = scope.tenancy
+    tenancy = scope.tenancy
+    if tenancy.state in {TenancyState.FAILED, TenancyState.DELETING} and not held_up(scope):
         return _offboarding(tenancy.failure, Reason.OFFBOARDING, tenancy.message, next_look(tenancy, scope.now))
     return _users(scope)
 
 
 def _users(scope: Scope) -> Step | None:
-    """Deactivate the users where the app wants that; None when it is done."""
+    """Deactivate the users where the app wants that; None when it is done, or has held up the answer for long."""
     users = scope.policy.resource.spec.users
     if users is None or users.scim is None or users.scim.on_offboard is UsersOffboard.KEEP:
         return None
     outcome = scope.users
     if outcome is None:
         return DeactivateUsers()
-    if outcome.failure is None and outcome.done:
+    if (outcome.failure is None and outcome.done) or held_up(scope):
         return None
     return _offboarding(outcome.failure, Reason.USERS_SYNCING, outcome.message, scope.now)
 
