@@ -29,7 +29,7 @@ from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.lifecycle import decide
 from talkdesk_operator.domain.scope import AckState, Pace, Role, Scope, SendState, Tenancy, TenancyState, UsersOutcome
 from talkdesk_operator.domain.standing import wanted_state
-from talkdesk_operator.domain.steps import Acknowledge, Finish, Offboard, Provision, Send, SyncUsers
+from talkdesk_operator.domain.steps import Acknowledge, Finish, Offboard, Provision, Purge, Send, SyncUsers
 
 READY = Tenancy(TenancyState.READY)
 LATE = NOON + WEEK
