@@ -24,12 +24,15 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_crds.names import API_VERSION, FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
-from talkdesk_operator.domain.scope import AppView, Facts, Failure, Pace, Role, Scope
+from talkdesk_operator.domain.scope import AppView, CompiledRule, Facts, Failure, Pace, Role, Scope
 from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation
 from talkdesk_operator.domain.tenancy import inputs_digest
+from talkdesk_operator.templates.cel import compile_expression
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 EVENT = "event-1"
 INSTALLATION = "sentiment-i1"
 STEPS = [{"name": "base", "manifests": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}]}]
@@ -102,8 +105,10 @@ def app(name: str = "sentiment", **spec: Any) -> TalkdeskApp:
 
 
 def view(**spec: Any) -> AppView:
-    """An app whose hosts are understood; its template is not compiled, as no decision looks into it."""
-    return AppView(app(**spec), HostAllowList.for_region(Region.US), None)
+    """An app whose hosts and rules are understood; its template is not compiled, as no decision looks into it."""
+    resource = app(**spec)
+    rules = tuple(CompiledRule(compile_expression(r.expression), r.reason) for r in resource.spec.approval.reject_when)
+    return AppView(resource, HostAllowList.for_region(Region.US), None, reject_rules=rules)
 
 
 def installation(
@@ -152,10 +157,17 @@ def condition(kind: ConditionType, status: str = "True", reason: str = Reason.SU
     )
 
 
-def answer(*, event: str = EVENT, sent: bool = True, delivered: bool = True, verified: bool = False) -> Answer:
+def answer(
+    *,
+    event: str = EVENT,
+    sent: bool = True,
+    delivered: bool = True,
+    verified: bool = False,
+    decision: Decision = Decision.APPROVE,
+) -> Answer:
     return Answer(
         event_id=event,
-        decision=Decision.APPROVE,
+        decision=decision,
         sent_at=NOON if sent else None,
         at=NOON if delivered else None,
         verified_at=NOON if verified else None,
@@ -190,8 +202,27 @@ def credentials() -> Credentials:
     return Credentials("client-1", SecretStr("made-up-secret"), SecretStr("made-up-key"), "key-1", "ES256")
 
 
-def facts(**account: Any) -> Facts:
-    return Facts(AccountFacts(**({"id": "acc-1", "name": "acme"} | account)), SubscriptionFacts(name="Gold"))
+def facts(*, subscription: str | None = None, **account: Any) -> Facts:
+    """Facts of the account, and a subscription of that type."""
+    known = AccountFacts(**({"id": "acc-1", "name": "acme"} | account))
+    return Facts(known, SubscriptionFacts(type=subscription, name="Gold"))
+
+
+def trial_object(state: str = "Ended", *, at: datetime = NOON, **more: Any) -> dict[str, Any]:
+    return {"state": state, "eventId": "trial-1", "at": to_wire_time(at)} | more
+
+
+def credentials_object(
+    secret: str = "keys-2", *, origin: str | None = "Rotation", event: str = "rotation-1", at: datetime = NOON
+) -> dict[str, Any]:
+    """The register of a set; a rotated one by default."""
+    known = {"secretName": secret, "eventId": event, "issuedAt": to_wire_time(at)}
+    return known if origin is None else known | {"origin": origin}
+
+
+def decided(decision: str = "Reject", *, event: str = EVENT, **more: Any) -> dict[str, Any]:
+    """A person's decision in `spec.approval`."""
+    return {"eventId": event, "decision": decision} | more
 
 
 def remote(state: str = "installing", **more: Any) -> RemoteInstallation:

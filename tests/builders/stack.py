@@ -269,7 +269,7 @@ class Customer:
         await self.stack.platform.kubectl("annotate", "tdi", self.name, f"{key}={moment}", "--overwrite")
 
         def taken(held: Object) -> bool:
-            return held.get("status", {}).get("lastHandledReconcileAt") == moment
+            return bool(held.get("status", {}).get("lastHandledReconcileAt") == moment)
 
         return await self.until(taken, "take the look")
 

@@ -5,13 +5,12 @@ Belongs here: telling Talkdesk the verdict and making sure that it arrived. Does
 """
 
 from dataclasses import replace
-from datetime import datetime
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, RequestType
 from talkdesk_operator.domain import policy
 from talkdesk_operator.domain.policy import Verdict
-from talkdesk_operator.domain.reading import deadline_look, overdue, second_look
+from talkdesk_operator.domain.reading import deadline_look, is_of_before, second_look
 from talkdesk_operator.domain.rest import at_rest
 from talkdesk_operator.domain.scope import (
     Failure,
@@ -70,7 +69,7 @@ def _unsent(scope: Scope, failure: Failure) -> Finish:
 
 def end_at_talkdesk(scope: Scope) -> Step | None:
     """Take the end that Talkdesk's state tells; None while it tells none."""
-    if _is_of_before(scope):
+    if is_of_before(scope):
         return None
     match scope.remote:
         case RemoteMissing() as missing:
@@ -83,15 +82,6 @@ def end_at_talkdesk(scope: Scope) -> Step | None:
             return end(scope, EndingKind.GONE, Reason.GONE, f"Talkdesk has the installation as {word}")
         case _:
             return None
-
-
-def _is_of_before(scope: Scope) -> bool:
-    """Tell whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
-    match scope.remote:
-        case RemoteInstallation(updated_at=datetime() as moment):
-            return moment < scope.request.requested_at and not overdue(scope)
-        case _:
-            return False
 
 
 def end(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish:

@@ -54,7 +54,7 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None) -> Iterator[
         (ConditionType.ANSWERED, _answered(scope, finish, answer), True),
         (ConditionType.USERS_SYNCED, _users(scope), _has_scim(scope)),
         (ConditionType.IN_SYNC, _in_sync(scope), False),
-        (ConditionType.DEADLINE_NEAR, _deadline(scope, finish), False),
+        (ConditionType.DEADLINE_NEAR, _deadline(scope, finish, answer), False),
     ):
         known = find(scope.installation.status.conditions, kind)
         if judge is not None:
@@ -136,12 +136,13 @@ def _users(scope: Scope) -> _Judgement | None:
     return True, Reason.SUCCEEDED, "the SCIM service has every licensed user as it should be"
 
 
-def _deadline(scope: Scope, finish: Finish) -> _Judgement | None:
+def _deadline(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement | None:
     """Judge whether the time for the answer runs out; None while there is plenty, and never was little."""
     known = find(scope.installation.status.conditions, ConditionType.DEADLINE_NEAR)
-    waits = scope.installation.spec.request is not None and waits_for_answer(scope.installation) and not finish.ready
+    told = answer is not None and answer.at is not None
+    waits = waits_for_answer(scope.installation) and not told and finish.ending is None
     left = time_left(scope.request, scope.app.resource, scope.now) if waits and scope.app is not None else None
-    if left is not None and not finish.verified and finish.ending is None:
+    if left is not None:
         return True, Reason.DEADLINE_NEAR, f"{left} for the answer to Talkdesk"
     return (False, Reason.NOT_NEAR, "no answer is about to be late") if known is not None else None
 

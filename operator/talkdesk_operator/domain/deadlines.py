@@ -73,13 +73,15 @@ def time_left(request: Request, app: TalkdeskApp, now: datetime) -> str | None:
 def next_mark(request: Request, app: TalkdeskApp, now: datetime) -> datetime | None:
     """Give when the next mark before the deadline passes; None when all have."""
     limit = deadline(request, app)
-    marks = (limit - parse_duration(mark) for mark in app.spec.deadline.warn_before)
+    marks = (later(limit, -parse_duration(mark)) for mark in app.spec.deadline.warn_before)
     return min((moment for moment in marks if moment > now), default=None)
 
 
 def later(moment: datetime, span: timedelta) -> datetime:
-    """Add up, but not past the end of the calendar."""
+    """Add up, but not past the ends of the calendar."""
     try:
         return moment + span
     except OverflowError:
-        return datetime.max.replace(tzinfo=moment.tzinfo)
+        if span > timedelta():
+            return datetime.max.replace(tzinfo=moment.tzinfo)
+        return datetime.min.replace(tzinfo=moment.tzinfo)

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Request, RequestType
+from talkdesk_crds.installation import Decision, Request, RequestType
 from talkdesk_crds.names import digest
-from talkdesk_operator.domain.deadlines import is_answered
+from talkdesk_operator.domain.deadlines import is_answered, later
 from talkdesk_operator.domain.scope import Scope
 from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
 
@@ -40,11 +40,16 @@ def lost_request(scope: Scope) -> Request | None:
 
 def agreement(scope: Scope) -> tuple[bool, Reason, str] | None:
     """Judge whether Talkdesk's state agrees with the answer on record; None where that is not known."""
-    remote = scope.remote
-    if not isinstance(remote, RemoteInstallation) or not is_answered(scope.installation):
+    remote, answer = scope.remote, scope.installation.status.answer
+    if not isinstance(remote, RemoteInstallation) or answer is None or not is_answered(scope.installation):
+        return None
+    # What was read before the answer says nothing of it, and an uninstall looks after its own end.
+    if scope.sent is not None or scope.request.type is RequestType.UNINSTALL:
         return None
     match remote.standing:
         case RemoteState.DONE | RemoteState.SUSPENDED:
+            return True, Reason.SUCCEEDED, "Talkdesk's state agrees with our answer"
+        case RemoteState.REJECTED if answer.decision is Decision.REJECT:
             return True, Reason.SUCCEEDED, "Talkdesk's state agrees with our answer"
         case RemoteState.UNKNOWN:
             return None
@@ -65,4 +70,4 @@ def _is_news(scope: Scope, remote: RemoteInstallation) -> bool:
     answered_at: datetime | None = scope.installation.status.answer.at if scope.installation.status.answer else None
     if remote.updated_at is None or answered_at is None:
         return True
-    return remote.updated_at > max(answered_at, scope.request.requested_at) + _LAG
+    return remote.updated_at > later(max(answered_at, scope.request.requested_at), _LAG)

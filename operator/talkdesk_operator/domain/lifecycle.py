@@ -25,6 +25,7 @@ from talkdesk_operator.domain.scope import (
 from talkdesk_operator.domain.settling import settled
 from talkdesk_operator.domain.steps import (
     Finish,
+    Purge,
     Step,
 )
 from talkdesk_operator.domain.upkeep import steady
@@ -36,9 +37,12 @@ def decide(scope: Scope) -> Step:
     """Name the next step; total, and free of side effects."""
     if scope.failure is not None:
         return _stopped(scope, scope.failure)
-    if scope.installation.metadata.deletion_timestamp is not None:
-        return aftermath.decide_deletion(scope)
     paused = _paused(scope)
+    if scope.installation.metadata.deletion_timestamp is not None:
+        step = aftermath.decide_deletion(scope)
+        if not paused or not isinstance(step, Purge):
+            return step
+        return Finish(phase=InstallationPhase.DELETING, reason=Reason.PAUSED, message=paused, settled=True)
     if paused:
         return Finish(phase=InstallationPhase.PAUSED, reason=Reason.PAUSED, message=paused, settled=True)
     if scope.installation.spec.request is None:
@@ -47,6 +51,10 @@ def decide(scope: Scope) -> Step:
     if scope.app is None:
         message = f"there is no TalkdeskApp {scope.installation.spec.app_ref.name} in this namespace"
         return Finish(phase=scope.kept_phase, reason=Reason.APP_NOT_FOUND, message=message, stalled=True)
+    if scope.noted:
+        # It may change whose the tenant is, which only a new pass knows.
+        message = "noted what Talkdesk says was asked for, as no event of it has come"
+        return Finish(phase=scope.kept_phase, reason=Reason.PROGRESSING, message=message, wake=scope.now)
     ending = scope.installation.status.ending
     if ending is not None and is_ended(scope.installation):
         return aftermath.decide_ended(scope, ending)

@@ -12,7 +12,7 @@ from talkdesk_crds.app import ApprovalMode, OnTenantFailure
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import Decision, InstallationPhase, RequestType
-from talkdesk_operator.domain.deadlines import deadline
+from talkdesk_operator.domain.deadlines import deadline, later
 from talkdesk_operator.domain.reading import deadline_look
 from talkdesk_operator.domain.scope import CompiledRule, Scope, Tenancy, TenancyState
 from talkdesk_operator.domain.steps import Finish
@@ -118,7 +118,7 @@ def _automatic_at(scope: Scope) -> datetime | None:
     automatic = scope.policy.resource.spec.approval.automatic
     if automatic is None:
         return None
-    return deadline(scope.request, scope.policy.resource) - parse_duration(automatic.before)
+    return later(deadline(scope.request, scope.policy.resource), -parse_duration(automatic.before))
 
 
 def _undecided(scope: Scope) -> Finish:

@@ -6,7 +6,7 @@ from typing import Final
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationPhase
-from talkdesk_operator.domain.deadlines import deadline, waits_for_answer
+from talkdesk_operator.domain.deadlines import deadline, later, waits_for_answer
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
     Failure,
@@ -16,8 +16,18 @@ from talkdesk_operator.domain.scope import (
     Scope,
 )
 from talkdesk_operator.domain.steps import Finish, ReadCredentials, ReadTalkdesk, Step
+from talkdesk_operator.domain.talkdesk import RemoteInstallation
 
-__all__ = ["SECOND_LOOK_AFTER", "deadline_look", "is_urgent", "missing_credentials", "overdue", "read", "second_look"]
+__all__ = [
+    "SECOND_LOOK_AFTER",
+    "deadline_look",
+    "is_of_before",
+    "is_urgent",
+    "missing_credentials",
+    "overdue",
+    "read",
+    "second_look",
+]
 
 SECOND_LOOK_AFTER: Final = timedelta(minutes=1)
 """A 404 may be a replica of Talkdesk's that lags behind; only one that lasts this long is believed."""
@@ -36,7 +46,16 @@ def is_urgent(scope: Scope) -> bool:
     """Tell whether Talkdesk will soon stop waiting for the answer, so that its API is called whatever its state."""
     if scope.installation.spec.request is None or scope.app is None or not waits_for_answer(scope.installation):
         return False
-    return scope.now >= deadline(scope.request, scope.policy.resource) - _URGENT
+    return scope.now >= later(deadline(scope.request, scope.policy.resource), -_URGENT)
+
+
+def is_of_before(scope: Scope) -> bool:
+    """Tell whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
+    match scope.remote:
+        case RemoteInstallation(updated_at=datetime() as moment):
+            return moment < scope.request.requested_at and not overdue(scope)
+        case _:
+            return False
 
 
 def deadline_look(scope: Scope) -> datetime:

@@ -50,6 +50,7 @@ def at_rest(scope: Scope, *, verified: bool = False) -> Finish:
 
 def _at_standstill(scope: Scope, found: Standstill, *, verified: bool, failure: Failure | None) -> Finish:
     suspends = found.policy is StandstillPolicy.SUSPEND
+    ends = scope.tenant.status.purge_after if scope.tenant is not None else None
     fate = "is suspended" if suspends else "is offboarded; what it retains is kept for a while"
     return Finish(
         phase=InstallationPhase.SUSPENDED,
@@ -59,7 +60,8 @@ def _at_standstill(scope: Scope, found: Standstill, *, verified: bool, failure: 
         settled=True,
         verified=verified,
         failure=failure,
-        wake=None if suspends or scope.tenant is None else scope.tenant.status.purge_after,
+        # One that is over and still there is protected, and that is noticed when it changes.
+        wake=None if suspends or ends is None or ends <= scope.now else ends,
     )
 
 

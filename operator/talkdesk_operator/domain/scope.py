@@ -245,6 +245,8 @@ class Scope:
     credentials_dropped: bool = False
     sets_dropped: bool = False
     """Whether the sets that the present one replaced were deleted."""
+    noted: bool = False
+    """Whether a request was put into the spec whose event never came."""
     erased: bool = False
     failure: Failure | None = None
     """Set when the Kubernetes API failed; ends the pass."""

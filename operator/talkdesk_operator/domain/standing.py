@@ -13,6 +13,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation, TrialState, TrialStatus
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.ownership import installed_at
+from talkdesk_operator.domain.reading import is_of_before
 from talkdesk_operator.domain.scope import Scope
 from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState, RemoteTrial, classify
 
@@ -36,8 +37,8 @@ class Standstill:
 
 def standstill(scope: Scope) -> Standstill | None:
     """Give why the customer may not use the app; None while nothing is known against it, or the policy is Keep."""
-    found = _licence(scope) or _trial(scope)
-    return None if found is None or found.policy is StandstillPolicy.KEEP else found
+    found = (_licence(scope), _trial(scope))
+    return next((each for each in found if each is not None and each.policy is not StandstillPolicy.KEEP), None)
 
 
 def wanted_state(scope: Scope) -> TenantState:
@@ -57,7 +58,7 @@ def _licence(scope: Scope) -> Standstill | None:
     match _talkdesk_standing(scope):
         case RemoteState.SUSPENDED:
             return Standstill(policy.on_suspended, Reason.SUSPENDED, "Talkdesk has suspended the installation")
-        case RemoteState.REVOKED:
+        case RemoteState.REVOKED if not is_of_before(scope):
             message = "Talkdesk has revoked the installation, and no uninstall has come"
             return Standstill(policy.on_revoked, Reason.REVOKED, message)
         case _:
@@ -103,7 +104,8 @@ def trial_of(
     )
     known = [trial for trial in (told, recorded) if trial is not None and (since is None or trial.at >= _second(since))]
     newest = max(known, key=_age, default=None)
-    return newest if remote is None else _as_talkdesk_says(newest, remote, now)
+    old = remote is not None and remote.ended_at is not None and since is not None and remote.ended_at < since
+    return newest if remote is None or old else _as_talkdesk_says(newest, remote, now)
 
 
 def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, now: datetime) -> TrialStatus | None:

@@ -16,6 +16,7 @@ from talkdesk_operator.domain.backoff import next_retry
 from talkdesk_operator.domain.conditions import conditions
 from talkdesk_operator.domain.deadlines import deadline, time_left, waits_for_answer
 from talkdesk_operator.domain.ownership import installed_at
+from talkdesk_operator.domain.reading import is_of_before
 from talkdesk_operator.domain.scope import (
     AckState,
     Scope,
@@ -75,7 +76,9 @@ def _known_facts(scope: Scope) -> dict[str, object]:
     before = scope.installation.status
     remote, word = scope.remote, before.talkdesk_state
     if isinstance(remote, RemoteInstallation):
-        word = None if remote.standing in _USUAL else remote.state[:_WORD_LENGTH]
+        asked = scope.installation.spec.request is not None
+        tells = remote.standing not in _USUAL and not (asked and is_of_before(scope))
+        word = remote.state[:_WORD_LENGTH] if tells else None
     known: dict[str, object] = {
         "trial": trial_of(scope.installation, scope.trial, now=scope.now),
         "talkdesk_state": word,

@@ -43,19 +43,18 @@ def _offboard(scope: Scope) -> Step | None:
         return None
     if scope.tenancy is None:
         return Offboard()
-    if held_up(scope):
-        return None
-    if scope.tenancy.state in {TenancyState.FAILED, TenancyState.DELETING}:
-        tenancy = scope.tenancy
+    tenancy = scope.tenancy
+    if tenancy.state in {TenancyState.FAILED, TenancyState.DELETING} and not held_up(scope):
         return _offboarding(tenancy.failure, Reason.OFFBOARDING, tenancy.message, next_look(tenancy, scope.now))
     return _users(scope)
 
 
 def _users(scope: Scope) -> Step | None:
-    """Deactivate the users where the app wants that; None when it is done."""
+    """Deactivate the users where the app wants that; None when it is done, or has held up the answer for long."""
     match departure(scope):
         case UsersOutcome(failure=failure, message=message):
-            return _offboarding(failure, Reason.USERS_SYNCING, message, scope.now)
+            waiting = _offboarding(failure, Reason.USERS_SYNCING, message, scope.now)
+            return None if held_up(scope) else waiting
         case step:
             return step
 

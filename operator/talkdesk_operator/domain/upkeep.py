@@ -34,7 +34,7 @@ def steady(scope: Scope) -> Step:
     # A failure stays until a pass has looked again at what failed; a spec that changed may have been paused until now.
     changed = status.observed_generation != metadata.generation
     unfinished = status.retry is not None or (status.users is not None and not status.users.complete)
-    recheck = scope.resync or changed or unfinished or _is_unconfirmed(scope)
+    recheck = scope.resync or changed or unfinished or _is_unconfirmed(scope) or _uses_another_set(scope)
     owner = scope.role is Role.OWNER
     if not (recheck or (owner and (scope.drifted or not is_current(scope)))):
         return at_rest(scope)
@@ -52,6 +52,12 @@ def _confirms(scope: Scope) -> bool:
     """Tell whether Talkdesk's own state shows an approved update as done."""
     done = isinstance(scope.remote, RemoteInstallation) and scope.remote.standing is RemoteState.DONE
     return done and _is_unconfirmed(scope)
+
+
+def _uses_another_set(scope: Scope) -> bool:
+    """Tell whether Talkdesk refused the newest set: only a call tells which one the tenant should have."""
+    register, used = scope.installation.spec.credentials, scope.installation.status.credentials
+    return register is not None and used is not None and used.secret_name not in {None, register.secret_name}
 
 
 def _observe(scope: Scope, *, recheck: bool, owner: bool) -> Step | None:

@@ -98,6 +98,8 @@ class AccountReconciler:
         ends = retention_ends(tenant) if tenant is not None else None
         if app is None or tenant is None or ends is None or tenant.spec.deletion_protection:
             return Result()
+        if app.resource.spec.paused or tenant.spec.paused:
+            return Result()
         if ends > self._now():
             return Result((Wake(ends - self._now(), Priority.CHANGED),))
         _, tenancy = await self._tenants.purge_tenant(app, tenant)

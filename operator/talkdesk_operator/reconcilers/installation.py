@@ -146,7 +146,7 @@ class InstallationReconciler:
             case Note(request=request):
                 await self._cluster.note_request(scope.installation, request)
                 known = self._reread(scope.installation) or scope.installation
-                return replace(scope, installation=known, answer=None)
+                return replace(scope, installation=known, answer=_answer_so_far(known), noted=True)
 
     async def _announce(self, scope: Scope, decision: Decision) -> Scope:
         answer = Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(self._now()))

@@ -32,7 +32,11 @@ class LicensedUsers:
         app = scope.policy
         pages = self._api.users(access, app.resource.spec.app_id, scope.installation.spec.installation_id)
         facts, context = scope.known_facts, template_context(scope, app)
-        return replace(scope, users=await self._scim.sync(app, _tenant(scope), context, pages, facts.created_by))
+        outcome = await self._scim.sync(app, _tenant(scope), context, pages, facts.created_by)
+        if not outcome.listed:
+            # A list that was not read to its end says nothing of how many there are.
+            outcome = replace(outcome, licensed=max(outcome.licensed, _known(scope)))
+        return replace(scope, users=outcome)
 
     async def deactivate(self, scope: Scope) -> Scope:
         """Deactivate all users that the SCIM service has of the tenant."""

@@ -4,7 +4,7 @@ import pytest
 
 from builders.conditions import message
 from builders.stack import TENANT, Customer, Stacks
-from builders.stack_manifests import NAMESPACE, SECRET
+from builders.stack_manifests import NAMESPACE
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.kube import MERGE_PATCH, resource_path
 from talkdesk_runtime.kube_errors import KubeInvalid
@@ -53,7 +53,7 @@ async def test_a_look_that_a_person_asks_for_at_the_tenant_puts_right_what_nobod
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        await talkdesk.platform.kubectl("delete", "secret", SECRET["metadata"]["name"], "--namespace", acme.home)
+        await talkdesk.platform.kubectl("delete", "secret", "talkdesk", "--namespace", acme.home)
 
         await talkdesk.platform.kubectl("annotate", "tdt", acme.tenant_name, f"{GROUP}/reconcile-requested-at=now")
 

@@ -43,7 +43,7 @@ def _is_admin(user: dict[str, Any]) -> bool:
 
 def _synced(held: Object, number: int) -> bool:
     users = held.get("status", {}).get("users", {})
-    return users.get("synced") == users.get("licensed") == number
+    return bool(users.get("synced") == users.get("licensed") == number)
 
 
 @pytest.mark.case(17, 18, 60)

@@ -194,3 +194,11 @@ def test_an_installation_whose_app_is_gone_is_left_alone_after_its_end() -> None
 def test_the_grace_of_an_app_may_be_nothing() -> None:
     late = over(EndingKind.TIMED_OUT)
     assert decide(after(installation=late, tenant=tenant(), app=view(deadline={"grace": "0s"}))) == Offboard()
+
+
+@pytest.mark.case(41)
+def test_a_person_may_have_everything_purged_at_once_unless_it_is_protected() -> None:
+    asked = retained(purge={"requestedBy": "sam"})
+    assert decide(after(tenant=asked)) == Purge()
+    guarded = retained(purge={"requestedBy": "sam"}, deletionProtection=True)
+    assert decide(after(tenant=guarded)) == Offboard()

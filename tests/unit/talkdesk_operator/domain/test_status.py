@@ -10,10 +10,8 @@ from builders.objects import (
     NOON,
     WEEK,
     answer,
-    answered,
-    condition,
     credentials,
-    current_tenant,
+    credentials_object,
     ended,
     facts,
     failure,
@@ -22,27 +20,27 @@ from builders.objects import (
     retry,
     scope,
     tenant,
+    trial_object,
 )
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find
 from talkdesk_crds.fields import LocalRef
 from talkdesk_crds.installation import (
     AccountFacts,
+    CredentialsStatus,
     Ending,
     EndingKind,
     InstallationPhase,
     InstallationStatus,
     RequestType,
     Transition,
+    TrialState,
+    UsersStatus,
 )
 from talkdesk_operator.domain.scope import (
-    CredentialsMissing,
-    Pace,
-    RemoteRefused,
-    Role,
+    AckState,
     Scope,
     SendState,
-    Tenancy,
-    TenancyState,
+    UsersOutcome,
 )
 from talkdesk_operator.domain.status import compute
 from talkdesk_operator.domain.steps import Finish
@@ -68,26 +66,6 @@ def noted(at: Scope, finish: Finish) -> Scope:
 
 def before(*conditions: Condition, **fields: Any) -> Scope:
     return scope(installation=installation(status=InstallationStatus(conditions=conditions, **fields)))
-
-
-def test_every_condition_is_written_on_the_first_visit() -> None:
-    conditions = {c.type: (c.status, c.reason) for c in status(scope(), WAITING).conditions}
-    assert conditions == {
-        "Ready": ("False", "NotReady"),
-        "CredentialsValid": ("Unknown", "Pending"),
-        "TenantReady": ("Unknown", "Pending"),
-        "Answered": ("False", "Pending"),
-        "Reconciling": ("True", "NotReady"),
-        "Stalled": ("False", "NotReady"),
-    }
-
-
-def test_kstatus_is_told_whether_something_moves_or_is_stuck() -> None:
-    assert judged(scope(), ACTIVE, ConditionType.RECONCILING)[0] == "False"
-    assert judged(scope(), replace(WAITING, settled=True), ConditionType.RECONCILING)[0] == "False"
-    stuck = replace(WAITING, stalled=True)
-    assert judged(scope(), stuck, ConditionType.RECONCILING)[0] == "False"
-    assert judged(scope(), stuck, ConditionType.STALLED)[0] == "True"
 
 
 def test_a_status_speaks_of_the_generation_that_was_looked_at() -> None:
@@ -159,64 +137,6 @@ def test_words_of_any_length_fit() -> None:
     assert len(long.history[0].why) == 512
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"remote": remote(), "credentials": credentials()}, ("True", "Succeeded")),
-        pytest.param(
-            {"credentials": CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))},
-            ("False", "CredentialsLost"),
-            marks=pytest.mark.case(43),
-        ),
-        pytest.param(
-            {"credentials": credentials(), "remote": RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, Pace.SLOW))},
-            ("False", "CredentialsRefused"),
-            marks=pytest.mark.case(24),
-        ),
-        ({"credentials": credentials(), "remote": RemoteRefused(failure())}, ("Unknown", "Pending")),
-        ({"credentials_dropped": True}, ("False", "CredentialsDeleted")),
-    ],
-)
-def test_credentials_are_judged_by_what_talkdesk_made_of_them(
-    fields: dict[str, Any], expected: tuple[str, str]
-) -> None:
-    assert judged(scope(**fields), WAITING, ConditionType.CREDENTIALS_VALID) == expected
-
-
-@pytest.mark.case(36)
-@pytest.mark.parametrize("old", [Reason.CREDENTIALS_DELETED, Reason.CREDENTIALS_LOST, Reason.CREDENTIALS_MISSING])
-def test_new_credentials_are_not_called_deleted_for_what_the_old_ones_were(old: Reason) -> None:
-    at = replace(before(condition(ConditionType.CREDENTIALS_VALID, "False", old)), credentials=credentials())
-    assert judged(at, WAITING, ConditionType.CREDENTIALS_VALID) == ("Unknown", "Pending")
-    assert judged(replace(at, credentials=None), WAITING, ConditionType.CREDENTIALS_VALID) == ("False", old)
-
-
-@pytest.mark.parametrize(
-    ("tenancy", "expected"),
-    [
-        (Tenancy(TenancyState.READY), ("True", "Applied")),
-        (Tenancy(TenancyState.WAITING, "0 of 1"), ("False", "NotReady")),
-        (Tenancy(TenancyState.FAILED, "no", failure(Reason.CONFLICT)), ("False", "Conflict")),
-        (Tenancy(TenancyState.OFFBOARDED), ("False", "Retained")),
-        (Tenancy(TenancyState.DELETING, "going"), ("False", "Offboarding")),
-        (Tenancy(TenancyState.PURGED), ("False", "Purged")),
-    ],
-)
-def test_the_tenant_is_judged_by_what_came_of_the_work_on_it(tenancy: Tenancy, expected: tuple[str, str]) -> None:
-    assert judged(scope(tenancy=tenancy), WAITING, ConditionType.TENANT_READY) == expected
-
-
-def test_a_tenant_that_was_not_touched_is_judged_by_its_own_status() -> None:
-    at = scope(installation=installation(status=answered()))
-    assert judged(replace(at, tenant=current_tenant(at)), ACTIVE, ConditionType.TENANT_READY) == ("True", "Applied")
-
-
-@pytest.mark.case(39)
-def test_a_bystanders_tenant_is_anothers() -> None:
-    at, settled = scope(role=Role.BYSTANDER), replace(WAITING, settled=True)
-    assert judged(at, settled, ConditionType.TENANT_READY) == ("False", "Superseded")
-
-
 def test_an_answer_is_told_by_us_or_found_to_be_known() -> None:
     told = scope(answer=answer(), sent=SendState.DELIVERED)
     assert judged(told, ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
@@ -235,34 +155,6 @@ def test_a_verified_answer_keeps_the_times_that_were_known() -> None:
     assert (first.at, first.verified_at, first.sent_at) == (NOON, NOON, None)
 
 
-@pytest.mark.case(22)
-def test_an_answer_that_talkdesk_does_not_show_yet_is_told_and_being_verified() -> None:
-    verifying = Finish(phase=InstallationPhase.OFFBOARDING, reason=Reason.VERIFYING, message="told")
-    assert judged(scope(answer=answer()), verifying, ConditionType.ANSWERED) == ("True", "Verifying")
-
-
-def test_an_answer_waits_for_what_is_in_its_way() -> None:
-    lost = failure(Reason.FORBIDDEN, Pace.SLOW)
-    unsent = Finish(phase=InstallationPhase.ANSWERING, reason=lost.reason, message=lost.message, failure=lost)
-    assert judged(scope(send_failure=lost), unsent, ConditionType.ANSWERED) == ("False", "Forbidden")
-    assert judged(scope(), unsent, ConditionType.ANSWERED) == ("False", "Pending")
-    bare = scope(installation=installation(request=None))
-    assert judged(bare, WAITING, ConditionType.ANSWERED) == ("Unknown", "NoRequest")
-    leaving = status(scope(installation=installation(request=RequestType.UNINSTALL)), WAITING)
-    found = find(leaving.conditions, ConditionType.ANSWERED)
-    assert found is not None
-    assert "acknowledgement" in found.message
-
-
-@pytest.mark.case(32)
-def test_an_end_without_an_answer_says_so_from_then_on() -> None:
-    end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=NOON)
-    late = replace(WAITING, reason=Reason.TIMED_OUT, ending=end)
-    assert judged(scope(), late, ConditionType.ANSWERED) == ("False", "TimedOut")
-    assert judged(noted(scope(), late), WAITING, ConditionType.ANSWERED) == ("False", "TimedOut")
-    assert status(noted(scope(), late), WAITING).ending == end
-
-
 @pytest.mark.case(36)
 def test_a_new_life_remembers_the_old_answer_only_until_it_has_its_own() -> None:
     again = installation(event="event-2", status=ended(answer=answer()))
@@ -276,3 +168,79 @@ def test_the_time_of_the_newest_install_is_kept_over_other_requests() -> None:
     assert at.installation.status.installed_at == NOON
     update = installation(request=RequestType.UPDATE, at=NOON + WEEK, status=at.installation.status)
     assert status(scope(installation=update), WAITING).installed_at == NOON
+
+
+def used(at: Scope) -> CredentialsStatus:
+    known = status(at, ACTIVE).credentials
+    assert known is not None
+    return known
+
+
+@pytest.mark.case(20, 63)
+def test_an_acknowledgement_is_noted_under_its_event_and_kept() -> None:
+    rotated = installation(credentials=credentials_object())
+    at = scope(installation=rotated, credentials=credentials(), secret_name="keys-2")
+    assert used(at).acknowledged is None
+    done = replace(at, acknowledged=AckState.DONE, now=NOON + timedelta(milliseconds=7))
+    assert (used(done).acknowledged, used(done).acknowledged_at) == ("rotation-1", NOON)
+    assert (used(done).secret_name, used(done).key_id) == ("keys-2", "key-1")
+    later = replace(noted(done, ACTIVE), acknowledged=None, now=NOON + WEEK)
+    assert used(later) == used(done)
+    assert used(replace(at, acknowledged=AckState.FAILED)).acknowledged is None
+    assert used(replace(done, installation=installation(credentials=None))).acknowledged is None
+
+
+@pytest.mark.case(60)
+def test_users_are_noted_in_numbers() -> None:
+    assert status(scope(), ACTIVE).users is None
+    part = noted(scope(users=UsersOutcome(9, synced=4, failed=1, done=False)), ACTIVE)
+    assert part.installation.status.users == UsersStatus(licensed=9, synced=4, failed=1, complete=False)
+    assert status(part, ACTIVE).users == part.installation.status.users
+    done = status(replace(part, users=UsersOutcome(9, synced=9)), ACTIVE).users
+    assert done == UsersStatus(licensed=9, synced=9)
+    failed = status(replace(part, users=UsersOutcome(9, failure=failure())), ACTIVE).users
+    assert failed is not None
+    assert not failed.complete
+
+
+@pytest.mark.case(42)
+def test_talkdesks_word_is_kept_while_it_is_an_unusual_one() -> None:
+    stopped = noted(scope(remote=remote("Suspended")), ACTIVE)
+    assert stopped.installation.status.talkdesk_state == "Suspended"
+    assert status(replace(stopped, remote=None), ACTIVE).talkdesk_state == "Suspended"
+    for usual in ("completed", "installing"):
+        assert status(replace(stopped, remote=remote(usual)), ACTIVE).talkdesk_state is None
+    long = status(scope(remote=remote("x" * 999), installation=installation(request=None)), ACTIVE)
+    assert long.talkdesk_state == "x" * 128
+
+
+@pytest.mark.case(36)
+def test_the_word_of_before_a_repeated_installation_is_not_kept() -> None:
+    old = remote("revoked", updated_at=NOON - WEEK)
+    assert status(scope(remote=old), ACTIVE).talkdesk_state is None
+
+
+@pytest.mark.case(19)
+def test_the_trial_is_noted_and_survives_the_erasure() -> None:
+    at = noted(scope(installation=installation(trial=trial_object())), ACTIVE)
+    trial = at.installation.status.trial
+    assert trial is not None
+    assert trial.state is TrialState.ENDED
+    assert status(replace(at, erased=True), ACTIVE).trial == trial
+
+
+@pytest.mark.case(34)
+def test_the_time_left_shows_while_talkdesk_waits() -> None:
+    late = scope(now=NOON + WEEK - timedelta(minutes=59))
+    assert status(late, WAITING).time_left == "under 1h"
+    assert status(scope(), WAITING).time_left is None
+    assert status(replace(late, answer=answer()), ACTIVE).time_left is None
+    assert status(replace(late, app=None), WAITING).time_left is None
+
+
+def test_who_installed_it_is_kept_where_talkdesk_does_not_say() -> None:
+    at = noted(scope(facts=replace(facts(), created_by="admin-1")), ACTIVE)
+    assert at.installation.status.created_by == "admin-1"
+    assert status(replace(at, facts=facts()), ACTIVE).created_by == "admin-1"
+    assert status(replace(at, facts=None), ACTIVE).created_by == "admin-1"
+    assert at.known_facts.created_by == "admin-1"

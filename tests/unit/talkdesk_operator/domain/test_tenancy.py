@@ -19,7 +19,7 @@ from builders.objects import (
     tenant,
     view,
 )
-from talkdesk_crds.conditions import ConditionType
+from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.scope import Scope, Tenancy, TenancyState
@@ -31,6 +31,7 @@ from talkdesk_operator.domain.tenancy import (
     next_look,
     purge_after,
     purge_due,
+    retention_ends,
     template_context,
 )
 
@@ -192,3 +193,74 @@ def test_what_goes_on_is_looked_at_often_at_first(age: int, wait: int) -> None:
 
 def test_what_nobody_knows_the_beginning_of_is_looked_at_soon() -> None:
     assert next_look(Tenancy(TenancyState.WAITING), NOON) == NOON + timedelta(seconds=1)
+
+
+SUSPENDED = installation(status=answered(talkdesk_state="suspended"))
+
+
+@pytest.mark.case(42)
+def test_a_template_sees_that_the_tenant_is_suspended() -> None:
+    seen = template_context(scope(installation=SUSPENDED), view())["tenant"]
+    assert (seen["state"], seen["suspended"]) == ("Suspended", True)
+    away = template_context(scope(installation=SUSPENDED, app=view(licence={"onSuspended": "Offboard"})), view())
+    assert (away["tenant"]["state"], away["tenant"]["suspended"]) == ("Offboarded", False)
+
+
+@pytest.mark.case(42)
+def test_an_active_tenant_of_a_suspended_customer_is_not_current() -> None:
+    at = scope(installation=SUSPENDED)
+    assert not is_current(replace(at, tenant=current_tenant(at)))
+    assert is_current(replace(at, tenant=current_tenant(at, state=TenantState.SUSPENDED)))
+
+
+def test_a_template_sees_where_its_users_sign_on() -> None:
+    endpoints = {"api": "https://api.talkdeskapp.com", "token": "https://acme.talkdeskid.com/oauth/token"}
+    made = installation(endpoints=endpoints)
+    sso = template_context(scope(installation=made), view(auth={"scopes": ["openid", "apps:read"]}))["sso"]
+    assert sso == {
+        "authorizationUrl": None,
+        "tokenUrl": "https://acme.talkdeskid.com/oauth/token",
+        "issuer": "https://acme.talkdeskid.com",
+        "scopes": ["openid", "apps:read"],
+    }
+    both = installation(endpoints=endpoints | {"authorization": "https://sso.talkdeskid.com:8443/oauth/authorize"})
+    sso = template_context(scope(installation=both), view())["sso"]
+    assert sso["issuer"] == "https://sso.talkdeskid.com:8443"
+    assert sso["authorizationUrl"] == "https://sso.talkdeskid.com:8443/oauth/authorize"
+
+
+@pytest.mark.case(24)
+def test_the_fingerprint_names_the_set_in_use() -> None:
+    other = scope(secret_name="keys-0")
+    assert inputs_digest(other, view()) != inputs_digest(scope(), view())
+    assert inputs_digest(scope(secret_name="keys-1"), view()) == inputs_digest(scope(), view())
+
+
+def put_away(after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAINED, **spec: Any) -> Scope:
+    """A suspended customer whom the policy offboards."""
+    known = TenantStatus(purge_after=after, conditions=(condition(ConditionType.READY, "False", reason),))
+    made = tenant(TenantState.OFFBOARDED, status=known, **spec)
+    return scope(installation=SUSPENDED, app=view(licence={"onSuspended": "Offboard"}), tenant=made)
+
+
+@pytest.mark.case(42)
+def test_a_tenant_that_was_put_away_is_current_until_its_retention_ends() -> None:
+    assert is_current(put_away())
+    assert is_current(put_away(None))
+    assert not is_current(put_away(NOON))
+    assert is_current(put_away(NOON, deletionProtection=True))
+    assert not is_current(put_away(reason=Reason.OFFBOARDING))
+    assert is_current(replace(put_away(), tenant=None))
+    assert not is_current(replace(put_away(), tenant=tenant()))
+    assert not is_current(replace(put_away(), tenant=tenant(TenantState.OFFBOARDED)))
+
+
+@pytest.mark.case(41)
+def test_a_person_may_end_a_retention_at_once_but_not_that_of_a_tenant_in_use() -> None:
+    purge = {"requestedBy": "sam"}
+    assert purge_due(offboarded(NOON + DAY, purge=purge))
+    assert purge_due(offboarded(None, purge=purge))
+    assert not purge_due(scope(tenant=tenant(purge=purge)))
+    assert not is_current(put_away(purge=purge))
+    assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON))) == NOON
+    assert retention_ends(tenant(status=TenantStatus(purge_after=NOON))) is None

@@ -4,7 +4,7 @@ import pytest
 
 from builders.objects import NOON, condition, retry
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.installation import InstallationPhase, InstallationStatus
+from talkdesk_crds.installation import CredentialsStatus, InstallationPhase, InstallationStatus
 from talkdesk_operator.domain.transitions import Announcement, announcements
 
 
@@ -78,3 +78,53 @@ def test_a_first_status_without_stalled_condition_is_told() -> None:
     told = announcement(InstallationStatus(), first)
     assert told is not None
     assert told.reason == "Pending"
+
+
+@pytest.mark.case(34)
+def test_every_mark_before_the_deadline_is_a_warning_once() -> None:
+    near = ACTIVE.model_copy(update={"time_left": "under 1d"})
+    told = announcement(ACTIVE, near)
+    assert told is not None
+    assert (told.warning, told.reason) == (True, "DeadlineNear")
+    assert told.message.startswith("under 1d")
+    assert announcement(near, near) is None
+    assert announcement(near, ACTIVE.model_copy(update={"time_left": "overdue"})) is not None
+    assert announcement(near, ACTIVE) is None
+
+
+def compared(word: str | None) -> InstallationStatus:
+    more = () if word is None else (condition(ConditionType.IN_SYNC, word, Reason.DIVERGED),)
+    return ACTIVE.model_copy(update={"conditions": (*ACTIVE.conditions, *more)})
+
+
+@pytest.mark.case(31)
+@pytest.mark.parametrize(
+    ("before", "after", "warned"),
+    [
+        (None, "False", True),
+        ("True", "False", True),
+        ("False", "False", False),
+        ("False", "True", False),
+        (None, "True", False),
+        ("False", None, False),
+    ],
+)
+def test_a_divergence_is_a_warning_when_it_begins(before: str | None, after: str | None, *, warned: bool) -> None:
+    told = announcement(compared(before), compared(after))
+    assert (told is not None) is warned
+    assert told is None or (told.warning, told.reason, told.action) == (True, "Diverged", "Compare")
+
+
+@pytest.mark.case(20)
+def test_an_acknowledgement_is_told_once() -> None:
+    def with_credentials(acknowledged: str | None) -> InstallationStatus:
+        known = CredentialsStatus(key_id="k", acknowledged=acknowledged)
+        return ACTIVE.model_copy(update={"credentials": known})
+
+    told = announcement(ACTIVE, with_credentials("e1"))
+    assert told is not None
+    assert (told.warning, told.reason) == (False, "CredentialsRotated")
+    assert announcement(with_credentials("e1"), with_credentials("e2")) is not None
+    assert announcement(with_credentials("e1"), with_credentials("e1")) is None
+    assert announcement(ACTIVE, with_credentials(None)) is None
+    assert announcement(with_credentials("e1"), ACTIVE) is None

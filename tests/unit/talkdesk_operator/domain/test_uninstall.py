@@ -33,8 +33,17 @@ from talkdesk_operator.domain.scope import (
     SendState,
     Tenancy,
     TenancyState,
+    UsersOutcome,
 )
-from talkdesk_operator.domain.steps import Announce, Finish, Offboard, ReadCredentials, ReadTalkdesk, Send
+from talkdesk_operator.domain.steps import (
+    Announce,
+    DeactivateUsers,
+    Finish,
+    Offboard,
+    ReadCredentials,
+    ReadTalkdesk,
+    Send,
+)
 
 UNINSTALL = installation(request=RequestType.UNINSTALL)
 OFF = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
@@ -195,3 +204,40 @@ def test_the_end_is_followed_up_at_once() -> None:
     elsewhere = finish(asked(remote=remote("revoked"), role=Role.BYSTANDER, tenant=tenant()))
     assert elsewhere.message == "uninstalled; the tenant is another installation's"
     assert finish(asked(remote=remote("revoked"), tenant=None)).message == "uninstalled"
+
+
+SCIM = {"url": "https://scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}
+
+
+@pytest.mark.case(60)
+def test_users_are_deactivated_after_the_tenant_and_before_the_answer() -> None:
+    at = leaving(app=view(users={"scim": SCIM}))
+    assert decide(at) == DeactivateUsers()
+    assert decide(replace(at, users=UsersOutcome(3))) == ReadCredentials()
+    part = finish(replace(at, users=UsersOutcome(9, done=False, message="3 of 9")))
+    assert (part.phase, part.reason) == (InstallationPhase.OFFBOARDING, Reason.USERS_SYNCING)
+    assert (part.message, part.wake, part.failure) == ("3 of 9", NOON, None)
+    down = UsersOutcome(9, failure=failure(Reason.SCIM_UNAVAILABLE))
+    lost = finish(replace(at, users=down))
+    assert (lost.reason, lost.failure, lost.wake) == (Reason.SCIM_UNAVAILABLE, down.failure, None)
+
+
+@pytest.mark.case(52, 60)
+def test_users_are_deactivated_however_late_it_is_but_do_not_hold_up_the_answer_for_ever() -> None:
+    at = leaving(app=view(users={"scim": SCIM}), now=NOON + timedelta(minutes=10))
+    assert decide(at) == DeactivateUsers()
+    assert decide(replace(at, tenancy=Tenancy(TenancyState.DELETING, "going"))) == DeactivateUsers()
+    down = UsersOutcome(9, failure=failure(Reason.SCIM_UNAVAILABLE))
+    assert decide(replace(at, users=down)) == ReadCredentials()
+    assert decide(replace(at, users=UsersOutcome(9, done=False))) == ReadCredentials()
+
+
+@pytest.mark.parametrize("users", [None, {}, {"scim": SCIM | {"onOffboard": "Keep"}}])
+def test_users_stay_as_they_are_where_the_app_wants_nothing_else(users: dict[str, Any] | None) -> None:
+    assert decide(leaving(app=view(users=users))) == ReadCredentials()
+
+
+@pytest.mark.case(16)
+def test_users_of_another_installations_tenant_stay() -> None:
+    at = leaving(app=view(users={"scim": SCIM}), role=Role.BYSTANDER, tenancy=None)
+    assert decide(at) == ReadCredentials()
