@@ -15,8 +15,9 @@ from talkdesk_operator.domain.scim import Ref
 
 __all__ = ["CAPACITY", "MAX_ID_BYTES", "Known", "Piece", "Roster", "UserRecords"]
 
-CAPACITY: Final = 1000
-"""Users in a piece: some 150 KB, at most 800 KB with ids and versions of the greatest length; a Secret holds 1 MiB."""
+CAPACITY: Final = 800
+"""Users in a piece: some 110 KB, at most 700 KB with ids and versions of the greatest length. A Secret holds 1 MiB, and
+in base64, a third longer, a request should have no more than that either: it is sent without a break."""
 MAX_ID_BYTES: Final = 256
 """Longest id or version that is kept, in UTF-8."""
 
