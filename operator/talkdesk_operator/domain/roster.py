@@ -27,13 +27,13 @@ class Known:
     """What is on record of one user. Nothing of it is personal."""
 
     ref: Ref | None
-    """None when the service was never seen to have the user."""
+    """None when the service was never seen to have the user; it may have it all the same."""
     sent: str = ""
     """Fingerprint of what the service was told last; empty when it isn't certain what the service has."""
     active: bool = False
-    """Whether the service has it as active, as far as we know."""
-    admin: bool = False
-    """Whether the service was told that this is the one who installed the app."""
+    """Whether the service may have it as active."""
+    admin: bool | None = False
+    """Whether the service was told that this is the one who installed the app; None when that isn't certain."""
     troubled: bool = False
     """The last attempt failed, so that the next one comes after everybody else's."""
 

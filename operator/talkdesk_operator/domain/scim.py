@@ -85,7 +85,8 @@ class Deactivate:
     """Let the service keep the user, but inactive. Who it is need not be known any more."""
 
     external_id: str
-    ref: Ref
+    ref: Ref | None
+    """None when it isn't known whether the service has the user: it is looked for then."""
 
 
 Order = Put | Deactivate

@@ -27,6 +27,7 @@ from talkdesk_operator.domain.users import (
     decide,
     failure_of,
     fingerprint,
+    intended,
     leavers,
     of_scim,
     person_of,
@@ -188,6 +189,9 @@ class UserPass:
         if not self._budget.left:
             self._out_of_time = True
             return
+        for order in batch:
+            self._roster.put(order.external_id, intended(order, self._roster.get(order.external_id)))
+        await self._save()
         with self._budget.spending():
             results, error = await self._scim.settle(self._service, batch, within=self._budget.left)
             for order, result in zip(batch, results, strict=True):
@@ -207,13 +211,12 @@ class UserPass:
                 roster.put(person.external_id, remembered(person, replace(order, ref=ref), sent))
             case Deactivate(), Settled(ref=ref):
                 self._seen_off += 1
-                roster.put(order.external_id, replace(before, ref=ref, sent="", active=False, troubled=False))
+                roster.put(order.external_id, replace(before, ref=ref, active=False, troubled=False))
             case _, Failed(error=error):
                 self._errors.append(error)
                 if len(self._errors) <= _LOGGED:
                     self._log.warning("user not brought", user=order.external_id, error=error.message)
-                # What the service has now isn't certain, whatever the error was.
-                roster.put(order.external_id, replace(before, sent="", troubled=True))
+                roster.put(order.external_id, replace(before, troubled=True))
             case _:
                 pass
 

@@ -14,7 +14,7 @@ from talkdesk_operator.adapters.scim.answers import of_status
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.single import carry_out
 from talkdesk_operator.adapters.scim.wire import BulkResult
-from talkdesk_operator.domain.scim import Failed, Left, Order, Put, Ref, Result, Service, Settled
+from talkdesk_operator.domain.scim import Failed, Left, Order, Ref, Result, Service, Settled
 from talkdesk_operator.domain.scim_errors import (
     NotFound,
     Permanent,
@@ -63,7 +63,7 @@ class Settling:
 
     async def _seek(self) -> None:
         """Look for those that we don't know, many at once; whoever is not found for certain is sought alone later."""
-        unknown = [order.external_id for order in self._orders if isinstance(order, Put) and order.ref is None]
+        unknown = [order.external_id for order in self._orders if order.ref is None]
         groups = deque(_groups(unknown))
         if not self._directory.can.filters or len(unknown) < 2:
             return

@@ -15,7 +15,7 @@ from talkdesk_runtime.kube_errors import KubeNotFound, KubeUnreachable
 USERS = {
     "u1": Known(Ref("p1", 'W/"1"'), "digest", active=True, admin=True),
     "u2": Known(Ref("p2"), "", active=False, troubled=True),
-    "ü\N{PILE OF POO}": Known(None),
+    "ü\N{PILE OF POO}": Known(None, admin=None),
 }
 PIECE = Piece("service", "salt", USERS)
 

@@ -213,7 +213,11 @@ async def test_an_error_of_the_whole_service_ends_the_work_but_all_are_counted(
     assert outcome.failure is not None
     assert outcome.failure.reason is reason
     assert len(partner.scim.given) == 1
-    assert partner.records.saves == 1, "what was done before is on record"
+    (piece,) = await partner.records.load("team", "acme")
+    assert {user_id: known.ref for user_id, known in piece.users.items()} == {
+        user(1).id: Ref("p1"),
+        user(2).id: None,
+    }, "what was done before is on record"
 
 
 async def test_a_list_that_breaks_off_sees_nobody_off(partner: Partner) -> None:
@@ -294,7 +298,7 @@ async def test_a_list_may_be_no_generator(partner: Partner) -> None:
 @pytest.mark.case(50)
 async def test_a_crash_before_a_save_loses_one_batch_which_is_ordered_again(partner: Partner) -> None:
     partner.batch = 10
-    partner.records.error = KubeUnreachable("away")
+    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
     with pytest.raises(KubeUnreachable):
         await partner.bring(users(30), size=10)
     assert len(partner.orders()) == 10
@@ -302,6 +306,25 @@ async def test_a_crash_before_a_save_loses_one_batch_which_is_ordered_again(part
     outcome = await partner.bring(users(30), size=10)
     assert outcome.synced == 30
     assert all(isinstance(order, Put) and order.ref is None for order in partner.orders())
+
+
+@pytest.mark.case(50)
+async def test_nothing_is_ordered_that_is_not_on_record(partner: Partner) -> None:
+    partner.records.error = KubeUnreachable("away")
+    with pytest.raises(KubeUnreachable):
+        await partner.bring(users(3))
+    assert partner.orders() == []
+
+
+@pytest.mark.case(50, 60)
+async def test_whoever_may_have_been_made_before_a_crash_and_left_since_is_seen_off(partner: Partner) -> None:
+    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
+    with pytest.raises(KubeUnreachable):
+        await partner.bring(users(2))
+    partner.orders()
+    partner.records.error = None
+    await partner.bring([user(2)])
+    assert Deactivate(user(1).id, None) in partner.orders()
 
 
 async def test_another_service_is_told_everything_anew(partner: Partner) -> None:
