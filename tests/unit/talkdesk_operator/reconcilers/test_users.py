@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from builders.objects import view
@@ -170,6 +171,20 @@ async def test_a_user_that_is_refused_holds_up_nobody_and_is_tried_again(partner
     partner.scim.answer = failing(Taken("m"))
     assert (await partner.bring(users(3))).failure is None
     assert [order.external_id for order in partner.orders()] == [user(1).id]
+
+
+async def test_only_some_of_many_in_trouble_are_named_in_the_log_and_by_id_alone(partner: Partner) -> None:
+    partner.scim.answer = failing(Taken("a user is taken", kind="409"), *range(1, 31))
+    with structlog.testing.capture_logs() as logged:
+        outcome = await partner.bring(users(30))
+    assert outcome.failed == 30
+    assert len(logged) == 20
+    assert logged[0] == {
+        "event": "user not brought",
+        "log_level": "warning",
+        "user": user(1).id,
+        "error": "a user is taken",
+    }
 
 
 async def test_those_in_trouble_come_last(partner: Partner) -> None:
