@@ -104,8 +104,9 @@ class Breakers:
         # Nobody knows how long a probe will take; the shortest time is as good a guess as any.
         wait = trouble.until - now if trouble.probe is None else self._limits.shortest.total_seconds()
         if wait > 0:
+            # No figures in the words: they go into a status, which isn't written while nothing changes.
             raise Unavailable(
-                f"{call}: nothing was sent, as calls there keep failing; the next try is in {wait:.0f} s",
+                f"{call}: nothing was sent, as calls there keep failing; one of them will soon be tried again",
                 retry_after=timedelta(seconds=wait),
             )
 

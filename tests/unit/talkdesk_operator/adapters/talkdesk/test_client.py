@@ -1,5 +1,6 @@
 """The port over a real socket: what is sent, what comes back, and which error stands for what."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,7 +48,6 @@ from talkdesk_operator.domain.talkdesk import (
 TOKEN = "/acme/oauth/token"
 INSTALLATION = "/apps/a1/installations/i1"
 STATE = f"{INSTALLATION}/state"
-ACKNOWLEDGE = f"{INSTALLATION}/credentials/c%2F2/state"
 DATE = "Wed, 04 Mar 2026 10:00:00 GMT"
 NOON = datetime(2026, 3, 4, 10, tzinfo=UTC)
 
@@ -160,68 +160,6 @@ async def test_an_id_that_would_change_the_address_is_refused(
 async def test_a_gateway_can_live_under_a_path(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
     talkdesk.on("/gateway/account", reply(content={"id": "acc"}))
     assert await client.account(access(talkdesk.url, api_url=f"{talkdesk.url}/gateway/?x=1")) == Account("acc")
-
-
-# --- Acknowledging credentials.
-
-
-@pytest.mark.case(20)
-@pytest.mark.parametrize(
-    "answer",
-    [
-        reply(202, {"state": {"state": "acknowledged"}}),
-        reply(200),
-        reply(204, body=b""),
-        reply(202, body=b""),
-        reply(202, body=b"<html>"),
-        reply(202, body=b"[]"),
-        reply(202, body=b'{"state": 5}'),
-        reply(202, body=b"x" * (5 << 20)),
-        reply(202, body=b"\x1f\x8b", Content_Encoding="gzip"),
-    ],
-)
-async def test_credentials_are_acknowledged_by_any_success_whatever_its_body(
-    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, answer: Responder
-) -> None:
-    talkdesk.on(ACKNOWLEDGE, answer)
-    await client.acknowledge(access(talkdesk.url), "a1", "i1", "c/2")
-    (call,) = talkdesk.calls(ACKNOWLEDGE)
-    assert (call.method, orjson.loads(call.body)) == ("POST", {"state": "acknowledged"})
-    assert call.headers["Content-Type"] == "application/json"
-
-
-@pytest.mark.case(20, 23)
-@pytest.mark.parametrize(
-    ("answer", "kind", "words"),
-    [
-        (reply(400), Refused, "400"),
-        (reply(401), Unauthorized, "not even a new token"),
-        (reply(403), Forbidden, "scope apps:write"),
-        (reply(404), NotFound, "no such thing"),
-        (reply(409), Conflict, "present state"),
-        (reply(429), RateLimited, "too many"),
-        (reply(302, Location="http://elsewhere.example"), Redirected, "never followed"),
-        (reply(500), OutcomeUnknown, "may have happened"),
-        (reply(503), OutcomeUnknown, "may have happened"),
-        (cut, OutcomeUnknown, "may have happened"),
-    ],
-)
-async def test_an_acknowledgement_that_fails_has_its_own_error(
-    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, answer: Responder, kind: type[TalkdeskError], words: str
-) -> None:
-    talkdesk.on(ACKNOWLEDGE, answer)
-    with pytest.raises(kind, match=rf"acknowledging credentials at .*{words}") as failure:
-        await client.acknowledge(access(talkdesk.url), "a1", "i1", "c/2")
-    assert type(failure.value) is kind
-
-
-@pytest.mark.parametrize("odd", ["", ".", ".."])
-async def test_a_client_id_that_would_change_the_address_is_refused(
-    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, odd: str
-) -> None:
-    with pytest.raises(Refused, match="can't be an id"):
-        await client.acknowledge(access(talkdesk.url), "a1", "i1", odd)
-    assert talkdesk.seen == []
 
 
 # --- The 401 rule.
@@ -522,6 +460,26 @@ async def test_broken_http_has_its_own_words(
 
 
 # --- Waiting.
+
+
+@pytest.mark.case(13)
+async def test_a_sweep_leaves_room_for_calls_that_somebody_waits_for(talkdesk: ScriptedTalkdesk) -> None:
+    client = TalkdeskClient(ClientSettings(concurrency=2), proxies={})
+    talkdesk.on(INSTALLATION, silence)
+    talkdesk.on("/account", reply(content={"id": "acc"}))
+    sweep = access(talkdesk.url, background=True)
+    calls = [asyncio.create_task(client.installation(sweep, "a1", "i1")) for _ in range(5)]
+    async with asyncio.timeout(5):
+        while not talkdesk.calls(INSTALLATION):
+            await client.account(access(talkdesk.url))
+        for number in range(5):
+            new = access(talkdesk.url, credentials=credentials(client_id=f"new-{number}"))
+            assert await client.account(new) == Account("acc")
+    assert len(talkdesk.calls(INSTALLATION)) == 1
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await client.aclose()
 
 
 @pytest.mark.case(27)

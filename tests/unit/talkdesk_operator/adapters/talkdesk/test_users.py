@@ -329,7 +329,17 @@ async def test_users_without_an_id_are_left_out_and_the_others_stay(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     ids = [None, "", HUGE, [], {}, ["u"], {"id": "u"}, True]
-    users = [None, 1, "u", [], {}, {"email": "x@example.com"}, *({"id": odd} for odd in ids), {"id": "u1"}, {"id": 17}]
+    users: list[Any] = [
+        None,
+        1,
+        "u",
+        [],
+        {},
+        {"email": "x@example.com"},
+        *({"id": odd} for odd in ids),
+        {"id": "u1"},
+        {"id": 17},
+    ]
     talkdesk.on(USERS, reply(content=page(*users)))
     assert await pages_of(client, access(talkdesk.url)) == [(User("u1"), User("17"))]
 
