@@ -145,8 +145,8 @@ class RejectRule(Model):
     """A reason to reject an installation or an update."""
 
     expression: Expression
-    """CEL over what a template sees but for `tenant` and `credentials`: `account`, `subscription`, `trial`,
-    `installation`, `request`, `users`, `app`. True rejects."""
+    """CEL over `account`, `subscription`, `trial`, `installation` and `app` as templates see them, and `request` with
+    `type`, `appVersion` and `changes`. True rejects."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     """What Talkdesk is told."""
 
@@ -176,8 +176,8 @@ class Approval(Model):
     mode: ApprovalMode = ApprovalMode.AUTO
     """Auto: approved as soon as the tenant is ready. Manual: a person decides in the installation's `spec.approval`."""
     reject_when: Annotated[tuple[RejectRule, ...], Field(max_length=16)] = ()
-    """Rules that reject a request before anything is made for it, in either mode; the first that is true counts. One
-    that can't be evaluated holds the request."""
+    """Rules that reject a request before anything is made for it, unless a person decided it; the first that is true
+    counts. One that can't be evaluated holds the request."""
     on_tenant_failure: OnTenantFailure = OnTenantFailure.HOLD
     """Hold: a request whose tenant can't be made waits for better times. Reject: it is rejected when the template can't
     be filled in for it or the API server refuses an object."""

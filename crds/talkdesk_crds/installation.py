@@ -248,6 +248,12 @@ class InstallationSpec(Model):
                 "message": "the credentials can't be taken away, only replaced by newer ones",
                 "fieldPath": ".credentials",
             },
+            {
+                "rule": "!has(self.approval) || (has(oldSelf.approval) && self.approval == oldSelf.approval)"
+                " || (has(self.request) && self.approval.eventId == self.request.eventId)",
+                "message": "the decision is for another event: approval.eventId must be that of spec.request",
+                "fieldPath": ".approval",
+            },
         )
     )
 
@@ -374,8 +380,8 @@ class UsersStatus(Model):
     """Of these, how many the SCIM service has as they should be."""
     failed: Annotated[int, Field(ge=0)] = 0
     """Users that the SCIM service refuses; each is tried again at the next resync."""
-    read_at: Moment | None = None
-    """When Talkdesk's list was last read to its end."""
+    complete: bool = True
+    """False while the list has not been worked through to its end."""
 
 
 class CredentialsStatus(Model):

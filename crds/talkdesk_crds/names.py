@@ -35,9 +35,7 @@ ANNOTATION_STEP: Final = f"{GROUP}/step"
 """Name of the template step that made a tenant's object."""
 
 ANNOTATION_RECONCILE: Final = f"{GROUP}/reconcile-requested-at"
-"""On a TalkdeskInstallation, TalkdeskTenant or TalkdeskApp: any new value has it looked at as at a resync, at once."""
-ANNOTATION_PURGE: Final = f"{GROUP}/purge-requested-by"
-"""On an offboarded TalkdeskTenant: ends its retention now. The value says who asked for it."""
+"""On a TalkdeskInstallation or a TalkdeskTenant: any new value has it looked at as at a resync, at once."""
 
 FIELD_MANAGER: Final = "talkdesk-operator"
 FIELD_MANAGER_WEBHOOK: Final = "talkdesk-webhook"

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.fields import (
@@ -17,12 +17,14 @@ from talkdesk_crds.fields import (
     Word,
     immutable,
     listed_by,
+    rules,
 )
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
 
 __all__ = [
     "InventoryItem",
     "PlannedObject",
+    "Purge",
     "StepState",
     "StepStatus",
     "TalkdeskTenant",
@@ -91,8 +93,33 @@ class StepStatus(Model):
     """What it waits for or what went wrong."""
 
 
+class Purge(Model):
+    """A person's wish that nothing of an offboarded tenant is kept any longer."""
+
+    requested_by: Annotated[str, Field(min_length=1, max_length=253)]
+    """Who asked for it; shown in the Event."""
+
+
 class TenantSpec(Model):
-    """What the account should have; written by the operator, but for `values` and `deletionProtection`."""
+    """What the account should have.
+
+    Written by the operator, but for `values`, `deletionProtection`, `paused` and `purge`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            {
+                "rule": "!has(self.purge) || self.state == 'Offboarded'",
+                "message": "only an offboarded tenant can be purged: the account's installation is still there",
+                "fieldPath": ".purge",
+            },
+            {
+                "rule": "!has(self.purge) || !has(self.deletionProtection) || !self.deletionProtection",
+                "message": "deletionProtection is true: take it away first",
+                "fieldPath": ".purge",
+            },
+        )
+    )
 
     app_ref: Annotated[LocalRef, Field(json_schema_extra=immutable("the app of a tenant"))]
     """The TalkdeskApp whose template is used."""
@@ -108,6 +135,8 @@ class TenantSpec(Model):
     """Values for the template (`tenant.values`); they go before the app's own."""
     deletion_protection: bool = False
     """While true, nothing of the tenant is purged, even after the retention."""
+    purge: Purge | None = None
+    """Ends the retention of an offboarded tenant now."""
     paused: bool = False
     """While true, the operator leaves the tenant's objects alone, whatever is asked of its installations."""
     objects: Annotated[tuple[PlannedObject, ...], Field(max_length=500)] = ()

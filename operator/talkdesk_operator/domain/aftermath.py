@@ -8,18 +8,8 @@ from talkdesk_crds.installation import DeletionPolicy, Ending, EndingKind, Insta
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.deadlines import end_of_grace
-from talkdesk_operator.domain.scope import (
-    DropCredentials,
-    Erase,
-    Finish,
-    Offboard,
-    Purge,
-    Release,
-    Scope,
-    Step,
-    Tenancy,
-    TenancyState,
-)
+from talkdesk_operator.domain.scope import Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.steps import DropCredentials, Erase, Finish, Offboard, Purge, Release, Step
 from talkdesk_operator.domain.tenancy import held_up, is_protected, next_look, purge_due
 
 __all__ = ["decide_deletion", "decide_ended", "sentence"]

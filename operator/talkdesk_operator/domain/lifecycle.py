@@ -17,20 +17,15 @@ from talkdesk_operator.domain.reading import deadline_look, missing_credentials,
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
     Failure,
-    Finish,
     Pace,
-    Provision,
-    ReadCredentials,
-    ReadTalkdesk,
     RemoteMissing,
     RemoteRefused,
     Role,
     Scope,
-    Send,
     SendState,
-    Step,
     TenancyState,
 )
+from talkdesk_operator.domain.steps import Finish, Provision, ReadCredentials, ReadTalkdesk, Send, Step
 from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.tenancy import is_current, next_look
 

@@ -10,15 +10,12 @@ from talkdesk_operator.domain.deadlines import deadline
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
     Failure,
-    Finish,
     Pace,
-    ReadCredentials,
-    ReadTalkdesk,
     RemoteMissing,
     RemoteRefused,
     Scope,
-    Step,
 )
+from talkdesk_operator.domain.steps import Finish, ReadCredentials, ReadTalkdesk, Step
 
 __all__ = ["SECOND_LOOK_AFTER", "deadline_look", "missing_credentials", "overdue", "read", "second_look"]
 

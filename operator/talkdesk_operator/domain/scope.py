@@ -1,7 +1,8 @@
-"""Everything known in one pass over one installation, and the steps that can come next.
+"""Everything known in one pass over one installation.
 
-A pass is a loop: `decide` looks at the scope and names one step; the reconciler does it and puts what came of it into a
-new scope; until the step is Finish. The scope holds results and failures alike as values, so that deciding stays pure.
+A pass is a loop: `decide` looks at the scope and names one step (`steps`); the reconciler does it and puts what came of
+it into a new scope; until the step is Finish. The scope holds results and failures alike as values, so that deciding
+stays pure.
 """
 
 from dataclasses import dataclass
@@ -14,9 +15,6 @@ from talkdesk_crds.hosts import HostAllowList
 from talkdesk_crds.installation import (
     AccountFacts,
     Answer,
-    Decision,
-    Ending,
-    InstallationPhase,
     Request,
     SubscriptionFacts,
     TalkdeskInstallation,
@@ -26,28 +24,16 @@ from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation
 from talkdesk_operator.templates.template import CompiledTemplate
 
 __all__ = [
-    "Announce",
     "AppView",
     "CredentialsMissing",
-    "DropCredentials",
-    "Erase",
     "Facts",
     "Failure",
-    "Finish",
-    "Offboard",
     "Pace",
-    "Provision",
-    "Purge",
-    "ReadCredentials",
-    "ReadTalkdesk",
-    "Release",
     "RemoteMissing",
     "RemoteRefused",
     "Role",
     "Scope",
-    "Send",
     "SendState",
-    "Step",
     "Tenancy",
     "TenancyState",
 ]
@@ -222,94 +208,3 @@ class Scope:
     def owned(self) -> bool:
         """Whether there is a tenant that this installation must look after."""
         return self.tenant is not None and self.role is not Role.BYSTANDER
-
-
-@dataclass(frozen=True, slots=True)
-class ReadCredentials:
-    """Read the Secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadTalkdesk:
-    """Read the installation's state at Talkdesk and, with `facts`, account and subscription."""
-
-    facts: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Provision:
-    """Make the tenant as the template says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offboard:
-    """Delete what goes at an uninstall and start the retention."""
-
-
-@dataclass(frozen=True, slots=True)
-class Purge:
-    """Delete everything of the tenant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Put on record that an answer is about to be sent, as its outcome can't be read back later."""
-
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Tell Talkdesk."""
-
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True)
-class DropCredentials:
-    """Delete the installation's Secrets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Erase:
-    """Take personal data out of the record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Take our finalizer off; the object goes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
-    """End the pass; the status follows from this and the scope."""
-
-    phase: InstallationPhase
-    reason: Reason
-    message: str
-    ready: bool = False
-    settled: bool = False
-    """Nothing is left to do, though it is not Ready: an end."""
-    stalled: bool = False
-    verified: bool = False
-    """Talkdesk's own state shows that the request is answered."""
-    ending: Ending | None = None
-    failure: Failure | None = None
-    """What to try again, with back-off."""
-    wake: datetime | None = None
-    """When to look again."""
-
-
-Step = (
-    ReadCredentials
-    | ReadTalkdesk
-    | Provision
-    | Offboard
-    | Purge
-    | Announce
-    | Send
-    | DropCredentials
-    | Erase
-    | Release
-    | Finish
-)

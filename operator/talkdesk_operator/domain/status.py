@@ -18,13 +18,13 @@ from talkdesk_operator.domain.ownership import installed_at
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
     Failure,
-    Finish,
     RemoteRefused,
     Role,
     Scope,
     Tenancy,
     TenancyState,
 )
+from talkdesk_operator.domain.steps import Finish
 from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation
 from talkdesk_operator.domain.tenancy import is_current
 

@@ -11,20 +11,16 @@ from talkdesk_crds.installation import Decision, Ending, EndingKind, Installatio
 from talkdesk_operator.domain.aftermath import sentence
 from talkdesk_operator.domain.reading import deadline_look, overdue, read, second_look
 from talkdesk_operator.domain.scope import (
-    Announce,
     Failure,
-    Finish,
-    Offboard,
     Pace,
     RemoteMissing,
     RemoteRefused,
     Scope,
-    Send,
     SendState,
-    Step,
     Tenancy,
     TenancyState,
 )
+from talkdesk_operator.domain.steps import Announce, Finish, Offboard, Send, Step
 from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.tenancy import held_up, next_look
 

@@ -15,7 +15,9 @@ from talkdesk_crds.installation import Answer, Decision, InstallationStatus, Req
 from talkdesk_operator.domain.cluster import Cluster
 from talkdesk_operator.domain.failures import of_kube
 from talkdesk_operator.domain.lifecycle import decide
-from talkdesk_operator.domain.scope import (
+from talkdesk_operator.domain.scope import Scope, SendState
+from talkdesk_operator.domain.status import compute
+from talkdesk_operator.domain.steps import (
     Announce,
     DropCredentials,
     Erase,
@@ -26,12 +28,9 @@ from talkdesk_operator.domain.scope import (
     ReadCredentials,
     ReadTalkdesk,
     Release,
-    Scope,
     Send,
-    SendState,
     Step,
 )
-from talkdesk_operator.domain.status import compute
 from talkdesk_operator.domain.transitions import Announcement, announcement
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.reconcilers.tenant import TenantReconciler

@@ -22,19 +22,8 @@ from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType, TalkdeskInstallation
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.lifecycle import decide
-from talkdesk_operator.domain.scope import (
-    DropCredentials,
-    Erase,
-    Finish,
-    Offboard,
-    Pace,
-    Purge,
-    Release,
-    Role,
-    Scope,
-    Tenancy,
-    TenancyState,
-)
+from talkdesk_operator.domain.scope import Pace, Role, Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.steps import DropCredentials, Erase, Finish, Offboard, Purge, Release
 
 MONTH = timedelta(days=30)
 DAY = timedelta(days=1)

@@ -29,21 +29,16 @@ from talkdesk_crds.tenant import TenantStatus
 from talkdesk_operator.domain.lifecycle import decide
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
-    Finish,
     Pace,
-    Provision,
-    ReadCredentials,
-    ReadTalkdesk,
     RemoteMissing,
     RemoteRefused,
     Role,
     Scope,
-    Send,
     SendState,
-    Step,
     Tenancy,
     TenancyState,
 )
+from talkdesk_operator.domain.steps import Finish, Provision, ReadCredentials, ReadTalkdesk, Send, Step
 
 READY = Tenancy(TenancyState.READY)
 LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))

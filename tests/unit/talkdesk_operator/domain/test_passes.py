@@ -40,30 +40,32 @@ from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.deadlines import is_closed, is_ended, waits_for_answer
 from talkdesk_operator.domain.lifecycle import decide
 from talkdesk_operator.domain.scope import (
-    Announce,
     CredentialsMissing,
+    Failure,
+    Pace,
+    RemoteMissing,
+    RemoteRefused,
+    Role,
+    Scope,
+    SendState,
+    Tenancy,
+    TenancyState,
+)
+from talkdesk_operator.domain.status import compute
+from talkdesk_operator.domain.steps import (
+    Announce,
     DropCredentials,
     Erase,
-    Failure,
     Finish,
     Offboard,
-    Pace,
     Provision,
     Purge,
     ReadCredentials,
     ReadTalkdesk,
     Release,
-    RemoteMissing,
-    RemoteRefused,
-    Role,
-    Scope,
     Send,
-    SendState,
     Step,
-    Tenancy,
-    TenancyState,
 )
-from talkdesk_operator.domain.status import compute
 from talkdesk_operator.domain.tenancy import purge_due
 
 MOST_STEPS = 40

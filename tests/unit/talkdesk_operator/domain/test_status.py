@@ -36,7 +36,6 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
-    Finish,
     Pace,
     RemoteRefused,
     Role,
@@ -46,6 +45,7 @@ from talkdesk_operator.domain.scope import (
     TenancyState,
 )
 from talkdesk_operator.domain.status import compute
+from talkdesk_operator.domain.steps import Finish
 
 ACTIVE = Finish(phase=InstallationPhase.ACTIVE, reason=Reason.SUCCEEDED, message="all is well", ready=True)
 WAITING = Finish(phase=InstallationPhase.PROVISIONING, reason=Reason.NOT_READY, message="0 of 1")

@@ -24,22 +24,17 @@ from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, 
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.lifecycle import decide
 from talkdesk_operator.domain.scope import (
-    Announce,
     CredentialsMissing,
-    Finish,
-    Offboard,
     Pace,
-    ReadCredentials,
-    ReadTalkdesk,
     RemoteMissing,
     RemoteRefused,
     Role,
     Scope,
-    Send,
     SendState,
     Tenancy,
     TenancyState,
 )
+from talkdesk_operator.domain.steps import Announce, Finish, Offboard, ReadCredentials, ReadTalkdesk, Send
 
 UNINSTALL = installation(request=RequestType.UNINSTALL)
 OFF = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")

@@ -1,0 +1,117 @@
+"""The steps that can come next in a pass: data, with all that the reconciler needs to know.
+
+Belongs here: shapes. Does not belong here: which step comes when (`lifecycle`), what a step does (reconcilers).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import Decision, Ending, InstallationPhase
+from talkdesk_operator.domain.scope import Failure
+
+__all__ = [
+    "Announce",
+    "DropCredentials",
+    "Erase",
+    "Finish",
+    "Offboard",
+    "Provision",
+    "Purge",
+    "ReadCredentials",
+    "ReadTalkdesk",
+    "Release",
+    "Send",
+    "Step",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCredentials:
+    """Read the Secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTalkdesk:
+    """Read the installation's state at Talkdesk and, with `facts`, account and subscription."""
+
+    facts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """Make the tenant as the template says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offboard:
+    """Delete what goes at an uninstall and start the retention."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Delete everything of the tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Put on record that an answer is about to be sent, as its outcome can't be read back later."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Tell Talkdesk."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class DropCredentials:
+    """Delete the installation's Secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Take personal data out of the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Take our finalizer off; the object goes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """End the pass; the status follows from this and the scope."""
+
+    phase: InstallationPhase
+    reason: Reason
+    message: str
+    ready: bool = False
+    settled: bool = False
+    """Nothing is left to do, though it is not Ready: an end."""
+    stalled: bool = False
+    verified: bool = False
+    """Talkdesk's own state shows that the request is answered."""
+    ending: Ending | None = None
+    failure: Failure | None = None
+    """What to try again, with back-off."""
+    wake: datetime | None = None
+    """When to look again."""
+
+
+Step = (
+    ReadCredentials
+    | ReadTalkdesk
+    | Provision
+    | Offboard
+    | Purge
+    | Announce
+    | Send
+    | DropCredentials
+    | Erase
+    | Release
+    | Finish
+)
