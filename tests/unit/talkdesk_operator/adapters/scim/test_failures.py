@@ -86,6 +86,7 @@ def place(scripted: ScriptedTalkdesk, client: ScimClient) -> Place:
     return Place(scripted, client)
 
 
+@pytest.mark.case(29, 64)
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(401, Unauthorized), (403, Forbidden), (302, Redirected), (307, Redirected)],
@@ -140,6 +141,7 @@ async def test_a_service_in_trouble_may_work_later(place: Place, status: int) ->
     assert type(result.error) is Unavailable
 
 
+@pytest.mark.case(64)
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
