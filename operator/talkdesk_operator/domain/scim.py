@@ -123,8 +123,7 @@ class ScimService(Protocol):
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         """Carry out orders for different users; give what came of each, in their order, and what ended it early.
 
-        Nothing new is begun after `within`. The error is one that `concerns_all`; nothing is raised. Any order may be
-        given again, whatever came of it.
+        Nothing new is begun after `within`. Nothing is raised. Any order may be given again, whatever came of it.
         """
         ...
 

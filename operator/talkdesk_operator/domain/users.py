@@ -131,10 +131,13 @@ def intended(order: Order, before: Known | None) -> Known:
     return replace(known, sent="", active=active, admin=None if order.roles else known.admin)
 
 
-def leavers(roster: Roster, listed: Container[str]) -> Iterator[Deactivate]:
-    """Give orders for those whom the service may have as active though the list, read to its end, hasn't got them."""
+def leavers(roster: Roster, listed: Container[str], *, troubled: bool) -> Iterator[Deactivate]:
+    """Give orders for those whom the service may have as active though the list, read to its end, hasn't got them.
+
+    Either for those in trouble or for the others, who come first.
+    """
     for user_id, known in roster.items():
-        if known.active and user_id not in listed:
+        if known.active and known.troubled is troubled and user_id not in listed:
             yield Deactivate(user_id, known.ref)
 
 

@@ -17,7 +17,6 @@ from talkdesk_operator.adapters.scim.wire import BulkResult
 from talkdesk_operator.domain.scim import Failed, Left, Order, Ref, Result, Service, Settled
 from talkdesk_operator.domain.scim_errors import (
     NotFound,
-    Permanent,
     RateLimited,
     Refused,
     ScimError,
@@ -73,13 +72,11 @@ class Settling:
                 group = groups.popleft()
                 try:
                     found, complete = await self._patiently(partial(self._directory.by_external_ids, group))
-                except Permanent as error:
+                except ScimError as error:
                     if error.concerns_all:
                         self._end(error)
-                    # Some services know no `or`.
+                    # Some services know no `or`, and not all of them say so with a 400.
                     groups.clear()
-                except ScimError as error:
-                    self._end(error)
                 else:
                     self._found |= found
                     self._sought |= set(group) if complete else set(found)

@@ -155,10 +155,13 @@ def test_those_who_left_the_list_are_deactivated_once() -> None:
     roster.put("left long ago", Known(Ref("p3"), active=False))
     roster.put("may have come", Known(None, active=True))
     roster.put("never came", Known(None))
-    assert list(leavers(roster, {"stays", "new"})) == [
+    roster.put("in trouble", Known(Ref("p4"), active=True, troubled=True))
+    listed = {"stays", "new"}
+    assert list(leavers(roster, listed, troubled=False)) == [
         Deactivate("left", Ref("p2", "v")),
         Deactivate("may have come", None),
     ]
+    assert list(leavers(roster, listed, troubled=True)) == [Deactivate("in trouble", Ref("p4"))]
 
 
 @pytest.mark.parametrize(

@@ -442,6 +442,18 @@ async def test_at_the_offboarding_all_are_deactivated_in_bounded_time(partner: P
     assert outcomes[-1].message.endswith("10 were deactivated")
 
 
+async def test_those_whom_the_service_does_not_let_go_keep_nobody_else_from_going(partner: Partner) -> None:
+    partner.batch = 10
+    await partner.bring(users(60))
+    partner.scim.answer = failing(Refused("m", kind="400"), *range(1, 31))
+    partner.time.step = 8.0
+    outcomes = [await partner.see_off() for _ in range(4)]
+    assert outcomes[-1].done
+    (piece,) = await partner.records.load("team", "acme")
+    assert sum(known.active for known in piece.users.values()) == 30
+    assert outcomes[-1].failed == 30
+
+
 async def test_a_reinstall_finds_its_users_again(partner: Partner) -> None:
     await partner.bring(users(2))
     await partner.see_off()
