@@ -129,7 +129,8 @@ def _read(secret: Mapping[str, Any]) -> Piece | None:
 def _known(entry: list[Any]) -> Known:
     match entry:
         case [str() | None as ref_id, str() | None as version, str() as sent, *flags] if len(flags) == 3:
-            active, admin, troubled = (flag is True for flag in flags)
-            return Known(None if ref_id is None else Ref(ref_id, version), sent, active, admin, troubled)
+            active, admin, troubled = flags
+            ref = None if ref_id is None else Ref(ref_id, version)
+            return Known(ref, sent, active is True, admin if isinstance(admin, bool) else None, troubled is True)
         case _:
             raise ValueError("no entry of a record")

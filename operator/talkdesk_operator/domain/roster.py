@@ -15,8 +15,9 @@ from talkdesk_operator.domain.scim import Ref
 
 __all__ = ["CAPACITY", "MAX_ID_BYTES", "Known", "Piece", "Roster", "UserRecords"]
 
-CAPACITY: Final = 1000
-"""Users in a piece: some 150 KB, at most 800 KB with ids and versions of the greatest length; a Secret holds 1 MiB."""
+CAPACITY: Final = 800
+"""Users in a piece: some 110 KB, at most 700 KB with ids and versions of the greatest length. A Secret holds 1 MiB, and
+in base64, a third longer, a request should have no more than that either: it is sent without a break."""
 MAX_ID_BYTES: Final = 256
 """Longest id or version that is kept, in UTF-8."""
 
@@ -26,13 +27,13 @@ class Known:
     """What is on record of one user. Nothing of it is personal."""
 
     ref: Ref | None
-    """None when the service was never seen to have the user."""
+    """None when the service was never seen to have the user; it may have it all the same."""
     sent: str = ""
     """Fingerprint of what the service was told last; empty when it isn't certain what the service has."""
     active: bool = False
-    """Whether the service has it as active, as far as we know."""
-    admin: bool = False
-    """Whether the service was told that this is the one who installed the app."""
+    """Whether the service may have it as active."""
+    admin: bool | None = False
+    """Whether the service was told that this is the one who installed the app; None when that isn't certain."""
     troubled: bool = False
     """The last attempt failed, so that the next one comes after everybody else's."""
 

@@ -85,7 +85,8 @@ class Deactivate:
     """Let the service keep the user, but inactive. Who it is need not be known any more."""
 
     external_id: str
-    ref: Ref
+    ref: Ref | None
+    """None when it isn't known whether the service has the user: it is looked for then."""
 
 
 Order = Put | Deactivate
@@ -122,8 +123,7 @@ class ScimService(Protocol):
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         """Carry out orders for different users; give what came of each, in their order, and what ended it early.
 
-        Nothing new is begun after `within`. The error is one that `concerns_all`; nothing is raised. Any order may be
-        given again, whatever came of it.
+        Nothing new is begun after `within`. Nothing is raised. Any order may be given again, whatever came of it.
         """
         ...
 

@@ -7,6 +7,7 @@ Belongs here: the comparison of Talkdesk's list with what is on record. Does not
 import hashlib
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Final
@@ -15,17 +16,17 @@ import orjson
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.roster import Known, Roster
-from talkdesk_operator.domain.scim import Deactivate, Person, Put
+from talkdesk_operator.domain.scim import Deactivate, Order, Person, Put
 from talkdesk_operator.domain.scim_errors import Permanent, ScimError, Transient
-from talkdesk_operator.domain.scope import Failure, Pace, UsersOutcome
+from talkdesk_operator.domain.scope import Failure, Pace
 from talkdesk_operator.domain.talkdesk import User
 
 __all__ = [
     "Action",
-    "UsersOutcome",
     "decide",
     "failure_of",
     "fingerprint",
+    "intended",
     "leavers",
     "of_scim",
     "person_of",
@@ -57,7 +58,7 @@ def person_of(user: User, known: Known | None, created_by: str | None) -> Person
 
     A user without e-mail goes by its id. While it isn't known who installed the app, whoever is marked stays so.
     """
-    marked = known is not None and known.admin
+    marked = known is not None and known.admin is True
     return Person(
         external_id=user.id,
         user_name=user.email or user.id,
@@ -97,10 +98,25 @@ def remembered(person: Person, settled: Put, sent: str) -> Known:
     return Known(ref=settled.ref, sent=sent, active=person.active, admin=person.admin)
 
 
-def leavers(roster: Roster, listed: Container[str]) -> Iterator[Deactivate]:
-    """Give orders for those whom the service has as active although the list, read to its end, hasn't got them."""
+def intended(order: Order, before: Known | None) -> Known:
+    """Give what to put on record before an order is carried out, as nobody may live to see what comes of it.
+
+    It says the worst: that the service may have the user, and active, and that it isn't certain what it was told.
+    """
+    known = before or Known(None)
+    if not isinstance(order, Put):
+        return replace(known, sent="")
+    active = known.active or order.person.active
+    return replace(known, sent="", active=active, admin=None if order.roles else known.admin)
+
+
+def leavers(roster: Roster, listed: Container[str], *, troubled: bool) -> Iterator[Deactivate]:
+    """Give orders for those whom the service may have as active though the list, read to its end, hasn't got them.
+
+    Either for those in trouble or for the others, who come first.
+    """
     for user_id, known in roster.items():
-        if known.active and known.ref is not None and user_id not in listed:
+        if known.active and known.troubled is troubled and user_id not in listed:
             yield Deactivate(user_id, known.ref)
 
 

@@ -19,14 +19,14 @@ from talkdesk_operator.domain.failures import of_talkdesk
 from talkdesk_operator.domain.roster import MAX_ID_BYTES, Known, Roster
 from talkdesk_operator.domain.scim import Deactivate, Failed, Left, Order, Put, Result, ScimService, Service, Settled
 from talkdesk_operator.domain.scim_errors import Refused, ScimError, Unavailable
-from talkdesk_operator.domain.scope import Failure
+from talkdesk_operator.domain.scope import Failure, UsersOutcome
 from talkdesk_operator.domain.talkdesk import TalkdeskError, User
 from talkdesk_operator.domain.users import (
     Action,
-    UsersOutcome,
     decide,
     failure_of,
     fingerprint,
+    intended,
     leavers,
     of_scim,
     person_of,
@@ -107,13 +107,12 @@ class UserPass:
         await self._settle_waiting(1)
         self._failure = self._failure or broken
         if self._complete:
-            await self._settle_all(self._leaving())
-            await self._try_again()
+            await self._finish()
 
     async def see_off(self) -> None:
         """Deactivate everybody."""
         self._complete = True
-        await self._settle_all(self._leaving())
+        await self._finish()
 
     def outcome(self) -> UsersOutcome:
         """Give what came of it."""
@@ -155,22 +154,32 @@ class UserPass:
         if decide(person, known, fingerprint(person, self._roster.salt)) is Action.NOTHING:
             self._synced += 1
             return
-        queue = self._troubled if known is not None and known.troubled else self._waiting
-        queue.append(put(person, known))
+        # Once the service has failed, the rest is only counted: nobody needs to be kept for it.
+        if self._at_work:
+            queue = self._troubled if known is not None and known.troubled else self._waiting
+            queue.append(put(person, known))
 
-    def _leaving(self) -> Iterator[Deactivate]:
-        return iter(()) if self._roster is None else leavers(self._roster, self._listed)
+    async def _finish(self) -> None:
+        """Turn to those who left, and then to those in trouble, as they are now.
 
-    async def _try_again(self) -> None:
-        """Turn to those in trouble. If the time doesn't do for all of them, nobody need come again at once for that."""
+        If the time doesn't do for all who are in trouble, nobody need come again at once for that.
+        """
+        if self._roster is None:
+            return
+        again: list[Order] = [*self._troubled, *leavers(self._roster, self._listed, troubled=True)]
+        await self._settle_all(leavers(self._roster, self._listed, troubled=False))
         if not self._at_work:
             return
-        before = self._synced + len(self._errors)
-        await self._settle_all(self._troubled)
+        before = self._handled
+        await self._settle_all(again)
         if self._out_of_time:
             self._out_of_time = False
-            left = len(self._troubled) - (self._synced + len(self._errors) - before)
+            left = len(again) - (self._handled - before)
             self._errors += [Unavailable("there was no time to try again", kind="no time to try again")] * left
+
+    @property
+    def _handled(self) -> int:
+        return self._synced + self._seen_off + len(self._errors)
 
     async def _settle_waiting(self, least: int) -> None:
         while len(self._waiting) >= least and self._at_work:
@@ -189,6 +198,9 @@ class UserPass:
         if not self._budget.left:
             self._out_of_time = True
             return
+        for order in batch:
+            self._roster.put(order.external_id, intended(order, self._roster.get(order.external_id)))
+        await self._save()
         with self._budget.spending():
             results, error = await self._scim.settle(self._service, batch, within=self._budget.left)
             for order, result in zip(batch, results, strict=True):
@@ -208,13 +220,12 @@ class UserPass:
                 roster.put(person.external_id, remembered(person, replace(order, ref=ref), sent))
             case Deactivate(), Settled(ref=ref):
                 self._seen_off += 1
-                roster.put(order.external_id, replace(before, ref=ref, sent="", active=False, troubled=False))
+                roster.put(order.external_id, replace(before, ref=ref, active=False, troubled=False))
             case _, Failed(error=error):
                 self._errors.append(error)
                 if len(self._errors) <= _LOGGED:
                     self._log.warning("user not brought", user=order.external_id, error=error.message)
-                # What the service has now isn't certain, whatever the error was.
-                roster.put(order.external_id, replace(before, sent="", troubled=True))
+                roster.put(order.external_id, replace(before, troubled=True))
             case _:
                 pass
 

@@ -19,9 +19,8 @@ from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.names import digest
 from talkdesk_operator.domain.roster import Roster, UserRecords
 from talkdesk_operator.domain.scim import ScimService, Service
-from talkdesk_operator.domain.scope import AppView, Failure, Pace
+from talkdesk_operator.domain.scope import AppView, Failure, Pace, UsersOutcome
 from talkdesk_operator.domain.talkdesk import User
-from talkdesk_operator.domain.users import UsersOutcome
 from talkdesk_operator.reconcilers.user_pass import Budget, UserPass
 from talkdesk_operator.templates.address import compile_address, render_address
 from talkdesk_operator.templates.errors import RenderError, TemplateError

@@ -32,8 +32,11 @@ class Chunk:
 
 
 def fits(can: Capabilities, order: Order, ref: Ref | None) -> bool:
-    """Tell whether an order can be part of a bulk request: without PATCH, an update must read before."""
-    return can.bulk_operations > 1 and (can.patch or (ref is None and isinstance(order, Put)))
+    """Tell whether an order can be part of a bulk request.
+
+    Without PATCH, an update must read before; and whoever is to be deactivated must be known.
+    """
+    return can.bulk_operations > 1 and (isinstance(order, Put) if ref is None else can.patch)
 
 
 def chunks(can: Capabilities, orders: Iterable[tuple[Order, Ref | None]]) -> Iterator[Chunk]:

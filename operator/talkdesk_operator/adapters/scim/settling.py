@@ -14,10 +14,9 @@ from talkdesk_operator.adapters.scim.answers import of_status
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.single import carry_out
 from talkdesk_operator.adapters.scim.wire import BulkResult
-from talkdesk_operator.domain.scim import Failed, Left, Order, Put, Ref, Result, Service, Settled
+from talkdesk_operator.domain.scim import Failed, Left, Order, Ref, Result, Service, Settled
 from talkdesk_operator.domain.scim_errors import (
     NotFound,
-    Permanent,
     RateLimited,
     Refused,
     ScimError,
@@ -63,7 +62,7 @@ class Settling:
 
     async def _seek(self) -> None:
         """Look for those that we don't know, many at once; whoever is not found for certain is sought alone later."""
-        unknown = [order.external_id for order in self._orders if isinstance(order, Put) and order.ref is None]
+        unknown = [order.external_id for order in self._orders if order.ref is None]
         groups = deque(_groups(unknown))
         if not self._directory.can.filters or len(unknown) < 2:
             return
@@ -73,13 +72,11 @@ class Settling:
                 group = groups.popleft()
                 try:
                     found, complete = await self._patiently(partial(self._directory.by_external_ids, group))
-                except Permanent as error:
+                except ScimError as error:
                     if error.concerns_all:
                         self._end(error)
-                    # Some services know no `or`.
+                    # Some services know no `or`, and not all of them say so with a 400.
                     groups.clear()
-                except ScimError as error:
-                    self._end(error)
                 else:
                     self._found |= found
                     self._sought |= set(group) if complete else set(found)

@@ -16,11 +16,11 @@ __all__ = ["carry_out"]
 
 async def carry_out(directory: Directory, order: Order, *, found: Ref | None, sought: bool) -> Settled:
     """Carry out an order; `found` is the user where a search, if one was `sought`, found it. Raises ScimError."""
-    if isinstance(order, Deactivate):
-        return await _deactivate(directory, order)
     ref = order.ref or found
     if ref is None and not sought:
         ref = await directory.by_external_id(order.external_id)
+    if isinstance(order, Deactivate):
+        return Settled(None) if ref is None else await _deactivate(directory, order, ref)
     if ref is None:
         return Settled(await _create(directory, order))
     try:
@@ -32,13 +32,13 @@ async def carry_out(directory: Directory, order: Order, *, found: Ref | None, so
     return Settled(await _update(directory, order, other))
 
 
-async def _deactivate(directory: Directory, order: Deactivate) -> Settled:
+async def _deactivate(directory: Directory, order: Deactivate, ref: Ref) -> Settled:
     try:
-        return Settled(await _update(directory, order, order.ref))
+        return Settled(await _update(directory, order, ref))
     except Gone:
         # Also asks whether the service itself is still there: else everybody would seem to be gone.
         other = await directory.by_external_id(order.external_id)
-    if other is None or other.id == order.ref.id:
+    if other is None or other.id == ref.id:
         return Settled(None)
     return Settled(await _update(directory, order, other))
 

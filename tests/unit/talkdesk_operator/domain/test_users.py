@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.roster import Known, Roster
-from talkdesk_operator.domain.scim import Deactivate, Person, Put, Ref
+from talkdesk_operator.domain.scim import Deactivate, Order, Person, Put, Ref
 from talkdesk_operator.domain.scim_errors import (
     Forbidden,
     Malformed,
@@ -26,6 +26,7 @@ from talkdesk_operator.domain.users import (
     decide,
     failure_of,
     fingerprint,
+    intended,
     leavers,
     of_scim,
     person_of,
@@ -113,6 +114,34 @@ def test_roles_given_at_the_service_stay_unless_the_mark_changes() -> None:
     )
 
 
+@pytest.mark.case(50)
+@pytest.mark.parametrize(
+    ("order", "before", "worst"),
+    [
+        (Put(person(), None), None, Known(None, "", active=True, admin=None)),
+        (Put(person(active=False), None), None, Known(None, "", active=False, admin=None)),
+        (
+            Put(person(active=False), Ref("p1"), roles=False),
+            Known(Ref("p1"), "s", active=True, admin=True),
+            Known(Ref("p1"), "", active=True, admin=True),
+        ),
+        (
+            Put(person(), Ref("p1"), roles=False),
+            Known(Ref("p1"), "s", active=False, troubled=True),
+            Known(Ref("p1"), "", active=True, troubled=True),
+        ),
+        (Deactivate("u1", Ref("p1")), Known(Ref("p1"), "s", active=True), Known(Ref("p1"), "", active=True)),
+    ],
+)
+def test_the_worst_is_on_record_before_an_order(order: Order, before: Known | None, worst: Known) -> None:
+    assert intended(order, before) == worst
+
+
+def test_a_mark_that_is_not_certain_is_set_again() -> None:
+    assert put(person(), on_record(person(), admin=None)).roles
+    assert not person_of(user(), Known(None, admin=None), None).admin
+
+
 def test_what_was_done_is_remembered() -> None:
     done = Put(person(), Ref("p9", 'W/"2"'))
     assert remembered(person(), done, "s") == Known(Ref("p9", 'W/"2"'), "s", active=True, admin=False, troubled=False)
@@ -124,8 +153,15 @@ def test_those_who_left_the_list_are_deactivated_once() -> None:
     roster.put("stays", Known(Ref("p1"), active=True))
     roster.put("left", Known(Ref("p2", "v"), active=True))
     roster.put("left long ago", Known(Ref("p3"), active=False))
-    roster.put("never came", Known(None, active=True))
-    assert list(leavers(roster, {"stays", "new"})) == [Deactivate("left", Ref("p2", "v"))]
+    roster.put("may have come", Known(None, active=True))
+    roster.put("never came", Known(None))
+    roster.put("in trouble", Known(Ref("p4"), active=True, troubled=True))
+    listed = {"stays", "new"}
+    assert list(leavers(roster, listed, troubled=False)) == [
+        Deactivate("left", Ref("p2", "v")),
+        Deactivate("may have come", None),
+    ]
+    assert list(leavers(roster, listed, troubled=True)) == [Deactivate("in trouble", Ref("p4"))]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from builders.objects import view
@@ -31,10 +32,9 @@ from talkdesk_operator.domain.scim_errors import (
     Unauthorized,
     Unavailable,
 )
-from talkdesk_operator.domain.scope import AppView, Pace
+from talkdesk_operator.domain.scope import AppView, Pace, UsersOutcome
 from talkdesk_operator.domain.talkdesk import Unavailable as TalkdeskUnavailable
 from talkdesk_operator.domain.talkdesk import User
-from talkdesk_operator.domain.users import UsersOutcome
 from talkdesk_operator.reconcilers.users import UserSync
 from talkdesk_runtime.kube_errors import KubeUnreachable
 
@@ -172,6 +172,20 @@ async def test_a_user_that_is_refused_holds_up_nobody_and_is_tried_again(partner
     assert [order.external_id for order in partner.orders()] == [user(1).id]
 
 
+async def test_only_some_of_many_in_trouble_are_named_in_the_log_and_by_id_alone(partner: Partner) -> None:
+    partner.scim.answer = failing(Taken("a user is taken", kind="409"), *range(1, 31))
+    with structlog.testing.capture_logs() as logged:
+        outcome = await partner.bring(users(30))
+    assert outcome.failed == 30
+    assert len(logged) == 20
+    assert logged[0] == {
+        "event": "user not brought",
+        "log_level": "warning",
+        "user": user(1).id,
+        "error": "a user is taken",
+    }
+
+
 async def test_those_in_trouble_come_last(partner: Partner) -> None:
     partner.batch = 1
     partner.scim.answer = failing(Refused("m"), 1, 2)
@@ -213,7 +227,11 @@ async def test_an_error_of_the_whole_service_ends_the_work_but_all_are_counted(
     assert outcome.failure is not None
     assert outcome.failure.reason is reason
     assert len(partner.scim.given) == 1
-    assert partner.records.saves == 1, "what was done before is on record"
+    (piece,) = await partner.records.load("team", "acme")
+    assert {user_id: known.ref for user_id, known in piece.users.items()} == {
+        user(1).id: Ref("p1"),
+        user(2).id: None,
+    }, "what was done before is on record"
 
 
 async def test_a_list_that_breaks_off_sees_nobody_off(partner: Partner) -> None:
@@ -294,7 +312,7 @@ async def test_a_list_may_be_no_generator(partner: Partner) -> None:
 @pytest.mark.case(50)
 async def test_a_crash_before_a_save_loses_one_batch_which_is_ordered_again(partner: Partner) -> None:
     partner.batch = 10
-    partner.records.error = KubeUnreachable("away")
+    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
     with pytest.raises(KubeUnreachable):
         await partner.bring(users(30), size=10)
     assert len(partner.orders()) == 10
@@ -302,6 +320,25 @@ async def test_a_crash_before_a_save_loses_one_batch_which_is_ordered_again(part
     outcome = await partner.bring(users(30), size=10)
     assert outcome.synced == 30
     assert all(isinstance(order, Put) and order.ref is None for order in partner.orders())
+
+
+@pytest.mark.case(50)
+async def test_nothing_is_ordered_that_is_not_on_record(partner: Partner) -> None:
+    partner.records.error = KubeUnreachable("away")
+    with pytest.raises(KubeUnreachable):
+        await partner.bring(users(3))
+    assert partner.orders() == []
+
+
+@pytest.mark.case(50, 60)
+async def test_whoever_may_have_been_made_before_a_crash_and_left_since_is_seen_off(partner: Partner) -> None:
+    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
+    with pytest.raises(KubeUnreachable):
+        await partner.bring(users(2))
+    partner.orders()
+    partner.records.error = None
+    await partner.bring([user(2)])
+    assert Deactivate(user(1).id, None) in partner.orders()
 
 
 async def test_another_service_is_told_everything_anew(partner: Partner) -> None:
@@ -402,6 +439,18 @@ async def test_at_the_offboarding_all_are_deactivated_in_bounded_time(partner: P
     assert len({order.external_id for order in given}) == len(given) == 40
     assert outcomes[-1].failure is None
     assert outcomes[-1].message.endswith("10 were deactivated")
+
+
+async def test_those_whom_the_service_does_not_let_go_keep_nobody_else_from_going(partner: Partner) -> None:
+    partner.batch = 10
+    await partner.bring(users(60))
+    partner.scim.answer = failing(Refused("m", kind="400"), *range(1, 31))
+    partner.time.step = 8.0
+    outcomes = [await partner.see_off() for _ in range(4)]
+    assert outcomes[-1].done
+    (piece,) = await partner.records.load("team", "acme")
+    assert sum(known.active for known in piece.users.values()) == 30
+    assert outcomes[-1].failed == 30
 
 
 async def test_a_reinstall_finds_its_users_again(partner: Partner) -> None:

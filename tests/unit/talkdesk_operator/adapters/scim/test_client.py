@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from builders.scim import order, person, service
+from builders.scim import HandClock, order, person, service
 from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.domain.scim import Deactivate, Failed, Left, Order, Ref, Result, Settled
-from talkdesk_operator.domain.scim_errors import Outdated, Refused, ScimError, Taken, Unauthorized
+from talkdesk_operator.domain.scim_errors import Outdated, RateLimited, Refused, ScimError, Taken, Unauthorized
 from talkdesk_sandbox.scim import ScimServer
 from talkdesk_sandbox.simulator.faults import Malformed, Status
 
@@ -166,6 +166,20 @@ async def test_a_known_user_that_moved_to_another_id_is_found(client: ScimClient
 async def test_a_user_to_be_seen_off_that_is_gone_is_as_good_as_inactive(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     assert await settle(client, server, Deactivate("nobody", Ref("p1"))) == (Settled(None),)
+
+
+@pytest.mark.parametrize("abilities", ABILITIES[:4], ids=str)
+async def test_a_user_to_be_seen_off_that_may_be_there_is_looked_for(
+    client: ScimClient, scim: Serve, abilities: dict[str, bool]
+) -> None:
+    server = await scim(**abilities)
+    first, second = await settled(client, server, order(1), order(2))
+    orders = [Deactivate(external_id, None) for external_id in (person(1).external_id, "nobody", person(2).external_id)]
+    results = await settle(client, server, *orders)
+    ids = [result.ref.id if isinstance(result, Settled) and result.ref is not None else None for result in results]
+    assert ids == [first.id, None, second.id]
+    assert not any(user["active"] for user in server.users())
+    assert await settle(client, server, orders[1]) == (Settled(None),)
 
 
 @pytest.mark.parametrize("bulk", [True, False])
@@ -327,3 +341,42 @@ def _patch(path: str, value: Any) -> dict[str, Any]:
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
         "Operations": [{"op": "replace", "path": path, "value": value}],
     }
+
+
+async def test_without_filters_a_user_of_the_same_name_is_nobodys_to_adopt(client: ScimClient, scim: Serve) -> None:
+    server = await scim(filter=False)
+    server.ask("POST", "/Users", _by_hand(person(1).user_name))
+    (result,) = await settle(client, server, order(1))
+    assert isinstance(refusal(result), Taken)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_what_was_not_begun_when_the_time_was_over_is_left(scim: Serve, time: HandClock, *, bulk: bool) -> None:
+    server = await scim(bulk=bulk, max_operations=2)
+
+    def passes(call: str, _outcome: str, _seconds: float) -> None:
+        time.at += 100 if call in {"scim bulk", "scim create"} else 0
+
+    client = ScimClient(proxies={}, clock=time.clock, observe=passes)
+    where = service(server.url, concurrency=1)
+    results, error = await client.settle(where, [order(number) for number in range(5)], within=MINUTE)
+    await client.aclose()
+    assert error is None
+    done = [isinstance(result, Settled) for result in results]
+    assert done == [True] * (2 if bulk else 1) + [False] * (3 if bulk else 4)
+    assert all(isinstance(result, Left) for result in results[2:])
+
+
+async def test_a_pause_is_not_waited_out_when_the_time_is_over(scim: Serve, time: HandClock) -> None:
+    server = await scim(bulk=False)
+    server.faults.set(Status(route="POST */Users", status=429))
+
+    def passes(_call: str, _outcome: str, _seconds: float) -> None:
+        time.at += 100
+
+    client = ScimClient(proxies={}, clock=time.clock, observe=passes)
+    results, error = await client.settle(service(server.url), [order(1)], within=timedelta(seconds=250))
+    await client.aclose()
+    assert results == (Left(),)
+    assert isinstance(error, RateLimited)
+    assert server.count("POST") == 1

@@ -47,9 +47,9 @@ class Place:
     def on(self, path: str, *answers: Responder) -> None:
         self.server.on(f"/scim{path}", *answers)
 
-    def finds(self, *answers: Responder) -> None:
+    def finds(self, *answers: Responder, number: int = 1) -> None:
         """Answer a search for the person's external id."""
-        query = f"filter=externalId%20eq%20%22{person().external_id}%22&count=2&attributes=externalId,userName"
+        query = f"filter=externalId%20eq%20%22{person(number).external_id}%22&count=2&attributes=externalId,userName"
         self.on(f"/Users?{query}", *answers)
 
     async def settle(self, *orders: Order, **how: Any) -> tuple[tuple[Result, ...], ScimError | None]:
@@ -86,6 +86,7 @@ def place(scripted: ScriptedTalkdesk, client: ScimClient) -> Place:
     return Place(scripted, client)
 
 
+@pytest.mark.case(29, 64)
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(401, Unauthorized), (403, Forbidden), (302, Redirected), (307, Redirected)],
@@ -140,6 +141,7 @@ async def test_a_service_in_trouble_may_work_later(place: Place, status: int) ->
     assert type(result.error) is Unavailable
 
 
+@pytest.mark.case(64)
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -399,15 +401,15 @@ async def test_a_search_for_many_that_is_forbidden_ends_the_work(place: Place, s
     assert type(error) is kind
 
 
-@pytest.mark.parametrize("status", [500, 503])
-async def test_a_search_for_many_that_fails_leaves_them_for_later(place: Place, status: int) -> None:
-    place.server.scripts.clear()
-    place.on("/ServiceProviderConfig", reply(content=BULK))
+@pytest.mark.parametrize("answer", [reply(500), reply(503), reply(400), reply(body=b"x"), cut])
+async def test_a_search_for_many_that_fails_is_made_for_one_after_the_other(place: Place, answer: Responder) -> None:
     both = "%20or%20".join(f"externalId%20eq%20%22{person(n).external_id}%22" for n in (1, 2))
-    place.on(f"/Users?filter={both}&count=4&attributes=externalId,userName", reply(status))
-    results, error = await place.settle(order(1), order(2))
-    assert results == (Left(), Left())
-    assert isinstance(error, Unavailable)
+    place.on(f"/Users?filter={both}&count=4&attributes=externalId,userName", answer)
+    for number in (1, 2):
+        mine = {"id": f"p{number}", "externalId": person(number).external_id}
+        place.finds(reply(content={"totalResults": 1, "Resources": [mine]}), number=number)
+        place.on(f"/Users/p{number}", reply(204, body=b""))
+    assert await place.settle(order(1), order(2)) == ((Settled(Ref("p1")), Settled(Ref("p2"))), None)
 
 
 async def test_the_word_of_a_service_is_believed_for_a_while(place: Place, time: HandClock) -> None:

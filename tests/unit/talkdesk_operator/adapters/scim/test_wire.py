@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.scim.wire import (
     BulkResult,
@@ -24,6 +26,13 @@ FULL: dict[str, Any] = {
     "filter": {"supported": True, "maxResults": 10},
     "etag": {"supported": True},
 }
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+MEMBERS = (
+    "id externalId userName meta version totalResults Resources Operations bulkId status location response scimType "
+    "patch bulk supported maxOperations maxPayloadSize code"
+)
+NAMES = st.sampled_from(MEMBERS.split())
+ANYTHING = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=20)
 ALL = Capabilities(patch=True, filters=True, versions=True, bulk_operations=50, bulk_bytes=10_000)
 
 
@@ -174,7 +183,7 @@ def test_without_operations_there_are_no_results(operations: Any) -> None:
     ("location", "user_id"),
     [
         ("https://example.com/scim/v2/Users/p1", "p1"),
-        ("/Users/p1/", "p1"),
+        ("/Users/7/", "7"),
         ("https://example.com/scim/v2/Users/a%2Fb", "a/b"),
         ("https://example.com/scim/v2/Users/", None),
         ("https://example.com/scim/v2/Users/..", None),
@@ -193,3 +202,15 @@ def test_an_id_is_found_in_a_location(location: Any, user_id: str | None) -> Non
 def test_only_words_of_the_rfc_are_quoted(kind: Any) -> None:
     assert known_scim_type({"scimType": kind}) == ""
     assert known_scim_type({"scimType": "invalidValue"}) == "invalidValue"
+
+
+@given(st.dictionaries(NAMES, ANYTHING), LEAVES)
+def test_whatever_a_service_says_is_read_or_left_out(content: dict[str, Any], leaf: Any) -> None:
+    assert to_capabilities(content).bulk_operations >= 0
+    listed, results, found = to_listed(content), to_bulk_results(content), to_found(content)
+    kept = [*(listed.users if listed is not None else ()), *([found] if found is not None else ())]
+    refs = [*(each.ref for each in kept), *(each.ref for each in (results or {}).values() if each.ref is not None)]
+    assert all(usable_id(ref.id) == ref.id for ref in refs)
+    assert known_scim_type(content) in ("", content.get("scimType"))
+    assert to_found(leaf) is None
+    assert id_in_location(leaf) is None or isinstance(leaf, str)
