@@ -242,7 +242,7 @@ class InstallationSpec(Model):
     credentials: Credentials | None = None
     """The newest OAuth credentials."""
     approval: Approval | None = None
-    """A person's decision, where the app's `approval.mode` is Manual."""
+    """A person's decision; `approval.mode` Manual of the app waits for one, and in mode Auto it overrules the rules."""
     paused: bool = False
     """While true, the operator leaves the installation and its tenant alone. Deadlines run on."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN

@@ -88,7 +88,9 @@ def _pending(scope: Scope) -> Step:
         return reading
     verdict = policy.judge(scope)
     if isinstance(verdict, Finish):
-        return rotation.next_step(scope) or verdict
+        # Nothing is made for an install that nobody decided; what there is already is kept up meanwhile.
+        installed = scope.request.type is RequestType.UPDATE
+        return (settled(scope) if installed else rotation.next_step(scope)) or verdict
     if verdict.decision is Decision.REJECT:
         return reject(scope, verdict)
     return settled(scope) or approve(scope)

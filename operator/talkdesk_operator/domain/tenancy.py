@@ -25,6 +25,7 @@ __all__ = [
     "purge_due",
     "retention_ends",
     "template_context",
+    "unclaimed_until",
 ]
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -148,6 +149,12 @@ def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
     if tenant.spec.state is not TenantState.OFFBOARDED:
         return None
     return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_after
+
+
+def unclaimed_until(app: AppView, tenant: TalkdeskTenant) -> datetime | None:
+    """Give when a tenant goes of which no installation is left; None when a person wants it to stay, or left alone."""
+    paused = app.resource.spec.paused or tenant.spec.paused
+    return None if paused or tenant.spec.deletion_protection else retention_ends(tenant)
 
 
 def purge_due(scope: Scope) -> bool:

@@ -14,7 +14,7 @@ from talkdesk_operator.domain.ownership import roles
 from talkdesk_operator.domain.priority import Priority
 from talkdesk_operator.domain.scope import AppView, Failure, Pace, Role, Scope, TenancyState
 from talkdesk_operator.domain.status import handled_request
-from talkdesk_operator.domain.tenancy import next_look, retention_ends
+from talkdesk_operator.domain.tenancy import next_look, unclaimed_until
 from talkdesk_operator.reconcilers.apps import AppViews
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
@@ -95,10 +95,8 @@ class AccountReconciler:
 
     async def _unclaimed(self, app: AppView | None, tenant: TalkdeskTenant | None) -> Result:
         """See a retention to its end though no installation is left: their objects may all have been deleted."""
-        ends = retention_ends(tenant) if tenant is not None else None
-        if app is None or tenant is None or ends is None or tenant.spec.deletion_protection:
-            return Result()
-        if app.resource.spec.paused or tenant.spec.paused:
+        ends = unclaimed_until(app, tenant) if app is not None and tenant is not None else None
+        if app is None or tenant is None or ends is None:
             return Result()
         if ends > self._now():
             return Result((Wake(ends - self._now(), Priority.CHANGED),))
@@ -153,7 +151,14 @@ def _is_asked_for(installation: TalkdeskInstallation, tenant: TalkdeskTenant | N
     return tenant is not None and handled_request(tenant) != tenant.status.last_handled_reconcile_at
 
 
-_WATCHED = frozenset({InstallationPhase.ACTIVE, InstallationPhase.SUSPENDED, InstallationPhase.SUPERSEDED})
+_WATCHED = frozenset(
+    {
+        InstallationPhase.ACTIVE,
+        InstallationPhase.AWAITING_DECISION,
+        InstallationPhase.SUSPENDED,
+        InstallationPhase.SUPERSEDED,
+    }
+)
 """Phases in which Talkdesk is asked now and then whether it agrees."""
 
 

@@ -33,6 +33,7 @@ from talkdesk_operator.domain.tenancy import (
     purge_due,
     retention_ends,
     template_context,
+    unclaimed_until,
 )
 
 DAY = timedelta(days=1)
@@ -264,3 +265,13 @@ def test_a_person_may_end_a_retention_at_once_but_not_that_of_a_tenant_in_use() 
     assert not is_current(put_away(purge=purge))
     assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON))) == NOON
     assert retention_ends(tenant(status=TenantStatus(purge_after=NOON))) is None
+
+
+@pytest.mark.case(40, 44)
+def test_a_tenant_that_nobody_claims_goes_at_the_end_of_its_retention_unless_a_person_holds_it() -> None:
+    kept = TenantStatus(purge_after=NOON)
+    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
+    assert unclaimed_until(view(), tenant(status=kept)) is None
+    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None
+    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, paused=True)) is None
+    assert unclaimed_until(view(paused=True), tenant(TenantState.OFFBOARDED, status=kept)) is None

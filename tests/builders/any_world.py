@@ -1,0 +1,187 @@
+"""A cluster and a Talkdesk that do a pass's steps as well or badly as Hypothesis likes."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from builders.any_scope import FAILURES, MOMENTS, REFUSED, REQUESTED, STUCK, UNRENDERABLE, WORDS, so_far
+from builders.objects import (
+    NOON,
+    answer,
+    credentials,
+    facts,
+    failure,
+    remote,
+    tenant,
+)
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import (
+    Credentials,
+    Decision,
+    Request,
+    RequestType,
+    TalkdeskInstallation,
+)
+from talkdesk_crds.tenant import TenantState
+from talkdesk_operator.domain.lifecycle import decide
+from talkdesk_operator.domain.scope import (
+    AckState,
+    CredentialsMissing,
+    RemoteMissing,
+    RemoteRefused,
+    Scope,
+    SendState,
+    Tenancy,
+    TenancyState,
+    UsersOutcome,
+)
+from talkdesk_operator.domain.standing import wanted_state
+from talkdesk_operator.domain.status import compute
+from talkdesk_operator.domain.steps import (
+    Acknowledge,
+    Announce,
+    DeactivateUsers,
+    DropCredentials,
+    DropOldCredentials,
+    Erase,
+    Finish,
+    Note,
+    Offboard,
+    Provision,
+    Purge,
+    ReadCredentials,
+    ReadTalkdesk,
+    Release,
+    Send,
+    Step,
+    SyncUsers,
+)
+from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteTrial
+
+MOST_STEPS = 40
+
+
+class World:
+    """Does a step as well or badly as Hypothesis likes. A request changes once at most, as nobody writes forever."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._draw = data.draw
+        self._changes = self._pages = 1
+
+    def do(self, step: Step, at: Scope) -> Scope:
+        if self._draw(st.integers(0, 19)) == 0:
+            return replace(at, failure=failure(Reason.CLUSTER_UNAVAILABLE))
+        match step:
+            case ReadCredentials():
+                found = self._draw(st.just(credentials()) | st.builds(CredentialsMissing, st.sampled_from(STUCK)))
+                name = "keys-1" if isinstance(found, Credentials) else None
+                return replace(at, credentials=found, secret_name=name)
+            case ReadTalkdesk():
+                return self._read(step, at)
+            case Provision():
+                return self._tenant(at, wanted_state(at), TenancyState.READY, TenancyState.WAITING)
+            case Offboard() | Purge():
+                end = TenancyState.PURGED if isinstance(step, Purge) else TenancyState.OFFBOARDED
+                return self._tenant(at, TenantState.OFFBOARDED, end, TenancyState.DELETING)
+            case Announce():
+                told = answer(delivered=False)
+                status = at.installation.status.model_copy(update={"answer": told})
+                return replace(at, answer=told, installation=at.installation.model_copy(update={"status": status}))
+            case Send(decision=decision):
+                return self._send(at, decision)
+            case DropCredentials():
+                return replace(at, credentials_dropped=True)
+            case Erase():
+                return replace(at, erased=True)
+            case SyncUsers() | DeactivateUsers() | Acknowledge() | DropOldCredentials() | Note():
+                return self._keep_up(step, at)
+            case Release() | Finish():
+                raise AssertionError("ends the pass")
+
+    def _keep_up(self, step: Step, at: Scope) -> Scope:
+        match step:
+            case SyncUsers() | DeactivateUsers():
+                return replace(at, users=self._users())
+            case Acknowledge():
+                came = self._draw(st.sampled_from(AckState))
+                lost = self._draw(FAILURES) if came is AckState.FAILED else None
+                return replace(at, acknowledged=came, ack_failure=lost)
+            case DropOldCredentials():
+                return replace(at, sets_dropped=True)
+            case Note(request=request):
+                return self._note(request, at)
+            case _:
+                raise AssertionError(f"not among these: {step}")
+
+    def _read(self, step: ReadTalkdesk, at: Scope) -> Scope:
+        standing = st.builds(remote, st.sampled_from(WORDS + REQUESTED), updated_at=st.none() | MOMENTS)
+        refused = st.builds(RemoteRefused, FAILURES)
+        seen = self._draw(standing | standing | st.just(RemoteMissing("not found")) | refused)
+        # Now and then Talkdesk refuses the newest set and takes another one.
+        name = self._draw(st.sampled_from(["keys-1", "keys-1", "keys-0"]))
+        at = replace(at, remote=seen, secret_name=name)
+        if not step.facts or not isinstance(seen, RemoteInstallation):
+            return at
+        read = facts(subscription=self._draw(st.sampled_from([None, "trial", "paid"])))
+        trial = st.builds(RemoteTrial, st.just("active"), st.none() | MOMENTS, st.none() | MOMENTS)
+        return replace(at, facts=read, trial=self._draw(trial) if step.trial else None)
+
+    def _users(self) -> UsersOutcome:
+        """A list of users comes to its end some time, so that it is not at its end is said once at most."""
+        came = self._draw(st.sampled_from([UsersOutcome(3, synced=3), UsersOutcome(3, synced=2, failed=1), None]))
+        if came is not None:
+            return came
+        if self._pages:
+            self._pages -= 1
+            return UsersOutcome(3, synced=1, done=False, message="1 of 3")
+        return UsersOutcome(3, failure=failure(Reason.SCIM_UNAVAILABLE))
+
+    def _note(self, request: Request, at: Scope) -> Scope:
+        """The API server may refuse a request that is not the newest any more."""
+        taken = self._draw(st.booleans())
+        spec = at.installation.spec.model_copy(update={"request": request}) if taken else at.installation.spec
+        known = at.installation.model_copy(update={"spec": spec})
+        return replace(at, installation=known, answer=so_far(known), noted=True)
+
+    def _tenant(self, at: Scope, state: TenantState, good: TenancyState, slow: TenancyState) -> Scope:
+        came = self._draw(st.sampled_from([good, good, slow, TenancyState.FAILED]))
+        how = [REFUSED, UNRENDERABLE] if state is not TenantState.OFFBOARDED else [REFUSED]
+        bad = self._draw(st.sampled_from(how)) if came is TenancyState.FAILED else None
+        spec = (at.tenant or tenant()).spec.model_copy(update={"state": state, "uninstalled_at": NOON})
+        return replace(
+            at,
+            tenant=(at.tenant or tenant()).model_copy(update={"spec": spec}),
+            tenancy=Tenancy(came, "so it is", bad, NOON - timedelta(seconds=8)),
+        )
+
+    def _send(self, at: Scope, decision: Decision) -> Scope:
+        came = self._draw(st.sampled_from(SendState))
+        if came is SendState.OUTDATED and not self._changes:
+            came = SendState.DELIVERED
+        match came:
+            case SendState.DELIVERED:
+                again = at.request.type is RequestType.UNINSTALL
+                told = (at.answer or answer()).model_copy(update={"at": NOON, "decision": decision})
+                return replace(at, sent=came, answer=told, remote=None if again else at.remote)
+            case SendState.OUTDATED:
+                self._changes -= 1
+                return replace(at, sent=came)
+            case _:
+                return replace(at, sent=came, send_failure=self._draw(FAILURES), remote=None)
+
+
+def follow(start: Scope, data: st.DataObject) -> tuple[Scope, Finish | Release, list[Step]]:
+    world, at, steps = World(data), start, list[Step]()
+    for _ in range(MOST_STEPS):
+        step = decide(at)
+        if isinstance(step, Finish | Release):
+            return at, step, steps
+        steps.append(step)
+        at = world.do(step, at)
+    raise AssertionError(f"no end: {steps}")
+
+
+def noted(at: Scope, finish: Finish) -> TalkdeskInstallation:
+    status = compute(at, finish, jitter=1)
+    return at.installation.model_copy(update={"status": status})
