@@ -19,11 +19,11 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType, TalkdeskInstallation
+from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType, TalkdeskInstallation, UsersStatus
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.lifecycle import decide
-from talkdesk_operator.domain.scope import Pace, Role, Scope, Tenancy, TenancyState
-from talkdesk_operator.domain.steps import DropCredentials, Erase, Finish, Offboard, Purge, Release
+from talkdesk_operator.domain.scope import Pace, Role, Scope, Tenancy, TenancyState, UsersOutcome
+from talkdesk_operator.domain.steps import DeactivateUsers, DropCredentials, Erase, Finish, Offboard, Purge, Release
 
 MONTH = timedelta(days=30)
 DAY = timedelta(days=1)
@@ -202,3 +202,32 @@ def test_a_person_may_have_everything_purged_at_once_unless_it_is_protected() ->
     assert decide(after(tenant=asked)) == Purge()
     guarded = retained(purge={"requestedBy": "sam"}, deletionProtection=True)
     assert decide(after(tenant=guarded)) == Offboard()
+
+
+WITH_SCIM = view(users={"scim": {"url": "https://scim.example.com", "tokenSecretRef": {"name": "s", "key": "k"}}})
+PUT_AWAY = Tenancy(TenancyState.OFFBOARDED)
+
+
+@pytest.mark.case(26, 32)
+def test_the_users_of_a_tenant_that_was_put_away_are_deactivated_once() -> None:
+    gone = over(EndingKind.GONE, status=ended(EndingKind.GONE, users=UsersStatus(licensed=7)))
+    at = after(installation=gone, app=WITH_SCIM, tenancy=PUT_AWAY)
+    assert decide(at) == DeactivateUsers()
+    assert finish(replace(at, users=UsersOutcome(0))).settled
+    nobody = over(EndingKind.GONE, status=ended(EndingKind.GONE, users=UsersStatus(licensed=0)))
+    assert finish(replace(at, installation=nobody)).settled
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "wake"),
+    [
+        (UsersOutcome(0, done=False), Reason.USERS_SYNCING, NOON),
+        (UsersOutcome(0, failure=failure(Reason.SCIM_UNAVAILABLE)), Reason.SCIM_UNAVAILABLE, None),
+    ],
+)
+def test_users_who_are_still_active_after_an_end_are_gone_on_with(
+    outcome: UsersOutcome, reason: Reason, wake: datetime | None
+) -> None:
+    going = finish(after(app=WITH_SCIM, tenancy=PUT_AWAY, users=outcome))
+    assert (going.phase, going.reason, going.wake) == (InstallationPhase.UNINSTALLED, reason, wake)
+    assert (going.settled, going.failure) == (False, outcome.failure)

@@ -162,6 +162,14 @@ def test_while_a_person_is_waited_for_nothing_is_made() -> None:
     assert waiting.phase is InstallationPhase.AWAITING_DECISION
 
 
+@pytest.mark.case(34, 51)
+def test_while_a_person_is_waited_for_what_an_update_finds_installed_is_kept_up() -> None:
+    waiting = read(app=view(approval={"mode": "Manual"}), installation=installation(request=RequestType.UPDATE))
+    assert decide(waiting) == Provision()
+    kept = finish(replace(waiting, tenancy=Tenancy(TenancyState.READY), tenant=tenant()))
+    assert kept.phase is InstallationPhase.AWAITING_DECISION
+
+
 @pytest.mark.case(20, 63)
 def test_while_a_person_is_waited_for_rotated_credentials_are_acknowledged() -> None:
     rotated = installation(credentials=credentials_object())
