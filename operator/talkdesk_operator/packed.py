@@ -47,7 +47,9 @@ class Packer:
         slimmed = slim(raw)
         held = read_object(slimmed, place)
         uid = str(slimmed["metadata"].get("uid", ""))
-        packed = Packed(place, uid, raw_version(raw), _sharing(key_of(held)), orjson.dumps(slimmed))
+        # A copy is as long as it has to be; what orjson gives has room for up to twice as much.
+        json = bytes(memoryview(orjson.dumps(slimmed)))
+        packed = Packed(place, uid, raw_version(raw), _sharing(key_of(held)), json)
         self._keep(packed, held)
         return packed
 
