@@ -5,6 +5,7 @@ Belongs here: reading one object, and what can be asked of one alone. Does not b
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, Final, Self, TypeAlias
 
 from pydantic import ValidationError
@@ -19,7 +20,6 @@ __all__ = [
     "Held",
     "Place",
     "Unreadable",
-    "identity",
     "is_over",
     "key_of",
     "newer",
@@ -27,8 +27,7 @@ __all__ = [
     "place_of",
     "raw_version",
     "read_object",
-    "uid_of",
-    "version_of",
+    "slim",
 ]
 
 KINDS: Final = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
@@ -79,17 +78,22 @@ Held: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadab
 Place: TypeAlias = tuple[str, str, str]
 
 
-def read_object(raw: Mapping[str, Any], place: Place) -> Held:
-    """Understand an object as far as that can be; managedFields are left out. KeyError for another kind."""
-    read: Callable[[dict[str, Any]], Held] = _READ[place[0]]
+def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an object without its managedFields, which are half of it and say nothing here."""
     metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
+    return {**raw, "metadata": metadata}
+
+
+def read_object(raw: dict[str, Any], place: Place) -> Held:
+    """Understand an object as far as that can be. KeyError for another kind."""
+    read: Callable[[dict[str, Any]], Held] = _READ[place[0]]
     try:
-        return read({**raw, "metadata": metadata})
+        return read(raw)
     except ValidationError as error:
         return Unreadable(
             *place,
-            uid=metadata.get("uid", ""),
-            version=metadata.get("resourceVersion", ""),
+            uid=raw["metadata"].get("uid", ""),
+            version=raw["metadata"].get("resourceVersion", ""),
             reason=_in_words(error),
             key=_key_of_raw(raw, place),
         )
@@ -117,14 +121,7 @@ def key_of(held: Held) -> AccountKey | None:
 def place_of(raw: Mapping[str, Any]) -> Place:
     """Give the kind, namespace and name of an object as the API server gave it."""
     metadata = raw["metadata"]
-    return raw["kind"], metadata.get("namespace", ""), metadata["name"]
-
-
-def identity(held: Held) -> Place:
-    """Give the kind, namespace and name."""
-    if isinstance(held, Unreadable):
-        return held.kind, held.namespace, held.name
-    return held.INFO.kind, held.metadata.namespace, held.metadata.name
+    return intern(raw["kind"]), intern(metadata.get("namespace", "")), metadata["name"]
 
 
 def is_over(raw: Mapping[str, Any]) -> bool:
@@ -144,29 +141,16 @@ def of_others(held: Held) -> tuple[Any, ...]:
             return (held.reason,)
 
 
-def uid_of(held: Held) -> str:
-    """Give the uid."""
-    return held.uid if isinstance(held, Unreadable) else held.metadata.uid
-
-
-def version_of(held: Held) -> str:
-    """Give the resourceVersion."""
-    return held.version if isinstance(held, Unreadable) else held.metadata.resource_version
-
-
 def raw_version(raw: Mapping[str, Any]) -> str:
     """Give the resourceVersion of an object as the API server gave it."""
     return str(raw["metadata"].get("resourceVersion", ""))
 
 
-def newer(version: str, than: Held | str | None) -> bool:
-    """Tell whether a version comes after another, or after an object's; anything comes after None."""
-    if than is None:
-        return True
-    known = than if isinstance(than, str) else version_of(than)
-    if version.isdecimal() and known.isdecimal():
-        return int(version) > int(known)
-    return version != known
+def newer(version: str, than: str) -> bool:
+    """Tell whether a version comes after another."""
+    if version.isdecimal() and than.isdecimal():
+        return int(version) > int(than)
+    return version != than
 
 
 def _in_words(error: ValidationError) -> str:

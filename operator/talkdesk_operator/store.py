@@ -5,7 +5,7 @@ server for anything. Nothing is kept here that a listing would not bring back.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -19,18 +19,13 @@ from talkdesk_operator.held import (
     Held,
     Place,
     Unreadable,
-    identity,
     is_over,
-    key_of,
     newer,
     of_others,
     place_of,
     raw_version,
-    read_object,
-    uid_of,
-    version_of,
 )
-from talkdesk_operator.sharing import FieldSets
+from talkdesk_operator.packed import Packed, Packer
 
 __all__ = ["KINDS", "AccountKey", "Change", "Store", "Unreadable"]
 
@@ -49,8 +44,8 @@ class Change:
     """The version, where it may turn out to be a write of our own whose answer is still on its way."""
 
 
-_Account: TypeAlias = dict[tuple[str, str], Held]
-"""What is there of one account, by kind and name: a tenant and one or two installations, mostly."""
+_Account: TypeAlias = dict[Place, Packed]
+"""What is there of one account: a tenant and one or two installations, mostly."""
 
 
 @dataclass(slots=True)
@@ -78,13 +73,13 @@ class Store:
         As many `tombstones`, uids of deleted objects, are remembered, lest a late answer to a write brings one back.
         """
         self._echoed = echoed
-        self._objects: dict[Place, Held] = {}
+        self._objects: dict[Place, Packed] = {}
         self._ahead: dict[Place, _Ahead] = {}
         self._accounts: dict[AccountKey, _Account] = {}
         self._of_app: dict[tuple[str, str], set[AccountKey]] = {}
         self._buried: OrderedDict[str, None] = OrderedDict()
         self._tombstones = tombstones
-        self._field_sets = FieldSets()
+        self._packer = Packer()
 
     def put(self, raw: Mapping[str, Any]) -> Change:
         """Take an object as the answer to a write of our own; KeyError when it is not of one of our kinds.
@@ -97,14 +92,15 @@ class Store:
         known = self._objects.get(place)
         if raw["metadata"].get("uid") in self._buried:
             return Change()
-        if known is not None and not newer(version, known):
+        if known is not None and not newer(version, known.version):
             self._was_ours(known, version)  # the watch was faster than the answer
             return Change()
-        held = self._read(raw, place)
-        ahead = self._ahead.setdefault(place, _Ahead("" if known is None else version_of(known)))
+        before = None if known is None else of_others(self._packer.open(known))
+        packed = self._packer.pack(raw, place)
+        ahead = self._ahead.setdefault(place, _Ahead("" if known is None else known.version))
         ahead.own.add(version)
-        ahead.others = ahead.others or (known is not None and of_others(known) != of_others(held))
-        return Change(changed=True, keys=self._replace(place, held))
+        ahead.others = ahead.others or (known is not None and before != of_others(self._packer.open(packed)))
+        return Change(changed=True, keys=self._replace(packed))
 
     def observe(self, raw: Mapping[str, Any]) -> Change:
         """Take an object as a watch or a listing showed it; KeyError when it is not of one of our kinds.
@@ -119,20 +115,21 @@ class Store:
         if raw["metadata"].get("uid") in self._buried:
             return Change()
         if known is None:
-            return Change(changed=True, keys=self._replace(place, self._read(raw, place)))
-        if not newer(version, known if ahead is None else ahead.observed):
+            return Change(changed=True, keys=self._replace(self._packer.pack(raw, place)))
+        if not newer(version, known.version if ahead is None else ahead.observed):
             return Change()
         if ahead is not None:
             ahead.observed = version
-            if not newer(version_of(known), version):
+            if not newer(known.version, version):
                 del self._ahead[place]
             if version in ahead.own and not ahead.others:
                 return Change()
-        if not newer(version, known):
+        if not newer(version, known.version):
             return Change(changed=True, keys=self._keys(known))
-        held = self._read(raw, place)
-        evidence = version if of_others(known) == of_others(held) else ""
-        return Change(changed=True, keys=self._replace(place, held), evidence=evidence)
+        before = of_others(self._packer.open(known))
+        packed = self._packer.pack(raw, place)
+        evidence = version if before == of_others(self._packer.open(packed)) else ""
+        return Change(changed=True, keys=self._replace(packed), evidence=evidence)
 
     def remove(self, raw: Mapping[str, Any]) -> Change:
         """Take note that the object is gone."""
@@ -140,11 +137,9 @@ class Store:
         self._bury(uid)
         place = place_of(raw)
         known = self._objects.get(place)
-        if known is None or uid_of(known) != uid:
+        if known is None or known.uid != uid:
             return Change()  # already known, or the name belongs to a successor by now
-        del self._objects[place]
-        self._ahead.pop(place, None)
-        return Change(changed=True, keys=self._unlink(known))
+        return Change(changed=True, keys=self._drop(known))
 
     def retain(self, kind: str, namespace: str, present: Container[tuple[str, str]], version: str) -> Change:
         """Drop the objects that a complete listing at `version` did not show, by their namespaces and names.
@@ -152,24 +147,22 @@ class Store:
         `namespace` is the listing's, empty for all. What is newer than the listing stays.
         """
         gone = [
-            (place, held)
-            for place, held in self._objects.items()
+            packed
+            for place, packed in self._objects.items()
             if place[0] == kind
             and namespace in ("", place[1])
             and place[1:] not in present
-            and not newer(version_of(held), version)
+            and not newer(packed.version, version)
         ]
         keys: frozenset[AccountKey] = frozenset()
-        for place, held in gone:
-            self._bury(uid_of(held))
-            del self._objects[place]
-            self._ahead.pop(place, None)
-            keys |= self._unlink(held)
+        for packed in gone:
+            self._bury(packed.uid)
+            keys |= self._drop(packed)
         return Change(changed=bool(gone), keys=keys)
 
     def newest(self) -> int:
         """Give the highest resourceVersion that is held; 0 for none."""
-        versions = (version_of(held) for held in self._objects.values())
+        versions = (packed.version for packed in self._objects.values())
         return max((int(v) for v in versions if v.isdecimal()), default=0)
 
     def __contains__(self, key: AccountKey) -> bool:
@@ -181,14 +174,15 @@ class Store:
 
     def current(self, installation: TalkdeskInstallation) -> TalkdeskInstallation | None:
         """Give an installation as it is known now; None when it is gone, or replaced by another of its name."""
-        held = self._objects.get((TalkdeskInstallation.INFO.kind, *installation.key))
-        if not isinstance(held, TalkdeskInstallation) or held.metadata.uid != installation.metadata.uid:
+        packed = self._objects.get((TalkdeskInstallation.INFO.kind, *installation.key))
+        if packed is None or packed.uid != installation.metadata.uid:
             return None
-        return held
+        held = self._packer.open(packed)
+        return held if isinstance(held, TalkdeskInstallation) else None
 
     def all_installations(self) -> Iterator[TalkdeskInstallation]:
         """Give every installation."""
-        return (held for held in self._objects.values() if isinstance(held, TalkdeskInstallation))
+        return (held for held in self._all(TalkdeskInstallation.INFO.kind) if isinstance(held, TalkdeskInstallation))
 
     def tenant(self, key: AccountKey) -> TalkdeskTenant | None:
         """Give the account's tenant: of several, the one that has the name we would give it."""
@@ -198,17 +192,18 @@ class Store:
 
     def app(self, namespace: str, name: str) -> TalkdeskApp | None:
         """Give the app; None also when it can't be read."""
-        held = self._objects.get((TalkdeskApp.INFO.kind, namespace, name))
+        packed = self._objects.get((TalkdeskApp.INFO.kind, namespace, name))
+        held = None if packed is None else self._packer.open(packed)
         return held if isinstance(held, TalkdeskApp) else None
 
     def apps(self) -> Iterator[TalkdeskApp]:
         """Give every app that can be read."""
-        return (held for held in self._objects.values() if isinstance(held, TalkdeskApp))
+        return (held for held in self._all(TalkdeskApp.INFO.kind) if isinstance(held, TalkdeskApp))
 
     def key_of_tenant(self, namespace: str, name: str) -> AccountKey | None:
         """Give the account of a tenant, by the tenant's place."""
-        held = self._objects.get((TalkdeskTenant.INFO.kind, namespace, name))
-        return None if held is None else key_of(held)
+        packed = self._objects.get((TalkdeskTenant.INFO.kind, namespace, name))
+        return None if packed is None else packed.key
 
     def keys_of_app(self, namespace: str, name: str) -> tuple[AccountKey, ...]:
         """Give the accounts of an app, whether or not the app itself exists."""
@@ -222,57 +217,55 @@ class Store:
     def unreadable(self, key: AccountKey) -> tuple[Unreadable, ...]:
         """Give what can't be understood of the account: its app, its installations, its tenant."""
         app = self._objects.get((TalkdeskApp.INFO.kind, key.namespace, key.app))
-        return tuple(held for held in (app, *self._of(key)) if isinstance(held, Unreadable))
+        helds = (*(() if app is None else (self._packer.open(app),)), *self._of(key))
+        return tuple(held for held in helds if isinstance(held, Unreadable))
 
     def all_unreadable(self) -> Iterator[Unreadable]:
         """Give everything that can't be understood."""
-        return (held for held in self._objects.values() if isinstance(held, Unreadable))
-
-    def _read(self, raw: Mapping[str, Any], place: Place) -> Held:
-        held = read_object(raw, place)
-        if not isinstance(held, Unreadable):
-            self._field_sets.share(held)
-        return held
+        return (held for kind in KINDS for held in self._all(kind.INFO.kind) if isinstance(held, Unreadable))
 
     def _bury(self, uid: str) -> None:
         self._buried[uid] = None
         if len(self._buried) > self._tombstones:
             self._buried.popitem(last=False)
 
-    def _replace(self, place: Place, held: Held) -> frozenset[AccountKey]:
-        keys = self._unlink(self._objects.get(place)) | self._link(held)
-        self._objects[place] = held
+    def _replace(self, packed: Packed) -> frozenset[AccountKey]:
+        known = self._objects.get(packed.place)
+        keys = (self._unlink(known) if known is not None else frozenset()) | self._link(packed)
+        self._objects[packed.place] = packed
         return keys
 
-    def _was_ours(self, held: Held, version: str) -> None:
-        for key in self._keys(held):
+    def _drop(self, packed: Packed) -> frozenset[AccountKey]:
+        del self._objects[packed.place]
+        self._ahead.pop(packed.place, None)
+        self._packer.forget(packed.place)
+        return self._unlink(packed)
+
+    def _was_ours(self, packed: Packed, version: str) -> None:
+        for key in self._keys(packed):
             self._echoed(key, version)
 
-    def _keys(self, held: Held) -> frozenset[AccountKey]:
-        key = key_of(held)
-        return self._accounts_of_app(held) if key is None else frozenset((key,))
+    def _keys(self, packed: Packed) -> frozenset[AccountKey]:
+        return self._accounts_of_app(packed) if packed.key is None else frozenset((packed.key,))
 
-    def _of(self, key: AccountKey) -> Iterable[Held]:
-        return self._accounts.get(key, {}).values()
+    def _of(self, key: AccountKey) -> Iterator[Held]:
+        return (self._packer.open(packed) for packed in self._accounts.get(key, {}).values())
 
-    def _link(self, held: Held) -> frozenset[AccountKey]:
-        key = key_of(held)
-        if key is None:
-            return self._accounts_of_app(held)
-        kind, _, name = identity(held)
-        self._accounts.setdefault(key, {})[kind, name] = held
+    def _all(self, kind: str) -> Iterator[Held]:
+        return (self._packer.glance(packed) for place, packed in self._objects.items() if place[0] == kind)
+
+    def _link(self, packed: Packed) -> frozenset[AccountKey]:
+        if (key := packed.key) is None:
+            return self._accounts_of_app(packed)
+        self._accounts.setdefault(key, {})[packed.place] = packed
         self._of_app.setdefault((key.namespace, key.app), set()).add(key)
         return frozenset((key,))
 
-    def _unlink(self, held: Held | None) -> frozenset[AccountKey]:
-        if held is None:
-            return frozenset()
-        key = key_of(held)
-        if key is None:
-            return self._accounts_of_app(held)
-        kind, _, name = identity(held)
+    def _unlink(self, packed: Packed) -> frozenset[AccountKey]:
+        if (key := packed.key) is None:
+            return self._accounts_of_app(packed)
         account = self._accounts[key]
-        del account[kind, name]
+        del account[packed.place]
         if not account:
             del self._accounts[key]
             siblings = self._of_app[key.namespace, key.app]
@@ -281,8 +274,8 @@ class Store:
                 del self._of_app[key.namespace, key.app]
         return frozenset((key,))
 
-    def _accounts_of_app(self, held: Held) -> frozenset[AccountKey]:
-        kind, namespace, name = identity(held)
+    def _accounts_of_app(self, packed: Packed) -> frozenset[AccountKey]:
+        kind, namespace, name = packed.place
         if kind != TalkdeskApp.INFO.kind:
             return frozenset()
         return frozenset((AccountKey.of_app(namespace, name), *self.keys_of_app(namespace, name)))
