@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import figures
+from benchmarks import figures, users
 from benchmarks.customers import Customers
 from benchmarks.figures import Figure
 from benchmarks.installs import Installs
@@ -24,6 +24,7 @@ from benchmarks.provisioning import Provisioning
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.sending import BenchFailed
 from benchmarks.stage import WORK, Stage
+from benchmarks.sweep import Sweep
 from benchmarks.writes import BareWrites
 from talkdesk_sandbox.controlplane import ControlPlaneError, ProgramsUnavailable
 
@@ -67,6 +68,11 @@ def _measure(scale: Scale, results: Path) -> None:
         _say("operator: installs at a steady rate")
         measured += provisioning.steady()
         _check(stage)
+        _say("operator: a sweep over all installations, with new ones meanwhile")
+        measured += Sweep(stage, customers, scale).measure()
+        _check(stage)
+    _say("users: to a SCIM service, by the operator's part alone")
+    measured += users.measure(scale.users)
     facts = {
         "began": f"{began:%Y-%m-%dT%H:%M:%SZ}",
         "seconds": round((datetime.now(UTC) - began).total_seconds()),

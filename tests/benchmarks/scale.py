@@ -25,6 +25,12 @@ class Scale:
     steady_rate: float
     """Installs per second."""
     steady_seconds: float
+    sweep: int
+    """Installations that are there when the sweep is measured."""
+    newcomers: int
+    """Installs during the sweep, one a second."""
+    users: int
+    """Users brought to a SCIM service."""
     warm_up: int
     """Installs before anything counts."""
 
@@ -38,6 +44,9 @@ FULL: Final = Scale(
     limit=300,
     steady_rate=20,
     steady_seconds=40,
+    sweep=2000,
+    newcomers=20,
+    users=10_000,
     warm_up=40,
 )
 QUICK: Final = Scale(
@@ -49,5 +58,8 @@ QUICK: Final = Scale(
     limit=10,
     steady_rate=5,
     steady_seconds=3,
+    sweep=20,
+    newcomers=3,
+    users=200,
     warm_up=4,
 )

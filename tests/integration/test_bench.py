@@ -29,6 +29,12 @@ PROMISED = {
     "operator: writes per install beside the tenant's",
     "operator: applies per install",
     "operator: RSS",
+    "sweep: all read once in",
+    "sweep: requests to Talkdesk per installation",
+    "sweep: operator CPU per installation",
+    "sweep: a new install's first call to Talkdesk after",
+    "users: brought",
+    "users: RSS above the start",
 }
 AIMS = {
     "webhook: share of the limit": ">= 60",
@@ -38,6 +44,7 @@ AIMS = {
     "operator: CPU per install beside rendering": "<= 5",
     "operator: writes per install beside the tenant's": "<= 4",
     "operator: RSS": "<= 130",
+    "sweep: a new install's first call to Talkdesk after": "<= 1000",
 }
 
 
