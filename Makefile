@@ -20,6 +20,12 @@ test: setup ## all tests (ARGS="-k name" for some)
 	@$(PY) -m talkdesk_sandbox.controlplane build
 	@$(PY) -m pytest $(ARGS)
 
+.PHONY: coverage
+coverage: setup ## fails unless every branch of decisions, templates and kinds is tested
+	@$(PY) -m pytest -q $(addprefix tests/unit/,talkdesk_crds talkdesk_operator/domain talkdesk_operator/templates) \
+	  --cov=talkdesk_crds --cov=talkdesk_operator.domain --cov=talkdesk_operator.templates \
+	  --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
 .PHONY: lint
 lint: setup ## ruff, mypy, import-linter
 	ruff check .
