@@ -241,9 +241,11 @@ class WorkQueue:
         ceiling = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(failures + 1, _DOUBLINGS))
         self._count("error")
         self._metrics.queue.retries.inc()
-        # Drift is told once only.
-        cause = Cause.DRIFT if Cause.DRIFT in causes else Cause.RETRY
-        self.add_after(key, self._chance.uniform(_FIRST_BACKOFF, ceiling), Priority.RETRY, cause=cause)
+        delay = self._chance.uniform(_FIRST_BACKOFF, ceiling)
+        self.add_after(key, delay, Priority.RETRY, cause=Cause.FAULT)
+        if Cause.DRIFT in causes:
+            # Drift is told once only, and a class has one timer.
+            self.add_after(key, delay, Priority.CHANGED, cause=Cause.DRIFT)
 
     def _ended(self, key: AccountKey, result: Result) -> None:
         self._failures.pop(key, None)

@@ -26,6 +26,8 @@ class Cause(StrEnum):
     """It was not looked at for long."""
     STARTUP = "Startup"
     """The operator started."""
+    FAULT = "Fault"
+    """The pass before this one broke off with something that nobody foresaw."""
     DRIFT = "Drift"
     """Somebody else changed or deleted an object of the tenant."""
 

@@ -34,7 +34,7 @@ from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
 from talkdesk_operator.adapters.credential_sets import ended_sets, other_sets, replaced_sets
 from talkdesk_operator.adapters.events import event_of
 from talkdesk_operator.adapters.resources import Resources
-from talkdesk_operator.domain.cluster import Identity
+from talkdesk_operator.domain.cluster import Identity, Place
 from talkdesk_operator.domain.transitions import Announcement
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_runtime.kube import APPLY, JSON_PATCH, MERGE_PATCH, Kube, resource_path
@@ -150,14 +150,15 @@ class KubernetesCluster:
         """Replace the status in one operation."""
         await self._write_status(app, status)
 
-    async def write_unreadable(self, kind: str, namespace: str, name: str, message: str) -> None:
+    async def write_stalled(self, place: Place, reason: Reason, message: str) -> None:
         """Write conditions alone: nothing else of such an object is known for sure."""
+        kind, namespace, name = place
         now = to_wire_time(datetime.now(UTC).replace(microsecond=0))
         conditions = [
             {
                 "type": kind_of_condition,
                 "status": holds,
-                "reason": Reason.INVALID_SPEC,
+                "reason": reason,
                 "message": message[:_MESSAGE_LENGTH],
                 "lastTransitionTime": now,
             }

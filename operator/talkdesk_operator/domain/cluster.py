@@ -11,13 +11,17 @@ from typing import Any, Protocol
 from pydantic import SecretStr
 
 from talkdesk_crds.app import AppStatus, TalkdeskApp
+from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationStatus, Request, TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
 from talkdesk_operator.domain.transitions import Announcement
 from talkdesk_operator.templates.inventory import InventoryEntry
 
-__all__ = ["Cluster", "Identity"]
+__all__ = ["Cluster", "Identity", "Place"]
+
+Place = tuple[str, str, str]
+"""Kind, namespace and name of an object of ours."""
 
 Identity = str
 """The user in whose name a tenant's object is touched: `system:serviceaccount:<namespace>:<name>`."""
@@ -66,8 +70,8 @@ class Cluster(Protocol):
         """Replace the status."""
         ...
 
-    async def write_unreadable(self, kind: str, namespace: str, name: str, message: str) -> None:
-        """Replace the status of an object of ours that can't be read by one that says so."""
+    async def write_stalled(self, place: Place, reason: Reason, message: str) -> None:
+        """Put in the place of the conditions of an object of ours two that say why nothing is done about it."""
         ...
 
     async def create_tenant(self, namespace: str, name: str, spec: TenantSpec) -> TalkdeskTenant:

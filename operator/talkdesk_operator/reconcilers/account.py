@@ -1,9 +1,9 @@
 """All of one account's installations and its tenant, in one pass: the unit of work of the queue."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from talkdesk_crds.conditions import Reason
+from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import InstallationPhase, TalkdeskInstallation
 from talkdesk_crds.names import FINALIZER
@@ -55,9 +55,11 @@ class AccountReconciler:
             if resource is not None:
                 await self._apps.write_status(resource)
             return Result()
+        installations = self._store.installations(key)
+        if Cause.FAULT in causes:
+            await self._tell_fault(installations)
         app = self._apps.view(resource) if resource is not None else None
         problem = await self._unreadable(key)
-        installations = self._store.installations(key)
         if not installations and problem is None:
             return await self._unclaimed(app, self._store.tenant(key))
         by_name = roles(installations, self._store.tenant(key))
@@ -111,11 +113,20 @@ class AccountReconciler:
         problems = self._store.unreadable(key)
         for problem in problems:
             message = f"this version of the operator can't read it: {problem.reason}"
-            await self._cluster.write_unreadable(problem.kind, problem.namespace, problem.name, message)
+            place = (problem.kind, problem.namespace, problem.name)
+            await self._cluster.write_stalled(place, Reason.INVALID_SPEC, message)
         if not problems:
             return None
         named = ", ".join(f"{p.kind} {p.name}: {p.reason}" for p in problems)
         return Failure(Reason.INVALID_SPEC, f"this version of the operator can't read {named}", Pace.NEVER)
+
+    async def _tell_fault(self, installations: Sequence[TalkdeskInstallation]) -> None:
+        """Say that a fault of ours holds the account up, once; a pass that ends puts the whole status right again."""
+        for installation in installations:
+            ready = find(installation.status.conditions, ConditionType.READY)
+            if ready is None or ready.reason != Reason.INTERNAL_ERROR:
+                place = (installation.INFO.kind, *installation.key)
+                await self._cluster.write_stalled(place, Reason.INTERNAL_ERROR, _FAULT)
 
     async def _with_finalizer(self, installation: TalkdeskInstallation) -> TalkdeskInstallation:
         """Put our finalizer on an object that a person made without it, before anything is made for it."""
@@ -151,6 +162,7 @@ def _is_asked_for(installation: TalkdeskInstallation, tenant: TalkdeskTenant | N
     return tenant is not None and handled_request(tenant) != tenant.status.last_handled_reconcile_at
 
 
+_FAULT = "a fault in the operator keeps it from working on this account; it is tried again, and the log has the trace"
 _WATCHED = frozenset(
     {
         InstallationPhase.ACTIVE,

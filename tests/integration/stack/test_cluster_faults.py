@@ -73,7 +73,7 @@ async def test_what_admission_refuses_is_told_in_its_own_words(stacks: Stacks) -
         await acme.becomes("Active")
 
 
-@pytest.mark.case(54)
+@pytest.mark.case(9, 54)
 async def test_a_template_error_of_one_account_stops_that_one_alone(stacks: Stacks) -> None:
     plan = "${account.name == 'good-account' ? 'gold' : tenant.values.plan}"
     known = {**SETTINGS, "data": {"plan": plan}}

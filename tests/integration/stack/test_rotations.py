@@ -34,7 +34,7 @@ async def _tenants_key(acme: Customer) -> str:
     return client
 
 
-@pytest.mark.case(20, 65)
+@pytest.mark.case(20, 62, 65)
 @pytest.mark.parametrize("compromised", [False, True])
 async def test_a_new_set_is_used_acknowledged_and_given_to_the_tenant_and_the_old_one_goes(
     stacks: Stacks, *, compromised: bool

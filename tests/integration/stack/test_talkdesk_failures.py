@@ -8,7 +8,7 @@ from builders.conditions import condition, message, reason
 from builders.stack import Customer, Stacks
 from builders.watched import Object
 from talkdesk_sandbox.simulator import commands
-from talkdesk_sandbox.simulator.faults import ApiFault, Drop, Malformed, Status, Timeout
+from talkdesk_sandbox.simulator.faults import ApiFault, Drop, Malformed, Redirect, Status, Timeout
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -204,6 +204,52 @@ async def test_a_talkdesk_in_trouble_is_tried_again_until_it_works(stacks: Stack
 
         assert len(acme.approvals()) == 1
         assert "retry" not in held["status"]
+
+
+@pytest.mark.case(28)
+async def test_an_installation_that_names_another_regions_hosts_is_told_and_nothing_is_sent(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install(deliver=False)
+        talkdesk.may_wait.add(acme.account_id)
+        elsewhere = {"api": "https://api.talkdeskapp.eu", "token": "https://acme.talkdeskid.eu/oauth/token"}
+
+        await acme.apply_by_hand(endpoints=elsewhere)
+
+        held = await acme.until(lambda held: reason(held, "Ready") == "ForeignHost", "be told")
+        assert "api.talkdeskapp.eu" in message(held, "Ready")
+        assert talkdesk.simulator.journal.records(installation_id=acme.installation_id) == []
+
+
+@pytest.mark.case(29)
+@pytest.mark.parametrize("route", [TOKEN, READ, ANSWER])
+async def test_a_redirect_is_not_followed_and_told(stacks: Stacks, route: str) -> None:
+    async with stacks() as talkdesk:
+        away = f"{talkdesk.server.url}/elsewhere"
+        number = talkdesk.simulator.faults.set(Redirect(route=route, location=away))
+
+        acme = await talkdesk.install()
+        held = await acme.until(lambda held: held.get("status", {}).get("retry"), "back off")
+
+        assert "redirect" in message(held, "Ready")
+        assert not [record for record in talkdesk.simulator.journal.records() if record.path == "/elsewhere"]
+        talkdesk.simulator.faults.clear(number)
+        await acme.hurry()
+        await acme.becomes("Active")
+
+
+@pytest.mark.case(29)
+async def test_a_talkdesk_whose_name_is_unknown_is_told_as_that(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        endpoints = {"api": "http://api.talkdesk.invalid", "token": "http://id.talkdesk.invalid/{account}/oauth/token"}
+        acme = await talkdesk.install(deliver=False)
+        talkdesk.may_wait.add(acme.account_id)
+        await talkdesk.change_app(endpoints=endpoints)
+        named = {key: url.replace("{account}", "acme") for key, url in endpoints.items()}
+
+        await acme.apply_by_hand(endpoints=named)
+
+        held = await acme.until(lambda held: reason(held, "Ready") == "TalkdeskUnavailable", "be told")
+        assert "id.talkdesk.invalid" in message(held, "Ready")
 
 
 def _delay(held: Object) -> timedelta:

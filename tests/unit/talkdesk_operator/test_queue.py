@@ -314,12 +314,25 @@ async def test_a_pass_that_breaks_is_logged_and_tried_again_and_the_others_go_on
             it.clock.advance(2)
             await settle()
             assert it.names == ["a", "b", "a"]
+            assert it.begun[-1] == ("a", frozenset({Cause.FAULT}))
     (entry,) = [log for log in logs if log["event"] == "pass.broke"]
     assert entry["exc_info"] is True
     assert entry["log_level"] == "error"
     assert it.metric("controller_runtime_reconcile_total", result="error") == 1
     assert it.metric("controller_runtime_reconcile_errors_total") == 1
     assert it.queued("retries_total") == 1
+
+
+@pytest.mark.case(9, 51)
+async def test_drift_is_not_forgotten_when_its_pass_breaks() -> None:
+    it = bench()
+    it.answers["a"] = [ValueError("unforeseen"), Result()]
+    it.queue.add(key("a"), Priority.CHANGED, cause=Cause.DRIFT)
+    with capture_logs():
+        async with running(it):
+            it.clock.advance(2)
+            await settle()
+            assert {cause for _, causes in it.begun[1:] for cause in causes} == {Cause.DRIFT, Cause.FAULT}
 
 
 async def test_the_back_off_of_broken_passes_grows_to_five_minutes_and_starts_anew_after_a_good_one() -> None:

@@ -1,0 +1,65 @@
+"""A pass that breaks off over and over is told at the installation; the trace is in the log."""
+
+from datetime import datetime
+from typing import cast
+
+import pytest
+
+from builders.objects import INSTALLATION, app_object, condition, installation_object
+from talkdesk_crds.conditions import ConditionType, Reason
+from talkdesk_operator.domain.cluster import Cluster, Place
+from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
+from talkdesk_operator.store import AccountKey, Store
+from talkdesk_operator.work import Cause
+
+KEY = AccountKey("team", "sentiment", "acc-1")
+
+
+class Unforeseen(Exception):
+    """What nobody thought of."""
+
+
+class Told:
+    """The part of the cluster that is asked before anything breaks."""
+
+    def __init__(self) -> None:
+        self.stalled: list[tuple[Place, Reason]] = []
+
+    async def write_stalled(self, place: Place, reason: Reason, message: str) -> None:
+        assert "the log has the trace" in message
+        self.stalled.append((place, reason))
+
+
+def broken_clock() -> datetime:
+    raise Unforeseen
+
+
+def account(told: Told, *, reason: str = "") -> AccountReconciler:
+    store, cluster = Store(), cast("Cluster", told)
+    held = installation_object()
+    if reason:
+        held["status"] = {"conditions": [condition(ConditionType.READY, "False", reason).wire()]}
+    store.put(app_object())
+    store.put(held)
+    apps = AppViews(cluster, broken_clock)
+    nobody = cast("InstallationReconciler", None), cast("TenantReconciler", None)
+    return AccountReconciler(store, cluster, apps, *nobody, now=broken_clock, follow=lambda: None)
+
+
+@pytest.mark.case(9)
+@pytest.mark.parametrize(
+    ("cause", "reason", "expected"),
+    [
+        (Cause.FAULT, "", [(("TalkdeskInstallation", "team", INSTALLATION), Reason.INTERNAL_ERROR)]),
+        (Cause.FAULT, "Succeeded", [(("TalkdeskInstallation", "team", INSTALLATION), Reason.INTERNAL_ERROR)]),
+        (Cause.FAULT, "InternalError", []),
+        (Cause.WATCH, "", []),
+    ],
+)
+async def test_a_fault_is_told_once_and_before_the_pass_is_tried_again(
+    cause: Cause, reason: str, expected: list[tuple[Place, Reason]]
+) -> None:
+    told = Told()
+    with pytest.raises(Unforeseen):
+        await account(told, reason=reason).reconcile(KEY, frozenset({cause}))
+    assert told.stalled == expected
