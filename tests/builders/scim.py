@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from builders.objects import view
-from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.domain.roster import Piece
 from talkdesk_operator.domain.scim import Order, Person, Put, Ref, Result, Service, Settled
 from talkdesk_operator.domain.scim_errors import ScimError

@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
+from talkdesk_operator.adapters.http.headers import retry_after
+from talkdesk_operator.adapters.http.sending import Answer
 from talkdesk_operator.adapters.scim.calls import Call, Target
 from talkdesk_operator.adapters.scim.wire import known_scim_type
-from talkdesk_operator.adapters.talkdesk.headers import retry_after
 from talkdesk_operator.domain.scim_errors import (
     Forbidden,
     Gone,
@@ -29,16 +30,6 @@ from talkdesk_operator.domain.scim_errors import (
     Unavailable,
     Unsupported,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response as it came."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(repr=False)
-    """None when it was longer than allowed."""
 
 
 @dataclass(frozen=True, slots=True)

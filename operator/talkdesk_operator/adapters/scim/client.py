@@ -14,6 +14,9 @@ from typing import Any
 
 from typing_extensions import override
 
+from talkdesk_operator.adapters.http.clock import Clock
+from talkdesk_operator.adapters.http.lru import LruMap
+from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.scim import calls
 from talkdesk_operator.adapters.scim.answers import malformed
 from talkdesk_operator.adapters.scim.directory import Directory
@@ -21,9 +24,6 @@ from talkdesk_operator.adapters.scim.exchange import Exchange, Observe
 from talkdesk_operator.adapters.scim.gate import Gate
 from talkdesk_operator.adapters.scim.settling import Settling
 from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
-from talkdesk_operator.adapters.talkdesk.clock import Clock
-from talkdesk_operator.adapters.talkdesk.lru import LruMap
-from talkdesk_operator.adapters.talkdesk.transport import RoutingTransport
 from talkdesk_operator.domain.scim import Left, Order, Result, ScimService, Service
 from talkdesk_operator.domain.scim_errors import NotFound, Refused, ScimError
 

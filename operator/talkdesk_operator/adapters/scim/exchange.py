@@ -11,11 +11,12 @@ from typing import Final, TypeAlias
 import aiohttp
 import httpx
 
-from talkdesk_operator.adapters.scim.answers import Answer, Reply, interpret
+from talkdesk_operator.adapters.http.clock import Clock
+from talkdesk_operator.adapters.http.failures import FOREIGN, before_sending, cause_of
+from talkdesk_operator.adapters.http.sending import Answer, send
+from talkdesk_operator.adapters.scim.answers import Reply, interpret
 from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.gate import Gate
-from talkdesk_operator.adapters.talkdesk.clock import Clock
-from talkdesk_operator.adapters.talkdesk.failures import FOREIGN, before_sending
 from talkdesk_operator.domain.scim import Service
 from talkdesk_operator.domain.scim_errors import Malformed, ScimError, Unavailable, Unreachable
 
@@ -80,21 +81,7 @@ class Exchange:
             content=call.body,
             extensions={"timeout": httpx.Timeout(total, connect=connect, pool=connect).as_dict()},
         )
-        response = await self._transport.handle_async_request(request)
-        try:
-            body = await self._bounded_body(response)
-        finally:
-            await response.aclose()
-        return Answer(response.status_code, response.headers, body)
-
-    async def _bounded_body(self, response: httpx.Response) -> bytes | None:
-        body = bytearray()
-        # Raw: nothing is ever unpacked, so nothing can be a bomb.
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > self._max_body:
-                return None
-        return bytes(body)
+        return await send(self._transport, request, max_body=self._max_body)
 
     def _headers(self, call: Call, service: Service) -> dict[str, str]:
         headers = {
@@ -113,7 +100,7 @@ class Exchange:
 
 def _failed(call: Call, failure: BaseException) -> ScimError:
     """Give the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
-    cause = failure.__cause__ if isinstance(failure, httpx.HTTPError) and failure.__cause__ else failure
+    cause = cause_of(failure)
     before = before_sending(cause)
     if before is not None:
         return Unreachable(f"{call.words}: {before}", kind=before)

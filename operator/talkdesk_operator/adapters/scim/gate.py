@@ -6,8 +6,8 @@ Belongs here: admission of calls by the service's origin. Does not belong here: 
 from datetime import timedelta
 from typing import Final
 
-from talkdesk_operator.adapters.talkdesk.clock import Clock
-from talkdesk_operator.adapters.talkdesk.lru import LruMap
+from talkdesk_operator.adapters.http.clock import Clock
+from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.domain.scim_errors import RateLimited, ScimError, Spared, Transient
 
 _FAILURES: Final = 8

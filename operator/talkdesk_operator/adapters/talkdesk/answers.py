@@ -4,15 +4,15 @@ Belongs here: one total function from status, headers and body. Does not belong 
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 
+from talkdesk_operator.adapters.http.headers import retry_after, server_time
+from talkdesk_operator.adapters.http.sending import Answer
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
-from talkdesk_operator.adapters.talkdesk.headers import retry_after, server_time
 from talkdesk_operator.domain.talkdesk import (
     Conflict,
     Forbidden,
@@ -35,16 +35,6 @@ _TOKEN_LIKE: Final = re.compile(r"[A-Za-z0-9+/=_~.-]{24,}|\b(?i:bearer|basic)\s+
 """Long runs of a token's letters, ids among them, and whatever follows a scheme of authentication."""
 _NOTABLE_SKEW: Final = timedelta(minutes=1)
 """An assertion is good for five minutes, so a clock that is off by more than one deserves a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response as it came."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(repr=False)
-    """None when it was longer than allowed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,18 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from talkdesk_operator.adapters.http.clock import Clock
+from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.talkdesk import calls, pages, wire
 from talkdesk_operator.adapters.talkdesk.answers import Reply, unusable
 from talkdesk_operator.adapters.talkdesk.auth import token_call
 from talkdesk_operator.adapters.talkdesk.breaker import BreakerLimits, Breakers
 from talkdesk_operator.adapters.talkdesk.calls import Call
-from talkdesk_operator.adapters.talkdesk.clock import Clock
 from talkdesk_operator.adapters.talkdesk.exchange import Bounds, Exchange, Observe
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
 from talkdesk_operator.adapters.talkdesk.lenient import UnusableError
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
-from talkdesk_operator.adapters.talkdesk.transport import RoutingTransport
 from talkdesk_operator.domain.talkdesk import (
     Access,
     Account,

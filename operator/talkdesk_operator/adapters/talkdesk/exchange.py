@@ -11,12 +11,14 @@ from typing import TypeAlias
 
 import httpx
 
-from talkdesk_operator.adapters.talkdesk.answers import Answer, Reply, interpret
+from talkdesk_operator.adapters.http.clock import Clock
+from talkdesk_operator.adapters.http.failures import FOREIGN
+from talkdesk_operator.adapters.http.headers import retry_after
+from talkdesk_operator.adapters.http.sending import Answer, send
+from talkdesk_operator.adapters.talkdesk.answers import Reply, interpret
 from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
-from talkdesk_operator.adapters.talkdesk.clock import Clock
-from talkdesk_operator.adapters.talkdesk.failures import FOREIGN, interpret_failure
-from talkdesk_operator.adapters.talkdesk.headers import retry_after
+from talkdesk_operator.adapters.talkdesk.failures import interpret_failure
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
 from talkdesk_operator.domain.talkdesk import Access, OutcomeUnknown, TalkdeskError, Unavailable
 
@@ -102,21 +104,7 @@ class Exchange:
             content=call.body,
             extensions={"timeout": self._timeout},
         )
-        response = await self._transport.handle_async_request(request)
-        try:
-            body = await self._bounded_body(response)
-        finally:
-            await response.aclose()
-        return Answer(response.status_code, response.headers, body)
-
-    async def _bounded_body(self, response: httpx.Response) -> bytes | None:
-        body = bytearray()
-        # Raw: nothing is ever unpacked, so nothing can be a bomb.
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > self._max_body:
-                return None
-        return bytes(body)
+        return await send(self._transport, request, max_body=self._max_body)
 
     def _headers(self, call: Call) -> dict[str, str]:
         headers = {

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc.jwk import ECKey, RSAKey
 
-from talkdesk_operator.adapters.talkdesk.lru import LruMap
+from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.domain.talkdesk import Credentials, InvalidCredentials
 
 SigningKey: TypeAlias = ECKey | RSAKey

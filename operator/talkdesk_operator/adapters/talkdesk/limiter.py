@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.domain.talkdesk import RateLimited
 
 

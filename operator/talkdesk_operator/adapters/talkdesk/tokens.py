@@ -11,9 +11,9 @@ from typing import Any, Final, TypeAlias
 
 from pydantic import SecretStr
 
-from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.http.clock import Clock
+from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.adapters.talkdesk.keys import fingerprint
-from talkdesk_operator.adapters.talkdesk.lru import LruMap
 from talkdesk_operator.domain.talkdesk import Access
 
 _MARGIN: Final = timedelta(minutes=1)

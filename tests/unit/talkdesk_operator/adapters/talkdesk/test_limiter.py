@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
 from talkdesk_operator.domain.talkdesk import RateLimited
 

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from scripted_talkdesk import ScriptedTalkdesk, access, cut, reply, serve, server_context
+from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.adapters.talkdesk.transport import RoutingTransport
 from talkdesk_operator.domain.talkdesk import Account, Decision, OutcomeUnknown, Unavailable
 
 

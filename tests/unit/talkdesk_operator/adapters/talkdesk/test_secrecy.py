@@ -18,11 +18,12 @@ from scripted_talkdesk import (
     silence,
     token_reply,
 )
+from talkdesk_operator.adapters.http import Answer
+from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.adapters.talkdesk.answers import Answer, quote
+from talkdesk_operator.adapters.talkdesk.answers import quote
 from talkdesk_operator.adapters.talkdesk.auth import token_call
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose, read_account
-from talkdesk_operator.adapters.talkdesk.clock import Clock
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
 from talkdesk_operator.domain.talkdesk import AuthMethod, Decision, TalkdeskError
 

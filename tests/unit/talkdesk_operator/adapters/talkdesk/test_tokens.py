@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from scripted_talkdesk import access, credentials
-from talkdesk_operator.adapters.talkdesk.clock import Clock
+from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
 from talkdesk_operator.domain.talkdesk import Access, InvalidCredentials
 

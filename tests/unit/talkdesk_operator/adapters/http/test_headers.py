@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_operator.adapters.talkdesk.headers import MAX_WAIT, retry_after, server_time
+from talkdesk_operator.adapters.http.headers import MAX_WAIT, retry_after, server_time
 
 NOW = datetime(2026, 3, 4, 10, tzinfo=UTC)
 
