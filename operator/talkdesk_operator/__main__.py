@@ -4,13 +4,11 @@ The composition root: the only module that names the adapters.
 """
 
 import asyncio
-import gc
 import ssl
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
 
 from talkdesk_operator.adapters.cluster import KubernetesCluster
 from talkdesk_operator.adapters.drift import DriftWatches
@@ -23,14 +21,12 @@ from talkdesk_operator.reconcilers import AccountReconciler, AppViews, Installat
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.settings import UnusableSettings, read_settings
 from talkdesk_operator.shell import BuildReconciler, Parts, serve
+from talkdesk_operator.tuning import tune
 from talkdesk_operator.work import Cause, Reconcile
 from talkdesk_runtime import logs
 from talkdesk_runtime.kube_errors import KubeRefused
 
 __all__ = ["build_reconciler", "main"]
-
-_NEW_OBJECTS: Final = 10_000
-"""After so many more new objects than gone ones, Python looks for cycles among them."""
 
 
 @asynccontextmanager
@@ -96,23 +92,13 @@ def main(arguments: Sequence[str] | None = None, build: BuildReconciler = build_
     except UnusableSettings as error:
         return _unusable(str(error), 2)
     logs.configure(settings.log_level, settings.log_format)
-    _look_for_garbage_less_often()
+    tune()
     try:
         return asyncio.run(serve(settings, build))
     except KubeRefused as error:
         return _unusable(str(error), 2)
     except CannotListen as error:
         return _unusable(str(error), 1)
-
-
-def _look_for_garbage_less_often() -> None:
-    """Leave out what was imported, and let more become of new objects first: most go without being looked for.
-
-    As Python comes, the search for cycles took a tenth of the CPU time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS)
 
 
 def _unusable(why: str, code: int) -> int:
