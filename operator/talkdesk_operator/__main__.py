@@ -26,6 +26,7 @@ from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.reconcilers.users import UserSync
 from talkdesk_operator.settings import UnusableSettings, read_settings
 from talkdesk_operator.shell import BuildReconciler, Parts, serve
+from talkdesk_operator.tuning import tune
 from talkdesk_operator.work import Cause, Reconcile
 from talkdesk_runtime import logs
 from talkdesk_runtime.kube_errors import KubeRefused
@@ -109,6 +110,7 @@ def main(arguments: Sequence[str] | None = None, build: BuildReconciler = build_
     except UnusableSettings as error:
         return _unusable(str(error), 2)
     logs.configure(settings.log_level, settings.log_format)
+    tune()
     try:
         return asyncio.run(serve(settings, build))
     except KubeRefused as error:
