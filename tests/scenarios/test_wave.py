@@ -37,7 +37,7 @@ async def test_a_rotation_wave(stacks: Stacks) -> None:
             _rotate(customer)
         new = [await talkdesk.install(deliver=False) for _ in range(NEW)]
         for customer in new:
-            talkdesk.simulator.deliver(*customer.events("app.installed"))
+            _send_install(customer)
         twice = old[:: CUSTOMERS // NEW]
         for customer in twice:
             _rotate(customer)
@@ -64,11 +64,16 @@ async def test_a_rotation_wave(stacks: Stacks) -> None:
 async def _installed(talkdesk: Stack, number: int) -> list[Customer]:
     customers = [await talkdesk.install(deliver=False) for _ in range(number)]
     for customer in customers:
-        talkdesk.simulator.deliver(*customer.events("app.installed"))
+        _send_install(customer)
     await _delivered(talkdesk)
     for customer in customers:
         await customer.becomes("Active", within=WITHIN)
     return customers
+
+
+def _send_install(customer: Customer) -> None:
+    (event,) = customer.events("app.installed")
+    customer.stack.simulator.deliver(event)
 
 
 def _rotate(customer: Customer) -> None:

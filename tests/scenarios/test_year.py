@@ -144,7 +144,8 @@ def _trial(held: Object) -> object:
 
 def _synced(held: Object, number: int) -> bool:
     users = held["status"].get("users", {})
-    return users.get("synced") == users.get("licensed") == number
+    synced: bool = users.get("synced") == users.get("licensed") == number
+    return synced
 
 
 def _acknowledged(held: Object) -> object:
