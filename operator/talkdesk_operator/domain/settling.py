@@ -10,6 +10,7 @@ from talkdesk_operator.domain.answering import reject
 from talkdesk_operator.domain.deadlines import waits_for_answer
 from talkdesk_operator.domain.reading import deadline_look
 from talkdesk_operator.domain.scope import (
+    RemoteRefused,
     Role,
     Scope,
     Tenancy,
@@ -83,7 +84,7 @@ def _users(scope: Scope) -> Step | None:
         return None
     outcome = scope.users
     if outcome is None:
-        return SyncUsers()
+        return None if _can_wait(scope) else SyncUsers()
     if outcome.failure is None and outcome.done:
         return None
     waits, failure = waits_for_answer(scope.installation), outcome.failure
@@ -94,3 +95,10 @@ def _users(scope: Scope) -> Step | None:
         failure=failure,
         wake=scope.now if failure is None else deadline_look(scope) if waits else None,
     )
+
+
+def _can_wait(scope: Scope) -> bool:
+    """Tell whether all users were brought before, and Talkdesk, who would be asked for them, has just not answered."""
+    known = scope.installation.status.users
+    complete = known is not None and known.complete and not waits_for_answer(scope.installation)
+    return complete and isinstance(scope.remote, RemoteRefused)

@@ -22,9 +22,17 @@ from builders.objects import (
     retry,
     scope,
     tenant,
+    view,
 )
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_crds.installation import (
+    Decision,
+    EndingKind,
+    InstallationPhase,
+    InstallationStatus,
+    RequestType,
+    UsersStatus,
+)
 from talkdesk_crds.tenant import TenantStatus
 from talkdesk_operator.domain.lifecycle import decide
 from talkdesk_operator.domain.scope import (
@@ -38,7 +46,7 @@ from talkdesk_operator.domain.scope import (
     Tenancy,
     TenancyState,
 )
-from talkdesk_operator.domain.steps import Finish, Provision, ReadCredentials, ReadTalkdesk, Send, Step
+from talkdesk_operator.domain.steps import Finish, Provision, ReadCredentials, ReadTalkdesk, Send, Step, SyncUsers
 
 READY = Tenancy(TenancyState.READY)
 LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
@@ -275,6 +283,18 @@ def test_while_talkdesk_refuses_the_tenant_is_kept_as_it_should_be() -> None:
     assert decide(refused) == Provision()
     unknown = replace(refused, installation=installation(status=answered(account=None)), tenant=None)
     assert finish(unknown).failure == failure(Reason.FORBIDDEN, Pace.SLOW)
+
+
+@pytest.mark.case(27)
+def test_while_talkdesk_is_down_users_who_were_all_brought_are_not_asked_for() -> None:
+    for complete, users in ((True, None), (False, SyncUsers())):
+        known = answered(users=UsersStatus(licensed=3, synced=3, complete=complete))
+        at = steady(app=view(users={}), installation=installation(status=known))
+        at = replace(at, resync=True, credentials=credentials(), remote=RemoteRefused(failure()), tenancy=READY)
+        step = decide(at)
+        assert step == users if users is not None else isinstance(step, Finish) and step.ready
+    waits = read(app=view(users={}), tenancy=READY, remote=RemoteRefused(failure()))
+    assert finish(waits).reason is Reason.UNAVAILABLE
 
 
 @pytest.mark.case(43)

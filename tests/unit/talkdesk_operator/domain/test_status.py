@@ -33,6 +33,7 @@ from talkdesk_crds.installation import (
     InstallationStatus,
     RequestType,
     Transition,
+    UsersStatus,
 )
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
@@ -43,6 +44,7 @@ from talkdesk_operator.domain.scope import (
     SendState,
     Tenancy,
     TenancyState,
+    UsersOutcome,
 )
 from talkdesk_operator.domain.status import compute
 from talkdesk_operator.domain.steps import Finish
@@ -276,3 +278,12 @@ def test_the_time_of_the_newest_install_is_kept_over_other_requests() -> None:
     assert at.installation.status.installed_at == NOON
     update = installation(request=RequestType.UPDATE, at=NOON + WEEK, status=at.installation.status)
     assert status(scope(installation=update), WAITING).installed_at == NOON
+
+
+def test_a_list_of_users_that_can_not_be_read_leaves_the_numbers_that_are_known() -> None:
+    unread = UsersOutcome(licensed=0, listed=False, failure=failure())
+    known = replace(before(users=UsersStatus(licensed=5, synced=5, complete=True)), users=unread)
+    assert status(known, WAITING).users == UsersStatus(licensed=5, synced=5, complete=False)
+    assert status(replace(before(), users=unread), WAITING).users == UsersStatus(licensed=0, complete=False)
+    read = replace(known, users=UsersOutcome(licensed=7, synced=7))
+    assert status(read, WAITING).users == UsersStatus(licensed=7, synced=7, complete=True)
