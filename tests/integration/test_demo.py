@@ -13,7 +13,7 @@ from builders.programs import stand_in_go
 
 MILESTONES = (
     r"control plane +etcd",
-    r"acme installs the app\n +approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
+    r"acme installs the app on trial\n +approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
     r"\$ kubectl get talkdeskinstallations,talkdesktenants",
     r"talkdeskinstallation\.\S+ +acme +Active +True +Install ",
     r"talkdesktenant\.\S+ +\w+ +Active +True ",
@@ -27,6 +27,27 @@ MILESTONES = (
     r"acme installs it again\n +approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
     r"talkdesktenant\.\S+ +\w+ +Active +True ",
     r"the same +namespace td-\S+, uid [0-9a-f-]{36}, as before",
+    r"acme's trial ends\n",
+    r"talkdeskinstallation\.\S+ +acme +Suspended +True +Install +Ended ",
+    r"talkdesktenant\.\S+ +\w+ +Suspended +True ",
+    r"the tenant has +suspended: true in its ConfigMap, pods: 0 in its quota\n",
+    r"acme buys it\n +approved +\d+\.\d\d s after app\.updated; Talkdesk says: completed\n",
+    r"talkdeskinstallation\.\S+ +acme +Active +True +Update ",
+    r"the tenant has +suspended: false in its ConfigMap, pods: 10 in its quota\n",
+    r"\$ kubectl create secret generic scim ",
+    r"\$ kubectl patch talkdeskapp/sentiment .*scim",
+    r"approved +\d+\.\d\d s after app\.updated; ",
+    r"talkdeskinstallation\.\S+ +acme +Active .* Gold +5 ",
+    r"users +5 licensed at Talkdesk, 5 in the SCIM service\n",
+    r"rotates acme's credentials\n",
+    r"acknowledged +\d{4}-",
+    r"the tenant has +key \w+, no longer \w+\n",
+    r"\$ kubectl patch talkdeskapp/sentiment .*Manual",
+    r"talkdeskinstallation\.\S+ +globex +AwaitingDecision +False +Install +\d{4}-",
+    r"it says +a person must decide",
+    r"\$ kubectl patch talkdeskinstallation/\S+ .*Approve",
+    r"approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
+    r"talkdeskinstallation\.\S+ +globex +Active +True ",
     r"All as promised",
 )
 
@@ -36,7 +57,7 @@ def _programs_are_there(control_plane: object) -> None:
     """Compile them, where that is needed, before anything here has a time limit."""
 
 
-@pytest.mark.case(36)
+@pytest.mark.case(20, 34, 36)
 def test_it_plays_a_life_shows_it_and_clears_everything_away() -> None:
     with Demonstration() as demo:
         assert demo.ends(within=120) == 0, demo.text
@@ -56,11 +77,11 @@ def test_what_it_keeps_can_be_used_as_it_says_until_ctrl_c() -> None:
         script = [
             "shopt -s expand_aliases",
             *commands,
-            "talkdesk-simulator install globex --app f918e2623486417791f3b5a18ca746ce",
+            "talkdesk-simulator install initech --app f918e2623486417791f3b5a18ca746ce",
             "talkdesk-simulator deliveries",
         ]
         said = bash("\n".join(script))
-        assert "globex" in said
+        assert "initech" in said
         assert "delivered" in said
         demo.send(signal.SIGINT)
         assert demo.ends() == 0

@@ -8,23 +8,32 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from builders.checked import checked
 from builders.crds import apply_crds
 from builders.platform import Platform, platform
+from builders.stack import Stacks
 from talkdesk_sandbox.controlplane import Cluster
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def programs(control_plane: Cluster, request: pytest.FixtureRequest) -> AsyncIterator[Platform]:
-    """Both programs, for the tests of a module."""
+    """Both programs, for the tests of a module; OPERATOR in the module are settings."""
     apply_crds(control_plane)
     name = f"test-{uuid.uuid4().hex[:12]}"
     control_plane.kubectl("create", "namespace", name)
     # One at a time, so that a trace has one order.
-    async with platform(control_plane, name, WORKERS="1") as made:
+    settings = {"WORKERS": "1", **getattr(request.module, "OPERATOR", {})}
+    async with platform(control_plane, name, **settings) as made:
         yield made
         if request.config.getoption("--use-existing-cluster"):
             await made.clear()
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stacks(programs: Platform) -> Stacks:
+    """Make apps with Talkdesks of their own; at the end of each, the invariants hold."""
+    return checked(programs)
 
 
 @pytest.fixture

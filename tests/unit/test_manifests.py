@@ -1,5 +1,6 @@
 """The manifests speak of what is there: files, settings, kinds, rights that fit the template, hardened pods."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ def of_kind(path: Path, kind: str) -> Iterator[dict[str, Any]]:
 
 def example_app() -> TalkdeskApp:
     (raw,) = documents(EXAMPLE / "app.yaml")
+    return read_app(raw)
+
+
+def read_app(raw: dict[str, Any]) -> TalkdeskApp:
     return TalkdeskApp.read(raw | {"metadata": raw["metadata"] | {"uid": "u", "generation": 1}})
 
 
@@ -50,10 +55,14 @@ def example_tenant(fact: str | None, licenses: int | None = None) -> RenderedTen
     context = {
         "app": {"id": app.spec.app_id, "name": "sentiment", "namespace": "sentiment", "region": app.spec.region},
         "account": {"id": "5f1e", "name": fact, "companyName": fact, "timezone": fact},
-        "installation": {"id": "i", "name": "sentiment-i", "appVersion": fact},
+        "installation": {"id": "i", "name": "sentiment-i", "appVersion": fact, "createdBy": fact},
         "subscription": {"type": fact, "name": fact, "licenses": licenses},
         "trial": {"state": None, "expiresAt": None},
         "tenant": {"name": "", "state": "Active", "suspended": False, "values": app.spec.tenant.values},
+        "sso": {
+            **dict.fromkeys(("issuer", "authorizationUrl", "tokenUrl", "clientId"), fact),
+            "scopes": ["openid", *app.spec.auth.scopes],
+        },
         "credentials": dict.fromkeys(
             ("clientId", "clientSecret", "privateKey", "keyId", "keyAlgorithm", "tokenUrl", "apiUrl"), "c"
         ),
@@ -153,6 +162,19 @@ def test_the_example_app_is_understood() -> None:
     view = understand(example_app())
     assert view.problem == ""
     assert view.hosts is not None
+
+
+def test_what_the_example_offers_in_comments_is_understood_as_well() -> None:
+    text = (EXAMPLE / "app.yaml").read_text()
+    blocks = re.findall(r"(?m)^  # (?:users|logout):\n(?:  #   .*\n)+", text)
+    offered = {key: value for block in blocks for key, value in yaml.safe_load(block.replace("  # ", "")).items()}
+    (raw,) = documents(EXAMPLE / "app.yaml")
+    app = read_app(raw | {"spec": raw["spec"] | offered})
+    assert app.spec.users is not None
+    assert app.spec.users.scim is not None
+    assert app.spec.logout is not None
+    assert app.spec.logout.secret_ref.name in example_role("talkdesk-webhook-logout")["rules"][0]["resourceNames"]
+    assert understand(app).problem == ""
 
 
 @pytest.mark.case(57)

@@ -11,7 +11,7 @@ from talkdesk_operator.domain.answering import reject
 from talkdesk_operator.domain.deadlines import waits_for_answer
 from talkdesk_operator.domain.departure import departure
 from talkdesk_operator.domain.reading import deadline_look
-from talkdesk_operator.domain.scope import Role, Scope, Tenancy, TenancyState, UsersOutcome
+from talkdesk_operator.domain.scope import RemoteRefused, Role, Scope, Tenancy, TenancyState, UsersOutcome
 from talkdesk_operator.domain.standing import standstill, wanted_state
 from talkdesk_operator.domain.steps import (
     Finish,
@@ -84,7 +84,7 @@ def _users(scope: Scope) -> Step | None:
         return _users_left(scope, step) if isinstance(step, UsersOutcome) else step
     outcome = scope.users
     if outcome is None:
-        return SyncUsers()
+        return None if _can_wait(scope) else SyncUsers()
     return None if outcome.failure is None and outcome.done else _users_left(scope, outcome)
 
 
@@ -98,3 +98,10 @@ def _users_left(scope: Scope, outcome: UsersOutcome) -> Finish:
         failure=failure,
         wake=scope.now if failure is None else deadline_look(scope) if waits else None,
     )
+
+
+def _can_wait(scope: Scope) -> bool:
+    """Tell whether all users were brought before, and Talkdesk, who would be asked for them, has just not answered."""
+    known = scope.installation.status.users
+    complete = known is not None and known.complete and not waits_for_answer(scope.installation)
+    return complete and isinstance(scope.remote, RemoteRefused)

@@ -5,13 +5,14 @@ belong here: how the tenant gets into that state, uninstalls (`uninstall`).
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from talkdesk_crds.app import StandstillPolicy
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation, TrialState, TrialStatus
 from talkdesk_crds.tenant import TenantState
+from talkdesk_operator.domain.deadlines import later
 from talkdesk_operator.domain.ownership import installed_at
 from talkdesk_operator.domain.reading import is_of_before
 from talkdesk_operator.domain.scope import Scope
@@ -23,6 +24,7 @@ _GOES_ON: Final = frozenset({"plan_upgraded", "app_uninstalled"})
 """Reasons for a trial's end that stop nobody: the customer pays from now on, or an uninstall follows by itself."""
 _PAID: Final = "paid"
 _ON_TRIAL: Final = "trial"
+_JUST: Final = timedelta(microseconds=1)
 _RANK: Final = {TrialState.STARTED: 0, TrialState.EXTENDED: 1, TrialState.ENDED: 2}
 
 
@@ -104,12 +106,18 @@ def trial_of(
     )
     known = [trial for trial in (told, recorded) if trial is not None and (since is None or trial.at >= _second(since))]
     newest = max(known, key=_age, default=None)
-    old = remote is not None and remote.ended_at is not None and since is not None and remote.ended_at < since
-    return newest if remote is None or old else _as_talkdesk_says(newest, remote, now)
+    if remote is None or (remote.ended_at is not None and since is not None and remote.ended_at < since):
+        return newest
+    begun = remote.started_at or now.replace(microsecond=0)
+    return _as_talkdesk_says(newest, remote, begun if since is None else max(begun, since))
 
 
-def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, now: datetime) -> TrialStatus | None:
-    """Correct it by an end that no event told, and by more time than the events know of."""
+def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, begun: datetime) -> TrialStatus | None:
+    """Correct it by an end that no event told, and by more time than the events know of.
+
+    Whatever comes next must be younger than what is read here, and our clock is not Talkdesk's: so the time of an
+    extension that no event told is only just later than what it extends.
+    """
     if remote.ended_at is not None:
         if known is not None and (known.state is TrialState.ENDED or _second(known.at) > remote.ended_at):
             return known
@@ -121,8 +129,9 @@ def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, now: datet
         )
     if remote.expires_at is None or (known is not None and remote.expires_at <= (known.expires_at or known.at)):
         return known
-    state = TrialState.STARTED if known is None else TrialState.EXTENDED
-    return TrialStatus(state=state, at=now.replace(microsecond=0), expires_at=remote.expires_at)
+    if known is None:
+        return TrialStatus(state=TrialState.STARTED, at=begun, expires_at=remote.expires_at)
+    return TrialStatus(state=TrialState.EXTENDED, at=later(known.at, _JUST), expires_at=remote.expires_at)
 
 
 def _second(moment: datetime) -> datetime:

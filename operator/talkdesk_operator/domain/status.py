@@ -90,12 +90,14 @@ def _known_facts(scope: Scope) -> dict[str, object]:
         "account": facts.account if facts is not None else before.account,
         "subscription": facts.subscription if facts is not None else before.subscription,
         "created_by": (facts.created_by if facts is not None else None) or before.created_by,
-        "users": _users_status(users) if users is not None else before.users,
+        "users": _users_status(users, before.users) if users is not None else before.users,
         "credentials": _credentials_status(scope),
     }
 
 
-def _users_status(users: UsersOutcome) -> UsersStatus:
+def _users_status(users: UsersOutcome, before: UsersStatus | None) -> UsersStatus:
+    if before is not None and not users.listed and users.failure is not None:
+        return before.model_copy(update={"complete": False})  # a list that can't be read counts nobody
     complete = users.done and users.failure is None
     return UsersStatus(licensed=users.licensed, synced=users.synced, failed=users.failed, complete=complete)
 

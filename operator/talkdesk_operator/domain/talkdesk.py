@@ -208,6 +208,7 @@ class RemoteTrial:
     ended_at: datetime | None = None
     ended_reason: str | None = None
     """`trial_expired`, `app_uninstalled`, `plan_upgraded`, or a word that isn't documented."""
+    started_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

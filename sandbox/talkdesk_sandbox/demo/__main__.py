@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play the demonstration; gives the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m talkdesk_sandbox.demo",
-        description="Plays a customer's life: install, a forgery, uninstall, reinstall; on a control plane of its own.",
+        description="Plays a customer's life on a control plane of its own: install, a forgery, uninstall, reinstall; "
+        "the end of a trial, an upgrade, users, a rotation; and a customer who waits for a person's decision.",
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     keep: bool = parser.parse_args(arguments).keep
@@ -75,7 +76,7 @@ def _invitation(stage: Stage) -> tuple[str, ...]:
         f"alias talkdesk-simulator={shlex.quote(simulator)}",
         f"kubectl get talkdesk --namespace={stage.app.namespace}",
         "kubectl explain talkdeskapp.spec.tenant",
-        f"talkdesk-simulator install globex --app {stage.app.app_id}    # another customer",
+        f"talkdesk-simulator install initech --app {stage.app.app_id}    # another customer",
         f"talkdesk-simulator uninstall {ACCOUNT}",
         "talkdesk-simulator state",
         "",

@@ -1,15 +1,15 @@
-"""The life of one customer: a forged event, an install, an uninstall, a reinstall.
+"""The life of one customer: an install, a forged event, an uninstall, a reinstall; and what comes later (`later_life`).
 
 Belongs here: what is played, and what must be true afterwards. Does not belong here: how it is waited for or printed.
 """
 
 import http.client
-import json
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from talkdesk_crds.names import installation_name
 from talkdesk_sandbox.demo.errors import DemoFailed
+from talkdesk_sandbox.demo.later_life import LaterLife
+from talkdesk_sandbox.demo.scene import Scene
 from talkdesk_sandbox.demo.screen import Screen
 from talkdesk_sandbox.demo.stage import Stage
 from talkdesk_sandbox.demo.talkdesk import Happening
@@ -19,7 +19,6 @@ __all__ = ["ACCOUNT", "play"]
 ACCOUNT: Final = "acme"
 """The customer's account at Talkdesk."""
 
-_WITHIN: Final = 60.0  # seconds; one or two on an idle machine
 _ANSWERED_WITHIN: Final = 10.0  # seconds
 
 
@@ -31,19 +30,21 @@ def play(stage: Stage, screen: Screen) -> None:
     life.forge(installed)
     life.uninstall(namespace)
     life.reinstall(namespace)
+    later = LaterLife(stage, screen)
+    later.trial_ends(ACCOUNT)
+    later.upgrade(ACCOUNT)
+    later.users(ACCOUNT)
+    later.rotate(ACCOUNT)
+    later.decide()
 
 
-class _Life:
-    """What has happened so far is in the cluster; here are only the means."""
-
-    def __init__(self, stage: Stage, screen: Screen) -> None:
-        self._stage = stage
-        self._screen = screen
+class _Life(Scene):
+    """The first part: a customer comes, goes and comes back."""
 
     def install(self) -> Happening:
         """Let a customer install the app."""
-        self._screen.step(f"{ACCOUNT} installs the app")
-        happening = self._stage.talkdesk.install(ACCOUNT, self._stage.app.app_id)
+        self._screen.step(f"{ACCOUNT} installs the app on trial")
+        happening = self._stage.talkdesk.install(ACCOUNT, self._stage.app.app_id, on_trial=True)
         self._settle(happening, "Active")
         self._show()
         objects = [f"{item['kind']} {item['name']}" for item in self._tenant()["status"]["inventory"]]
@@ -93,45 +94,10 @@ class _Life:
         self._expect_same(namespace)
         self._screen.fact("the same", f"namespace {namespace['name']}, uid {namespace['uid']}, as before")
 
-    def _settle(self, happening: Happening, phase: str) -> None:
-        """Wait until the operator and Talkdesk agree on what has become of an event."""
-        name = installation_name(self._stage.app.name, happening.installation_id)
-        for condition in (f"jsonpath={{.status.phase}}={phase}", "condition=Reconciling=False"):
-            self._stage.waiting.until(
-                f"TalkdeskInstallation {name} did not become {phase} and settled",
-                (f"--for={condition}", f"talkdeskinstallation/{name}", *self._namespace),
-                of="operator",
-                within=_WITHIN,
-            )
-        seconds = self._stage.talkdesk.seconds_to_approval(happening)
-        state = self._stage.talkdesk.state_of(happening.installation_id)
-        self._screen.fact("approved", f"{seconds:.2f} s after {happening.event.type}; Talkdesk says: {state}")
-
     def _expect_same(self, namespace: dict[str, str]) -> None:
         now = self._get(f"namespace/{namespace['name']}")
         if now["metadata"]["uid"] != namespace["uid"] or now["status"]["phase"] != "Active":
             raise DemoFailed(f"namespace {namespace['name']} is not the one that it was", "operator")
-
-    @property
-    def _namespace(self) -> tuple[str]:
-        return (f"--namespace={self._stage.app.namespace}",)
-
-    def _show(self) -> None:
-        command = ("get", "talkdeskinstallations,talkdesktenants", *self._namespace)
-        self._screen.output(("kubectl", *command), self._stage.cluster.kubectl(*command))
-
-    def _installation(self, happening: Happening) -> dict[str, Any]:
-        name = installation_name(self._stage.app.name, happening.installation_id)
-        return self._get(f"talkdeskinstallation/{name}", *self._namespace)
-
-    def _tenant(self) -> dict[str, Any]:
-        tenants: list[dict[str, Any]] = self._get("talkdesktenants", *self._namespace)["items"]
-        (tenant,) = tenants
-        return tenant
-
-    def _get(self, *arguments: str) -> dict[str, Any]:
-        got: dict[str, Any] = json.loads(self._stage.cluster.kubectl("get", "--output=json", *arguments))
-        return got
 
     def _post(self, headers: dict[str, str], body: str) -> tuple[int, str]:
         where = urlsplit(self._stage.callback)

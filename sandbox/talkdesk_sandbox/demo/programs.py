@@ -1,4 +1,4 @@
-"""How our three programs are called: as in a cluster, but on free ports of this machine.
+"""How our programs are called: as in a cluster, but on free ports of this machine.
 
 Belongs here: command lines and environments. Does not belong here: starting them (`stage`).
 """
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-__all__ = ["LOOPBACK", "SYSTEM", "Ports", "operator", "simulator", "webhook"]
+from talkdesk_sandbox.demo import service
+
+__all__ = ["LOOPBACK", "SYSTEM", "Ports", "operator", "scim", "simulator", "webhook"]
 
 LOOPBACK: Final = "127.0.0.1"
 SYSTEM: Final = "talkdesk-system"
@@ -25,12 +27,13 @@ class Ports:
     simulator: int
     webhook: int
     operator: int
+    scim: int
 
     @classmethod
     def free(cls) -> Self:
         """Find ports that are free now; somebody else could still take one, which the program then says."""
         with ExitStack() as held:
-            sockets = [held.enter_context(socket.socket()) for _ in range(3)]
+            sockets = [held.enter_context(socket.socket()) for _ in range(4)]
             for each in sockets:
                 each.bind((LOOPBACK, 0))
             return cls(*(int(each.getsockname()[1]) for each in sockets))
@@ -39,6 +42,12 @@ class Ports:
 def simulator(ports: Ports, scratch: Path) -> list[str]:
     """Serve a pretend Talkdesk; it needs no cluster."""
     command = ["-m", "talkdesk_sandbox.simulator", "serve", f"--port={ports.simulator}"]
+    return [*_python(scratch), *command]
+
+
+def scim(ports: Ports, scratch: Path) -> list[str]:
+    """Serve a pretend SCIM service, as a partner may have one; it needs no cluster."""
+    command = ["-m", "talkdesk_sandbox.scim", f"--port={ports.scim}", f"--token={service.TOKEN}"]
     return [*_python(scratch), *command]
 
 

@@ -1,4 +1,4 @@
-"""Everything that the life is played on: control plane, kinds, rights, an app, and three programs.
+"""Everything that the life is played on: control plane, kinds, rights, an app, and our programs.
 
 Belongs here: the order of setting up and of clearing away. Does not belong here: each of the things.
 """
@@ -15,7 +15,7 @@ from typing import Final, NoReturn, Self
 
 from talkdesk_sandbox.controlplane import Cluster, ControlPlane, Programs, find_programs
 from talkdesk_sandbox.controlplane.processes import Processes
-from talkdesk_sandbox.demo import programs
+from talkdesk_sandbox.demo import programs, service
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, Example, pointed_at
 from talkdesk_sandbox.demo.programs import LOOPBACK, SYSTEM, Ports
@@ -63,6 +63,15 @@ class Stage:
         """Where the simulator listens."""
         return f"http://{LOOPBACK}:{self.ports.simulator}"
 
+    @property
+    def scim_url(self) -> str:
+        """Where the pretend SCIM service listens."""
+        return f"http://{LOOPBACK}:{self.ports.scim}{service.PATH}"
+
+    def users_at_scim(self) -> int:
+        """Count the users that the SCIM service has. Raises DemoFailed."""
+        return service.count_users(LOOPBACK, self.ports.scim)
+
     def stay(self) -> NoReturn:
         """Never return. Raises DemoFailed when one of the programs ends by itself."""
         self.waiting.for_ever()
@@ -96,14 +105,16 @@ class Stage:
             self.cluster.kubeconfig_for(SYSTEM, f"talkdesk-{name}") for name in ("webhook", "operator")
         )
         self._processes.start("simulator", programs.simulator(ports, scratch))
+        self._processes.start("scim", programs.scim(ports, scratch))
         self._processes.start("webhook", programs.webhook(ports, webhook, scratch))
         self._processes.start("operator", programs.operator(ports, operator, scratch))
         self.waiting = Waiting(self.cluster, self._processes)
         self.waiting.ready("simulator", ports.simulator, "/_control/clock", within=_READY_WITHIN)
         self.waiting.ready("webhook", ports.webhook, "/readyz", within=_READY_WITHIN)
         self.waiting.ready("operator", ports.operator, "/readyz", within=_READY_WITHIN)
+        self.waiting.ready("scim", ports.scim, f"{service.PATH}/Users", within=_READY_WITHIN, headers=service.HEADERS)
         self.talkdesk = self._exits.enter_context(Talkdesk(self.simulator_url))
-        self._screen.fact("programs", "operator, webhook, talkdesk-simulator", time.monotonic() - begin)
+        self._screen.fact("programs", "operator, webhook, talkdesk-simulator, a SCIM service", time.monotonic() - begin)
 
     def _install_app(self) -> None:
         begin = time.monotonic()
@@ -150,4 +161,4 @@ def _explain(error: Exception, processes: Processes) -> None:
     if program is not None:
         lines = processes.read_log(program).splitlines()[-_LAST_LINES:]
         error.add_note("\n".join([f"the last lines of the log of {program}:", *(lines or ["(it is empty)"])]))
-    error.add_note(f"all logs of operator, webhook and simulator: {processes.logs}")
+    error.add_note(f"all logs of operator, webhook, simulator and scim: {processes.logs}")

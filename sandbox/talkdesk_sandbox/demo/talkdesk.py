@@ -11,6 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.simulator import Client, ControlError
+from talkdesk_sandbox.simulator.commands import SubscriptionSpec
 from talkdesk_sandbox.simulator.results import EventRef, Outcome, Signed
 
 __all__ = ["Happening", "Talkdesk"]
@@ -47,9 +48,25 @@ class Talkdesk:
         """Register the app with its callback."""
         self._run(self._client.app(app_id, callback=url))
 
-    def install(self, account: str, app_id: str) -> Happening:
+    def install(self, account: str, app_id: str, *, on_trial: bool = False) -> Happening:
         """Let a customer install the app; returns when the webhook has taken the event."""
-        return self._happens(self._client.install(account=account, app_id=app_id, company_name="Acme Corporation"))
+        company = f"{account.title()} Corporation"
+        subscription = SubscriptionSpec(name="Trial", type="trial") if on_trial else SubscriptionSpec()
+        return self._happens(
+            self._client.install(account=account, app_id=app_id, company_name=company, subscription=subscription)
+        )
+
+    def update(self, account: str, **change: Any) -> Happening:
+        """Let the customer change plan or users: fields of `commands.Update`."""
+        return self._happens(self._client.update(account=account, **change))
+
+    def end_trial(self, account: str) -> Happening:
+        """Let the customer's trial run out."""
+        return self._happens(self._client.trial(account=account, action="end"))
+
+    def rotate(self, account: str) -> Happening:
+        """Let Talkdesk rotate the customer's credentials."""
+        return self._happens(self._client.rotate(account=account))
 
     def uninstall(self, account: str) -> Happening:
         """Let the customer uninstall it."""
@@ -73,13 +90,17 @@ class Talkdesk:
             )
         return (times[0] - happening.event.created_at).total_seconds()
 
+    def licensed_users(self, installation_id: str) -> int:
+        """Give how many users have a licence."""
+        return len(self._run(self._client.installation(installation_id)).users)
+
     def state_of(self, installation_id: str) -> str:
         """Give the installation's state as Talkdesk has it."""
         return self._run(self._client.installation(installation_id)).state
 
     def _happens(self, command: Coroutine[Any, Any, Outcome]) -> Happening:
         outcome = self._run(command)
-        (event,) = outcome.events
+        event = outcome.events[0]  # an uninstall ends a trial as well
         self._run(asyncio.wait_for(self._client.settle(), _DELIVERED_WITHIN))
         for delivery in self._run(self._client.deliveries(event=event.id)):
             if delivery.state != "delivered":

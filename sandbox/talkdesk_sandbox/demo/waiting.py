@@ -6,7 +6,8 @@ Belongs here: time limits, and finding out who is to blame. Does not belong here
 import http.client
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NoReturn
 
 from talkdesk_sandbox.controlplane import Cluster
@@ -17,6 +18,7 @@ from talkdesk_sandbox.demo.programs import LOOPBACK
 __all__ = ["Waiting"]
 
 _LOOK_EVERY: Final = 0.05  # seconds; at the programs, while kubectl watches
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Waiting:
@@ -50,10 +52,12 @@ class Waiting:
         if kubectl.returncode != 0:
             raise DemoFailed(f"{what}: {' '.join(said.split())}", of)
 
-    def ready(self, name: str, port: int, path: str, *, within: float) -> None:
+    def ready(
+        self, name: str, port: int, path: str, *, within: float, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
         """Wait until a program answers 200 there. Raises DemoFailed."""
         deadline = time.monotonic() + within
-        while (problem := _problem(port, path)) is not None:
+        while (problem := _problem(port, path, headers)) is not None:
             if self._processes.wait_ended(_LOOK_EVERY):
                 raise self._ended()
             if time.monotonic() > deadline:
@@ -69,10 +73,10 @@ class Waiting:
         return DemoFailed(reason, reason.partition(" ")[0])
 
 
-def _problem(port: int, path: str) -> str | None:
+def _problem(port: int, path: str, headers: Mapping[str, str]) -> str | None:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         said = answer.read().decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:

@@ -2,18 +2,15 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from builders.invariants import described, violations
+from builders.checked import checked
+from builders.invariants import described
 from builders.platform import Platform, platform
-from builders.stack import Stack, Stacks, stack
+from builders.stack import Stacks
 from talkdesk_sandbox.controlplane import Cluster
-
-_LAST_LINES = 30  # of a log, when a test fails
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -33,17 +30,4 @@ async def programs(crds: Cluster, request: pytest.FixtureRequest) -> AsyncIterat
 @pytest_asyncio.fixture(loop_scope="module")
 async def stacks(programs: Platform) -> Stacks:
     """Make apps with Talkdesks of their own; at the end of each, the invariants hold."""
-
-    @asynccontextmanager
-    async def make(**spec: Any) -> AsyncIterator[Stack]:
-        async with stack(programs, **spec) as made:
-            try:
-                yield made
-                assert not await violations(made)
-            except AssertionError as error:
-                for name, program in programs.programs.items():
-                    last = program.log.decode(errors="replace").splitlines()[-_LAST_LINES:]
-                    error.add_note("\n".join([f"the last lines of the {name}:", *last]))
-                raise
-
-    return make
+    return checked(programs)

@@ -1,40 +1,18 @@
 """The licensed users of a customer, brought to the partner's SCIM service."""
 
 import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from builders.conditions import condition, reason
-from builders.stack import Customer, Stack, Stacks
+from builders.stack import Customer, Stacks
+from builders.stack_scim import active, with_scim
 from builders.watched import Object
 from talkdesk_runtime.kube import resource_path
-from talkdesk_sandbox.scim import ScimServer, ScimSettings
 from talkdesk_sandbox.simulator import commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-TOKEN = "made-up-scim-token"
-
-
-@asynccontextmanager
-async def _with_scim(stacks: Stacks, **settings: Any) -> AsyncIterator[tuple[Stack, ScimServer]]:
-    """An app with a SCIM service of its own."""
-    async with ScimServer(ScimSettings(token=TOKEN, **settings)) as scim, stacks(paused=True) as talkdesk:
-        path = resource_path("", "v1", "secrets", talkdesk.namespace)
-        secret = {"metadata": {"name": f"{talkdesk.app}-scim"}, "stringData": {"token": TOKEN}}
-        await talkdesk.platform.kube.request("POST", path, body=secret)
-        talkdesk.platform.canaries |= {TOKEN.encode()}
-        ref = {"name": f"{talkdesk.app}-scim", "key": "token"}
-        users = {"scim": {"url": scim.url, "tokenSecretRef": ref, "allowInsecure": True}}
-        await talkdesk.change_app(users=users, paused=False)
-        yield talkdesk, scim
-
-
-def _active(scim: ScimServer) -> set[str]:
-    return {user["externalId"] for user in scim.users() if user.get("active")}
 
 
 def _is_admin(user: dict[str, Any]) -> bool:
@@ -48,14 +26,14 @@ def _synced(held: Object, number: int) -> bool:
 
 @pytest.mark.case(17, 18, 60)
 async def test_users_come_with_the_install_follow_each_change_and_go_with_the_uninstall(stacks: Stacks) -> None:
-    async with _with_scim(stacks) as (talkdesk, scim):
+    async with with_scim(stacks) as (talkdesk, scim):
         talkdesk.behave(page_size=2)
         acme = await talkdesk.install(users=3)
         held = await acme.becomes("Active")
         assert condition(held, "UsersSynced") == "True"
         assert held["status"]["users"] == {"licensed": 3, "synced": 3, "failed": 0, "complete": True}
         licensed = set(acme.at_talkdesk.users)
-        assert _active(scim) == licensed
+        assert active(scim) == licensed
         admins = [user["externalId"] for user in scim.users() if _is_admin(user)]
         assert admins == [acme.at_talkdesk.created_by.id]
 
@@ -63,7 +41,7 @@ async def test_users_come_with_the_install_follow_each_change_and_go_with_the_un
         update = commands.Update(installation=acme.installation_id, adding=2, removing=(gone,))
         await talkdesk.delivered(talkdesk.simulator.update(update))
         held = await acme.until(lambda held: _synced(held, 4), "have the changed users")
-        assert _active(scim) == set(acme.at_talkdesk.users)
+        assert active(scim) == set(acme.at_talkdesk.users)
         assert "2 users added, 1 removed" in held["spec"]["request"]["changes"]
         assert len(scim.users()) == 5
 
@@ -73,13 +51,13 @@ async def test_users_come_with_the_install_follow_each_change_and_go_with_the_un
 
         await acme.uninstall()
         await acme.becomes("Uninstalled")
-        assert _active(scim) == set()
+        assert active(scim) == set()
         assert len(scim.users()) == 5
 
 
 @pytest.mark.case(61)
 async def test_who_the_users_are_stands_nowhere_in_the_cluster(stacks: Stacks) -> None:
-    async with _with_scim(stacks) as (talkdesk, scim):
+    async with with_scim(stacks) as (talkdesk, scim):
         acme = await talkdesk.install(users=3)
         await acme.becomes("Active")
         people = talkdesk.simulator.world.accounts[acme.account_id].users.values()
@@ -98,7 +76,7 @@ async def test_who_the_users_are_stands_nowhere_in_the_cluster(stacks: Stacks) -
 
 @pytest.mark.case(64)
 async def test_a_service_that_is_down_holds_the_answer_and_is_tried_again(stacks: Stacks) -> None:
-    async with _with_scim(stacks) as (talkdesk, scim):
+    async with with_scim(stacks) as (talkdesk, scim):
         await talkdesk.change_app(users={"scim": {"url": "http://127.0.0.1:9"}})
         acme = await talkdesk.install()
         held = await acme.until(lambda held: reason(held, "UsersSynced") == "ScimUnavailable", "find nobody there")
@@ -108,12 +86,12 @@ async def test_a_service_that_is_down_holds_the_answer_and_is_tried_again(stacks
         await talkdesk.change_app(users={"scim": {"url": scim.url}})
 
         await acme.becomes("Active")
-        assert _active(scim) == set(acme.at_talkdesk.users)
+        assert active(scim) == set(acme.at_talkdesk.users)
 
 
 @pytest.mark.case(40, 41)
 async def test_with_the_purge_the_record_of_who_is_who_goes(stacks: Stacks) -> None:
-    async with _with_scim(stacks) as (talkdesk, _):
+    async with with_scim(stacks) as (talkdesk, _):
         await talkdesk.change_app(retention={"keepFor": "1s"})
         acme = await talkdesk.install()
         await acme.becomes("Active")

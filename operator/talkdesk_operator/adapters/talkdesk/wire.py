@@ -80,6 +80,7 @@ class _Installation(Lenient):
 
 class _Trial(Lenient):
     state: Text = None
+    started_at: Moment = None
     expires_at: Moment = None
     ended_at: Moment = None
     ended_reason: Text = None
@@ -136,6 +137,7 @@ def to_trial(reply: Reply) -> RemoteTrial:
         expires_at=wire.expires_at,
         ended_at=wire.ended_at,
         ended_reason=wire.ended_reason,
+        started_at=wire.started_at,
     )
 
 

@@ -24,10 +24,20 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, InstallationPhase
+from talkdesk_crds.installation import Decision, InstallationPhase, UsersStatus
 from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.lifecycle import decide
-from talkdesk_operator.domain.scope import AckState, Pace, Role, Scope, SendState, Tenancy, TenancyState, UsersOutcome
+from talkdesk_operator.domain.scope import (
+    AckState,
+    Pace,
+    RemoteRefused,
+    Role,
+    Scope,
+    SendState,
+    Tenancy,
+    TenancyState,
+    UsersOutcome,
+)
 from talkdesk_operator.domain.standing import wanted_state
 from talkdesk_operator.domain.steps import Acknowledge, Finish, Offboard, Provision, Purge, Send, SyncUsers
 
@@ -203,3 +213,13 @@ def test_users_that_cannot_be_brought_are_tried_again_and_the_deadline_is_looked
     assert (waiting.reason, waiting.failure, waiting.wake) == (Reason.SCIM_UNAVAILABLE, down.failure, LATE)
     active = finish(live(app=COUNTED, tenancy=READY, users=down))
     assert (active.phase, active.failure, active.wake) == (InstallationPhase.ACTIVE, down.failure, None)
+
+
+@pytest.mark.case(27)
+def test_while_talkdesk_is_down_users_who_were_all_brought_are_not_asked_for() -> None:
+    for complete, users in ((True, None), (False, SyncUsers())):
+        known = answered(users=UsersStatus(licensed=3, synced=3, complete=complete))
+        at = live(app=view(users={}), installation=installation(status=known))
+        at = replace(at, resync=True, credentials=credentials(), remote=RemoteRefused(failure()), tenancy=READY)
+        step = decide(at)
+        assert step == users if users is not None else isinstance(step, Finish) and step.ready

@@ -198,7 +198,8 @@ def test_an_end_that_is_known_or_older_than_what_is_known_changes_nothing() -> N
 @pytest.mark.case(11)
 def test_more_time_than_the_events_know_of_is_an_extension() -> None:
     more = running(RemoteTrial("active", NOON + 2 * MONTH))
-    assert more == TrialStatus(state=TrialState.EXTENDED, at=NOON + HOUR, expires_at=NOON + 2 * MONTH)
+    just_later = STARTED.at + timedelta(microseconds=1)
+    assert more == TrialStatus(state=TrialState.EXTENDED, at=just_later, expires_at=NOON + 2 * MONTH)
     again = trial_of(installation(status=answered(trial=more)), RemoteTrial("active", NOON + 2 * MONTH), now=NOON + DAY)
     assert again == more
 

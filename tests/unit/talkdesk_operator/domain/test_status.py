@@ -244,3 +244,13 @@ def test_who_installed_it_is_kept_where_talkdesk_does_not_say() -> None:
     assert status(replace(at, facts=facts()), ACTIVE).created_by == "admin-1"
     assert status(replace(at, facts=None), ACTIVE).created_by == "admin-1"
     assert at.known_facts.created_by == "admin-1"
+
+
+@pytest.mark.case(27, 60)
+def test_a_list_of_users_that_can_not_be_read_leaves_the_numbers_that_are_known() -> None:
+    unread = UsersOutcome(licensed=0, listed=False, failure=failure())
+    known = replace(before(users=UsersStatus(licensed=5, synced=5, complete=True)), users=unread)
+    assert status(known, WAITING).users == UsersStatus(licensed=5, synced=5, complete=False)
+    assert status(replace(before(), users=unread), WAITING).users == UsersStatus(licensed=0, complete=False)
+    read = replace(known, users=UsersOutcome(licensed=7, synced=7))
+    assert status(read, WAITING).users == UsersStatus(licensed=7, synced=7, complete=True)

@@ -10,7 +10,7 @@ from talkdesk_sandbox.demo import programs
 from talkdesk_sandbox.demo.programs import Ports
 from talkdesk_webhook.settings import Settings as WebhookSettings
 
-PORTS = Ports(simulator=1001, webhook=1002, operator=1003)
+PORTS = Ports(simulator=1001, webhook=1002, operator=1003, scim=1004)
 
 
 def environment(command: list[str]) -> dict[str, str]:
@@ -28,9 +28,9 @@ def settings(command: list[str], prefix: str) -> dict[str, str]:
     }
 
 
-def test_ports_are_three_different_ones_that_are_free() -> None:
+def test_ports_are_four_different_ones_that_are_free() -> None:
     ports = Ports.free()
-    assert len({ports.simulator, ports.webhook, ports.operator}) == 3
+    assert len({ports.simulator, ports.webhook, ports.operator, ports.scim}) == 4
 
 
 def test_the_webhook_listens_here_with_the_rights_that_it_is_given(tmp_path: Path) -> None:
@@ -61,5 +61,6 @@ def test_temporary_files_go_where_they_are_removed(tmp_path: Path) -> None:
         programs.simulator(PORTS, tmp_path),
         programs.webhook(PORTS, tmp_path, tmp_path),
         programs.operator(PORTS, tmp_path, tmp_path),
+        programs.scim(PORTS, tmp_path),
     ):
         assert environment(command)["TMPDIR"] == str(tmp_path)

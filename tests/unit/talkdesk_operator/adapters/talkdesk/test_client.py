@@ -106,8 +106,8 @@ async def test_a_trial_is_read(client: TalkdeskClient, talkdesk: ScriptedTalkdes
     }
     talkdesk.on(f"{INSTALLATION}/trial", reply(content=body))
     found = await client.trial(access(talkdesk.url), "a1", "i1")
-    expires, ended = datetime(2026, 3, 31, 9, tzinfo=UTC), datetime(2026, 3, 4, 9, tzinfo=UTC)
-    assert found == RemoteTrial("ended", expires, ended, "plan_upgraded")
+    started, ended, expires = (datetime(2026, 3, day, 9, tzinfo=UTC) for day in (1, 4, 31))
+    assert found == RemoteTrial("ended", expires, ended, "plan_upgraded", started)
 
 
 async def test_an_installation_without_a_trial_has_none_to_be_found(

@@ -116,7 +116,7 @@ def test_a_trial_is_read_whatever_its_members_are(name: str, odd: Any) -> None:
     whole = {"state": "started", "expires_at": "2026-03-31T09:00:00Z", "ended_at": None, "ended_reason": None}
     expected = RemoteTrial("started", datetime(2026, 3, 31, 9, tzinfo=UTC))
     found = wire.to_trial(of(whole | {name: odd}))
-    for member in ("state", "expires_at", "ended_at", "ended_reason"):
+    for member in ("state", "started_at", "expires_at", "ended_at", "ended_reason"):
         value = getattr(found, member)
         if member != name:
             assert value == getattr(expected, member)

@@ -1,0 +1,29 @@
+"""Stacks at whose end the four invariants hold; where one does not, with the last lines of the programs' logs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from builders.invariants import violations
+from builders.platform import Platform
+from builders.stack import Stack, Stacks, stack
+
+_LAST_LINES = 30  # of a log, when a test fails
+
+
+def checked(platform: Platform) -> Stacks:
+    """Make apps with Talkdesks of their own on that platform."""
+
+    @asynccontextmanager
+    async def make(**spec: Any) -> AsyncIterator[Stack]:
+        async with stack(platform, **spec) as made:
+            try:
+                yield made
+                assert not await violations(made)
+            except AssertionError as error:
+                for name, program in platform.programs.items():
+                    last = program.log.decode(errors="replace").splitlines()[-_LAST_LINES:]
+                    error.add_note("\n".join([f"the last lines of the {name}:", *last]))
+                raise
+
+    return make

@@ -1,0 +1,30 @@
+"""An app whose users are brought to a SCIM service of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from builders.stack import Stack, Stacks
+from talkdesk_runtime.kube import resource_path
+from talkdesk_sandbox.scim import ScimServer, ScimSettings
+
+TOKEN: Final = "made-up-scim-token"
+
+
+@asynccontextmanager
+async def with_scim(stacks: Stacks, **spec: Any) -> AsyncIterator[tuple[Stack, ScimServer]]:
+    """Make both; keywords are members of the app's spec."""
+    async with ScimServer(ScimSettings(token=TOKEN)) as scim, stacks(**spec, paused=True) as talkdesk:
+        path = resource_path("", "v1", "secrets", talkdesk.namespace)
+        secret = {"metadata": {"name": f"{talkdesk.app}-scim"}, "stringData": {"token": TOKEN}}
+        await talkdesk.platform.kube.request("POST", path, body=secret)
+        talkdesk.platform.canaries |= {TOKEN.encode()}
+        ref = {"name": f"{talkdesk.app}-scim", "key": "token"}
+        users = {"scim": {"url": scim.url, "tokenSecretRef": ref, "allowInsecure": True}}
+        await talkdesk.change_app(users=users, paused=False)
+        yield talkdesk, scim
+
+
+def active(scim: ScimServer) -> set[str]:
+    """Give Talkdesk's ids of the users that may use the app."""
+    return {user["externalId"] for user in scim.users() if user.get("active")}
