@@ -2,8 +2,8 @@
 
 Belongs here: what is not to be imported. Does not belong here: importing anything.
 
-It has to happen before the libraries are imported, so the package does it first of all. Where a name is not installed,
-or was imported before, nothing is done.
+It has to happen before the libraries are imported, so `__main__` does it first of all, and nobody else: to import this
+package changes nothing. Where a name is not installed, or was imported before, nothing is done.
 """
 
 import sys

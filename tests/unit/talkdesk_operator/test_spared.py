@@ -7,6 +7,8 @@ import pytest
 
 SPARED = ("rich", "prompt_toolkit", "typer", "requests", "urllib3", "oauthlib", "websocket")
 
+SPARE = "from talkdesk_operator.spared import spare_imports; spare_imports()"
+
 
 def in_a_process(*lines: str) -> str:
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
@@ -15,7 +17,8 @@ def in_a_process(*lines: str) -> str:
 
 def test_the_operator_imports_no_terminal_and_no_second_http_stack() -> None:
     found = in_a_process(
-        "import sys, talkdesk_operator.__main__",
+        f"import sys; {SPARE}",
+        "import talkdesk_operator.composition",
         f"print(*(name for name in {SPARED} if sys.modules.get(name) is not None))",
     )
     assert found == ""
@@ -31,11 +34,11 @@ def test_the_operator_imports_no_terminal_and_no_second_http_stack() -> None:
     ],
 )
 def test_any_part_of_a_spared_package_can_be_imported_by_itself(module: str) -> None:
-    assert in_a_process("import talkdesk_operator", f"import {module} as part", "print(part.__name__)") == module
+    assert in_a_process(SPARE, f"import {module} as part", "print(part.__name__)") == module
 
 
 def test_expressions_work_without_the_command_line_of_their_library() -> None:
-    lines = ("import talkdesk_operator, cel, cel.cli", "print(cel.evaluate('1 + 1'), hasattr(cel.cli, 'app'))")
+    lines = (SPARE, "import cel, cel.cli", "print(cel.evaluate('1 + 1'), hasattr(cel.cli, 'app'))")
     assert in_a_process(*lines) == "2 False"
 
 
@@ -43,7 +46,12 @@ def test_what_was_imported_before_stays_as_it_is() -> None:
     found = in_a_process(
         "import cel.cli, kubernetes.aio, rich, sys",
         "before = {name: sys.modules[name] for name in ('cel.cli', 'kubernetes', 'kubernetes.aio', 'rich')}",
-        "import talkdesk_operator",
+        SPARE,
         "print(all(sys.modules[name] is module for name, module in before.items()))",
     )
     assert found == "True"
+
+
+def test_to_import_the_package_changes_nothing() -> None:
+    lines = ("import sys, talkdesk_operator.__main__", "print('kubernetes' in sys.modules, 'rich' in sys.modules)")
+    assert in_a_process(*lines) == "False False"
