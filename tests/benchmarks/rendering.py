@@ -29,12 +29,14 @@ def _context(app: TalkdeskApp) -> dict[str, Any]:
     """Give values of the size that they have in an install."""
     account = {"id": "0" * 32, "name": "acme", "companyName": "Acme Inc.", "timezone": "Europe/Lisbon"}
     names = ("clientId", "clientSecret", "privateKey", "keyId", "keyAlgorithm", "tokenUrl", "apiUrl")
+    sign_on = ("issuer", "authorizationUrl", "tokenUrl", "clientId")
     return {
         "app": {"id": app.spec.app_id, "name": "sentiment", "namespace": "sentiment", "region": None},
         "account": account,
-        "installation": {"id": "1" * 32, "name": "sentiment-1", "appVersion": "1.0"},
+        "installation": {"id": "1" * 32, "name": "sentiment-1", "appVersion": "1.0", "createdBy": "2" * 24},
         "subscription": {"type": "paid", "name": "Standard", "licenses": 3},
         "trial": {"state": None, "expiresAt": None},
         "tenant": {"name": "", "state": "Active", "suspended": False, "values": app.spec.tenant.values},
+        "sso": {**dict.fromkeys(sign_on, "x" * 50), "scopes": ["openid", *app.spec.auth.scopes]},
         "credentials": dict.fromkeys(names, "x" * 200),
     }

@@ -16,7 +16,7 @@ from talkdesk_sandbox.simulator import commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CUSTOMERS = int(os.environ.get("TALKDESK_WAVE", "120"))
+CUSTOMERS = int(os.environ.get("TALKDESK_WAVE", "60"))
 NEW = max(CUSTOMERS // 10, 3)
 """Customers that come while the wave runs."""
 WITHIN = 60.0 + CUSTOMERS
