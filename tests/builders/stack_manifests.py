@@ -17,6 +17,7 @@ _FILES: Final = (
     "base/webhook/rbac.yaml",
     "examples/sentiment/access.yaml",
     "examples/sentiment/guard.yaml",
+    "examples/users/access.yaml",
 )
 
 NAMESPACE: Final = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "${tenant.name}"}}

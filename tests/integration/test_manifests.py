@@ -75,8 +75,8 @@ REFUSED = [
 
 @pytest.fixture(scope="module")
 def installed(crds: Cluster) -> Cluster:
-    """The session's cluster with the base and the example app in it, as a person would apply them."""
-    for folder in ("base", "examples/sentiment"):
+    """The session's cluster with the base and both examples in it, as a person would apply them."""
+    for folder in ("base", "examples/sentiment", "examples/users"):
         crds.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(MANIFESTS / folder))
     return crds
 

@@ -254,7 +254,11 @@ def example_role(name: str) -> dict[str, Any]:
 def test_the_operator_may_write_secrets_in_the_namespace_of_an_app_only() -> None:
     written = [
         (role["kind"], set(rule["verbs"]) - {"get", "list", "delete"})
-        for path in (EXAMPLE / "access.yaml", MANIFESTS / "base" / "operator" / "rbac.yaml")
+        for path in (
+            EXAMPLE / "access.yaml",
+            MANIFESTS / "examples" / "users" / "access.yaml",
+            MANIFESTS / "base" / "operator" / "rbac.yaml",
+        )
         for kind in ("Role", "ClusterRole")
         for role in of_kind(path, kind)
         for rule in role["rules"]

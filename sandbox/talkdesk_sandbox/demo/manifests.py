@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from talkdesk_sandbox.controlplane import Cluster
 
-__all__ = ["EXAMPLE", "OVERLAY", "Example", "pointed_at"]
+__all__ = ["EXAMPLE", "OVERLAY", "USERS", "Example", "pointed_at"]
 
 _MANIFESTS: Final = Path(__file__).parents[3] / "manifests"
 
@@ -20,6 +20,9 @@ OVERLAY: Final = _MANIFESTS / "overlays" / "demo"
 
 EXAMPLE: Final = _MANIFESTS / "examples" / "sentiment"
 """An app and all that its namespace needs."""
+
+USERS: Final = _MANIFESTS / "examples" / "users"
+"""What that app needs beside it to bring users to a SCIM service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def pointed_at(simulator: str, folder: Path) -> Path:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         # kustomize takes no absolute paths.
-        "resources": [os.path.relpath(EXAMPLE, folder.resolve())],
+        "resources": [os.path.relpath(example, folder.resolve()) for example in (EXAMPLE, USERS)],
         "patches": [{"target": {"kind": "TalkdeskApp"}, "patch": json.dumps(patch)}],
     }
     (folder / "kustomization.yaml").write_text(json.dumps(kustomization, indent=2))

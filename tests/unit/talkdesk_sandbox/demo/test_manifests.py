@@ -7,7 +7,7 @@ import yaml
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.reconcilers.apps import understand
-from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, pointed_at
+from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, USERS, pointed_at
 from talkdesk_sandbox.simulator.links import Links
 
 SIMULATOR = "http://127.0.0.1:8090"
@@ -22,11 +22,11 @@ def test_the_overlay_and_the_example_are_there() -> None:
     assert kustomization(OVERLAY)["kind"] == kustomization(EXAMPLE)["kind"] == "Kustomization"
 
 
-def test_the_example_is_named_by_a_path_that_kustomize_takes(tmp_path: Path) -> None:
+def test_the_examples_are_named_by_paths_that_kustomize_takes(tmp_path: Path) -> None:
     folder = pointed_at(SIMULATOR, tmp_path / "app")
-    (resource,) = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
-    assert not Path(resource).is_absolute()
-    assert (folder / resource).resolve() == EXAMPLE.resolve()
+    resources = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+    assert not [resource for resource in resources if Path(resource).is_absolute()]
+    assert [(folder / resource).resolve() for resource in resources] == [EXAMPLE.resolve(), USERS.resolve()]
 
 
 def test_only_the_hosts_of_the_app_are_changed_and_they_are_the_simulators(tmp_path: Path) -> None:
