@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     kubernetes_timeout: Span = timedelta(seconds=30)
     """Longest time for one request to the Kubernetes API."""
     kubernetes_connections: Annotated[int, Field(ge=1, le=1000)] = 48
-    """Connections to the Kubernetes API, of 256 KB each. More than workers, or the Lease's renewal waits for them."""
+    """Connections to the Kubernetes API, of 64 KB each. More than workers, or the Lease's renewal waits for them."""
     talkdesk_connect_timeout: Span = timedelta(seconds=5)
     """Longest time for a connection to Talkdesk, TLS included."""
     talkdesk_timeout: Span = timedelta(seconds=20)
