@@ -232,6 +232,8 @@ class Scope:
     facts: Facts | None = None
     trial: RemoteTrial | None = None
     """The trial as Talkdesk itself has it; read where the subscription is a trial."""
+    token_url: str | None = None
+    """Where tokens come from, when it is not where the events say: the account may have got another name."""
     secret_name: str | None = None
     """The Secret that `credentials` are from: that of the spec, or another that Talkdesk still takes."""
     users: UsersOutcome | None = None

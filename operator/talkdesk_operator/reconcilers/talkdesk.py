@@ -1,6 +1,8 @@
 """Reading an installation's credentials and Talkdesk's side of it into the scope, and telling Talkdesk."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from pydantic import SecretStr
@@ -77,17 +79,27 @@ class TalkdeskSide:
         return _credentials(dict(data))
 
     async def read(self, scope: Scope, step: ReadTalkdesk) -> Scope:
-        """Read what the step asks for, all at once; where the newest set is refused, with another that is stored."""
+        """Read what the step asks for, all at once.
+
+        Where the newest set is refused, it is tried under the account's other name, as the token URL holds the name;
+        and then others that are stored are.
+        """
         result = await self._read(scope, step)
         if not _is_refused(result):
             return result
+        async for other in self._others(scope):
+            read = await self._read(other, step)
+            if not _is_refused(read):
+                return read
+        return result
+
+    async def _others(self, scope: Scope) -> AsyncIterator[Scope]:
+        for url in _token_urls_of_other_names(scope):
+            yield replace(scope, token_url=url)
         for name in (await self._cluster.other_credentials(scope.installation))[:_OTHER_SETS]:
             found = await self._set(scope, name)
             if isinstance(found, Credentials):
-                other = await self._read(replace(scope, credentials=found, secret_name=name), step)
-                if not _is_refused(other):
-                    return other
-        return result
+                yield replace(scope, credentials=found, secret_name=name)
 
     async def _read(self, scope: Scope, step: ReadTalkdesk) -> Scope:
         access = access_of(scope)
@@ -157,7 +169,7 @@ def access_of(scope: Scope) -> Access | Failure:
     auth = app.resource.spec.auth
     return Access(
         api_url=api_url,
-        token_url=token_url,
+        token_url=scope.token_url or token_url,
         credentials=scope.credentials,
         method=auth.method,
         scopes=auth.scopes,
@@ -174,6 +186,20 @@ def _urls(spec: InstallationSpec, hosts: HostAllowList) -> tuple[str, str]:
     if not spec.account_name:
         raise ForeignHostError("neither spec.endpoints nor spec.accountName says where tokens come from")
     return hosts.api_url, hosts.token_url(spec.account_name)
+
+
+def _token_urls_of_other_names(scope: Scope) -> Iterator[str]:
+    """Give the token URLs by the names that the account has had, but for the one that the events brought."""
+    hosts, spec = scope.policy.hosts, scope.installation.spec
+    if hosts is None or spec.endpoints is None:
+        return
+    tried = {spec.endpoints.token}
+    for name in (scope.known_facts.account.name, spec.account_name):
+        with suppress(ForeignHostError):
+            url = hosts.token_url(name or "")
+            if url not in tried:
+                tried.add(url)
+                yield url
 
 
 def _region_key(app: AppView) -> str:

@@ -8,7 +8,6 @@ import json
 import shutil
 import socket
 import ssl
-import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from talkdesk_sandbox.controlplane import commands
 from talkdesk_sandbox.controlplane.certificates import Credentials, make_credentials
 from talkdesk_sandbox.controlplane.cluster import Cluster, write_private
 from talkdesk_sandbox.controlplane.errors import StartFailed, say
-from talkdesk_sandbox.controlplane.processes import Processes
+from talkdesk_sandbox.controlplane.processes import Processes, unused_folder
 from talkdesk_sandbox.controlplane.programs import Programs, find_programs
 
 __all__ = ["ControlPlane"]
@@ -80,8 +79,9 @@ class ControlPlane:
             self._processes.wait_ended(None)
 
     def _start(self, programs: Programs) -> Cluster:
-        folder = Path(tempfile.mkdtemp(prefix="talkdesk-controlplane-"))
+        folder = unused_folder("talkdesk-controlplane-")
         try:
+            folder.mkdir(mode=0o700)
             self._processes = processes = Processes(folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

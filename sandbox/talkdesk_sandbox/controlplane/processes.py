@@ -6,17 +6,27 @@ programs there are (`plane`).
 
 import contextlib
 import json
+import secrets
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from talkdesk_sandbox.controlplane import supervisor
 from talkdesk_sandbox.controlplane.errors import StartFailed
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "unused_folder"]
 
 _END_WITHIN: Final = 30.0  # seconds; killing takes a fraction of one, removing the data of a long run some
+
+
+def unused_folder(prefix: str) -> Path:
+    """Name a folder for temporary things that nobody has yet.
+
+    It is the caller who makes it, where it is sure to be removed again: a signal can come after any step.
+    """
+    return Path(tempfile.gettempdir(), f"{prefix}{secrets.token_hex(8)}")
 
 
 class Processes:

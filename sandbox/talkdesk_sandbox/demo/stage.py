@@ -5,16 +5,14 @@ Belongs here: the order of setting up and of clearing away. Does not belong here
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from talkdesk_sandbox.controlplane import Cluster, ControlPlane, Programs, find_programs
-from talkdesk_sandbox.controlplane.processes import Processes
+from talkdesk_sandbox.controlplane.processes import Processes, unused_folder
 from talkdesk_sandbox.demo import programs, service
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, Example, pointed_at
@@ -135,8 +133,9 @@ class Stage:
 @contextmanager
 def _processes() -> Iterator[Processes]:
     """Give processes that end with the block, and their folder with them; after a failure the logs stay."""
-    folder = Path(tempfile.mkdtemp(prefix="talkdesk-demo-"))
+    folder = unused_folder("talkdesk-demo-")
     try:
+        folder.mkdir(mode=0o700)
         processes = Processes(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,6 @@
 """What nobody told is found by looking: lost events, lost status, a state that does not fit."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -108,6 +109,25 @@ async def test_an_account_with_another_name_is_shown_by_it_and_nothing_is_made_a
         assert now is not None
         assert now["metadata"]["uid"] == kept["metadata"]["uid"]
         assert now["data"]["account"] == f"{acme.account}-new"
+
+
+@pytest.mark.case(58)
+async def test_an_account_with_another_name_gets_its_tokens_under_it(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        name = f"{acme.account}-new"
+        talkdesk.simulator.rename(commands.Rename(account=acme.account, name=name))
+        # An event told the name; the token from before it is over.
+        update = commands.Update(installation=acme.installation_id, plan="Gold")
+        await talkdesk.delivered(talkdesk.simulator.update(update))
+        await talkdesk.simulator.move(timedelta(minutes=11))
+
+        held = await acme.looked_at()
+
+        assert held["spec"]["accountName"] == name
+        assert condition(held, "CredentialsValid") == "True"
+        assert f"/accounts/{name}/oauth/token" in {record.path for record in talkdesk.simulator.journal.records()}
 
 
 @pytest.mark.case(47)
