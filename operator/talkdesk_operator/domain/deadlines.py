@@ -11,6 +11,7 @@ __all__ = [
     "deadline",
     "end_of_grace",
     "is_answered",
+    "is_before",
     "is_closed",
     "is_ended",
     "later",
@@ -75,6 +76,14 @@ def next_mark(request: Request, app: TalkdeskApp, now: datetime) -> datetime | N
     limit = deadline(request, app)
     marks = (later(limit, -parse_duration(mark)) for mark in app.spec.deadline.warn_before)
     return min((moment for moment in marks if moment > now), default=None)
+
+
+def is_before(told: datetime, moment: datetime) -> bool:
+    """Tell whether what Talkdesk dates lies before a moment.
+
+    It may write whole seconds: what it dates so is not before that which happened within the second.
+    """
+    return told < (moment if told.microsecond else moment.replace(microsecond=0))
 
 
 def later(moment: datetime, span: timedelta) -> datetime:

@@ -6,7 +6,7 @@ from typing import Final
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationPhase
-from talkdesk_operator.domain.deadlines import deadline, later, waits_for_answer
+from talkdesk_operator.domain.deadlines import deadline, is_before, later, waits_for_answer
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
     Failure,
@@ -53,7 +53,7 @@ def is_of_before(scope: Scope) -> bool:
     """Tell whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
     match scope.remote:
         case RemoteInstallation(updated_at=datetime() as moment):
-            return moment < scope.request.requested_at and not overdue(scope)
+            return is_before(moment, scope.request.requested_at) and not overdue(scope)
         case _:
             return False
 

@@ -12,7 +12,7 @@ from talkdesk_crds.app import StandstillPolicy
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation, TrialState, TrialStatus
 from talkdesk_crds.tenant import TenantState
-from talkdesk_operator.domain.deadlines import later
+from talkdesk_operator.domain.deadlines import is_before, later
 from talkdesk_operator.domain.ownership import installed_at
 from talkdesk_operator.domain.reading import is_of_before
 from talkdesk_operator.domain.scope import Scope
@@ -104,9 +104,11 @@ def trial_of(
         if event is not None
         else None
     )
-    known = [trial for trial in (told, recorded) if trial is not None and (since is None or trial.at >= _second(since))]
+    known = [
+        trial for trial in (told, recorded) if trial is not None and (since is None or not is_before(trial.at, since))
+    ]
     newest = max(known, key=_age, default=None)
-    if remote is None or (remote.ended_at is not None and since is not None and remote.ended_at < since):
+    if remote is None or (remote.ended_at is not None and since is not None and is_before(remote.ended_at, since)):
         return newest
     begun = remote.started_at or now.replace(microsecond=0)
     return _as_talkdesk_says(newest, remote, begun if since is None else max(begun, since))
@@ -119,7 +121,7 @@ def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, begun: dat
     extension that no event told is only just later than what it extends.
     """
     if remote.ended_at is not None:
-        if known is not None and (known.state is TrialState.ENDED or _second(known.at) > remote.ended_at):
+        if known is not None and (known.state is TrialState.ENDED or is_before(remote.ended_at, known.at)):
             return known
         return TrialStatus(
             state=TrialState.ENDED,
@@ -132,11 +134,6 @@ def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, begun: dat
     if known is None:
         return TrialStatus(state=TrialState.STARTED, at=begun, expires_at=remote.expires_at)
     return TrialStatus(state=TrialState.EXTENDED, at=later(known.at, _JUST), expires_at=remote.expires_at)
-
-
-def _second(moment: datetime) -> datetime:
-    """Give the moment as Talkdesk may write it."""
-    return moment.replace(microsecond=0)
 
 
 def _age(trial: TrialStatus) -> tuple[datetime, int]:

@@ -10,6 +10,7 @@ from talkdesk_operator.domain.deadlines import (
     deadline,
     end_of_grace,
     is_answered,
+    is_before,
     is_closed,
     is_ended,
     later,
@@ -126,3 +127,12 @@ def test_a_new_request_begins_a_new_life() -> None:
     again = installation(event="event-2", status=ended())
     assert not is_ended(again)
     assert waits_for_answer(again)
+
+
+@pytest.mark.case(35)
+def test_what_talkdesk_dates_in_whole_seconds_is_not_before_what_happened_within_them() -> None:
+    half = NOON + timedelta(milliseconds=500)
+    assert not is_before(NOON, half)
+    assert is_before(NOON - timedelta(seconds=1), half)
+    assert is_before(NOON + timedelta(milliseconds=1), half)
+    assert not is_before(half, NOON)

@@ -243,7 +243,7 @@ async def test_a_slow_delivery_arrives_whole_and_late(
     await server.client.install(account="acme")
     delivery = await only(server)
     assert delivery.state == "delivered"
-    assert delivery.attempts[0].latency >= 0.2
+    assert delivery.attempts[0].latency > 0.19, "timers may fire a moment early"
     ((headers, body),) = callback.received
     await verify(server, http, headers, body)
     assert "transfer-encoding" not in headers
