@@ -3,6 +3,7 @@
 A gate before the API server stops the operator exactly there; then it gets SIGKILL, and a new one starts.
 """
 
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,10 @@ from builders.conditions import condition
 from builders.kube_gate import Hold
 from builders.serving import until
 from builders.stack import Customer, Stack, Stacks
+from builders.watched import Object
 from talkdesk_crds.names import GROUP, LABEL_TENANT, VERSION
 from talkdesk_runtime.kube import resource_path
+from talkdesk_sandbox.simulator import commands
 from talkdesk_sandbox.simulator.faults import Timeout
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.crash, pytest.mark.case(50)]
@@ -69,6 +72,17 @@ PURGE = (
     Point("personal data is erased and it is not recorded", "after", "PATCH", _INSTALLATION),
 )
 
+ROTATION = (
+    Point("the tenant has the new set and it is not recorded", "before", "PATCH", f"{_TENANT}/status"),
+    Point("the rotation is acknowledged and the old set still there", "before", "DELETE", _CREDENTIALS),
+    Point("the old set is deleted and nothing recorded", "before", "PATCH", f"{_INSTALLATION}/status"),
+)
+SUSPENSION = (
+    Point("the tenant is marked as suspended", "after", "PATCH", _TENANT),
+    Point("the suspended tenant is applied and not recorded", "before", "PATCH", f"{_TENANT}/status"),
+    Point("the suspension is not recorded", "before", "PATCH", f"{_INSTALLATION}/status"),
+)
+
 
 @pytest.mark.parametrize("point", INSTALL, ids=str)
 async def test_an_install_goes_on_after_a_crash(stacks: Stacks, point: Point) -> None:
@@ -114,6 +128,80 @@ async def test_an_uninstall_goes_on_after_a_crash(stacks: Stacks, point: Point) 
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:uninstalled"]
         assert await acme.secrets() == []
         await _nothing_is_forgotten(acme, {"Namespace", "ConfigMap"})
+
+
+@pytest.mark.case(20, 63)
+@pytest.mark.parametrize("point", ROTATION, ids=str)
+async def test_a_rotation_goes_on_after_a_crash(stacks: Stacks, point: Point) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        hold = _hold(talkdesk, point, acme.account_id)
+        talkdesk.simulator.rotate(commands.Rotate(installation=acme.installation_id))
+        await hold.reached()
+
+        await _crash(talkdesk)
+
+        (event,) = acme.events("app.credentials_rotated")
+        await acme.until(lambda held: _acknowledged(held) == event.id, "acknowledge the rotation")
+        held = await acme.becomes("Active")
+        (kept,) = await acme.secrets()
+        assert kept["metadata"]["name"] == held["spec"]["credentials"]["secretName"]
+        live = await acme.live("Secret", "talkdesk")
+        assert live is not None
+        assert b64decode(live["data"]["client_id"]).decode() == event.document["data"]["client_id"]
+
+
+@pytest.mark.case(42)
+@pytest.mark.parametrize("point", SUSPENSION, ids=str)
+async def test_a_suspension_goes_on_after_a_crash(stacks: Stacks, point: Point) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install(subscription=commands.SubscriptionSpec(type="trial"))
+        await acme.until(lambda held: held.get("status", {}).get("trial"), "be on trial")
+        await acme.becomes("Active")
+        hold = _hold(talkdesk, point, acme.account_id)
+        end = commands.TrialCommand(installation=acme.installation_id, action="end")
+        await talkdesk.delivered(talkdesk.simulator.trial(end))
+        await hold.reached()
+
+        await _crash(talkdesk)
+
+        await acme.becomes("Suspended")
+        assert acme.tenant is not None
+        assert acme.tenant["spec"]["state"] == "Suspended"
+        await _nothing_is_forgotten(acme, {"Namespace", "ConfigMap", "Secret"})
+
+
+async def test_a_rejection_that_is_not_recorded_is_found_at_talkdesk(stacks: Stacks) -> None:
+    point = Point("Talkdesk was told no", "before", "PATCH", f"{_INSTALLATION}/status")
+    async with stacks(approval={"rejectWhen": [{"expression": "true", "reason": "closed"}]}) as talkdesk:
+        hold = _hold(talkdesk, point, "")
+        acme = await talkdesk.install()
+        await hold.reached()
+
+        await _crash(talkdesk)
+
+        await acme.becomes("Rejected")
+        assert acme.at_talkdesk.answers == ["reject:rejected"]
+        assert len(acme.posts()) == 1
+
+
+@pytest.mark.case(17)
+async def test_an_approved_update_that_is_not_recorded_is_approved_once(stacks: Stacks) -> None:
+    point = Point("Talkdesk was told", "before", "PATCH", f"{_INSTALLATION}/status")
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        hold = _hold(talkdesk, point, acme.account_id)
+        update = commands.Update(installation=acme.installation_id, plan="Gold")
+        await talkdesk.delivered(talkdesk.simulator.update(update))
+        await hold.reached()
+
+        await _crash(talkdesk)
+
+        held = await acme.becomes("Active")
+        assert held["status"]["answer"]["eventId"] == held["spec"]["request"]["eventId"]
+        assert acme.at_talkdesk.answers == ["approve:completed", "approve:completed"]
 
 
 @pytest.mark.parametrize("point", PURGE, ids=str)
@@ -163,6 +251,10 @@ async def test_a_webhook_that_dies_before_its_answer_gets_the_event_again(
 def _hold(talkdesk: Stack, point: Point, account_id: str) -> Hold:
     path = point.path.replace("APP", talkdesk.app).replace("HOME", f"td-{account_id}")
     return talkdesk.platform.gate.hold(point.method, path, point.when, skip=point.skip)
+
+
+def _acknowledged(held: Object) -> object:
+    return held.get("status", {}).get("credentials", {}).get("acknowledged")
 
 
 async def _crash(talkdesk: Stack) -> None:
