@@ -2,19 +2,24 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import SECRET_TYPE
+from talkdesk_operator.metrics import BreakersCollector, InstallationsCollector
+from talkdesk_operator.metrics import Metrics as OperatorMetrics
 from talkdesk_operator.reconcilers.apps import understand
 from talkdesk_operator.settings import PREFIX as OPERATOR_PREFIX
 from talkdesk_operator.settings import Settings as OperatorSettings
 from talkdesk_operator.templates import RenderedTenant, render
+from talkdesk_webhook.metrics import Metrics as WebhookMetrics
 from talkdesk_webhook.settings import PREFIX as WEBHOOK_PREFIX
 from talkdesk_webhook.settings import Settings as WebhookSettings
 
@@ -277,3 +282,18 @@ def test_an_import_by_hand_names_its_own_secret_and_the_example_app() -> None:
     assert secret["metadata"]["labels"]["appconnect.talkdesk.dev/installation"] == installation.metadata.name
     app = example_app()
     assert (installation.spec.app_ref.name, installation.metadata.namespace) == app.key[::-1]
+
+
+def test_alerts_speak_of_metrics_that_there_are() -> None:
+    operator, webhook = CollectorRegistry(), CollectorRegistry()
+    OperatorMetrics(operator)
+    WebhookMetrics(webhook)
+    operator.register(InstallationsCollector(lambda: (), lambda: datetime.now(UTC)))
+    operator.register(BreakersCollector(dict))
+    known = {family.name for registry in (operator, webhook) for family in registry.collect()}
+    (rule,) = of_kind(MANIFESTS / "monitoring" / "alerts.yaml", "PrometheusRule")
+    alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
+    named = {name for alert in alerts for name in re.findall(r"talkdesk_\w+", alert["expr"])}
+    assert len(alerts) == len({alert["alert"] for alert in alerts})
+    assert {name.removesuffix("_total") for name in named} <= known
+    assert all(alert["labels"]["severity"] in {"critical", "warning"} for alert in alerts)
