@@ -88,7 +88,8 @@ async def test_the_worst_order_ends_like_the_right_one(stacks: Stacks, *, worst:
         assert {delivery.state for delivery in talkdesk.simulator.courier.log} == {"delivered"}
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         await old.becomes("Uninstalled")
-        # Sets that came after newer ones go at the next resync.
+        # Sets that came after newer ones go at the next look.
+        await old.looked_at()
         await new.looked_at()
         await new.becomes("Suspended")
         assert await _end(old, new) == EXPECTED

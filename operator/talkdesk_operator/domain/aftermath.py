@@ -36,7 +36,8 @@ def _credentials(scope: Scope) -> Step | None:
     deleted = known is not None and known.reason == Reason.CREDENTIALS_DELETED
     # A late event may have brought another set since; our own erasure has not.
     seen = scope.erased or (known is not None and known.observed_generation == scope.installation.metadata.generation)
-    return None if scope.credentials_dropped or (deleted and seen) else DropCredentials()
+    # A replayed event may have left a set behind without changing the object, so now and then it is looked for.
+    return None if scope.credentials_dropped or (deleted and seen and not scope.resync) else DropCredentials()
 
 
 def _tenant(scope: Scope, ending: Ending) -> Step | None:

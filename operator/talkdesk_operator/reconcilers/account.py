@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.fields import parse_duration
-from talkdesk_crds.installation import InstallationPhase, TalkdeskInstallation
+from talkdesk_crds.installation import EndingKind, InstallationPhase, TalkdeskInstallation
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.cluster import Cluster
@@ -146,8 +146,11 @@ class AccountReconciler:
             yield Wake(max(outcome.status.retry.next_attempt_at - now, timedelta()), Priority.RETRY)
         if app is None:
             return
+        resync = parse_duration(app.resource.spec.resync)
         if outcome.finish.phase in _WATCHED:
-            yield Wake(parse_duration(app.resource.spec.resync), Priority.RESYNC)
+            yield Wake(resync, Priority.RESYNC)
+        elif outcome.finish.phase in _OVER:
+            yield Wake(max(resync, _LOOK_AFTER_END), Priority.RESYNC)
         request = outcome.scope.installation.spec.request
         if request is not None and outcome.status.deadline is not None:
             mark = next_mark(request, app.resource, now)
@@ -172,6 +175,9 @@ _WATCHED = frozenset(
     }
 )
 """Phases in which Talkdesk is asked now and then whether it agrees."""
+_OVER = frozenset({InstallationPhase(kind.value) for kind in EndingKind} | {InstallationPhase.PURGED})
+"""Phases after an end, in which credentials that a late event left behind are looked for."""
+_LOOK_AFTER_END = timedelta(hours=1)
 
 
 def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], now: datetime) -> timedelta | None:

@@ -60,6 +60,12 @@ def test_credentials_are_deleted_first_and_once() -> None:
     assert decide(after()) == Offboard()
 
 
+@pytest.mark.case(3)
+def test_credentials_that_a_late_event_left_behind_are_looked_for_now_and_then() -> None:
+    assert decide(after(resync=True)) == DropCredentials()
+    assert decide(after(resync=True, credentials_dropped=True)) == Offboard()
+
+
 @pytest.mark.case(32)
 def test_who_was_not_answered_in_time_keeps_everything_for_the_grace() -> None:
     late = over(EndingKind.TIMED_OUT, status=ended(EndingKind.TIMED_OUT, conditions=()))
