@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.kind import CustomResource
+from talkdesk_crds.names import ANNOTATION_RECONCILE
 from talkdesk_crds.tenant import TalkdeskTenant
 
 __all__ = [
@@ -134,11 +136,16 @@ def of_others(held: Held) -> tuple[Any, ...]:
     """Give what others than the operator write of an object."""
     match held:
         case TalkdeskApp() | TalkdeskInstallation():
-            return held.spec, held.metadata.deletion_timestamp
-        case TalkdeskTenant():
-            return held.spec.values, held.spec.deletion_protection, held.metadata.deletion_timestamp
+            return held.spec, *_of_anybody(held)
+        case TalkdeskTenant(spec=spec):
+            return spec.values, spec.deletion_protection, spec.paused, spec.purge, *_of_anybody(held)
         case Unreadable():
             return (held.reason,)
+
+
+def _of_anybody(held: CustomResource) -> tuple[Any, ...]:
+    """Give what people ask for by an object's metadata: a look, or its deletion."""
+    return held.metadata.annotations.get(ANNOTATION_RECONCILE), held.metadata.deletion_timestamp
 
 
 def raw_version(raw: Mapping[str, Any]) -> str:

@@ -171,8 +171,9 @@ class World:
                 return replace(at, sent=came, send_failure=self._draw(FAILURES), remote=None)
 
 
-def follow(start: Scope, data: st.DataObject) -> tuple[Scope, Finish | Release, list[Step]]:
-    world, at, steps = World(data), start, list[Step]()
+def follow(start: Scope, data: st.DataObject, world: World | None = None) -> tuple[Scope, Finish | Release, list[Step]]:
+    """Make a pass; several passes may share one world, in which a list comes to its end some time."""
+    world, at, steps = world or World(data), start, list[Step]()
     for _ in range(MOST_STEPS):
         step = decide(at)
         if isinstance(step, Finish | Release):

@@ -24,9 +24,10 @@ _END_WITHIN: Final = 30.0  # seconds; killing takes a fraction of one, removing 
 def unused_folder(prefix: str) -> Path:
     """Name a folder for temporary things that nobody has yet.
 
-    It is the caller who makes it, where it is sure to be removed again: a signal can come after any step.
+    It is the caller who makes it, where it is sure to be removed again: a signal can come after any step. The name is
+    short, as that of a socket in it must be.
     """
-    return Path(tempfile.gettempdir(), f"{prefix}{secrets.token_hex(8)}")
+    return Path(tempfile.gettempdir(), f"{prefix}{secrets.token_hex(4)}")
 
 
 class Processes:

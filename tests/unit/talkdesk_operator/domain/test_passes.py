@@ -187,9 +187,9 @@ def test_the_same_facts_give_the_same_status_so_that_nothing_is_written(start: S
 @given(scopes(), st.data())
 @PATIENTLY
 def test_no_installation_is_looked_at_over_and_over_without_a_pause(start: Scope, data: st.DataObject) -> None:
-    at = start
+    at, world = start, World(data)
     for _ in range(MOST_PASSES_AT_ONCE):
-        end, finish, _ = follow(at, data)
+        end, finish, _ = follow(at, data, world)
         if isinstance(finish, Release) or finish.wake is None or finish.wake > end.now:
             return
         known = noted(end, finish)
