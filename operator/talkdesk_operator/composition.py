@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from talkdesk_operator.adapters.cluster import KubernetesCluster
 from talkdesk_operator.adapters.drift import DriftWatches
 from talkdesk_operator.adapters.resources import Resources
-from talkdesk_operator.adapters.scim import ScimClient
+from talkdesk_operator.adapters.scim_on_demand import ScimOnDemand
 from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, TalkdeskClient
 from talkdesk_operator.adapters.user_records import SecretRecords
 from talkdesk_operator.domain.drift import targets_of
@@ -70,7 +70,7 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
     talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_request)
     breakers = BreakersCollector(talkdesk.open_breakers)
     metrics.registry.register(breakers)
-    scim = ScimClient(tls=tls, observe=metrics.count_scim_request)
+    scim = ScimOnDemand(lambda adapter: adapter.ScimClient(tls=tls, observe=metrics.count_scim_request))
     records = SecretRecords(parts.kube, wrote=metrics.count_write)
     users = LicensedUsers(talkdesk, UserSync(cluster.read_credentials, records, scim))
     tenants = TenantReconciler(cluster, _now, forget=users.forget)
