@@ -18,6 +18,9 @@ from starlette.types import Receive
 
 __all__ = ["BodyError", "BodyFault", "BodyLimits", "decode", "read"]
 
+_MAX_DEPTH: Final = 64
+"""Levels of arrays and objects; real events have four."""
+
 
 class BodyFault(StrEnum):
     """Why a body is refused; also a metric's label."""
@@ -107,14 +110,27 @@ async def _collect(receive: Receive, size: int) -> bytes:
 
 def decode(body: bytes) -> Any:
     """Decode strict JSON (RFC 8259, names unique within each object); raise BodyError."""
-    # orjson refuses what the standard library lets pass (NaN, lone surrogates, a thousand levels) but keeps the last of
-    # two equal names; the second reading only looks for those.
+    # orjson refuses what the standard library lets pass (NaN, lone surrogates) but keeps the last of two equal names;
+    # the second reading only looks for those. How deep that one can go differs with Python's versions.
     try:
         value = orjson.loads(body)
+        if _is_deep(value):
+            raise BodyError(BodyFault.NOT_JSON)
         json.loads(body, object_pairs_hook=_unique_names, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise BodyError(BodyFault.NOT_JSON) from None
     return value
+
+
+def _is_deep(value: object) -> bool:
+    """Tell whether there are more levels in it than in any event; each value is looked at once."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        held = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [child for children in held for child in children]
+        if not level:
+            return False
+    return True
 
 
 def _unique_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

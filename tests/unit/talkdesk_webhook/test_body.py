@@ -114,6 +114,7 @@ async def test_a_sender_who_leaves_leaves_nothing() -> None:
         b"[" * 200_000,
         b"[" * 2_000 + b"]" * 2_000,
         b'{"a":' * 1_020 + b"1" + b"}" * 1_020,
+        b'{"a":[' * 33 + b"]}" * 33,
         '{"a": 1}'.encode("utf-16"),
         b'{"n": ' + b"9" * 100_000 + b"}",
     ],
@@ -123,6 +124,15 @@ def test_what_is_not_strict_json_is_refused(body: bytes) -> None:
     with pytest.raises(BodyError) as caught:
         decode(body)
     assert (caught.value.fault, caught.value.status) == (BodyFault.NOT_JSON, 400)
+
+
+@pytest.mark.case(7)
+def test_as_many_levels_as_no_event_has_are_still_read() -> None:
+    deep: object = decode(b'{"a":[' * 31 + b"]}" * 31)
+    for _ in range(30):
+        assert isinstance(deep, dict)
+        (deep,) = deep["a"]
+    assert deep == {"a": []}
 
 
 @pytest.mark.case(7)
