@@ -6,13 +6,14 @@ Belongs here: sockets, starting and stopping. Does not belong here: what is serv
 import asyncio
 import contextlib
 import socket
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["CuttableProtocol", "EmbeddedServer", "bind"]
+__all__ = ["EmbeddedServer", "bind", "configured"]
 
 _START_SECONDS: Final = 10.0
 
@@ -24,6 +25,25 @@ class CuttableProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
+
+
+def configured(app: Any, *, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
+    """Give the configuration to serve an ASGI application with; with a certificate and its key, over TLS."""
+    return uvicorn.Config(
+        app,
+        http=CuttableProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        date_header=False,
+        server_header=False,
+        # Longer than clients keep idle connections, so that none is closed under a request.
+        timeout_keep_alive=75,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
 
 
 class EmbeddedServer(uvicorn.Server):

@@ -86,12 +86,7 @@ def end_at_talkdesk(scope: Scope) -> Step | None:
 
 def end(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish:
     """End the pass with the request at its end."""
-    phase = {
-        EndingKind.UNINSTALLED: InstallationPhase.UNINSTALLED,
-        EndingKind.TIMED_OUT: InstallationPhase.TIMED_OUT,
-        EndingKind.REJECTED: InstallationPhase.REJECTED,
-        EndingKind.GONE: InstallationPhase.GONE,
-    }[kind]
+    phase = InstallationPhase(kind.value)
     ending = Ending(kind=kind, event_id=scope.request.event_id, at=scope.now)
     # What follows the end is decided by the next pass, which comes at once; until then it is not settled.
     return Finish(phase=phase, reason=reason, message=message, ending=ending, wake=scope.now)

@@ -12,7 +12,7 @@ from talkdesk_crds.installation import (
     Decision,
     RequestType,
 )
-from talkdesk_operator.domain.deadlines import is_closed, time_left, waits_for_answer
+from talkdesk_operator.domain.deadlines import is_closed
 from talkdesk_operator.domain.divergence import agreement
 from talkdesk_operator.domain.scope import (
     CredentialsMissing,
@@ -32,8 +32,11 @@ __all__ = ["conditions"]
 _MESSAGE_LENGTH = 2048
 
 
-def conditions(scope: Scope, finish: Finish, answer: Answer | None) -> Iterator[Condition]:
-    """Give every condition that is known of, as it is now; `answer` is the one to the present request."""
+def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | None) -> Iterator[Condition]:
+    """Give every condition that is known of, as it is now.
+
+    `answer` is the one to the present request, `left` the mark before its deadline that has passed.
+    """
     generation = scope.installation.metadata.generation
 
     def condition(kind: ConditionType, holds: bool | None, reason: str, message: str) -> Condition:  # noqa: FBT001 - a table of judgements
@@ -54,7 +57,7 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None) -> Iterator[
         (ConditionType.ANSWERED, _answered(scope, finish, answer), True),
         (ConditionType.USERS_SYNCED, _users(scope), _has_scim(scope)),
         (ConditionType.IN_SYNC, _in_sync(scope), False),
-        (ConditionType.DEADLINE_NEAR, _deadline(scope, finish, answer), False),
+        (ConditionType.DEADLINE_NEAR, _deadline(scope, left), False),
     ):
         known = find(scope.installation.status.conditions, kind)
         if judge is not None:
@@ -136,12 +139,9 @@ def _users(scope: Scope) -> _Judgement | None:
     return True, Reason.SUCCEEDED, "the SCIM service has every licensed user as it should be"
 
 
-def _deadline(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement | None:
+def _deadline(scope: Scope, left: str | None) -> _Judgement | None:
     """Judge whether the time for the answer runs out; None while there is plenty, and never was little."""
     known = find(scope.installation.status.conditions, ConditionType.DEADLINE_NEAR)
-    told = answer is not None and answer.at is not None
-    waits = waits_for_answer(scope.installation) and not told and finish.ending is None
-    left = time_left(scope.request, scope.app.resource, scope.now) if waits and scope.app is not None else None
     if left is not None:
         return True, Reason.DEADLINE_NEAR, f"{left} for the answer to Talkdesk"
     return (False, Reason.NOT_NEAR, "no answer is about to be late") if known is not None else None

@@ -16,4 +16,4 @@ def departure(scope: Scope) -> DeactivateUsers | UsersOutcome | None:
     if outcome is None:
         done = known is not None and known.complete and known.licensed == 0
         return None if done else DeactivateUsers()
-    return outcome if outcome.failure is not None or not outcome.done else None
+    return None if outcome.finished else outcome

@@ -52,8 +52,9 @@ def judge(scope: Scope) -> Verdict | Finish:
         return Verdict(approval.decision, approval.reason or "", Reason.REJECTED)
     if len(scope.policy.reject_rules) < len(scope.policy.resource.spec.approval.reject_when):
         return _held(scope, scope.policy.problem)
+    variables = _variables(scope) if scope.policy.reject_rules else {}
     for rule in scope.policy.reject_rules:
-        outcome = _applies(scope, rule)
+        outcome = _applies(scope, rule, variables)
         if isinstance(outcome, Finish):
             return outcome
         if outcome:
@@ -83,9 +84,9 @@ def of_failure(scope: Scope, tenancy: Tenancy) -> Verdict | None:
     return Verdict(Decision.REJECT, _NOT_MADE, Reason.POLICY_REJECTED)
 
 
-def _applies(scope: Scope, rule: CompiledRule) -> bool | Finish:
+def _applies(scope: Scope, rule: CompiledRule, variables: dict[str, Any]) -> bool | Finish:
     try:
-        value = rule.expression.evaluate(_variables(scope))
+        value = rule.expression.evaluate(variables)
     except ExpressionError as error:
         return _unclear(scope, rule, error.reason)
     return value if isinstance(value, bool) else _unclear(scope, rule, "it gives neither true nor false")

@@ -188,6 +188,11 @@ class UsersOutcome:
     message: str = ""
     """For a condition."""
 
+    @property
+    def finished(self) -> bool:
+        """Whether everybody was looked at."""
+        return self.done and self.failure is None
+
 
 class AckState(Enum):
     """What came of acknowledging rotated credentials."""

@@ -85,7 +85,7 @@ def _users(scope: Scope) -> Step | None:
     outcome = scope.users
     if outcome is None:
         return None if _can_wait(scope) else SyncUsers()
-    return None if outcome.failure is None and outcome.done else _users_left(scope, outcome)
+    return None if outcome.finished else _users_left(scope, outcome)
 
 
 def _users_left(scope: Scope, outcome: UsersOutcome) -> Finish:

@@ -52,7 +52,7 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
     known = _known_facts(scope)
     return InstallationStatus(
         observed_generation=installation.metadata.generation,
-        conditions=transitioned(before.conditions, tuple(conditions(scope, finish, answer)), scope.now),
+        conditions=transitioned(before.conditions, tuple(conditions(scope, finish, answer, left)), scope.now),
         phase=finish.phase,
         answer=after.answer,
         ending=ending,
@@ -98,8 +98,7 @@ def _known_facts(scope: Scope) -> dict[str, object]:
 def _users_status(users: UsersOutcome, before: UsersStatus | None) -> UsersStatus:
     if before is not None and not users.listed and users.failure is not None:
         return before.model_copy(update={"complete": False})  # a list that can't be read counts nobody
-    complete = users.done and users.failure is None
-    return UsersStatus(licensed=users.licensed, synced=users.synced, failed=users.failed, complete=complete)
+    return UsersStatus(licensed=users.licensed, synced=users.synced, failed=users.failed, complete=users.finished)
 
 
 def _credentials_status(scope: Scope) -> CredentialsStatus | None:

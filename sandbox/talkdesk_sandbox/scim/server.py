@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
-import uvicorn
 from scim2_server.requests import ScimRequest
 
-from talkdesk_sandbox.embedded import CuttableProtocol, EmbeddedServer, bind
+from talkdesk_sandbox.embedded import EmbeddedServer, bind, configured
 from talkdesk_sandbox.scim.app import PREFIX, PretendScim
 from talkdesk_sandbox.scim.settings import ScimSettings
 from talkdesk_sandbox.simulator.clock import Clock
@@ -42,19 +41,7 @@ class ScimServer:
         host = "127.0.0.1" if self.settings.host in {"0.0.0.0", "::"} else self.settings.host
         self.url = f"http://{host}:{self._socket.getsockname()[1]}{PREFIX}"
         app = FaultMiddleware(self._scim.app, clock=Clock(), faults=self.faults, journal=self.journal)
-        config = uvicorn.Config(
-            app,
-            http=CuttableProtocol,
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            date_header=False,
-            server_header=False,
-            timeout_keep_alive=75,
-        )
-        self._server = EmbeddedServer(config)
+        self._server = EmbeddedServer(configured(app))
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         await self._server.listening(self._serving)
         return self

@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-import uvicorn
 from httpx_aiohttp import HttpxAiohttpClient
 
-from talkdesk_sandbox.embedded import CuttableProtocol, EmbeddedServer, bind
+from talkdesk_sandbox.embedded import EmbeddedServer, bind, configured
 from talkdesk_sandbox.simulator.app import create_app
 from talkdesk_sandbox.simulator.client import Client
 from talkdesk_sandbox.simulator.clock import Clock
@@ -46,7 +45,9 @@ class SimulatorServer:
         public_url = (self.settings.public_url or self.url).rstrip("/")
         self.simulator = Simulator(self.settings, public_url=public_url, client=self._http, clock=self._clock)
         self.client = Client(self.url, ca=self.settings.tls_cert)
-        self._server = EmbeddedServer(_config(self.settings, self.simulator))
+        self._server = EmbeddedServer(
+            configured(create_app(self.simulator), certificate=self.settings.tls_cert, key=self.settings.tls_key)
+        )
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         self._time = asyncio.create_task(self.simulator.run())
         await self._server.listening(self._serving)
@@ -68,24 +69,6 @@ class SimulatorServer:
     async def stopped(self) -> None:
         """Wait until it serves no more, which happens by itself only if something breaks."""
         await asyncio.wait({self._serving, self._time}, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _config(settings: Settings, simulator: Simulator) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(simulator),
-        http=CuttableProtocol,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        date_header=False,
-        server_header=False,
-        # Longer than clients keep idle connections, so that none is closed under a request.
-        timeout_keep_alive=75,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-    )
 
 
 def _callback_client(settings: Settings) -> httpx.AsyncClient:
