@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr
 
 from talkdesk_crds.hosts import HostAllowList
-from talkdesk_operator.domain.talkdesk import Access, AuthMethod, Credentials
+from talkdesk_operator.domain.ports.talkdesk import Access, AuthMethod, Credentials
 
 CANARY = "canary"
 """Part of every made-up secret: it must show up nowhere."""

@@ -23,7 +23,7 @@ from benchmarks.programs import start_line
 from benchmarks.sending import BenchFailed
 from builders.scim import RecordsInMemory, SecretsInMemory, app_with_scim, pages, user
 from talkdesk_operator.adapters.scim import ScimClient
-from talkdesk_operator.reconcilers.users import UserSync
+from talkdesk_operator.reconcilers.users.sync import UserSync
 
 __all__ = ["COUNT", "main", "measure"]
 

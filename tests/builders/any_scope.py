@@ -40,7 +40,7 @@ from talkdesk_crds.installation import (
     UsersStatus,
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
-from talkdesk_operator.domain.scope import (
+from talkdesk_operator.domain.reconcile.scope import (
     Pace,
     Role,
     Scope,

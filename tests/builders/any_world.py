@@ -24,8 +24,10 @@ from talkdesk_crds.installation import (
     TalkdeskInstallation,
 )
 from talkdesk_crds.tenant import TenantState
-from talkdesk_operator.domain.lifecycle import decide
-from talkdesk_operator.domain.scope import (
+from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.installation.status import compute
+from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteTrial
+from talkdesk_operator.domain.reconcile.scope import (
     AckState,
     CredentialsMissing,
     RemoteMissing,
@@ -36,9 +38,7 @@ from talkdesk_operator.domain.scope import (
     TenancyState,
     UsersOutcome,
 )
-from talkdesk_operator.domain.standing import wanted_state
-from talkdesk_operator.domain.status import compute
-from talkdesk_operator.domain.steps import (
+from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
     Announce,
     DeactivateUsers,
@@ -57,7 +57,7 @@ from talkdesk_operator.domain.steps import (
     Step,
     SyncUsers,
 )
-from talkdesk_operator.domain.talkdesk import RemoteInstallation, RemoteTrial
+from talkdesk_operator.domain.tenant.entitlement import wanted_state
 
 MOST_STEPS = 40
 

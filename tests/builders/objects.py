@@ -24,9 +24,9 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_crds.names import API_VERSION, FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
-from talkdesk_operator.domain.scope import AppView, CompiledRule, Facts, Failure, Pace, Role, Scope
-from talkdesk_operator.domain.talkdesk import Credentials, RemoteInstallation
-from talkdesk_operator.domain.tenancy import inputs_digest
+from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation
+from talkdesk_operator.domain.reconcile.scope import AppView, CompiledRule, Facts, Failure, Pace, Role, Scope
+from talkdesk_operator.domain.tenant.desired import inputs_digest
 from talkdesk_operator.templates.cel import compile_expression
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

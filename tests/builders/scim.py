@@ -9,11 +9,11 @@ from pydantic import SecretStr
 
 from builders.objects import view
 from talkdesk_operator.adapters.http.clock import Clock
-from talkdesk_operator.domain.roster import Piece
-from talkdesk_operator.domain.scim import Order, Person, Put, Ref, Result, Service, Settled
-from talkdesk_operator.domain.scim_errors import ScimError
-from talkdesk_operator.domain.scope import AppView
-from talkdesk_operator.domain.talkdesk import User
+from talkdesk_operator.domain.ports.scim import Order, Person, Put, Ref, Result, Service, Settled
+from talkdesk_operator.domain.ports.scim_errors import ScimError
+from talkdesk_operator.domain.ports.talkdesk import User
+from talkdesk_operator.domain.reconcile.scope import AppView
+from talkdesk_operator.domain.users.record import Piece
 
 TOKEN = "canary-scim-token"
 CANARIES = ("canary", "ana")

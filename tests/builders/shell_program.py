@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import GROUP, VERSION
-from talkdesk_operator.queue import Cause, Reconcile, Result
+from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.process.run import Parts, serve
 from talkdesk_operator.settings import read_settings
-from talkdesk_operator.shell import Parts, serve
-from talkdesk_operator.store import AccountKey
+from talkdesk_operator.workqueue.queue import Cause, Reconcile, Result
 from talkdesk_runtime import logs
 from talkdesk_runtime.kube import MERGE_PATCH, resource_path
 

@@ -17,9 +17,9 @@ from builders.relay import Relay, relaying
 from builders.restartable import restartable
 from builders.serving import until
 from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
-from talkdesk_operator.adapters.drift import DriftWatches, WatchPace
-from talkdesk_operator.adapters.resources import Resources
-from talkdesk_operator.domain.drift import Target
+from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchPace
+from talkdesk_operator.adapters.kubernetes.resources import Resources
+from talkdesk_operator.domain.tenant.drift import Target
 from talkdesk_runtime.kube import APPLY, MERGE_PATCH, Kube
 from talkdesk_sandbox.controlplane import Cluster
 

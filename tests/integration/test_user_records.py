@@ -8,9 +8,9 @@ import pytest
 
 from builders.stack_manifests import rights
 from talkdesk_crds.names import USERS_TYPE
-from talkdesk_operator.adapters.user_records import SecretRecords
-from talkdesk_operator.domain.roster import CAPACITY, MAX_ID_BYTES, Known, Piece
-from talkdesk_operator.domain.scim import Ref
+from talkdesk_operator.adapters.kubernetes.user_records import SecretRecords
+from talkdesk_operator.domain.ports.scim import Ref
+from talkdesk_operator.domain.users.record import CAPACITY, MAX_ID_BYTES, Known, Piece
 from talkdesk_runtime.kube import Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeForbidden, KubeInvalid
 from talkdesk_sandbox.controlplane import Cluster

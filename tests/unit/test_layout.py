@@ -17,7 +17,7 @@ import talkdesk_sandbox
 import talkdesk_webhook
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("crds", "operator", "webhook", "sandbox", "tests")
+PLACES = ("crds", "runtime", "operator", "webhook", "sandbox", "tests")
 PACKAGES = (talkdesk_crds, talkdesk_runtime, talkdesk_operator, talkdesk_webhook, talkdesk_sandbox)
 LONG = {
     "crds/talkdesk_crds/app.py": "the fields of one kind, each with its docstring",
@@ -89,7 +89,7 @@ def test_modules_that_are_not_packages_name_only_what_they_have() -> None:
 
 
 def test_a_source_file_of_more_than_300_lines_has_a_reason_and_none_has_500() -> None:
-    sources = [path for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PLACES[:4]]
+    sources = [path for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PLACES[:5]]
     lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in sources}
     assert {name for name, length in lengths.items() if length > 300} == set(LONG)
     assert max(lengths.values()) < 500

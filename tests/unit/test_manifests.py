@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import SECRET_TYPE
-from talkdesk_operator.metrics import BreakersCollector, InstallationsCollector
-from talkdesk_operator.metrics import Metrics as OperatorMetrics
+from talkdesk_operator.observability.metrics import BreakersCollector, InstallationsCollector
+from talkdesk_operator.observability.metrics import Metrics as OperatorMetrics
 from talkdesk_operator.reconcilers.apps import understand
 from talkdesk_operator.settings import PREFIX as OPERATOR_PREFIX
 from talkdesk_operator.settings import Settings as OperatorSettings

@@ -12,8 +12,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from talkdesk_operator.domain.scim import Order, Result, ScimService, Service
-from talkdesk_operator.domain.scim_errors import ScimError
+from talkdesk_operator.domain.ports.scim import Order, Result, ScimService, Service
+from talkdesk_operator.domain.ports.scim_errors import ScimError
 
 __all__ = ["ScimOnDemand"]
 

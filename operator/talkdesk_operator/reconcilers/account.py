@@ -8,18 +8,19 @@ from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import EndingKind, InstallationPhase, TalkdeskInstallation
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
-from talkdesk_operator.domain.cluster import Cluster
-from talkdesk_operator.domain.deadlines import next_mark
-from talkdesk_operator.domain.ownership import roles
-from talkdesk_operator.domain.priority import Priority
-from talkdesk_operator.domain.scope import AppView, Failure, Pace, Role, Scope, TenancyState
-from talkdesk_operator.domain.status import handled_request
-from talkdesk_operator.domain.tenancy import next_look, unclaimed_until
+from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.domain.installation.priority import Priority
+from talkdesk_operator.domain.installation.status import handled_request
+from talkdesk_operator.domain.ports.cache import Cache
+from talkdesk_operator.domain.ports.cluster import Cluster
+from talkdesk_operator.domain.reconcile.deadlines import next_mark
+from talkdesk_operator.domain.reconcile.ownership import roles
+from talkdesk_operator.domain.reconcile.scope import AppView, Failure, Pace, Role, Scope, TenancyState
+from talkdesk_operator.domain.tenant.desired import next_look, unclaimed_until
 from talkdesk_operator.reconcilers.apps import AppViews
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
-from talkdesk_operator.store import AccountKey, Store
-from talkdesk_operator.work import Cause, Result, Wake
+from talkdesk_operator.workqueue.contract import Cause, Result, Wake
 
 __all__ = ["AccountReconciler"]
 
@@ -29,7 +30,7 @@ class AccountReconciler:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         cluster: Cluster,
         apps: AppViews,
         installations: InstallationReconciler,
@@ -39,7 +40,7 @@ class AccountReconciler:
         follow: Callable[[], None],
     ) -> None:
         """Take ports; `follow` is called when an app came, changed or went, for whoever watches by apps."""
-        self._store = store
+        self._cache = cache
         self._cluster = cluster
         self._apps = apps
         self._installations = installations
@@ -49,20 +50,20 @@ class AccountReconciler:
 
     async def reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
         """Reconcile an account, or an app's status. Raises KubeError when the API server can't even take a status."""
-        resource = self._store.app(key.namespace, key.app)
+        resource = self._cache.app(key.namespace, key.app)
         if key.is_app:
             self._follow()
             if resource is not None:
                 await self._apps.write_status(resource)
             return Result()
-        installations = self._store.installations(key)
+        installations = self._cache.installations(key)
         if Cause.FAULT in causes:
             await self._tell_fault(installations)
         app = self._apps.view(resource) if resource is not None else None
         problem = await self._unreadable(key)
         if not installations and problem is None:
-            return await self._unclaimed(app, self._store.tenant(key))
-        by_name = roles(installations, self._store.tenant(key))
+            return await self._unclaimed(app, self._cache.tenant(key))
+        by_name = roles(installations, self._cache.tenant(key))
         order = sorted(installations, key=lambda i: (by_name[i.metadata.name] is not Role.OWNER, i.metadata.name))
         results = [await self._installation(key, i, app, by_name[i.metadata.name], causes, problem) for i in order]
         failed = problem is not None or any(result.failed for result in results)
@@ -80,7 +81,7 @@ class AccountReconciler:
         wait = _backing_off(installation, causes, self._now())
         if wait is not None:
             return Result((Wake(wait, Priority.RETRY),))
-        tenant = self._store.tenant(key)
+        tenant = self._cache.tenant(key)
         scope = Scope(
             now=self._now(),
             app=app,
@@ -110,7 +111,7 @@ class AccountReconciler:
 
     async def _unreadable(self, key: AccountKey) -> Failure | None:
         """Say at what can't be understood that it can't be; nothing of such an account is touched."""
-        problems = self._store.unreadable(key)
+        problems = self._cache.unreadable(key)
         for problem in problems:
             message = f"this version of the operator can't read it: {problem.reason}"
             place = (problem.kind, problem.namespace, problem.name)
@@ -134,7 +135,7 @@ class AccountReconciler:
         if FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None:
             return installation
         await self._cluster.add_finalizer(installation)
-        return self._store.current(installation) or installation
+        return self._cache.current(installation) or installation
 
     def _wakes(self, outcome: Outcome, app: AppView | None) -> Iterator[Wake]:
         now = self._now()

@@ -8,9 +8,9 @@ from datetime import datetime
 from talkdesk_crds.app import AppEndpoints, AppSpec, AppStatus, RejectRule, TalkdeskApp
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, transitioned
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
-from talkdesk_operator.domain.cluster import Cluster
-from talkdesk_operator.domain.policy import RULE_VARIABLES
-from talkdesk_operator.domain.scope import AppView, CompiledRule
+from talkdesk_operator.domain.installation.approval import RULE_VARIABLES
+from talkdesk_operator.domain.ports.cluster import Cluster
+from talkdesk_operator.domain.reconcile.scope import AppView, CompiledRule
 from talkdesk_operator.templates.cel import ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import TemplateError
 from talkdesk_operator.templates.template import CompiledTemplate, StepSource

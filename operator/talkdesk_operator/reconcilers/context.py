@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from talkdesk_operator.domain.scope import AppView, Scope
-from talkdesk_operator.domain.talkdesk import Access
-from talkdesk_operator.domain.tenancy import template_context
+from talkdesk_operator.domain.ports.talkdesk import Access
+from talkdesk_operator.domain.reconcile.scope import AppView, Scope
+from talkdesk_operator.domain.tenant.desired import template_context
 from talkdesk_operator.reconcilers.talkdesk import access_of
 
 __all__ = ["render_context"]

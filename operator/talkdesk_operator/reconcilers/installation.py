@@ -12,12 +12,13 @@ from datetime import datetime
 import structlog
 
 from talkdesk_crds.installation import Answer, Decision, InstallationStatus, RequestType, TalkdeskInstallation
-from talkdesk_operator.domain.cluster import Cluster
-from talkdesk_operator.domain.failures import of_kube
-from talkdesk_operator.domain.lifecycle import decide
-from talkdesk_operator.domain.scope import Scope, SendState
-from talkdesk_operator.domain.status import compute
-from talkdesk_operator.domain.steps import (
+from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.installation.status import compute
+from talkdesk_operator.domain.ports.cluster import Cluster
+from talkdesk_operator.domain.ports.kube_event import Announcement, announcements
+from talkdesk_operator.domain.reconcile.error_policy import of_kube
+from talkdesk_operator.domain.reconcile.scope import Scope, SendState
+from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
     Announce,
     DeactivateUsers,
@@ -36,10 +37,9 @@ from talkdesk_operator.domain.steps import (
     Step,
     SyncUsers,
 )
-from talkdesk_operator.domain.transitions import Announcement, announcements
-from talkdesk_operator.reconcilers.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
+from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 
 __all__ = ["InstallationReconciler", "Outcome", "Reread"]

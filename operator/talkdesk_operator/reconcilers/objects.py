@@ -13,9 +13,9 @@ from typing import Any
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
 from talkdesk_crds.tenant import StepState, StepStatus
-from talkdesk_operator.domain.cluster import Cluster, Identity
-from talkdesk_operator.domain.failures import of_object
-from talkdesk_operator.domain.scope import Failure, Pace
+from talkdesk_operator.domain.ports.cluster import Cluster, Identity
+from talkdesk_operator.domain.reconcile.error_policy import of_object
+from talkdesk_operator.domain.reconcile.scope import Failure, Pace
 from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready, readiness
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant

@@ -10,23 +10,8 @@ from pydantic import SecretStr
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_crds.installation import AccountFacts, Decision, InstallationSpec, SubscriptionFacts
-from talkdesk_operator.domain.cluster import Cluster
-from talkdesk_operator.domain.failures import of_talkdesk
-from talkdesk_operator.domain.reading import is_urgent
-from talkdesk_operator.domain.scope import (
-    AckState,
-    AppView,
-    CredentialsMissing,
-    Facts,
-    Failure,
-    Pace,
-    RemoteMissing,
-    RemoteRefused,
-    Scope,
-    SendState,
-)
-from talkdesk_operator.domain.steps import ReadTalkdesk
-from talkdesk_operator.domain.talkdesk import (
+from talkdesk_operator.domain.ports.cluster import Cluster
+from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     Account,
     Conflict,
@@ -40,6 +25,21 @@ from talkdesk_operator.domain.talkdesk import (
     TalkdeskApi,
     TalkdeskError,
 )
+from talkdesk_operator.domain.reconcile.error_policy import of_talkdesk
+from talkdesk_operator.domain.reconcile.observation import is_urgent
+from talkdesk_operator.domain.reconcile.scope import (
+    AckState,
+    AppView,
+    CredentialsMissing,
+    Facts,
+    Failure,
+    Pace,
+    RemoteMissing,
+    RemoteRefused,
+    Scope,
+    SendState,
+)
+from talkdesk_operator.domain.reconcile.steps import ReadTalkdesk
 
 __all__ = ["TalkdeskSide"]
 

@@ -19,12 +19,12 @@ from talkdesk_crds.tenant import (
     TenantState,
     TenantStatus,
 )
-from talkdesk_operator.domain.cluster import Cluster
-from talkdesk_operator.domain.scope import AppView, Failure, Pace, Scope, Tenancy, TenancyState
-from talkdesk_operator.domain.standing import wanted_state
-from talkdesk_operator.domain.status import handled_request
-from talkdesk_operator.domain.tenancy import inputs_digest, purge_after
-from talkdesk_operator.domain.transitions import Announcement
+from talkdesk_operator.domain.installation.status import handled_request
+from talkdesk_operator.domain.ports.cluster import Cluster
+from talkdesk_operator.domain.ports.kube_event import Announcement
+from talkdesk_operator.domain.reconcile.scope import AppView, Failure, Pace, Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.tenant.desired import inputs_digest, purge_after
+from talkdesk_operator.domain.tenant.entitlement import wanted_state
 from talkdesk_operator.reconcilers.context import render_context
 from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
 from talkdesk_operator.reconcilers.record import (

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import cel
 
-from talkdesk_operator.templates import tokens
+from talkdesk_operator.templates import cel_lexer
 from talkdesk_operator.templates.functions import FUNCTIONS, NAMESPACES, NATIVE_FUNCTIONS
 from talkdesk_operator.templates.limits import MAX_SOURCE, Copying, copying, source_excess
 
@@ -76,7 +76,7 @@ class Expression:
     """The variables that its comprehensions bind."""
     _program: cel.Program
     _chains: tuple[tuple[str, ...], ...]
-    _macros: tuple[tokens.Macro, ...]
+    _macros: tuple[cel_lexer.Macro, ...]
     _copying: Copying | None
 
     def evaluate(self, context: Mapping[str, object] | Scope) -> Any:
@@ -172,17 +172,17 @@ def compile_expression(source: str) -> Expression:
     """Compile `source`; raises ExpressionError for bad syntax, unknown functions and what exceeds the limits."""
     if len(source) > MAX_SOURCE:
         raise ExpressionError(source, f"longer than {MAX_SOURCE} characters")
-    listed = tuple(tokens.tokenize(source))
+    listed = tuple(cel_lexer.tokenize(source))
     if not listed:
         raise ExpressionError(source, "empty expression")
     program = _compiled(source)
-    macros = tokens.macros(listed)
+    macros = cel_lexer.macros(listed)
     if (excess := source_excess(listed, macros)) is not None:
         raise ExpressionError(source, excess)
     _check_functions(source, program)
     bound = frozenset(macro.bound for macro in macros)
     references = frozenset(program.variables()) - bound - _TYPE_NAMES - NAMESPACES
-    return Expression(source, references, bound, program, tokens.chains(listed), macros, copying(listed, macros))
+    return Expression(source, references, bound, program, cel_lexer.chains(listed), macros, copying(listed, macros))
 
 
 def _compiled(source: str) -> cel.Program:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from talkdesk_operator.templates.cel import Expression, ExpressionError, Scope, compile_expression
+from talkdesk_operator.templates.cel_lexer import closing_brace
 from talkdesk_operator.templates.errors import Problem, RenderError, child
 from talkdesk_operator.templates.limits import MAX_SOURCE
-from talkdesk_operator.templates.tokens import closing_brace
 
 __all__ = [
     "Constant",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from talkdesk_operator.templates.tokens import Macro, Token, TokenKind
+from talkdesk_operator.templates.cel_lexer import Macro, Token, TokenKind
 
 __all__ = ["MAX_LIST", "MAX_SOURCE", "MAX_TEXT", "Copying", "copying", "source_excess"]
 

@@ -15,7 +15,7 @@ from talkdesk_operator.adapters.http.headers import retry_after
 from talkdesk_operator.adapters.http.sending import Answer
 from talkdesk_operator.adapters.scim.calls import Call, Target
 from talkdesk_operator.adapters.scim.wire import known_scim_type
-from talkdesk_operator.domain.scim_errors import (
+from talkdesk_operator.domain.ports.scim_errors import (
     Forbidden,
     Gone,
     Malformed,

@@ -13,7 +13,7 @@ from talkdesk_operator.adapters.scim.answers import malformed
 from talkdesk_operator.adapters.scim.calls import user_path
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.wire import BulkResult, Capabilities, to_bulk_results
-from talkdesk_operator.domain.scim import Order, Put, Ref
+from talkdesk_operator.domain.ports.scim import Order, Put, Ref
 
 __all__ = ["Chunk", "chunks", "fits", "send"]
 

@@ -14,7 +14,7 @@ import orjson
 from scim2_models import ScimFilter
 
 from talkdesk_operator.adapters.scim import messages
-from talkdesk_operator.domain.scim import Order, Person, Ref, Service
+from talkdesk_operator.domain.ports.scim import Order, Person, Ref, Service
 
 _ATTRIBUTES: Final = "externalId,userName"
 """All that a look-up needs beside `id` and `meta`, so that nothing personal travels without need."""

@@ -2,7 +2,7 @@
 
 Belongs here: what is kept from one batch to the next. Does not belong here: the work on a batch (settling.py).
 
-The error tree is the port's (`talkdesk_operator.domain.scim_errors`).
+The error tree is the port's (`talkdesk_operator.domain.ports.scim_errors`).
 """
 
 import ssl
@@ -24,8 +24,8 @@ from talkdesk_operator.adapters.scim.exchange import Exchange, Observe
 from talkdesk_operator.adapters.scim.gate import Gate
 from talkdesk_operator.adapters.scim.settling import Settling
 from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
-from talkdesk_operator.domain.scim import Left, Order, Result, ScimService, Service
-from talkdesk_operator.domain.scim_errors import NotFound, Refused, ScimError
+from talkdesk_operator.domain.ports.scim import Left, Order, Result, ScimService, Service
+from talkdesk_operator.domain.ports.scim_errors import NotFound, Refused, ScimError
 
 
 @dataclass(frozen=True, slots=True)

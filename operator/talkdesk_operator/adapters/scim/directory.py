@@ -14,8 +14,8 @@ from talkdesk_operator.adapters.scim.answers import Reply, malformed
 from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.exchange import Exchange
 from talkdesk_operator.adapters.scim.wire import Capabilities, Found, Listed, id_in_location, to_found, to_listed
-from talkdesk_operator.domain.scim import Order, Person, Ref, Service
-from talkdesk_operator.domain.scim_errors import Refused, Unsupported
+from talkdesk_operator.domain.ports.scim import Order, Person, Ref, Service
+from talkdesk_operator.domain.ports.scim_errors import Refused, Unsupported
 
 __all__ = ["Directory"]
 

@@ -17,8 +17,8 @@ from talkdesk_operator.adapters.http.sending import Answer, send
 from talkdesk_operator.adapters.scim.answers import Reply, interpret
 from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.gate import Gate
-from talkdesk_operator.domain.scim import Service
-from talkdesk_operator.domain.scim_errors import Malformed, ScimError, Unavailable, Unreachable
+from talkdesk_operator.domain.ports.scim import Service
+from talkdesk_operator.domain.ports.scim_errors import Malformed, ScimError, Unavailable, Unreachable
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""

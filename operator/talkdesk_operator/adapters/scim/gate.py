@@ -8,7 +8,7 @@ from typing import Final
 
 from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.http.lru import LruMap
-from talkdesk_operator.domain.scim_errors import RateLimited, ScimError, Spared, Transient
+from talkdesk_operator.domain.ports.scim_errors import RateLimited, ScimError, Spared, Transient
 
 _FAILURES: Final = 8
 """In a row, of whatever tenant's calls; a single user that a service stumbles over doesn't make so many."""

@@ -12,7 +12,7 @@ import orjson
 from scim2_models import URN, BulkRequest, ComplexAttribute, Context, Name, PatchOp, PatchOperation, Resource, Role
 from scim2_models import User as CoreUser
 
-from talkdesk_operator.domain.scim import Order, Person, Put
+from talkdesk_operator.domain.ports.scim import Order, Person, Put
 
 ADMIN: Final = "admin"
 STANDARD: Final = "standard"

@@ -14,8 +14,8 @@ from talkdesk_operator.adapters.scim.answers import of_status
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.single import carry_out
 from talkdesk_operator.adapters.scim.wire import BulkResult
-from talkdesk_operator.domain.scim import Failed, Left, Order, Ref, Result, Service, Settled
-from talkdesk_operator.domain.scim_errors import (
+from talkdesk_operator.domain.ports.scim import Failed, Left, Order, Ref, Result, Service, Settled
+from talkdesk_operator.domain.ports.scim_errors import (
     NotFound,
     RateLimited,
     Refused,

@@ -8,8 +8,8 @@ Belongs here: the rules on 404, 409 and 412. Does not belong here: calls themsel
 """
 
 from talkdesk_operator.adapters.scim.directory import Directory
-from talkdesk_operator.domain.scim import Deactivate, Order, Put, Ref, Settled
-from talkdesk_operator.domain.scim_errors import Gone, Outdated, Taken
+from talkdesk_operator.domain.ports.scim import Deactivate, Order, Put, Ref, Settled
+from talkdesk_operator.domain.ports.scim_errors import Gone, Outdated, Taken
 
 __all__ = ["carry_out"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from talkdesk_operator.domain.roster import MAX_ID_BYTES
-from talkdesk_operator.domain.scim import Ref
+from talkdesk_operator.domain.ports.scim import Ref
+from talkdesk_operator.domain.users.record import MAX_ID_BYTES
 
 _MIN_BULK_BYTES: Final = 4096
 """Below, bulk requests hold too little to be worth it."""

@@ -1,4 +1,4 @@
-"""Talkdesk's API over HTTP: the adapter of the port in `talkdesk_operator.domain.talkdesk`.
+"""Talkdesk's API over HTTP: the adapter of the port in `talkdesk_operator.domain.ports.talkdesk`.
 
 Belongs here: authentication, requests, limits, and the translation of answers and failures into the port's types
 and errors. Does not belong here: decisions, retries by time, Kubernetes.

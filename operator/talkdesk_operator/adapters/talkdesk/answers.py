@@ -13,7 +13,7 @@ import orjson
 from talkdesk_operator.adapters.http.headers import retry_after, server_time
 from talkdesk_operator.adapters.http.sending import Answer
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
-from talkdesk_operator.domain.talkdesk import (
+from talkdesk_operator.domain.ports.talkdesk import (
     Conflict,
     Forbidden,
     InvalidCredentials,

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
-from talkdesk_operator.domain.talkdesk import Access, AuthMethod, Credentials, InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import Access, AuthMethod, Credentials, InvalidCredentials
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LIFETIME: Final = timedelta(minutes=5)

@@ -16,7 +16,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from talkdesk_operator.domain.talkdesk import Unavailable
+from talkdesk_operator.domain.ports.talkdesk import Unavailable
 
 _MOST: Final = 4096
 """Hosts in trouble that are remembered, of about 500 B each; a region that is down takes the token hosts of all its

@@ -14,7 +14,7 @@ import orjson
 from pydantic import SecretStr
 
 from talkdesk_crds.hosts import ForeignHostError
-from talkdesk_operator.domain.talkdesk import Access, Decision, ForeignHost, Refused
+from talkdesk_operator.domain.ports.talkdesk import Access, Decision, ForeignHost, Refused
 
 _VERBS: Final = {Decision.APPROVE: "approve", Decision.REJECT: "reject"}
 

@@ -3,7 +3,7 @@
 Belongs here: which calls make up each operation, and the rule on a 401. Does not belong here: anything that can be
 decided from one answer alone, retries (whoever called comes again by its queue).
 
-The error tree is the port's (`talkdesk_operator.domain.talkdesk`); nothing else is raised.
+The error tree is the port's (`talkdesk_operator.domain.ports.talkdesk`); nothing else is raised.
 """
 
 import ssl
@@ -28,7 +28,7 @@ from talkdesk_operator.adapters.talkdesk.keys import KeyRing
 from talkdesk_operator.adapters.talkdesk.lenient import UnusableError
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
-from talkdesk_operator.domain.talkdesk import (
+from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     Account,
     Decision,

@@ -20,7 +20,7 @@ from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.adapters.talkdesk.failures import interpret_failure
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
-from talkdesk_operator.domain.talkdesk import Access, OutcomeUnknown, TalkdeskError, Unavailable
+from talkdesk_operator.domain.ports.talkdesk import Access, OutcomeUnknown, TalkdeskError, Unavailable
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""

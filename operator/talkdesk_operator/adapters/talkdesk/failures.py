@@ -9,7 +9,7 @@ import aiohttp
 from talkdesk_operator.adapters.http.failures import before_sending, cause_of
 from talkdesk_operator.adapters.talkdesk.answers import unusable
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
-from talkdesk_operator.domain.talkdesk import OutcomeUnknown, TalkdeskError, Unavailable
+from talkdesk_operator.domain.ports.talkdesk import OutcomeUnknown, TalkdeskError, Unavailable
 
 
 def interpret_failure(call: Call, failure: BaseException) -> TalkdeskError:

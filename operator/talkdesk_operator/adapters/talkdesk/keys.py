@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc.jwk import ECKey, RSAKey
 
 from talkdesk_operator.adapters.http.lru import LruMap
-from talkdesk_operator.domain.talkdesk import Credentials, InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import Credentials, InvalidCredentials
 
 SigningKey: TypeAlias = ECKey | RSAKey
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from talkdesk_operator.adapters.http.clock import Clock
-from talkdesk_operator.domain.talkdesk import RateLimited
+from talkdesk_operator.domain.ports.talkdesk import RateLimited
 
 
 class Limiter:

@@ -11,7 +11,7 @@ from typing import Any
 
 from talkdesk_operator.adapters.talkdesk.answers import Reply
 from talkdesk_operator.adapters.talkdesk.lenient import Flag, Id, Lenient, Text, UnusableError
-from talkdesk_operator.domain.talkdesk import User
+from talkdesk_operator.domain.ports.talkdesk import User
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.adapters.talkdesk.keys import fingerprint
-from talkdesk_operator.domain.talkdesk import Access
+from talkdesk_operator.domain.ports.talkdesk import Access
 
 _MARGIN: Final = timedelta(minutes=1)
 """Time before its end at which a token is no longer used: a call may wait and travel for that long."""

@@ -23,7 +23,7 @@ from talkdesk_operator.adapters.talkdesk.lenient import (
     or_absent,
 )
 from talkdesk_operator.adapters.talkdesk.tokens import Token
-from talkdesk_operator.domain.talkdesk import Account, RemoteInstallation, RemoteTrial, Subscription
+from talkdesk_operator.domain.ports.talkdesk import Account, RemoteInstallation, RemoteTrial, Subscription
 
 _TOKEN_LIFETIME: Final = 600
 """Seconds; documented, for a response that gives none."""

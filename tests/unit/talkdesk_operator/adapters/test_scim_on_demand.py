@@ -10,8 +10,8 @@ from types import ModuleType
 from pydantic import SecretStr
 
 from talkdesk_operator.adapters.scim_on_demand import ScimOnDemand
-from talkdesk_operator.domain.scim import Left, Order, Result, Service
-from talkdesk_operator.domain.scim_errors import ScimError
+from talkdesk_operator.domain.ports.scim import Left, Order, Result, Service
+from talkdesk_operator.domain.ports.scim_errors import ScimError
 
 SERVICE = Service("https://scim.example.com", SecretStr("made-up"), timedelta(seconds=1), 1)
 
@@ -53,6 +53,6 @@ async def test_who_never_needed_it_closes_nothing() -> None:
 
 
 def test_an_operator_that_brings_nobody_anywhere_does_not_import_it() -> None:
-    lines = "import sys, talkdesk_operator.composition; print('scim2_models' in sys.modules)"
+    lines = "import sys, talkdesk_operator.wiring; print('scim2_models' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -7,10 +7,11 @@ import pytest
 
 from builders.objects import INSTALLATION, app_object, condition, installation_object
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_operator.domain.cluster import Cluster, Place
+from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.domain.ports.cluster import Cluster, Place
+from talkdesk_operator.informer.cache import Store
 from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
-from talkdesk_operator.store import AccountKey, Store
-from talkdesk_operator.work import Cause
+from talkdesk_operator.workqueue.contract import Cause
 
 KEY = AccountKey("team", "sentiment", "acc-1")
 

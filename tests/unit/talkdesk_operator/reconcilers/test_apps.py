@@ -6,7 +6,7 @@ import pytest
 
 from builders.objects import NOON, app
 from talkdesk_crds.conditions import Reason
-from talkdesk_operator.domain.scope import AppView
+from talkdesk_operator.domain.reconcile.scope import AppView
 from talkdesk_operator.reconcilers.apps import app_status, understand
 
 

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from builders.scim import HandClock, order, person, service
 from talkdesk_operator.adapters.scim import ScimClient
-from talkdesk_operator.domain.scim import Deactivate, Failed, Left, Order, Ref, Result, Settled
-from talkdesk_operator.domain.scim_errors import Outdated, RateLimited, Refused, ScimError, Taken, Unauthorized
+from talkdesk_operator.domain.ports.scim import Deactivate, Failed, Left, Order, Ref, Result, Settled
+from talkdesk_operator.domain.ports.scim_errors import Outdated, RateLimited, Refused, ScimError, Taken, Unauthorized
 from talkdesk_sandbox.scim import ScimServer
 from talkdesk_sandbox.simulator.faults import Malformed, Status
 

@@ -11,8 +11,8 @@ import pytest
 from builders.scim import CANARIES, HandClock, order, person, service
 from scripted_talkdesk import Responder, ScriptedTalkdesk, cut, reply, serve_bytes, silence
 from talkdesk_operator.adapters.scim import ScimClient, ScimSettings
-from talkdesk_operator.domain.scim import Deactivate, Failed, Left, Order, Ref, Result, Settled
-from talkdesk_operator.domain.scim_errors import (
+from talkdesk_operator.domain.ports.scim import Deactivate, Failed, Left, Order, Ref, Result, Settled
+from talkdesk_operator.domain.ports.scim_errors import (
     Forbidden,
     Malformed,
     NotFound,

@@ -17,7 +17,7 @@ from talkdesk_operator.adapters.scim.wire import (
     to_listed,
     usable_id,
 )
-from talkdesk_operator.domain.scim import Ref
+from talkdesk_operator.domain.ports.scim import Ref
 
 WRONG: list[Any] = [None, "", "yes", 1, -1, 1.5, True, [], [1], {}, {"supported": None}, {"supported": "true"}]
 FULL: dict[str, Any] = {

@@ -5,7 +5,7 @@ import pytest
 
 from scripted_talkdesk import Responder, ScriptedTalkdesk, access, cut, reply
 from talkdesk_operator.adapters.talkdesk import TalkdeskClient
-from talkdesk_operator.domain.talkdesk import (
+from talkdesk_operator.domain.ports.talkdesk import (
     Conflict,
     Forbidden,
     NotFound,

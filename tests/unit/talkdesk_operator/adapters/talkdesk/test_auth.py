@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from scripted_talkdesk import ScriptedTalkdesk, access, credentials, ec_key, pem, reply, rsa_key
 from talkdesk_operator.adapters.talkdesk import TalkdeskClient
-from talkdesk_operator.domain.talkdesk import AuthMethod, InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import AuthMethod, InvalidCredentials
 
 TOKEN = "/acme/oauth/token"
 

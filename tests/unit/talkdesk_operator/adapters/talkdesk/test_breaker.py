@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.talkdesk import BreakerLimits
 from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind, Passage
-from talkdesk_operator.domain.talkdesk import Unavailable
+from talkdesk_operator.domain.ports.talkdesk import Unavailable
 
 API = Host("team/sentiment", HostKind.API, "api.example.com")
 ACME = Host("team/sentiment", HostKind.TOKEN, "acme.example.com")

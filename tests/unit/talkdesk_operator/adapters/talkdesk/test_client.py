@@ -22,8 +22,8 @@ from scripted_talkdesk import (
 )
 from talkdesk_crds.hosts import HostAllowList, Region
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.domain import talkdesk as port
-from talkdesk_operator.domain.talkdesk import (
+from talkdesk_operator.domain.ports import talkdesk as port
+from talkdesk_operator.domain.ports.talkdesk import (
     Account,
     Conflict,
     Decision,

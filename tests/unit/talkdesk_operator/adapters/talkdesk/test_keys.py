@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from scripted_talkdesk import credentials, ec_key, pem, rsa_key
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing, fingerprint, read_key
-from talkdesk_operator.domain.talkdesk import InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import InvalidCredentials
 
 PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
 SEC1 = PrivateFormat.TraditionalOpenSSL

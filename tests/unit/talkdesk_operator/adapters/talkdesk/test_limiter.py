@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
-from talkdesk_operator.domain.talkdesk import RateLimited
+from talkdesk_operator.domain.ports.talkdesk import RateLimited
 
 
 class Time:

@@ -16,7 +16,7 @@ import pytest
 from scripted_talkdesk import ScriptedTalkdesk, access, cut, reply, serve, server_context
 from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.domain.talkdesk import Account, Decision, OutcomeUnknown, Unavailable
+from talkdesk_operator.domain.ports.talkdesk import Account, Decision, OutcomeUnknown, Unavailable
 
 
 @dataclass

@@ -25,7 +25,7 @@ from talkdesk_operator.adapters.talkdesk.answers import quote
 from talkdesk_operator.adapters.talkdesk.auth import token_call
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose, read_account
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
-from talkdesk_operator.domain.talkdesk import AuthMethod, Decision, TalkdeskError
+from talkdesk_operator.domain.ports.talkdesk import AuthMethod, Decision, TalkdeskError
 
 TOKEN = "/acme/oauth/token"
 STATE = "/apps/a1/installations/i1/state"

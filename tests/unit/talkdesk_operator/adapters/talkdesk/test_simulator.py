@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_operator.adapters.talkdesk import TalkdeskClient
-from talkdesk_operator.domain import talkdesk as port
-from talkdesk_operator.domain.talkdesk import (
+from talkdesk_operator.domain.ports import talkdesk as port
+from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     AuthMethod,
     Conflict,

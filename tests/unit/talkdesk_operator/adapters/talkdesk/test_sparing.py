@@ -10,7 +10,7 @@ from aiohttp import web
 from scripted_talkdesk import Responder, ScriptedTalkdesk, access, cut, reply, serve, silence, token_reply
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, Clock, TalkdeskClient
-from talkdesk_operator.domain.talkdesk import (
+from talkdesk_operator.domain.ports.talkdesk import (
     Account,
     Decision,
     InvalidCredentials,

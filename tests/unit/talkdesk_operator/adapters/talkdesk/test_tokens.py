@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from scripted_talkdesk import access, credentials
 from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
-from talkdesk_operator.domain.talkdesk import Access, InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import Access, InvalidCredentials
 
 HERE = access("http://127.0.0.1:1")
 OTHER = access("http://127.0.0.1:1", credentials=credentials(client_id="other"))

@@ -9,7 +9,7 @@ from aiohttp import web
 from scripted_talkdesk import Responder, ScriptedTalkdesk, access, cut, reply, serve, token_reply
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.domain.talkdesk import (
+from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     Forbidden,
     ForeignHost,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from talkdesk_operator.adapters.talkdesk import pages, wire
 from talkdesk_operator.adapters.talkdesk.answers import Reply
 from talkdesk_operator.adapters.talkdesk.lenient import UnusableError
-from talkdesk_operator.domain.talkdesk import Account, RemoteState, RemoteTrial, Subscription
+from talkdesk_operator.domain.ports.talkdesk import Account, RemoteState, RemoteTrial, Subscription
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

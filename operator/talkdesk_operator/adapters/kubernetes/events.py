@@ -1,0 +1,44 @@
+"""Kubernetes Events: how an announcement looks in the API.
+
+Belongs here: the shape, and the bounds of its fields. Does not belong here: what is worth telling (domain/transitions).
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from talkdesk_crds.kind import CustomResource
+from talkdesk_crds.names import API_VERSION, GROUP, digest
+from talkdesk_operator.domain.ports.kube_event import Announcement
+
+__all__ = ["event_of"]
+
+_MESSAGE_LENGTH: Final = 1024
+
+
+def event_of(regarding: CustomResource, announcement: Announcement, instance: str) -> dict[str, Any]:
+    """Give the Event; `instance` is the process that reports it."""
+    now = datetime.now(UTC)
+    name, namespace = regarding.metadata.name, regarding.metadata.namespace
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{name[:200]}.{digest(now.isoformat(), announcement.reason, regarding.metadata.uid)}",
+            "namespace": namespace,
+        },
+        "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "type": "Warning" if announcement.warning else "Normal",
+        "reason": announcement.reason[:128],
+        "action": announcement.action[:128],
+        "note": announcement.message[:_MESSAGE_LENGTH],
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": regarding.INFO.kind,
+            "name": name,
+            "namespace": namespace,
+            "uid": regarding.metadata.uid,
+            "resourceVersion": regarding.metadata.resource_version,
+        },
+        "reportingController": f"{GROUP}/operator",
+        "reportingInstance": instance[:128],
+    }

@@ -1,0 +1,136 @@
+"""Records of users, in Secrets of the app's namespace: one for each piece.
+
+Belongs here: names, labels and the form of such Secrets. Does not belong here: what follows from a record
+(domain/users.py), other Secrets (cluster.py).
+
+They are Secrets, not ConfigMaps, because ids of users are nobody's business but the operator's. They hold ids and
+salted digests; no name, no e-mail address.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from talkdesk_crds.names import (
+    COMPONENT_USERS,
+    FIELD_MANAGER,
+    LABEL_COMPONENT,
+    LABEL_MANAGED_BY,
+    LABEL_TENANT,
+    MANAGED_BY,
+    USERS_TYPE,
+)
+from talkdesk_operator.domain.ports.scim import Ref
+from talkdesk_operator.domain.users.record import CAPACITY, Known, Piece
+from talkdesk_runtime.kube import APPLY, Kube, resource_path
+from talkdesk_runtime.kube_errors import KubeNotFound
+
+__all__ = ["SecretRecords"]
+
+_KEY: Final = "users.json"
+_METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class SecretRecords:
+    """Implements talkdesk_operator.domain.users.record.UserRecords."""
+
+    def __init__(self, kube: Kube, *, wrote: Callable[[str, str], object]) -> None:
+        """Take a connection; `wrote` gets the kind and the verb of each write before it is made."""
+        self._kube = kube
+        self._wrote = wrote
+        self._log = structlog.get_logger("talkdesk_operator.users")
+
+    async def load(self, namespace: str, tenant: str) -> tuple[Piece, ...]:
+        """Read piece after piece; the first with room is the last."""
+        pieces: list[Piece] = []
+        while not pieces or len(pieces[-1].users) >= CAPACITY:
+            try:
+                secret = await self._kube.request("GET", _path(namespace, tenant, len(pieces)))
+            except KubeNotFound:
+                break
+            piece = _read(secret)
+            if piece is None:
+                self._log.warning("record of users can't be understood", secret=_name(tenant, len(pieces)))
+                break
+            pieces.append(piece)
+        return tuple(pieces)
+
+    async def save(self, namespace: str, tenant: str, pieces: Mapping[int, Piece]) -> None:
+        """Apply one Secret for each piece, whether it is there already or not."""
+        for number, piece in pieces.items():
+            self._wrote("Secret", "apply")
+            await self._kube.request(
+                "PATCH",
+                _path(namespace, tenant, number),
+                body=_secret(namespace, tenant, number, piece),
+                content_type=APPLY,
+                query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            )
+
+    async def drop(self, namespace: str, tenant: str) -> None:
+        """Delete all Secrets with the tenant's labels."""
+        labels = ",".join(f"{name}={value}" for name, value in _labels(tenant).items())
+        path = resource_path("", "v1", "secrets", namespace)
+        listing = await self._kube.request("GET", path, query={"labelSelector": labels}, accept=_METADATA_ONLY)
+        # A list of metadata alone says null where another one says [].
+        for secret in listing["items"] or ():
+            self._wrote("Secret", "delete")
+            try:
+                await self._kube.request("DELETE", f"{path}/{secret['metadata']['name']}")
+            except KubeNotFound:
+                continue
+
+
+def _name(tenant: str, number: int) -> str:
+    return f"{tenant}-users-{number}"
+
+
+def _path(namespace: str, tenant: str, number: int) -> str:
+    return resource_path("", "v1", "secrets", namespace, _name(tenant, number))
+
+
+def _labels(tenant: str) -> dict[str, str]:
+    return {LABEL_MANAGED_BY: MANAGED_BY, LABEL_TENANT: tenant, LABEL_COMPONENT: COMPONENT_USERS}
+
+
+def _secret(namespace: str, tenant: str, number: int, piece: Piece) -> dict[str, Any]:
+    users = {user_id: _written(known) for user_id, known in piece.users.items()}
+    content = orjson.dumps({"service": piece.service, "salt": piece.salt, "users": users})
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        # A Secret that somebody else keeps under this name has another type, which can't be changed.
+        "type": USERS_TYPE,
+        "metadata": {"name": _name(tenant, number), "namespace": namespace, "labels": _labels(tenant)},
+        "data": {_KEY: base64.b64encode(content).decode()},
+    }
+
+
+def _written(known: Known) -> list[Any]:
+    ref_id, version = (known.ref.id, known.ref.version) if known.ref is not None else (None, None)
+    return [ref_id, version, known.sent, known.active, known.admin, known.troubled]
+
+
+def _read(secret: Mapping[str, Any]) -> Piece | None:
+    """Read a piece; None for what is none, as when somebody edited it."""
+    try:
+        content = orjson.loads(base64.b64decode((secret.get("data") or {})[_KEY], validate=True))
+        service, salt, users = content["service"], content["salt"], content["users"]
+        known = {user_id: _known(entry) for user_id, entry in users.items()}
+    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error):
+        return None
+    return Piece(service, salt, known) if isinstance(service, str) and isinstance(salt, str) and salt else None
+
+
+def _known(entry: list[Any]) -> Known:
+    match entry:
+        case [str() | None as ref_id, str() | None as version, str() as sent, *flags] if len(flags) == 3:
+            active, admin, troubled = flags
+            ref = None if ref_id is None else Ref(ref_id, version)
+            return Known(ref, sent, active is True, admin if isinstance(admin, bool) else None, troubled is True)
+        case _:
+            raise ValueError("no entry of a record")

@@ -1,0 +1,79 @@
+"""An installation that was answered: its tenant is kept as it should be, and Talkdesk's own state is watched."""
+
+from talkdesk_crds.installation import InstallationPhase, RequestType
+from talkdesk_operator.domain.installation.answer import end_at_talkdesk
+from talkdesk_operator.domain.installation.divergence import lost_request
+from talkdesk_operator.domain.installation.prerequisites import settled
+from talkdesk_operator.domain.installation.steady_state import at_rest
+from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
+from talkdesk_operator.domain.reconcile.deadlines import is_answered
+from talkdesk_operator.domain.reconcile.observation import missing_credentials
+from talkdesk_operator.domain.reconcile.scope import (
+    CredentialsMissing,
+    RemoteMissing,
+    RemoteRefused,
+    Role,
+    Scope,
+)
+from talkdesk_operator.domain.reconcile.steps import (
+    Finish,
+    Note,
+    ReadCredentials,
+    ReadTalkdesk,
+    Step,
+)
+from talkdesk_operator.domain.tenant.desired import is_current
+from talkdesk_operator.domain.tenant.entitlement import trial_is_open
+
+__all__ = ["steady"]
+
+
+def steady(scope: Scope) -> Step:
+    """Keep the tenant of an answered installation as it should be, and see whether Talkdesk agrees."""
+    status, metadata = scope.installation.status, scope.installation.metadata
+    # A failure stays until a pass has looked again at what failed; a spec that changed may have been paused until now.
+    changed = status.observed_generation != metadata.generation
+    unfinished = status.retry is not None or (status.users is not None and not status.users.complete)
+    recheck = scope.resync or changed or unfinished or _is_unconfirmed(scope) or _uses_another_set(scope)
+    owner = scope.role is Role.OWNER
+    if not (recheck or (owner and (scope.drifted or not is_current(scope)))):
+        return at_rest(scope)
+    return _observe(scope, recheck=recheck, owner=owner) or settled(scope) or at_rest(scope, verified=_confirms(scope))
+
+
+def _is_unconfirmed(scope: Scope) -> bool:
+    """Tell whether an update was approved, and what it brought was not read yet."""
+    answer = scope.installation.status.answer
+    approved = is_answered(scope.installation) and answer is not None and answer.verified_at is None
+    return approved and scope.request.type is RequestType.UPDATE
+
+
+def _confirms(scope: Scope) -> bool:
+    """Tell whether Talkdesk's own state shows an approved update as done."""
+    done = isinstance(scope.remote, RemoteInstallation) and scope.remote.standing is RemoteState.DONE
+    return done and _is_unconfirmed(scope)
+
+
+def _uses_another_set(scope: Scope) -> bool:
+    """Tell whether Talkdesk refused the newest set: only a call tells which one the tenant should have."""
+    register, used = scope.installation.spec.credentials, scope.installation.status.credentials
+    return register is not None and used is not None and used.secret_name not in {None, register.secret_name}
+
+
+def _observe(scope: Scope, *, recheck: bool, owner: bool) -> Step | None:
+    """Read what the tenant is made from and, now and then, what Talkdesk has to say."""
+    if scope.credentials is None:
+        return ReadCredentials()
+    if isinstance(scope.credentials, CredentialsMissing):
+        phase = InstallationPhase.ACTIVE if owner else InstallationPhase.SUPERSEDED
+        return missing_credentials(scope, scope.credentials, phase)
+    needs_facts = owner and scope.facts is None and scope.installation.status.account is None
+    if scope.remote is None and (recheck or needs_facts):
+        return ReadTalkdesk(facts=owner, trial=owner and trial_is_open(scope))
+    if isinstance(scope.remote, RemoteRefused) and needs_facts:
+        failure = scope.remote.failure
+        return Finish(phase=scope.kept_phase, reason=failure.reason, message=failure.message, failure=failure)
+    if isinstance(scope.remote, RemoteMissing):
+        return end_at_talkdesk(scope) or at_rest(scope)
+    lost = lost_request(scope)
+    return Note(lost) if lost is not None else None

@@ -1,0 +1,277 @@
+"""The port to Talkdesk's API: what the operator asks of it, and what it gets back.
+
+Belongs here: the types of both directions, the meaning of Talkdesk's open list of states.
+Does not belong here: URLs, JSON, tokens, waiting; `adapters.talkdesk` implements the port. How a call can fail is
+drawn in `talkdesk_errors`, whose classes can be had from here too.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Protocol
+
+from pydantic import SecretStr
+
+from talkdesk_crds.app import AuthMethod
+from talkdesk_crds.hosts import HostAllowList
+from talkdesk_crds.installation import Decision
+from talkdesk_operator.domain.ports.talkdesk_errors import (
+    Conflict,
+    Forbidden,
+    ForeignHost,
+    InvalidCredentials,
+    Malformed,
+    NotFound,
+    OutcomeUnknown,
+    Permanent,
+    RateLimited,
+    Redirected,
+    Refused,
+    TalkdeskError,
+    Transient,
+    Unauthorized,
+    Unavailable,
+)
+
+__all__ = [
+    "Access",
+    "Account",
+    "AuthMethod",
+    "Conflict",
+    "Credentials",
+    "Decision",
+    "Forbidden",
+    "ForeignHost",
+    "InvalidCredentials",
+    "Malformed",
+    "NotFound",
+    "OutcomeUnknown",
+    "Permanent",
+    "RateLimited",
+    "Redirected",
+    "Refused",
+    "RemoteInstallation",
+    "RemoteState",
+    "RemoteTrial",
+    "Subscription",
+    "TalkdeskApi",
+    "TalkdeskError",
+    "Transient",
+    "Unauthorized",
+    "Unavailable",
+    "User",
+    "classify",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One set of an installation's OAuth credentials, as Talkdesk's event brought it. Its repr shows no secret."""
+
+    client_id: str
+    client_secret: SecretStr
+    """Used with AuthMethod.BASIC; may be empty otherwise."""
+    private_key: SecretStr
+    """PKCS#8 or SEC1, as PEM or as bare base64; used with AuthMethod.PRIVATE_KEY_JWT, may be empty otherwise."""
+    key_id: str
+    key_algorithm: str
+    """ES256, ES384, ES512, PS256, PS384 or PS512."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Everything a call needs beside its own arguments."""
+
+    api_url: str
+    """Base URL of the API gateway."""
+    token_url: str
+    """The account's token URL."""
+    credentials: Credentials
+    method: AuthMethod
+    scopes: tuple[str, ...]
+    """OAuth scopes to ask for; none asks for all that were granted."""
+    region_key: str
+    """Names the app and its region. Calls with the same key share one limiter."""
+    hosts: HostAllowList
+    """Where the app may go; both URLs are checked against it before the first call."""
+    urgent: bool = False
+    """An answer's deadline is near: the call is made even where a host that is down is being spared."""
+    background: bool = False
+    """Of the periodic sweep: the call leaves room for those that somebody waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer's account."""
+
+    id: str
+    name: str | None = None
+    """Unique, and the account's subdomain; the customer can change it."""
+    company_name: str | None = None
+    timezone: str | None = None
+    """An IANA name."""
+
+
+class RemoteState(StrEnum):
+    """What Talkdesk's state of an installation means to us. The state itself is an open list of words."""
+
+    PENDING = "Pending"
+    """Something waits for our answer, or Talkdesk is at work."""
+    DONE = "Done"
+    """Installed or updated; nothing waits."""
+    REJECTED = "Rejected"
+    """The last request ended against the customer; nothing waits."""
+    TIMED_OUT = "TimedOut"
+    """Nobody answered in time; the customer may ask again."""
+    SUSPENDED = "Suspended"
+    """The customer's use is stopped for now."""
+    REVOKED = "Revoked"
+    """No longer installed."""
+    UNKNOWN = "Unknown"
+    """A word that isn't documented, or none."""
+
+
+_WORDS: Final = {
+    # Documented.
+    "installing": RemoteState.PENDING,
+    "pending": RemoteState.PENDING,
+    "completed": RemoteState.DONE,
+    "rejected": RemoteState.REJECTED,
+    "failed": RemoteState.REJECTED,
+    "timeout": RemoteState.TIMED_OUT,
+    "suspended": RemoteState.SUSPENDED,
+    "revoked": RemoteState.REVOKED,
+    # Found only in prose.
+    "updating": RemoteState.PENDING,
+    "uninstalling": RemoteState.PENDING,
+    "uninstalled": RemoteState.REVOKED,
+    # Talkdesk's schema gives the two verbs as states.
+    "approve": RemoteState.DONE,
+    "reject": RemoteState.REJECTED,
+    # Spellings that mean the same.
+    "approved": RemoteState.DONE,
+    "timed_out": RemoteState.TIMED_OUT,
+}
+
+
+def classify(state: str) -> RemoteState:
+    """Say what a state word means; total, and blind to case, separators and space around it."""
+    word = state.strip().lower().replace("-", "_").replace(" ", "_")
+    return _WORDS.get(word, RemoteState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteInstallation:
+    """An installation as Talkdesk sees it."""
+
+    id: str
+    state: str
+    """Talkdesk's own word; empty when it gave none. `standing` says what it means."""
+    reason: str | None = None
+    updated_at: datetime | None = None
+    """When the state changed last, with zone."""
+    app_id: str | None = None
+    account_id: str | None = None
+    created_by: str | None = None
+    """Id of the user who installed the app."""
+    server_time: datetime | None = None
+    """Talkdesk's clock at the moment of reading, to judge windows of time without our own clock's error."""
+
+    @property
+    def standing(self) -> RemoteState:
+        """What the state means."""
+        return classify(self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What the customer pays for."""
+
+    type: str | None = None
+    """`trial` or `paid`."""
+    license_type: str | None = None
+    """`individual` or `universal`."""
+    name: str | None = None
+    licenses: int | None = None
+    """Number of seats."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTrial:
+    """An installation's trial as Talkdesk sees it."""
+
+    state: str
+    """Talkdesk's own word; empty when it gave none."""
+    expires_at: datetime | None = None
+    """With zone, as all times here."""
+    ended_at: datetime | None = None
+    ended_reason: str | None = None
+    """`trial_expired`, `app_uninstalled`, `plan_upgraded`, or a word that isn't documented."""
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user with a licence. Its repr shows nothing personal."""
+
+    id: str
+    """All that stays the same: a customer can change everything else."""
+    email: str | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
+    active: bool | None = None
+    """None when Talkdesk doesn't say."""
+    gender: str | None = field(default=None, repr=False)
+    extension: str | None = field(default=None, repr=False)
+    external_phone_number: str | None = field(default=None, repr=False)
+
+
+class TalkdeskApi(Protocol):
+    """Talkdesk's API as the operator uses it. Every method raises TalkdeskError and nothing else."""
+
+    async def account(self, access: Access) -> Account:
+        """Read the account that the credentials belong to."""
+        ...
+
+    async def installation(self, access: Access, app_id: str, installation_id: str) -> RemoteInstallation:
+        """Read the installation and its state."""
+        ...
+
+    async def subscription(self, access: Access, app_id: str, installation_id: str) -> Subscription:
+        """Read the installation's subscription."""
+        ...
+
+    async def trial(self, access: Access, app_id: str, installation_id: str) -> RemoteTrial:
+        """Read the installation's trial; NotFound when it never had one."""
+        ...
+
+    def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
+        """Read the users who hold a licence, one page of the list at a time; nobody but that page is kept.
+
+        Users may come and go meanwhile, so a user can be on two pages. Only a list that was read to its end is
+        complete: after an error, begin anew.
+        """
+        ...
+
+    async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
+        """Answer whatever request of the installation is pending; an empty reason is left out.
+
+        Never sent twice by itself, except after a 401. After OutcomeUnknown, `installation` decides.
+        """
+        ...
+
+    async def acknowledge(self, access: Access, app_id: str, installation_id: str, client_id: str) -> None:
+        """Acknowledge the rotated credentials of that client: Talkdesk ends the older set at once.
+
+        Conflict when there is nothing to acknowledge, which may be because it was done before.
+        Never sent twice by itself, except after a 401. It is safe to send again after OutcomeUnknown.
+        """
+        ...
+
+    def forget(self, access: Access) -> None:
+        """Drop the cached token of these credentials, and the one that is being fetched."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections; no call may follow."""
+        ...

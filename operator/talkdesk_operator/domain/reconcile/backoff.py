@@ -1,0 +1,43 @@
+"""How long to wait before a failure is tried again."""
+
+from datetime import datetime, timedelta
+
+from talkdesk_crds.installation import Retry
+from talkdesk_operator.domain.reconcile.scope import Failure, Pace
+
+__all__ = ["next_retry"]
+
+_FIRST = {Pace.SOON: timedelta(seconds=1), Pace.SLOW: timedelta(seconds=30)}
+_LONGEST = {Pace.SOON: timedelta(minutes=5), Pace.SLOW: timedelta(minutes=30)}
+_DOUBLINGS = 16
+_BEFORE_DEADLINE = timedelta(seconds=30)
+
+
+def next_retry(
+    failure: Failure, before: Retry | None, now: datetime, *, jitter: float, deadline: datetime | None
+) -> Retry | None:
+    """Give when to try again: exponential with `jitter` (0 to 1, half of the delay is random); None for never.
+
+    What the other side asked for is a lower bound. A deadline that lies ahead is not slept through: the last attempt
+    comes shortly before it. The count starts anew when the reason changes.
+    """
+    if failure.pace is Pace.NEVER:
+        return None
+    if before is not None and before.reason != failure.reason:
+        before = None
+    if failure.fixed is not None:
+        if before is not None and now < before.next_attempt_at:
+            return before
+        return Retry(attempts=_attempts(before), next_attempt_at=now + failure.fixed, reason=failure.reason)
+    attempts = _attempts(before)
+    delay = min(_FIRST[failure.pace] * 2 ** min(attempts - 1, _DOUBLINGS), _LONGEST[failure.pace])
+    delay = delay * (0.5 + jitter / 2)
+    if failure.retry_after is not None:
+        delay = max(delay, failure.retry_after)
+    elif deadline is not None and now + _BEFORE_DEADLINE < deadline < now + delay + _BEFORE_DEADLINE:
+        delay = deadline - _BEFORE_DEADLINE - now
+    return Retry(attempts=attempts, next_attempt_at=now + delay, reason=failure.reason)
+
+
+def _attempts(before: Retry | None) -> int:
+    return 1 if before is None else before.attempts + 1

@@ -1,0 +1,64 @@
+"""Which of an account's installations has the tenant.
+
+The owner is the newest installation that is alive: it was installed, is not being uninstalled and has not ended. An
+uninstall of an older one is answered but never touches the tenant. Where none is alive, the one that had the tenant
+sees it off; where that one's object was deleted by hand, nobody does, as that is not an uninstall.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from talkdesk_crds.installation import RequestType, TalkdeskInstallation
+from talkdesk_crds.tenant import TalkdeskTenant, TenantState
+from talkdesk_operator.domain.reconcile.deadlines import is_ended
+from talkdesk_operator.domain.reconcile.scope import Role
+
+__all__ = ["installed_at", "is_alive", "roles"]
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def installed_at(installation: TalkdeskInstallation) -> datetime | None:
+    """Give the time of the newest Install request; an Update does not make an installation newer."""
+    request = installation.spec.request
+    if request is not None and request.type is RequestType.INSTALL:
+        return request.requested_at
+    return installation.status.installed_at
+
+
+def is_alive(installation: TalkdeskInstallation) -> bool:
+    """Tell whether the customer has the app by this installation."""
+    request = installation.spec.request
+    return (
+        request is not None
+        and request.type is not RequestType.UNINSTALL
+        and not is_ended(installation)
+        and installation.metadata.deletion_timestamp is None
+    )
+
+
+def roles(installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None) -> dict[str, Role]:
+    """Give the role of each installation of one account by its name."""
+    alive = [i for i in installations if is_alive(i)]
+    role = Role.OWNER if alive else Role.HOLDER
+    first = max(alive, key=_age) if alive else _holder(installations, tenant)
+    return {i.metadata.name: role if i is first else Role.BYSTANDER for i in installations}
+
+
+def _holder(
+    installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None
+) -> TalkdeskInstallation | None:
+    newest = max(installations, key=_age, default=None)
+    if tenant is None or tenant.spec.installation_ref is None:
+        return newest
+    name = tenant.spec.installation_ref.name
+    named = [i for i in installations if i.metadata.name == name]
+    if named:
+        return named[0]
+    # Its object was deleted by hand. A retention that began before still has to end.
+    return newest if tenant.spec.state is TenantState.OFFBOARDED else None
+
+
+def _age(installation: TalkdeskInstallation) -> tuple[datetime, datetime, str]:
+    since = installed_at(installation) or installation.metadata.creation_timestamp or _NEVER
+    return since, installation.metadata.creation_timestamp or _NEVER, installation.metadata.name

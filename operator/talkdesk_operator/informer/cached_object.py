@@ -1,0 +1,129 @@
+"""An object of ours as the store holds it: understood, or known to be beyond understanding.
+
+Belongs here: reading one object, and what can be asked of one alone. Does not belong here: how objects hang together.
+"""
+
+from collections.abc import Callable, Mapping
+from sys import intern
+from typing import Any, Final, TypeAlias
+
+from pydantic import ValidationError
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.kind import CustomResource
+from talkdesk_crds.names import ANNOTATION_RECONCILE
+from talkdesk_crds.tenant import TalkdeskTenant
+from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.domain.ports.cache import Unreadable
+
+__all__ = [
+    "KINDS",
+    "Held",
+    "Place",
+    "is_over",
+    "key_of",
+    "newer",
+    "of_others",
+    "place_of",
+    "raw_version",
+    "read_object",
+    "slim",
+]
+
+KINDS: Final = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
+"""The kinds that are kept."""
+
+_READ: Final = {kind.INFO.kind: kind.read for kind in KINDS}
+_PROBLEMS_NAMED: Final = 3
+
+
+Held: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
+Place: TypeAlias = tuple[str, str, str]
+
+
+def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an object without its managedFields, which are half of it and say nothing here."""
+    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
+    return {**raw, "metadata": metadata}
+
+
+def read_object(raw: dict[str, Any], place: Place) -> Held:
+    """Understand an object as far as that can be. KeyError for another kind."""
+    read: Callable[[dict[str, Any]], Held] = _READ[place[0]]
+    try:
+        return read(raw)
+    except ValidationError as error:
+        return Unreadable(
+            *place,
+            uid=raw["metadata"].get("uid", ""),
+            version=raw["metadata"].get("resourceVersion", ""),
+            reason=_in_words(error),
+            key=_key_of_raw(raw, place),
+        )
+
+
+def _key_of_raw(raw: Mapping[str, Any], place: Place) -> AccountKey | None:
+    kind, namespace, _ = place
+    match raw.get("spec"):
+        case {"appRef": {"name": str(app)}, "accountId": str(account_id)} if kind != TalkdeskApp.INFO.kind:
+            return AccountKey(namespace, app, account_id) if account_id else None
+    return None
+
+
+def key_of(held: Held) -> AccountKey | None:
+    """Give the account that an object belongs to; None for an app, and where nobody knows."""
+    match held:
+        case TalkdeskInstallation() | TalkdeskTenant():
+            return AccountKey(held.metadata.namespace, held.spec.app_ref.name, held.spec.account_id)
+        case Unreadable():
+            return held.key
+        case TalkdeskApp():
+            return None
+
+
+def place_of(raw: Mapping[str, Any]) -> Place:
+    """Give the kind, namespace and name of an object as the API server gave it."""
+    metadata = raw["metadata"]
+    return intern(raw["kind"]), intern(metadata.get("namespace", "")), metadata["name"]
+
+
+def is_over(raw: Mapping[str, Any]) -> bool:
+    """Tell whether the write that made this version has ended the object: there is no later one."""
+    metadata = raw["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
+
+
+def of_others(held: Held) -> tuple[Any, ...]:
+    """Give what others than the operator write of an object."""
+    match held:
+        case TalkdeskApp() | TalkdeskInstallation():
+            return held.spec, *_of_anybody(held)
+        case TalkdeskTenant(spec=spec):
+            return spec.values, spec.deletion_protection, spec.paused, spec.purge, *_of_anybody(held)
+        case Unreadable():
+            return (held.reason,)
+
+
+def _of_anybody(held: CustomResource) -> tuple[Any, ...]:
+    """Give what people ask for by an object's metadata: a look, or its deletion."""
+    return held.metadata.annotations.get(ANNOTATION_RECONCILE), held.metadata.deletion_timestamp
+
+
+def raw_version(raw: Mapping[str, Any]) -> str:
+    """Give the resourceVersion of an object as the API server gave it."""
+    return str(raw["metadata"].get("resourceVersion", ""))
+
+
+def newer(version: str, than: str) -> bool:
+    """Tell whether a version comes after another."""
+    if version.isdecimal() and than.isdecimal():
+        return int(version) > int(than)
+    return version != than
+
+
+def _in_words(error: ValidationError) -> str:
+    problems = error.errors(include_input=False, include_context=False, include_url=False)
+    named = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:_PROBLEMS_NAMED]]
+    more = len(problems) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")

@@ -1,0 +1,251 @@
+"""The work of one call on a tenant's users: batch after batch, as long as there is time.
+
+Belongs here: the order of the work, and counting. Does not belong here: what is to be done about a user
+(domain/users.py).
+
+Whoever made trouble the last time comes last, so that no number of such users keeps the others from their turn.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from talkdesk_operator.domain.ports.scim import (
+    Deactivate,
+    Failed,
+    Left,
+    Order,
+    Put,
+    Result,
+    ScimService,
+    Service,
+    Settled,
+)
+from talkdesk_operator.domain.ports.scim_errors import Refused, ScimError, Unavailable
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, User
+from talkdesk_operator.domain.reconcile.error_policy import of_talkdesk
+from talkdesk_operator.domain.reconcile.scope import Failure, UsersOutcome
+from talkdesk_operator.domain.users.decide import (
+    Action,
+    decide,
+    failure_of,
+    fingerprint,
+    intended,
+    leavers,
+    of_scim,
+    person_of,
+    put,
+    remembered,
+)
+from talkdesk_operator.domain.users.record import MAX_ID_BYTES, Known, Roster
+
+__all__ = ["Budget", "UserPass"]
+
+_LOGGED: Final = 20
+"""Users in trouble that are named in the log, by Talkdesk's id, for each call."""
+
+
+class Budget:
+    """Time that may be spent with the service; reading Talkdesk's list is not counted."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._left = seconds
+        self._monotonic = monotonic
+
+    @property
+    def left(self) -> timedelta:
+        """What is left; nothing, not less, when it is over."""
+        return timedelta(seconds=max(self._left, 0))
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Count the time that passes within."""
+        began = self._monotonic()
+        try:
+            yield
+        finally:
+            self._left -= self._monotonic() - began
+
+
+class UserPass:
+    """One call's work. Without a roster users are only counted."""
+
+    def __init__(
+        self,
+        scim: ScimService,
+        service: Service | Failure | None,
+        roster: Roster | None,
+        *,
+        save: Callable[[], Awaitable[None]],
+        budget: Budget,
+        batch: int,
+    ) -> None:
+        self._scim = scim
+        self._service = service if isinstance(service, Service) else None
+        self._roster = roster
+        self._save = save
+        self._budget = budget
+        self._batch = batch
+        self._log = structlog.get_logger("talkdesk_operator.users")
+        self._listed: set[str] = set()
+        self._complete = False
+        self._waiting: list[Put] = []
+        self._troubled: list[Put] = []
+        self._synced = 0
+        self._seen_off = 0
+        self._errors: list[ScimError] = []
+        self._out_of_time = False
+        self._failure = service if isinstance(service, Failure) else None
+
+    async def take_all(self, pages: AsyncIterator[tuple[User, ...]], created_by: str | None) -> None:
+        """Read the list and do what follows from it; a list that ends early sees nobody off."""
+        broken: Failure | None = None
+        try:
+            async with _closing(pages):
+                async for page in pages:
+                    await self._take(page, created_by)
+                    if self._out_of_time:
+                        return
+                self._complete = True
+        except TalkdeskError as error:
+            broken = of_talkdesk(error)
+        await self._settle_waiting(1)
+        self._failure = self._failure or broken
+        if self._complete:
+            await self._finish()
+
+    async def see_off(self) -> None:
+        """Deactivate everybody."""
+        self._complete = True
+        await self._finish()
+
+    def outcome(self) -> UsersOutcome:
+        """Give what came of it."""
+        failure, trouble = self._failure, failure_of(self._errors)
+        licensed, failed = len(self._listed), len(self._errors)
+        words = f"{self._synced} of {licensed} users are as they should be"
+        if self._seen_off:
+            words += f", {self._seen_off} were deactivated"
+        return UsersOutcome(
+            licensed=licensed,
+            listed=self._complete,
+            synced=self._synced,
+            failed=failed,
+            done=not self._out_of_time,
+            failure=failure,
+            trouble=trouble,
+            message=worst.message if (worst := failure or trouble) is not None else words,
+        )
+
+    @property
+    def _at_work(self) -> bool:
+        return self._service is not None and self._failure is None and not self._out_of_time
+
+    async def _take(self, page: Iterable[User], created_by: str | None) -> None:
+        for user in page:
+            if user.id not in self._listed:
+                self._listed.add(user.id)
+                self._consider(user, created_by)
+        await self._settle_waiting(self._batch)
+
+    def _consider(self, user: User, created_by: str | None) -> None:
+        if self._roster is None:
+            return
+        if len(user.id.encode("utf-8", "surrogatepass")) > MAX_ID_BYTES:
+            self._errors.append(Refused("an id of Talkdesk's is too long to be kept", kind="id too long"))
+            return
+        known = self._roster.get(user.id)
+        person = person_of(user, known, created_by)
+        if decide(person, known, fingerprint(person, self._roster.salt)) is Action.NOTHING:
+            self._synced += 1
+            return
+        # Once the service has failed, the rest is only counted: nobody needs to be kept for it.
+        if self._at_work:
+            queue = self._troubled if known is not None and known.troubled else self._waiting
+            queue.append(put(person, known))
+
+    async def _finish(self) -> None:
+        """Turn to those who left, and then to those in trouble, as they are now.
+
+        If the time doesn't do for all who are in trouble, nobody need come again at once for that.
+        """
+        if self._roster is None:
+            return
+        again: list[Order] = [*self._troubled, *leavers(self._roster, self._listed, troubled=True)]
+        await self._settle_all(leavers(self._roster, self._listed, troubled=False))
+        if not self._at_work:
+            return
+        before = self._handled
+        await self._settle_all(again)
+        if self._out_of_time:
+            self._out_of_time = False
+            left = len(again) - (self._handled - before)
+            self._errors += [Unavailable("there was no time to try again", kind="no time to try again")] * left
+
+    @property
+    def _handled(self) -> int:
+        return self._synced + self._seen_off + len(self._errors)
+
+    async def _settle_waiting(self, least: int) -> None:
+        while len(self._waiting) >= least and self._at_work:
+            batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
+            await self._settle(batch)
+
+    async def _settle_all(self, orders: Iterable[Order]) -> None:
+        rest = iter(orders)
+        while self._at_work and (batch := tuple(islice(rest, self._batch))):
+            await self._settle(batch)
+
+    async def _settle(self, orders: Iterable[Order]) -> None:
+        batch = tuple(orders)
+        if self._service is None or self._roster is None:
+            return
+        if not self._budget.left:
+            self._out_of_time = True
+            return
+        for order in batch:
+            self._roster.put(order.external_id, intended(order, self._roster.get(order.external_id)))
+        await self._save()
+        with self._budget.spending():
+            results, error = await self._scim.settle(self._service, batch, within=self._budget.left)
+            for order, result in zip(batch, results, strict=True):
+                self._note(self._roster, order, result)
+            await self._save()
+        if error is not None:
+            self._failure = of_scim(error)
+        elif any(isinstance(result, Left) for result in results):
+            self._out_of_time = True
+
+    def _note(self, roster: Roster, order: Order, result: Result) -> None:
+        before = roster.get(order.external_id) or Known(None)
+        match order, result:
+            case Put(person=person), Settled(ref=ref):
+                self._synced += 1
+                sent = fingerprint(person, roster.salt)
+                roster.put(person.external_id, remembered(person, replace(order, ref=ref), sent))
+            case Deactivate(), Settled(ref=ref):
+                self._seen_off += 1
+                roster.put(order.external_id, replace(before, ref=ref, active=False, troubled=False))
+            case _, Failed(error=error):
+                self._errors.append(error)
+                if len(self._errors) <= _LOGGED:
+                    self._log.warning("user not brought", user=order.external_id, error=error.message)
+                roster.put(order.external_id, replace(before, troubled=True))
+            case _:
+                pass
+
+
+@asynccontextmanager
+async def _closing(pages: AsyncIterator[tuple[User, ...]]) -> AsyncIterator[None]:
+    """End a list that is not read to its end, which may hold a connection."""
+    try:
+        yield
+    finally:
+        close = getattr(pages, "aclose", None)
+        if close is not None:
+            await close()

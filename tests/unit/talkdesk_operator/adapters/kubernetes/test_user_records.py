@@ -1,0 +1,189 @@
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from talkdesk_crds.names import LABEL_TENANT, USERS_TYPE
+from talkdesk_operator.adapters.kubernetes.user_records import SecretRecords
+from talkdesk_operator.domain.ports.scim import Ref
+from talkdesk_operator.domain.users.record import CAPACITY, MAX_ID_BYTES, Known, Piece
+from talkdesk_runtime.kube import APPLY
+from talkdesk_runtime.kube_errors import KubeNotFound, KubeUnreachable
+
+USERS = {
+    "u1": Known(Ref("p1", 'W/"1"'), "digest", active=True, admin=True),
+    "u2": Known(Ref("p2"), "", active=False, troubled=True),
+    "ü\N{PILE OF POO}": Known(None, admin=None),
+}
+PIECE = Piece("service", "salt", USERS)
+
+
+ENTRIES: list[Any] = [
+    None,
+    [],
+    {},
+    "text",
+    ["p1"],
+    [1, None, "", True, True, True],
+    ["p1", 1, "", True, True, True],
+    ["p1", None, None, True, True, True],
+    ["p1", None, "", True, True],
+    ["p1", None, "", True, True, True, True],
+]
+"""What is no entry of a record."""
+
+
+class SecretsOfTheCluster:
+    """Secrets as the Kubernetes API keeps them, as far as it is asked."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, Any]] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.error: Exception | None = None
+        self.vanishing = ""
+        """Name of a Secret that somebody deletes after it was listed."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        self.asked.append((method, path))
+        if self.error is not None:
+            raise self.error
+        name = path.removeprefix("/api/v1/namespaces/team/secrets").lstrip("/")
+        if method == "PATCH":
+            assert content_type == APPLY
+            assert query == {"fieldManager": "talkdesk-operator", "force": "true"}
+            self.held[name] = body
+            return dict(body)
+        if not name:
+            assert "PartialObjectMetadataList" in accept
+            wanted = dict(pair.split("=", 1) for pair in (query or {})["labelSelector"].split(","))
+            items = [each for each in self.held.values() if wanted.items() <= each["metadata"]["labels"].items()]
+            self.held.pop(self.vanishing, None)
+            return {"items": items or None}
+        if name not in self.held:
+            raise KubeNotFound(f"no {name}")
+        return self.held.pop(name) if method == "DELETE" else self.held[name]
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.cluster = SecretsOfTheCluster()
+        self.writes: list[tuple[str, str]] = []
+        self.records = SecretRecords(
+            self.cluster,  # type: ignore[arg-type]  # of the connection, only requests are used
+            wrote=lambda kind, verb: self.writes.append((kind, verb)),
+        )
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+async def test_what_was_saved_is_loaded(kept: Kept) -> None:
+    await kept.records.save("team", "acme", {0: PIECE})
+    assert await kept.records.load("team", "acme") == (PIECE,)
+    assert kept.writes == [("Secret", "apply")]
+
+
+async def test_a_piece_is_a_secret_of_the_tenants_that_tells_nothing_by_its_name(kept: Kept) -> None:
+    await kept.records.save("team", "acme", {0: PIECE})
+    secret = kept.cluster.held["acme-users-0"]
+    assert secret["type"] == USERS_TYPE
+    assert secret["metadata"]["labels"][LABEL_TENANT] == "acme"
+
+
+async def test_a_small_tenant_costs_one_request(kept: Kept) -> None:
+    await kept.records.save("team", "acme", {0: PIECE})
+    kept.cluster.asked.clear()
+    await kept.records.load("team", "acme")
+    assert kept.cluster.asked == [("GET", "/api/v1/namespaces/team/secrets/acme-users-0")]
+
+
+async def test_pieces_are_read_until_one_has_room(kept: Kept) -> None:
+    full = Piece("service", "salt", {f"u{n}": Known(None) for n in range(CAPACITY)})
+    await kept.records.save("team", "acme", {0: full, 1: full, 2: PIECE})
+    assert await kept.records.load("team", "acme") == (full, full, PIECE)
+    del kept.cluster.held["acme-users-2"]
+    assert await kept.records.load("team", "acme") == (full, full)
+
+
+async def test_nothing_is_on_record_of_a_new_tenant(kept: Kept) -> None:
+    assert await kept.records.load("team", "acme") == ()
+
+
+@pytest.mark.case(60)
+async def test_the_longest_piece_fits_into_a_secret(kept: Kept) -> None:
+    longest = Known(Ref("p" * MAX_ID_BYTES, "v" * MAX_ID_BYTES), "f" * 24, active=True, troubled=True)
+    users = {f"{number:0{MAX_ID_BYTES}}": longest for number in range(CAPACITY)}
+    await kept.records.save("team", "acme", {0: Piece("s" * 16, "x" * 64, users)})
+    (data,) = kept.cluster.held["acme-users-0"]["data"].values()
+    assert len(data) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        [],
+        {},
+        {"service": "s", "salt": "x"},
+        {"service": "s", "salt": "x", "users": None},
+        {"service": "s", "salt": "x", "users": []},
+        {"service": 1, "salt": "x", "users": {}},
+        {"service": "s", "salt": None, "users": {}},
+        {"service": "s", "salt": "", "users": {}},
+        *({"service": "s", "salt": "x", "users": {"u": entry}} for entry in ENTRIES),
+    ],
+)
+async def test_what_somebody_spoilt_counts_as_not_there(kept: Kept, content: Any) -> None:
+    await kept.records.save("team", "acme", {0: PIECE})
+    data = base64.b64encode(json.dumps(content).encode()).decode()
+    kept.cluster.held["acme-users-0"]["data"] = {"users.json": data}
+    assert await kept.records.load("team", "acme") == ()
+
+
+@pytest.mark.parametrize(
+    "data", [None, {}, {"other": "eA=="}, {"users.json": "%"}, {"users.json": "eA=="}, {"users.json": 1}]
+)
+async def test_data_that_is_none_counts_as_not_there(kept: Kept, data: Any) -> None:
+    await kept.records.save("team", "acme", {0: PIECE})
+    kept.cluster.held["acme-users-0"]["data"] = data
+    assert await kept.records.load("team", "acme") == ()
+
+
+async def test_only_the_tenants_own_record_is_dropped(kept: Kept) -> None:
+    await kept.records.drop("team", "acme")
+    for tenant in ("acme", "acme-users"):
+        await kept.records.save("team", tenant, {0: PIECE, 1: PIECE})
+    await kept.records.drop("team", "acme")
+    assert sorted(kept.cluster.held) == ["acme-users-users-0", "acme-users-users-1"]
+    assert kept.writes.count(("Secret", "delete")) == 2
+
+
+async def test_a_piece_that_is_gone_already_is_as_good_as_dropped(kept: Kept) -> None:
+    await kept.records.save("team", "acme", {0: PIECE, 1: PIECE})
+    kept.cluster.vanishing = "acme-users-0"
+    await kept.records.drop("team", "acme")
+    assert kept.cluster.held == {}
+
+
+async def test_errors_of_the_cluster_pass(kept: Kept) -> None:
+    kept.cluster.error = KubeUnreachable("away")
+    for attempt in (
+        kept.records.load("team", "acme"),
+        kept.records.save("team", "acme", {0: PIECE}),
+        kept.records.drop("team", "acme"),
+    ):
+        with pytest.raises(KubeUnreachable):
+            await attempt

@@ -1,0 +1,232 @@
+"""The verdict: a person's word, the app's rules, approval; and how it is waited for."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    DAY,
+    EVENT,
+    HOUR,
+    NOON,
+    WEEK,
+    credentials,
+    decided,
+    facts,
+    failure,
+    installation,
+    remote,
+    request_object,
+    scope,
+    trial_object,
+    view,
+)
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import Decision, InstallationPhase, RequestType
+from talkdesk_operator.domain.installation.approval import RULE_VARIABLES, Verdict, is_installed, judge, of_failure
+from talkdesk_operator.domain.reconcile.scope import AppView, Pace, RemoteMissing, Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.reconcile.steps import Finish
+
+APPROVED = Verdict(Decision.APPROVE)
+LIMIT = NOON + WEEK
+
+
+def rules(*expressions: str) -> list[dict[str, str]]:
+    return [{"expression": e, "reason": f"no. {n}"} for n, e in enumerate(expressions, 1)]
+
+
+def app(**approval: Any) -> AppView:
+    return view(approval=approval)
+
+
+def asked(**fields: Any) -> Scope:
+    """A pass that has read everything; Talkdesk waits for the answer."""
+    known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
+    return scope(**(known | fields))
+
+
+def verdict(at: Scope) -> Verdict:
+    judged = judge(at)
+    assert isinstance(judged, Verdict), judged
+    return judged
+
+
+def held(at: Scope) -> Finish:
+    judged = judge(at)
+    assert isinstance(judged, Finish), judged
+    return judged
+
+
+def test_without_rules_everything_is_approved() -> None:
+    assert judge(asked()) == APPROVED
+    assert judge(asked(installation=installation(request=RequestType.UPDATE))) == APPROVED
+
+
+@pytest.mark.parametrize(
+    ("expression", "rejects"),
+    [
+        ("true", True),
+        ("false", False),
+        ("account.name == 'acme'", True),
+        ("account.id == 'acc-1' && app.region == 'US'", True),
+        ("installation.id == 'i2'", False),
+        ("subscription.name == 'Gold'", True),
+        ("trial.state == 'Started'", True),
+        ("request.type == 'Install' && request.appVersion == '1.4'", True),
+        ("request.changes != null", False),
+    ],
+)
+def test_a_rule_sees_the_facts_and_the_request(expression: str, rejects: bool) -> None:  # noqa: FBT001 - a table
+    made = installation(request=request_object(appVersion="1.4"), trial=trial_object("Started"))
+    told = Verdict(Decision.REJECT, "no. 1", Reason.POLICY_REJECTED)
+    assert judge(asked(installation=made, app=app(rejectWhen=rules(expression)))) == (told if rejects else APPROVED)
+
+
+def test_a_rule_sees_what_an_update_changes() -> None:
+    update = installation(request=request_object("Update", changes="plan"))
+    ruled = app(rejectWhen=rules("request.type == 'Update' && request.changes == 'plan'"))
+    assert verdict(asked(installation=update, app=ruled)).decision is Decision.REJECT
+
+
+def test_the_first_rule_that_is_true_counts() -> None:
+    assert verdict(asked(app=app(rejectWhen=rules("false", "true", "true")))).told == "no. 2"
+
+
+def test_a_rule_counts_before_a_person_is_asked() -> None:
+    ruled = app(mode="Manual", rejectWhen=rules("true"))
+    assert verdict(asked(app=ruled)).reason is Reason.POLICY_REJECTED
+
+
+@pytest.mark.parametrize("decision", Decision)
+@pytest.mark.parametrize("mode", ["Auto", "Manual"])
+def test_a_persons_decision_goes_before_the_rules(decision: Decision, mode: str) -> None:
+    made = installation(approval=decided(decision.value, reason="as agreed"))
+    ruled = app(mode=mode, rejectWhen=rules("true", "1"))
+    assert judge(asked(installation=made, app=ruled)) == Verdict(decision, "as agreed", Reason.REJECTED)
+
+
+def test_a_person_need_not_give_a_reason() -> None:
+    assert verdict(asked(installation=installation(approval=decided()))).told == ""
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("account.name", "it gives neither true nor false"),
+        ("account.name == 'acme' ? 1 : 0", "it gives neither true nor false"),
+        ("account.size > 3", "no such key: account.size"),
+        ("subscription.licenses > 3", "types do not fit"),
+    ],
+)
+def test_a_rule_that_cannot_be_evaluated_holds_the_request_and_is_named(expression: str, why: str) -> None:
+    waiting = held(asked(app=app(rejectWhen=rules(expression, "true"))))
+    assert (waiting.phase, waiting.reason) == (InstallationPhase.PENDING, Reason.POLICY_FAILED)
+    assert (waiting.stalled, waiting.wake) == (True, LIMIT)
+    assert expression in waiting.message
+    assert why in waiting.message
+
+
+@pytest.mark.case(61)
+def test_what_a_rule_says_of_the_customer_is_not_repeated() -> None:
+    named = asked(facts=facts(name="made-up-secret"), app=app(rejectWhen=rules("account.name")))
+    assert "made-up-secret" not in held(named).message
+
+
+def test_rules_that_were_not_understood_hold_every_request() -> None:
+    broken = replace(app(rejectWhen=rules("true")), reject_rules=(), problem="approval.rejectWhen 'tru(': syntax")
+    waiting = held(asked(app=broken))
+    assert (waiting.reason, waiting.message, waiting.stalled) == (Reason.POLICY_FAILED, broken.problem, True)
+    made = installation(approval=decided("Approve"))
+    assert verdict(asked(app=broken, installation=made)).decision is Decision.APPROVE
+
+
+def test_rules_do_not_see_the_tenant_or_anything_secret() -> None:
+    assert not {"tenant", "credentials", "sso"} & RULE_VARIABLES
+
+
+@pytest.mark.case(34)
+def test_a_person_is_waited_for_until_the_deadline_is_looked_at() -> None:
+    waiting = held(asked(app=app(mode="Manual")))
+    assert (waiting.phase, waiting.reason) == (InstallationPhase.AWAITING_DECISION, Reason.AWAITING_DECISION)
+    assert (waiting.settled, waiting.ready, waiting.wake) == (True, False, LIMIT)
+    assert EVENT in waiting.message
+    assert held(asked(app=app(mode="Manual"), now=LIMIT)).wake == LIMIT + timedelta(minutes=10)
+
+
+@pytest.mark.case(34)
+@pytest.mark.parametrize("decision", Decision)
+def test_a_decision_for_another_event_counts_for_nothing_and_is_told(decision: Decision) -> None:
+    made = installation(approval=decided(decision.value, event="event-0"))
+    waiting = held(asked(installation=made, app=app(mode="Manual")))
+    assert waiting.reason is Reason.DECISION_MISMATCH
+    assert "event-0" in waiting.message
+    assert EVENT in waiting.message
+    assert judge(asked(installation=made)) == APPROVED
+
+
+@pytest.mark.case(34)
+@pytest.mark.parametrize("decision", Decision)
+def test_what_nobody_decided_is_decided_shortly_before_the_deadline(decision: Decision) -> None:
+    at = asked(app=app(mode="Manual", automatic={"decision": decision.value, "before": "2h"}))
+    assert held(at).wake == LIMIT - 2 * HOUR
+    assert held(replace(at, now=LIMIT - 2 * HOUR - timedelta(seconds=1))).wake == LIMIT - 2 * HOUR
+    late = verdict(replace(at, now=LIMIT - 2 * HOUR))
+    assert (late.decision, late.reason) == (decision, Reason.POLICY_REJECTED)
+    assert "nobody decided" in late.told
+
+
+@pytest.mark.case(34)
+def test_an_automatic_decision_is_not_waited_for_past_the_deadline_and_goes_after_a_persons() -> None:
+    automatic = {"decision": "Reject", "before": "999999d"}
+    at = asked(app=app(mode="Manual", automatic=automatic), installation=installation(at=NOON - DAY))
+    assert verdict(at).decision is Decision.REJECT
+    approved = installation(at=NOON - DAY, approval=decided("Approve"))
+    assert verdict(replace(at, installation=approved)).decision is Decision.APPROVE
+
+
+@pytest.mark.case(31)
+@pytest.mark.parametrize("word", ["completed", "suspended"])
+def test_what_talkdesk_has_as_installed_is_not_rejected_any_more(word: str) -> None:
+    ruled = app(mode="Manual", rejectWhen=rules("true"), onTenantFailure="Reject")
+    at = asked(remote=remote(word), installation=installation(approval=decided()), app=ruled)
+    assert is_installed(at)
+    assert judge(at) == APPROVED
+    assert of_failure(at, BROKEN) is None
+    update = installation(request=RequestType.UPDATE)
+    assert verdict(replace(at, installation=update)).decision is Decision.REJECT
+    assert of_failure(replace(at, installation=update), BROKEN) is not None
+
+
+@pytest.mark.parametrize("seen", [remote("installing"), remote("martian"), RemoteMissing("gone"), None])
+def test_only_talkdesks_own_word_says_that_it_is_installed(seen: Any) -> None:
+    assert not is_installed(asked(remote=seen))
+
+
+BROKEN = Tenancy(TenancyState.FAILED, "no such key", failure(Reason.RENDER_FAILED, Pace.SLOW))
+
+
+@pytest.mark.case(53, 54)
+@pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
+def test_a_tenant_that_cannot_be_made_rejects_the_request_only_where_the_app_wants_it(reason: Reason) -> None:
+    broken = Tenancy(TenancyState.FAILED, "a secret word", failure(reason, Pace.SLOW))
+    told = of_failure(asked(app=app(onTenantFailure="Reject")), broken)
+    assert told == Verdict(Decision.REJECT, "the app could not be set up for this account", Reason.POLICY_REJECTED)
+    assert of_failure(asked(), broken) is None
+    assert of_failure(asked(app=app(onTenantFailure="Hold")), broken) is None
+
+
+@pytest.mark.case(53)
+@pytest.mark.parametrize(
+    "tenancy",
+    [
+        Tenancy(TenancyState.WAITING, "0 of 1"),
+        Tenancy(TenancyState.FAILED, "down", failure(Reason.CLUSTER_UNAVAILABLE)),
+        Tenancy(TenancyState.FAILED, "the app's fault", failure(Reason.TEMPLATE_INVALID, Pace.NEVER)),
+        Tenancy(TenancyState.FAILED, "somebody else's", failure(Reason.CONFLICT, Pace.SLOW)),
+        Tenancy(TenancyState.FAILED, "nobody knows"),
+    ],
+)
+def test_what_may_get_better_rejects_nothing(tenancy: Tenancy) -> None:
+    assert of_failure(asked(app=app(onTenantFailure="Reject")), tenancy) is None

@@ -1,0 +1,265 @@
+"""What each condition says, and when it says nothing new."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    HOUR,
+    NOON,
+    WEEK,
+    answer,
+    answered,
+    condition,
+    credentials,
+    current_tenant,
+    failure,
+    installation,
+    remote,
+    scope,
+    view,
+)
+from talkdesk_crds.conditions import Condition, ConditionType, Reason, find
+from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_operator.domain.installation.status import compute
+from talkdesk_operator.domain.reconcile.scope import (
+    CredentialsMissing,
+    Pace,
+    RemoteRefused,
+    Role,
+    Scope,
+    SendState,
+    Tenancy,
+    TenancyState,
+    UsersOutcome,
+)
+from talkdesk_operator.domain.reconcile.steps import Finish
+
+ACTIVE = Finish(phase=InstallationPhase.ACTIVE, reason=Reason.SUCCEEDED, message="all is well", ready=True)
+WAITING = Finish(phase=InstallationPhase.PROVISIONING, reason=Reason.NOT_READY, message="0 of 1")
+SCIM = view(users={"scim": {"url": "https://scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}})
+LATE = NOON + WEEK - HOUR
+
+
+def status(at: Scope, finish: Finish) -> InstallationStatus:
+    return compute(at, finish, jitter=1)
+
+
+def found(at: Scope, finish: Finish, kind: ConditionType) -> Condition | None:
+    return find(status(at, finish).conditions, kind)
+
+
+def judged(at: Scope, finish: Finish, kind: ConditionType) -> tuple[str, str]:
+    known = found(at, finish, kind)
+    assert known is not None
+    return known.status, known.reason
+
+
+def noted(at: Scope, finish: Finish) -> Scope:
+    known = at.installation.model_copy(update={"status": status(at, finish)})
+    return replace(at, installation=known)
+
+
+def before(*conditions: Condition, **fields: Any) -> Scope:
+    return scope(installation=installation(status=InstallationStatus(conditions=conditions, **fields)))
+
+
+def test_every_condition_is_written_on_the_first_visit() -> None:
+    conditions = {c.type: (c.status, c.reason) for c in status(scope(), WAITING).conditions}
+    assert conditions == {
+        "Ready": ("False", "NotReady"),
+        "CredentialsValid": ("Unknown", "Pending"),
+        "TenantReady": ("Unknown", "Pending"),
+        "Answered": ("False", "Pending"),
+        "Reconciling": ("True", "NotReady"),
+        "Stalled": ("False", "NotReady"),
+    }
+
+
+def test_kstatus_is_told_whether_something_moves_or_is_stuck() -> None:
+    assert judged(scope(), ACTIVE, ConditionType.RECONCILING)[0] == "False"
+    assert judged(scope(), replace(WAITING, settled=True), ConditionType.RECONCILING)[0] == "False"
+    stuck = replace(WAITING, stalled=True)
+    assert judged(scope(), stuck, ConditionType.RECONCILING)[0] == "False"
+    assert judged(scope(), stuck, ConditionType.STALLED)[0] == "True"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"remote": remote(), "credentials": credentials()}, ("True", "Succeeded")),
+        pytest.param(
+            {"credentials": CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))},
+            ("False", "CredentialsLost"),
+            marks=pytest.mark.case(43),
+        ),
+        pytest.param(
+            {"credentials": credentials(), "remote": RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, Pace.SLOW))},
+            ("False", "CredentialsRefused"),
+            marks=pytest.mark.case(24),
+        ),
+        ({"credentials": credentials(), "remote": RemoteRefused(failure())}, ("Unknown", "Pending")),
+        ({"credentials_dropped": True}, ("False", "CredentialsDeleted")),
+    ],
+)
+def test_credentials_are_judged_by_what_talkdesk_made_of_them(
+    fields: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    assert judged(scope(**fields), WAITING, ConditionType.CREDENTIALS_VALID) == expected
+
+
+@pytest.mark.case(36)
+@pytest.mark.parametrize("old", [Reason.CREDENTIALS_DELETED, Reason.CREDENTIALS_LOST, Reason.CREDENTIALS_MISSING])
+def test_new_credentials_are_not_called_deleted_for_what_the_old_ones_were(old: Reason) -> None:
+    at = replace(before(condition(ConditionType.CREDENTIALS_VALID, "False", old)), credentials=credentials())
+    assert judged(at, WAITING, ConditionType.CREDENTIALS_VALID) == ("Unknown", "Pending")
+    assert judged(replace(at, credentials=None), WAITING, ConditionType.CREDENTIALS_VALID) == ("False", old)
+
+
+@pytest.mark.parametrize(
+    ("tenancy", "expected"),
+    [
+        (Tenancy(TenancyState.READY), ("True", "Applied")),
+        (Tenancy(TenancyState.WAITING, "0 of 1"), ("False", "NotReady")),
+        (Tenancy(TenancyState.FAILED, "no", failure(Reason.CONFLICT)), ("False", "Conflict")),
+        (Tenancy(TenancyState.OFFBOARDED), ("False", "Retained")),
+        (Tenancy(TenancyState.DELETING, "going"), ("False", "Offboarding")),
+        (Tenancy(TenancyState.PURGED), ("False", "Purged")),
+    ],
+)
+def test_the_tenant_is_judged_by_what_came_of_the_work_on_it(tenancy: Tenancy, expected: tuple[str, str]) -> None:
+    assert judged(scope(tenancy=tenancy), WAITING, ConditionType.TENANT_READY) == expected
+
+
+def test_a_tenant_that_was_not_touched_is_judged_by_its_own_status() -> None:
+    at = scope(installation=installation(status=answered()))
+    assert judged(replace(at, tenant=current_tenant(at)), ACTIVE, ConditionType.TENANT_READY) == ("True", "Applied")
+
+
+@pytest.mark.case(39)
+def test_a_bystanders_tenant_is_anothers() -> None:
+    at, settled = scope(role=Role.BYSTANDER), replace(WAITING, settled=True)
+    assert judged(at, settled, ConditionType.TENANT_READY) == ("False", "Superseded")
+
+
+def test_an_answer_waits_for_what_is_in_its_way() -> None:
+    lost = failure(Reason.FORBIDDEN, Pace.SLOW)
+    unsent = Finish(phase=InstallationPhase.ANSWERING, reason=lost.reason, message=lost.message, failure=lost)
+    assert judged(scope(send_failure=lost), unsent, ConditionType.ANSWERED) == ("False", "Forbidden")
+    assert judged(scope(), unsent, ConditionType.ANSWERED) == ("False", "Pending")
+    bare = scope(installation=installation(request=None))
+    assert judged(bare, WAITING, ConditionType.ANSWERED) == ("Unknown", "NoRequest")
+    leaving = status(scope(installation=installation(request=RequestType.UNINSTALL)), WAITING)
+    found = find(leaving.conditions, ConditionType.ANSWERED)
+    assert found is not None
+    assert "acknowledgement" in found.message
+
+
+@pytest.mark.case(32)
+def test_an_end_without_an_answer_says_so_from_then_on() -> None:
+    end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=NOON)
+    late = replace(WAITING, reason=Reason.TIMED_OUT, ending=end)
+    assert judged(scope(), late, ConditionType.ANSWERED) == ("False", "TimedOut")
+    assert judged(noted(scope(), late), WAITING, ConditionType.ANSWERED) == ("False", "TimedOut")
+    assert status(noted(scope(), late), WAITING).ending == end
+
+
+@pytest.mark.case(22)
+def test_an_answer_that_talkdesk_does_not_show_yet_is_told_and_being_verified() -> None:
+    verifying = Finish(phase=InstallationPhase.OFFBOARDING, reason=Reason.VERIFYING, message="told")
+    assert judged(scope(answer=answer()), verifying, ConditionType.ANSWERED) == ("True", "Verifying")
+
+
+@pytest.mark.case(24)
+def test_a_set_that_works_is_valid_though_it_is_not_the_newest_and_that_is_told() -> None:
+    newest = scope(credentials=credentials(), remote=remote(), secret_name="keys-1")
+    told = found(newest, WAITING, ConditionType.CREDENTIALS_VALID)
+    assert told is not None
+    assert told.message == "Talkdesk took them"
+    older = found(replace(newest, secret_name="keys-0"), WAITING, ConditionType.CREDENTIALS_VALID)
+    assert older is not None
+    assert (older.status, "refuses the newest" in older.message) == ("True", True)
+    by_hand = replace(newest, installation=installation(credentials=None), secret_name=None)
+    assert judged(by_hand, WAITING, ConditionType.CREDENTIALS_VALID) == ("True", "Succeeded")
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize(
+    ("outcome", "expected", "message"),
+    [
+        (UsersOutcome(3, synced=3), ("True", "Succeeded"), "every licensed user"),
+        (UsersOutcome(9, synced=3, done=False), ("False", "UsersSyncing"), "3 of 9"),
+        (
+            UsersOutcome(3, failed=1, trouble=failure(Reason.USERS_FAILED), message="1 is refused"),
+            ("False", "UsersFailed"),
+            "1 is refused",
+        ),
+        (
+            UsersOutcome(0, failure=failure(Reason.SCIM_UNAVAILABLE)),
+            ("False", "ScimUnavailable"),
+            "it did not work",
+        ),
+        (None, ("Unknown", "Pending"), "not looked at yet"),
+    ],
+)
+def test_users_are_judged_by_what_came_of_bringing_them(
+    outcome: UsersOutcome | None, expected: tuple[str, str], message: str
+) -> None:
+    at = scope(app=SCIM, users=outcome)
+    assert judged(at, WAITING, ConditionType.USERS_SYNCED) == expected
+    told = found(at, WAITING, ConditionType.USERS_SYNCED)
+    assert told is not None
+    assert message in told.message
+    later = noted(at, WAITING)
+    assert judged(replace(later, users=None), WAITING, ConditionType.USERS_SYNCED) == expected
+
+
+def test_where_users_go_nowhere_there_is_nothing_to_say_of_them() -> None:
+    for app in (view(), view(users={}), None):
+        assert found(scope(app=app, users=UsersOutcome(3)), WAITING, ConditionType.USERS_SYNCED) is None
+
+
+@pytest.mark.case(31)
+def test_that_talkdesk_agrees_is_news_only_after_it_did_not() -> None:
+    at = scope(installation=installation(status=answered()), remote=remote("completed"))
+    assert found(at, ACTIVE, ConditionType.IN_SYNC) is None
+    apart = noted(replace(at, remote=remote("rejected")), ACTIVE)
+    assert judged(apart, ACTIVE, ConditionType.IN_SYNC) == ("False", "Diverged")
+    assert judged(replace(apart, remote=None), ACTIVE, ConditionType.IN_SYNC) == ("False", "Diverged")
+    assert judged(replace(apart, remote=remote("completed")), ACTIVE, ConditionType.IN_SYNC) == ("True", "Succeeded")
+
+
+@pytest.mark.case(34)
+def test_a_deadline_is_near_from_the_first_mark_until_there_is_an_answer_or_an_end() -> None:
+    assert found(scope(), WAITING, ConditionType.DEADLINE_NEAR) is None
+    at = scope(now=LATE)
+    near = found(at, WAITING, ConditionType.DEADLINE_NEAR)
+    assert near is not None
+    assert (near.status, near.message) == ("True", "under 1h for the answer to Talkdesk")
+    over = noted(at, WAITING)
+    assert judged(replace(over, now=NOON + 2 * WEEK), WAITING, ConditionType.DEADLINE_NEAR)[0] == "True"
+    end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=LATE)
+    for finish in (replace(WAITING, ending=end), replace(ACTIVE, verified=True)):
+        assert judged(over, finish, ConditionType.DEADLINE_NEAR) == ("False", "NotNear")
+    assert judged(replace(over, answer=answer()), ACTIVE, ConditionType.DEADLINE_NEAR) == ("False", "NotNear")
+
+
+@pytest.mark.case(34, 39)
+def test_no_deadline_is_near_for_who_was_just_answered_though_it_is_not_ready() -> None:
+    settled = replace(WAITING, settled=True)
+    told = scope(now=LATE, role=Role.BYSTANDER, answer=answer(), sent=SendState.DELIVERED)
+    assert found(told, settled, ConditionType.DEADLINE_NEAR) is None
+    assert status(told, settled).time_left is None
+
+
+@pytest.mark.parametrize("fields", [{"app": None}, {"installation": installation(request=None)}])
+def test_no_deadline_is_near_where_none_is_known(fields: dict[str, Any]) -> None:
+    assert found(scope(now=LATE, **fields), WAITING, ConditionType.DEADLINE_NEAR) is None
+
+
+def test_a_rejection_that_was_told_says_so() -> None:
+    told = scope(answer=answer(decision=Decision.REJECT), sent=SendState.DELIVERED)
+    known = found(told, replace(WAITING, reason=Reason.REJECTED), ConditionType.ANSWERED)
+    assert known is not None
+    assert (known.status, known.reason, known.message) == ("True", "Rejected", "Talkdesk has our reject")

@@ -1,0 +1,186 @@
+"""Installs and updates: what comes next, and what is never done."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    NOON,
+    WEEK,
+    answer,
+    answered,
+    credentials,
+    credentials_object,
+    current_tenant,
+    decided,
+    deleted,
+    facts,
+    failure,
+    installation,
+    remote,
+    scope,
+    tenant,
+    view,
+)
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.reconcile.scope import (
+    AckState,
+    CredentialsMissing,
+    Pace,
+    Role,
+    Scope,
+    SendState,
+    Tenancy,
+    TenancyState,
+)
+from talkdesk_operator.domain.reconcile.steps import (
+    Acknowledge,
+    Finish,
+    Provision,
+    ReadCredentials,
+    ReadTalkdesk,
+    Release,
+    Send,
+    Step,
+)
+
+READY = Tenancy(TenancyState.READY)
+LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
+LATE = NOON + WEEK
+UPDATE = installation(request=RequestType.UPDATE)
+
+
+def read(**fields: Any) -> Scope:
+    """A pass that has read everything; Talkdesk waits for the answer."""
+    known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
+    return scope(**(known | fields))
+
+
+def finish(at: Scope) -> Finish:
+    step: Step = decide(at)
+    assert isinstance(step, Finish), step
+    return step
+
+
+def test_an_install_reads_provisions_and_answers_in_this_order() -> None:
+    at = scope()
+    assert decide(at) == ReadCredentials()
+    at = replace(at, credentials=credentials())
+    assert decide(at) == ReadTalkdesk(facts=True)
+    at = replace(at, remote=remote(), facts=facts())
+    assert decide(at) == Provision()
+    at = replace(at, tenancy=READY, tenant=tenant())
+    assert decide(at) == Send(Decision.APPROVE)
+    at = replace(at, sent=SendState.DELIVERED, answer=answer())
+    assert finish(at).phase is InstallationPhase.ACTIVE
+    assert finish(at).ready
+
+
+def test_a_paused_installation_is_left_alone() -> None:
+    paused = finish(scope(installation=installation(paused=True)))
+    assert (paused.phase, paused.settled, paused.wake) == (InstallationPhase.PAUSED, True, None)
+
+
+def test_without_request_or_app_nothing_is_done() -> None:
+    assert finish(scope(installation=installation(request=None))).reason is Reason.NO_REQUEST
+    homeless = finish(scope(app=None))
+    assert (homeless.reason, homeless.stalled) == (Reason.APP_NOT_FOUND, True)
+    assert "sentiment" in homeless.message
+
+
+@pytest.mark.case(50)
+def test_a_failure_of_the_cluster_ends_the_pass_and_keeps_the_phase() -> None:
+    known = installation(status=InstallationStatus(phase=InstallationPhase.PROVISIONING))
+    stopped = finish(scope(installation=known, failure=failure(Reason.CLUSTER_UNAVAILABLE)))
+    assert (stopped.phase, stopped.reason) == (InstallationPhase.PROVISIONING, Reason.CLUSTER_UNAVAILABLE)
+    assert not stopped.stalled
+
+
+@pytest.mark.case(32)
+def test_without_credentials_the_deadline_is_the_end_of_an_install() -> None:
+    end = finish(scope(credentials=LOST, now=LATE))
+    assert end.ending is not None
+    assert end.ending.kind is EndingKind.TIMED_OUT
+
+
+@pytest.mark.case(39)
+def test_a_superseded_installation_is_answered_and_makes_no_tenant() -> None:
+    at = read(role=Role.BYSTANDER)
+    assert decide(at) == Send(Decision.APPROVE)
+    done = finish(replace(at, sent=SendState.DELIVERED, answer=answer()))
+    assert (done.phase, done.ready, done.settled) == (InstallationPhase.SUPERSEDED, False, True)
+
+
+def steady(**fields: Any) -> Scope:
+    at = scope(**({"installation": installation(status=answered())} | fields))
+    return replace(at, tenant=current_tenant(at))
+
+
+@pytest.mark.case(35)
+@pytest.mark.parametrize("at", [datetime(1, 1, 2, tzinfo=NOON.tzinfo), datetime(9999, 12, 31, tzinfo=NOON.tzinfo)])
+def test_no_time_of_an_event_is_refused_for_itself(at: datetime) -> None:
+    asked = read(installation=installation(at=at), tenancy=READY)
+    assert decide(asked) == Send(Decision.APPROVE)
+
+
+@pytest.mark.case(51)
+def test_a_person_may_pause_an_installation_a_tenant_or_the_whole_app() -> None:
+    for paused, named in (
+        (scope(installation=installation(paused=True)), "spec.paused"),
+        (scope(tenant=tenant(paused=True)), "TalkdeskTenant sentiment-acc"),
+        (scope(app=view(paused=True)), "TalkdeskApp sentiment"),
+    ):
+        assert finish(paused).reason is Reason.PAUSED
+        assert (finish(paused).settled, named in finish(paused).message) == (True, True)
+    assert decide(scope(tenant=tenant(), app=view())) == ReadCredentials()
+
+
+@pytest.mark.case(44, 51)
+@pytest.mark.parametrize(
+    "paused",
+    [
+        {"tenant": tenant(paused=True)},
+        {"app": view(paused=True)},
+        {"installation": deleted(deletionPolicy="Delete", paused=True)},
+    ],
+)
+def test_what_is_paused_is_not_purged_by_a_deletion_before_it_goes_on(paused: dict[str, Any]) -> None:
+    known = {"installation": deleted(deletionPolicy="Delete"), "tenant": tenant(), "role": Role.HOLDER}
+    at = scope(**(known | paused))
+    waiting = finish(at)
+    assert (waiting.phase, waiting.reason, waiting.settled) == (InstallationPhase.DELETING, Reason.PAUSED, True)
+    assert decide(replace(at, installation=deleted())) == Release()
+
+
+@pytest.mark.case(34)
+def test_while_a_person_is_waited_for_nothing_is_made() -> None:
+    waiting = finish(read(app=view(approval={"mode": "Manual"})))
+    assert waiting.phase is InstallationPhase.AWAITING_DECISION
+
+
+@pytest.mark.case(34, 51)
+def test_while_a_person_is_waited_for_what_an_update_finds_installed_is_kept_up() -> None:
+    waiting = read(app=view(approval={"mode": "Manual"}), installation=installation(request=RequestType.UPDATE))
+    assert decide(waiting) == Provision()
+    kept = finish(replace(waiting, tenancy=Tenancy(TenancyState.READY), tenant=tenant()))
+    assert kept.phase is InstallationPhase.AWAITING_DECISION
+
+
+@pytest.mark.case(20, 63)
+def test_while_a_person_is_waited_for_rotated_credentials_are_acknowledged() -> None:
+    rotated = installation(credentials=credentials_object())
+    at = read(app=view(approval={"mode": "Manual"}), installation=rotated, secret_name="keys-2")
+    assert decide(at) == Acknowledge()
+    assert finish(replace(at, acknowledged=AckState.DONE, sets_dropped=True)).reason is Reason.AWAITING_DECISION
+
+
+@pytest.mark.case(34)
+def test_a_person_who_approves_gets_the_tenant_made_and_the_answer_sent() -> None:
+    manual = view(approval={"mode": "Manual"})
+    at = read(app=manual, installation=installation(approval=decided("Approve")))
+    assert decide(at) == Provision()
+    assert decide(replace(at, tenancy=READY)) == Send(Decision.APPROVE)

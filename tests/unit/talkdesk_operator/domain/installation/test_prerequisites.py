@@ -1,0 +1,225 @@
+"""What a live installation needs before its answer and keeps afterwards: tenant, credentials, users."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    DAY,
+    NOON,
+    WEEK,
+    answer,
+    answered,
+    credentials,
+    credentials_object,
+    facts,
+    failure,
+    installation,
+    remote,
+    scope,
+    tenant,
+    trial_object,
+    view,
+)
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import Decision, InstallationPhase, UsersStatus
+from talkdesk_crds.tenant import TenantState, TenantStatus
+from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.reconcile.scope import (
+    AckState,
+    Pace,
+    RemoteRefused,
+    Role,
+    Scope,
+    SendState,
+    Tenancy,
+    TenancyState,
+    UsersOutcome,
+)
+from talkdesk_operator.domain.reconcile.steps import Acknowledge, Finish, Offboard, Provision, Purge, Send, SyncUsers
+from talkdesk_operator.domain.tenant.entitlement import wanted_state
+
+READY = Tenancy(TenancyState.READY)
+LATE = NOON + WEEK
+
+
+def read(**fields: Any) -> Scope:
+    """A pass that has read everything; Talkdesk waits for the answer."""
+    known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
+    return scope(**(known | fields))
+
+
+def finish(at: Scope) -> Finish:
+    step = decide(at)
+    assert isinstance(step, Finish), step
+    return step
+
+
+@pytest.mark.case(52, 53)
+def test_a_tenant_that_is_not_ready_holds_the_answer_up() -> None:
+    waiting = finish(read(tenancy=Tenancy(TenancyState.WAITING, "Deployment td-1/web: 0 of 1", since=NOON)))
+    assert (waiting.phase, waiting.reason) == (InstallationPhase.PROVISIONING, Reason.NOT_READY)
+    assert waiting.wake == NOON + timedelta(seconds=1)
+    refused = failure(Reason.APPLY_REFUSED, Pace.SLOW)
+    failing = finish(read(tenancy=Tenancy(TenancyState.FAILED, "quota", refused)))
+    assert (failing.reason, failing.failure, failing.stalled) == (Reason.APPLY_REFUSED, refused, False)
+
+
+@pytest.mark.case(32, 54)
+def test_a_template_error_is_stuck_but_the_deadline_is_still_looked_at() -> None:
+    error = failure(Reason.RENDER_FAILED, Pace.NEVER)
+    stuck = read(tenancy=Tenancy(TenancyState.FAILED, "steps[0]: no such key", error))
+    assert (finish(stuck).stalled, finish(stuck).wake) == (True, LATE)
+    assert finish(replace(stuck, now=LATE)).wake == LATE + timedelta(minutes=10)
+
+
+def test_a_failing_tenant_of_an_active_installation_leaves_it_active() -> None:
+    failing = failure(Reason.APPLY_REFUSED, Pace.SLOW)
+    at = live()
+    broken = finish(replace(at, tenancy=Tenancy(TenancyState.FAILED, "quota", failing)))
+    assert (broken.phase, broken.ready, broken.wake) == (InstallationPhase.ACTIVE, False, None)
+
+
+@pytest.mark.case(53, 54)
+@pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
+def test_a_tenant_that_cannot_be_made_rejects_its_request_where_the_app_wants_that(reason: Reason) -> None:
+    broken = Tenancy(TenancyState.FAILED, "no", failure(reason, Pace.SLOW))
+    at = read(app=view(approval={"onTenantFailure": "Reject"}), tenancy=broken)
+    told = "the app could not be set up for this account"
+    assert decide(at) == Send(Decision.REJECT, told)
+    over = finish(replace(at, sent=SendState.DELIVERED, answer=answer(decision=Decision.REJECT)))
+    assert (over.phase, over.reason) == (InstallationPhase.REJECTED, Reason.POLICY_REJECTED)
+    assert finish(replace(at, app=view())).failure == broken.failure
+
+
+def test_the_tenant_of_an_answered_installation_rejects_nothing() -> None:
+    broken = Tenancy(TenancyState.FAILED, "no", failure(Reason.RENDER_FAILED, Pace.SLOW))
+    strict = view(approval={"onTenantFailure": "Reject"})
+    at = live(app=strict, tenancy=broken)
+    stuck = finish(at)
+    assert (stuck.reason, stuck.stalled, stuck.ending) == (Reason.RENDER_FAILED, True, None)
+
+
+OFFBOARDING = view(licence={"onSuspended": "Offboard"})
+
+
+def live(**fields: Any) -> Scope:
+    """A pass over an answered installation that looks at everything, and has read it."""
+    known = {"installation": installation(status=answered()), "resync": True, "remote": remote("completed")}
+    return read(**(known | {"tenant": tenant()} | fields))
+
+
+@pytest.mark.case(42)
+def test_a_suspended_tenant_is_applied_as_any_other() -> None:
+    at = live(remote=remote("suspended"))
+    assert decide(at) == Provision()
+    stopped = finish(replace(at, tenancy=READY))
+    assert (stopped.phase, stopped.reason) == (InstallationPhase.SUSPENDED, Reason.SUSPENDED)
+
+
+@pytest.mark.case(42)
+def test_a_customer_whom_the_policy_puts_away_is_offboarded_and_later_purged() -> None:
+    at = live(remote=remote("suspended"), app=OFFBOARDING)
+    assert decide(at) == Offboard()
+    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
+    stopped = finish(replace(at, tenant=away, tenancy=Tenancy(TenancyState.OFFBOARDED)))
+    assert (stopped.phase, stopped.wake) == (InstallationPhase.SUSPENDED, NOON + DAY)
+    late = replace(at, tenant=away, now=NOON + DAY)
+    assert decide(late) == Purge()
+    gone = finish(replace(late, tenancy=Tenancy(TenancyState.PURGED)))
+    assert (gone.phase, gone.wake) == (InstallationPhase.SUSPENDED, None)
+
+
+@pytest.mark.case(42)
+def test_a_protected_tenant_is_put_away_and_never_purged() -> None:
+    away = tenant(TenantState.OFFBOARDED, deletionProtection=True, status=TenantStatus(purge_after=NOON))
+    assert decide(live(remote=remote("suspended"), app=OFFBOARDING, tenant=away)) == Offboard()
+
+
+@pytest.mark.case(42)
+def test_what_is_slow_to_go_is_looked_at_again() -> None:
+    at = live(remote=remote("suspended"), app=OFFBOARDING)
+    going = Tenancy(TenancyState.DELETING, "Namespace td-1 is being deleted", since=NOON)
+    slow = finish(replace(at, tenancy=going))
+    assert (slow.ready, slow.message, slow.wake) == (False, going.message, NOON + timedelta(seconds=1))
+
+
+@pytest.mark.case(42)
+def test_where_there_is_no_tenant_none_is_put_away() -> None:
+    at = live(remote=remote("suspended"), app=OFFBOARDING, tenant=None)
+    assert finish(at).phase is InstallationPhase.SUSPENDED
+
+
+@pytest.mark.case(21, 42)
+def test_a_customer_who_may_use_it_again_is_provisioned_again() -> None:
+    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
+    assert decide(live(app=OFFBOARDING, tenant=away)) == Provision()
+    upgraded = installation(status=answered(), trial=trial_object(endedReason="trial_expired"))
+    suspended = live(installation=upgraded, facts=facts(subscription="trial"))
+    assert wanted_state(suspended) is TenantState.SUSPENDED
+    assert wanted_state(replace(suspended, facts=facts(subscription="paid"))) is TenantState.ACTIVE
+
+
+@pytest.mark.case(63)
+@pytest.mark.parametrize("tenancy", [Tenancy(TenancyState.WAITING, "0 of 1"), Tenancy(TenancyState.FAILED, "quota")])
+def test_a_tenant_that_lags_does_not_hold_up_the_acknowledgement(tenancy: Tenancy) -> None:
+    rotated = installation(status=answered(), credentials=credentials_object())
+    at = live(installation=rotated, secret_name="keys-2")
+    assert decide(at) == Provision()
+    assert decide(replace(at, tenancy=tenancy)) == Acknowledge()
+    told = replace(at, tenancy=tenancy, acknowledged=AckState.DONE, sets_dropped=True)
+    assert finish(told).message == tenancy.message
+
+
+@pytest.mark.case(63)
+def test_rotated_credentials_of_a_bystander_are_acknowledged_too() -> None:
+    rotated = installation(status=answered(), credentials=credentials_object())
+    assert decide(live(role=Role.BYSTANDER, installation=rotated, secret_name="keys-2")) == Acknowledge()
+
+
+COUNTED = view(users={})
+
+
+@pytest.mark.case(60)
+def test_users_come_after_the_tenant_and_before_the_answer() -> None:
+    at = read(app=COUNTED, tenancy=READY)
+    assert decide(at) == SyncUsers()
+    assert decide(replace(at, users=UsersOutcome(3))) == Send(Decision.APPROVE)
+    assert decide(replace(at, users=UsersOutcome(3, synced=2, failed=1))) == Send(Decision.APPROVE)
+    assert decide(replace(at, app=view())) == Send(Decision.APPROVE)
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize("fields", [{"role": Role.BYSTANDER}, {"remote": remote("suspended")}])
+def test_users_are_only_brought_for_who_may_use_the_tenant(fields: dict[str, Any]) -> None:
+    assert not isinstance(decide(live(app=COUNTED, tenancy=READY, **fields)), SyncUsers)
+
+
+@pytest.mark.case(60)
+def test_a_list_of_users_that_is_not_at_its_end_is_gone_on_with_at_once() -> None:
+    part = UsersOutcome(1000, synced=300, done=False, message="300 of 1000")
+    waiting = finish(read(app=COUNTED, tenancy=READY, users=part))
+    assert (waiting.phase, waiting.reason) == (InstallationPhase.PROVISIONING, Reason.USERS_SYNCING)
+    assert (waiting.message, waiting.wake, waiting.failure) == ("300 of 1000", NOON, None)
+    assert finish(live(app=COUNTED, tenancy=READY, users=part)).phase is InstallationPhase.ACTIVE
+
+
+@pytest.mark.case(60)
+def test_users_that_cannot_be_brought_are_tried_again_and_the_deadline_is_looked_at() -> None:
+    down = UsersOutcome(0, failure=failure(Reason.SCIM_UNAVAILABLE))
+    waiting = finish(read(app=COUNTED, tenancy=READY, users=down))
+    assert (waiting.reason, waiting.failure, waiting.wake) == (Reason.SCIM_UNAVAILABLE, down.failure, LATE)
+    active = finish(live(app=COUNTED, tenancy=READY, users=down))
+    assert (active.phase, active.failure, active.wake) == (InstallationPhase.ACTIVE, down.failure, None)
+
+
+@pytest.mark.case(27)
+def test_while_talkdesk_is_down_users_who_were_all_brought_are_not_asked_for() -> None:
+    for complete, users in ((True, None), (False, SyncUsers())):
+        known = answered(users=UsersStatus(licensed=3, synced=3, complete=complete))
+        at = live(app=view(users={}), installation=installation(status=known))
+        at = replace(at, resync=True, credentials=credentials(), remote=RemoteRefused(failure()), tenancy=READY)
+        step = decide(at)
+        assert step == users if users is not None else isinstance(step, Finish) and step.ready

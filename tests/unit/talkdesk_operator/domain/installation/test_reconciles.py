@@ -1,0 +1,204 @@
+"""What holds for every pass over every installation, whatever the cluster and Talkdesk make of its steps."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders.any_scope import scopes, so_far
+from builders.any_world import MOST_STEPS, World, follow, noted
+from builders.objects import (
+    scope,
+)
+from talkdesk_crds.app import ApprovalMode, OnTenantFailure
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import (
+    Decision,
+    DeletionPolicy,
+    RequestType,
+)
+from talkdesk_crds.tenant import TenantState
+from talkdesk_operator.domain.installation.approval import is_installed
+from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.installation.rotation import is_due
+from talkdesk_operator.domain.installation.status import compute
+from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
+from talkdesk_operator.domain.reconcile.deadlines import is_closed, is_ended, waits_for_answer
+from talkdesk_operator.domain.reconcile.scope import (
+    AckState,
+    Failure,
+    Pace,
+    Role,
+    Scope,
+    TenancyState,
+)
+from talkdesk_operator.domain.reconcile.steps import (
+    Acknowledge,
+    Announce,
+    DropCredentials,
+    DropOldCredentials,
+    Finish,
+    Note,
+    Offboard,
+    Provision,
+    Purge,
+    ReadTalkdesk,
+    Release,
+    Send,
+)
+from talkdesk_operator.domain.tenant.desired import purge_due
+from talkdesk_operator.domain.tenant.entitlement import wanted_state
+
+MOST_PASSES_AT_ONCE = 4
+PATIENTLY = settings(deadline=None)  # a busy machine is no fault
+
+
+@given(scopes(), st.data())
+@PATIENTLY
+def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Scope, data: st.DataObject) -> None:
+    at, _, steps = follow(start, data)
+    first, kinds = start.installation, [type(step) for step in steps]
+    leaving = first.spec.request is not None and first.spec.request.type is RequestType.UNINSTALL
+    deleted = first.metadata.deletion_timestamp is not None
+    assert kinds.count(Send) <= 1
+    if Send in kinds:
+        assert waits_for_answer(first) or (leaving and not is_closed(first))
+        assert ReadTalkdesk in kinds[: kinds.index(Send)]
+        assert not leaving or (start.answer is not None and start.answer.sent_at) or Announce in kinds
+    if Offboard in kinds:
+        assert leaving or is_ended(first) or wanted_state(at) is TenantState.OFFBOARDED
+    if {Offboard, Purge, Provision} & set(kinds):
+        assert start.role is not Role.BYSTANDER
+    if Provision in kinds:
+        assert start.role is Role.OWNER
+        assert not leaving
+        assert not is_ended(first)
+    if Purge in kinds:
+        assert start.tenant is not None
+        assert not start.tenant.spec.deletion_protection
+        explicit = deleted and first.spec.deletion_policy is DeletionPolicy.DELETE
+        away = is_ended(first) or wanted_state(at) is TenantState.OFFBOARDED
+        assert explicit or (away and purge_due(start))
+    if DropCredentials in kinds:
+        assert is_ended(first) or deleted
+    if is_paused(start) and not deleted:
+        assert not steps
+    if is_paused(start):
+        assert not {Provision, Offboard, Purge} & set(kinds)
+    assert max(kinds.count(kind) for kind in (Acknowledge, DropOldCredentials, Note, Provision, Offboard, Purge)) <= 1
+
+
+def is_paused(at: Scope) -> bool:
+    app, tenant = at.app, at.tenant
+    return (
+        at.installation.spec.paused
+        or (app is not None and app.resource.spec.paused)
+        or (tenant is not None and tenant.spec.paused)
+    )
+
+
+@given(scopes(), st.data())
+@PATIENTLY
+def test_no_answer_goes_out_without_a_verdict(start: Scope, data: st.DataObject) -> None:
+    at, finish, steps = follow(start, data)
+    sent = next((step for step in steps if isinstance(step, Send)), None)
+    if sent is None or start.app is None:
+        return
+    request, approval = start.request, start.installation.spec.approval
+    by_person = approval is not None and approval.event_id == request.event_id
+    policy = start.app.resource.spec.approval
+    if request.type is RequestType.UNINSTALL:
+        assert sent.decision is Decision.APPROVE
+        return
+    if by_person and approval is not None and approval.decision is Decision.REJECT:
+        assert sent.decision is Decision.REJECT or is_installed(at)
+    if sent.decision is Decision.REJECT:
+        broken = at.tenancy is not None and at.tenancy.state is TenancyState.FAILED
+        assert by_person or policy.reject_when or policy.automatic or broken
+        assert Provision not in map(type, steps) or broken
+        assert not isinstance(finish, Finish) or not finish.ready or is_installed(at)
+        if broken:
+            assert policy.on_tenant_failure is OnTenantFailure.REJECT
+    elif policy.mode is ApprovalMode.MANUAL and not by_person:
+        assert policy.automatic is not None
+    if sent.decision is Decision.APPROVE and start.role is Role.OWNER:
+        assert at.tenancy is None or at.tenancy.state not in {TenancyState.FAILED, TenancyState.WAITING}
+
+
+@given(scopes(), st.data())
+@PATIENTLY
+def test_an_install_that_talkdesk_has_is_never_rejected(start: Scope, data: st.DataObject) -> None:
+    world, at = World(data), start
+    for _ in range(MOST_STEPS):
+        step = decide(at)
+        if isinstance(step, Finish | Release):
+            return
+        if isinstance(step, Send) and step.decision is Decision.REJECT:
+            assert not (is_installed(at) and at.request.type is RequestType.INSTALL)
+        at = world.do(step, at)
+
+
+@given(scopes(), st.data())
+@PATIENTLY
+def test_credentials_are_acknowledged_and_replaced_only_by_a_set_that_works(start: Scope, data: st.DataObject) -> None:
+    world, at = World(data), start
+    for _ in range(MOST_STEPS):
+        step = decide(at)
+        if isinstance(step, Finish | Release):
+            return
+        if isinstance(step, Acknowledge | DropOldCredentials):
+            register = at.installation.spec.credentials
+            assert register is not None
+            assert isinstance(at.remote, RemoteInstallation)
+            assert at.secret_name == register.secret_name
+        if isinstance(step, DropOldCredentials):
+            assert at.acknowledged is not AckState.FAILED
+            assert not is_due(at) or at.acknowledged is AckState.DONE
+        at = world.do(step, at)
+
+
+@given(scopes(), st.data())
+@PATIENTLY
+def test_what_is_unfinished_is_looked_at_again_or_waits_for_something_that_is_watched(
+    start: Scope, data: st.DataObject
+) -> None:
+    at, finish, _ = follow(start, data)
+    if isinstance(finish, Release) or finish.ready or finish.settled:
+        return
+    status = noted(at, finish).status
+    coming = finish.wake is not None or status.retry is not None
+    if waits_for_answer(noted(at, finish)) and at.app is not None and at.failure is None:
+        assert coming, "the deadline would pass unseen"
+    watched = {Reason.NO_REQUEST, Reason.APP_NOT_FOUND, Reason.RENDER_FAILED, Reason.FOREIGN_HOST}
+    assert coming or finish.reason in watched | {Reason.CREDENTIALS_MISSING, Reason.FORBIDDEN, Reason.UNAVAILABLE}
+
+
+@given(scopes(), st.data())
+@PATIENTLY
+def test_the_same_facts_give_the_same_status_so_that_nothing_is_written(start: Scope, data: st.DataObject) -> None:
+    at, finish, _ = follow(start, data)
+    if isinstance(finish, Release):
+        return
+    once = noted(at, finish)
+    again = compute(replace(at, installation=once), finish, jitter=1)
+    assert again.model_copy(update={"retry": None}) == once.status.model_copy(update={"retry": None})
+
+
+@given(scopes(), st.data())
+@PATIENTLY
+def test_no_installation_is_looked_at_over_and_over_without_a_pause(start: Scope, data: st.DataObject) -> None:
+    at, world = start, World(data)
+    for _ in range(MOST_PASSES_AT_ONCE):
+        end, finish, _ = follow(at, data, world)
+        if isinstance(finish, Release) or finish.wake is None or finish.wake > end.now:
+            return
+        known = noted(end, finish)
+        kept = None if end.tenancy is not None and end.tenancy.state is TenancyState.PURGED else end.tenant
+        at = replace(start, installation=known, tenant=kept, answer=so_far(known))
+    raise AssertionError(f"still at it: {finish}")
+
+
+def test_a_failure_that_nobody_foresaw_has_a_message_and_a_pace() -> None:
+    stopped = decide(scope(failure=Failure(Reason.INVALID_SPEC, "can't read it", Pace.NEVER)))
+    assert isinstance(stopped, Finish)
+    assert (stopped.stalled, stopped.message) == (True, "can't read it")

@@ -1,0 +1,222 @@
+"""An answered installation is kept as it should be, and compared with Talkdesk now and then."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    HOUR,
+    NOON,
+    WEEK,
+    answered,
+    condition,
+    credentials,
+    credentials_object,
+    current_tenant,
+    ended,
+    facts,
+    failure,
+    installation,
+    remote,
+    request_object,
+    retry,
+    scope,
+    tenant,
+    trial_object,
+)
+from talkdesk_crds.conditions import ConditionType, Reason
+from talkdesk_crds.installation import CredentialsStatus, EndingKind, InstallationPhase, RequestType, UsersStatus
+from talkdesk_crds.tenant import TenantStatus
+from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.reconcile.scope import (
+    AckState,
+    CredentialsMissing,
+    Pace,
+    RemoteMissing,
+    RemoteRefused,
+    Role,
+    Scope,
+    Tenancy,
+    TenancyState,
+)
+from talkdesk_operator.domain.reconcile.steps import Acknowledge, Finish, Note, Provision, ReadCredentials, ReadTalkdesk
+
+READY = Tenancy(TenancyState.READY)
+LATE = NOON + WEEK
+
+
+def read(**fields: Any) -> Scope:
+    """A pass that has read everything; Talkdesk waits for the answer."""
+    known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
+    return scope(**(known | fields))
+
+
+LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
+
+
+def steady(**fields: Any) -> Scope:
+    """An answered installation whose tenant is as it should be."""
+    at = scope(**({"installation": installation(status=answered())} | fields))
+    return replace(at, tenant=current_tenant(at))
+
+
+def finish(at: Scope) -> Finish:
+    step = decide(at)
+    assert isinstance(step, Finish), step
+    return step
+
+
+def test_an_answered_installation_whose_tenant_is_current_costs_nothing() -> None:
+    assert finish(steady()).ready
+    assert finish(steady(role=Role.BYSTANDER)).phase is InstallationPhase.SUPERSEDED
+
+
+@pytest.mark.case(51)
+def test_drift_is_put_right_without_asking_talkdesk() -> None:
+    drifted = steady(drifted=True)
+    assert decide(drifted) == ReadCredentials()
+    assert decide(replace(drifted, credentials=credentials())) == Provision()
+
+
+def test_a_resync_asks_talkdesk_and_applies_again() -> None:
+    at = steady(resync=True, credentials=credentials())
+    assert decide(at) == ReadTalkdesk(facts=True)
+    at = replace(at, remote=remote("completed"), facts=facts())
+    assert decide(at) == Provision()
+    assert finish(replace(at, tenancy=READY)).ready
+
+
+@pytest.mark.case(44, 50)
+def test_a_tenant_that_is_gone_is_made_again_with_the_facts_that_are_known() -> None:
+    at = replace(steady(credentials=credentials()), tenant=None)
+    assert decide(at) == Provision()
+    forgotten = installation(status=answered(account=None))
+    assert decide(replace(at, installation=forgotten)) == ReadTalkdesk(facts=True)
+
+
+@pytest.mark.case(24)
+def test_while_talkdesk_refuses_the_tenant_is_kept_as_it_should_be() -> None:
+    refused = steady(resync=True, credentials=credentials(), remote=RemoteRefused(failure(Reason.FORBIDDEN, Pace.SLOW)))
+    assert decide(refused) == Provision()
+    unknown = replace(refused, installation=installation(status=answered(account=None)), tenant=None)
+    assert finish(unknown).failure == failure(Reason.FORBIDDEN, Pace.SLOW)
+
+
+@pytest.mark.case(43)
+def test_lost_credentials_of_an_active_installation_stop_calls_and_nothing_else() -> None:
+    lost = finish(steady(resync=True, credentials=LOST))
+    assert (lost.phase, lost.reason, lost.ending) == (InstallationPhase.ACTIVE, Reason.CREDENTIALS_LOST, None)
+
+
+@pytest.mark.case(26)
+def test_an_active_installation_that_talkdesk_lost_gets_its_second_look_too() -> None:
+    missing = steady(resync=True, credentials=credentials(), remote=RemoteMissing("not found"))
+    assert finish(missing).reason is Reason.NOT_FOUND_ONCE
+    seen_once = installation(status=answered(retry=retry(Reason.NOT_FOUND_ONCE, NOON)))
+    again = replace(missing, installation=seen_once, resync=False, remote=None)
+    assert decide(again) == ReadTalkdesk(facts=True)
+    end = finish(replace(again, remote=RemoteMissing("not found"))).ending
+    assert end is not None
+    assert end.kind is EndingKind.GONE
+
+
+@pytest.mark.case(32)
+@pytest.mark.parametrize("kind", [EndingKind.TIMED_OUT, EndingKind.REJECTED])
+def test_an_update_that_came_to_nothing_leaves_the_tenant_running(kind: EndingKind) -> None:
+    valid = condition(ConditionType.CREDENTIALS_VALID)
+    over = installation(request=RequestType.UPDATE, status=ended(kind, conditions=(valid,)))
+    at = scope(installation=over, now=NOON + timedelta(days=99))
+    at = replace(at, tenant=current_tenant(at))
+    assert finish(at).ready
+    assert "no longer waits" in finish(at).message
+    changed = tenant(status=TenantStatus())
+    assert decide(replace(at, tenant=changed, credentials=credentials(), facts=facts())) == Provision()
+
+
+@pytest.mark.case(43)
+def test_lost_credentials_of_a_bystander_leave_it_superseded() -> None:
+    lost = finish(steady(role=Role.BYSTANDER, resync=True, credentials=LOST))
+    assert lost.phase is InstallationPhase.SUPERSEDED
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"observed_generation": 0},
+        {"retry": retry(Reason.UNAVAILABLE, NOON)},
+        {"users": UsersStatus(licensed=3, complete=False)},
+        pytest.param(
+            {"credentials": CredentialsStatus(key_id="old", secret_name="keys-0")}, marks=pytest.mark.case(24)
+        ),
+    ],
+    ids=lambda status: next(iter(status)),
+)
+@pytest.mark.parametrize("role", [Role.OWNER, Role.BYSTANDER])
+def test_what_changed_or_is_unfinished_is_looked_at_again(status: dict[str, Any], role: Role) -> None:
+    at = steady(installation=installation(status=answered(**status)), role=role)
+    assert decide(at) == ReadCredentials()
+    assert decide(replace(at, credentials=credentials())) == ReadTalkdesk(facts=role is Role.OWNER)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"users": UsersStatus(licensed=3)},
+        {"credentials": CredentialsStatus(key_id="key-1")},
+        {"credentials": CredentialsStatus(key_id="key-1", secret_name="keys-1")},
+    ],
+)
+def test_what_is_in_order_costs_nothing(status: dict[str, Any]) -> None:
+    assert finish(steady(installation=installation(status=answered(**status)))).ready
+
+
+def test_credentials_that_nothing_names_are_of_no_other_set() -> None:
+    used = answered(credentials=CredentialsStatus(key_id="key-1", secret_name="keys-1"))
+    assert finish(steady(installation=installation(status=used, credentials=None))).ready
+
+
+@pytest.mark.case(11)
+def test_the_trial_is_asked_for_while_one_runs_and_only_for_the_owner() -> None:
+    running = installation(status=answered(), trial=trial_object("Started"))
+    at = steady(installation=running, resync=True, credentials=credentials())
+    assert decide(at) == ReadTalkdesk(facts=True, trial=True)
+    assert decide(replace(at, role=Role.BYSTANDER)) == ReadTalkdesk(facts=False)
+
+
+@pytest.mark.case(11, 48)
+def test_a_lost_update_is_noted_and_left_to_a_new_pass() -> None:
+    asked = remote("updating", updated_at=NOON + HOUR)
+    at = steady(resync=True, credentials=credentials(), remote=asked, now=NOON + 2 * HOUR)
+    note = decide(at)
+    assert isinstance(note, Note)
+    noted = installation(request=request_object("Update", event=note.request.event_id), status=answered())
+    waiting = finish(replace(at, installation=noted, noted=True))
+    assert (waiting.reason, waiting.wake, waiting.ready) == (Reason.PROGRESSING, at.now, False)
+
+
+@pytest.mark.case(16, 39)
+def test_a_lost_uninstall_touches_no_tenant_before_it_is_known_whose_that_is() -> None:
+    noted = installation(request=RequestType.UNINSTALL, at=NOON + HOUR, event="found-1", status=answered())
+    at = steady(installation=installation(status=answered()))
+    waiting = finish(replace(at, installation=noted, noted=True, remote=remote("uninstalled")))
+    assert (waiting.ending, waiting.wake) == (None, NOON)
+
+
+@pytest.mark.case(31)
+@pytest.mark.parametrize("word", ["pending", "rejected", "timeout", "martian"])
+def test_what_is_not_named_is_not_acted_upon(word: str) -> None:
+    at = steady(resync=True, credentials=credentials(), remote=remote(word, updated_at=NOON + HOUR))
+    assert decide(at) == Provision()
+    assert finish(replace(at, tenancy=READY)).ready
+
+
+@pytest.mark.case(20)
+def test_an_acknowledgement_that_failed_is_tried_again_while_the_tenant_goes_on() -> None:
+    rotated = installation(status=answered(), credentials=credentials_object())
+    at = steady(installation=rotated, resync=True, credentials=credentials(), secret_name="keys-2")
+    at = replace(at, remote=remote("completed"), tenancy=READY)
+    assert decide(at) == Acknowledge()
+    lost = finish(replace(at, acknowledged=AckState.FAILED, ack_failure=failure()))
+    assert (lost.ready, lost.failure) == (True, failure())

@@ -1,0 +1,89 @@
+"""A rotated set is acknowledged once it is proven, and those before it go after that."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders.objects import answered, credentials_object, failure, installation, remote, scope
+from talkdesk_crds.installation import CredentialsStatus, TalkdeskInstallation
+from talkdesk_operator.domain.installation.rotation import is_due, next_step
+from talkdesk_operator.domain.reconcile.scope import AckState, RemoteMissing, RemoteRefused, Scope
+from talkdesk_operator.domain.reconcile.steps import Acknowledge, DropOldCredentials
+
+SECRET = "keys-2"
+
+
+def rotated(*, known: CredentialsStatus | None = None, origin: str | None = "Rotation") -> TalkdeskInstallation:
+    """An answered installation with a new set; `known` is what is on record of the credentials."""
+    return installation(status=answered(credentials=known), credentials=credentials_object(SECRET, origin=origin))
+
+
+def used(secret: str | None = "keys-1", acknowledged: str | None = None) -> CredentialsStatus:
+    return CredentialsStatus(key_id="key-1", secret_name=secret, acknowledged=acknowledged)
+
+
+def proven(**fields: Any) -> Scope:
+    """A pass in which a call with the new set went well."""
+    known: dict[str, Any] = {"installation": rotated(), "secret_name": SECRET, "remote": remote("completed")}
+    return scope(**(known | fields))
+
+
+@pytest.mark.case(20)
+@pytest.mark.parametrize("known", [None, used(), used(acknowledged="rotation-0")])
+def test_a_rotated_set_is_due_until_its_own_event_is_acknowledged(known: CredentialsStatus | None) -> None:
+    assert is_due(proven(installation=rotated(known=known)))
+    assert not is_due(proven(installation=rotated(known=used(SECRET, "rotation-1"))))
+
+
+@pytest.mark.case(20)
+@pytest.mark.parametrize("origin", ["Install", None])
+def test_the_set_of_an_install_needs_no_acknowledgement(origin: str | None) -> None:
+    assert not is_due(proven(installation=rotated(origin=origin)))
+    assert not is_due(proven(installation=installation(credentials=None)))
+
+
+@pytest.mark.case(20, 63)
+def test_a_set_is_acknowledged_once_and_then_the_ones_before_it_go_once() -> None:
+    at = proven()
+    assert next_step(at) == Acknowledge()
+    at = replace(at, acknowledged=AckState.DONE)
+    assert next_step(at) == DropOldCredentials()
+    assert next_step(replace(at, sets_dropped=True)) is None
+
+
+@pytest.mark.case(20)
+@pytest.mark.parametrize("unread", [None, RemoteMissing("not found"), RemoteRefused(failure())])
+def test_nothing_is_acknowledged_that_no_call_proved(unread: Any) -> None:
+    assert next_step(proven(remote=unread)) is None
+
+
+@pytest.mark.case(20, 24)
+def test_nothing_is_acknowledged_or_deleted_while_an_older_set_is_in_use() -> None:
+    assert next_step(proven(secret_name="keys-1")) is None
+    assert next_step(proven(secret_name="keys-1", resync=True)) is None
+    assert next_step(proven(secret_name=None)) is None
+
+
+def test_nothing_is_done_without_a_set() -> None:
+    assert next_step(proven(installation=installation(credentials=None), secret_name=None)) is None
+
+
+@pytest.mark.case(20)
+def test_while_talkdesk_has_not_taken_it_the_older_sets_stay() -> None:
+    assert next_step(proven(acknowledged=AckState.FAILED, resync=True)) is None
+
+
+def test_a_set_that_replaced_another_without_rotation_ends_it() -> None:
+    assert next_step(proven(installation=rotated(origin="Install", known=used()))) == DropOldCredentials()
+
+
+@pytest.mark.parametrize("known", [None, used(None), used(SECRET)])
+def test_what_an_event_left_behind_too_late_goes_at_a_resync(known: CredentialsStatus | None) -> None:
+    at = proven(installation=rotated(origin="Install", known=known))
+    assert next_step(at) is None
+    assert next_step(replace(at, resync=True)) == DropOldCredentials()
+
+
+def test_what_was_acknowledged_in_an_earlier_pass_is_not_again() -> None:
+    assert next_step(proven(installation=rotated(known=used(SECRET, "rotation-1")))) is None

@@ -1,0 +1,243 @@
+"""Uninstalls: the tenant is seen off, Talkdesk is told once and knows it, and only then is it over."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    NOON,
+    WEEK,
+    answer,
+    credentials,
+    failure,
+    installation,
+    remote,
+    retry,
+    scope,
+    tenant,
+    view,
+)
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_crds.tenant import TenantState
+from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.reconcile.scope import (
+    CredentialsMissing,
+    Pace,
+    RemoteMissing,
+    RemoteRefused,
+    Role,
+    Scope,
+    SendState,
+    Tenancy,
+    TenancyState,
+    UsersOutcome,
+)
+from talkdesk_operator.domain.reconcile.steps import (
+    Announce,
+    DeactivateUsers,
+    Finish,
+    Offboard,
+    ReadCredentials,
+    ReadTalkdesk,
+    Send,
+)
+
+UNINSTALL = installation(request=RequestType.UNINSTALL)
+OFF = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
+OFFBOARDED = Tenancy(TenancyState.OFFBOARDED)
+ANNOUNCED = answer(delivered=False)
+LATE = NOON + WEEK
+BEFORE = view(uninstall={"approve": "BeforeOffboard"})
+
+
+def leaving(**fields: Any) -> Scope:
+    """The pass of an uninstall whose tenant is seen off already."""
+    known = {"installation": UNINSTALL, "role": Role.HOLDER, "tenant": OFF, "tenancy": OFFBOARDED}
+    return scope(**(known | fields))
+
+
+def asked(**fields: Any) -> Scope:
+    return leaving(**({"credentials": credentials(), "remote": remote()} | fields))
+
+
+def finish(at: Scope) -> Finish:
+    step = decide(at)
+    assert isinstance(step, Finish), step
+    return step
+
+
+def is_done(at: Scope) -> bool:
+    end = finish(at).ending
+    return end is not None and end.kind is EndingKind.UNINSTALLED and finish(at).verified
+
+
+def test_an_uninstall_goes_step_by_step() -> None:
+    at = leaving(tenant=tenant(), tenancy=None)
+    assert decide(at) == Offboard()
+    at = replace(at, tenant=OFF, tenancy=OFFBOARDED)
+    assert decide(at) == ReadCredentials()
+    at = replace(at, credentials=credentials())
+    assert decide(at) == ReadTalkdesk(facts=False)
+    at = replace(at, remote=remote())
+    assert decide(at) == Announce(Decision.APPROVE)
+    at = replace(at, answer=ANNOUNCED)
+    assert decide(at) == Send(Decision.APPROVE)
+    at = replace(at, answer=answer(), sent=SendState.DELIVERED, remote=None)
+    assert decide(at) == ReadTalkdesk(facts=False)
+    assert is_done(replace(at, remote=remote("revoked")))
+
+
+@pytest.mark.case(16, 39)
+def test_an_uninstall_of_the_old_installation_is_answered_and_leaves_the_tenant_alone() -> None:
+    assert decide(leaving(role=Role.BYSTANDER, tenant=tenant(), tenancy=None)) == ReadCredentials()
+
+
+def test_an_app_may_want_uninstalls_answered_before_the_tenant_is_touched() -> None:
+    assert decide(leaving(app=BEFORE, tenant=tenant(), tenancy=None)) == ReadCredentials()
+
+
+@pytest.mark.case(15)
+def test_an_uninstall_without_credentials_waits_for_them() -> None:
+    missing = CredentialsMissing(failure(Reason.CREDENTIALS_MISSING, Pace.NEVER))
+    waiting = finish(leaving(tenant=None, tenancy=None, credentials=missing))
+    assert (waiting.reason, waiting.wake) == (Reason.CREDENTIALS_MISSING, LATE)
+
+
+@pytest.mark.case(52)
+def test_objects_that_do_not_go_away_hold_the_answer_up_for_as_long_as_the_app_says() -> None:
+    going = Tenancy(TenancyState.DELETING, "Namespace td-1 is being deleted", since=NOON)
+    blocked = finish(leaving(tenancy=going))
+    assert (blocked.phase, blocked.reason) == (InstallationPhase.OFFBOARDING, Reason.OFFBOARDING)
+    assert blocked.message == "Namespace td-1 is being deleted"
+    assert blocked.wake == NOON + timedelta(seconds=1)
+    assert decide(leaving(tenancy=going, now=NOON + timedelta(minutes=10))) == ReadCredentials()
+
+
+@pytest.mark.case(53)
+def test_an_offboarding_that_fails_is_tried_again() -> None:
+    refused = failure(Reason.APPLY_REFUSED, Pace.SLOW)
+    failing = finish(leaving(tenancy=Tenancy(TenancyState.FAILED, "forbidden", refused)))
+    assert (failing.reason, failing.failure, failing.wake) == (Reason.APPLY_REFUSED, refused, None)
+
+
+@pytest.mark.case(50)
+@pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
+def test_credentials_that_died_after_the_call_prove_it(reason: Reason) -> None:
+    refused = RemoteRefused(failure(reason, Pace.SLOW))
+    assert is_done(leaving(credentials=credentials(), answer=ANNOUNCED, remote=refused))
+    assert finish(leaving(credentials=credentials(), remote=refused)).ending is None
+
+
+@pytest.mark.case(15)
+@pytest.mark.parametrize("seconds", [-1, 0, 60])
+def test_an_approval_of_the_install_that_went_out_after_the_uninstall_was_asked_for_answered_it(seconds: int) -> None:
+    told = answer(event="the-install").model_copy(update={"at": NOON + timedelta(seconds=seconds)})
+    earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=told)})
+    refused = RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, Pace.SLOW))
+    ended = finish(leaving(installation=earlier, credentials=credentials(), remote=refused)).ending
+    assert (ended is not None) is (seconds >= 0)
+
+
+@pytest.mark.case(50)
+def test_an_installation_that_is_gone_after_the_call_proves_it_without_a_second_look() -> None:
+    missing = RemoteMissing("not found")
+    assert is_done(asked(answer=ANNOUNCED, remote=missing))
+    assert finish(asked(remote=missing)).reason is Reason.NOT_FOUND_ONCE
+    seen = UNINSTALL.model_copy(update={"status": InstallationStatus(retry=retry(Reason.NOT_FOUND_ONCE, NOON))})
+    assert is_done(asked(installation=seen, remote=missing))
+
+
+@pytest.mark.case(22)
+def test_an_installation_that_talkdesk_shows_as_revoked_needs_no_answer() -> None:
+    assert is_done(asked(remote=remote("revoked")))
+
+
+@pytest.mark.case(50)
+def test_after_a_crash_between_record_and_call_talkdesk_is_asked_and_told_again() -> None:
+    assert decide(leaving(answer=ANNOUNCED, credentials=credentials())) == ReadTalkdesk(facts=False)
+    assert decide(asked(answer=ANNOUNCED)) == Send(Decision.APPROVE)
+
+
+@pytest.mark.case(22, 27)
+@pytest.mark.parametrize("sent", [SendState.UNCLEAR, SendState.REFUSED])
+def test_an_answer_that_did_not_arrive_is_tried_again_later_and_not_past_the_deadline(sent: SendState) -> None:
+    lost = asked(answer=ANNOUNCED, sent=sent, send_failure=failure())
+    assert (finish(lost).failure, finish(lost).wake) == (failure(), LATE)
+    end = finish(replace(lost, now=LATE))
+    assert end.reason is Reason.DEPROVISIONED
+    assert end.ending is not None
+    assert not end.verified
+
+
+def test_an_answer_that_talkdesk_does_not_show_yet_is_looked_at_again_and_not_sent_again() -> None:
+    told = asked(answer=answer())
+    assert (finish(told).reason, finish(told).wake) == (Reason.VERIFYING, LATE)
+    assert finish(replace(told, now=LATE)).reason is Reason.DEPROVISIONED
+    assert is_done(replace(told, remote=remote("martian")))
+
+
+@pytest.mark.case(49)
+def test_a_request_that_changed_before_the_answer_is_looked_at_anew_at_once() -> None:
+    assert finish(asked(answer=ANNOUNCED, sent=SendState.OUTDATED)).wake == NOON
+
+
+@pytest.mark.case(26, 32)
+def test_an_uninstall_that_nobody_could_acknowledge_ends_at_the_deadline() -> None:
+    lost = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
+    refused = RemoteRefused(failure(Reason.FORBIDDEN, Pace.SLOW))
+    for at in (leaving(credentials=lost, now=LATE), leaving(credentials=credentials(), remote=refused, now=LATE)):
+        assert finish(at).reason is Reason.DEPROVISIONED
+
+
+def test_while_talkdesk_is_down_an_uninstall_goes_on_waiting() -> None:
+    down = leaving(credentials=credentials(), remote=RemoteRefused(failure()), now=LATE)
+    assert finish(down).ending is None
+
+
+def test_the_end_is_followed_up_at_once() -> None:
+    over = finish(asked(remote=remote("revoked")))
+    assert (over.phase, over.settled, over.wake) == (InstallationPhase.UNINSTALLED, False, NOON)
+    assert over.message == "uninstalled; what the tenant retains is kept for a while"
+    elsewhere = finish(asked(remote=remote("revoked"), role=Role.BYSTANDER, tenant=tenant()))
+    assert elsewhere.message == "uninstalled; the tenant is another installation's"
+    assert finish(asked(remote=remote("revoked"), tenant=None)).message == "uninstalled"
+
+
+SCIM = {"url": "https://scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}
+
+
+@pytest.mark.case(60)
+def test_users_are_deactivated_after_the_tenant_and_before_the_answer() -> None:
+    at = leaving(app=view(users={"scim": SCIM}))
+    assert decide(at) == DeactivateUsers()
+    assert decide(replace(at, users=UsersOutcome(3))) == ReadCredentials()
+    part = finish(replace(at, users=UsersOutcome(9, done=False, message="3 of 9")))
+    assert (part.phase, part.reason) == (InstallationPhase.OFFBOARDING, Reason.USERS_SYNCING)
+    assert (part.message, part.wake, part.failure) == ("3 of 9", NOON, None)
+    down = UsersOutcome(9, failure=failure(Reason.SCIM_UNAVAILABLE))
+    lost = finish(replace(at, users=down))
+    assert (lost.reason, lost.failure, lost.wake) == (Reason.SCIM_UNAVAILABLE, down.failure, None)
+
+
+@pytest.mark.case(52, 60)
+def test_users_are_deactivated_however_late_it_is_but_do_not_hold_up_the_answer_for_ever() -> None:
+    at = leaving(app=view(users={"scim": SCIM}), now=NOON + timedelta(minutes=10))
+    assert decide(at) == DeactivateUsers()
+    assert decide(replace(at, tenancy=Tenancy(TenancyState.DELETING, "going"))) == DeactivateUsers()
+    down = UsersOutcome(9, failure=failure(Reason.SCIM_UNAVAILABLE))
+    assert decide(replace(at, users=down)) == ReadCredentials()
+    assert decide(replace(at, users=UsersOutcome(9, done=False))) == ReadCredentials()
+
+
+@pytest.mark.parametrize("users", [None, {}, {"scim": SCIM | {"onOffboard": "Keep"}}])
+def test_users_stay_as_they_are_where_the_app_wants_nothing_else(users: dict[str, Any] | None) -> None:
+    assert decide(leaving(app=view(users=users))) == ReadCredentials()
+
+
+@pytest.mark.case(16)
+def test_users_of_another_installations_tenant_stay() -> None:
+    at = leaving(app=view(users={"scim": SCIM}), role=Role.BYSTANDER, tenancy=None)
+    assert decide(at) == ReadCredentials()

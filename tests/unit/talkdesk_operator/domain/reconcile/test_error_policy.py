@@ -1,0 +1,94 @@
+"""What errors of the adapters mean."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from talkdesk_crds.conditions import Reason
+from talkdesk_operator.domain.ports import talkdesk
+from talkdesk_operator.domain.reconcile.error_policy import of_kube, of_object, of_talkdesk
+from talkdesk_operator.domain.reconcile.scope import Failure, Pace
+from talkdesk_runtime import kube_errors as kube
+
+MINUTE = timedelta(minutes=1)
+
+
+def tree(error: type[talkdesk.TalkdeskError]) -> Iterator[type[talkdesk.TalkdeskError]]:
+    yield error
+    for child in error.__subclasses__():
+        yield from tree(child)
+
+
+@pytest.mark.parametrize("error", list(tree(talkdesk.TalkdeskError)))
+def test_every_error_of_talkdesk_is_a_failure_that_is_tried_again(error: type[talkdesk.TalkdeskError]) -> None:
+    judged = of_talkdesk(error("what Talkdesk said"))
+    assert judged.message == "what Talkdesk said"
+    assert judged.pace is (Pace.SOON if issubclass(error, talkdesk.Transient) else Pace.SLOW)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(talkdesk.Unavailable("m"), Reason.UNAVAILABLE, marks=pytest.mark.case(27)),
+        pytest.param(talkdesk.OutcomeUnknown("m"), Reason.UNAVAILABLE, marks=pytest.mark.case(22)),
+        pytest.param(talkdesk.Unauthorized("m"), Reason.CREDENTIALS_REFUSED, marks=pytest.mark.case(24)),
+        pytest.param(talkdesk.InvalidCredentials("m"), Reason.CREDENTIALS_REFUSED, marks=pytest.mark.case(24)),
+        pytest.param(talkdesk.Forbidden("m"), Reason.FORBIDDEN, marks=pytest.mark.case(25)),
+        (talkdesk.ForeignHost("m"), Reason.FOREIGN_HOST),
+        (talkdesk.Refused("m"), Reason.REFUSED),
+        (talkdesk.Redirected("m"), Reason.REFUSED),
+        pytest.param(talkdesk.Conflict("m"), Reason.REFUSED, marks=pytest.mark.case(23)),
+    ],
+)
+def test_each_error_of_talkdesk_has_its_reason(error: talkdesk.TalkdeskError, reason: Reason) -> None:
+    assert of_talkdesk(error).reason is reason
+
+
+@pytest.mark.case(27)
+def test_what_talkdesk_asked_for_is_passed_on() -> None:
+    assert of_talkdesk(talkdesk.RateLimited("m", retry_after=MINUTE)).retry_after == MINUTE
+
+
+def test_an_error_of_our_own_objects_is_the_clusters() -> None:
+    failed = Failure(Reason.CLUSTER_UNAVAILABLE, "gone", Pace.SOON)
+    assert of_kube(kube.KubeNotFound("gone")) == failed
+    assert of_kube(kube.KubeOverloaded("m", retry_after=MINUTE)).retry_after == MINUTE
+
+
+@pytest.mark.case(53)
+@pytest.mark.parametrize(
+    ("error", "reason", "pace"),
+    [
+        (kube.KubeOverloaded("m", retry_after=MINUTE), Reason.CLUSTER_UNAVAILABLE, Pace.SOON),
+        (kube.KubeConflict("m"), Reason.CONFLICT, Pace.SLOW),
+        (kube.KubeForbidden("exceeded quota"), Reason.APPLY_REFUSED, Pace.SLOW),
+        (kube.KubeInvalid("m", fields=()), Reason.APPLY_REFUSED, Pace.SLOW),
+        (kube.KubeNotFound("m"), Reason.APPLY_REFUSED, Pace.SLOW),
+        pytest.param(
+            kube.KubeForbidden("m", terminating=True), Reason.NOT_READY, Pace.SOON, marks=pytest.mark.case(37)
+        ),
+    ],
+)
+def test_an_error_at_a_tenants_object_names_it_in_the_api_servers_words(
+    error: kube.KubeError, reason: Reason, pace: Pace
+) -> None:
+    judged = of_object(error, "Deployment", "td-1/web")
+    assert (judged.reason, judged.pace) == (reason, pace)
+    assert judged.message == f"Deployment td-1/web: {error}"
+
+
+@pytest.mark.case(61)
+@pytest.mark.parametrize(
+    "error", [kube.KubeInvalid("canary"), kube.KubeRefused("got canary"), kube.KubeOverloaded("typed patch: canary")]
+)
+def test_what_is_said_of_a_secrets_content_is_not_repeated(error: kube.KubeError) -> None:
+    assert "canary" not in of_object(error, "Secret", "td-1/keys").message
+    assert "canary" in of_object(error, "ConfigMap", "td-1/facts").message
+
+
+@pytest.mark.case(53)
+def test_what_is_wrong_with_a_secret_is_named_where_that_shows_no_content() -> None:
+    invalid = kube.KubeInvalid("canary", fields=("data.key", "type"))
+    assert of_object(invalid, "Secret", "td-1/keys").message == "Secret td-1/keys: invalid: data.key, type"
+    assert "exceeded quota" in of_object(kube.KubeForbidden("exceeded quota"), "Secret", "td-1/keys").message

@@ -1,0 +1,125 @@
+"""Reading before acting, and what follows where nothing can be read."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    DAY,
+    HOUR,
+    NOON,
+    WEEK,
+    answered,
+    credentials,
+    facts,
+    failure,
+    installation,
+    remote,
+    retry,
+    scope,
+    view,
+)
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import EndingKind, InstallationStatus
+from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.reconcile.observation import is_of_before, is_urgent
+from talkdesk_operator.domain.reconcile.scope import (
+    CredentialsMissing,
+    Pace,
+    RemoteMissing,
+    RemoteRefused,
+    Scope,
+    Tenancy,
+    TenancyState,
+)
+from talkdesk_operator.domain.reconcile.steps import Finish
+
+READY = Tenancy(TenancyState.READY)
+LATE = NOON + WEEK
+LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
+
+
+def read(**fields: Any) -> Scope:
+    """A pass that has read everything; Talkdesk waits for the answer."""
+    known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
+    return scope(**(known | fields))
+
+
+def finish(at: Scope) -> Finish:
+    step = decide(at)
+    assert isinstance(step, Finish), step
+    return step
+
+
+@pytest.mark.case(26)
+def test_an_installation_that_is_not_found_gets_a_second_look_before_it_is_gone() -> None:
+    missing = read(remote=RemoteMissing("not found"))
+    first = finish(missing)
+    assert first.failure is not None
+    assert (first.reason, first.failure.fixed) == (Reason.NOT_FOUND_ONCE, timedelta(minutes=1))
+    known = installation(status=InstallationStatus(retry=retry(Reason.NOT_FOUND_ONCE, NOON + timedelta(minutes=1))))
+    assert finish(replace(missing, installation=known)).ending is None
+    second = finish(replace(missing, installation=known, now=NOON + timedelta(minutes=1)))
+    assert second.ending is not None
+    assert second.ending.kind is EndingKind.GONE
+
+
+@pytest.mark.case(26)
+def test_a_404_after_another_failure_is_a_first_one() -> None:
+    known = installation(status=InstallationStatus(retry=retry(Reason.UNAVAILABLE, NOON)))
+    assert finish(read(installation=known, remote=RemoteMissing("not found"))).ending is None
+
+
+@pytest.mark.case(43)
+def test_without_credentials_nobody_is_called_and_the_deadline_is_looked_at() -> None:
+    waiting = finish(scope(credentials=LOST))
+    assert (waiting.reason, waiting.failure, waiting.wake) == (Reason.CREDENTIALS_LOST, LOST.failure, LATE)
+
+
+@pytest.mark.case(24, 25)
+@pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
+def test_a_refusal_is_tried_again_slowly_and_is_never_a_reject(reason: Reason) -> None:
+    refused = read(remote=RemoteRefused(failure(reason, Pace.SLOW)))
+    assert finish(refused).failure == failure(reason, Pace.SLOW)
+    assert finish(refused).wake == LATE
+    end = finish(replace(refused, now=LATE)).ending
+    assert end is not None
+    assert end.kind is EndingKind.TIMED_OUT
+
+
+@pytest.mark.case(27, 33)
+def test_while_talkdesk_is_down_even_a_passed_deadline_ends_nothing() -> None:
+    down = finish(read(remote=RemoteRefused(failure()), now=LATE + WEEK))
+    assert down.ending is None
+    assert down.failure == failure()
+
+
+@pytest.mark.case(33)
+@pytest.mark.parametrize(("before", "urgent"), [(timedelta(hours=1, seconds=1), False), (HOUR, True), (-DAY, True)])
+def test_an_answer_is_urgent_in_the_last_hour_and_after_it(before: timedelta, urgent: bool) -> None:  # noqa: FBT001 - a table
+    assert is_urgent(scope(now=LATE - before)) is urgent
+
+
+@pytest.mark.case(33)
+def test_nothing_is_urgent_that_talkdesk_does_not_wait_for_or_nobody_can_judge() -> None:
+    assert not is_urgent(scope(now=LATE, installation=installation(status=answered())))
+    assert not is_urgent(scope(now=LATE, installation=installation(request=None)))
+    assert not is_urgent(scope(now=LATE, app=None))
+
+
+@pytest.mark.case(35)
+def test_a_deadline_at_the_beginning_of_the_calendar_is_urgent() -> None:
+    early = installation(at=datetime(1, 1, 1, tzinfo=NOON.tzinfo))
+    assert is_urgent(scope(installation=early, app=view(deadline={"answerWithin": "1s"})))
+
+
+@pytest.mark.case(36)
+def test_a_state_is_of_before_when_it_is_older_than_the_request_and_there_is_time() -> None:
+    old = remote("revoked", updated_at=NOON - timedelta(seconds=1))
+    assert is_of_before(scope(remote=old))
+    assert not is_of_before(scope(remote=old, now=LATE))
+    assert not is_of_before(scope(remote=remote("revoked", updated_at=NOON)))
+    assert not is_of_before(scope(remote=remote("revoked")))
+    assert not is_of_before(scope())

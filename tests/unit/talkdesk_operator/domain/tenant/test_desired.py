@@ -1,0 +1,277 @@
+"""What a tenant should be, what its template sees, and whether it is so already."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import (
+    NOON,
+    answered,
+    condition,
+    current_tenant,
+    facts,
+    installation,
+    request_object,
+    scope,
+    tenant,
+    view,
+)
+from talkdesk_crds.conditions import ConditionType, Reason
+from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
+from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
+from talkdesk_operator.domain.reconcile.scope import Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.tenant.desired import (
+    held_up,
+    inputs_digest,
+    is_current,
+    is_protected,
+    next_look,
+    purge_after,
+    purge_due,
+    retention_ends,
+    template_context,
+    unclaimed_until,
+)
+
+DAY = timedelta(days=1)
+
+
+def test_facts_just_read_go_before_those_written_down_before_those_of_the_events() -> None:
+    written = installation(status=answered(account=AccountFacts(id="acc-1", name="written")))
+    assert scope(installation=written, facts=facts(name="read")).known_facts.account.name == "read"
+    assert scope(installation=written).known_facts.account.name == "written"
+    assert scope().known_facts.account == AccountFacts(id="acc-1", name="acme")
+    assert scope().known_facts.subscription == SubscriptionFacts()
+
+
+def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown() -> None:
+    context = template_context(scope(), view())
+    assert json.loads(json.dumps(context)) == {
+        "app": {"id": "app-1", "name": "sentiment", "namespace": "team", "region": "US"},
+        "account": {"id": "acc-1", "name": "acme", "companyName": None, "timezone": None},
+        "installation": {"id": "i1", "name": "sentiment-i1", "appVersion": None, "createdBy": None},
+        "subscription": {"type": None, "name": None, "licenses": None},
+        "trial": {"state": None, "expiresAt": None},
+        "tenant": {"name": "", "state": "Active", "suspended": False, "values": {}},
+        "sso": {
+            "authorizationUrl": None,
+            "tokenUrl": None,
+            "issuer": None,
+            "scopes": ["openid", "apps:read", "apps:write", "account:read"],
+        },
+    }
+
+
+def test_a_template_sees_request_trial_and_the_tenants_name() -> None:
+    trial = {"state": "Started", "eventId": "t", "at": "2026-03-01T12:00:00Z", "expiresAt": "2026-04-01T00:00:00Z"}
+    made = installation(trial=trial, request=request_object(appVersion="1.4"))
+    context = template_context(scope(installation=made, tenant=tenant()), view())
+    assert context["installation"]["appVersion"] == "1.4"
+    assert context["trial"] == {"state": "Started", "expiresAt": "2026-04-01T00:00:00Z"}
+    assert context["tenant"]["name"] == "td-acc-1"
+
+
+def test_a_trial_without_end_and_an_installation_without_request_leave_their_facts_null() -> None:
+    made = installation(request=None, trial={"state": "Ended", "eventId": "t", "at": "2026-03-01T12:00:00Z"})
+    context = template_context(scope(installation=made), view())
+    assert context["trial"] == {"state": "Ended", "expiresAt": None}
+    assert context["installation"]["appVersion"] is None
+
+
+def test_values_of_the_tenant_go_before_those_of_the_app() -> None:
+    template = {"serviceAccountName": "p", "steps": [{"name": "s", "manifests": [{}]}], "values": {"a": 1, "b": 1}}
+    seen = template_context(scope(tenant=tenant(values={"b": 2})), view(tenant=template))
+    assert seen["tenant"]["values"] == {"a": 1, "b": 2}
+
+
+@pytest.mark.case(59)
+def test_the_account_is_the_specs_even_if_talkdesk_speaks_of_another() -> None:
+    assert template_context(scope(facts=facts(id="another")), view())["account"]["id"] == "acc-1"
+
+
+READY = scope(installation=installation(status=answered()))
+
+
+def ready_tenant(**status: Any) -> TalkdeskTenant:
+    made = current_tenant(READY)
+    return made.model_copy(update={"status": made.status.model_copy(update=status)})
+
+
+def test_a_tenant_is_current_when_nothing_that_it_is_made_of_changed() -> None:
+    assert is_current(replace(READY, tenant=ready_tenant()))
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"tenant": None},
+        {"app": None},
+        {
+            "app": view(
+                tenant={"serviceAccountName": "p", "steps": [{"name": "s", "manifests": [{}]}], "values": {"a": 1}}
+            )
+        },
+        {"tenant": ready_tenant(applied_inputs="old")},
+        {"tenant": ready_tenant(observed_generation=0)},
+        {"tenant": ready_tenant(conditions=(condition(ConditionType.READY, "False"),))},
+        {"tenant": ready_tenant(conditions=())},
+        {"tenant": current_tenant(READY, state=TenantState.OFFBOARDED)},
+        {"facts": facts(name="renamed")},
+        {"installation": installation("sentiment-i2", status=answered())},
+        {
+            "installation": installation(
+                status=answered(),
+                credentials={"secretName": "keys-2", "eventId": "e", "issuedAt": "2026-03-01T12:00:00Z"},
+            )
+        },
+        {"installation": installation(status=answered(), credentials=None)},
+    ],
+    ids=lambda differs: next(iter(differs)),
+)
+def test_a_tenant_is_not_current_when_anything_that_it_is_made_of_changed(differs: dict[str, Any]) -> None:
+    assert not is_current(replace(replace(READY, tenant=ready_tenant()), **differs))
+
+
+@pytest.mark.case(36)
+def test_a_tenant_without_owner_is_not_this_installations() -> None:
+    made = ready_tenant()
+    ownerless = made.model_copy(update={"spec": made.spec.model_copy(update={"installation_ref": None})})
+    assert not is_current(replace(READY, tenant=ownerless))
+
+
+def test_the_fingerprint_does_not_depend_on_whether_the_tenant_was_named_yet() -> None:
+    assert inputs_digest(scope(), view()) == inputs_digest(scope(tenant=tenant()), view())
+    assert len(inputs_digest(scope(), view())) == 32
+
+
+@pytest.mark.case(40)
+def test_retention_counts_from_the_end() -> None:
+    assert purge_after(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
+    assert purge_after(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
+
+
+def offboarded(after: datetime | None, **spec: Any) -> Scope:
+    return scope(tenant=tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=after), **spec))
+
+
+@pytest.mark.case(40)
+def test_a_purge_is_due_from_the_end_of_the_retention_and_not_before() -> None:
+    assert purge_due(offboarded(NOON))
+    assert not purge_due(offboarded(NOON + DAY))
+    assert not purge_due(offboarded(None))
+    assert not purge_due(scope())
+
+
+@pytest.mark.case(36)
+def test_a_tenant_that_is_in_use_is_never_due() -> None:
+    assert not purge_due(scope(tenant=tenant(status=TenantStatus(purge_after=NOON))))
+
+
+def test_a_person_can_forbid_the_purge() -> None:
+    assert is_protected(scope(tenant=tenant(deletionProtection=True)))
+    assert not is_protected(scope(tenant=tenant()))
+    assert not is_protected(scope())
+
+
+@pytest.mark.case(52)
+def test_an_offboarding_holds_an_answer_up_for_as_long_as_the_app_says() -> None:
+    begun = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
+    assert not held_up(scope(tenant=begun, now=NOON + timedelta(minutes=9)))
+    assert held_up(scope(tenant=begun, now=NOON + timedelta(minutes=10)))
+    assert held_up(scope(tenant=begun, app=view(uninstall={"offboardTimeout": "0s"})))
+    assert not held_up(scope(tenant=tenant()))
+    assert not held_up(scope())
+
+
+@pytest.mark.parametrize(("age", "wait"), [(0, 1), (8, 2), (60, 15), (10**6, 30)])
+def test_what_goes_on_is_looked_at_often_at_first(age: int, wait: int) -> None:
+    going = Tenancy(TenancyState.WAITING, since=NOON - timedelta(seconds=age))
+    assert next_look(going, NOON) == NOON + timedelta(seconds=wait)
+
+
+def test_what_nobody_knows_the_beginning_of_is_looked_at_soon() -> None:
+    assert next_look(Tenancy(TenancyState.WAITING), NOON) == NOON + timedelta(seconds=1)
+
+
+SUSPENDED = installation(status=answered(talkdesk_state="suspended"))
+
+
+@pytest.mark.case(42)
+def test_a_template_sees_that_the_tenant_is_suspended() -> None:
+    seen = template_context(scope(installation=SUSPENDED), view())["tenant"]
+    assert (seen["state"], seen["suspended"]) == ("Suspended", True)
+    away = template_context(scope(installation=SUSPENDED, app=view(licence={"onSuspended": "Offboard"})), view())
+    assert (away["tenant"]["state"], away["tenant"]["suspended"]) == ("Offboarded", False)
+
+
+@pytest.mark.case(42)
+def test_an_active_tenant_of_a_suspended_customer_is_not_current() -> None:
+    at = scope(installation=SUSPENDED)
+    assert not is_current(replace(at, tenant=current_tenant(at)))
+    assert is_current(replace(at, tenant=current_tenant(at, state=TenantState.SUSPENDED)))
+
+
+def test_a_template_sees_where_its_users_sign_on() -> None:
+    endpoints = {"api": "https://api.talkdeskapp.com", "token": "https://acme.talkdeskid.com/oauth/token"}
+    made = installation(endpoints=endpoints)
+    sso = template_context(scope(installation=made), view(auth={"scopes": ["openid", "apps:read"]}))["sso"]
+    assert sso == {
+        "authorizationUrl": None,
+        "tokenUrl": "https://acme.talkdeskid.com/oauth/token",
+        "issuer": "https://acme.talkdeskid.com",
+        "scopes": ["openid", "apps:read"],
+    }
+    both = installation(endpoints=endpoints | {"authorization": "https://sso.talkdeskid.com:8443/oauth/authorize"})
+    sso = template_context(scope(installation=both), view())["sso"]
+    assert sso["issuer"] == "https://sso.talkdeskid.com:8443"
+    assert sso["authorizationUrl"] == "https://sso.talkdeskid.com:8443/oauth/authorize"
+
+
+@pytest.mark.case(24)
+def test_the_fingerprint_names_the_set_in_use() -> None:
+    other = scope(secret_name="keys-0")
+    assert inputs_digest(other, view()) != inputs_digest(scope(), view())
+    assert inputs_digest(scope(secret_name="keys-1"), view()) == inputs_digest(scope(), view())
+
+
+def put_away(after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAINED, **spec: Any) -> Scope:
+    """A suspended customer whom the policy offboards."""
+    known = TenantStatus(purge_after=after, conditions=(condition(ConditionType.READY, "False", reason),))
+    made = tenant(TenantState.OFFBOARDED, status=known, **spec)
+    return scope(installation=SUSPENDED, app=view(licence={"onSuspended": "Offboard"}), tenant=made)
+
+
+@pytest.mark.case(42)
+def test_a_tenant_that_was_put_away_is_current_until_its_retention_ends() -> None:
+    assert is_current(put_away())
+    assert is_current(put_away(None))
+    assert not is_current(put_away(NOON))
+    assert is_current(put_away(NOON, deletionProtection=True))
+    assert not is_current(put_away(reason=Reason.OFFBOARDING))
+    assert is_current(replace(put_away(), tenant=None))
+    assert not is_current(replace(put_away(), tenant=tenant()))
+    assert not is_current(replace(put_away(), tenant=tenant(TenantState.OFFBOARDED)))
+
+
+@pytest.mark.case(41)
+def test_a_person_may_end_a_retention_at_once_but_not_that_of_a_tenant_in_use() -> None:
+    purge = {"requestedBy": "sam"}
+    assert purge_due(offboarded(NOON + DAY, purge=purge))
+    assert purge_due(offboarded(None, purge=purge))
+    assert not purge_due(scope(tenant=tenant(purge=purge)))
+    assert not is_current(put_away(purge=purge))
+    assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON))) == NOON
+    assert retention_ends(tenant(status=TenantStatus(purge_after=NOON))) is None
+
+
+@pytest.mark.case(40, 44)
+def test_a_tenant_that_nobody_claims_goes_at_the_end_of_its_retention_unless_a_person_holds_it() -> None:
+    kept = TenantStatus(purge_after=NOON)
+    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
+    assert unclaimed_until(view(), tenant(status=kept)) is None
+    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None
+    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, paused=True)) is None
+    assert unclaimed_until(view(paused=True), tenant(TenantState.OFFBOARDED, status=kept)) is None

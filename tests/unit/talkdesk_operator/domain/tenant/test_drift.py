@@ -1,0 +1,213 @@
+"""Drift as objects' metadata tells it: whose change it was, told once, to the tenant that lost something."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.names import FIELD_MANAGER, LABEL_TENANT
+from talkdesk_operator.domain.tenant.drift import Sightings, Target, sighting, targets_of
+from talkdesk_operator.reconcilers.apps import understand
+
+pytestmark = pytest.mark.case(51)
+NOON, LATER = "2026-01-01T12:00:00Z", "2026-01-01T12:00:01Z"
+
+
+def ours(*fields: str, time: str | None = NOON, **entry: Any) -> dict[str, Any]:
+    owned: dict[str, Any] = {"f:data": {f"f:{field}": {} for field in fields}}
+    return {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": owned, "time": time} | entry
+
+
+def theirs(*fields: str, time: str | None = NOON, **entry: Any) -> dict[str, Any]:
+    return ours(*fields, time=time) | {"manager": "kubectl-edit", "operation": "Update"} | entry
+
+
+def raw(version: object, *entries: Any, uid: Any = "u1", tenant: Any = "one") -> dict[str, Any]:
+    metadata = {"uid": uid, "resourceVersion": version, "labels": {LABEL_TENANT: tenant}, "managedFields": [*entries]}
+    return {"metadata": metadata}
+
+
+def seen(*objects: Mapping[str, Any]) -> Sightings:
+    sightings = Sightings()
+    for found in objects:
+        sightings.present(found)
+    return sightings
+
+
+def test_what_is_first_seen_is_taken_as_it_is() -> None:
+    assert Sightings().present(raw("5", theirs("a"))) is None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        raw("6", ours("b"), theirs("a", time=LATER)),
+        raw("6", ours("b"), theirs("a")),
+        raw("6", ours("b")),
+        raw("6", theirs("a", "b")),
+        raw("6"),
+        raw("6", ours("b"), tenant="another"),
+    ],
+    ids=["changed", "changed within the second", "removed", "all of it changed", "managers wiped out", "relabelled"],
+)
+def test_what_loses_a_field_of_ours_has_drifted_and_the_tenant_that_had_it_is_told_once(after: dict[str, Any]) -> None:
+    sightings = seen(raw("5", ours("a", "b")))
+    assert sightings.present(after) == "one"
+    assert sightings.present(after) is None
+    metadata = after["metadata"]
+    assert sightings.present({"metadata": metadata | {"resourceVersion": "7"}}) is None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        raw("6", ours("a", "b"), theirs("c", time=LATER)),
+        raw("6", ours("a", "b"), theirs("status", subresource="status", time=LATER)),
+        raw("6", ours("s", subresource="status", time=LATER), ours("a", "b")),
+        raw("6", ours("a", "b", "c", time=LATER)),
+        raw("6", ours("a", "b", "c")),
+        raw("6", ours("a", time=LATER)),
+        raw("5", ours("a")),
+        raw("4", ours("a")),
+    ],
+    ids=[
+        "another's fields",
+        "status",
+        "our own status",
+        "more by our apply",
+        "more by our apply within the second",
+        "less by our apply",
+        "seen already",
+        "older",
+    ],
+)
+def test_what_keeps_our_fields_or_was_applied_by_us_has_not_drifted(after: dict[str, Any]) -> None:
+    assert seen(raw("5", ours("a", "b"))).present(after) is None
+
+
+def test_the_echo_of_our_apply_is_not_drift_even_within_the_second() -> None:
+    sightings = seen(raw("5", ours("a", "b")))
+    sightings.applied(raw("6", ours("a")))
+    assert sightings.present(raw("6", ours("a"))) is None
+
+
+def test_a_change_that_our_apply_has_overtaken_is_not_drift() -> None:
+    sightings = seen(raw("5", ours("a")))
+    sightings.applied(raw("7", ours("a", time=LATER)))
+    assert sightings.present(raw("6", theirs("a"))) is None
+
+
+def test_a_change_after_our_apply_is_found_by_a_listing_that_shows_both_as_one() -> None:
+    sightings = seen(raw("5", ours("a", "b")))
+    sightings.applied(raw("6", ours("a", "b", time=LATER)))
+    assert sightings.present(raw("7", ours("b", time=LATER), theirs("a", time=LATER))) == "one"
+
+
+def test_an_answer_of_our_apply_that_comes_late_does_not_hide_a_change() -> None:
+    sightings = seen(raw("5", ours("a")), raw("7", ours("a")))
+    sightings.applied(raw("6", ours("a", "b")))
+    assert sightings.present(raw("8", theirs("a"))) == "one"
+
+
+def test_what_is_deleted_is_told_to_its_tenant() -> None:
+    sightings = seen(raw("5", ours("a")))
+    assert sightings.gone(raw("6", tenant="relabelled")) == "one"
+    assert sightings.gone(raw("6", uid="unknown", tenant="two")) == "two"
+    assert len(sightings) == 0
+
+
+def test_what_a_listing_does_not_show_any_more_was_deleted() -> None:
+    sightings = seen(raw("5", uid="kept"), raw("6", uid="lost", tenant="two"))
+    assert sightings.retain({"kept"}, "9") == {"two"}
+    assert sightings.retain({"kept"}, "9") == frozenset()
+
+
+def test_what_was_applied_after_a_listing_is_not_missed_in_it() -> None:
+    sightings = seen(raw("5", uid="kept"))
+    sightings.applied(raw("10", uid="new"))
+    assert sightings.retain({"kept"}, "9") == frozenset()
+    assert len(sightings) == 2
+
+
+def test_versions_that_are_no_numbers_are_taken_in_the_order_of_coming() -> None:
+    sightings = seen(raw("x", ours("a", "b")))
+    sightings.applied(raw("y", ours("a", "b", "c")))
+    assert sightings.present(raw("w", ours("a"))) == "one"
+    assert sightings.retain(set(), "z") == {"one"}
+
+
+def test_no_more_is_remembered_than_allowed() -> None:
+    sightings = Sightings(limit=1)
+    for number in range(3):
+        sightings.present(raw("5", ours("a"), uid=f"u{number}"))
+    assert len(sightings) == 1
+    assert sightings.present(raw("6", uid="u0")) == "one"
+    assert sightings.present(raw("6", uid="u1")) is None
+    assert sightings.gone(raw("7", uid="u1", tenant="two")) == "two"
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {},
+        {"metadata": None},
+        {"metadata": []},
+        {"metadata": {}},
+        {"metadata": {"uid": "u", "resourceVersion": "1"}},
+        {"metadata": {"uid": "u", "resourceVersion": "1", "labels": None}},
+        raw("1", tenant=None),
+        raw("1", tenant=""),
+        raw(1),
+        raw("1", uid=None),
+    ],
+)
+def test_what_names_no_tenant_or_makes_no_sense_is_passed_over(strange: dict[str, Any]) -> None:
+    sightings = Sightings()
+    assert sighting(strange) is None
+    assert (sightings.present(strange), sightings.gone(strange)) == (None, None)
+    sightings.applied(strange)
+    assert len(sightings) == 0
+
+
+@pytest.mark.parametrize(
+    "entry", [None, "text", {}, {"manager": FIELD_MANAGER}, ours("a", time=None), ours("a") | {"manager": 1}]
+)
+def test_entries_that_make_no_sense_are_none_of_ours(entry: Any) -> None:
+    assert seen(raw("5", ours("a"))).present(raw("6", entry)) == "one"
+
+
+def test_managers_that_are_no_list_are_none() -> None:
+    strange = raw("6")
+    strange["metadata"]["managedFields"] = None
+    assert seen(raw("5", ours("a"))).present(strange) == "one"
+
+
+def app(*manifests: Mapping[str, Any]) -> TalkdeskApp:
+    steps = [{"name": f"s{n}", "manifests": [manifest]} for n, manifest in enumerate(manifests)]
+    tenant = {"name": "td-${account.id}", "serviceAccountName": "maker", "steps": steps}
+    metadata = {"name": "sentiment", "namespace": "team", "uid": "u", "resourceVersion": "1", "generation": 1}
+    spec = {"appId": "a" * 32, "region": "US", "tenant": tenant}
+    return TalkdeskApp.read({**TalkdeskApp.head(), "metadata": metadata, "spec": spec})
+
+
+def manifest(api_version: str, kind: str, name: str = "x") -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
+
+
+def test_each_kind_of_a_template_is_one_target_in_the_provisioners_name() -> None:
+    view = understand(
+        app(manifest("v1", "Namespace"), manifest("apps/v1", "Deployment"), manifest("v1", "Namespace", "y"))
+    )
+    identity = "system:serviceaccount:team:maker"
+    assert view.problem == ""
+    assert targets_of(view) == {
+        Target("team", "sentiment", identity, "", "v1", "Namespace"),
+        Target("team", "sentiment", identity, "apps", "v1", "Deployment"),
+    }
+
+
+def test_a_template_that_is_not_understood_has_no_targets() -> None:
+    view = understand(app({"kind": "Namespace"}))
+    assert view.problem
+    assert targets_of(view) == frozenset()

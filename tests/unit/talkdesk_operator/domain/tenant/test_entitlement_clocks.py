@@ -1,0 +1,74 @@
+"""The trial as events and Talkdesk tell it: what is read is never younger than the event that follows it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import NOON, installation
+from talkdesk_crds.fields import to_wire_time
+from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation, TrialState, TrialStatus
+from talkdesk_operator.domain.ports.talkdesk import RemoteTrial
+from talkdesk_operator.domain.tenant.entitlement import trial_of
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+AHEAD = NOON + HOUR + 2 * DAY
+"""Our clock, which is ahead of Talkdesk's by an hour, two days after the installation."""
+OPEN = RemoteTrial("started", expires_at=NOON + 30 * DAY, started_at=NOON + HOUR)
+
+
+def known(recorded: TrialStatus | None = None, event: dict[str, Any] | None = None) -> TalkdeskInstallation:
+    return installation(trial=event, status=InstallationStatus(trial=recorded))
+
+
+def ended(at: datetime) -> dict[str, Any]:
+    return {"state": "Ended", "eventId": "e", "at": to_wire_time(at), "endedReason": "trial_expired"}
+
+
+def test_a_trial_that_no_event_told_began_when_talkdesk_says() -> None:
+    found = trial_of(known(), OPEN, now=AHEAD)
+    assert found == TrialStatus(state=TrialState.STARTED, at=NOON + HOUR, expires_at=OPEN.expires_at)
+
+
+def test_without_a_word_on_its_beginning_it_is_as_old_as_the_look() -> None:
+    found = trial_of(known(), RemoteTrial("started", expires_at=NOON + 30 * DAY), now=AHEAD)
+    assert found is not None
+    assert found.at == AHEAD
+
+
+def test_it_is_never_older_than_its_installation() -> None:
+    found = trial_of(known(), RemoteTrial("started", NOON + DAY, started_at=NOON - DAY), now=AHEAD)
+    assert found is not None
+    assert found.at == NOON
+
+
+@pytest.mark.case(35)
+@pytest.mark.parametrize("reads", [1, 2])
+def test_the_end_of_a_trial_counts_after_what_was_read_by_a_clock_that_is_ahead(reads: int) -> None:
+    recorded = None
+    for number in range(reads):
+        longer = RemoteTrial("started", NOON + (30 + number) * DAY, started_at=NOON + HOUR)
+        recorded = trial_of(known(recorded), longer, now=AHEAD)
+    assert recorded is not None
+    assert recorded.state is (TrialState.STARTED if reads == 1 else TrialState.EXTENDED)
+
+    found = trial_of(known(recorded, ended(NOON + 2 * HOUR)), now=AHEAD)
+
+    assert found is not None
+    assert found.state is TrialState.ENDED
+
+
+def test_more_time_that_no_event_told_stays_on_record_without_another_look() -> None:
+    started = {
+        "state": "Started",
+        "eventId": "e",
+        "at": to_wire_time(NOON + HOUR),
+        "expiresAt": to_wire_time(NOON + DAY),
+    }
+    read = trial_of(known(event=started), OPEN, now=AHEAD)
+
+    assert trial_of(known(read, started), now=AHEAD) == read
+    assert trial_of(known(read, started), OPEN, now=AHEAD) == read
+    assert read is not None
+    assert (read.state, read.expires_at) == (TrialState.EXTENDED, OPEN.expires_at)

@@ -1,0 +1,169 @@
+import asyncio
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from builders.manual_clock import ManualClock
+from builders.raw_objects import app, installation, request, tenant
+from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.domain.installation.priority import priority_of
+from talkdesk_operator.informer.cache import Store
+from talkdesk_operator.informer.handlers import Handlers
+from talkdesk_operator.observability.metrics import Metrics
+from talkdesk_operator.observability.probes import Health, Stage
+from talkdesk_operator.workqueue.queue import Cause, Priority, QueueSettings, Result, WorkQueue
+
+NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
+KEY = AccountKey("team", "sentiment", "a1")
+
+
+@dataclass
+class Shell:
+    """Store, queue and handlers, as the process puts them together."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        metrics = Metrics(CollectorRegistry())
+        bounds = QueueSettings(workers=1)
+        self.queue = WorkQueue(metrics, clock=self.clock, chance=random.Random(1), settings=bounds)  # noqa: S311 - a test
+        self.store = Store(echoed=self.queue.disown)
+        self.health = Health(clock=self.clock.time, silence_limit=timedelta(seconds=90))
+        self.handlers = Handlers(self.store, self.queue, self.health, prioritise=priority_of, now=lambda: NOW)
+
+    async def event(self, kind: str | None, raw: dict[str, Any]) -> None:
+        await self.handlers.changed(event={"type": kind, "object": raw})  # type: ignore[typeddict-item] # as kopf has it
+
+    async def queued(self) -> list[tuple[str, frozenset[Cause]]]:
+        """Work on all that is queued; gives the accounts in their order, and the causes."""
+        begun: list[tuple[str, frozenset[Cause]]] = []
+        stop = asyncio.Event()
+
+        async def reconcile(key: AccountKey, causes: frozenset[Cause]) -> Result:
+            begun.append((key.account_id, causes))
+            return Result()
+
+        working = asyncio.create_task(self.queue.run(reconcile, stop))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        stop.set()
+        await working
+        return begun
+
+
+async def test_an_event_queues_its_account() -> None:
+    it = Shell()
+    await it.event("ADDED", installation())
+    assert await it.queued() == [("a1", frozenset({Cause.WATCH}))]
+
+
+async def test_deletions_go_before_answers_and_these_before_the_rest() -> None:
+    it = Shell()
+    await it.event("ADDED", installation("rest", account="rest"))
+    await it.event("ADDED", installation("later", account="later", spec=request(at="2026-05-01T09:00:00Z")))
+    await it.event("ADDED", installation("soon", account="soon", spec=request(at="2026-04-30T09:00:00Z")))
+    await it.event("ADDED", installation("leaves", account="leaves", spec=request("Uninstall")))
+    assert [name for name, _ in await it.queued()] == ["leaves", "soon", "later", "rest"]
+
+
+async def test_what_is_known_already_queues_nothing() -> None:
+    it = Shell()
+    it.store.observe(installation(version="5"))
+    await it.event(None, installation(version="5"))
+    await it.event("MODIFIED", installation(version="4"))
+    assert await it.queued() == []
+
+
+async def test_the_event_of_our_own_write_queues_nothing() -> None:
+    it = Shell()
+    it.store.observe(installation(version="1"))
+    it.store.put(installation(version="2", status={"observedGeneration": 1}))
+    await it.event("MODIFIED", installation(version="2", status={"observedGeneration": 1}))
+    assert await it.queued() == []
+
+
+async def test_the_event_of_our_own_write_queues_nothing_though_it_came_before_the_answer() -> None:
+    it = Shell()
+    it.store.observe(installation(version="1"))
+    await it.event("MODIFIED", installation(version="2", status={"observedGeneration": 1}))
+    it.store.put(installation(version="2", status={"observedGeneration": 1}))
+    assert await it.queued() == []
+
+
+async def test_our_own_status_of_an_app_wakes_none_of_its_accounts() -> None:
+    it = Shell()
+    for raw in (app(), installation("i1", account="a1"), installation("i2", account="a2")):
+        it.store.observe(raw)
+    await it.event("MODIFIED", app(version="2", status={"observedGeneration": 1}))
+    it.store.put(app(version="2", status={"observedGeneration": 1}))
+    assert await it.queued() == []
+
+
+async def test_a_changed_app_queues_itself_and_all_its_accounts_behind_what_is_urgent() -> None:
+    it = Shell()
+    it.store.observe(installation("i1", account="a1"))
+    it.store.observe(tenant("t2", account="a2"))
+    it.store.observe(installation("i3", account="a3", spec=request()))
+    await it.event("MODIFIED", app(version="2"))
+    it.handlers.enqueue(AccountKey("team", "sentiment", "a3"), Cause.RESYNC)
+    begun = await it.queued()
+    assert begun[0] == ("a3", frozenset({Cause.WATCH, Cause.RESYNC}))
+    assert {name for name, _ in begun[1:]} == {"", "a1", "a2"}
+
+
+async def test_a_tenant_that_changed_has_the_urgency_of_its_installations() -> None:
+    it = Shell()
+    it.store.observe(installation("i1", account="a1"))
+    it.store.observe(installation("i2", account="a2", spec=request()))
+    it.handlers.enqueue(AccountKey("team", "sentiment", "a1"), Cause.STARTUP)
+    await it.event("MODIFIED", tenant("t2", account="a2", version="3"))
+    assert [name for name, _ in await it.queued()] == ["a2", "a1"]
+
+
+@pytest.mark.case(44)
+async def test_a_deleted_installation_queues_its_account_while_there_is_a_tenant() -> None:
+    it = Shell()
+    it.store.observe(installation())
+    it.store.observe(tenant())
+    await it.event("DELETED", installation(version="9"))
+    assert [name for name, _ in await it.queued()] == ["a1"]
+
+
+async def test_an_account_of_which_nothing_is_left_is_forgotten() -> None:
+    it = Shell()
+    it.store.observe(installation())
+    it.queue.add_after(KEY, 60, Priority.RESYNC, cause=Cause.RESYNC)
+    await it.event("DELETED", installation(version="9"))
+    assert it.clock.waiting == []
+    assert await it.queued() == []
+
+
+async def test_an_account_of_which_only_something_unreadable_is_there_is_worked_on() -> None:
+    it = Shell()
+    await it.event("ADDED", installation(spec=request(at="yesterday")))
+    assert [name for name, _ in await it.queued()] == ["a1"]
+
+
+async def test_every_event_is_a_sign_of_life() -> None:
+    it = Shell()
+    it.health.enter(Stage.RUNNING)
+    it.clock.advance(100)
+    assert it.health.illness() is not None
+    await it.handlers.renewed()
+    assert it.health.illness() is None
+    it.clock.advance(100)
+    await it.event("ADDED", installation())
+    assert it.health.illness() is None
+
+
+def test_only_handlers_that_write_nothing_are_registered() -> None:
+    it = Shell()
+    for lease, number in ((True, 4), (False, 3)):
+        registry = it.handlers.registry(lease=lease)
+        assert len(registry._watching.get_all_handlers()) == number
+        for writing in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
+            assert not writing.get_all_handlers()

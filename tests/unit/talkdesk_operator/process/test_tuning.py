@@ -1,0 +1,52 @@
+"""What is set holds for a whole process, so it is tried in one of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from talkdesk_sandbox.controlplane.certificates import make_credentials
+
+CONNECTIONS = """
+import asyncio, gc, ssl, sys, tracemalloc
+from talkdesk_operator.process.tuning import tune
+
+ca, certificate, key = sys.argv[1:]
+ANSWER = b"x" * 3_000_000
+
+async def answer(reader, writer):
+    await reader.readexactly(1)
+    writer.write(ANSWER)
+    await writer.drain()
+
+async def main():
+    inside = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    inside.load_cert_chain(certificate, key)
+    outside = ssl.create_default_context(cafile=ca)
+    outside.check_hostname = False
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=inside)
+    port = server.sockets[0].getsockname()[1]
+    tracemalloc.start()
+    pairs = [await asyncio.open_connection("127.0.0.1", port, ssl=outside) for _ in range(10)]
+    print(tracemalloc.get_traced_memory()[0] // 20)
+    tracemalloc.stop()
+    reader, writer = pairs[0]
+    writer.write(b"?")
+    print(await reader.readexactly(len(ANSWER)) == ANSWER)
+    for _, writer in pairs:
+        writer.transport.abort()
+    server.close()
+
+tune()
+print(gc.get_freeze_count() > 10_000, gc.get_threshold()[0])
+asyncio.run(main())
+"""
+
+
+def test_connections_are_small_and_take_long_answers_and_what_was_imported_is_left_alone(tmp_path: Path) -> None:
+    credentials = make_credentials(tmp_path / "keys")
+    arguments = [sys.executable, "-c", CONNECTIONS, str(credentials.ca), *map(str, credentials.server)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
+    left_alone, size_of_a_side, whole = done.stdout.splitlines()
+    assert left_alone == "True 10000"
+    assert int(size_of_a_side) < 100_000
+    assert whole == "True"

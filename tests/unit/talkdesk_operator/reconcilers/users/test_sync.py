@@ -1,0 +1,497 @@
+"""Bringing users to a service: what is done when, with services and records in memory."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from builders.objects import view
+from builders.scim import (
+    CANARIES,
+    RecordsInMemory,
+    ScimInMemory,
+    SecretsInMemory,
+    app_with_scim,
+    pages,
+    user,
+    users,
+)
+from talkdesk_crds.conditions import Reason
+from talkdesk_operator.domain.ports.scim import Deactivate, Failed, Left, Order, Put, Ref, Result, Settled
+from talkdesk_operator.domain.ports.scim_errors import (
+    NotFound,
+    RateLimited,
+    Refused,
+    ScimError,
+    Spared,
+    Taken,
+    Unauthorized,
+    Unavailable,
+)
+from talkdesk_operator.domain.ports.talkdesk import Unavailable as TalkdeskUnavailable
+from talkdesk_operator.domain.ports.talkdesk import User
+from talkdesk_operator.domain.reconcile.scope import AppView, Pace, UsersOutcome
+from talkdesk_operator.domain.users.record import MAX_ID_BYTES
+from talkdesk_operator.reconcilers.users.sync import UserSync
+from talkdesk_runtime.kube_errors import KubeUnreachable
+
+CONTEXT: dict[str, Any] = {
+    "tenant": {"name": "td-acme"},
+    "account": {"name": "acme"},
+    "credentials": {"clientSecret": "canary"},
+}
+URL = "https://scim.example.com/${tenant.name}"
+
+
+@dataclass
+class Ticking:
+    """Time of which each look takes some."""
+
+    step: float = 0.0
+    at: float = 0.0
+
+    def __call__(self) -> float:
+        self.at += self.step
+        return self.at
+
+
+@dataclass
+class Partner:
+    """Everything around a UserSync, of which there can be one after the other."""
+
+    scim: ScimInMemory = field(default_factory=ScimInMemory)
+    records: RecordsInMemory = field(default_factory=RecordsInMemory)
+    secrets: SecretsInMemory = field(default_factory=SecretsInMemory)
+    time: Ticking = field(default_factory=Ticking)
+    app: AppView = field(default_factory=lambda: app_with_scim(URL, allowInsecure=False))
+    batch: int = 50
+
+    @property
+    def sync(self) -> UserSync:
+        """A new one, as after a start."""
+        return UserSync(self.secrets.read, self.records, self.scim, batch=self.batch, monotonic=self.time)
+
+    async def bring(self, listed: Iterable[User], created_by: str | None = None, **how: Any) -> UsersOutcome:
+        outcome = await self.sync.sync(self.app, "acme", CONTEXT, pages(listed, **how), created_by)
+        said = f"{outcome!r} {self.records.kept!r}".lower()
+        assert not any(canary in said for canary in CANARIES), said
+        return outcome
+
+    async def see_off(self) -> UsersOutcome:
+        return await self.sync.deactivate_all(self.app, "acme", CONTEXT)
+
+    def orders(self) -> list[Order]:
+        given = [order for batch in self.scim.given for order in batch]
+        self.scim.given.clear()
+        return given
+
+
+@pytest.fixture
+def partner() -> Partner:
+    return Partner()
+
+
+def failing(error: ScimError, *numbers: int) -> Callable[[Order], Result]:
+    ids = {user(number).id for number in numbers}
+    return lambda order: Failed(error) if order.external_id in ids else Settled(Ref(f"p-{order.external_id}"))
+
+
+async def test_all_on_the_list_are_brought_and_cost_nothing_after_that(partner: Partner) -> None:
+    first = await partner.bring(users(7))
+    assert first == UsersOutcome(7, listed=True, synced=7, message="7 of 7 users are as they should be")
+    assert len(partner.orders()) == 7
+    saves = partner.records.saves
+    assert await partner.bring(users(7)) == first
+    assert partner.orders() == []
+    assert partner.records.saves == saves
+
+
+@pytest.mark.case(60)
+async def test_a_user_on_the_list_twice_is_one(partner: Partner) -> None:
+    outcome = await partner.bring([user(1), user(2), user(1, name="B"), user(2)], size=2)
+    assert (outcome.licensed, outcome.synced) == (2, 2)
+    assert len(partner.orders()) == 2
+
+
+@pytest.mark.case(60, 18)
+async def test_whoever_leaves_the_list_is_deactivated_once_and_reactivated_when_back(partner: Partner) -> None:
+    await partner.bring(users(3))
+    partner.orders()
+    left = await partner.bring(users(2))
+    assert (left.licensed, left.synced, left.failed) == (2, 2, 0)
+    assert partner.orders() == [Deactivate(user(3).id, Ref(f"p-{user(3).id}"))]
+    await partner.bring(users(2))
+    assert partner.orders() == []
+    await partner.bring(users(3))
+    (back,) = partner.orders()
+    assert isinstance(back, Put)
+    assert back.person.active
+    assert back.ref == Ref(f"p-{user(3).id}")
+
+
+async def test_a_change_of_the_e_mail_address_is_one_of_the_same_user(partner: Partner) -> None:
+    await partner.bring(users(2))
+    partner.orders()
+    await partner.bring([user(1, email="canary-new@example.com"), user(2)])
+    (order,) = partner.orders()
+    assert isinstance(order, Put)
+    assert order.ref == Ref(f"p-{user(1).id}")
+    assert order.person.user_name == order.person.email == "canary-new@example.com"
+    assert not order.roles
+
+
+async def test_the_one_who_installed_is_marked_and_only_a_change_of_that_changes_roles(partner: Partner) -> None:
+    await partner.bring(users(2), created_by=user(1).id)
+    assert [order.person.admin for order in partner.orders() if isinstance(order, Put)] == [True, False]
+    await partner.bring(users(2), created_by=None)
+    assert partner.orders() == []
+    await partner.bring(users(2), created_by=user(2).id)
+    orders = [order for order in partner.orders() if isinstance(order, Put)]
+    assert [(order.person.admin, order.roles) for order in orders] == [(False, True), (True, True)]
+
+
+async def test_a_user_that_is_inactive_at_talkdesk_is_so_there(partner: Partner) -> None:
+    outcome = await partner.bring([user(1, active=False), user(2, active=None)])
+    assert (outcome.licensed, outcome.synced) == (2, 2)
+    assert [order.person.active for order in partner.orders() if isinstance(order, Put)] == [False, True]
+
+
+async def test_a_user_that_is_refused_holds_up_nobody_and_is_tried_again(partner: Partner) -> None:
+    partner.scim.answer = failing(Taken("m", kind="409"), 1)
+    outcome = await partner.bring(users(3))
+    assert (outcome.licensed, outcome.synced, outcome.failed, outcome.done) == (3, 2, 1, True)
+    assert outcome.trouble is not None
+    assert (outcome.trouble.reason, outcome.trouble.pace) == (Reason.USERS_FAILED, Pace.NEVER)
+    assert outcome.message == outcome.trouble.message == "the SCIM service refuses one user: 409 (1)"
+    partner.orders()
+    partner.scim.answer = failing(Taken("m"))
+    assert (await partner.bring(users(3))).trouble is None
+    assert [order.external_id for order in partner.orders()] == [user(1).id]
+
+
+async def test_only_some_of_many_in_trouble_are_named_in_the_log_and_by_id_alone(partner: Partner) -> None:
+    partner.scim.answer = failing(Taken("a user is taken", kind="409"), *range(1, 31))
+    with structlog.testing.capture_logs() as logged:
+        outcome = await partner.bring(users(30))
+    assert outcome.failed == 30
+    assert len(logged) == 20
+    assert logged[0] == {
+        "event": "user not brought",
+        "log_level": "warning",
+        "user": user(1).id,
+        "error": "a user is taken",
+    }
+
+
+async def test_those_in_trouble_come_last(partner: Partner) -> None:
+    partner.batch = 1
+    partner.scim.answer = failing(Refused("m"), 1, 2)
+    await partner.bring(users(4))
+    partner.orders()
+    await partner.bring(users(6))
+    assert [order.external_id for order in partner.orders()] == [user(n).id for n in (5, 6, 1, 2)]
+
+
+async def test_what_failed_half_way_is_told_again_even_if_it_changes_back(partner: Partner) -> None:
+    await partner.bring(users(1))
+    partner.scim.answer = failing(Unavailable("m"), 1)
+    outcome = await partner.bring([user(1, name="Ana B")])
+    assert outcome.trouble is not None
+    assert outcome.trouble.reason is Reason.SCIM_UNAVAILABLE
+    partner.orders()
+    partner.scim.answer = failing(Unavailable("m"))
+    await partner.bring(users(1))
+    assert len(partner.orders()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Unauthorized("m"), Reason.USERS_FAILED),
+        (NotFound("m"), Reason.USERS_FAILED),
+        (RateLimited("m"), Reason.SCIM_UNAVAILABLE),
+        (Spared("m"), Reason.SCIM_UNAVAILABLE),
+    ],
+)
+async def test_an_error_of_the_whole_service_ends_the_work_but_all_are_counted(
+    partner: Partner, error: ScimError, reason: Reason
+) -> None:
+    partner.batch = 2
+    partner.scim.error = error
+    partner.scim.answer = lambda order: Settled(Ref("p1")) if order.external_id == user(1).id else Left()
+    outcome = await partner.bring(users(9), size=3)
+    assert (outcome.licensed, outcome.listed, outcome.synced) == (9, True, 1)
+    assert outcome.failure is not None
+    assert outcome.failure.reason is reason
+    assert len(partner.scim.given) == 1
+    (piece,) = await partner.records.load("team", "acme")
+    assert {user_id: known.ref for user_id, known in piece.users.items()} == {
+        user(1).id: Ref("p1"),
+        user(2).id: None,
+    }, "what was done before is on record"
+
+
+async def test_a_list_that_breaks_off_sees_nobody_off(partner: Partner) -> None:
+    await partner.bring(users(3))
+    partner.orders()
+    outcome = await partner.bring([user(4)], error=TalkdeskUnavailable("Talkdesk is away"))
+    assert (outcome.licensed, outcome.listed, outcome.synced) == (1, False, 1)
+    assert outcome.failure is not None
+    assert outcome.failure.reason is Reason.UNAVAILABLE
+    assert [order.external_id for order in partner.orders()] == [user(4).id]
+
+
+async def test_a_call_works_for_a_while_and_the_next_goes_on(partner: Partner) -> None:
+    partner.batch, partner.time.step = 10, 8.0
+    outcomes = [await partner.bring(users(60), size=10)]
+    while not outcomes[-1].done:
+        outcomes.append(await partner.bring(users(60), size=10))
+    assert len(outcomes) > 1
+    assert all(not outcome.done and not outcome.listed for outcome in outcomes[:-1])
+    assert outcomes[-1].synced == 60
+    given = [order.external_id for order in partner.orders()]
+    assert len(given) == len(set(given)) == 60
+
+
+async def test_orders_that_were_left_for_lack_of_time_are_for_the_next_call(partner: Partner) -> None:
+    partner.scim.answer = lambda order: Left() if order.external_id == user(2).id else Settled(Ref("p"))
+    outcome = await partner.bring(users(2))
+    assert (outcome.done, outcome.failure, outcome.synced) == (False, None, 1)
+
+
+async def test_no_call_is_wanted_at_once_for_those_in_trouble_alone(partner: Partner) -> None:
+    partner.batch = 1
+    partner.scim.answer = failing(Refused("m", kind="400"), *range(1, 6))
+    await partner.bring(users(5))
+    partner.time.step = 15.0
+    outcome = await partner.bring(users(5))
+    assert outcome.done
+    assert (outcome.synced, outcome.failed) == (0, 5)
+    assert outcome.trouble is not None
+    assert outcome.trouble.pace is Pace.SOON
+    assert "no time to try again (3)" in outcome.message
+
+
+async def test_a_list_that_is_not_read_to_its_end_is_closed(partner: Partner) -> None:
+    closed = False
+
+    async def listed() -> Any:
+        nonlocal closed
+        try:
+            while True:
+                yield tuple(users(50))
+        finally:
+            closed = True
+
+    partner.time.step = 30.0
+    partner.batch = 10
+    outcome = await partner.sync.sync(partner.app, "acme", CONTEXT, listed(), None)
+    assert closed
+    assert not outcome.done
+
+
+async def test_a_list_may_be_no_generator(partner: Partner) -> None:
+    class Pages:
+        def __init__(self) -> None:
+            self.rest = [tuple(users(2))]
+
+        def __aiter__(self) -> "Pages":
+            return self
+
+        async def __anext__(self) -> tuple[User, ...]:
+            if not self.rest:
+                raise StopAsyncIteration
+            return self.rest.pop()
+
+    assert (await partner.sync.sync(partner.app, "acme", CONTEXT, Pages(), None)).synced == 2
+
+
+@pytest.mark.case(50)
+async def test_a_crash_before_a_save_loses_one_batch_which_is_ordered_again(partner: Partner) -> None:
+    partner.batch = 10
+    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
+    with pytest.raises(KubeUnreachable):
+        await partner.bring(users(30), size=10)
+    assert len(partner.orders()) == 10
+    partner.records.error = None
+    outcome = await partner.bring(users(30), size=10)
+    assert outcome.synced == 30
+    assert all(isinstance(order, Put) and order.ref is None for order in partner.orders())
+
+
+@pytest.mark.case(50)
+async def test_nothing_is_ordered_that_is_not_on_record(partner: Partner) -> None:
+    partner.records.error = KubeUnreachable("away")
+    with pytest.raises(KubeUnreachable):
+        await partner.bring(users(3))
+    assert partner.orders() == []
+
+
+@pytest.mark.case(50, 60)
+async def test_whoever_may_have_been_made_before_a_crash_and_left_since_is_seen_off(partner: Partner) -> None:
+    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
+    with pytest.raises(KubeUnreachable):
+        await partner.bring(users(2))
+    partner.orders()
+    partner.records.error = None
+    await partner.bring([user(2)])
+    assert Deactivate(user(1).id, None) in partner.orders()
+
+
+async def test_another_service_is_told_everything_anew(partner: Partner) -> None:
+    await partner.bring(users(2))
+    partner.orders()
+    partner.app = app_with_scim("https://other.example.com/scim")
+    assert (await partner.bring(users(2))).synced == 2
+    assert [order.ref for order in partner.orders() if isinstance(order, Put)] == [None, None]
+
+
+async def test_an_id_that_is_too_long_to_be_kept_is_refused(partner: Partner) -> None:
+    outcome = await partner.bring([user(1, id="x" * (MAX_ID_BYTES + 1)), user(2)])
+    assert (outcome.licensed, outcome.synced, outcome.failed) == (2, 1, 1)
+    assert "id too long" in outcome.message
+
+
+# Without a service.
+
+
+@pytest.mark.parametrize("app", [view(), view(users={})], ids=["not even read", "counted"])
+async def test_without_a_service_users_are_counted(partner: Partner, app: AppView) -> None:
+    partner.app = app
+    outcome = await partner.bring(users(3))
+    assert (outcome.licensed, outcome.listed, outcome.synced, outcome.failure) == (3, True, 0, None)
+    assert partner.orders() == []
+    assert partner.records.kept == {}
+    assert await partner.see_off() == UsersOutcome(0, listed=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://example.com/${account.nickname}", "users.scim.url: no such key: account.nickname"),
+        ("https://example.com/${credentials.clientSecret}", "no such variable: credentials"),
+        ("https://example.com/${", "no closing brace"),
+        ("http://example.com", "allowInsecure"),
+        ("https://a:b@example.com", "no user name"),
+    ],
+)
+async def test_an_address_that_cant_be_told_is_a_failure_of_the_template(
+    partner: Partner, url: str, words: str
+) -> None:
+    partner.app = app_with_scim(url, allowInsecure=False)
+    for outcome in (await partner.bring(users(3)), await partner.see_off()):
+        assert outcome.failure is not None
+        assert (outcome.failure.reason, outcome.failure.pace) == (Reason.RENDER_FAILED, Pace.NEVER)
+        assert words in outcome.message
+    assert partner.orders() == []
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({}, "there is no Secret scim"),
+        ({("team", "scim"): {}}, "has no token"),
+        ({("team", "scim"): {"token": SecretStr(" \n")}}, "has no token"),
+        ({("team", "scim"): {"token": SecretStr("canary\nX: y")}}, "can't stand in a header"),
+        ({("other", "scim"): {"token": SecretStr("canary")}}, "there is no Secret scim"),
+    ],
+)
+async def test_a_missing_token_is_told_and_users_are_counted(
+    partner: Partner, held: dict[tuple[str, str], dict[str, SecretStr]], words: str
+) -> None:
+    partner.secrets.held = held
+    outcome = await partner.bring(users(3))
+    assert outcome.failure is not None
+    assert (outcome.failure.reason, outcome.failure.pace) == (Reason.USERS_FAILED, Pace.SLOW)
+    assert words in outcome.message
+    assert outcome.licensed == 3
+
+
+async def test_the_service_is_the_apps(partner: Partner) -> None:
+    partner.app = app_with_scim(URL, timeout="3s", concurrency=2, allowInsecure=False)
+    await partner.bring(users(1))
+    (service,) = partner.scim.services
+    assert (service.url, service.concurrency, service.timeout.total_seconds()) == (
+        "https://scim.example.com/td-acme",
+        2,
+        3,
+    )
+    assert service.token.get_secret_value() == "canary-scim-token"
+
+
+# The end.
+
+
+async def test_at_the_offboarding_all_are_deactivated_in_bounded_time(partner: Partner) -> None:
+    partner.batch = 10
+    await partner.bring(users(40))
+    partner.orders()
+    partner.time.step = 8.0
+    outcomes = [await partner.see_off()]
+    while not outcomes[-1].done:
+        outcomes.append(await partner.see_off())
+    assert len(outcomes) > 1
+    given = partner.orders()
+    assert all(isinstance(order, Deactivate) for order in given)
+    assert len({order.external_id for order in given}) == len(given) == 40
+    assert outcomes[-1].failure is None
+    assert outcomes[-1].message.endswith("10 were deactivated")
+
+
+async def test_those_whom_the_service_does_not_let_go_keep_nobody_else_from_going(partner: Partner) -> None:
+    partner.batch = 10
+    await partner.bring(users(60))
+    partner.scim.answer = failing(Refused("m", kind="400"), *range(1, 31))
+    partner.time.step = 8.0
+    outcomes = [await partner.see_off() for _ in range(4)]
+    assert outcomes[-1].done
+    (piece,) = await partner.records.load("team", "acme")
+    assert sum(known.active for known in piece.users.values()) == 30
+    assert outcomes[-1].failed == 30
+
+
+async def test_a_reinstall_finds_its_users_again(partner: Partner) -> None:
+    await partner.bring(users(2))
+    await partner.see_off()
+    partner.orders()
+    await partner.bring(users(2))
+    assert [order.ref for order in partner.orders() if isinstance(order, Put)] == [
+        Ref(f"p-{user(n).id}") for n in (1, 2)
+    ]
+
+
+async def test_a_user_that_was_gone_at_the_offboarding_is_made_anew_at_a_reinstall(partner: Partner) -> None:
+    await partner.bring(users(1))
+    partner.scim.answer = lambda _: Settled(None)
+    await partner.see_off()
+    partner.orders()
+    partner.scim.answer = lambda _: Settled(Ref("p2"))
+    await partner.bring(users(1))
+    (order,) = partner.orders()
+    assert isinstance(order, Put)
+    assert order.ref is None
+
+
+async def test_users_stay_when_the_app_wants_it_so(partner: Partner) -> None:
+    await partner.bring(users(2))
+    partner.orders()
+    partner.app = app_with_scim(URL, onOffboard="Keep")
+    assert await partner.see_off() == UsersOutcome(0, listed=True)
+    assert partner.orders() == []
+
+
+async def test_a_service_that_fails_at_the_offboarding_is_told(partner: Partner) -> None:
+    await partner.bring(users(2))
+    partner.scim.answer, partner.scim.error = lambda _: Left(), Unauthorized("m")
+    outcome = await partner.see_off()
+    assert outcome.failure is not None
+    assert outcome.failure.reason is Reason.USERS_FAILED
+
+
+async def test_the_record_is_erased_with_the_tenant(partner: Partner) -> None:
+    await partner.bring(users(2))
+    await partner.sync.erase("team", "acme")
+    assert partner.records.kept == {}
