@@ -36,7 +36,7 @@ __all__ = [
     "AutomaticDecision",
     "Deadline",
     "Events",
-    "Licence",
+    "License",
     "Logout",
     "OnOffboard",
     "OnTenantFailure",
@@ -44,7 +44,7 @@ __all__ = [
     "Retention",
     "Scim",
     "SecretKeyRef",
-    "StandstillPolicy",
+    "SuspensionPolicy",
     "TalkdeskApp",
     "TemplateStep",
     "TenantTemplate",
@@ -95,7 +95,7 @@ class OnTenantFailure(StrEnum):
     """It is rejected, once the failure is one that no repetition mends."""
 
 
-class StandstillPolicy(StrEnum):
+class SuspensionPolicy(StrEnum):
     """What becomes of a tenant whose customer may not use the app for now, but has not uninstalled it."""
 
     SUSPEND = "Suspend"
@@ -278,16 +278,16 @@ class Logout(Model):
 class TrialPolicy(Model):
     """What happens when a trial ends without an upgrade."""
 
-    on_end: StandstillPolicy = StandstillPolicy.SUSPEND
+    on_end: SuspensionPolicy = SuspensionPolicy.SUSPEND
     """Suspend, Keep or Offboard."""
 
 
-class Licence(Model):
+class License(Model):
     """What happens when Talkdesk has stopped an installation that the customer did not uninstall."""
 
-    on_suspended: StandstillPolicy = StandstillPolicy.SUSPEND
+    on_suspended: SuspensionPolicy = SuspensionPolicy.SUSPEND
     """When Talkdesk's state is `suspended`: Suspend, Keep or Offboard."""
-    on_revoked: StandstillPolicy = StandstillPolicy.SUSPEND
+    on_revoked: SuspensionPolicy = SuspensionPolicy.SUSPEND
     """When Talkdesk's state is `revoked` and no uninstall has come: Suspend, Keep or Offboard."""
 
 
@@ -342,7 +342,7 @@ class AppSpec(Model):
     """Where the end of a user's session is told. Without it, `user.logout` events are taken and dropped."""
     trial: TrialPolicy = TrialPolicy()
     """What happens when a trial ends."""
-    licence: Licence = Licence()
+    license: License = License()
     """What happens when Talkdesk has stopped an installation."""
     uninstall: Uninstall = Uninstall()
     """How uninstalls are handled."""

@@ -106,7 +106,7 @@ class InstallationPhase(StrEnum):
     AWAITING_DECISION = "AwaitingDecision"
     """The app's approval mode is Manual, and `spec.approval` names no decision for the request."""
     SUSPENDED = "Suspended"
-    """Answered, but the customer may not use the app for now: the trial ended, or Talkdesk stopped the licence."""
+    """Answered, but the customer may not use the app for now: the trial ended, or Talkdesk stopped the license."""
     SUPERSEDED = "Superseded"
     """Answered, but a newer installation of the account has the tenant."""
     OFFBOARDING = "Offboarding"
@@ -323,7 +323,7 @@ class SubscriptionFacts(Model):
     name: Annotated[str, Field(max_length=512)] | None = None
     """Name of the plan."""
     licenses: int | None = None
-    """Number of licences."""
+    """Number of licenses."""
 
 
 class TrialStatus(Model):

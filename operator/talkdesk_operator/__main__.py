@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Sequence
 
-from talkdesk_operator.process.lean_imports import spare_imports
+from talkdesk_operator.process.lean_imports import install_import_stubs
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the operator; gives 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
-    spare_imports()
+    install_import_stubs()
     from talkdesk_operator.wiring import run  # noqa: PLC0415 - only now may the libraries be imported
 
     return run(arguments)

@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches
 from talkdesk_operator.adapters.kubernetes.resources import Resources
-from talkdesk_operator.adapters.kubernetes.user_records import SecretRecords
+from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.adapters.scim_on_demand import ScimOnDemand
 from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, TalkdeskClient
 from talkdesk_operator.domain.installation.priority import Priority
 from talkdesk_operator.domain.tenant.drift import targets_of
-from talkdesk_operator.observability.metrics import BreakersCollector
+from talkdesk_operator.observability.metrics import CircuitBreakersCollector
 from talkdesk_operator.observability.probes import CannotListen
 from talkdesk_operator.process.run import BuildReconciler, Parts, serve
 from talkdesk_operator.process.tuning import tune
-from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
-from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
+from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers.talkdesk import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.users.sync import UserSync
 from talkdesk_operator.settings import UnusableSettings, read_settings
@@ -58,7 +58,7 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         if key is not None:
             parts.queue.add(key, Priority.CHANGED, cause=Cause.DRIFT)
 
-    drift = DriftWatches(parts.kube, resources, drifted, observe=metrics.count_drift, chance=parts.chance)
+    drift = DriftWatches(parts.kube, resources, drifted, observe=metrics.count_drift, rng=parts.rng)
     cluster = KubernetesCluster(
         parts.kube,
         resources,
@@ -67,23 +67,23 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         applied=drift.applied,
         wrote=metrics.count_write,
     )
-    talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_request)
-    breakers = BreakersCollector(talkdesk.open_breakers)
+    talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_talkdesk_request)
+    breakers = CircuitBreakersCollector(talkdesk.open_breakers)
     metrics.registry.register(breakers)
     scim = ScimOnDemand(lambda adapter: adapter.ScimClient(tls=tls, observe=metrics.count_scim_request))
-    records = SecretRecords(parts.kube, wrote=metrics.count_write)
+    records = SecretUserRecordStore(parts.kube, wrote=metrics.count_write)
     users = LicensedUsers(talkdesk, UserSync(cluster.read_credentials, records, scim))
     tenants = TenantReconciler(cluster, _now, forget=users.forget)
     installations = InstallationReconciler(
         cluster,
-        TalkdeskSide(cluster, talkdesk),
+        TalkdeskSteps(cluster, talkdesk),
         tenants,
         users,
         reread=store.current,
         now=_now,
         answered=metrics.count_answer,
     )
-    apps = AppViews(cluster, _now)
+    apps = CompiledApps(cluster, _now)
 
     def follow() -> None:
         drift.follow(frozenset(target for app in store.apps() for target in targets_of(apps.view(app))))

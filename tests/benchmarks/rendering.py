@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from benchmarks.sending import BenchFailed
 from talkdesk_crds.app import TalkdeskApp
-from talkdesk_operator.reconcilers.apps import understand
+from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_operator.templates.render import render
 
 __all__ = ["rendering_milliseconds"]
@@ -15,7 +15,7 @@ _TIMES: Final = 500
 
 def rendering_milliseconds(app: TalkdeskApp) -> float:
     """Give the CPU milliseconds of one rendering of the app's template. Raises BenchFailed for a bad one."""
-    template = understand(app).template
+    template = compile_app(app).template
     if template is None:
         raise BenchFailed("the app's template is not understood")
     context = _context(app)

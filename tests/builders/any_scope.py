@@ -41,7 +41,7 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.reconcile.scope import (
-    Pace,
+    RetryClass,
     Role,
     Scope,
 )
@@ -49,8 +49,8 @@ from talkdesk_operator.domain.reconcile.scope import (
 DAY = timedelta(days=1)
 RULES = [{"expression": "account.name == 'acme'", "reason": "not for you"}]
 SCIM = {"url": "https://scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}
-OFFBOARD = {"trial": {"onEnd": "Offboard"}, "licence": {"onSuspended": "Offboard", "onRevoked": "Offboard"}}
-KEEP = {"trial": {"onEnd": "Keep"}, "licence": {"onSuspended": "Keep", "onRevoked": "Keep"}}
+OFFBOARD = {"trial": {"onEnd": "Offboard"}, "license": {"onSuspended": "Offboard", "onRevoked": "Offboard"}}
+KEEP = {"trial": {"onEnd": "Keep"}, "license": {"onSuspended": "Keep", "onRevoked": "Keep"}}
 APPS = [
     view(),
     view(),
@@ -74,13 +74,13 @@ MOMENTS = st.sampled_from([NOON - 30 * DAY, NOON - 7 * DAY, NOON - DAY, NOON, NO
 FAILURES = st.builds(
     failure,
     st.sampled_from([Reason.UNAVAILABLE, Reason.FORBIDDEN, Reason.CREDENTIALS_REFUSED, Reason.FOREIGN_HOST]),
-    st.sampled_from(Pace),
+    st.sampled_from(RetryClass),
 )
 TRUTHS = ["True", "False"]
 RETAINED = condition(ConditionType.READY, "False", Reason.RETAINED)
-STUCK = failure(Reason.CREDENTIALS_LOST, Pace.SLOW), failure(Reason.CREDENTIALS_MISSING, Pace.NEVER)
-REFUSED = failure(Reason.APPLY_REFUSED, Pace.SLOW)
-UNRENDERABLE = failure(Reason.RENDER_FAILED, Pace.NEVER)
+STUCK = failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW), failure(Reason.CREDENTIALS_MISSING, RetryClass.TERMINAL)
+REFUSED = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
+UNRENDERABLE = failure(Reason.RENDER_FAILED, RetryClass.TERMINAL)
 
 
 @st.composite

@@ -28,7 +28,7 @@ from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteTrial
 from talkdesk_operator.domain.reconcile.scope import (
-    AckState,
+    AcknowledgementState,
     CredentialsMissing,
     RemoteMissing,
     RemoteRefused,
@@ -40,18 +40,18 @@ from talkdesk_operator.domain.reconcile.scope import (
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
-    Announce,
     DeactivateUsers,
-    DropCredentials,
-    DropOldCredentials,
+    DeleteCredentials,
+    DeletePreviousCredentials,
     Erase,
     Finish,
-    Note,
     Offboard,
     Provision,
     Purge,
     ReadCredentials,
     ReadTalkdesk,
+    RecordAnswer,
+    RecordMissedRequest,
     Release,
     Send,
     Step,
@@ -84,17 +84,17 @@ class World:
             case Offboard() | Purge():
                 end = TenancyState.PURGED if isinstance(step, Purge) else TenancyState.OFFBOARDED
                 return self._tenant(at, TenantState.OFFBOARDED, end, TenancyState.DELETING)
-            case Announce():
+            case RecordAnswer():
                 told = answer(delivered=False)
                 status = at.installation.status.model_copy(update={"answer": told})
                 return replace(at, answer=told, installation=at.installation.model_copy(update={"status": status}))
             case Send(decision=decision):
                 return self._send(at, decision)
-            case DropCredentials():
-                return replace(at, credentials_dropped=True)
+            case DeleteCredentials():
+                return replace(at, credentials_deleted=True)
             case Erase():
                 return replace(at, erased=True)
-            case SyncUsers() | DeactivateUsers() | Acknowledge() | DropOldCredentials() | Note():
+            case SyncUsers() | DeactivateUsers() | Acknowledge() | DeletePreviousCredentials() | RecordMissedRequest():
                 return self._keep_up(step, at)
             case Release() | Finish():
                 raise AssertionError("ends the pass")
@@ -104,20 +104,20 @@ class World:
             case SyncUsers() | DeactivateUsers():
                 return replace(at, users=self._users())
             case Acknowledge():
-                came = self._draw(st.sampled_from(AckState))
-                lost = self._draw(FAILURES) if came is AckState.FAILED else None
+                came = self._draw(st.sampled_from(AcknowledgementState))
+                lost = self._draw(FAILURES) if came is AcknowledgementState.FAILED else None
                 return replace(at, acknowledged=came, ack_failure=lost)
-            case DropOldCredentials():
-                return replace(at, sets_dropped=True)
-            case Note(request=request):
+            case DeletePreviousCredentials():
+                return replace(at, previous_versions_deleted=True)
+            case RecordMissedRequest(request=request):
                 return self._note(request, at)
             case _:
                 raise AssertionError(f"not among these: {step}")
 
     def _read(self, step: ReadTalkdesk, at: Scope) -> Scope:
-        standing = st.builds(remote, st.sampled_from(WORDS + REQUESTED), updated_at=st.none() | MOMENTS)
+        entitlement = st.builds(remote, st.sampled_from(WORDS + REQUESTED), updated_at=st.none() | MOMENTS)
         refused = st.builds(RemoteRefused, FAILURES)
-        seen = self._draw(standing | standing | st.just(RemoteMissing("not found")) | refused)
+        seen = self._draw(entitlement | entitlement | st.just(RemoteMissing("not found")) | refused)
         # Now and then Talkdesk refuses the newest set and takes another one.
         name = self._draw(st.sampled_from(["keys-1", "keys-1", "keys-0"]))
         at = replace(at, remote=seen, secret_name=name)
@@ -142,7 +142,7 @@ class World:
         taken = self._draw(st.booleans())
         spec = at.installation.spec.model_copy(update={"request": request}) if taken else at.installation.spec
         known = at.installation.model_copy(update={"spec": spec})
-        return replace(at, installation=known, answer=so_far(known), noted=True)
+        return replace(at, installation=known, answer=so_far(known), missed_request_recorded=True)
 
     def _tenant(self, at: Scope, state: TenantState, good: TenancyState, slow: TenancyState) -> Scope:
         came = self._draw(st.sampled_from([good, good, slow, TenancyState.FAILED]))
@@ -183,6 +183,6 @@ def follow(start: Scope, data: st.DataObject, world: World | None = None) -> tup
     raise AssertionError(f"no end: {steps}")
 
 
-def noted(at: Scope, finish: Finish) -> TalkdeskInstallation:
+def missed_request_recorded(at: Scope, finish: Finish) -> TalkdeskInstallation:
     status = compute(at, finish, jitter=1)
     return at.installation.model_copy(update={"status": status})

@@ -29,7 +29,7 @@ class Diary:
         """Write down what has happened since the last chapter, and how it stands now."""
         lines = [
             ("events", ", ".join(self._events()) or "none"),
-            ("told", ", ".join(self._told(customer)) or "nothing"),
+            ("told", ", ".join(self._reported(customer)) or "nothing"),
             ("Talkdesk", f"{customer.at_talkdesk.state.value}, {len(customer.at_talkdesk.users)} users"),
             ("installation", "; ".join(_installation(customer))),
             ("tenant", "; ".join(_tenant(customer))),
@@ -46,7 +46,7 @@ class Diary:
         new, self._deliveries = log[self._deliveries :], len(log)
         return [f"{each.event.type} {each.attempts[-1].status}" for each in new]
 
-    def _told(self, customer: Customer) -> list[str]:
+    def _reported(self, customer: Customer) -> list[str]:
         """Give what Talkdesk was told about the installation since the last chapter."""
         records = self._stack.simulator.journal.records(installation_id=customer.installation_id)
         effects = [each.effect for each in records if each.effect not in {None, "token"}]

@@ -33,7 +33,9 @@ async def violations(stack: Stack) -> list[str]:
     found = [*_lost(stack), *_deleted(stack), *_unanswered(stack)]
     canaries = _canaries(stack)
     stack.platform.canaries |= canaries
-    found += [f"I4: a secret stands in {where}" for where, text in await _told(stack.platform) if _has(text, canaries)]
+    found += [
+        f"I4: a secret stands in {where}" for where, text in await _reported(stack.platform) if _has(text, canaries)
+    ]
     return found
 
 
@@ -123,7 +125,7 @@ def _canaries(stack: Stack) -> set[bytes]:
     return {secret.encode() for secret in secrets}
 
 
-async def _told(platform: Platform) -> list[tuple[str, bytes]]:
+async def _reported(platform: Platform) -> list[tuple[str, bytes]]:
     logs = [("a log", bytes(log)) for log in platform.logs]
     metrics = [(f"the metrics of the {name}", (await platform.fetch(name, "/metrics"))[1]) for name in PROGRAMS]
     events = resource_path("events.k8s.io", "v1", "events", platform.namespace)

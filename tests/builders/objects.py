@@ -25,7 +25,7 @@ from talkdesk_crds.installation import (
 from talkdesk_crds.names import API_VERSION, FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation
-from talkdesk_operator.domain.reconcile.scope import AppView, CompiledRule, Facts, Failure, Pace, Role, Scope
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule, Facts, Failure, RetryClass, Role, Scope
 from talkdesk_operator.domain.tenant.desired import inputs_digest
 from talkdesk_operator.templates.cel import compile_expression
 
@@ -104,11 +104,11 @@ def app(name: str = "sentiment", **spec: Any) -> TalkdeskApp:
     return TalkdeskApp.read(app_object(name, **spec))
 
 
-def view(**spec: Any) -> AppView:
+def view(**spec: Any) -> CompiledApp:
     """An app whose hosts and rules are understood; its template is not compiled, as no decision looks into it."""
     resource = app(**spec)
     rules = tuple(CompiledRule(compile_expression(r.expression), r.reason) for r in resource.spec.approval.reject_when)
-    return AppView(resource, HostAllowList.for_region(Region.US), None, reject_rules=rules)
+    return CompiledApp(resource, HostAllowList.for_region(Region.US), None, reject_rules=rules)
 
 
 def installation(
@@ -194,8 +194,10 @@ def retry(reason: Reason, at: datetime, attempts: int = 1) -> Retry:
     return Retry(attempts=attempts, next_attempt_at=at, reason=reason)
 
 
-def failure(reason: Reason = Reason.UNAVAILABLE, pace: Pace = Pace.SOON, **more: Any) -> Failure:
-    return Failure(reason, "it did not work", pace, **more)
+def failure(
+    reason: Reason = Reason.UNAVAILABLE, retry_class: RetryClass = RetryClass.TRANSIENT, **more: Any
+) -> Failure:
+    return Failure(reason, "it did not work", retry_class, **more)
 
 
 def credentials() -> Credentials:

@@ -13,7 +13,7 @@ from talkdesk_webhook.body import BodyLimits
 from talkdesk_webhook.inbox import Result
 from talkdesk_webhook.intake import Intake
 from talkdesk_webhook.receiver import Receiver, Relay
-from talkdesk_webhook.standard_webhooks import SigningKeys as StandardKeys
+from talkdesk_webhook.standard_webhooks import WebhookSecrets as StandardKeys
 
 
 def known_app(

@@ -9,10 +9,10 @@ from pydantic import SecretStr
 
 from builders.objects import view
 from talkdesk_operator.adapters.http.clock import Clock
-from talkdesk_operator.domain.ports.scim import Order, Person, Put, Ref, Result, Service, Settled
+from talkdesk_operator.domain.ports.scim import Done, Order, Person, Put, Ref, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError
 from talkdesk_operator.domain.ports.talkdesk import User
-from talkdesk_operator.domain.reconcile.scope import AppView
+from talkdesk_operator.domain.reconcile.scope import CompiledApp
 from talkdesk_operator.domain.users.record import Piece
 
 TOKEN = "canary-scim-token"
@@ -71,7 +71,7 @@ def service(url: str, **fields: Any) -> Service:
     return Service(**(known | fields))
 
 
-def app_with_scim(url: str, **scim: Any) -> AppView:
+def app_with_scim(url: str, **scim: Any) -> CompiledApp:
     """An app that brings users to that URL; keywords are members of `users.scim`."""
     ref = {"name": "scim", "key": "token"}
     return view(users={"scim": {"url": url, "tokenSecretRef": ref, "allowInsecure": True} | scim})
@@ -120,11 +120,11 @@ class ScimInMemory:
     """A service that does what it is told, or as `answer` says."""
 
     given: list[tuple[Order, ...]] = field(default_factory=list)
-    answer: Callable[[Order], Result] = lambda order: Settled(Ref(f"p-{order.external_id}"))
+    answer: Callable[[Order], Result] = lambda order: Done(Ref(f"p-{order.external_id}"))
     error: ScimError | None = None
     services: list[Service] = field(default_factory=list)
 
-    async def settle(
+    async def execute(
         self, service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         assert within > timedelta()

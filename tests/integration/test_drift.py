@@ -17,15 +17,15 @@ from builders.relay import Relay, relaying
 from builders.restartable import restartable
 from builders.serving import until
 from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
-from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchPace
+from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.tenant.drift import Target
 from talkdesk_runtime.kube import APPLY, MERGE_PATCH, Kube
 from talkdesk_sandbox.controlplane import Cluster
 
-SOON = 5.0
+TRANSIENT = 5.0
 """Seconds; it is far less than one on an idle machine."""
-PACE = WatchPace(first_delay=timedelta(milliseconds=50), longest_delay_refused=timedelta(milliseconds=200))
+PACE = WatchTimes(first_delay=timedelta(milliseconds=50), longest_delay_refused=timedelta(milliseconds=200))
 KINDS = {"ConfigMap": ("", "v1", "configmaps"), "Deployment": ("apps", "v1", "deployments")}
 
 RIGHTS = """
@@ -68,7 +68,7 @@ class Team:
 
     async def hears_of(self, *tenants: str) -> None:
         """Wait until something was told of the last of them, and see that it is all that was told; forget it."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(TRANSIENT):
             while (self.name, tenants[-1]) not in self.told:
                 self.news.clear()
                 await self.news.wait()
@@ -141,8 +141,8 @@ async def allow(team: Team) -> None:
 async def running(team: Team, kind: str, kube: Kube | None = None) -> AsyncIterator[DriftWatches]:
     """Run the watches of one kind until the end of the block."""
     kube, stop = kube or team.kube, asyncio.Event()
-    chance = random.Random(1)  # noqa: S311 - spreads load only
-    watches = DriftWatches(kube, Resources(kube), team.notify, observe=str, chance=chance, pace=PACE)
+    rng = random.Random(1)  # noqa: S311 - spreads load only
+    watches = DriftWatches(kube, Resources(kube), team.notify, observe=str, rng=rng, times=PACE)
     watches.follow(frozenset({team.target(kind)}))
     task = asyncio.create_task(watches.run(stop))
     team.watches = watches

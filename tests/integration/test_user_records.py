@@ -8,14 +8,14 @@ import pytest
 
 from builders.stack_manifests import rights
 from talkdesk_crds.names import USERS_TYPE
-from talkdesk_operator.adapters.kubernetes.user_records import SecretRecords
+from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.domain.ports.scim import Ref
-from talkdesk_operator.domain.users.record import CAPACITY, MAX_ID_BYTES, Known, Piece
+from talkdesk_operator.domain.users.record import CAPACITY, MAX_ID_BYTES, Piece, RecordedUser
 from talkdesk_runtime.kube import Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeForbidden, KubeInvalid
 from talkdesk_sandbox.controlplane import Cluster
 
-PIECE = Piece("service", "salt", {"u1": Known(Ref("p1", 'W/"1"'), "digest", active=True)})
+PIECE = Piece("service", "salt", {"u1": RecordedUser(Ref("p1", 'W/"1"'), "digest", active=True)})
 
 
 @pytest.fixture
@@ -30,19 +30,19 @@ async def operator(control_plane: Cluster, namespace: str) -> AsyncIterator[Kube
         yield kube
 
 
-def records(kube: Kube) -> SecretRecords:
-    return SecretRecords(kube, wrote=lambda _kind, _verb: None)
+def records(kube: Kube) -> SecretUserRecordStore:
+    return SecretUserRecordStore(kube, wrote=lambda _kind, _verb: None)
 
 
 @pytest.mark.case(60)
 async def test_a_record_of_the_greatest_size_is_kept_changed_and_dropped(operator: Kube, namespace: str) -> None:
-    longest = Known(Ref("p" * MAX_ID_BYTES, "v" * MAX_ID_BYTES), "f" * 24, active=True)
+    longest = RecordedUser(Ref("p" * MAX_ID_BYTES, "v" * MAX_ID_BYTES), "f" * 24, active=True)
     full = Piece("service", "salt", {f"{number:0{MAX_ID_BYTES}}": longest for number in range(CAPACITY)})
     kept = records(operator)
     assert await kept.load(namespace, "acme") == ()
     await kept.save(namespace, "acme", {0: full, 1: PIECE})
     assert await kept.load(namespace, "acme") == (full, PIECE)
-    fewer = Piece("service", "salt", {"u2": Known(None)})
+    fewer = Piece("service", "salt", {"u2": RecordedUser(None)})
     await kept.save(namespace, "acme", {1: fewer})
     await kept.save(namespace, "acme-2", {0: PIECE})
     assert await kept.load(namespace, "acme") == (full, fewer)

@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import SECRET_TYPE
-from talkdesk_operator.observability.metrics import BreakersCollector, InstallationsCollector
+from talkdesk_operator.observability.metrics import CircuitBreakersCollector, InstallationsCollector
 from talkdesk_operator.observability.metrics import Metrics as OperatorMetrics
-from talkdesk_operator.reconcilers.apps import understand
+from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_operator.settings import PREFIX as OPERATOR_PREFIX
 from talkdesk_operator.settings import Settings as OperatorSettings
 from talkdesk_operator.templates import RenderedTenant, render
@@ -55,7 +55,7 @@ def read_app(raw: dict[str, Any]) -> TalkdeskApp:
 
 def example_tenant(fact: str | None, licenses: int | None = None) -> RenderedTenant:
     app = example_app()
-    template = understand(app).template
+    template = compile_app(app).template
     assert template is not None
     context = {
         "app": {"id": app.spec.app_id, "name": "sentiment", "namespace": "sentiment", "region": app.spec.region},
@@ -164,7 +164,7 @@ def test_no_right_of_the_operator_or_the_webhook_is_a_wildcard(name: str) -> Non
 
 
 def test_the_example_app_is_understood() -> None:
-    view = understand(example_app())
+    view = compile_app(example_app())
     assert view.problem == ""
     assert view.hosts is not None
 
@@ -179,7 +179,7 @@ def test_what_the_example_offers_in_comments_is_understood_as_well() -> None:
     assert app.spec.users.scim is not None
     assert app.spec.logout is not None
     assert app.spec.logout.secret_ref.name in example_role("talkdesk-webhook-logout")["rules"][0]["resourceNames"]
-    assert understand(app).problem == ""
+    assert compile_app(app).problem == ""
 
 
 @pytest.mark.case(57)
@@ -289,7 +289,7 @@ def test_alerts_speak_of_metrics_that_there_are() -> None:
     OperatorMetrics(operator)
     WebhookMetrics(webhook)
     operator.register(InstallationsCollector(lambda: (), lambda: datetime.now(UTC)))
-    operator.register(BreakersCollector(dict))
+    operator.register(CircuitBreakersCollector(dict))
     known = {family.name for registry in (operator, webhook) for family in registry.collect()}
     (rule,) = of_kind(MANIFESTS / "monitoring" / "alerts.yaml", "PrometheusRule")
     alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]

@@ -1,6 +1,6 @@
 """The ears: takes Talkdesk's signed events and stores each durably in the cluster before it says 200.
 
-Belongs here: limits, signatures, turning one event into the writes that keep it, and passing log-outs on. Holds no
+Belongs here: limits, signatures, turning one event into the writes that keep it, and passing logouts on. Holds no
 state that another replica would miss. Does not belong here: acting on events (that is the operator's), calls to
 Talkdesk beyond its signature keys.
 

@@ -47,7 +47,7 @@ class Clients:
     gateway: httpx.AsyncClient
     """Asks for signing keys."""
     relay: httpx.AsyncClient
-    """Passes log-outs on."""
+    """Passes logouts on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from talkdesk_webhook.metrics import Metrics
-from talkdesk_webhook.receiver import Delivery, Receipt, Receiver, Refused
+from talkdesk_webhook.receiver import Delivery, EventRefused, Receipt, Receiver
 
 __all__ = ["create_app"]
 
@@ -69,7 +69,7 @@ class _Face:
         self._metrics.in_flight.inc()
         try:
             response = self._accept(await self._receive(request))
-        except Refused as refused:
+        except EventRefused as refused:
             response = self._refuse(refused)
         finally:
             self._in_flight -= 1
@@ -79,17 +79,17 @@ class _Face:
 
     async def _receive(self, request: Request) -> Receipt:
         if self._in_flight > self._max_in_flight:
-            raise Refused(503, "busy", "too many deliveries at once", timedelta(seconds=1))
+            raise EventRefused(503, "busy", "too many deliveries at once", timedelta(seconds=1))
         namespace, app = request.path_params["namespace"], request.path_params["app"]
         if _NAMESPACE.fullmatch(namespace) is None or _OBJECT.fullmatch(app) is None:
-            raise Refused(404, "app_unknown", "there is no such app")
+            raise EventRefused(404, "app_unknown", "there is no such app")
         return await self._receiver.receive(Delivery(namespace, app, request.headers, request.receive))
 
     def _accept(self, receipt: Receipt) -> Response:
         self._metrics.events.labels(receipt.event_type, receipt.result.value).inc()
         return _json(200, {"result": receipt.result.value})
 
-    def _refuse(self, refused: Refused) -> Response:
+    def _refuse(self, refused: EventRefused) -> Response:
         self._metrics.refused.labels(str(refused.status), refused.reason).inc()
         _log.debug("refused", status=refused.status, reason=refused.reason)
         # The rest of a body that nobody read must not be taken for the next request, nor be waited for.

@@ -133,7 +133,7 @@ def intake(app: KnownApp, event: StoredEvent) -> Intake:
 
 
 def in_words(delta: Delta) -> str | None:
-    """Tell what an update changes, for people, as `2 users added, 1 removed; plan Pro; 10 licences`."""
+    """Tell what an update changes, for people, as `2 users added, 1 removed; plan Pro; 10 licenses`."""
     added, removed = delta.users_added, delta.users_removed
     parts = []
     if added:
@@ -143,7 +143,7 @@ def in_words(delta: Delta) -> str | None:
     if delta.plan is not None:
         parts.append(f"plan {delta.plan}")
     if delta.licenses is not None:
-        parts.append(_counted(delta.licenses, "licence"))
+        parts.append(_counted(delta.licenses, "license"))
     return "; ".join(parts) or None
 
 

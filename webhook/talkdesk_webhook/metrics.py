@@ -23,7 +23,7 @@ class Metrics:
         )
         self.refused = Counter(
             "talkdesk_webhook_refused",
-            "Deliveries not answered with 200, by status and reason; bad signatures are those with status 401, log-outs"
+            "Deliveries not answered with 200, by status and reason; bad signatures are those with status 401, logouts"
             " that were not passed on those with a reason that begins with `logout_`.",
             ("status", "reason"),
             registry=registry,

@@ -33,7 +33,7 @@ from talkdesk_webhook.signature import (
     verify,
 )
 
-__all__ = ["AppSource", "Delivery", "KeySource", "Receipt", "Receiver", "Refused", "Relay", "Store"]
+__all__ = ["AppSource", "Delivery", "EventRefused", "KeySource", "Receipt", "Receiver", "Relay", "Store"]
 
 OTHER: Final = "other"
 """The label of all types of event that this version doesn't know: senders must not be able to make up labels."""
@@ -65,7 +65,7 @@ class Store(Protocol):
 
 
 class Relay(Protocol):
-    """What passes log-outs on; raises RelayFailed."""
+    """What passes logouts on; raises RelayFailed."""
 
     async def relay(self, app: KnownApp, logout: Logout, event_id: str, body: bytes) -> None:
         """Pass the raw body on; returns when the app's own endpoint has taken it."""
@@ -89,7 +89,7 @@ class Receipt:
     result: Result
 
 
-class Refused(Exception):
+class EventRefused(Exception):
     """The delivery is answered with `status` (400 or more); `str()` and `reason` are fit for the answer."""
 
     def __init__(self, status: int, reason: str, message: str, retry_after: timedelta | None = None) -> None:
@@ -99,8 +99,8 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-def _later(reason: str, message: str, retry_after: timedelta | None = None) -> Refused:
-    return Refused(503, reason, message, retry_after or RETRY_AFTER)
+def _unavailable(reason: str, message: str, retry_after: timedelta | None = None) -> EventRefused:
+    return EventRefused(503, reason, message, retry_after or RETRY_AFTER)
 
 
 class Receiver:
@@ -134,15 +134,15 @@ class Receiver:
             async with asyncio.timeout(self._answer_within):
                 return await self._receive(delivery)
         except TimeoutError:
-            raise _later("timeout", "the event could not be taken in time") from None
+            raise _unavailable("timeout", "the event could not be taken in time") from None
         except BodyError as error:
-            raise Refused(error.status, error.fault, str(error)) from None
+            raise EventRefused(error.status, error.fault, str(error)) from None
         except SignatureError as error:
-            raise Refused(401, error.fault, str(error)) from None
+            raise EventRefused(401, error.fault, str(error)) from None
         except EventError as error:
-            raise Refused(400, "not_an_event", str(error)) from None
+            raise EventRefused(400, "not_an_event", str(error)) from None
         except ForbiddenEvent as error:
-            raise Refused(403, error.reason, str(error)) from None
+            raise EventRefused(403, error.reason, str(error)) from None
 
     async def _receive(self, delivery: Delivery) -> Receipt:
         app = await self._app(delivery)
@@ -175,9 +175,9 @@ class Receiver:
             app = await self._apps.get(delivery.namespace, delivery.app)
         except LookupFailed as error:
             _log.warning("no app", namespace=delivery.namespace, app=delivery.app, why=str(error))
-            raise _later("app_unavailable", "the app can't be looked up now") from None
+            raise _unavailable("app_unavailable", "the app can't be looked up now") from None
         if app is None:
-            raise Refused(404, "app_unknown", "there is no such app")
+            raise EventRefused(404, "app_unknown", "there is no such app")
         return app
 
     async def _verify(self, app: KnownApp, headers: Headers, body: bytes) -> None:
@@ -186,20 +186,20 @@ class Receiver:
             key = await self._keys.get(app.hosts.api_url, signed.key_id)
         except LookupFailed as error:
             _log.warning("no signing key", namespace=app.namespace, app=app.name, why=str(error))
-            raise _later("key_unavailable", "the signing key can't be looked up now") from None
+            raise _unavailable("key_unavailable", "the signing key can't be looked up now") from None
         if key is None:
             raise SignatureError(SignatureFault.UNKNOWN_KEY)
         verify(key, signed.signature, body)
 
     async def _pass_on(self, app: KnownApp, event_id: str, body: bytes) -> Result:
-        """Relay a log-out. Nothing of it is logged: all of it is about a user."""
+        """Relay a logout. Nothing of it is logged: all of it is about a user."""
         if app.logout is None:
             return Result.IGNORED
         try:
             await self._relay.relay(app, app.logout, event_id, body)
         except RelayFailed as error:
-            _log.warning("log-out not passed on", namespace=app.namespace, app=app.name, why=str(error))
-            raise _later(error.fault, "the log-out can't be passed on now", error.retry_after) from None
+            _log.warning("logout not passed on", namespace=app.namespace, app=app.name, why=str(error))
+            raise _unavailable(error.fault, "the logout can't be passed on now", error.retry_after) from None
         return Result.RELAYED
 
     async def _keep(self, wanted: Intake) -> Result:
@@ -207,7 +207,7 @@ class Receiver:
             return await self._store.store(wanted)
         except InboxUnavailable as error:
             _log.warning("not stored", namespace=wanted.namespace, installation=wanted.name, why=str(error))
-            raise _later("not_stored", "the event can't be stored now", error.retry_after) from None
+            raise _unavailable("not_stored", "the event can't be stored now", error.retry_after) from None
         except OtherAccount as error:
             _log.warning("not stored", namespace=wanted.namespace, installation=wanted.name, why=str(error))
-            raise Refused(403, "foreign_account", str(error)) from None
+            raise EventRefused(403, "foreign_account", str(error)) from None

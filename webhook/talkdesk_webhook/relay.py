@@ -28,7 +28,7 @@ from talkdesk_crds.fields import parse_duration
 from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.breaker import Breaker
 from talkdesk_webhook.lookups import LookupFailed
-from talkdesk_webhook.standard_webhooks import SigningKeys, message_id
+from talkdesk_webhook.standard_webhooks import WebhookSecrets, message_id
 
 __all__ = ["LogoutRelay", "RelayFailed", "RelayFault", "RelayKeySource", "relay_client"]
 
@@ -70,7 +70,7 @@ class RelayFailed(Exception):
 class RelayKeySource(Protocol):
     """Where signing keys are found; raises LookupFailed."""
 
-    async def get(self, namespace: str, ref: SecretKeyRef) -> SigningKeys | None:
+    async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
         """Give the keys, or None when there are none."""
 
 
@@ -152,7 +152,7 @@ class LogoutRelay:
         finally:
             line.in_flight -= 1
 
-    async def _signing_keys(self, app: KnownApp, logout: Logout) -> SigningKeys:
+    async def _signing_keys(self, app: KnownApp, logout: Logout) -> WebhookSecrets:
         try:
             keys = await self._keys.get(app.namespace, logout.secret_ref)
         except LookupFailed as error:

@@ -16,7 +16,7 @@ from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 from talkdesk_webhook.apps import KubeReads
 from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups
-from talkdesk_webhook.standard_webhooks import KeyUnusable, SigningKeys
+from talkdesk_webhook.standard_webhooks import KeyUnusable, WebhookSecrets
 
 __all__ = ["RelayKeys"]
 
@@ -33,14 +33,14 @@ class RelayKeys:
         self._fresh_for = fresh_for.total_seconds()
         self._lookups = Lookups(self._read, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
 
-    async def get(self, namespace: str, ref: SecretKeyRef) -> SigningKeys | None:
+    async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
         """Give the keys, or None when there is no such Secret; raises LookupFailed, whose text holds nothing of it.
 
         A change of the Secret is seen within `fresh_for`.
         """
         return await self._lookups.get((namespace, ref.name, ref.key))
 
-    async def _read(self, place: tuple[str, str, str]) -> Loaded[SigningKeys]:
+    async def _read(self, place: tuple[str, str, str]) -> Loaded[WebhookSecrets]:
         namespace, name, key = place
         try:
             secret = await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name))
@@ -53,9 +53,9 @@ class RelayKeys:
             raise LookupFailed(f"the Secret {name} can't be used at {key}: {error}") from None
 
 
-def _keys(secret: dict[str, Any], key: str) -> SigningKeys:
+def _keys(secret: dict[str, Any], key: str) -> WebhookSecrets:
     try:
-        return SigningKeys.read(base64.b64decode(secret["data"][key], validate=True).decode())
+        return WebhookSecrets.read(base64.b64decode(secret["data"][key], validate=True).decode())
     except (KeyError, TypeError):
         raise KeyUnusable("there is no such key") from None
     except (binascii.Error, UnicodeDecodeError):

@@ -60,9 +60,9 @@ class Settings(BaseSettings):
     gateway_timeout: Span = timedelta(seconds=2)
     """Longest time for each step of a key fetch: connecting, and each read."""
     app_refresh: Span = timedelta(seconds=10)
-    """A TalkdeskApp, or the Secret that its log-outs are signed with, is read again after that."""
+    """A TalkdeskApp, or the Secret that its logouts are signed with, is read again after that."""
     logouts_in_flight: Annotated[int, Field(ge=1, le=10000)] = 16
-    """Log-outs that are passed on at once for each app; above, 503. A small part of max_in_flight, so that a silent
+    """Logouts that are passed on at once for each app; above, 503. A small part of max_in_flight, so that a silent
     endpoint can't hold up installations."""
     key_refresh: Span = timedelta(minutes=10)
     """A signing key is fetched again after that."""

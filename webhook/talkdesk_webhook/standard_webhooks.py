@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from talkdesk_crds.names import digest
 
-__all__ = ["KeyUnusable", "SigningKeys", "message_id"]
+__all__ = ["KeyUnusable", "WebhookSecrets", "message_id"]
 
 _PREFIX: Final = "whsec_"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -26,7 +26,7 @@ class KeyUnusable(ValueError):
 
 
 @dataclass(frozen=True)
-class SigningKeys:
+class WebhookSecrets:
     """What a message is signed with: one key, or two while one replaces the other."""
 
     keys: tuple[bytes, ...] = field(repr=False)

@@ -29,13 +29,13 @@ class ScimOnDemand(ScimService):
         self._client: ScimService | None = None
 
     @override
-    async def settle(
+    async def execute(
         self, service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         client = self._client
         if client is None:
             client = self._begin(await asyncio.to_thread(import_module, _ADAPTER))
-        return await client.settle(service, orders, within=within)
+        return await client.execute(service, orders, within=within)
 
     def _begin(self, adapter: ModuleType) -> ScimService:
         """Make the client; of several who waited for the import, the first does."""

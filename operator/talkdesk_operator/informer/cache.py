@@ -17,17 +17,17 @@ from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cache import Unreadable
 from talkdesk_operator.informer.cached_object import (
     KINDS,
-    Held,
-    Place,
+    CachedObject,
+    ObjectKey,
     is_over,
     newer,
+    object_key_of,
     of_others,
-    place_of,
     raw_version,
 )
-from talkdesk_operator.informer.compact import Packed, Packer
+from talkdesk_operator.informer.compact import CompactObject, Compactor
 
-__all__ = ["KINDS", "Change", "Store"]
+__all__ = ["KINDS", "Change", "InformerCache"]
 
 _TOMBSTONES: Final = 10_000
 
@@ -44,7 +44,7 @@ class Change:
     """The version, where it may turn out to be a write of our own whose answer is still on its way."""
 
 
-_Account: TypeAlias = dict[Place, Packed]
+_Account: TypeAlias = dict[ObjectKey, CompactObject]
 """What is there of one account: a tenant and one or two installations, mostly."""
 
 
@@ -64,7 +64,7 @@ def _nobody(_key: AccountKey, _version: str) -> None:
     """Hear of an echo, and do nothing."""
 
 
-class Store:
+class InformerCache:
     """Objects by place, and accounts by key. Not for more than one event loop."""
 
     def __init__(self, *, echoed: Callable[[AccountKey, str], None] = _nobody, tombstones: int = _TOMBSTONES) -> None:
@@ -73,13 +73,13 @@ class Store:
         As many `tombstones`, uids of deleted objects, are remembered, lest a late answer to a write brings one back.
         """
         self._echoed = echoed
-        self._objects: dict[Place, Packed] = {}
-        self._ahead: dict[Place, _Ahead] = {}
+        self._objects: dict[ObjectKey, CompactObject] = {}
+        self._ahead: dict[ObjectKey, _Ahead] = {}
         self._accounts: dict[AccountKey, _Account] = {}
         self._of_app: dict[tuple[str, str], set[AccountKey]] = {}
         self._buried: OrderedDict[str, None] = OrderedDict()
         self._tombstones = tombstones
-        self._packer = Packer()
+        self._packer = Compactor()
 
     def put(self, raw: Mapping[str, Any]) -> Change:
         """Take an object as the answer to a write of our own; KeyError when it is not of one of our kinds.
@@ -88,7 +88,7 @@ class Store:
         """
         if is_over(raw):
             return self.remove(raw)
-        place, version = place_of(raw), raw_version(raw)
+        place, version = object_key_of(raw), raw_version(raw)
         known = self._objects.get(place)
         if raw["metadata"].get("uid") in self._buried:
             return Change()
@@ -110,7 +110,7 @@ class Store:
         """
         if is_over(raw):
             return self.remove(raw)
-        place, version = place_of(raw), raw_version(raw)
+        place, version = object_key_of(raw), raw_version(raw)
         known, ahead = self._objects.get(place), self._ahead.get(place)
         if raw["metadata"].get("uid") in self._buried:
             return Change()
@@ -135,7 +135,7 @@ class Store:
         """Take note that the object is gone."""
         uid = raw["metadata"].get("uid", "")
         self._bury(uid)
-        place = place_of(raw)
+        place = object_key_of(raw)
         known = self._objects.get(place)
         if known is None or known.uid != uid:
             return Change()  # already known, or the name belongs to a successor by now
@@ -229,39 +229,39 @@ class Store:
         if len(self._buried) > self._tombstones:
             self._buried.popitem(last=False)
 
-    def _replace(self, packed: Packed) -> frozenset[AccountKey]:
+    def _replace(self, packed: CompactObject) -> frozenset[AccountKey]:
         known = self._objects.get(packed.place)
         keys = (self._unlink(known) if known is not None else frozenset()) | self._link(packed)
         self._objects[packed.place] = packed
         return keys
 
-    def _drop(self, packed: Packed) -> frozenset[AccountKey]:
+    def _drop(self, packed: CompactObject) -> frozenset[AccountKey]:
         del self._objects[packed.place]
         self._ahead.pop(packed.place, None)
         self._packer.forget(packed.place)
         return self._unlink(packed)
 
-    def _was_ours(self, packed: Packed, version: str) -> None:
+    def _was_ours(self, packed: CompactObject, version: str) -> None:
         for key in self._keys(packed):
             self._echoed(key, version)
 
-    def _keys(self, packed: Packed) -> frozenset[AccountKey]:
+    def _keys(self, packed: CompactObject) -> frozenset[AccountKey]:
         return self._accounts_of_app(packed) if packed.key is None else frozenset((packed.key,))
 
-    def _of(self, key: AccountKey) -> Iterator[Held]:
+    def _of(self, key: AccountKey) -> Iterator[CachedObject]:
         return (self._packer.open(packed) for packed in self._accounts.get(key, {}).values())
 
-    def _all(self, kind: str) -> Iterator[Held]:
+    def _all(self, kind: str) -> Iterator[CachedObject]:
         return (self._packer.glance(packed) for place, packed in self._objects.items() if place[0] == kind)
 
-    def _link(self, packed: Packed) -> frozenset[AccountKey]:
+    def _link(self, packed: CompactObject) -> frozenset[AccountKey]:
         if (key := packed.key) is None:
             return self._accounts_of_app(packed)
         self._accounts.setdefault(key, {})[packed.place] = packed
         self._of_app.setdefault((key.namespace, key.app), set()).add(key)
         return frozenset((key,))
 
-    def _unlink(self, packed: Packed) -> frozenset[AccountKey]:
+    def _unlink(self, packed: CompactObject) -> frozenset[AccountKey]:
         if (key := packed.key) is None:
             return self._accounts_of_app(packed)
         account = self._accounts[key]
@@ -274,7 +274,7 @@ class Store:
                 del self._of_app[key.namespace, key.app]
         return frozenset((key,))
 
-    def _accounts_of_app(self, packed: Packed) -> frozenset[AccountKey]:
+    def _accounts_of_app(self, packed: CompactObject) -> frozenset[AccountKey]:
         kind, namespace, name = packed.place
         if kind != TalkdeskApp.INFO.kind:
             return frozenset()

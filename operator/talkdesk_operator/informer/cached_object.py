@@ -19,13 +19,13 @@ from talkdesk_operator.domain.ports.cache import Unreadable
 
 __all__ = [
     "KINDS",
-    "Held",
-    "Place",
+    "CachedObject",
+    "ObjectKey",
     "is_over",
     "key_of",
     "newer",
+    "object_key_of",
     "of_others",
-    "place_of",
     "raw_version",
     "read_object",
     "slim",
@@ -38,8 +38,8 @@ _READ: Final = {kind.INFO.kind: kind.read for kind in KINDS}
 _PROBLEMS_NAMED: Final = 3
 
 
-Held: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
-Place: TypeAlias = tuple[str, str, str]
+CachedObject: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
+ObjectKey: TypeAlias = tuple[str, str, str]
 
 
 def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,9 +48,9 @@ def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**raw, "metadata": metadata}
 
 
-def read_object(raw: dict[str, Any], place: Place) -> Held:
+def read_object(raw: dict[str, Any], place: ObjectKey) -> CachedObject:
     """Understand an object as far as that can be. KeyError for another kind."""
-    read: Callable[[dict[str, Any]], Held] = _READ[place[0]]
+    read: Callable[[dict[str, Any]], CachedObject] = _READ[place[0]]
     try:
         return read(raw)
     except ValidationError as error:
@@ -63,7 +63,7 @@ def read_object(raw: dict[str, Any], place: Place) -> Held:
         )
 
 
-def _key_of_raw(raw: Mapping[str, Any], place: Place) -> AccountKey | None:
+def _key_of_raw(raw: Mapping[str, Any], place: ObjectKey) -> AccountKey | None:
     kind, namespace, _ = place
     match raw.get("spec"):
         case {"appRef": {"name": str(app)}, "accountId": str(account_id)} if kind != TalkdeskApp.INFO.kind:
@@ -71,7 +71,7 @@ def _key_of_raw(raw: Mapping[str, Any], place: Place) -> AccountKey | None:
     return None
 
 
-def key_of(held: Held) -> AccountKey | None:
+def key_of(held: CachedObject) -> AccountKey | None:
     """Give the account that an object belongs to; None for an app, and where nobody knows."""
     match held:
         case TalkdeskInstallation() | TalkdeskTenant():
@@ -82,7 +82,7 @@ def key_of(held: Held) -> AccountKey | None:
             return None
 
 
-def place_of(raw: Mapping[str, Any]) -> Place:
+def object_key_of(raw: Mapping[str, Any]) -> ObjectKey:
     """Give the kind, namespace and name of an object as the API server gave it."""
     metadata = raw["metadata"]
     return intern(raw["kind"]), intern(metadata.get("namespace", "")), metadata["name"]
@@ -94,7 +94,7 @@ def is_over(raw: Mapping[str, Any]) -> bool:
     return bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
 
 
-def of_others(held: Held) -> tuple[Any, ...]:
+def of_others(held: CachedObject) -> tuple[Any, ...]:
     """Give what others than the operator write of an object."""
     match held:
         case TalkdeskApp() | TalkdeskInstallation():

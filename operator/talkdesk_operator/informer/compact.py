@@ -14,19 +14,19 @@ from typing import Any, Final
 import orjson
 
 from talkdesk_operator.domain.account_key import AccountKey
-from talkdesk_operator.informer.cached_object import Held, Place, key_of, raw_version, read_object, slim
+from talkdesk_operator.informer.cached_object import CachedObject, ObjectKey, key_of, raw_version, read_object, slim
 
-__all__ = ["Packed", "Packer"]
+__all__ = ["CompactObject", "Compactor"]
 
 _OPENED: Final = 128
 """Objects that are models, too: those of more accounts than are worked on at once, by default."""
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class CompactObject:
     """An object as JSON, and what is asked of every object."""
 
-    place: Place
+    place: ObjectKey
     uid: str
     version: str
     """Its resourceVersion."""
@@ -35,26 +35,26 @@ class Packed:
     json: bytes
 
 
-class Packer:
+class Compactor:
     """Packs objects, and opens them again."""
 
     def __init__(self, opened: int = _OPENED) -> None:
         """Keep up to `opened` models."""
-        self._opened: OrderedDict[Place, tuple[Packed, Held]] = OrderedDict()
+        self._opened: OrderedDict[ObjectKey, tuple[CompactObject, CachedObject]] = OrderedDict()
         self._limit = opened
 
-    def pack(self, raw: Mapping[str, Any], place: Place) -> Packed:
+    def pack(self, raw: Mapping[str, Any], place: ObjectKey) -> CompactObject:
         """Pack an object as the API server gave it, whether or not it can be understood."""
         slimmed = slim(raw)
         held = read_object(slimmed, place)
         uid = str(slimmed["metadata"].get("uid", ""))
         # A copy is as long as it has to be; what orjson gives has room for up to twice as much.
         json = bytes(memoryview(orjson.dumps(slimmed)))
-        packed = Packed(place, uid, raw_version(raw), _sharing(key_of(held)), json)
+        packed = CompactObject(place, uid, raw_version(raw), _sharing(key_of(held)), json)
         self._keep(packed, held)
         return packed
 
-    def open(self, packed: Packed) -> Held:
+    def open(self, packed: CompactObject) -> CachedObject:
         """Give the object, and expect to be asked for it again."""
         known = self._opened.get(packed.place)
         if known is not None and known[0] is packed:
@@ -64,23 +64,23 @@ class Packer:
         self._keep(packed, held)
         return held
 
-    def glance(self, packed: Packed) -> Held:
+    def glance(self, packed: CompactObject) -> CachedObject:
         """Give the object, and do not expect to be asked for it again."""
         known = self._opened.get(packed.place)
         return known[1] if known is not None and known[0] is packed else _read(packed)
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: ObjectKey) -> None:
         """Drop the model of what is at that place no more."""
         self._opened.pop(place, None)
 
-    def _keep(self, packed: Packed, held: Held) -> None:
+    def _keep(self, packed: CompactObject, held: CachedObject) -> None:
         self._opened[packed.place] = (packed, held)
         self._opened.move_to_end(packed.place)
         if len(self._opened) > self._limit:
             self._opened.popitem(last=False)
 
 
-def _read(packed: Packed) -> Held:
+def _read(packed: CompactObject) -> CachedObject:
     return read_object(orjson.loads(packed.json), packed.place)
 
 

@@ -14,14 +14,14 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_operator.domain.account_key import AccountKey
-from talkdesk_operator.informer.cache import KINDS, Store
+from talkdesk_operator.informer.cache import KINDS, InformerCache
 from talkdesk_operator.observability.heartbeat import LEASES
 from talkdesk_operator.observability.probes import Health
 from talkdesk_operator.workqueue.queue import Cause, Priority, WorkQueue
 
-__all__ = ["Handlers", "Prioritise"]
+__all__ = ["Handlers", "Prioritize"]
 
-Prioritise: TypeAlias = Callable[[Sequence[TalkdeskInstallation], datetime], tuple[Priority, float]]
+Prioritize: TypeAlias = Callable[[Sequence[TalkdeskInstallation], datetime], tuple[Priority, float]]
 """Gives the class of an account's work, and its order in it, from its installations and the present moment."""
 
 
@@ -30,17 +30,17 @@ class Handlers:
 
     def __init__(
         self,
-        store: Store,
+        store: InformerCache,
         queue: WorkQueue,
         health: Health,
         *,
-        prioritise: Prioritise,
+        prioritize: Prioritize,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._queue = queue
         self._health = health
-        self._prioritise = prioritise
+        self._prioritize = prioritize
         self._now = now
 
     def registry(self, *, lease: bool) -> kopf.OperatorRegistry:
@@ -76,5 +76,5 @@ class Handlers:
         if key not in self._store:
             self._queue.forget(key)
             return
-        priority, order = self._prioritise(self._store.installations(key), self._now())
+        priority, order = self._prioritize(self._store.installations(key), self._now())
         self._queue.add(key, priority, order, cause=cause, evidence=evidence)

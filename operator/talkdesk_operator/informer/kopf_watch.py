@@ -18,7 +18,7 @@ from typing_extensions import override
 from talkdesk_operator.observability.heartbeat import LEASES
 from talkdesk_runtime.kube import Kube
 
-__all__ = ["LeasePlace", "Login", "watch", "watch_settings"]
+__all__ = ["LeasePlace", "Login", "kopf_settings", "watch"]
 
 _LONGEST_BACKOFF: Final = 60.0
 _BETWEEN_LOGINS: Final = 5.0
@@ -87,7 +87,7 @@ class Login:
         return await send(request)
 
 
-def watch_settings(lease: LeasePlace | None) -> kopf.OperatorSettings:
+def kopf_settings(lease: LeasePlace | None) -> kopf.OperatorSettings:
     """Give kopf's settings; `lease` is the one Lease to watch."""
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True

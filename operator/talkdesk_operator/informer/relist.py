@@ -15,19 +15,19 @@ import structlog
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_operator.domain.account_key import AccountKey
-from talkdesk_operator.informer.cache import KINDS, Store
+from talkdesk_operator.informer.cache import KINDS, InformerCache
 from talkdesk_operator.observability.probes import Health
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 
-__all__ = ["HistoryWentBack", "KubeReads", "Listing"]
+__all__ = ["KubeReads", "Relist", "ResourceVersionWentBack"]
 
 _CHUNK: Final = 500
 _FIRST_DELAY: Final = 1.0
 _LONGEST_DELAY: Final = 30.0
 
 
-class HistoryWentBack(Exception):
+class ResourceVersionWentBack(Exception):
     """The API server counts lower than before: its etcd was restored. What the store holds is worth nothing then."""
 
 
@@ -39,13 +39,13 @@ class KubeReads(Protocol):
         ...
 
 
-class Listing:
+class Relist:
     """Complete looks at the three kinds in some namespaces, or in all."""
 
     def __init__(
         self,
         kube: KubeReads,
-        store: Store,
+        store: InformerCache,
         namespaces: Sequence[str],
         *,
         chunk: int = _CHUNK,
@@ -60,14 +60,14 @@ class Listing:
         self._log = structlog.stdlib.get_logger(__name__)
 
     async def load(self) -> frozenset[AccountKey]:
-        """Bring the store up to date; give the accounts that changed. Raises KubeError and HistoryWentBack."""
+        """Bring the store up to date; give the accounts that changed. Raises KubeError and ResourceVersionWentBack."""
         keys: frozenset[AccountKey] = frozenset()
         for kind in KINDS:
             for namespace in self._namespaces:
                 keys |= await self._load(kind, namespace)
         return keys
 
-    async def load_patiently(self, health: Health, chance: random.Random) -> None:
+    async def load_until_successful(self, health: Health, rng: random.Random) -> None:
         """Load, and try again until it works, however long that takes; say what is in the way."""
         delay = self._first_delay
         while True:
@@ -80,13 +80,13 @@ class Listing:
             else:
                 return
             self._log.warning("listing.failed", reason=health.blocker)
-            await asyncio.sleep(chance.uniform(delay / 2, delay))
+            await asyncio.sleep(rng.uniform(delay / 2, delay))
             delay = min(delay * 2, _LONGEST_DELAY)
 
-    async def repeat(self, every: timedelta, chance: random.Random, changed: Callable[[AccountKey], None]) -> None:
-        """Load now and then, for ever, and tell which accounts changed; raises HistoryWentBack."""
+    async def repeat(self, every: timedelta, rng: random.Random, changed: Callable[[AccountKey], None]) -> None:
+        """Load now and then, for ever, and tell which accounts changed; raises ResourceVersionWentBack."""
         while True:
-            await asyncio.sleep(every.total_seconds() * chance.uniform(0.9, 1.1))
+            await asyncio.sleep(every.total_seconds() * rng.uniform(0.9, 1.1))
             try:
                 keys = await self.load()
             except KubeError as error:
@@ -113,5 +113,5 @@ class Listing:
             query["continue"] = rest
         version = metadata.get("resourceVersion", "")
         if version.isdecimal() and int(version) < before:
-            raise HistoryWentBack(f"resourceVersion {version} is lower than {before}, which was seen before")
+            raise ResourceVersionWentBack(f"resourceVersion {version} is lower than {before}, which was seen before")
         return keys | self._store.retain(kind.INFO.kind, namespace, present, version).keys

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from talkdesk_crds.installation import Decision, RequestType, TalkdeskInstallation
 
-__all__ = ["CONTROLLER", "BreakersCollector", "InstallationsCollector", "Metrics"]
+__all__ = ["CONTROLLER", "CircuitBreakersCollector", "InstallationsCollector", "Metrics"]
 
 CONTROLLER = "account"
 """The one controller: a key is a customer's account of an app."""
@@ -82,7 +82,7 @@ class Metrics:
             registry=registry,
         )
 
-    def count_request(self, call: str, outcome: str, seconds: float) -> None:
+    def count_talkdesk_request(self, call: str, outcome: str, seconds: float) -> None:
         """Count a request to Talkdesk: the call's name, `ok` or the error's class name, and the seconds it took."""
         self._requests.labels(call, outcome).inc()
         self._request_seconds.labels(call).observe(seconds)
@@ -159,7 +159,7 @@ class ReconcileMetrics:
         ).labels(CONTROLLER)
 
 
-class BreakersCollector(Collector):
+class CircuitBreakersCollector(Collector):
     """Looks at the breakers of Talkdesk's hosts at each scrape: one closes when the next call works, and not before."""
 
     def __init__(self, read: Callable[[], Mapping[tuple[str, str], int]]) -> None:

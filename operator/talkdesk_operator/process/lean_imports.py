@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from typing import Final
 
-__all__ = ["spare_imports"]
+__all__ = ["install_import_stubs"]
 
 _SHELLS: Final = ("kubernetes", "kubernetes.aio")
 """Packages that import all their parts, down to a second HTTP stack for the client that waits. The few parts that are
@@ -22,7 +22,7 @@ _OPTIONAL: Final = ("rich",)
 """What libraries use when it is there: structlog and httpx, for colours."""
 
 
-def spare_imports() -> None:
+def install_import_stubs() -> None:
     """Put empty modules in the places of those above; the optional ones are as if they were not installed."""
     for name in _SHELLS:
         if name not in sys.modules and (spec := find_spec(name)) is not None:

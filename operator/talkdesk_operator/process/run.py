@@ -21,10 +21,10 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from talkdesk_operator.domain.installation.priority import priority_of
-from talkdesk_operator.informer.cache import Store
+from talkdesk_operator.informer.cache import InformerCache
 from talkdesk_operator.informer.handlers import Handlers
-from talkdesk_operator.informer.kopf_watch import LeasePlace, watch, watch_settings
-from talkdesk_operator.informer.relist import Listing
+from talkdesk_operator.informer.kopf_watch import LeasePlace, kopf_settings, watch
+from talkdesk_operator.informer.relist import Relist
 from talkdesk_operator.observability.metrics import InstallationsCollector, Metrics
 from talkdesk_operator.observability.probes import Health, Stage, serving
 from talkdesk_operator.process.leader_election import Leadership
@@ -41,12 +41,12 @@ class Parts:
 
     settings: Settings
     kube: Kube
-    store: Store
+    store: InformerCache
     queue: WorkQueue
     metrics: Metrics
     identity: str
     """Names this process among all operators."""
-    chance: random.Random
+    rng: random.Random
 
 
 BuildReconciler: TypeAlias = Callable[[Parts], AbstractAsyncContextManager[Reconcile]]
@@ -54,7 +54,7 @@ BuildReconciler: TypeAlias = Callable[[Parts], AbstractAsyncContextManager[Recon
 
 
 @dataclass(slots=True)
-class Ending:
+class Shutdown:
     """Why the process ends; the first reason stands."""
 
     event: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,9 +74,7 @@ class Ending:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.begin, number.name, 0)
 
-    def watch_over(
-        self, coroutine: Coroutine[Any, Any, None], name: str, *, abrupt: bool = False
-    ) -> asyncio.Task[None]:
+    def supervise(self, coroutine: Coroutine[Any, Any, None], name: str, *, abrupt: bool = False) -> asyncio.Task[None]:
         """Start something that goes on for as long as the process; when it ends before, so does the process."""
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -89,7 +87,7 @@ class Ending:
         task.add_done_callback(ended)
         return task
 
-    async def outrun(self, work: Awaitable[None]) -> bool:
+    async def unless_stopped(self, work: Awaitable[None]) -> bool:
         """Wait for the work or the end of the process, whichever is first; tell whether the work is done."""
         task = asyncio.ensure_future(work)
         end = asyncio.create_task(self.event.wait())
@@ -111,8 +109,8 @@ async def serve(settings: Settings, build: BuildReconciler) -> int:
 
     Raises KubeRefused without a usable configuration for the Kubernetes API, CannotListen without the probes' port.
     """
-    ending = Ending()
-    ending.take_signals()
+    shutdown = Shutdown()
+    shutdown.take_signals()
     kube = await Kube.connect(
         user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
         kubeconfig=settings.kubeconfig,
@@ -124,45 +122,47 @@ async def serve(settings: Settings, build: BuildReconciler) -> int:
     parts = _parts(settings, kube, health)
     async with kube, serving(health, parts.metrics.registry, host=settings.probe_host, port=settings.probe_port):
         if not settings.leader_election:
-            await _work(parts, build, health, ending)
-            return ending.code
+            await _work(parts, build, health, shutdown)
+            return shutdown.code
         place = settings.lease_place()
         leadership = Leadership(kube, namespace=place, name=settings.lease_name, identity=parts.identity)
         health.enter(Stage.STANDBY)
         try:
-            if await ending.outrun(leadership.acquire()):
-                lost = ending.watch_over(leadership.lost(), "leadership", abrupt=True)
-                await _work(parts, build, health, ending)
+            if await shutdown.unless_stopped(leadership.acquire()):
+                lost = shutdown.supervise(leadership.lost(), "leadership", abrupt=True)
+                await _work(parts, build, health, shutdown)
                 lost.cancel()
         finally:
             await leadership.release()
-    return ending.code
+    return shutdown.code
 
 
-async def _work(parts: Parts, build: BuildReconciler, health: Health, ending: Ending) -> None:
+async def _work(parts: Parts, build: BuildReconciler, health: Health, shutdown: Shutdown) -> None:
     settings, store, queue = parts.settings, parts.store, parts.queue
     health.enter(Stage.LOADING)
-    listing = Listing(parts.kube, store, settings.namespaces)
-    if not await ending.outrun(listing.load_patiently(health, parts.chance)):
+    listing = Relist(parts.kube, store, settings.namespaces)
+    if not await shutdown.unless_stopped(listing.load_until_successful(health, parts.rng)):
         return
-    handlers = Handlers(store, queue, health, prioritise=priority_of, now=_now)
+    handlers = Handlers(store, queue, health, prioritize=priority_of, now=_now)
     for key in store.account_keys():
         handlers.enqueue(key, Cause.STARTUP)
     lease = LeasePlace(settings.lease_place(), settings.lease_name) if settings.leader_election else None
     async with build(parts) as reconcile:
-        workers = ending.watch_over(queue.run(reconcile, ending.event), "workers")
-        registry, watching = handlers.registry(lease=lease is not None), watch_settings(lease)
+        workers = shutdown.supervise(queue.run(reconcile, shutdown.event), "workers")
+        registry, watching = handlers.registry(lease=lease is not None), kopf_settings(lease)
         others = [
-            ending.watch_over(watch(parts.kube, registry, watching, settings.namespaces, ending.take_signals), "watch"),
-            ending.watch_over(
-                listing.repeat(settings.relist_every, parts.chance, lambda key: handlers.enqueue(key, Cause.WATCH)),
+            shutdown.supervise(
+                watch(parts.kube, registry, watching, settings.namespaces, shutdown.take_signals), "watch"
+            ),
+            shutdown.supervise(
+                listing.repeat(settings.relist_every, parts.rng, lambda key: handlers.enqueue(key, Cause.WATCH)),
                 "listing",
             ),
         ]
         health.enter(Stage.RUNNING)
-        await ending.event.wait()
+        await shutdown.event.wait()
         health.enter(Stage.STOPPING)
-        if ending.abrupt:
+        if shutdown.abrupt:
             workers.cancel()
         # The watches go on until the last pass has ended, which may yet need what they bring.
         await asyncio.gather(workers, return_exceptions=True)
@@ -177,15 +177,15 @@ def _parts(settings: Settings, kube: Kube, health: Health) -> Parts:
         collector(registry=registry)
     metrics = Metrics(registry)
     metrics.watch_age.set_function(health.silence)
-    chance = random.Random()  # noqa: S311 - spreads load, protects nothing
+    rng = random.Random()  # noqa: S311 - spreads load, protects nothing
     bounds = QueueSettings(
         workers=settings.workers, grace=settings.shutdown_within, resync_jitter=settings.resync_jitter
     )
-    queue = WorkQueue(metrics, clock=asyncio.get_running_loop(), chance=chance, settings=bounds)
-    store = Store(echoed=queue.disown)
+    queue = WorkQueue(metrics, clock=asyncio.get_running_loop(), rng=rng, settings=bounds)
+    store = InformerCache(echoed=queue.disown)
     registry.register(InstallationsCollector(store.all_installations, _now))
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-    return Parts(settings, kube, store, queue, metrics, identity, chance)
+    return Parts(settings, kube, store, queue, metrics, identity, rng)
 
 
 def _now() -> datetime:

@@ -5,8 +5,8 @@ Belongs here: the loop observe, decide, act, status; the order of effects. Does 
 """
 
 from talkdesk_operator.reconcilers.account import AccountReconciler
-from talkdesk_operator.reconcilers.apps import AppViews
+from talkdesk_operator.reconcilers.apps import CompiledApps
 from talkdesk_operator.reconcilers.installation import InstallationReconciler
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
 
-__all__ = ["AccountReconciler", "AppViews", "InstallationReconciler", "TenantReconciler"]
+__all__ = ["AccountReconciler", "CompiledApps", "InstallationReconciler", "TenantReconciler"]

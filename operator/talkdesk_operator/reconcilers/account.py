@@ -15,12 +15,12 @@ from talkdesk_operator.domain.ports.cache import Cache
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.deadlines import next_mark
 from talkdesk_operator.domain.reconcile.ownership import roles
-from talkdesk_operator.domain.reconcile.scope import AppView, Failure, Pace, Role, Scope, TenancyState
-from talkdesk_operator.domain.tenant.desired import next_look, unclaimed_until
-from talkdesk_operator.reconcilers.apps import AppViews
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Role, Scope, TenancyState
+from talkdesk_operator.domain.tenant.desired import next_read, unclaimed_until
+from talkdesk_operator.reconcilers.apps import CompiledApps
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
-from talkdesk_operator.workqueue.contract import Cause, Result, Wake
+from talkdesk_operator.workqueue.contract import Cause, Requeue, Result
 
 __all__ = ["AccountReconciler"]
 
@@ -32,7 +32,7 @@ class AccountReconciler:
         self,
         cache: Cache,
         cluster: Cluster,
-        apps: AppViews,
+        apps: CompiledApps,
         installations: InstallationReconciler,
         tenants: TenantReconciler,
         *,
@@ -58,7 +58,7 @@ class AccountReconciler:
             return Result()
         installations = self._cache.installations(key)
         if Cause.FAULT in causes:
-            await self._tell_fault(installations)
+            await self._report_fault(installations)
         app = self._apps.view(resource) if resource is not None else None
         problem = await self._unreadable(key)
         if not installations and problem is None:
@@ -67,20 +67,20 @@ class AccountReconciler:
         order = sorted(installations, key=lambda i: (by_name[i.metadata.name] is not Role.OWNER, i.metadata.name))
         results = [await self._installation(key, i, app, by_name[i.metadata.name], causes, problem) for i in order]
         failed = problem is not None or any(result.failed for result in results)
-        return Result(tuple(wake for result in results for wake in result.next), failed=failed)
+        return Result(tuple(requeue_at for result in results for requeue_at in result.next), failed=failed)
 
     async def _installation(
         self,
         key: AccountKey,
         installation: TalkdeskInstallation,
-        app: AppView | None,
+        app: CompiledApp | None,
         role: Role,
         causes: frozenset[Cause],
         problem: Failure | None,
     ) -> Result:
         wait = _backing_off(installation, causes, self._now())
         if wait is not None:
-            return Result((Wake(wait, Priority.RETRY),))
+            return Result((Requeue(wait, Priority.RETRY),))
         tenant = self._cache.tenant(key)
         scope = Scope(
             now=self._now(),
@@ -96,17 +96,17 @@ class AccountReconciler:
         outcome = await self._installations.reconcile(scope)
         return Result(tuple(self._wakes(outcome, app)), failed=outcome.status.retry is not None)
 
-    async def _unclaimed(self, app: AppView | None, tenant: TalkdeskTenant | None) -> Result:
+    async def _unclaimed(self, app: CompiledApp | None, tenant: TalkdeskTenant | None) -> Result:
         """See a retention to its end though no installation is left: their objects may all have been deleted."""
         ends = unclaimed_until(app, tenant) if app is not None and tenant is not None else None
         if app is None or tenant is None or ends is None:
             return Result()
         if ends > self._now():
-            return Result((Wake(ends - self._now(), Priority.CHANGED),))
+            return Result((Requeue(ends - self._now(), Priority.CHANGED),))
         _, tenancy = await self._tenants.purge_tenant(app, tenant)
         if tenancy.state is TenancyState.PURGED:
             return Result()
-        again = Wake(max(next_look(tenancy, self._now()) - self._now(), timedelta()), Priority.RETRY)
+        again = Requeue(max(next_read(tenancy, self._now()) - self._now(), timedelta()), Priority.RETRY)
         return Result((again,), failed=tenancy.failure is not None)
 
     async def _unreadable(self, key: AccountKey) -> Failure | None:
@@ -119,9 +119,9 @@ class AccountReconciler:
         if not problems:
             return None
         named = ", ".join(f"{p.kind} {p.name}: {p.reason}" for p in problems)
-        return Failure(Reason.INVALID_SPEC, f"this version of the operator can't read {named}", Pace.NEVER)
+        return Failure(Reason.INVALID_SPEC, f"this version of the operator can't read {named}", RetryClass.TERMINAL)
 
-    async def _tell_fault(self, installations: Sequence[TalkdeskInstallation]) -> None:
+    async def _report_fault(self, installations: Sequence[TalkdeskInstallation]) -> None:
         """Say that a fault of ours holds the account up, once; a pass that ends puts the whole status right again."""
         for installation in installations:
             ready = find(installation.status.conditions, ConditionType.READY)
@@ -137,26 +137,26 @@ class AccountReconciler:
         await self._cluster.add_finalizer(installation)
         return self._cache.current(installation) or installation
 
-    def _wakes(self, outcome: Outcome, app: AppView | None) -> Iterator[Wake]:
+    def _wakes(self, outcome: Outcome, app: CompiledApp | None) -> Iterator[Requeue]:
         now = self._now()
         if outcome.finish is None:
             return
-        if outcome.finish.wake is not None:
-            yield Wake(max(outcome.finish.wake - now, timedelta()), Priority.CHANGED)
+        if outcome.finish.requeue_at is not None:
+            yield Requeue(max(outcome.finish.requeue_at - now, timedelta()), Priority.CHANGED)
         if outcome.status.retry is not None:
-            yield Wake(max(outcome.status.retry.next_attempt_at - now, timedelta()), Priority.RETRY)
+            yield Requeue(max(outcome.status.retry.next_attempt_at - now, timedelta()), Priority.RETRY)
         if app is None:
             return
         resync = parse_duration(app.resource.spec.resync)
         if outcome.finish.phase in _WATCHED:
-            yield Wake(resync, Priority.RESYNC)
+            yield Requeue(resync, Priority.RESYNC)
         elif outcome.finish.phase in _OVER:
-            yield Wake(max(resync, _LOOK_AFTER_END), Priority.RESYNC)
+            yield Requeue(max(resync, _RESYNC_AFTER_END), Priority.RESYNC)
         request = outcome.scope.installation.spec.request
         if request is not None and outcome.status.deadline is not None:
             mark = next_mark(request, app.resource, now)
             if mark is not None:
-                yield Wake(mark - now, Priority.CHANGED)
+                yield Requeue(mark - now, Priority.CHANGED)
 
 
 def _is_asked_for(installation: TalkdeskInstallation, tenant: TalkdeskTenant | None) -> bool:
@@ -178,7 +178,7 @@ _WATCHED = frozenset(
 """Phases in which Talkdesk is asked now and then whether it agrees."""
 _OVER = frozenset({InstallationPhase(kind.value) for kind in EndingKind} | {InstallationPhase.PURGED})
 """Phases after an end, in which credentials that a late event left behind are looked for."""
-_LOOK_AFTER_END = timedelta(hours=1)
+_RESYNC_AFTER_END = timedelta(hours=1)
 
 
 def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], now: datetime) -> timedelta | None:

@@ -10,24 +10,24 @@ from talkdesk_crds.conditions import Condition, ConditionType, Reason, transitio
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES
 from talkdesk_operator.domain.ports.cluster import Cluster
-from talkdesk_operator.domain.reconcile.scope import AppView, CompiledRule
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule
 from talkdesk_operator.templates.cel import ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import TemplateError
 from talkdesk_operator.templates.template import CompiledTemplate, StepSource
 
-__all__ = ["AppViews", "app_status", "understand"]
+__all__ = ["CompiledApps", "app_status", "compile_app"]
 
 _REVISIONS = 256
 """Compiled templates that are kept; each takes some tens of kilobytes."""
 _MESSAGE_LENGTH = 2048
 
 
-def understand(app: TalkdeskApp) -> AppView:
+def compile_app(app: TalkdeskApp) -> CompiledApp:
     """Read an app's hosts and compile its template; what is wrong with it becomes a sentence, not an exception."""
     try:
         hosts = _hosts(app.spec)
     except ForeignHostError as error:
-        return AppView(app, None, None, f"endpoints: {error}")
+        return CompiledApp(app, None, None, f"endpoints: {error}")
     template = app.spec.tenant
     steps = [
         StepSource(step.name, step.manifests, step.ready_when, step.on_offboard.value, adopt=step.adopt)
@@ -36,12 +36,12 @@ def understand(app: TalkdeskApp) -> AppView:
     try:
         compiled = CompiledTemplate.compile(template.name, steps, f"{app.metadata.uid}/{app.metadata.generation}")
     except TemplateError as error:
-        return AppView(app, hosts, None, str(error))
+        return CompiledApp(app, hosts, None, str(error))
     try:
         rules = tuple(_rule(rule) for rule in app.spec.approval.reject_when)
     except ExpressionError as error:
-        return AppView(app, hosts, compiled, f"approval.rejectWhen {error.source!r}: {error.reason}")
-    return AppView(app, hosts, compiled, reject_rules=rules)
+        return CompiledApp(app, hosts, compiled, f"approval.rejectWhen {error.source!r}: {error.reason}")
+    return CompiledApp(app, hosts, compiled, reject_rules=rules)
 
 
 def _rule(rule: RejectRule) -> CompiledRule:
@@ -64,7 +64,7 @@ def _hosts(spec: AppSpec) -> HostAllowList:
             raise ForeignHostError("neither a region nor endpoints are given")
 
 
-def app_status(view: AppView, now: datetime) -> AppStatus:
+def app_status(view: CompiledApp, now: datetime) -> AppStatus:
     """Say whether the app can be used; equal to its present status when nothing changed."""
     app = view.resource
     usable = not view.problem
@@ -80,20 +80,20 @@ def app_status(view: AppView, now: datetime) -> AppStatus:
     return AppStatus(observed_generation=app.metadata.generation, conditions=conditions)
 
 
-class AppViews:
+class CompiledApps:
     """The understood apps, by uid and generation; bounded, the longest unused go."""
 
     def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._now = now
-        self._known: OrderedDict[tuple[str, int], AppView] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int], CompiledApp] = OrderedDict()
 
-    def view(self, app: TalkdeskApp) -> AppView:
+    def view(self, app: TalkdeskApp) -> CompiledApp:
         """Give the app as the domain uses it."""
         key = (app.metadata.uid, app.metadata.generation)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = understand(app)
+            known = self._known[key] = compile_app(app)
             if len(self._known) > _REVISIONS:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)

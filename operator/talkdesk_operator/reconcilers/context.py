@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from talkdesk_operator.domain.ports.talkdesk import Access
-from talkdesk_operator.domain.reconcile.scope import AppView, Scope
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope
 from talkdesk_operator.domain.tenant.desired import template_context
 from talkdesk_operator.reconcilers.talkdesk import access_of
 
-__all__ = ["render_context"]
+__all__ = ["template_variables"]
 
 
-def render_context(scope: Scope, app: AppView) -> dict[str, Any]:
+def template_variables(scope: Scope, app: CompiledApp) -> dict[str, Any]:
     """Give all that a template can see, credentials included."""
     context, known = template_context(scope, app), _credentials(scope)
     context["sso"]["clientId"] = known.get("clientId")

@@ -15,29 +15,29 @@ from talkdesk_crds.installation import Answer, Decision, InstallationStatus, Req
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.ports.cluster import Cluster
-from talkdesk_operator.domain.ports.kube_event import Announcement, announcements
+from talkdesk_operator.domain.ports.kube_event import EventDraft, events_for
 from talkdesk_operator.domain.reconcile.error_policy import of_kube
 from talkdesk_operator.domain.reconcile.scope import Scope, SendState
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
-    Announce,
     DeactivateUsers,
-    DropCredentials,
-    DropOldCredentials,
+    DeleteCredentials,
+    DeletePreviousCredentials,
     Erase,
     Finish,
-    Note,
     Offboard,
     Provision,
     Purge,
     ReadCredentials,
     ReadTalkdesk,
+    RecordAnswer,
+    RecordMissedRequest,
     Release,
     Send,
     Step,
     SyncUsers,
 )
-from talkdesk_operator.reconcilers.talkdesk import TalkdeskSide
+from talkdesk_operator.reconcilers.talkdesk import TalkdeskSteps
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
@@ -67,7 +67,7 @@ class InstallationReconciler:
     def __init__(
         self,
         cluster: Cluster,
-        talkdesk: TalkdeskSide,
+        talkdesk: TalkdeskSteps,
         tenants: TenantReconciler,
         users: LicensedUsers,
         *,
@@ -113,16 +113,16 @@ class InstallationReconciler:
                 return await self._tenants.offboard(scope)
             case Purge():
                 return await self._tenants.purge(scope)
-            case SyncUsers() | DeactivateUsers() | Acknowledge() | DropOldCredentials() | Note():
+            case SyncUsers() | DeactivateUsers() | Acknowledge() | DeletePreviousCredentials() | RecordMissedRequest():
                 return await self._keep_up(step, scope)
-            case Announce(decision=decision):
-                return await self._announce(scope, decision)
+            case RecordAnswer(decision=decision):
+                return await self._emit_events(scope, decision)
             case Send():
                 return await self._send(scope, step)
-            case DropCredentials():
+            case DeleteCredentials():
                 self._talkdesk.forget(scope)
-                await self._cluster.drop_credentials(scope.installation)
-                return replace(scope, credentials_dropped=True)
+                await self._cluster.delete_credentials(scope.installation)
+                return replace(scope, credentials_deleted=True)
             case Erase():
                 await self._cluster.erase(scope.installation)
                 known = self._reread(scope.installation) or scope.installation
@@ -131,7 +131,9 @@ class InstallationReconciler:
                 return scope
 
     async def _keep_up(
-        self, step: SyncUsers | DeactivateUsers | Acknowledge | DropOldCredentials | Note, scope: Scope
+        self,
+        step: SyncUsers | DeactivateUsers | Acknowledge | DeletePreviousCredentials | RecordMissedRequest,
+        scope: Scope,
     ) -> Scope:
         match step:
             case SyncUsers():
@@ -140,15 +142,15 @@ class InstallationReconciler:
                 return await self._users.deactivate(scope)
             case Acknowledge():
                 return await self._talkdesk.acknowledge(scope)
-            case DropOldCredentials():
-                await self._cluster.drop_replaced_credentials(scope.installation, scope.now)
-                return replace(scope, sets_dropped=True)
-            case Note(request=request):
-                await self._cluster.note_request(scope.installation, request)
+            case DeletePreviousCredentials():
+                await self._cluster.delete_previous_credentials(scope.installation, scope.now)
+                return replace(scope, previous_versions_deleted=True)
+            case RecordMissedRequest(request=request):
+                await self._cluster.record_missed_request(scope.installation, request)
                 known = self._reread(scope.installation) or scope.installation
-                return replace(scope, installation=known, answer=_answer_so_far(known), noted=True)
+                return replace(scope, installation=known, answer=_answer_so_far(known), missed_request_recorded=True)
 
-    async def _announce(self, scope: Scope, decision: Decision) -> Scope:
+    async def _emit_events(self, scope: Scope, decision: Decision) -> Scope:
         answer = Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(self._now()))
         status = scope.installation.status.model_copy(update={"answer": answer})
         await self._cluster.write_installation_status(scope.installation, status)
@@ -183,7 +185,7 @@ class InstallationReconciler:
                 await self._cluster.write_installation_status(scope.installation, status)
             except KubeNotFound:
                 return Outcome(scope, None, status)
-        news = tuple(announcements(before, status))
+        news = tuple(events_for(before, status))
         if not news and scope.drifted and finish.ready:
             news = (_PUT_BACK,)
         for each in news:
@@ -193,11 +195,11 @@ class InstallationReconciler:
                 namespace=scope.installation.metadata.namespace,
                 installation=scope.installation.metadata.name,
             )
-            await self._cluster.announce(scope.installation, each)
+            await self._cluster.emit_event(scope.installation, each)
         return Outcome(scope, finish, status)
 
 
-_PUT_BACK = Announcement(
+_PUT_BACK = EventDraft(
     warning=False,
     reason="DriftCorrected",
     message="an object of the tenant was changed or deleted by somebody else, and was put back",

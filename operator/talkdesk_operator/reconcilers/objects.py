@@ -15,7 +15,7 @@ from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAG
 from talkdesk_crds.tenant import StepState, StepStatus
 from talkdesk_operator.domain.ports.cluster import Cluster, Identity
 from talkdesk_operator.domain.reconcile.error_policy import of_object
-from talkdesk_operator.domain.reconcile.scope import Failure, Pace
+from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready, readiness
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
@@ -123,7 +123,7 @@ class TenantObjects:
                     waiting = waiting or f"{entry.kind} {where(entry)}: {message}"[:_MESSAGE_LENGTH]
                 case Failed(message=message):
                     text = f"{entry.kind} {where(entry)}: {message}"
-                    return Failure(Reason.NOT_READY, text[:_MESSAGE_LENGTH], Pace.SLOW)
+                    return Failure(Reason.NOT_READY, text[:_MESSAGE_LENGTH], RetryClass.SLOW)
         return waiting
 
     async def _ours(self, manifest: Mapping[str, Any], known: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
@@ -154,7 +154,7 @@ class TenantObjects:
         if state.owner.owns(live):
             return None
         message = f"{known.kind} {where(known)} is there already and is not this tenant's; adopt: true takes it over"
-        return Failure(Reason.CONFLICT, message, Pace.SLOW)
+        return Failure(Reason.CONFLICT, message, RetryClass.SLOW)
 
     async def delete(self, entries: Sequence[InventoryEntry], owner: Owner) -> Deleted:
         """Delete in reverse order, a step only when those after it are gone."""

@@ -14,42 +14,42 @@ from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     Account,
-    Conflict,
     Credentials,
-    Forbidden,
-    NotFound,
-    OutcomeUnknown,
     RemoteInstallation,
     RemoteTrial,
     Subscription,
     TalkdeskApi,
+    TalkdeskConflict,
     TalkdeskError,
+    TalkdeskForbidden,
+    TalkdeskNotFound,
+    TalkdeskOutcomeUnknown,
 )
 from talkdesk_operator.domain.reconcile.error_policy import of_talkdesk
 from talkdesk_operator.domain.reconcile.observation import is_urgent
 from talkdesk_operator.domain.reconcile.scope import (
-    AckState,
-    AppView,
+    AcknowledgementState,
+    CompiledApp,
     CredentialsMissing,
     Facts,
     Failure,
-    Pace,
     RemoteMissing,
     RemoteRefused,
+    RetryClass,
     Scope,
     SendState,
 )
 from talkdesk_operator.domain.reconcile.steps import ReadTalkdesk
 
-__all__ = ["TalkdeskSide"]
+__all__ = ["TalkdeskSteps"]
 
 _OTHER_SETS = 3
 """Sets that are tried when the newest is refused; Talkdesk keeps two alive."""
-_JUDGED_BY_STATE = (Conflict, Forbidden, NotFound, OutcomeUnknown)
+_JUDGED_BY_STATE = (TalkdeskConflict, TalkdeskForbidden, TalkdeskNotFound, TalkdeskOutcomeUnknown)
 """What an answer may meet although nothing waits for it any more: 403 and 404 are also said to mean that."""
 
 
-class TalkdeskSide:
+class TalkdeskSteps:
     """Does the domain's steps that concern Talkdesk. Failures of Talkdesk become values; KubeError passes."""
 
     def __init__(self, cluster: Cluster, api: TalkdeskApi) -> None:
@@ -61,12 +61,14 @@ class TalkdeskSide:
         register = scope.installation.spec.credentials
         if register is None:
             message = "no event with credentials has come, and spec.credentials names no Secret"
-            failure = Failure(Reason.CREDENTIALS_MISSING, message, Pace.NEVER)
+            failure = Failure(Reason.CREDENTIALS_MISSING, message, RetryClass.TERMINAL)
             return replace(scope, credentials=CredentialsMissing(failure))
         name = register.secret_name
         found = await self._set(scope, name)
         if isinstance(found, str):
-            return replace(scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_LOST, found, Pace.SOON)))
+            return replace(
+                scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_LOST, found, RetryClass.TRANSIENT))
+            )
         return replace(scope, credentials=found, secret_name=name)
 
     async def _set(self, scope: Scope, name: str) -> Credentials | str:
@@ -96,7 +98,7 @@ class TalkdeskSide:
     async def _others(self, scope: Scope) -> AsyncIterator[Scope]:
         for url in _token_urls_of_other_names(scope):
             yield replace(scope, token_url=url)
-        for name in (await self._cluster.other_credentials(scope.installation))[:_OTHER_SETS]:
+        for name in (await self._cluster.previous_credentials(scope.installation))[:_OTHER_SETS]:
             found = await self._set(scope, name)
             if isinstance(found, Credentials):
                 yield replace(scope, credentials=found, secret_name=name)
@@ -126,14 +128,14 @@ class TalkdeskSide:
         """Tell Talkdesk that the set in use is stored and works; that it is known already is as good."""
         access = access_of(scope)
         if isinstance(access, Failure):
-            return replace(scope, acknowledged=AckState.FAILED, ack_failure=access)
+            return replace(scope, acknowledged=AcknowledgementState.FAILED, ack_failure=access)
         try:
             await self._api.acknowledge(access, *_ids(scope), access.credentials.client_id)
-        except Conflict:
-            return replace(scope, acknowledged=AckState.DONE)
+        except TalkdeskConflict:
+            return replace(scope, acknowledged=AcknowledgementState.DONE)
         except TalkdeskError as error:
-            return replace(scope, acknowledged=AckState.FAILED, ack_failure=of_talkdesk(error))
-        return replace(scope, acknowledged=AckState.DONE)
+            return replace(scope, acknowledged=AcknowledgementState.FAILED, ack_failure=of_talkdesk(error))
+        return replace(scope, acknowledged=AcknowledgementState.DONE)
 
     async def send(self, scope: Scope, decision: Decision, reason: str) -> Scope:
         """Tell Talkdesk, and have its state read anew where that is needed to know what came of it."""
@@ -159,13 +161,13 @@ def access_of(scope: Scope) -> Access | Failure:
     app, spec = scope.app, scope.installation.spec
     if app is None or app.hosts is None:
         problem = app.problem if app is not None else "the app is gone"
-        return Failure(Reason.TEMPLATE_INVALID, problem, Pace.NEVER)
+        return Failure(Reason.TEMPLATE_INVALID, problem, RetryClass.TERMINAL)
     if not isinstance(scope.credentials, Credentials):
-        return Failure(Reason.CREDENTIALS_MISSING, "the credentials were not read", Pace.SOON)
+        return Failure(Reason.CREDENTIALS_MISSING, "the credentials were not read", RetryClass.TRANSIENT)
     try:
         api_url, token_url = _urls(spec, app.hosts)
     except ForeignHostError as error:
-        return Failure(Reason.FOREIGN_HOST, str(error), Pace.NEVER)
+        return Failure(Reason.FOREIGN_HOST, str(error), RetryClass.TERMINAL)
     auth = app.resource.spec.auth
     return Access(
         api_url=api_url,
@@ -202,7 +204,7 @@ def _token_urls_of_other_names(scope: Scope) -> Iterator[str]:
                 yield url
 
 
-def _region_key(app: AppView) -> str:
+def _region_key(app: CompiledApp) -> str:
     metadata = app.resource.metadata
     return f"{metadata.namespace}/{metadata.name}"
 
@@ -247,7 +249,7 @@ def _remote(found: RemoteInstallation | BaseException) -> RemoteInstallation | R
     match found:
         case RemoteInstallation():
             return found
-        case NotFound():
+        case TalkdeskNotFound():
             return RemoteMissing(found.message)
         case TalkdeskError():
             return RemoteRefused(of_talkdesk(found))
@@ -264,7 +266,7 @@ def _with_facts(
     for result in (account, subscription):
         if isinstance(result, BaseException) and not isinstance(result, TalkdeskError):
             raise result
-    if isinstance(subscription, NotFound):
+    if isinstance(subscription, TalkdeskNotFound):
         subscription = Subscription()
     for result in (account, subscription):
         if isinstance(result, TalkdeskError):

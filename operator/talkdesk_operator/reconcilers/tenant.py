@@ -21,11 +21,11 @@ from talkdesk_crds.tenant import (
 )
 from talkdesk_operator.domain.installation.status import handled_request
 from talkdesk_operator.domain.ports.cluster import Cluster
-from talkdesk_operator.domain.ports.kube_event import Announcement
-from talkdesk_operator.domain.reconcile.scope import AppView, Failure, Pace, Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.ports.kube_event import EventDraft
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Scope, Tenancy, TenancyState
 from talkdesk_operator.domain.tenant.desired import inputs_digest, purge_after
 from talkdesk_operator.domain.tenant.entitlement import wanted_state
-from talkdesk_operator.reconcilers.context import render_context
+from talkdesk_operator.reconcilers.context import template_variables
 from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
 from talkdesk_operator.reconcilers.record import (
     everything_of,
@@ -63,9 +63,9 @@ class TenantReconciler:
         """Make the tenant as the template says, and this installation its owner."""
         app = _app(scope)
         if app.template is None:
-            return _failed(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, Pace.NEVER))
+            return _failed(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, RetryClass.TERMINAL))
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
-        context = render_context(scope, app)
+        context = template_variables(scope, app)
         try:
             rendered = render(app.template, context, app_name=app.resource.metadata.name, tenant_name=name)
         except RenderError as error:
@@ -108,28 +108,28 @@ class TenantReconciler:
         tenant, tenancy = await self.purge_tenant(_app(scope), _tenant(scope))
         return replace(scope, tenant=tenant, tenancy=tenancy)
 
-    async def purge_tenant(self, app: AppView, tenant: TalkdeskTenant) -> tuple[TalkdeskTenant, Tenancy]:
+    async def purge_tenant(self, app: CompiledApp, tenant: TalkdeskTenant) -> tuple[TalkdeskTenant, Tenancy]:
         """Delete everything of a tenant, whether or not an installation is left of it, and its record at last."""
         deleted = await self._objects.delete(everything_of(tenant), _owner(app, tenant.metadata.name))
         if not deleted.remaining and deleted.failure is None:
             await self._forget(tenant)
-            await self._announce_purge(tenant)
+            await self._emit_purge_event(tenant)
             await self._cluster.delete_tenant(tenant)
             return tenant, Tenancy(TenancyState.PURGED, "nothing of the tenant is left")
         sentence = (Reason.PURGING, Reason.PURGING, "the tenant's objects are being deleted")
         status = self._leaving(tenant, deleted.remaining, deleted, sentence)
         return await self._left(tenant, status, deleted, TenancyState.DELETING)
 
-    async def _announce_purge(self, tenant: TalkdeskTenant) -> None:
+    async def _emit_purge_event(self, tenant: TalkdeskTenant) -> None:
         """Tell of a purge that a person asked for, and who it was."""
         if tenant.spec.purge is not None:
             message = f"everything of the tenant is deleted, as {tenant.spec.purge.requested_by} asked"
-            news = Announcement(warning=False, reason=Reason.PURGE_REQUESTED, message=message, action="Purge")
-            await self._cluster.announce(tenant, news)
+            news = EventDraft(warning=False, reason=Reason.PURGE_REQUESTED, message=message, action="Purge")
+            await self._cluster.emit_event(tenant, news)
 
     async def _unrenderable(self, scope: Scope, message: str) -> Scope:
         """Note the failure at the tenant, too, where there is one."""
-        failure = Failure(Reason.RENDER_FAILED, message, Pace.SLOW)
+        failure = Failure(Reason.RENDER_FAILED, message, RetryClass.SLOW)
         if scope.tenant is not None:
             tenant = scope.tenant
             status = tenant.status.model_copy(
@@ -167,7 +167,7 @@ class TenantReconciler:
         inventory = tuple(item_of(e) for e in everything_of(tenant))
         return await self._write(tenant, tenant.status.model_copy(update={"inventory": inventory}))
 
-    async def _conclude(self, scope: Scope, app: AppView, applied: Applied, gone: Deleted) -> Scope:
+    async def _conclude(self, scope: Scope, app: CompiledApp, applied: Applied, gone: Deleted) -> Scope:
         tenant = _tenant(scope)
         failure = applied.failure or gone.failure
         waiting = applied.waiting or gone.blocking
@@ -260,7 +260,7 @@ class TenantReconciler:
         return transitioned(tenant.status.conditions, new, now)
 
 
-def _app(scope: Scope) -> AppView:
+def _app(scope: Scope) -> CompiledApp:
     if scope.app is None:
         raise LookupError("no step on a tenant comes without its app")
     return scope.app
@@ -276,7 +276,7 @@ def _failed(scope: Scope, failure: Failure) -> Scope:
     return replace(scope, tenancy=Tenancy(TenancyState.FAILED, failure.message, failure))
 
 
-def _owner(app: AppView, tenant: str) -> Owner:
+def _owner(app: CompiledApp, tenant: str) -> Owner:
     return Owner(app.resource.metadata.name, tenant, app.identity)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from talkdesk_operator.templates.cel import Expression, ExpressionError, Scope
+from talkdesk_operator.templates.cel import Activation, Expression, ExpressionError
 from talkdesk_operator.templates.errors import Problem, RenderError, TemplateError
 from talkdesk_operator.templates.leaves import Constant, Leaf, compile_leaf, fill
 
@@ -62,9 +62,9 @@ def _text(part: Expression, path: str, context: Mapping[str, Any]) -> str:
     return str(value)
 
 
-def _scope(path: str, context: Mapping[str, Any], names: frozenset[str]) -> Scope:
+def _scope(path: str, context: Mapping[str, Any], names: frozenset[str]) -> Activation:
     try:
-        return Scope({name: context[name] for name in sorted(names) if name in context})
+        return Activation({name: context[name] for name in sorted(names) if name in context})
     except ExpressionError as error:
         reason = error.reason
     raise RenderError(path, reason)

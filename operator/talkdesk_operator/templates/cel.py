@@ -31,7 +31,7 @@ from talkdesk_operator.templates import cel_lexer
 from talkdesk_operator.templates.functions import FUNCTIONS, NAMESPACES, NATIVE_FUNCTIONS
 from talkdesk_operator.templates.limits import MAX_SOURCE, Copying, copying, source_excess
 
-__all__ = ["Expression", "ExpressionError", "Scope", "compile_expression"]
+__all__ = ["Activation", "Expression", "ExpressionError", "compile_expression"]
 
 _TYPE_NAMES: Final = frozenset(
     {"bool", "bytes", "double", "duration", "int", "list", "map", "null_type", "string", "timestamp", "type", "uint"}
@@ -50,7 +50,7 @@ class ExpressionError(ValueError):
         self.reason = reason
 
 
-class Scope:
+class Activation:
     """Variables for many evaluations, converted once. Not for use by two threads at the same time."""
 
     def __init__(self, variables: Mapping[str, object]) -> None:
@@ -79,12 +79,12 @@ class Expression:
     _macros: tuple[cel_lexer.Macro, ...]
     _copying: Copying | None
 
-    def evaluate(self, context: Mapping[str, object] | Scope) -> Any:
+    def evaluate(self, context: Mapping[str, object] | Activation) -> Any:
         """Give the value as plain JSON: timestamps as RFC 3339 in UTC, durations as seconds such as `90s`.
 
         Raises ExpressionError when a key is missing, types do not fit, or the result is no JSON.
         """
-        scope = context if isinstance(context, Scope) else Scope(context)
+        scope = context if isinstance(context, Activation) else Activation(context)
         self._check_work(scope.variables)
         try:
             result, reason = self._program.execute(scope.context), ""

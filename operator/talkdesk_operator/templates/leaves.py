@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from talkdesk_operator.templates.cel import Expression, ExpressionError, Scope, compile_expression
+from talkdesk_operator.templates.cel import Activation, Expression, ExpressionError, compile_expression
 from talkdesk_operator.templates.cel_lexer import closing_brace
 from talkdesk_operator.templates.errors import Problem, RenderError, child
 from talkdesk_operator.templates.limits import MAX_SOURCE
@@ -153,29 +153,29 @@ def expressions(node: Node) -> Iterator[tuple[str, Expression]]:
             assert_never(node)
 
 
-def fill(node: Node, scope_for: Callable[[Expression], Scope]) -> Any:
+def fill(node: Node, activation_for: Callable[[Expression], Activation]) -> Any:
     """Give the tree as new, plain JSON; raises RenderError with the path of the leaf that cannot be filled in."""
     match node:
         case Constant():
             return node.value
         case Leaf():
-            return _filled(node, scope_for)
+            return _filled(node, activation_for)
         case MapNode():
-            return {key: fill(item, scope_for) for key, item in node.items}
+            return {key: fill(item, activation_for) for key, item in node.items}
         case ListNode():
-            return [fill(item, scope_for) for item in node.items]
+            return [fill(item, activation_for) for item in node.items]
         case _:
             assert_never(node)
 
 
-def _filled(leaf: Leaf, scope_for: Callable[[Expression], Scope]) -> Any:
+def _filled(leaf: Leaf, activation_for: Callable[[Expression], Activation]) -> Any:
     values = []
     for part in leaf.parts:
         if isinstance(part, str):
             values.append(part)
             continue
         try:
-            values.append(part.evaluate(scope_for(part)))
+            values.append(part.evaluate(activation_for(part)))
         except ExpressionError as error:
             reason = error.reason
         else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from talkdesk_crds.names import ANNOTATION_STEP, LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY, is_dns_label
-from talkdesk_operator.templates.cel import Expression, ExpressionError, Scope
+from talkdesk_operator.templates.cel import Activation, Expression, ExpressionError
 from talkdesk_operator.templates.errors import RenderError, child
 from talkdesk_operator.templates.leaves import expressions, fill
 from talkdesk_operator.templates.template import (
@@ -66,7 +66,7 @@ def render(
     # Only built where it is needed: each variable of a scope costs more than all the expressions of an object.
     secret = _scope(full, template.secret_references) if template.secret_references else public
 
-    def scope_for(expression: Expression) -> Scope:
+    def activation_for(expression: Expression) -> Activation:
         return secret if CREDENTIALS in expression.references else public
 
     labels = {LABEL_MANAGED_BY: MANAGED_BY, LABEL_APP: app_name, LABEL_TENANT: tenant_name}
@@ -75,7 +75,7 @@ def render(
     for step in template.steps:
         objects = []
         for manifest in step.manifests:
-            rendered: dict[str, Any] = fill(manifest.tree, scope_for)
+            rendered: dict[str, Any] = fill(manifest.tree, activation_for)
             _mark(rendered, manifest, step, labels)
             _check_identity(rendered, manifest, seen)
             objects.append(rendered)
@@ -92,9 +92,9 @@ def render_name(template: CompiledTemplate, context: Mapping[str, Any]) -> str:
     return name
 
 
-def _scope(context: Mapping[str, Any], names: frozenset[str]) -> Scope:
+def _scope(context: Mapping[str, Any], names: frozenset[str]) -> Activation:
     try:
-        return Scope({name: context[name] for name in sorted(names) if name in context})
+        return Activation({name: context[name] for name in sorted(names) if name in context})
     except ExpressionError as error:
         reason = error.reason
     raise RenderError("context", reason)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.priority import Priority
 
-__all__ = ["Cause", "Clock", "Reconcile", "Result", "Timer", "Wake"]
+__all__ = ["Cause", "Clock", "Reconcile", "Requeue", "Result", "Timer"]
 
 
 class Cause(StrEnum):
@@ -33,7 +33,7 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
+class Requeue:
     """A pass's wish for another one."""
 
     after: timedelta
@@ -45,7 +45,7 @@ class Wake:
 class Result:
     """What came of a pass."""
 
-    next: tuple[Wake, ...] = ()
+    next: tuple[Requeue, ...] = ()
     """When to look again."""
     failed: bool = False
     """Whether it counts as an error in the metrics."""

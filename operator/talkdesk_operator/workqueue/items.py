@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from talkdesk_operator.domain.installation.priority import Priority
 from talkdesk_operator.workqueue.contract import Cause, Timer
 
-__all__ = ["Delayed", "Waiting"]
+__all__ = ["PendingItem", "ScheduledItem"]
 
 
 @dataclass(slots=True)
-class Waiting:
+class PendingItem:
     """A key that waits for a worker, or for the end of the pass over it."""
 
     priority: Priority
@@ -38,7 +38,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Delayed:
+class ScheduledItem:
     """A key that waits for its time."""
 
     when: float

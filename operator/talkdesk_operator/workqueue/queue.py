@@ -18,10 +18,10 @@ import structlog
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.priority import Priority
 from talkdesk_operator.observability.metrics import CONTROLLER, Metrics
-from talkdesk_operator.workqueue.contract import Cause, Clock, Reconcile, Result, Timer, Wake
-from talkdesk_operator.workqueue.items import Delayed, Waiting
+from talkdesk_operator.workqueue.contract import Cause, Clock, Reconcile, Requeue, Result, Timer
+from talkdesk_operator.workqueue.items import PendingItem, ScheduledItem
 
-__all__ = ["Cause", "Clock", "Priority", "QueueSettings", "Reconcile", "Result", "Timer", "Wake", "WorkQueue"]
+__all__ = ["Cause", "Clock", "Priority", "QueueSettings", "Reconcile", "Requeue", "Result", "Timer", "WorkQueue"]
 
 _FIRST_BACKOFF: Final = 1.0
 _LONGEST_BACKOFF: Final = 300.0
@@ -46,20 +46,20 @@ class WorkQueue:
     """Keys with priorities; each is worked on by one worker at a time. Not for more than one event loop."""
 
     def __init__(
-        self, metrics: Metrics, *, clock: Clock, chance: random.Random, settings: QueueSettings | None = None
+        self, metrics: Metrics, *, clock: Clock, rng: random.Random, settings: QueueSettings | None = None
     ) -> None:
         self._settings = settings or QueueSettings()
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._metrics = metrics
         self._numbers = itertools.count()
         self._heap: list[tuple[Priority, float, int, AccountKey]] = []
-        self._waiting: dict[AccountKey, Waiting] = {}
-        self._again: dict[AccountKey, Waiting] = {}
+        self._waiting: dict[AccountKey, PendingItem] = {}
+        self._again: dict[AccountKey, PendingItem] = {}
         self._active: dict[AccountKey, float] = {}
         self._resyncs: set[AccountKey] = set()
         self._held_tickets = 0
-        self._delayed: dict[AccountKey, dict[Priority, Delayed]] = {}
+        self._delayed: dict[AccountKey, dict[Priority, ScheduledItem]] = {}
         self._failures: dict[AccountKey, int] = {}
         self._tickets = asyncio.Semaphore(0)  # at least one for each key in _waiting
         self._closing = False
@@ -87,7 +87,7 @@ class WorkQueue:
             again.merge(priority, order, cause, evidence)
             return
         self._metrics.queue.adds.inc()
-        new = Waiting(priority, order, next(self._numbers), self._clock.time(), {cause}, {evidence})
+        new = PendingItem(priority, order, next(self._numbers), self._clock.time(), {cause}, {evidence})
         if key in self._active:
             self._again[key] = new
         else:
@@ -112,7 +112,7 @@ class WorkQueue:
             self._drop_timer(key, priority)
             self.add(key, priority, order, cause=cause)
 
-        timers[priority] = Delayed(when, self._clock.call_at(when, due))
+        timers[priority] = ScheduledItem(when, self._clock.call_at(when, due))
 
     def disown(self, key: AccountKey, evidence: str) -> None:
         """Take back what was added with that evidence; the key leaves the queue if nothing else is there for it."""
@@ -205,7 +205,7 @@ class WorkQueue:
     def _most_resyncs(self) -> int:
         return max(1, int(self._settings.workers * self._settings.resync_share))
 
-    def _begin(self, key: AccountKey, waiting: Waiting) -> frozenset[Cause]:
+    def _begin(self, key: AccountKey, waiting: PendingItem) -> frozenset[Cause]:
         del self._waiting[key]
         now = self._clock.time()
         self._metrics.queue.waited.observe(now - waiting.since)
@@ -241,7 +241,7 @@ class WorkQueue:
         ceiling = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(failures + 1, _DOUBLINGS))
         self._count("error")
         self._metrics.queue.retries.inc()
-        delay = self._chance.uniform(_FIRST_BACKOFF, ceiling)
+        delay = self._rng.uniform(_FIRST_BACKOFF, ceiling)
         self.add_after(key, delay, Priority.RETRY, cause=Cause.FAULT)
         if Cause.DRIFT in causes:
             # Drift is told once only, and a class has one timer.
@@ -249,15 +249,15 @@ class WorkQueue:
 
     def _ended(self, key: AccountKey, result: Result) -> None:
         self._failures.pop(key, None)
-        for wake in result.next:
-            seconds = wake.after.total_seconds()
-            if wake.priority is Priority.RESYNC:
+        for requeue_at in result.next:
+            seconds = requeue_at.after.total_seconds()
+            if requeue_at.priority is Priority.RESYNC:
                 jitter = self._settings.resync_jitter
-                seconds *= self._chance.uniform(1 - jitter, 1 + jitter)
-                self.add_after(key, seconds, wake.priority, cause=Cause.RESYNC)
+                seconds *= self._rng.uniform(1 - jitter, 1 + jitter)
+                self.add_after(key, seconds, requeue_at.priority, cause=Cause.RESYNC)
             else:
                 self._metrics.queue.retries.inc()
-                self.add_after(key, seconds, wake.priority, cause=Cause.RETRY)
+                self.add_after(key, seconds, requeue_at.priority, cause=Cause.RETRY)
         if result.failed:
             self._count("error")
         elif not result.next:
@@ -270,12 +270,12 @@ class WorkQueue:
         if result == "error":
             self._metrics.reconciles.errors.inc()
 
-    def _enqueue(self, key: AccountKey, waiting: Waiting) -> None:
+    def _enqueue(self, key: AccountKey, waiting: PendingItem) -> None:
         self._waiting[key] = waiting
         self._push(key, waiting)
         self._tickets.release()
 
-    def _push(self, key: AccountKey, waiting: Waiting) -> None:
+    def _push(self, key: AccountKey, waiting: PendingItem) -> None:
         heapq.heappush(self._heap, (waiting.priority, waiting.order, waiting.number, key))
 
     def _cancel_timer(self, key: AccountKey, priority: Priority) -> None:

@@ -39,12 +39,12 @@ class _Supervisor:
 
     def run(self) -> int:
         """Do what is asked until the input ends or a program does; gives the exit status."""
-        wake = _wake_on_signals()
+        requeue_at = _wake_on_signals()
         pending = b""
         while True:
-            ready, _, _ = select.select([0, wake], [], [])
-            if wake in ready:
-                if signal.SIGTERM in os.read(wake, 256):
+            ready, _, _ = select.select([0, requeue_at], [], [])
+            if requeue_at in ready:
+                if signal.SIGTERM in os.read(requeue_at, 256):
                     return 0
                 if self._ended():
                     self._keep = True

@@ -19,7 +19,7 @@ from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, Example, pointed_a
 from talkdesk_sandbox.demo.programs import LOOPBACK, SYSTEM, Ports
 from talkdesk_sandbox.demo.screen import Screen
 from talkdesk_sandbox.demo.talkdesk import Talkdesk
-from talkdesk_sandbox.demo.waiting import Waiting
+from talkdesk_sandbox.demo.waiting import PendingItem
 
 __all__ = ["Stage"]
 
@@ -31,7 +31,7 @@ class Stage:
     """A context manager; once entered, an event of the simulator runs all the way. Ends whatever it started."""
 
     cluster: Cluster
-    waiting: Waiting
+    waiting: PendingItem
     talkdesk: Talkdesk
     ports: Ports
     app: Example
@@ -106,7 +106,7 @@ class Stage:
         self._processes.start("scim", programs.scim(ports, scratch))
         self._processes.start("webhook", programs.webhook(ports, webhook, scratch))
         self._processes.start("operator", programs.operator(ports, operator, scratch))
-        self.waiting = Waiting(self.cluster, self._processes)
+        self.waiting = PendingItem(self.cluster, self._processes)
         self.waiting.ready("simulator", ports.simulator, "/_control/clock", within=_READY_WITHIN)
         self.waiting.ready("webhook", ports.webhook, "/readyz", within=_READY_WITHIN)
         self.waiting.ready("operator", ports.operator, "/readyz", within=_READY_WITHIN)

@@ -91,7 +91,7 @@ class Talkdesk:
         return (times[0] - happening.event.created_at).total_seconds()
 
     def licensed_users(self, installation_id: str) -> int:
-        """Give how many users have a licence."""
+        """Give how many users have a license."""
         return len(self._run(self._client.installation(installation_id)).users)
 
     def state_of(self, installation_id: str) -> str:

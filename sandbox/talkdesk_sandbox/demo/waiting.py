@@ -15,13 +15,13 @@ from talkdesk_sandbox.controlplane.processes import Processes
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.programs import LOOPBACK
 
-__all__ = ["Waiting"]
+__all__ = ["PendingItem"]
 
 _LOOK_EVERY: Final = 0.05  # seconds; at the programs, while kubectl watches
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-class Waiting:
+class PendingItem:
     """Waits in a cluster whose objects the given programs bring forward."""
 
     def __init__(self, cluster: Cluster, processes: Processes) -> None:

@@ -1,6 +1,6 @@
 """What happens to accounts and their users: made, renamed, users added, changed and removed.
 
-Belongs here: operations on a `World`. Does not belong here: licences of users (`installations`).
+Belongs here: operations on a `World`. Does not belong here: licenses of users (`installations`).
 """
 
 from datetime import datetime
@@ -44,7 +44,7 @@ def add_users(account: Account, count: int, now: datetime) -> list[User]:
 
 
 def remove_users(world: World, account: Account, user_ids: list[str]) -> None:
-    """Remove users from an account, and with them their licences. Raises NotFoundError before any change."""
+    """Remove users from an account, and with them their licenses. Raises NotFoundError before any change."""
     for user_id in user_ids:
         world.user(account, user_id)
     for user_id in user_ids:

@@ -48,7 +48,7 @@ class Install(_Command):
     timezone: str = "Europe/Lisbon"
     subscription: SubscriptionSpec = SubscriptionSpec()
     users: int = Field(2, ge=0, le=100_000)
-    """How many users get a licence; the account gets as many as it lacks."""
+    """How many users get a license; the account gets as many as it lacks."""
 
 
 class Which(_Model):
@@ -135,7 +135,7 @@ class Users(_Model):
     remove: tuple[Id, ...] = ()
     deactivate: tuple[Id, ...] = ()
     license: bool = False
-    """Whether the added ones get a licence in every live installation, as auto-provisioning does."""
+    """Whether the added ones get a license in every live installation, as auto-provisioning does."""
 
 
 class Rename(_Model):

@@ -145,7 +145,7 @@ class FaultBook:
         self._matches: dict[int, int] = {}
         self._hits: dict[int, int] = {}
         self._next = 1
-        self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy; seeded so that runs repeat
+        self._rng = random.Random(seed)  # noqa: S311 - chance, not secrecy; seeded so that runs repeat
 
     def set(self, fault: ApiFault | DeliveryFault) -> int:
         """Add a fault; gives its number."""
@@ -187,7 +187,7 @@ class FaultBook:
         self._matches[number] += 1
         if self._matches[number] <= fault.skip or self._hits[number] == fault.count:
             return False
-        if fault.probability < 1 and self._chance.random() >= fault.probability:
+        if fault.probability < 1 and self._rng.random() >= fault.probability:
             return False
         self._hits[number] += 1
         return True

@@ -99,7 +99,7 @@ def resume(installation: Installation, now: datetime) -> None:
 
 
 def revoke(installation: Installation, now: datetime) -> None:
-    """Take an installation away without an event, as after a licence's end. Raises ConflictError."""
+    """Take an installation away without an event, as after a license's end. Raises ConflictError."""
     if installation.state not in LIVE:
         raise ConflictError(f"installation {installation.id!r} is {installation.state} already")
     installation.pending_since, installation.change = None, None

@@ -55,7 +55,7 @@ class World:
         self.outbox: list[Event] = []
         """Events raised and not taken for delivery yet."""
         self._names: dict[str, Account] = {}
-        self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy; seeded so that runs repeat
+        self._rng = random.Random(seed)  # noqa: S311 - chance, not secrecy; seeded so that runs repeat
 
     def app(self, app_id: str) -> App:
         """Find an app. Raises NotFoundError."""
@@ -129,7 +129,7 @@ class World:
     def time_form(self) -> Literal["seconds", "milliseconds"]:
         """Choose the form of the next timestamp."""
         if self.rules.timestamp_form == "random":
-            return self._chance.choice(("seconds", "milliseconds"))
+            return self._rng.choice(("seconds", "milliseconds"))
         return self.rules.timestamp_form
 
     def raise_event(

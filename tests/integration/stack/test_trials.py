@@ -1,4 +1,4 @@
-"""Trials and licences: who may not use the app for now is suspended, kept or put away, and comes back."""
+"""Trials and licenses: who may not use the app for now is suspended, kept or put away, and comes back."""
 
 from typing import Any
 
@@ -166,7 +166,7 @@ async def test_the_trial_of_an_installation_before_does_not_count_for_a_new_one_
 
 @pytest.mark.case(42)
 @pytest.mark.parametrize(("action", "why"), [("suspend", "Suspended"), ("revoke", "Revoked")])
-async def test_a_licence_that_talkdesk_stopped_suspends_and_one_that_it_gives_back_resumes(
+async def test_a_license_that_talkdesk_stopped_suspends_and_one_that_it_gives_back_resumes(
     stacks: Stacks, action: str, why: str
 ) -> None:
     async with stacks(steps=STEPS) as talkdesk:

@@ -1,4 +1,4 @@
-"""Log-outs on their whole way: from Talkdesk through the webhook's process to the partner's own endpoint."""
+"""Logouts on their whole way: from Talkdesk through the webhook's process to the partner's own endpoint."""
 
 import asyncio
 import json
@@ -138,7 +138,7 @@ async def test_an_endpoint_that_is_down_slow_or_leads_elsewhere_costs_nothing_bu
     log = webhook.log.decode()
     assert "canary" not in log
     assert SECRET not in log
-    assert log.count('"log-out not passed on"') == 6
+    assert log.count('"logout not passed on"') == 6
     assert "canary" not in json.dumps(place.installations())
 
 

@@ -140,7 +140,7 @@ async def test_an_update_tells_in_words_what_changes(place: Place, webhook: Webh
     change = {"users": {"adding": ["user-1"]}, "subscription": {"adding": {"name": "Pro\nPlus", "licenses": "10"}}}
     assert await webhook.result(place.event("app.updated", change), place.signer) == "stored"
     made = place.installation()
-    assert made["spec"]["request"]["changes"] == "1 user added; plan Pro Plus; 10 licences"
+    assert made["spec"]["request"]["changes"] == "1 user added; plan Pro Plus; 10 licenses"
     assert "user-1" not in str(made)
     other = place.event("app.updated", {"users": {"removing": ["user-1"]}})
     assert await webhook.result(other, place.signer) == "conflict"

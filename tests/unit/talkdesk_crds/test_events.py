@@ -389,14 +389,14 @@ def test_a_subscription_that_can_not_be_read_changes_nothing(subscription: Any) 
 @pytest.mark.parametrize(
     ("licenses", "number"), [("10", 10), (10, 10), ("0", 0), ("007", 7), (999_999_999, 999_999_999)]
 )
-def test_licences_are_a_number_or_its_digits(licenses: Any, number: int) -> None:
+def test_licenses_are_a_number_or_its_digits(licenses: Any, number: int) -> None:
     assert delta(adding(licenses=licenses)).licenses == number
 
 
 @pytest.mark.parametrize(
     "licenses", [None, True, 7.5, "", "ten", "-1", -1, "1e3", " 1", "²", "\u0661", 10**9, "9" * 5000, [], {}]
 )
-def test_licences_that_are_no_sensible_number_are_left_out(licenses: Any) -> None:
+def test_licenses_that_are_no_sensible_number_are_left_out(licenses: Any) -> None:
     assert delta(adding(licenses=licenses)).licenses is None
 
 

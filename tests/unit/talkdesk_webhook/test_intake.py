@@ -123,9 +123,9 @@ def test_an_update_is_a_request_that_tells_what_changes() -> None:
         (Delta(0, 1), "1 user removed"),
         (Delta(0, 3), "3 users removed"),
         (Delta(plan="Pro"), "plan Pro"),
-        (Delta(licenses=1), "1 licence"),
-        (Delta(licenses=0), "0 licences"),
-        (Delta(2, 1, "Pro", 10), "2 users added, 1 removed; plan Pro; 10 licences"),
+        (Delta(licenses=1), "1 license"),
+        (Delta(licenses=0), "0 licenses"),
+        (Delta(2, 1, "Pro", 10), "2 users added, 1 removed; plan Pro; 10 licenses"),
     ],
 )
 def test_a_change_is_told_in_a_few_words(delta: Delta, words: str | None) -> None:

@@ -1,4 +1,4 @@
-"""One attempt to pass a log-out on, over real sockets."""
+"""One attempt to pass a logout on, over real sockets."""
 
 import asyncio
 import gzip

@@ -10,7 +10,7 @@ from talkdesk_crds.app import SecretKeyRef
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
 from talkdesk_webhook.lookups import LookupFailed
 from talkdesk_webhook.relay_keys import RelayKeys
-from talkdesk_webhook.standard_webhooks import SigningKeys
+from talkdesk_webhook.standard_webhooks import WebhookSecrets
 
 REF = SecretKeyRef(name="single-logout", key="key")
 
@@ -19,8 +19,8 @@ def secret(text: str | bytes = "canary", key: str = "key") -> dict[str, Any]:
     return {"data": {key: base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()}}
 
 
-def signed_by(keys: SigningKeys | None, text: str) -> bool:
-    return keys is not None and keys.headers("m", NOON, b"") == SigningKeys.read(text).headers("m", NOON, b"")
+def signed_by(keys: WebhookSecrets | None, text: str) -> bool:
+    return keys is not None and keys.headers("m", NOON, b"") == WebhookSecrets.read(text).headers("m", NOON, b"")
 
 
 async def test_a_key_is_read_by_its_name_and_remembered_for_some_seconds() -> None:

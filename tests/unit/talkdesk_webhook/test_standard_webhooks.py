@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from talkdesk_webhook.standard_webhooks import KeyUnusable, SigningKeys, message_id
+from talkdesk_webhook.standard_webhooks import KeyUnusable, WebhookSecrets, message_id
 
 # The vector that the specification's own libraries are tested with.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -14,11 +14,11 @@ SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def signature(text: str) -> str:
-    return SigningKeys.read(text).headers(MESSAGE, AT, BODY)["webhook-signature"]
+    return WebhookSecrets.read(text).headers(MESSAGE, AT, BODY)["webhook-signature"]
 
 
 def test_the_published_vector_comes_out() -> None:
-    assert SigningKeys.read(SECRET).headers(MESSAGE, AT, BODY) == {
+    assert WebhookSecrets.read(SECRET).headers(MESSAGE, AT, BODY) == {
         "webhook-id": MESSAGE,
         "webhook-timestamp": "1614265330",
         "webhook-signature": SIGNATURE,
@@ -46,13 +46,13 @@ def test_each_line_is_a_key_and_each_key_signs() -> None:
 @pytest.mark.parametrize("text", ["", " \n ", "whsec_", "whsec_====", "whsec_canary!", "whsec_canarycan", "a\nwhsec_ü"])
 def test_what_is_no_key_is_refused_without_a_word_of_it(text: str) -> None:
     with pytest.raises(KeyUnusable) as caught:
-        SigningKeys.read(text)
+        WebhookSecrets.read(text)
     assert "canary" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
 def test_a_key_is_not_shown() -> None:
-    assert "canary" not in repr(SigningKeys.read("canary"))
+    assert "canary" not in repr(WebhookSecrets.read("canary"))
 
 
 @pytest.mark.parametrize("event_id", ["a", "event_1-B", "x" * 128])

@@ -31,11 +31,11 @@ from talkdesk_crds.names import (
     VERSION,
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
-from talkdesk_operator.adapters.kubernetes.credential_sets import ended_sets, other_sets, replaced_sets
+from talkdesk_operator.adapters.kubernetes.credential_sets import ended_versions, previous_versions, replaced_versions
 from talkdesk_operator.adapters.kubernetes.events import event_of
 from talkdesk_operator.adapters.kubernetes.resources import Resources
-from talkdesk_operator.domain.ports.cluster import Identity, Place
-from talkdesk_operator.domain.ports.kube_event import Announcement
+from talkdesk_operator.domain.ports.cluster import Identity, ObjectKey
+from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_runtime.kube import APPLY, JSON_PATCH, MERGE_PATCH, Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeError, KubeInvalid, KubeNotFound
@@ -82,23 +82,25 @@ class KubernetesCluster:
         texts = {key: _text(value) for key, value in data.items()}
         return {key: SecretStr(text) for key, text in texts.items() if text is not None}
 
-    async def drop_credentials(self, installation: TalkdeskInstallation) -> None:
+    async def delete_credentials(self, installation: TalkdeskInstallation) -> None:
         """Delete the Secret that the spec names, and those with the installation's label that its events brought.
 
         A set that is newer than the spec is left alone: its event is just being stored, for a new installation of the
         same id.
         """
-        await self._delete_secrets(installation, ended_sets(installation.spec, await self._sets(installation)))
+        await self._delete_secrets(installation, ended_versions(installation.spec, await self._sets(installation)))
 
-    async def other_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
+    async def previous_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
         """Look for them by the installation's label."""
-        return other_sets(installation.spec, await self._sets(installation))
+        return previous_versions(installation.spec, await self._sets(installation))
 
-    async def drop_replaced_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
+    async def delete_previous_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
         """Look for them by the installation's label."""
-        await self._delete_secrets(installation, replaced_sets(installation.spec, await self._sets(installation), now))
+        await self._delete_secrets(
+            installation, replaced_versions(installation.spec, await self._sets(installation), now)
+        )
 
-    async def note_request(self, installation: TalkdeskInstallation, request: Request) -> None:
+    async def record_missed_request(self, installation: TalkdeskInstallation, request: Request) -> None:
         """Write the register; the rules of the kind refuse one that is not the newest."""
         body = [
             {"op": "test", "path": "/metadata/uid", "value": installation.metadata.uid},
@@ -150,7 +152,7 @@ class KubernetesCluster:
         """Replace the status in one operation."""
         await self._write_status(app, status)
 
-    async def write_stalled(self, place: Place, reason: Reason, message: str) -> None:
+    async def write_stalled(self, place: ObjectKey, reason: Reason, message: str) -> None:
         """Write conditions alone: nothing else of such an object is known for sure."""
         kind, namespace, name = place
         now = to_wire_time(datetime.now(UTC).replace(microsecond=0))
@@ -232,14 +234,14 @@ class KubernetesCluster:
         answer = await self._gone("DELETE", path, body=body, as_user=identity)
         return answer if answer is not None and answer.get("kind") != "Status" else None
 
-    async def announce(self, regarding: CustomResource, announcement: Announcement) -> None:
+    async def emit_event(self, regarding: CustomResource, event: EventDraft) -> None:
         """Post an Event; it is news, not state, so failing at it must not hold anything up."""
         self._wrote("Event", "create")
         path = resource_path("events.k8s.io", "v1", "events", regarding.metadata.namespace)
         try:
-            await self._kube.request("POST", path, body=event_of(regarding, announcement, self._instance))
+            await self._kube.request("POST", path, body=event_of(regarding, event, self._instance))
         except KubeError as error:
-            self._log.warning("event not posted", reason=announcement.reason, error=str(error))
+            self._log.warning("event not posted", reason=event.reason, error=str(error))
 
     async def _finalizers(self, installation: TalkdeskInstallation, finalizers: tuple[str, ...]) -> None:
         # The resourceVersion guards others' finalizers: a list in a merge patch replaces the whole.

@@ -10,13 +10,13 @@ from typing import Any, Final
 from talkdesk_crds.installation import InstallationSpec
 from talkdesk_crds.names import ANNOTATION_ISSUED_AT
 
-__all__ = ["ended_sets", "other_sets", "replaced_sets"]
+__all__ = ["ended_versions", "previous_versions", "replaced_versions"]
 
 _SETTLED: Final = timedelta(hours=1)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def ended_sets(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def ended_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Give the names of the Secrets to delete: the one that the spec names, and those that are not newer than it.
 
     `secrets` are all with the installation's label. A newer set belongs to a new installation of the same id: its event
@@ -28,14 +28,14 @@ def ended_sets(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> 
     return tuple(dict.fromkeys((*named, *old)))
 
 
-def other_sets(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def previous_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Give the names of all sets but the one that the spec names, newest first."""
     named = spec.credentials.secret_name if spec.credentials is not None else None
     newest = sorted(secrets, key=_issued_at, reverse=True)
     return tuple(name for secret in newest if (name := str(secret["metadata"]["name"])) != named)
 
 
-def replaced_sets(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]], now: datetime) -> tuple[str, ...]:
+def replaced_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]], now: datetime) -> tuple[str, ...]:
     """Give the names of the Secrets whose sets the one in the spec replaced.
 
     One of the same instant may be just being stored, and then win over the one in the spec; an hour later it has lost.

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from talkdesk_crds.names import LABEL_APP
-from talkdesk_operator.adapters.kubernetes.drift_watch import DriftWatch, Notify, WatchPace, WatchParts
+from talkdesk_operator.adapters.kubernetes.drift_watch import DriftWatch, Notify, WatchParts, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.ports.cluster import Identity
 from talkdesk_operator.domain.tenant.drift import Target
 from talkdesk_runtime.kube import Kube
 
-__all__ = ["DriftWatches", "Notify", "WatchPace"]
+__all__ = ["DriftWatches", "Notify", "WatchTimes"]
 
 
 class DriftWatches:
@@ -32,14 +32,14 @@ class DriftWatches:
         notify: Notify,
         *,
         observe: Callable[[str], object],
-        chance: random.Random,
-        pace: WatchPace | None = None,
+        rng: random.Random,
+        times: WatchTimes | None = None,
     ) -> None:
         """Take who is to be told; `observe` gets the kind of each object that has drifted, to count it.
 
         Objects bear the name of their app but not its namespace: `notify` may be told of a namesake's tenant.
         """
-        self._parts = WatchParts(kube, resources, notify, observe, chance, pace or WatchPace())
+        self._parts = WatchParts(kube, resources, notify, observe, rng, times or WatchTimes())
         self._watches: dict[tuple[str, ...], DriftWatch] = {}
         self._tasks: dict[tuple[str, ...], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None

@@ -17,11 +17,11 @@ import structlog
 
 from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
 from talkdesk_operator.adapters.kubernetes.resources import Resources
-from talkdesk_operator.domain.tenant.drift import Sightings, Target
+from talkdesk_operator.domain.tenant.drift import Observations, Target
 from talkdesk_runtime.kube import Kube
 from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubePermanent, KubeRefused, KubeTransient
 
-__all__ = ["DriftWatch", "Notify", "WatchPace", "WatchParts"]
+__all__ = ["DriftWatch", "Notify", "WatchParts", "WatchTimes"]
 
 # Where a server can't give metadata alone it gives the whole objects, of which no more is read.
 _METADATA: Final = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
@@ -36,7 +36,7 @@ Notify: TypeAlias = Callable[[str, str], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchPace:
+class WatchTimes:
     """How patient a watch is."""
 
     first_delay: timedelta = timedelta(seconds=1)
@@ -51,14 +51,14 @@ class WatchPace:
     idle: timedelta = timedelta(minutes=3)
     """A stream that brings nothing for so long is dead: a bookmark comes every minute."""
 
-    def delay(self, failures: int, error: KubeError | None, chance: random.Random) -> float:
+    def delay(self, failures: int, error: KubeError | None, rng: random.Random) -> float:
         """Give the seconds to wait after so many failures in a row (0: a good watch ended), `error` the last of them.
 
         What the server asked for is a lower bound.
         """
         longest = self.longest_delay_refused if isinstance(error, KubePermanent) else self.longest_delay
         doubled = self.first_delay.total_seconds() * 2.0 ** min(failures - 1, 20)
-        delay = min(doubled, longest.total_seconds()) * chance.uniform(0.5, 1)
+        delay = min(doubled, longest.total_seconds()) * rng.uniform(0.5, 1)
         asked = error.retry_after if isinstance(error, KubeTransient) else None
         return delay if asked is None else max(delay, asked.total_seconds())
 
@@ -72,15 +72,15 @@ class WatchParts:
     notify: Notify
     observe: Callable[[str], object]
     """Gets the kind of each object that has drifted."""
-    chance: random.Random
-    pace: WatchPace
+    rng: random.Random
+    times: WatchTimes
 
 
 class DriftWatch:
     """The watch of one target."""
 
     def __init__(self, target: Target, parts: WatchParts) -> None:
-        self.sightings: Final = Sightings()
+        self.sightings: Final = Observations()
         """What is known of the target's objects."""
         self._target = target
         self._parts = parts
@@ -93,13 +93,13 @@ class DriftWatch:
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
         failures = 0
-        pace, chance = self._parts.pace, self._parts.chance
+        times, rng = self._parts.times, self._parts.rng
         while True:
             started = monotonic()
             error = await self._attempt()
-            failures = 0 if monotonic() - started >= pace.proven_after.total_seconds() else failures + 1
+            failures = 0 if monotonic() - started >= times.proven_after.total_seconds() else failures + 1
             self._report(error, failures)
-            await sleep(pace.delay(failures, error, chance))
+            await sleep(times.delay(failures, error, rng))
 
     async def _attempt(self) -> KubeError | None:
         """List if need be, then watch; come back when the stream has ended, with what ended it if that was an error."""
@@ -140,7 +140,7 @@ class DriftWatch:
 
     async def _stream(self) -> None:
         """Take changes until the server ends the stream. Raises KubeError."""
-        seconds = self._parts.chance.uniform(0.5, 1) * self._parts.pace.stream.total_seconds()
+        seconds = self._parts.rng.uniform(0.5, 1) * self._parts.times.stream.total_seconds()
         query = {
             "labelSelector": self._selector(),
             "resourceVersion": self._version,
@@ -148,7 +148,7 @@ class DriftWatch:
             "timeoutSeconds": str(max(1, int(seconds))),
         }
         path = await self._parts.resources.collection(self._target.group, self._target.version, self._target.kind)
-        idle, identity = self._parts.pace.idle, self._target.identity
+        idle, identity = self._parts.times.idle, self._target.identity
         events = self._parts.kube.watch(path, query=query, accept=_STREAM, as_user=identity, idle=idle)
         async with aclosing(events):
             async for event in events:

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import API_VERSION, GROUP, digest
-from talkdesk_operator.domain.ports.kube_event import Announcement
+from talkdesk_operator.domain.ports.kube_event import EventDraft
 
 __all__ = ["event_of"]
 
 _MESSAGE_LENGTH: Final = 1024
 
 
-def event_of(regarding: CustomResource, announcement: Announcement, instance: str) -> dict[str, Any]:
+def event_of(regarding: CustomResource, event: EventDraft, instance: str) -> dict[str, Any]:
     """Give the Event; `instance` is the process that reports it."""
     now = datetime.now(UTC)
     name, namespace = regarding.metadata.name, regarding.metadata.namespace
@@ -23,14 +23,14 @@ def event_of(regarding: CustomResource, announcement: Announcement, instance: st
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{name[:200]}.{digest(now.isoformat(), announcement.reason, regarding.metadata.uid)}",
+            "name": f"{name[:200]}.{digest(now.isoformat(), event.reason, regarding.metadata.uid)}",
             "namespace": namespace,
         },
         "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "type": "Warning" if announcement.warning else "Normal",
-        "reason": announcement.reason[:128],
-        "action": announcement.action[:128],
-        "note": announcement.message[:_MESSAGE_LENGTH],
+        "type": "Warning" if event.warning else "Normal",
+        "reason": event.reason[:128],
+        "action": event.action[:128],
+        "note": event.message[:_MESSAGE_LENGTH],
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": regarding.INFO.kind,

@@ -25,18 +25,18 @@ from talkdesk_crds.names import (
     USERS_TYPE,
 )
 from talkdesk_operator.domain.ports.scim import Ref
-from talkdesk_operator.domain.users.record import CAPACITY, Known, Piece
+from talkdesk_operator.domain.users.record import CAPACITY, Piece, RecordedUser
 from talkdesk_runtime.kube import APPLY, Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeNotFound
 
-__all__ = ["SecretRecords"]
+__all__ = ["SecretUserRecordStore"]
 
 _KEY: Final = "users.json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-class SecretRecords:
-    """Implements talkdesk_operator.domain.users.record.UserRecords."""
+class SecretUserRecordStore:
+    """Implements talkdesk_operator.domain.users.record.UserRecordStore."""
 
     def __init__(self, kube: Kube, *, wrote: Callable[[str, str], object]) -> None:
         """Take a connection; `wrote` gets the kind and the verb of each write before it is made."""
@@ -110,9 +110,9 @@ def _secret(namespace: str, tenant: str, number: int, piece: Piece) -> dict[str,
     }
 
 
-def _written(known: Known) -> list[Any]:
+def _written(known: RecordedUser) -> list[Any]:
     ref_id, version = (known.ref.id, known.ref.version) if known.ref is not None else (None, None)
-    return [ref_id, version, known.sent, known.active, known.admin, known.troubled]
+    return [ref_id, version, known.sent, known.active, known.admin, known.failed_before]
 
 
 def _read(secret: Mapping[str, Any]) -> Piece | None:
@@ -126,11 +126,13 @@ def _read(secret: Mapping[str, Any]) -> Piece | None:
     return Piece(service, salt, known) if isinstance(service, str) and isinstance(salt, str) and salt else None
 
 
-def _known(entry: list[Any]) -> Known:
+def _known(entry: list[Any]) -> RecordedUser:
     match entry:
         case [str() | None as ref_id, str() | None as version, str() as sent, *flags] if len(flags) == 3:
-            active, admin, troubled = flags
+            active, admin, failed_before = flags
             ref = None if ref_id is None else Ref(ref_id, version)
-            return Known(ref, sent, active is True, admin if isinstance(admin, bool) else None, troubled is True)
+            return RecordedUser(
+                ref, sent, active is True, admin if isinstance(admin, bool) else None, failed_before is True
+            )
         case _:
             raise ValueError("no entry of a record")

@@ -16,19 +16,19 @@ from talkdesk_operator.adapters.http.sending import Answer
 from talkdesk_operator.adapters.scim.calls import Call, Target
 from talkdesk_operator.adapters.scim.wire import known_scim_type
 from talkdesk_operator.domain.ports.scim_errors import (
-    Forbidden,
-    Gone,
-    Malformed,
-    NotFound,
-    Outdated,
-    RateLimited,
-    Redirected,
-    Refused,
     ScimError,
-    Taken,
-    Unauthorized,
-    Unavailable,
-    Unsupported,
+    ScimForbidden,
+    ScimGone,
+    ScimMalformed,
+    ScimNotFound,
+    ScimOutdated,
+    ScimRateLimited,
+    ScimRedirected,
+    ScimRefused,
+    ScimTaken,
+    ScimUnauthorized,
+    ScimUnavailable,
+    ScimUnsupported,
 )
 
 
@@ -47,7 +47,7 @@ def interpret(call: Call, answer: Answer, now: datetime) -> Reply | ScimError:
         content = _decode(answer)
         return Reply(content, answer.headers) if isinstance(content, dict) else malformed(call, content)
     if 300 <= answer.status < 400:
-        return Redirected(f"{call.words}: answered with a redirect, which is never followed")
+        return ScimRedirected(f"{call.words}: answered with a redirect, which is never followed")
     return of_status(call, answer.status, _scim_type(answer), retry_after(answer.headers, now))
 
 
@@ -57,30 +57,30 @@ def of_status(call: Call, status: int, scim_type: str = "", wait: timedelta | No
     said = f"{call.words}: {kind}"
     match status:
         case 401:
-            return Unauthorized(f"{said}: the token is not accepted", kind=kind)
+            return ScimUnauthorized(f"{said}: the token is not accepted", kind=kind)
         case 403 if call.target is Target.SERVICE:
-            return Forbidden(f"{said}: the token may not do that", kind=kind)
+            return ScimForbidden(f"{said}: the token may not do that", kind=kind)
         case 404 if call.target is Target.USER:
-            return Gone(f"{said}: the service does not know the user any more", kind=kind)
+            return ScimGone(f"{said}: the service does not know the user any more", kind=kind)
         case 404:
-            return NotFound(f"{said}: there is no SCIM service at that address", kind=kind)
+            return ScimNotFound(f"{said}: there is no SCIM service at that address", kind=kind)
         case 409:
-            return Taken(f"{said}: it has another user of that name", kind=kind)
+            return ScimTaken(f"{said}: it has another user of that name", kind=kind)
         case 412:
-            return Outdated(f"{said}: the user was changed by somebody else", kind=kind)
+            return ScimOutdated(f"{said}: the user was changed by somebody else", kind=kind)
         case 429:
-            return RateLimited(f"{said}: too many calls", kind=kind, retry_after=wait)
+            return ScimRateLimited(f"{said}: too many calls", kind=kind, retry_after=wait)
         case 405 | 501:
-            return Unsupported(f"{said}: the service has no such call", kind=kind)
+            return ScimUnsupported(f"{said}: the service has no such call", kind=kind)
         case _ if status >= 500 or status in {407, 408, 425}:
-            return Unavailable(said, kind=kind, retry_after=wait)
+            return ScimUnavailable(said, kind=kind, retry_after=wait)
         case _:
-            return Refused(said, kind=kind)
+            return ScimRefused(said, kind=kind)
 
 
-def malformed(call: Call, problem: str) -> Malformed:
+def malformed(call: Call, problem: str) -> ScimMalformed:
     """Give the error of a success that can't be used."""
-    return Malformed(f"{call.words}: the answer {problem}", kind=f"the answer {problem}")
+    return ScimMalformed(f"{call.words}: the answer {problem}", kind=f"the answer {problem}")
 
 
 def _decode(answer: Answer) -> dict[str, Any] | str:

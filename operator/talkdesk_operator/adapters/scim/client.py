@@ -22,10 +22,10 @@ from talkdesk_operator.adapters.scim.answers import malformed
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.exchange import Exchange, Observe
 from talkdesk_operator.adapters.scim.gate import Gate
-from talkdesk_operator.adapters.scim.settling import Settling
+from talkdesk_operator.adapters.scim.settling import OrderExecution
 from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
-from talkdesk_operator.domain.ports.scim import Left, Order, Result, ScimService, Service
-from talkdesk_operator.domain.ports.scim_errors import NotFound, Refused, ScimError
+from talkdesk_operator.domain.ports.scim import NotStarted, Order, Result, ScimService, Service
+from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimNotFound, ScimRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class ScimClient(ScimService):
         self._configs: LruMap[str, _Kept] = LruMap(self._settings.services)
 
     @override
-    async def settle(
+    async def execute(
         self, service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         until = self._clock.monotonic() + within.total_seconds()
@@ -86,9 +86,9 @@ class ScimClient(ScimService):
         try:
             can = await self._capabilities(service, patience)
         except ScimError as error:
-            return tuple(Left() for _ in orders), error
+            return tuple(NotStarted() for _ in orders), error
         directory = Directory(self._exchange, service, can, patience)
-        settling = Settling(directory, orders, self._has_time(until))
+        settling = OrderExecution(directory, orders, self._has_time(until))
         results = await settling.run()
         if directory.can != can:
             self._keep(service, directory.can)
@@ -104,7 +104,7 @@ class ScimClient(ScimService):
             return kept.can
         try:
             can = to_capabilities(await self._config(service, patience))
-        except (NotFound, Refused):
+        except (ScimNotFound, ScimRefused):
             # Many services leave it out; whether this is one at all shows at the next call.
             can = Capabilities()
         self._keep(service, can)

@@ -15,7 +15,7 @@ from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.exchange import Exchange
 from talkdesk_operator.adapters.scim.wire import Capabilities, Found, Listed, id_in_location, to_found, to_listed
 from talkdesk_operator.domain.ports.scim import Order, Person, Ref, Service
-from talkdesk_operator.domain.ports.scim_errors import Refused, Unsupported
+from talkdesk_operator.domain.ports.scim_errors import ScimRefused, ScimUnsupported
 
 __all__ = ["Directory"]
 
@@ -46,7 +46,7 @@ class Directory:
         """Find a user by Talkdesk's id; None also for good, once the service refuses even so simple a filter."""
         try:
             return (await self.by_external_ids([external_id]))[0].get(external_id)
-        except Refused:
+        except ScimRefused:
             self.can = replace(self.can, filters=False)
             return None
 
@@ -95,7 +95,7 @@ class Directory:
             call = calls.patch(self.service, order, ref, versions=self.can.versions, claim=claim)
             try:
                 return _renewed(ref, await self.run(call))
-            except Unsupported:
+            except ScimUnsupported:
                 self.can = replace(self.can, patch=False)
         return await self._replace(order, ref, claim=claim)
 

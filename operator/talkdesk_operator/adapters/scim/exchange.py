@@ -18,7 +18,7 @@ from talkdesk_operator.adapters.scim.answers import Reply, interpret
 from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.gate import Gate
 from talkdesk_operator.domain.ports.scim import Service
-from talkdesk_operator.domain.ports.scim_errors import Malformed, ScimError, Unavailable, Unreachable
+from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimMalformed, ScimUnavailable, ScimUnreachable
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""
@@ -56,7 +56,7 @@ class Exchange:
         outcome = await self._attempt(call, service)
         error = outcome if isinstance(outcome, ScimError) else None
         self._gate.note(call.origin, error)
-        name = "ok" if error is None else type(error).__name__
+        name = "ok" if error is None else type(error).__name__.removeprefix("Scim")
         self._observe(f"scim {call.name}", name, self._clock.monotonic() - started)
         if isinstance(outcome, ScimError):
             raise outcome
@@ -103,8 +103,8 @@ def _failed(call: Call, failure: BaseException) -> ScimError:
     cause = cause_of(failure)
     before = before_sending(cause)
     if before is not None:
-        return Unreachable(f"{call.words}: {before}", kind=before)
+        return ScimUnreachable(f"{call.words}: {before}", kind=before)
     if isinstance(cause, aiohttp.ClientResponseError):
-        return Malformed(f"{call.words}: the answer is not HTTP as it should be", kind="no HTTP")
+        return ScimMalformed(f"{call.words}: the answer is not HTTP as it should be", kind="no HTTP")
     words = "no answer in time" if isinstance(cause, TimeoutError) else "the connection was cut"
-    return Unavailable(f"{call.words}: {words}; it may have happened or not", kind=words)
+    return ScimUnavailable(f"{call.words}: {words}; it may have happened or not", kind=words)

@@ -8,7 +8,7 @@ from typing import Final
 
 from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.http.lru import LruMap
-from talkdesk_operator.domain.ports.scim_errors import RateLimited, ScimError, Spared, Transient
+from talkdesk_operator.domain.ports.scim_errors import ScimCircuitOpen, ScimError, ScimRateLimited, ScimTransient
 
 _FAILURES: Final = 8
 """In a row, of whatever tenant's calls; a single user that a service stumbles over doesn't make so many."""
@@ -42,22 +42,22 @@ class Gate:
         state = self._state(origin)
         if (left := state.spared_until - self._clock.monotonic()) > 0:
             message = f"{words}: it failed {state.failures} times in a row and is left alone for {left:.0f} s"
-            raise Spared(message, kind="left alone", retry_after=timedelta(seconds=left))
+            raise ScimCircuitOpen(message, kind="left alone", retry_after=timedelta(seconds=left))
         while (left := state.paused_until - self._clock.monotonic()) > 0:
             if left > patience.total_seconds():
                 message = f"{words}: it asked for no calls for another {left:.0f} s"
-                raise RateLimited(message, kind="429", retry_after=timedelta(seconds=left))
+                raise ScimRateLimited(message, kind="429", retry_after=timedelta(seconds=left))
             await self._clock.sleep(left)
 
     def note(self, origin: str, error: ScimError | None) -> None:
         """Learn what came of a call."""
         state = self._state(origin)
         now = self._clock.monotonic()
-        if not isinstance(error, Transient):
+        if not isinstance(error, ScimTransient):
             state.failures = 0
             return
         wait = error.retry_after
-        if isinstance(error, RateLimited):
+        if isinstance(error, ScimRateLimited):
             wait = wait or _UNSAID
         else:
             state.failures += 1

@@ -14,17 +14,17 @@ from talkdesk_operator.adapters.scim.answers import of_status
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.single import carry_out
 from talkdesk_operator.adapters.scim.wire import BulkResult
-from talkdesk_operator.domain.ports.scim import Failed, Left, Order, Ref, Result, Service, Settled
+from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Order, Ref, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import (
-    NotFound,
-    RateLimited,
-    Refused,
     ScimError,
-    Transient,
-    Unavailable,
+    ScimNotFound,
+    ScimRateLimited,
+    ScimRefused,
+    ScimTransient,
+    ScimUnavailable,
 )
 
-__all__ = ["Settling"]
+__all__ = ["OrderExecution"]
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ _ATTEMPTS: Final = 3
 """At a call that meets a 429, the pauses in between waited out."""
 
 
-class Settling:
+class OrderExecution:
     """The work on one batch of orders."""
 
     def __init__(self, directory: Directory, orders: Sequence[Order], has_time: Callable[[], bool]) -> None:
@@ -43,7 +43,7 @@ class Settling:
         self._directory = directory
         self._orders = orders
         self._has_time = has_time
-        self._results: list[Result] = [Left()] * len(orders)
+        self._results: list[Result] = [NotStarted()] * len(orders)
         self._found: dict[str, Ref] = {}
         self._sought: set[str] = set()
         self.ended_by: ScimError | None = None
@@ -100,22 +100,22 @@ class Settling:
                 continue
             for number, (order, ref) in enumerate(chunk.orders):
                 result = _understood(self._directory.service, ref, results.get(number))
-                if isinstance(result, Left):
+                if isinstance(result, NotStarted):
                     self._sought.discard(order.external_id)
                 self._results[place[order.external_id]] = result
 
     def _bulk_failed(self, error: ScimError, chunk: bulk.Chunk) -> None:
-        if error.concerns_all and not isinstance(error, NotFound):
+        if error.concerns_all and not isinstance(error, ScimNotFound):
             self._end(error)
             return
         # It does not have what it says that it has, or not for so many, or it takes too long.
         self._directory.lacks_bulk()
-        if isinstance(error, Transient):
+        if isinstance(error, ScimTransient):
             # Some of it may have happened, so each user is looked for again.
             self._sought -= {order.external_id for order, _ in chunk.orders}
 
     async def _one_by_one(self) -> None:
-        waiting = deque(number for number, result in enumerate(self._results) if isinstance(result, Left))
+        waiting = deque(number for number, result in enumerate(self._results) if isinstance(result, NotStarted))
 
         async def work() -> None:
             while waiting and self._goes_on:
@@ -144,7 +144,7 @@ class Settling:
         for _ in range(_ATTEMPTS - 1):
             try:
                 return await attempt()
-            except RateLimited:
+            except ScimRateLimited:
                 if not self._has_time():
                     raise
         return await attempt()
@@ -177,11 +177,11 @@ def _groups(external_ids: Sequence[str]) -> list[list[str]]:
 def _understood(service: Service, ref: Ref | None, result: BulkResult | None) -> Result:
     """Give what came of one operation; Left for what single calls must settle."""
     if result is None:
-        return Left()
+        return NotStarted()
     if 200 <= result.status < 300:
         settled = Ref(ref.id, result.ref.version if result.ref is not None else None) if ref is not None else result.ref
-        return Settled(settled) if settled is not None else Left()
+        return Done(settled) if settled is not None else NotStarted()
     if result.status in {401, 404, 409, 412, 429}:
-        return Left()
+        return NotStarted()
     error = of_status(calls.in_bulk(service), result.status, result.scim_type)
-    return Failed(error) if isinstance(error, Refused | Unavailable) else Left()
+    return Failed(error) if isinstance(error, ScimRefused | ScimUnavailable) else NotStarted()

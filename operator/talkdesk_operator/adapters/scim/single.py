@@ -8,45 +8,45 @@ Belongs here: the rules on 404, 409 and 412. Does not belong here: calls themsel
 """
 
 from talkdesk_operator.adapters.scim.directory import Directory
-from talkdesk_operator.domain.ports.scim import Deactivate, Order, Put, Ref, Settled
-from talkdesk_operator.domain.ports.scim_errors import Gone, Outdated, Taken
+from talkdesk_operator.domain.ports.scim import Deactivate, Done, Order, Put, Ref
+from talkdesk_operator.domain.ports.scim_errors import ScimGone, ScimOutdated, ScimTaken
 
 __all__ = ["carry_out"]
 
 
-async def carry_out(directory: Directory, order: Order, *, found: Ref | None, sought: bool) -> Settled:
+async def carry_out(directory: Directory, order: Order, *, found: Ref | None, sought: bool) -> Done:
     """Carry out an order; `found` is the user where a search, if one was `sought`, found it. Raises ScimError."""
     ref = order.ref or found
     if ref is None and not sought:
         ref = await directory.by_external_id(order.external_id)
     if isinstance(order, Deactivate):
-        return Settled(None) if ref is None else await _deactivate(directory, order, ref)
+        return Done(None) if ref is None else await _deactivate(directory, order, ref)
     if ref is None:
-        return Settled(await _create(directory, order))
+        return Done(await _create(directory, order))
     try:
-        return Settled(await _update(directory, order, ref))
-    except Gone:
+        return Done(await _update(directory, order, ref))
+    except ScimGone:
         other = await directory.by_external_id(order.external_id)
     if other is None or other.id == ref.id:
-        return Settled(await _create(directory, order))
-    return Settled(await _update(directory, order, other))
+        return Done(await _create(directory, order))
+    return Done(await _update(directory, order, other))
 
 
-async def _deactivate(directory: Directory, order: Deactivate, ref: Ref) -> Settled:
+async def _deactivate(directory: Directory, order: Deactivate, ref: Ref) -> Done:
     try:
-        return Settled(await _update(directory, order, ref))
-    except Gone:
+        return Done(await _update(directory, order, ref))
+    except ScimGone:
         # Also asks whether the service itself is still there: else everybody would seem to be gone.
         other = await directory.by_external_id(order.external_id)
     if other is None or other.id == ref.id:
-        return Settled(None)
-    return Settled(await _update(directory, order, other))
+        return Done(None)
+    return Done(await _update(directory, order, other))
 
 
 async def _create(directory: Directory, order: Put) -> Ref:
     try:
         return await directory.create(order.person)
-    except Taken as taken:
+    except ScimTaken as taken:
         refusal = taken
     holder = await directory.by_user_name(order.person.user_name)
     if holder is None or holder.external_id not in {None, order.external_id}:
@@ -57,6 +57,6 @@ async def _create(directory: Directory, order: Put) -> Ref:
 async def _update(directory: Directory, order: Order, ref: Ref, *, claim: bool = False) -> Ref:
     try:
         return await directory.update(order, ref, claim=claim)
-    except Outdated:
+    except ScimOutdated:
         fresh = await directory.read(ref)
     return await directory.update(order, fresh, claim=claim)

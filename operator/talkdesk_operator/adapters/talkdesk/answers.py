@@ -14,18 +14,18 @@ from talkdesk_operator.adapters.http.headers import retry_after, server_time
 from talkdesk_operator.adapters.http.sending import Answer
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.domain.ports.talkdesk import (
-    Conflict,
-    Forbidden,
-    InvalidCredentials,
-    Malformed,
-    NotFound,
-    OutcomeUnknown,
-    RateLimited,
-    Redirected,
-    Refused,
+    TalkdeskConflict,
     TalkdeskError,
-    Unauthorized,
-    Unavailable,
+    TalkdeskForbidden,
+    TalkdeskInvalidCredentials,
+    TalkdeskMalformed,
+    TalkdeskNotFound,
+    TalkdeskOutcomeUnknown,
+    TalkdeskRateLimited,
+    TalkdeskRedirected,
+    TalkdeskRefused,
+    TalkdeskUnauthorized,
+    TalkdeskUnavailable,
 )
 
 _QUOTED: Final = ("error", "error_description", "code", "message")
@@ -56,7 +56,7 @@ def interpret(call: Call, answer: Answer, now: datetime) -> Reply | TalkdeskErro
             return unusable(call, content, clock)
         return Reply(content, clock)
     if 300 <= answer.status < 400:
-        return Redirected(f"{call.words}: answered with a redirect, which is never followed", server_time=clock)
+        return TalkdeskRedirected(f"{call.words}: answered with a redirect, which is never followed", server_time=clock)
     said = f"{call.words}: {answer.status}{quote(call, answer.body)}"
     if answer.status >= 500 or answer.status in {407, 408, 425, 429}:
         return _transient(call, answer, said, now)
@@ -67,7 +67,7 @@ def interpret(call: Call, answer: Answer, now: datetime) -> Reply | TalkdeskErro
 
 def unusable(call: Call, problem: str, clock: datetime | None) -> TalkdeskError:
     """Give the error of a success that can't be used: after a change, only reading can tell what happened."""
-    kind = OutcomeUnknown if call.purpose is Purpose.CHANGE else Malformed
+    kind = TalkdeskOutcomeUnknown if call.purpose is Purpose.CHANGE else TalkdeskMalformed
     return kind(f"{call.words}: the answer {problem}", server_time=clock)
 
 
@@ -107,11 +107,11 @@ def _decode(answer: Answer) -> dict[str, Any] | str:
 def _transient(call: Call, answer: Answer, said: str, now: datetime) -> TalkdeskError:
     wait, clock = retry_after(answer.headers, now), server_time(answer.headers)
     if answer.status == 429:
-        return RateLimited(f"{said}: too many calls", retry_after=wait, server_time=clock)
+        return TalkdeskRateLimited(f"{said}: too many calls", retry_after=wait, server_time=clock)
     # A proxy that wants a password, or a server that fears a replay, let nothing through.
     if call.purpose is Purpose.CHANGE and answer.status not in {407, 425}:
-        return OutcomeUnknown(f"{said}: it may have happened or not", retry_after=wait, server_time=clock)
-    return Unavailable(said, retry_after=wait, server_time=clock)
+        return TalkdeskOutcomeUnknown(f"{said}: it may have happened or not", retry_after=wait, server_time=clock)
+    return TalkdeskUnavailable(said, retry_after=wait, server_time=clock)
 
 
 def _token_refused(status: int, said: str, clock: datetime | None, now: datetime) -> TalkdeskError:
@@ -120,24 +120,24 @@ def _token_refused(status: int, said: str, clock: datetime | None, now: datetime
             hint = ""
             if clock is not None and abs(now - clock) > _NOTABLE_SKEW:
                 hint = f"; this machine's clock is {(now - clock).total_seconds():+.0f} s off Talkdesk's"
-            return InvalidCredentials(f"{said}: these credentials are not accepted{hint}", server_time=clock)
+            return TalkdeskInvalidCredentials(f"{said}: these credentials are not accepted{hint}", server_time=clock)
         case 403:
-            return Forbidden(f"{said}: perhaps the customer restricts IP addresses", server_time=clock)
+            return TalkdeskForbidden(f"{said}: perhaps the customer restricts IP addresses", server_time=clock)
         case _:
             # Never NotFound: a missing token host says nothing about the installation.
-            return Refused(f"{said}: the token endpoint refuses", server_time=clock)
+            return TalkdeskRefused(f"{said}: the token endpoint refuses", server_time=clock)
 
 
 def _refused(call: Call, status: int, said: str, clock: datetime | None) -> TalkdeskError:
     match status:
         case 401:
-            return Unauthorized(f"{said}: not even a new token is accepted", server_time=clock)
+            return TalkdeskUnauthorized(f"{said}: not even a new token is accepted", server_time=clock)
         case 403:
             hint = f"the scope {call.scope} may be missing, or the customer's IP allow-list keeps us out"
-            return Forbidden(f"{said}: {hint}", server_time=clock)
+            return TalkdeskForbidden(f"{said}: {hint}", server_time=clock)
         case 404:
-            return NotFound(f"{said}: Talkdesk knows no such thing", server_time=clock)
+            return TalkdeskNotFound(f"{said}: Talkdesk knows no such thing", server_time=clock)
         case 409:
-            return Conflict(f"{said}: the call doesn't fit the present state", server_time=clock)
+            return TalkdeskConflict(f"{said}: the call doesn't fit the present state", server_time=clock)
         case _:
-            return Refused(said, server_time=clock)
+            return TalkdeskRefused(said, server_time=clock)

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
-from talkdesk_operator.domain.ports.talkdesk import Access, AuthMethod, Credentials, InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import Access, AuthMethod, Credentials, TalkdeskInvalidCredentials
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LIFETIME: Final = timedelta(minutes=5)
@@ -26,7 +26,7 @@ def token_call(access: Access, keys: KeyRing, now: datetime) -> Call:
     """Describe the call that gets a token; InvalidCredentials when the credentials can't even be sent."""
     credentials = access.credentials
     if not credentials.client_id:
-        raise InvalidCredentials("the credentials hold no client id")
+        raise TalkdeskInvalidCredentials("the credentials hold no client id")
     form = {"grant_type": "client_credentials"}
     if access.scopes:
         form["scope"] = " ".join(access.scopes)
@@ -71,6 +71,6 @@ def sign_assertion(credentials: Credentials, audience: str, keys: KeyRing, now: 
 def _basic(credentials: Credentials) -> SecretStr:
     secret = credentials.client_secret.get_secret_value()
     if not secret:
-        raise InvalidCredentials(f"the secret of client {credentials.client_id[:64]!a} is missing")
+        raise TalkdeskInvalidCredentials(f"the secret of client {credentials.client_id[:64]!a} is missing")
     pair = f"{credentials.client_id}:{secret}".encode()
     return SecretStr(f"Basic {base64.b64encode(pair).decode()}")

@@ -16,7 +16,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from talkdesk_operator.domain.ports.talkdesk import Unavailable
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskUnavailable
 
 _MOST: Final = 4096
 """Hosts in trouble that are remembered, of about 500 B each; a region that is down takes the token hosts of all its
@@ -84,13 +84,13 @@ class Breakers:
         limits: BreakerLimits,
         *,
         monotonic: Callable[[], float],
-        chance: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
         size: int = _MOST,
     ) -> None:
         """Take time in seconds, and chance from 0 to 1; remember `size` hosts in trouble at most."""
         self._limits = limits
         self._monotonic = monotonic
-        self._chance = chance
+        self._rng = rng
         self._size = size
         self._troubles: OrderedDict[Host, _Trouble] = OrderedDict()
         """Used longest ago first."""
@@ -105,7 +105,7 @@ class Breakers:
         wait = trouble.until - now if trouble.probe is None else self._limits.shortest.total_seconds()
         if wait > 0:
             # No figures in the words: they go into a status, which isn't written while nothing changes.
-            raise Unavailable(
+            raise TalkdeskUnavailable(
                 f"{call}: nothing was sent, as calls there keep failing; one of them will soon be tried again",
                 retry_after=timedelta(seconds=wait),
             )
@@ -168,7 +168,7 @@ class Breakers:
     def _open(self, trouble: _Trouble, now: float) -> None:
         longest = min(self._limits.shortest * 2 ** min(trouble.openings, _DOUBLINGS), self._limits.longest)
         trouble.openings += 1
-        trouble.until = now + longest.total_seconds() * (0.5 + self._chance() / 2)
+        trouble.until = now + longest.total_seconds() * (0.5 + self._rng() / 2)
         trouble.probe = None
 
     def _forget_idle(self) -> None:

@@ -14,7 +14,7 @@ import orjson
 from pydantic import SecretStr
 
 from talkdesk_crds.hosts import ForeignHostError
-from talkdesk_operator.domain.ports.talkdesk import Access, Decision, ForeignHost, Refused
+from talkdesk_operator.domain.ports.talkdesk import Access, Decision, TalkdeskForeignHost, TalkdeskRefused
 
 _VERBS: Final = {Decision.APPROVE: "approve", Decision.REJECT: "reject"}
 
@@ -106,7 +106,7 @@ def read_more_users(access: Access, page: Call, link: str) -> Call:
     else:
         problem = _problem_of(access.hosts.check_api, url)
     if problem:
-        raise ForeignHost(f"{page.doing}: the link to the next page was not followed: {problem}")
+        raise TalkdeskForeignHost(f"{page.doing}: the link to the next page was not followed: {problem}")
     return _users_page(url)
 
 
@@ -154,7 +154,7 @@ def _url(access: Access, *segments: str) -> str:
     for segment in segments:
         # Escaping leaves dots alone, and URL parsers resolve these two to another address.
         if segment in {"", ".", ".."}:
-            raise Refused(f"nothing was sent: {segment!a} can't be an id")
+            raise TalkdeskRefused(f"nothing was sent: {segment!a} can't be an id")
     base = urlsplit(access.api_url)
     path = "/".join(quote(segment, safe="", errors="replace") for segment in segments)
     return f"{base.scheme}://{base.netloc}{base.path.rstrip('/')}/{path}"
@@ -165,7 +165,7 @@ def _check_hosts(access: Access) -> None:
     hosts = access.hosts
     problem = _problem_of(hosts.check_api, access.api_url) or _problem_of(hosts.check_token, access.token_url)
     if problem:
-        raise ForeignHost(f"nothing was sent: {problem}")
+        raise TalkdeskForeignHost(f"nothing was sent: {problem}")
 
 
 def _problem_of(check: Callable[[str], None], url: str) -> str:

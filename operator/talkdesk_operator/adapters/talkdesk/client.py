@@ -36,7 +36,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
     RemoteTrial,
     Subscription,
     TalkdeskApi,
-    Unauthorized,
+    TalkdeskUnauthorized,
     User,
 )
 
@@ -100,21 +100,21 @@ class TalkdeskClient(TalkdeskApi):
     @override
     async def account(self, access: Access) -> Account:
         call = calls.read_account(access)
-        return _converted(call, await self._authorised(access, call), wire.to_account)
+        return _converted(call, await self._authorized(access, call), wire.to_account)
 
     @override
     async def installation(self, access: Access, app_id: str, installation_id: str) -> RemoteInstallation:
-        reply = await self._authorised(access, calls.read_installation(access, app_id, installation_id))
+        reply = await self._authorized(access, calls.read_installation(access, app_id, installation_id))
         return wire.to_installation(reply, installation_id)
 
     @override
     async def subscription(self, access: Access, app_id: str, installation_id: str) -> Subscription:
-        reply = await self._authorised(access, calls.read_subscription(access, app_id, installation_id))
+        reply = await self._authorized(access, calls.read_subscription(access, app_id, installation_id))
         return wire.to_subscription(reply)
 
     @override
     async def trial(self, access: Access, app_id: str, installation_id: str) -> RemoteTrial:
-        return wire.to_trial(await self._authorised(access, calls.read_trial(access, app_id, installation_id)))
+        return wire.to_trial(await self._authorized(access, calls.read_trial(access, app_id, installation_id)))
 
     @override
     async def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
@@ -122,7 +122,7 @@ class TalkdeskClient(TalkdeskApi):
         trail = pages.Trail(self._pages)
         while call is not None:
             trail.passed(call.url)
-            reply = await self._authorised(access, call)
+            reply = await self._authorized(access, call)
             page = _converted(call, reply, pages.to_users)
             following = None if page.link is None else calls.read_more_users(access, call, page.link)
             if following is not None and (problem := trail.problem(following.url)):
@@ -132,11 +132,11 @@ class TalkdeskClient(TalkdeskApi):
 
     @override
     async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
-        await self._authorised(access, calls.send_answer(access, app_id, installation_id, decision, reason))
+        await self._authorized(access, calls.send_answer(access, app_id, installation_id, decision, reason))
 
     @override
     async def acknowledge(self, access: Access, app_id: str, installation_id: str, client_id: str) -> None:
-        await self._authorised(access, calls.send_acknowledgement(access, app_id, installation_id, client_id))
+        await self._authorized(access, calls.send_acknowledgement(access, app_id, installation_id, client_id))
 
     @override
     def forget(self, access: Access) -> None:
@@ -151,7 +151,7 @@ class TalkdeskClient(TalkdeskApi):
         """Count the hosts that are spared now, by region key and kind (`api`, `token`); for metrics."""
         return self._breakers.open()
 
-    async def _authorised(self, access: Access, call: Call) -> Reply:
+    async def _authorized(self, access: Access, call: Call) -> Reply:
         """Send the call with a token; after a 401, once more with a new one.
 
         A 401 means that nothing was done, so this is safe for changes too.
@@ -159,7 +159,7 @@ class TalkdeskClient(TalkdeskApi):
         token = await self._tokens.get(access)
         try:
             return await self._exchange.run(call.with_token(token.value, access), access)
-        except Unauthorized:
+        except TalkdeskUnauthorized:
             self._tokens.drop(access, token)
         renewed = await self._tokens.get(access)
         return await self._exchange.run(call.with_token(renewed.value, access), access)

@@ -20,7 +20,7 @@ from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.adapters.talkdesk.failures import interpret_failure
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
-from talkdesk_operator.domain.ports.talkdesk import Access, OutcomeUnknown, TalkdeskError, Unavailable
+from talkdesk_operator.domain.ports.talkdesk import Access, TalkdeskError, TalkdeskOutcomeUnknown, TalkdeskUnavailable
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""
@@ -75,8 +75,8 @@ class Exchange:
             with self._breakers.passing(host, call.words, urgent=access.urgent) as passage:
                 started = self._clock.monotonic()
                 outcome = await self._attempt(call, key)
-                passage.failed = isinstance(outcome, Unavailable | OutcomeUnknown)
-            name = type(outcome).__name__ if isinstance(outcome, TalkdeskError) else "ok"
+                passage.failed = isinstance(outcome, TalkdeskUnavailable | TalkdeskOutcomeUnknown)
+            name = type(outcome).__name__.removeprefix("Talkdesk") if isinstance(outcome, TalkdeskError) else "ok"
             self._observe(call.name, name, self._clock.monotonic() - started)
         if isinstance(outcome, TalkdeskError):
             raise outcome

@@ -9,7 +9,7 @@ import aiohttp
 from talkdesk_operator.adapters.http.failures import before_sending, cause_of
 from talkdesk_operator.adapters.talkdesk.answers import unusable
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
-from talkdesk_operator.domain.ports.talkdesk import OutcomeUnknown, TalkdeskError, Unavailable
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, TalkdeskOutcomeUnknown, TalkdeskUnavailable
 
 
 def interpret_failure(call: Call, failure: BaseException) -> TalkdeskError:
@@ -17,10 +17,10 @@ def interpret_failure(call: Call, failure: BaseException) -> TalkdeskError:
     cause = cause_of(failure)
     before = before_sending(cause)
     if before is not None:
-        return Unavailable(f"{call.words}: {before}")
+        return TalkdeskUnavailable(f"{call.words}: {before}")
     if isinstance(cause, aiohttp.ClientResponseError):
         return unusable(call, "is not HTTP as it should be", None)
     words = "no answer in time" if isinstance(cause, TimeoutError) else "the connection was cut"
     if call.purpose is Purpose.CHANGE:
-        return OutcomeUnknown(f"{call.words}: {words}; it may have happened or not")
-    return Unavailable(f"{call.words}: {words}")
+        return TalkdeskOutcomeUnknown(f"{call.words}: {words}; it may have happened or not")
+    return TalkdeskUnavailable(f"{call.words}: {words}")

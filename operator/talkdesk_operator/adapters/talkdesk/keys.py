@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc.jwk import ECKey, RSAKey
 
 from talkdesk_operator.adapters.http.lru import LruMap
-from talkdesk_operator.domain.ports.talkdesk import Credentials, InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import Credentials, TalkdeskInvalidCredentials
 
 SigningKey: TypeAlias = ECKey | RSAKey
 
@@ -75,13 +75,13 @@ def read_key(credentials: Credentials) -> SigningKey:
     where = f"the private key of client {credentials.client_id[:64]!a}"
     text = credentials.private_key.get_secret_value()
     if not text.strip():
-        raise InvalidCredentials(f"{where} is missing")
+        raise TalkdeskInvalidCredentials(f"{where} is missing")
     problem, key = _load(text)
     if key is None:
-        raise InvalidCredentials(f"{where} {problem}")
+        raise TalkdeskInvalidCredentials(f"{where} {problem}")
     misfit = _misfit(key, credentials.key_algorithm)
     if misfit is not None:
-        raise InvalidCredentials(f"{where} {misfit}")
+        raise TalkdeskInvalidCredentials(f"{where} {misfit}")
     return ECKey(key, key) if isinstance(key, EllipticCurvePrivateKey) else RSAKey(key, key)
 
 

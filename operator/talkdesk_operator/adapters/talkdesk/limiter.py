@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from talkdesk_operator.adapters.http.clock import Clock
-from talkdesk_operator.domain.ports.talkdesk import RateLimited
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskRateLimited
 
 
 class Limiter:
@@ -37,7 +37,7 @@ class Limiter:
         try:
             while (left := self._until.get(key, 0) - self._clock.monotonic()) > 0:
                 if left > self._patience:
-                    raise RateLimited(
+                    raise TalkdeskRateLimited(
                         f"{call}: Talkdesk asked for no calls for another {left:.0f} s",
                         retry_after=timedelta(seconds=left),
                     )

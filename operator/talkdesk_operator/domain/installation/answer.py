@@ -10,9 +10,9 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation import approval
 from talkdesk_operator.domain.installation.approval import Verdict
-from talkdesk_operator.domain.installation.steady_state import at_rest
+from talkdesk_operator.domain.installation.steady_state import in_steady_state
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
-from talkdesk_operator.domain.reconcile.observation import deadline_look, is_of_before, second_look
+from talkdesk_operator.domain.reconcile.observation import is_of_before, read_before_deadline, second_read
 from talkdesk_operator.domain.reconcile.scope import (
     Failure,
     RemoteMissing,
@@ -33,12 +33,12 @@ def approve(scope: Scope) -> Step:
     # Of an update nobody knows whether Talkdesk's state shows that it waits; "completed" may be from before it.
     evidence = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
     if approval.is_installed(scope) and evidence:
-        return at_rest(scope, verified=True)
+        return in_steady_state(scope, verified=True)
     if scope.sent is not SendState.DELIVERED:
         return _send(scope, Send(Decision.APPROVE))
-    finish = at_rest(scope)
+    finish = in_steady_state(scope)
     # What an update asked for is in Talkdesk's lists only after the approval: they are read once more.
-    return replace(finish, wake=scope.now) if scope.request.type is RequestType.UPDATE else finish
+    return replace(finish, requeue_at=scope.now) if scope.request.type is RequestType.UPDATE else finish
 
 
 def reject(scope: Scope, verdict: Verdict) -> Step:
@@ -59,12 +59,12 @@ def _send(scope: Scope, send: Send) -> Step:
         return send
     message = "the request changed before it was answered"
     phase = InstallationPhase.PROVISIONING
-    return Finish(phase=phase, reason=Reason.PROGRESSING, message=message, wake=scope.now)
+    return Finish(phase=phase, reason=Reason.PROGRESSING, message=message, requeue_at=scope.now)
 
 
 def _unsent(scope: Scope, failure: Failure) -> Finish:
-    phase, wake = InstallationPhase.ANSWERING, deadline_look(scope)
-    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=wake)
+    phase, requeue_at = InstallationPhase.ANSWERING, read_before_deadline(scope)
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, requeue_at=requeue_at)
 
 
 def end_at_talkdesk(scope: Scope) -> Step | None:
@@ -73,12 +73,12 @@ def end_at_talkdesk(scope: Scope) -> Step | None:
         return None
     match scope.remote:
         case RemoteMissing() as missing:
-            return second_look(scope, missing) or end(scope, EndingKind.GONE, Reason.GONE, missing.message)
-        case RemoteInstallation(standing=RemoteState.TIMED_OUT):
+            return second_read(scope, missing) or end(scope, EndingKind.GONE, Reason.GONE, missing.message)
+        case RemoteInstallation(entitlement=RemoteState.TIMED_OUT):
             return end(scope, EndingKind.TIMED_OUT, Reason.TIMED_OUT, "Talkdesk gave up waiting for an answer")
-        case RemoteInstallation(standing=RemoteState.REJECTED, state=word):
+        case RemoteInstallation(entitlement=RemoteState.REJECTED, state=word):
             return end(scope, EndingKind.REJECTED, Reason.REJECTED, f"Talkdesk has the installation as {word}")
-        case RemoteInstallation(standing=RemoteState.REVOKED, state=word):
+        case RemoteInstallation(entitlement=RemoteState.REVOKED, state=word):
             return end(scope, EndingKind.GONE, Reason.GONE, f"Talkdesk has the installation as {word}")
         case _:
             return None
@@ -89,4 +89,4 @@ def end(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish:
     phase = InstallationPhase(kind.value)
     ending = Ending(kind=kind, event_id=scope.request.event_id, at=scope.now)
     # What follows the end is decided by the next pass, which comes at once; until then it is not settled.
-    return Finish(phase=phase, reason=reason, message=message, ending=ending, wake=scope.now)
+    return Finish(phase=phase, reason=reason, message=message, ending=ending, requeue_at=scope.now)

@@ -14,7 +14,7 @@ from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import Decision, InstallationPhase, RequestType
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.reconcile.deadlines import deadline, later
-from talkdesk_operator.domain.reconcile.observation import deadline_look
+from talkdesk_operator.domain.reconcile.observation import read_before_deadline
 from talkdesk_operator.domain.reconcile.scope import CompiledRule, Scope, Tenancy, TenancyState
 from talkdesk_operator.domain.reconcile.steps import Finish
 from talkdesk_operator.domain.tenant.desired import template_context
@@ -66,7 +66,7 @@ def judge(scope: Scope) -> Verdict | Finish:
 
 def is_installed(scope: Scope) -> bool:
     """Tell whether Talkdesk has the installation as approved."""
-    return isinstance(scope.remote, RemoteInstallation) and scope.remote.standing in _INSTALLED
+    return isinstance(scope.remote, RemoteInstallation) and scope.remote.entitlement in _INSTALLED
 
 
 def _is_done(scope: Scope) -> bool:
@@ -104,8 +104,8 @@ def _unclear(scope: Scope, rule: CompiledRule, why: str) -> Finish:
 
 
 def _held(scope: Scope, message: str) -> Finish:
-    phase, wake = InstallationPhase.PENDING, deadline_look(scope)
-    return Finish(phase=phase, reason=Reason.POLICY_FAILED, message=message, stalled=True, wake=wake)
+    phase, requeue_at = InstallationPhase.PENDING, read_before_deadline(scope)
+    return Finish(phase=phase, reason=Reason.POLICY_FAILED, message=message, stalled=True, requeue_at=requeue_at)
 
 
 def _automatic(scope: Scope) -> Verdict | None:
@@ -128,11 +128,11 @@ def _undecided(scope: Scope) -> Finish:
     if approval is not None:
         reason = Reason.DECISION_MISMATCH
         message = f"spec.approval decides event {approval.event_id}; the one that waits is {event_id}"
-    moment, look = _automatic_at(scope), deadline_look(scope)
+    moment, look = _automatic_at(scope), read_before_deadline(scope)
     return Finish(
         phase=InstallationPhase.AWAITING_DECISION,
         reason=reason,
         message=message,
-        settled=True,
-        wake=look if moment is None else min(moment, look),
+        terminal=True,
+        requeue_at=look if moment is None else min(moment, look),
     )

@@ -66,7 +66,7 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
             yield known.model_copy(update={"observed_generation": generation})
         elif always:
             yield condition(kind, None, Reason.PENDING, "not looked at yet")
-    moving = not (finish.ready or finish.settled or finish.stalled)
+    moving = not (finish.ready or finish.terminal or finish.stalled)
     yield condition(ConditionType.RECONCILING, moving, finish.reason, finish.message if moving else "")
     yield condition(ConditionType.STALLED, finish.stalled, finish.reason, finish.message if finish.stalled else "")
 
@@ -76,7 +76,7 @@ _Judgement = tuple[bool | None, Reason, str]
 
 
 def _credentials(scope: Scope) -> _Judgement | None:
-    if scope.credentials_dropped:
+    if scope.credentials_deleted:
         return False, Reason.CREDENTIALS_DELETED, "the installation ended and its credentials were deleted"
     known = find(scope.installation.status.conditions, ConditionType.CREDENTIALS_VALID)
     match scope.credentials, scope.remote:
@@ -102,7 +102,7 @@ def _newest_secret(scope: Scope) -> str | None:
 def _tenant(scope: Scope, finish: Finish) -> _Judgement | None:
     if finish.ready and scope.tenancy is None and is_current(scope):
         return True, Reason.APPLIED, "every object is applied and ready"
-    if scope.role is Role.BYSTANDER and finish.settled:
+    if scope.role is Role.NON_OWNER and finish.terminal:
         return False, Reason.SUPERSEDED, "the tenant is another installation's"
     match scope.tenancy:
         case Tenancy(state=TenancyState.READY):

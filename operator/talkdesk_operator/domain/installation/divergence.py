@@ -46,7 +46,7 @@ def agreement(scope: Scope) -> tuple[bool, Reason, str] | None:
     # What was read before the answer says nothing of it, and an uninstall looks after its own end.
     if scope.sent is not None or scope.request.type is RequestType.UNINSTALL:
         return None
-    match remote.standing:
+    match remote.entitlement:
         case RemoteState.DONE | RemoteState.SUSPENDED:
             return True, Reason.SUCCEEDED, "Talkdesk's state agrees with our answer"
         case RemoteState.REJECTED if answer.decision is Decision.REJECT:

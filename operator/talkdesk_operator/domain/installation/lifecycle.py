@@ -3,7 +3,7 @@
     decide(scope) ──▶ Step
 
 
-    a request that waits        policy (the verdict), settling (tenant, credentials, users), answering
+    a request that waits        policy (the verdict), prerequisites (tenant, credentials, users), answering
     one that was answered       upkeep, rest
     an uninstall                uninstall
     what follows an end         retention
@@ -15,13 +15,13 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation import approval, retention, rotation, uninstall
 from talkdesk_operator.domain.installation.answer import approve, end, end_at_talkdesk, reject
-from talkdesk_operator.domain.installation.prerequisites import settled
+from talkdesk_operator.domain.installation.prerequisites import converge
 from talkdesk_operator.domain.installation.resync import steady
 from talkdesk_operator.domain.reconcile.deadlines import is_ended, waits_for_answer
 from talkdesk_operator.domain.reconcile.observation import overdue, read
 from talkdesk_operator.domain.reconcile.scope import (
     Failure,
-    Pace,
+    RetryClass,
     Scope,
 )
 from talkdesk_operator.domain.reconcile.steps import (
@@ -42,19 +42,19 @@ def decide(scope: Scope) -> Step:
         step = retention.decide_deletion(scope)
         if not paused or not isinstance(step, Purge):
             return step
-        return Finish(phase=InstallationPhase.DELETING, reason=Reason.PAUSED, message=paused, settled=True)
+        return Finish(phase=InstallationPhase.DELETING, reason=Reason.PAUSED, message=paused, terminal=True)
     if paused:
-        return Finish(phase=InstallationPhase.PAUSED, reason=Reason.PAUSED, message=paused, settled=True)
+        return Finish(phase=InstallationPhase.PAUSED, reason=Reason.PAUSED, message=paused, terminal=True)
     if scope.installation.spec.request is None:
         message = "waits for an app.installed event, or for spec.request"
         return Finish(phase=InstallationPhase.PENDING, reason=Reason.NO_REQUEST, message=message)
     if scope.app is None:
         message = f"there is no TalkdeskApp {scope.installation.spec.app_ref.name} in this namespace"
         return Finish(phase=scope.kept_phase, reason=Reason.APP_NOT_FOUND, message=message, stalled=True)
-    if scope.noted:
+    if scope.missed_request_recorded:
         # It may change whose the tenant is, which only a new pass knows.
         message = "noted what Talkdesk says was asked for, as no event of it has come"
-        return Finish(phase=scope.kept_phase, reason=Reason.PROGRESSING, message=message, wake=scope.now)
+        return Finish(phase=scope.kept_phase, reason=Reason.PROGRESSING, message=message, requeue_at=scope.now)
     ending = scope.installation.status.ending
     if ending is not None and is_ended(scope.installation):
         return retention.decide_ended(scope, ending)
@@ -75,7 +75,7 @@ def _paused(scope: Scope) -> str:
 
 
 def _stopped(scope: Scope, failure: Failure) -> Finish:
-    stuck = failure.pace is Pace.NEVER
+    stuck = failure.retry_class is RetryClass.TERMINAL
     return Finish(
         phase=scope.kept_phase, reason=failure.reason, message=failure.message, failure=failure, stalled=stuck
     )
@@ -90,10 +90,10 @@ def _pending(scope: Scope) -> Step:
     if isinstance(verdict, Finish):
         # Nothing is made for an install that nobody decided; what there is already is kept up meanwhile.
         installed = scope.request.type is RequestType.UPDATE
-        return (settled(scope) if installed else rotation.next_step(scope)) or verdict
+        return (converge(scope) if installed else rotation.next_step(scope)) or verdict
     if verdict.decision is Decision.REJECT:
         return reject(scope, verdict)
-    return settled(scope) or approve(scope)
+    return converge(scope) or approve(scope)
 
 
 def _unanswerable(scope: Scope) -> Finish | None:

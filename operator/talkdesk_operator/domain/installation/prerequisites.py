@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from talkdesk_crds.app import StandstillPolicy
+from talkdesk_crds.app import SuspensionPolicy
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationPhase
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.installation import approval, rotation
 from talkdesk_operator.domain.installation.answer import reject
 from talkdesk_operator.domain.reconcile.deadlines import waits_for_answer
-from talkdesk_operator.domain.reconcile.observation import deadline_look
+from talkdesk_operator.domain.reconcile.observation import read_before_deadline
 from talkdesk_operator.domain.reconcile.scope import RemoteRefused, Role, Scope, Tenancy, TenancyState, UsersOutcome
 from talkdesk_operator.domain.reconcile.steps import (
     Finish,
@@ -19,14 +19,14 @@ from talkdesk_operator.domain.reconcile.steps import (
     Step,
     SyncUsers,
 )
-from talkdesk_operator.domain.tenant.desired import is_protected, next_look, purge_due
-from talkdesk_operator.domain.tenant.entitlement import standstill, wanted_state
+from talkdesk_operator.domain.tenant.desired import is_protected, next_read, purge_due
+from talkdesk_operator.domain.tenant.entitlement import suspension, wanted_state
 from talkdesk_operator.domain.users.decide import deprovision
 
-__all__ = ["settled"]
+__all__ = ["converge"]
 
 
-def settled(scope: Scope) -> Step | None:
+def converge(scope: Scope) -> Step | None:
     """See to tenant, credentials and users, in this order; None when all are as they should be."""
     step = _tenant(scope)
     if step is not None and not isinstance(step, Finish):
@@ -70,7 +70,7 @@ def _unready(scope: Scope, tenancy: Tenancy) -> Step:
         message=tenancy.message,
         stalled=failure is not None and failure.reason in {Reason.RENDER_FAILED, Reason.TEMPLATE_INVALID},
         failure=failure,
-        wake=next_look(tenancy, scope.now) if failure is None else deadline_look(scope) if waits else None,
+        requeue_at=next_read(tenancy, scope.now) if failure is None else read_before_deadline(scope) if waits else None,
     )
 
 
@@ -78,9 +78,9 @@ def _users(scope: Scope) -> Step | None:
     """Have the licensed users where the app wants them; some that are refused for good hold up nobody."""
     if scope.role is not Role.OWNER or scope.policy.resource.spec.users is None:
         return None
-    found = standstill(scope)
+    found = suspension(scope)
     if found is not None:
-        step = deprovision(scope) if found.policy is StandstillPolicy.OFFBOARD else None
+        step = deprovision(scope) if found.policy is SuspensionPolicy.OFFBOARD else None
         return _users_left(scope, step) if isinstance(step, UsersOutcome) else step
     outcome = scope.users
     if outcome is None:
@@ -96,7 +96,7 @@ def _users_left(scope: Scope, outcome: UsersOutcome) -> Finish:
         reason=failure.reason if failure is not None else Reason.USERS_SYNCING,
         message=failure.message if failure is not None else outcome.message,
         failure=failure,
-        wake=scope.now if failure is None else deadline_look(scope) if waits else None,
+        requeue_at=scope.now if failure is None else read_before_deadline(scope) if waits else None,
     )
 
 

@@ -3,8 +3,8 @@
 from talkdesk_crds.installation import InstallationPhase, RequestType
 from talkdesk_operator.domain.installation.answer import end_at_talkdesk
 from talkdesk_operator.domain.installation.divergence import lost_request
-from talkdesk_operator.domain.installation.prerequisites import settled
-from talkdesk_operator.domain.installation.steady_state import at_rest
+from talkdesk_operator.domain.installation.prerequisites import converge
+from talkdesk_operator.domain.installation.steady_state import in_steady_state
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.reconcile.deadlines import is_answered
 from talkdesk_operator.domain.reconcile.observation import missing_credentials
@@ -17,9 +17,9 @@ from talkdesk_operator.domain.reconcile.scope import (
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Finish,
-    Note,
     ReadCredentials,
     ReadTalkdesk,
+    RecordMissedRequest,
     Step,
 )
 from talkdesk_operator.domain.tenant.desired import is_current
@@ -34,11 +34,15 @@ def steady(scope: Scope) -> Step:
     # A failure stays until a pass has looked again at what failed; a spec that changed may have been paused until now.
     changed = status.observed_generation != metadata.generation
     unfinished = status.retry is not None or (status.users is not None and not status.users.complete)
-    recheck = scope.resync or changed or unfinished or _is_unconfirmed(scope) or _uses_another_set(scope)
+    recheck = scope.resync or changed or unfinished or _is_unconfirmed(scope) or _uses_another_version(scope)
     owner = scope.role is Role.OWNER
     if not (recheck or (owner and (scope.drifted or not is_current(scope)))):
-        return at_rest(scope)
-    return _observe(scope, recheck=recheck, owner=owner) or settled(scope) or at_rest(scope, verified=_confirms(scope))
+        return in_steady_state(scope)
+    return (
+        _observe(scope, recheck=recheck, owner=owner)
+        or converge(scope)
+        or in_steady_state(scope, verified=_confirms(scope))
+    )
 
 
 def _is_unconfirmed(scope: Scope) -> bool:
@@ -50,11 +54,11 @@ def _is_unconfirmed(scope: Scope) -> bool:
 
 def _confirms(scope: Scope) -> bool:
     """Tell whether Talkdesk's own state shows an approved update as done."""
-    done = isinstance(scope.remote, RemoteInstallation) and scope.remote.standing is RemoteState.DONE
+    done = isinstance(scope.remote, RemoteInstallation) and scope.remote.entitlement is RemoteState.DONE
     return done and _is_unconfirmed(scope)
 
 
-def _uses_another_set(scope: Scope) -> bool:
+def _uses_another_version(scope: Scope) -> bool:
     """Tell whether Talkdesk refused the newest set: only a call tells which one the tenant should have."""
     register, used = scope.installation.spec.credentials, scope.installation.status.credentials
     return register is not None and used is not None and used.secret_name not in {None, register.secret_name}
@@ -74,6 +78,6 @@ def _observe(scope: Scope, *, recheck: bool, owner: bool) -> Step | None:
         failure = scope.remote.failure
         return Finish(phase=scope.kept_phase, reason=failure.reason, message=failure.message, failure=failure)
     if isinstance(scope.remote, RemoteMissing):
-        return end_at_talkdesk(scope) or at_rest(scope)
+        return end_at_talkdesk(scope) or in_steady_state(scope)
     lost = lost_request(scope)
-    return Note(lost) if lost is not None else None
+    return RecordMissedRequest(lost) if lost is not None else None

@@ -9,8 +9,8 @@ from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.reconcile.deadlines import end_of_grace
 from talkdesk_operator.domain.reconcile.scope import Scope, Tenancy, TenancyState, UsersOutcome
-from talkdesk_operator.domain.reconcile.steps import DropCredentials, Erase, Finish, Offboard, Purge, Release, Step
-from talkdesk_operator.domain.tenant.desired import held_up, is_protected, next_look, purge_due
+from talkdesk_operator.domain.reconcile.steps import DeleteCredentials, Erase, Finish, Offboard, Purge, Release, Step
+from talkdesk_operator.domain.tenant.desired import held_up, is_protected, next_read, purge_due
 from talkdesk_operator.domain.users.decide import deprovision
 
 __all__ = ["decide_deletion", "decide_ended", "sentence"]
@@ -28,7 +28,7 @@ def _after_grace(scope: Scope, ending: Ending) -> Step | None:
         return None
     message = "not answered in time; a repeated installation finds the tenant as it is"
     phase = InstallationPhase.TIMED_OUT
-    return Finish(phase=phase, reason=Reason.TIMED_OUT, message=message, settled=True, wake=until)
+    return Finish(phase=phase, reason=Reason.TIMED_OUT, message=message, terminal=True, requeue_at=until)
 
 
 def _credentials(scope: Scope) -> Step | None:
@@ -37,7 +37,7 @@ def _credentials(scope: Scope) -> Step | None:
     # A late event may have brought another set since; our own erasure has not.
     seen = scope.erased or (known is not None and known.observed_generation == scope.installation.metadata.generation)
     # A replayed event may have left a set behind without changing the object, so now and then it is looked for.
-    return None if scope.credentials_dropped or (deleted and seen and not scope.resync) else DropCredentials()
+    return None if scope.credentials_deleted or (deleted and seen and not scope.resync) else DeleteCredentials()
 
 
 def _tenant(scope: Scope, ending: Ending) -> Step | None:
@@ -56,9 +56,9 @@ def _users(scope: Scope, ending: Ending) -> Step | None:
     match deprovision(scope):
         case UsersOutcome(failure=failure, message=message):
             reason = failure.reason if failure is not None else Reason.USERS_SYNCING
-            wake = scope.now if failure is None else None
+            requeue_at = scope.now if failure is None else None
             phase = InstallationPhase(ending.kind.value)
-            return Finish(phase=phase, reason=reason, message=message, failure=failure, wake=wake)
+            return Finish(phase=phase, reason=reason, message=message, failure=failure, requeue_at=requeue_at)
         case step:
             return step
 
@@ -71,7 +71,7 @@ def _going(scope: Scope, tenancy: Tenancy, phase: InstallationPhase) -> Finish:
         reason = Reason.PURGING
     else:
         reason = Reason.DELETION_BLOCKED if held_up(scope) else Reason.OFFBOARDING
-    return Finish(phase=phase, reason=reason, message=tenancy.message, wake=next_look(tenancy, scope.now))
+    return Finish(phase=phase, reason=reason, message=tenancy.message, requeue_at=next_read(tenancy, scope.now))
 
 
 def _record(scope: Scope, ending: Ending) -> Step:
@@ -83,19 +83,19 @@ def _record(scope: Scope, ending: Ending) -> Step:
     had_tenant = scope.installation.status.tenant_ref is not None
     phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.kind.value)
     reason = Reason.PURGED if had_tenant else Reason(ending.kind.value)
-    return Finish(phase=phase, reason=reason, message=_SENTENCES[ending.kind], settled=True)
+    return Finish(phase=phase, reason=reason, message=_SENTENCES[ending.kind], terminal=True)
 
 
 def _kept(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
     phase = InstallationPhase(ending.kind.value)
     message = sentence(scope, ending.kind)
     if not scope.owned:
-        return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, settled=True)
+        return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, terminal=True)
     if purge_due(scope) and is_protected(scope):
         message = f"{_SENTENCES[ending.kind]}; the retention is over, but spec.deletionProtection of the tenant is true"
-        return Finish(phase=phase, reason=Reason.PROTECTED, message=message, settled=True)
-    wake = tenant.status.purge_after
-    return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, settled=True, wake=wake)
+        return Finish(phase=phase, reason=Reason.PROTECTED, message=message, terminal=True)
+    requeue_at = tenant.status.purge_after
+    return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, terminal=True, requeue_at=requeue_at)
 
 
 _SENTENCES = {
@@ -128,7 +128,7 @@ def decide_deletion(scope: Scope) -> Step:
     """Name the next step for an object that a person deleted."""
     if FINALIZER not in scope.installation.metadata.finalizers:
         message = "waits for finalizers of others"
-        return Finish(phase=InstallationPhase.DELETING, reason=Reason.DELETING, message=message, settled=True)
+        return Finish(phase=InstallationPhase.DELETING, reason=Reason.DELETING, message=message, terminal=True)
     if scope.installation.spec.deletion_policy is DeletionPolicy.RETAIN:
         return Release()
     if scope.owned and scope.app is not None and not is_protected(scope):
@@ -136,4 +136,4 @@ def decide_deletion(scope: Scope) -> Step:
             return Purge()
         if scope.tenancy.state is not TenancyState.PURGED:
             return _going(scope, scope.tenancy, InstallationPhase.DELETING)
-    return Release() if scope.credentials_dropped else DropCredentials()
+    return Release() if scope.credentials_deleted else DeleteCredentials()

@@ -7,8 +7,8 @@ by itself in the end, and a stolen one at once.
 
 from talkdesk_crds.installation import CredentialsOrigin
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
-from talkdesk_operator.domain.reconcile.scope import AckState, Scope
-from talkdesk_operator.domain.reconcile.steps import Acknowledge, DropOldCredentials, Step
+from talkdesk_operator.domain.reconcile.scope import AcknowledgementState, Scope
+from talkdesk_operator.domain.reconcile.steps import Acknowledge, DeletePreviousCredentials, Step
 
 __all__ = ["is_due", "next_step"]
 
@@ -29,13 +29,17 @@ def next_step(scope: Scope) -> Step | None:
         return None
     if is_due(scope) and scope.acknowledged is None:
         return Acknowledge()
-    if scope.acknowledged is AckState.FAILED or scope.sets_dropped or not _replaced(scope, register.secret_name):
+    if (
+        scope.acknowledged is AcknowledgementState.FAILED
+        or scope.previous_versions_deleted
+        or not _replaced(scope, register.secret_name)
+    ):
         return None
-    return DropOldCredentials()
+    return DeletePreviousCredentials()
 
 
 def _replaced(scope: Scope, secret_name: str) -> bool:
     """Tell whether there may be other sets: of a moment ago, or left behind by an event that came too late."""
     known = scope.installation.status.credentials
     before = known.secret_name if known is not None else None
-    return scope.resync or scope.acknowledged is AckState.DONE or before not in {None, secret_name}
+    return scope.resync or scope.acknowledged is AcknowledgementState.DONE or before not in {None, secret_name}

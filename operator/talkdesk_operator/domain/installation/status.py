@@ -19,7 +19,7 @@ from talkdesk_operator.domain.reconcile.deadlines import deadline, time_left, wa
 from talkdesk_operator.domain.reconcile.observation import is_of_before
 from talkdesk_operator.domain.reconcile.ownership import installed_at
 from talkdesk_operator.domain.reconcile.scope import (
-    AckState,
+    AcknowledgementState,
     Scope,
     UsersOutcome,
 )
@@ -77,7 +77,7 @@ def _known_facts(scope: Scope) -> dict[str, object]:
     remote, word = scope.remote, before.talkdesk_state
     if isinstance(remote, RemoteInstallation):
         asked = scope.installation.spec.request is not None
-        tells = remote.standing not in _USUAL and not (asked and is_of_before(scope))
+        tells = remote.entitlement not in _USUAL and not (asked and is_of_before(scope))
         word = remote.state[:_WORD_LENGTH] if tells else None
     known: dict[str, object] = {
         "trial": trial_of(scope.installation, scope.trial, now=scope.now),
@@ -107,12 +107,12 @@ def _credentials_status(scope: Scope) -> CredentialsStatus | None:
         scope.credentials,
         scope.installation.spec.credentials,
     )
-    if scope.credentials_dropped:
+    if scope.credentials_deleted:
         return None
     if not isinstance(read, Credentials):
         return before
     acknowledged, at = (before.acknowledged, before.acknowledged_at) if before is not None else (None, None)
-    if scope.acknowledged is AckState.DONE and register is not None:
+    if scope.acknowledged is AcknowledgementState.DONE and register is not None:
         acknowledged, at = register.event_id, scope.now.replace(microsecond=0)
     return CredentialsStatus(
         key_id=read.key_id, secret_name=scope.secret_name, acknowledged=acknowledged, acknowledged_at=at

@@ -12,19 +12,19 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase
 from talkdesk_operator.domain.installation.retention import sentence
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
-from talkdesk_operator.domain.reconcile.observation import deadline_look, overdue, read, second_look
+from talkdesk_operator.domain.reconcile.observation import overdue, read, read_before_deadline, second_read
 from talkdesk_operator.domain.reconcile.scope import (
     Failure,
-    Pace,
     RemoteMissing,
     RemoteRefused,
+    RetryClass,
     Scope,
     SendState,
     TenancyState,
     UsersOutcome,
 )
-from talkdesk_operator.domain.reconcile.steps import Announce, Finish, Offboard, Send, Step
-from talkdesk_operator.domain.tenant.desired import held_up, next_look
+from talkdesk_operator.domain.reconcile.steps import Finish, Offboard, RecordAnswer, Send, Step
+from talkdesk_operator.domain.tenant.desired import held_up, next_read
 from talkdesk_operator.domain.users.decide import deprovision
 
 __all__ = ["decide"]
@@ -45,7 +45,7 @@ def _offboard(scope: Scope) -> Step | None:
         return Offboard()
     tenancy = scope.tenancy
     if tenancy.state in {TenancyState.FAILED, TenancyState.DELETING} and not held_up(scope):
-        return _offboarding(tenancy.failure, Reason.OFFBOARDING, tenancy.message, next_look(tenancy, scope.now))
+        return _offboarding(tenancy.failure, Reason.OFFBOARDING, tenancy.message, next_read(tenancy, scope.now))
     return _users(scope)
 
 
@@ -59,13 +59,13 @@ def _users(scope: Scope) -> Step | None:
             return step
 
 
-def _offboarding(failure: Failure | None, reason: Reason, message: str, wake: datetime) -> Finish:
+def _offboarding(failure: Failure | None, reason: Reason, message: str, requeue_at: datetime) -> Finish:
     return Finish(
         phase=InstallationPhase.OFFBOARDING,
         reason=failure.reason if failure is not None else reason,
         message=failure.message if failure is not None else message,
         failure=failure,
-        wake=None if failure is not None else wake,
+        requeue_at=None if failure is not None else requeue_at,
     )
 
 
@@ -78,7 +78,7 @@ def _acknowledge(scope: Scope) -> Step:
     told = scope.answer is not None and scope.answer.at is not None
     match scope.remote:
         case RemoteMissing() as missing:
-            return second_look(scope, missing) or _done(scope)
+            return second_read(scope, missing) or _done(scope)
         case _ if scope.send_failure is not None:
             return _unanswered(scope) or _try_again(scope, scope.send_failure)
         case _ if told:
@@ -86,9 +86,9 @@ def _acknowledge(scope: Scope) -> Step:
         case _ if scope.sent is SendState.OUTDATED:
             message = "the request changed before it was answered"
             phase = InstallationPhase.OFFBOARDING
-            return Finish(phase=phase, reason=Reason.PROGRESSING, message=message, wake=scope.now)
+            return Finish(phase=phase, reason=Reason.PROGRESSING, message=message, requeue_at=scope.now)
         case _ if scope.answer is None or scope.answer.sent_at is None:
-            return Announce(Decision.APPROVE)
+            return RecordAnswer(Decision.APPROVE)
         case _:
             return Send(Decision.APPROVE)
 
@@ -123,10 +123,10 @@ def _is_over(scope: Scope) -> bool:
     """Tell whether Talkdesk's state says that the uninstall is through."""
     if not isinstance(scope.remote, RemoteInstallation):
         return False
-    if scope.remote.standing is RemoteState.REVOKED:
+    if scope.remote.entitlement is RemoteState.REVOKED:
         return True
     told = scope.answer is not None and scope.answer.at is not None
-    return told and scope.remote.standing is not RemoteState.PENDING
+    return told and scope.remote.entitlement is not RemoteState.PENDING
 
 
 def _unanswered(scope: Scope) -> Finish | None:
@@ -136,17 +136,19 @@ def _unanswered(scope: Scope) -> Finish | None:
     ending = Ending(kind=EndingKind.UNINSTALLED, event_id=scope.request.event_id, at=scope.now)
     message = "could not be acknowledged in time; Talkdesk removes it by itself"
     phase = InstallationPhase.UNINSTALLED
-    return Finish(phase=phase, reason=Reason.DEPROVISIONED, message=message, ending=ending, wake=scope.now)
+    return Finish(phase=phase, reason=Reason.DEPROVISIONED, message=message, ending=ending, requeue_at=scope.now)
 
 
 def _verify(scope: Scope) -> Finish:
     """Look again, but not past the deadline: the call worked, and Talkdesk still shows it as pending."""
-    return _try_again(scope, Failure(Reason.VERIFYING, "Talkdesk was told and does not show it yet", Pace.SOON))
+    return _try_again(
+        scope, Failure(Reason.VERIFYING, "Talkdesk was told and does not show it yet", RetryClass.TRANSIENT)
+    )
 
 
 def _try_again(scope: Scope, failure: Failure) -> Finish:
-    phase, wake = InstallationPhase.OFFBOARDING, deadline_look(scope)
-    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=wake)
+    phase, requeue_at = InstallationPhase.OFFBOARDING, read_before_deadline(scope)
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, requeue_at=requeue_at)
 
 
 def _done(scope: Scope) -> Finish:
@@ -157,5 +159,5 @@ def _done(scope: Scope) -> Finish:
         message=sentence(scope, EndingKind.UNINSTALLED),
         verified=True,
         ending=ending,
-        wake=scope.now,
+        requeue_at=scope.now,
     )

@@ -15,12 +15,12 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationStatus, Request, TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
-from talkdesk_operator.domain.ports.kube_event import Announcement
+from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.templates.inventory import InventoryEntry
 
-__all__ = ["Cluster", "Identity", "Place"]
+__all__ = ["Cluster", "Identity", "ObjectKey"]
 
-Place = tuple[str, str, str]
+ObjectKey = tuple[str, str, str]
 """Kind, namespace and name of an object of ours."""
 
 Identity = str
@@ -34,19 +34,19 @@ class Cluster(Protocol):
         """Read a Secret's data; None when there is none. Values that are no UTF-8 text are left out."""
         ...
 
-    async def drop_credentials(self, installation: TalkdeskInstallation) -> None:
+    async def delete_credentials(self, installation: TalkdeskInstallation) -> None:
         """Delete all Secrets with credentials of the installation."""
         ...
 
-    async def other_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
+    async def previous_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
         """Give the names of the Secrets with other sets of the installation than the spec names, newest first."""
         ...
 
-    async def drop_replaced_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
+    async def delete_previous_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
         """Delete the Secrets with sets that the one in the spec replaced."""
         ...
 
-    async def note_request(self, installation: TalkdeskInstallation, request: Request) -> None:
+    async def record_missed_request(self, installation: TalkdeskInstallation, request: Request) -> None:
         """Put a request into the spec, as the webhook does; one that is older than what is there is dropped."""
         ...
 
@@ -70,7 +70,7 @@ class Cluster(Protocol):
         """Replace the status."""
         ...
 
-    async def write_stalled(self, place: Place, reason: Reason, message: str) -> None:
+    async def write_stalled(self, place: ObjectKey, reason: Reason, message: str) -> None:
         """Put in the place of the conditions of an object of ours two that say why nothing is done about it."""
         ...
 
@@ -102,6 +102,6 @@ class Cluster(Protocol):
         """Delete the object of exactly the item's uid; give it while it is still going, None when it is gone."""
         ...
 
-    async def announce(self, regarding: CustomResource, announcement: Announcement) -> None:
+    async def emit_event(self, regarding: CustomResource, event: EventDraft) -> None:
         """Post a Kubernetes Event; a failure is only counted."""
         ...

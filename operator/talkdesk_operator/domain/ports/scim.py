@@ -15,8 +15,9 @@ from talkdesk_operator.domain.ports.scim_errors import ScimError
 
 __all__ = [
     "Deactivate",
+    "Done",
     "Failed",
-    "Left",
+    "NotStarted",
     "Order",
     "Person",
     "Put",
@@ -24,7 +25,6 @@ __all__ = [
     "Result",
     "ScimService",
     "Service",
-    "Settled",
 ]
 
 
@@ -93,7 +93,7 @@ Order = Put | Deactivate
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Done:
     """It is as ordered."""
 
     ref: Ref | None
@@ -108,17 +108,17 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class NotStarted:
     """It was not begun: the time was over, or the service as a whole failed."""
 
 
-Result = Settled | Failed | Left
+Result = Done | Failed | NotStarted
 
 
 class ScimService(Protocol):
     """SCIM services as the operator uses them."""
 
-    async def settle(
+    async def execute(
         self, service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         """Carry out orders for different users; give what came of each, in their order, and what ended it early.

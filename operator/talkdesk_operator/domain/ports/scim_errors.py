@@ -3,22 +3,22 @@
 The adapter raises these and nothing else does:
 
     ScimError
-    ├── Transient             may work later; `retry_after` when the service said how much later
-    │   ├── Unavailable       5xx, no answer in time, the connection was cut: a change may have happened or not
-    │   ├── Unreachable  *    DNS, TLS, proxy, connection: nothing was sent
-    │   ├── RateLimited  *    429, or the pause that the service asked for isn't over
-    │   ├── Spared       *    it failed several times in a row and is left alone for a while; nothing was sent
-    │   ├── Malformed         a success whose body is too big, no JSON, or lacks what it must have
-    │   └── Outdated          412: the user was changed by somebody else, more than once
-    └── Permanent             the same call will fail again until something else changes
-        ├── Unauthorized *    401
-        ├── Forbidden    *    403 to a question that concerns no single user
-        ├── NotFound     *    404 where the service itself should be
-        ├── Redirected   *    3xx; it was not followed
-        ├── Gone              404 for one user
-        ├── Taken             409: the user name belongs to somebody else at the service
-        └── Refused           any other 4xx
-            └── Unsupported       405, 501: the service has no such call
+    ├── ScimTransient         may work later; `retry_after` when the service said how much later
+    │   ├── ScimUnavailable   5xx, no answer in time, the connection was cut: a change may have happened or not
+    │   ├── ScimUnreachable *    DNS, TLS, proxy, connection: nothing was sent
+    │   ├── ScimRateLimited *    429, or the pause that the service asked for isn't over
+    │   ├── ScimCircuitOpen *    it failed several times in a row and is left alone for a while; nothing was sent
+    │   ├── ScimMalformed     a success whose body is too big, no JSON, or lacks what it must have
+    │   └── ScimOutdated      412: the user was changed by somebody else, more than once
+    └── ScimPermanent         the same call will fail again until something else changes
+        ├── ScimUnauthorized *    401
+        ├── ScimForbidden *    403 to a question that concerns no single user
+        ├── ScimNotFound *    404 where the service itself should be
+        ├── ScimRedirected *    3xx; it was not followed
+        ├── ScimGone          404 for one user
+        ├── ScimTaken         409: the user name belongs to somebody else at the service
+        └── ScimRefused       any other 4xx
+            └── ScimUnsupported   405, 501: the service has no such call
 
 Those with a star speak of the service as a whole: there is no use in asking it for the next user.
 """
@@ -26,23 +26,23 @@ Those with a star speak of the service as a whole: there is no use in asking it 
 from datetime import timedelta
 
 __all__ = [
-    "Forbidden",
-    "Gone",
-    "Malformed",
-    "NotFound",
-    "Outdated",
-    "Permanent",
-    "RateLimited",
-    "Redirected",
-    "Refused",
+    "ScimCircuitOpen",
     "ScimError",
-    "Spared",
-    "Taken",
-    "Transient",
-    "Unauthorized",
-    "Unavailable",
-    "Unreachable",
-    "Unsupported",
+    "ScimForbidden",
+    "ScimGone",
+    "ScimMalformed",
+    "ScimNotFound",
+    "ScimOutdated",
+    "ScimPermanent",
+    "ScimRateLimited",
+    "ScimRedirected",
+    "ScimRefused",
+    "ScimTaken",
+    "ScimTransient",
+    "ScimUnauthorized",
+    "ScimUnavailable",
+    "ScimUnreachable",
+    "ScimUnsupported",
 ]
 
 
@@ -59,7 +59,7 @@ class ScimError(Exception):
         """A few words by which failures of the same kind are counted together."""
 
 
-class Transient(ScimError):
+class ScimTransient(ScimError):
     """May work later."""
 
     def __init__(self, message: str, *, kind: str = "", retry_after: timedelta | None = None) -> None:
@@ -68,75 +68,75 @@ class Transient(ScimError):
         """How long the service asked us to wait."""
 
 
-class Unavailable(Transient):
+class ScimUnavailable(ScimTransient):
     """The service gave no usable answer; a change may have happened or not."""
 
 
-class Unreachable(Transient):
+class ScimUnreachable(ScimTransient):
     """No connection came about: nothing was sent."""
 
     concerns_all = True
 
 
-class RateLimited(Transient):
+class ScimRateLimited(ScimTransient):
     """The service asked for fewer calls. Nothing was changed."""
 
     concerns_all = True
 
 
-class Spared(Transient):
+class ScimCircuitOpen(ScimTransient):
     """The service failed several times in a row, and is left alone for a while. Nothing was sent."""
 
     concerns_all = True
 
 
-class Malformed(Transient):
+class ScimMalformed(ScimTransient):
     """The service said success with a body that can't be used."""
 
 
-class Outdated(Transient):
+class ScimOutdated(ScimTransient):
     """The user was changed by somebody else in between."""
 
 
-class Permanent(ScimError):
+class ScimPermanent(ScimError):
     """The same call fails again until something else changes."""
 
 
-class Unauthorized(Permanent):
+class ScimUnauthorized(ScimPermanent):
     """The service does not take our token."""
 
     concerns_all = True
 
 
-class Forbidden(Permanent):
+class ScimForbidden(ScimPermanent):
     """Our token may not do that."""
 
     concerns_all = True
 
 
-class NotFound(Permanent):
+class ScimNotFound(ScimPermanent):
     """There is no SCIM service at that address."""
 
     concerns_all = True
 
 
-class Redirected(Permanent):
+class ScimRedirected(ScimPermanent):
     """The service answered with a redirect, which is never followed: it would take the token elsewhere."""
 
     concerns_all = True
 
 
-class Gone(Permanent):
+class ScimGone(ScimPermanent):
     """The service does not know the user under that id."""
 
 
-class Taken(Permanent):
+class ScimTaken(ScimPermanent):
     """The user name belongs to somebody else at the service."""
 
 
-class Refused(Permanent):
+class ScimRefused(ScimPermanent):
     """The service refuses the call for another reason."""
 
 
-class Unsupported(Refused):
+class ScimUnsupported(ScimRefused):
     """The service does not have what SCIM leaves to its choice."""

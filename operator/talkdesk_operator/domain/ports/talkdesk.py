@@ -17,49 +17,49 @@ from talkdesk_crds.app import AuthMethod
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_crds.installation import Decision
 from talkdesk_operator.domain.ports.talkdesk_errors import (
-    Conflict,
-    Forbidden,
-    ForeignHost,
-    InvalidCredentials,
-    Malformed,
-    NotFound,
-    OutcomeUnknown,
-    Permanent,
-    RateLimited,
-    Redirected,
-    Refused,
+    TalkdeskConflict,
     TalkdeskError,
-    Transient,
-    Unauthorized,
-    Unavailable,
+    TalkdeskForbidden,
+    TalkdeskForeignHost,
+    TalkdeskInvalidCredentials,
+    TalkdeskMalformed,
+    TalkdeskNotFound,
+    TalkdeskOutcomeUnknown,
+    TalkdeskPermanent,
+    TalkdeskRateLimited,
+    TalkdeskRedirected,
+    TalkdeskRefused,
+    TalkdeskTransient,
+    TalkdeskUnauthorized,
+    TalkdeskUnavailable,
 )
 
 __all__ = [
     "Access",
     "Account",
     "AuthMethod",
-    "Conflict",
     "Credentials",
     "Decision",
-    "Forbidden",
-    "ForeignHost",
-    "InvalidCredentials",
-    "Malformed",
-    "NotFound",
-    "OutcomeUnknown",
-    "Permanent",
-    "RateLimited",
-    "Redirected",
-    "Refused",
     "RemoteInstallation",
     "RemoteState",
     "RemoteTrial",
     "Subscription",
     "TalkdeskApi",
+    "TalkdeskConflict",
     "TalkdeskError",
-    "Transient",
-    "Unauthorized",
-    "Unavailable",
+    "TalkdeskForbidden",
+    "TalkdeskForeignHost",
+    "TalkdeskInvalidCredentials",
+    "TalkdeskMalformed",
+    "TalkdeskNotFound",
+    "TalkdeskOutcomeUnknown",
+    "TalkdeskPermanent",
+    "TalkdeskRateLimited",
+    "TalkdeskRedirected",
+    "TalkdeskRefused",
+    "TalkdeskTransient",
+    "TalkdeskUnauthorized",
+    "TalkdeskUnavailable",
     "User",
     "classify",
 ]
@@ -179,7 +179,7 @@ class RemoteInstallation:
     """Talkdesk's clock at the moment of reading, to judge windows of time without our own clock's error."""
 
     @property
-    def standing(self) -> RemoteState:
+    def entitlement(self) -> RemoteState:
         """What the state means."""
         return classify(self.state)
 
@@ -213,7 +213,7 @@ class RemoteTrial:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user with a licence. Its repr shows nothing personal."""
+    """A user with a license. Its repr shows nothing personal."""
 
     id: str
     """All that stays the same: a customer can change everything else."""
@@ -246,7 +246,7 @@ class TalkdeskApi(Protocol):
         ...
 
     def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
-        """Read the users who hold a licence, one page of the list at a time; nobody but that page is kept.
+        """Read the users who hold a license, one page of the list at a time; nobody but that page is kept.
 
         Users may come and go meanwhile, so a user can be on two pages. Only a list that was read to its end is
         complete: after an error, begin anew.

@@ -3,42 +3,42 @@
 Belongs here: the errors, which the adapter raises and nothing else does. Does not belong here: what follows from them.
 
     TalkdeskError
-    ├── Transient             may work later; `retry_after` when it is known how much later
-    │   ├── Unavailable       5xx, DNS, connection, TLS, proxy, time-out: nothing was changed; or nothing was
+    ├── TalkdeskTransient     may work later; `retry_after` when it is known how much later
+    │   ├── TalkdeskUnavailable 5xx, DNS, connection, TLS, proxy, time-out: nothing was changed; or nothing was
     │   │                     sent, to spare a host where calls keep failing
-    │   ├── RateLimited       429, or the pause that Talkdesk asked for isn't over
-    │   ├── Malformed         a success whose body is empty, too big, no JSON, or lacks what it must have; a list
+    │   ├── TalkdeskRateLimited 429, or the pause that Talkdesk asked for isn't over
+    │   ├── TalkdeskMalformed a success whose body is empty, too big, no JSON, or lacks what it must have; a list
     │   │                     without end
-    │   └── OutcomeUnknown    a change was sent and its result got lost: read before sending again
-    └── Permanent             the same call will fail again until something else changes
-        ├── Unauthorized      401, with a new token too
-        │   └── InvalidCredentials    no token for these credentials, or a key that can't be used
-        ├── Forbidden         403
-        ├── NotFound          404 from the API gateway (never from a token host)
-        ├── Conflict          409
-        ├── Refused           any other 4xx
-        ├── ForeignHost       the URL leads to a host that isn't the app's; nothing was sent
-        └── Redirected        3xx; it was not followed
+    │   └── TalkdeskOutcomeUnknown a change was sent and its result got lost: read before sending again
+    └── TalkdeskPermanent     the same call will fail again until something else changes
+        ├── TalkdeskUnauthorized 401, with a new token too
+        │   └── TalkdeskInvalidCredentials no token for these credentials, or a key that can't be used
+        ├── TalkdeskForbidden 403
+        ├── TalkdeskNotFound  404 from the API gateway (never from a token host)
+        ├── TalkdeskConflict  409
+        ├── TalkdeskRefused   any other 4xx
+        ├── TalkdeskForeignHost the URL leads to a host that isn't the app's; nothing was sent
+        └── TalkdeskRedirected 3xx; it was not followed
 """
 
 from datetime import datetime, timedelta
 
 __all__ = [
-    "Conflict",
-    "Forbidden",
-    "ForeignHost",
-    "InvalidCredentials",
-    "Malformed",
-    "NotFound",
-    "OutcomeUnknown",
-    "Permanent",
-    "RateLimited",
-    "Redirected",
-    "Refused",
+    "TalkdeskConflict",
     "TalkdeskError",
-    "Transient",
-    "Unauthorized",
-    "Unavailable",
+    "TalkdeskForbidden",
+    "TalkdeskForeignHost",
+    "TalkdeskInvalidCredentials",
+    "TalkdeskMalformed",
+    "TalkdeskNotFound",
+    "TalkdeskOutcomeUnknown",
+    "TalkdeskPermanent",
+    "TalkdeskRateLimited",
+    "TalkdeskRedirected",
+    "TalkdeskRefused",
+    "TalkdeskTransient",
+    "TalkdeskUnauthorized",
+    "TalkdeskUnavailable",
 ]
 
 
@@ -52,7 +52,7 @@ class TalkdeskError(Exception):
         """Talkdesk's clock at the moment of the answer, if there was one."""
 
 
-class Transient(TalkdeskError):
+class TalkdeskTransient(TalkdeskError):
     """May work later."""
 
     def __init__(
@@ -67,53 +67,53 @@ class Transient(TalkdeskError):
         """How long to wait at least: Talkdesk asked for it, or its host is spared for that long."""
 
 
-class Unavailable(Transient):
+class TalkdeskUnavailable(TalkdeskTransient):
     """Talkdesk couldn't be reached or couldn't answer. Nothing was changed."""
 
 
-class RateLimited(Transient):
+class TalkdeskRateLimited(TalkdeskTransient):
     """Talkdesk asked for fewer calls. Nothing was changed."""
 
 
-class Malformed(Transient):
+class TalkdeskMalformed(TalkdeskTransient):
     """Talkdesk said success with a body that can't be used."""
 
 
-class OutcomeUnknown(Transient):
+class TalkdeskOutcomeUnknown(TalkdeskTransient):
     """A change was sent, and whether it was made isn't known."""
 
 
-class Permanent(TalkdeskError):
+class TalkdeskPermanent(TalkdeskError):
     """The same call fails again until something else changes."""
 
 
-class Unauthorized(Permanent):
+class TalkdeskUnauthorized(TalkdeskPermanent):
     """The API gateway takes no token of these credentials, not even a new one."""
 
 
-class InvalidCredentials(Unauthorized):
+class TalkdeskInvalidCredentials(TalkdeskUnauthorized):
     """The token endpoint refuses these credentials, or they can't be used at all."""
 
 
-class Forbidden(Permanent):
+class TalkdeskForbidden(TalkdeskPermanent):
     """These credentials may not do that: a scope is missing, or a customer restricts addresses."""
 
 
-class NotFound(Permanent):
+class TalkdeskNotFound(TalkdeskPermanent):
     """The API gateway knows nothing at that address; after `installation`, the installation may be gone."""
 
 
-class Conflict(Permanent):
+class TalkdeskConflict(TalkdeskPermanent):
     """The call doesn't fit the present state."""
 
 
-class Refused(Permanent):
+class TalkdeskRefused(TalkdeskPermanent):
     """Talkdesk refuses the call for another reason."""
 
 
-class ForeignHost(Permanent):
+class TalkdeskForeignHost(TalkdeskPermanent):
     """A URL leads to a host that isn't among the app's; nothing was sent."""
 
 
-class Redirected(Permanent):
+class TalkdeskRedirected(TalkdeskPermanent):
     """Talkdesk answered with a redirect, which is never followed: it would take secrets elsewhere."""

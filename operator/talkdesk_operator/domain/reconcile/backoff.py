@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 from talkdesk_crds.installation import Retry
-from talkdesk_operator.domain.reconcile.scope import Failure, Pace
+from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 
 __all__ = ["next_retry"]
 
-_FIRST = {Pace.SOON: timedelta(seconds=1), Pace.SLOW: timedelta(seconds=30)}
-_LONGEST = {Pace.SOON: timedelta(minutes=5), Pace.SLOW: timedelta(minutes=30)}
+_FIRST = {RetryClass.TRANSIENT: timedelta(seconds=1), RetryClass.SLOW: timedelta(seconds=30)}
+_LONGEST = {RetryClass.TRANSIENT: timedelta(minutes=5), RetryClass.SLOW: timedelta(minutes=30)}
 _DOUBLINGS = 16
 _BEFORE_DEADLINE = timedelta(seconds=30)
 
@@ -21,7 +21,7 @@ def next_retry(
     What the other side asked for is a lower bound. A deadline that lies ahead is not slept through: the last attempt
     comes shortly before it. The count starts anew when the reason changes.
     """
-    if failure.pace is Pace.NEVER:
+    if failure.retry_class is RetryClass.TERMINAL:
         return None
     if before is not None and before.reason != failure.reason:
         before = None
@@ -30,7 +30,7 @@ def next_retry(
             return before
         return Retry(attempts=_attempts(before), next_attempt_at=now + failure.fixed, reason=failure.reason)
     attempts = _attempts(before)
-    delay = min(_FIRST[failure.pace] * 2 ** min(attempts - 1, _DOUBLINGS), _LONGEST[failure.pace])
+    delay = min(_FIRST[failure.retry_class] * 2 ** min(attempts - 1, _DOUBLINGS), _LONGEST[failure.retry_class])
     delay = delay * (0.5 + jitter / 2)
     if failure.retry_after is not None:
         delay = max(delay, failure.retry_after)

@@ -2,7 +2,7 @@
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports import talkdesk
-from talkdesk_operator.domain.reconcile.scope import Failure, Pace
+from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_runtime import kube_errors as kube
 
 __all__ = ["of_kube", "of_object", "of_talkdesk"]
@@ -11,22 +11,22 @@ __all__ = ["of_kube", "of_object", "of_talkdesk"]
 def of_talkdesk(error: talkdesk.TalkdeskError) -> Failure:
     """Judge an error of Talkdesk's API; total over its tree."""
     match error:
-        case talkdesk.Transient(retry_after=retry_after):
-            return Failure(Reason.UNAVAILABLE, error.message, Pace.SOON, retry_after)
-        case talkdesk.Unauthorized():
-            return Failure(Reason.CREDENTIALS_REFUSED, error.message, Pace.SLOW)
-        case talkdesk.Forbidden():
-            return Failure(Reason.FORBIDDEN, error.message, Pace.SLOW)
-        case talkdesk.ForeignHost():
-            return Failure(Reason.FOREIGN_HOST, error.message, Pace.SLOW)
+        case talkdesk.TalkdeskTransient(retry_after=retry_after):
+            return Failure(Reason.UNAVAILABLE, error.message, RetryClass.TRANSIENT, retry_after)
+        case talkdesk.TalkdeskUnauthorized():
+            return Failure(Reason.CREDENTIALS_REFUSED, error.message, RetryClass.SLOW)
+        case talkdesk.TalkdeskForbidden():
+            return Failure(Reason.FORBIDDEN, error.message, RetryClass.SLOW)
+        case talkdesk.TalkdeskForeignHost():
+            return Failure(Reason.FOREIGN_HOST, error.message, RetryClass.SLOW)
         case _:
-            return Failure(Reason.REFUSED, error.message, Pace.SLOW)
+            return Failure(Reason.REFUSED, error.message, RetryClass.SLOW)
 
 
 def of_kube(error: kube.KubeError) -> Failure:
     """Judge an error of the Kubernetes API at our own objects."""
     retry_after = error.retry_after if isinstance(error, kube.KubeTransient) else None
-    return Failure(Reason.CLUSTER_UNAVAILABLE, str(error), Pace.SOON, retry_after)
+    return Failure(Reason.CLUSTER_UNAVAILABLE, str(error), RetryClass.TRANSIENT, retry_after)
 
 
 def of_object(error: kube.KubeError, kind: str, where: str) -> Failure:
@@ -38,13 +38,13 @@ def of_object(error: kube.KubeError, kind: str, where: str) -> Failure:
     message = f"{kind} {where}: {words}"
     match error:
         case kube.KubeTransient(retry_after=retry_after):
-            return Failure(Reason.CLUSTER_UNAVAILABLE, message, Pace.SOON, retry_after)
+            return Failure(Reason.CLUSTER_UNAVAILABLE, message, RetryClass.TRANSIENT, retry_after)
         case kube.KubeForbidden(terminating=True):
-            return Failure(Reason.NOT_READY, message, Pace.SOON)
+            return Failure(Reason.NOT_READY, message, RetryClass.TRANSIENT)
         case kube.KubeConflict():
-            return Failure(Reason.CONFLICT, message, Pace.SLOW)
+            return Failure(Reason.CONFLICT, message, RetryClass.SLOW)
         case _:
-            return Failure(Reason.APPLY_REFUSED, message, Pace.SLOW)
+            return Failure(Reason.APPLY_REFUSED, message, RetryClass.SLOW)
 
 
 def _of_secret(error: kube.KubeError) -> str:

@@ -11,25 +11,25 @@ from talkdesk_operator.domain.reconcile.deadlines import deadline, is_before, la
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
     Failure,
-    Pace,
     RemoteMissing,
     RemoteRefused,
+    RetryClass,
     Scope,
 )
 from talkdesk_operator.domain.reconcile.steps import Finish, ReadCredentials, ReadTalkdesk, Step
 
 __all__ = [
-    "SECOND_LOOK_AFTER",
-    "deadline_look",
+    "SECOND_READ_AFTER",
     "is_of_before",
     "is_urgent",
     "missing_credentials",
     "overdue",
     "read",
-    "second_look",
+    "read_before_deadline",
+    "second_read",
 ]
 
-SECOND_LOOK_AFTER: Final = timedelta(minutes=1)
+SECOND_READ_AFTER: Final = timedelta(minutes=1)
 """A 404 may be a replica of Talkdesk's that lags behind; only one that lasts this long is believed."""
 
 _URGENT: Final = timedelta(hours=1)
@@ -58,7 +58,7 @@ def is_of_before(scope: Scope) -> bool:
             return False
 
 
-def deadline_look(scope: Scope) -> datetime:
+def read_before_deadline(scope: Scope) -> datetime:
     """Give when to see whether Talkdesk still waits: at the deadline, and now and then after it, as clocks differ."""
     limit = deadline(scope.request, scope.policy.resource)
     return limit if limit > scope.now else scope.now + _AFTER_DEADLINE
@@ -74,10 +74,14 @@ def read(scope: Scope, *, facts: bool, otherwise: Callable[[Scope], Finish | Non
         return ReadTalkdesk(facts=facts and scope.facts is None)
     if isinstance(scope.remote, RemoteRefused):
         failure = scope.remote.failure
-        end = otherwise(scope) if failure.pace is not Pace.SOON else None
+        end = otherwise(scope) if failure.retry_class is not RetryClass.TRANSIENT else None
         phase = scope.installation.status.phase or InstallationPhase.PENDING
         return end or Finish(
-            phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=deadline_look(scope)
+            phase=phase,
+            reason=failure.reason,
+            message=failure.message,
+            failure=failure,
+            requeue_at=read_before_deadline(scope),
         )
     return None
 
@@ -85,15 +89,15 @@ def read(scope: Scope, *, facts: bool, otherwise: Callable[[Scope], Finish | Non
 def missing_credentials(scope: Scope, missing: CredentialsMissing, phase: InstallationPhase) -> Finish:
     """Wait for credentials; calls stop, the tenant goes on."""
     failure = missing.failure
-    wake = deadline_look(scope)
-    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, wake=wake)
+    requeue_at = read_before_deadline(scope)
+    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, requeue_at=requeue_at)
 
 
-def second_look(scope: Scope, missing: RemoteMissing) -> Finish | None:
+def second_read(scope: Scope, missing: RemoteMissing) -> Finish | None:
     """Ask for a second look at an installation that Talkdesk does not find; None when this is the second one."""
     retry = scope.installation.status.retry
     if retry is not None and retry.reason == Reason.NOT_FOUND_ONCE and scope.now >= retry.next_attempt_at:
         return None
-    failure = Failure(Reason.NOT_FOUND_ONCE, missing.message, Pace.SOON, fixed=SECOND_LOOK_AFTER)
+    failure = Failure(Reason.NOT_FOUND_ONCE, missing.message, RetryClass.TRANSIENT, fixed=SECOND_READ_AFTER)
     phase = scope.installation.status.phase or InstallationPhase.PENDING
     return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)

@@ -40,9 +40,9 @@ def is_alive(installation: TalkdeskInstallation) -> bool:
 def roles(installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None) -> dict[str, Role]:
     """Give the role of each installation of one account by its name."""
     alive = [i for i in installations if is_alive(i)]
-    role = Role.OWNER if alive else Role.HOLDER
+    role = Role.OWNER if alive else Role.LAST_OWNER
     first = max(alive, key=_age) if alive else _holder(installations, tenant)
-    return {i.metadata.name: role if i is first else Role.BYSTANDER for i in installations}
+    return {i.metadata.name: role if i is first else Role.NON_OWNER for i in installations}
 
 
 def _holder(

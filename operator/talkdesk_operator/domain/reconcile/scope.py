@@ -26,15 +26,15 @@ from talkdesk_operator.templates.cel import Expression
 from talkdesk_operator.templates.template import CompiledTemplate
 
 __all__ = [
-    "AckState",
-    "AppView",
+    "AcknowledgementState",
+    "CompiledApp",
     "CompiledRule",
     "CredentialsMissing",
     "Facts",
     "Failure",
-    "Pace",
     "RemoteMissing",
     "RemoteRefused",
+    "RetryClass",
     "Role",
     "Scope",
     "SendState",
@@ -49,20 +49,20 @@ class Role(Enum):
 
     OWNER = auto()
     """Live, and the newest: the tenant is made for it."""
-    HOLDER = auto()
+    LAST_OWNER = auto()
     """Ended or ending, and no live one has the tenant: it must see the tenant off."""
-    BYSTANDER = auto()
+    NON_OWNER = auto()
     """The tenant is another installation's."""
 
 
-class Pace(StrEnum):
+class RetryClass(StrEnum):
     """How soon a failure is worth another try."""
 
-    SOON = "Soon"
+    TRANSIENT = "Soon"
     """Likely to pass by itself within seconds."""
     SLOW = "Slow"
     """Somebody must change something, though maybe not here: a scope, a network, Talkdesk."""
-    NEVER = "Never"
+    TERMINAL = "Never"
     """Only a change of our own objects helps, and that is noticed anyway."""
 
 
@@ -72,7 +72,7 @@ class Failure:
 
     reason: Reason
     message: str
-    pace: Pace
+    retry_class: RetryClass
     retry_after: timedelta | None = None
     """How long the other side asked us to wait."""
     fixed: timedelta | None = None
@@ -89,7 +89,7 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True)
-class AppView:
+class CompiledApp:
     """A TalkdeskApp, understood as far as it can be."""
 
     resource: TalkdeskApp
@@ -194,7 +194,7 @@ class UsersOutcome:
         return self.done and self.failure is None
 
 
-class AckState(Enum):
+class AcknowledgementState(Enum):
     """What came of acknowledging rotated credentials."""
 
     DONE = auto()
@@ -221,7 +221,7 @@ class Scope:
     """All that is known in one pass."""
 
     now: datetime
-    app: AppView | None
+    app: CompiledApp | None
     installation: TalkdeskInstallation
     role: Role
     tenant: TalkdeskTenant | None
@@ -242,17 +242,17 @@ class Scope:
     secret_name: str | None = None
     """The Secret that `credentials` are from: that of the spec, or another that Talkdesk still takes."""
     users: UsersOutcome | None = None
-    acknowledged: AckState | None = None
+    acknowledged: AcknowledgementState | None = None
     ack_failure: Failure | None = None
     tenancy: Tenancy | None = None
     answer: Answer | None = None
     """The answer to the present request, as far as it got."""
     sent: SendState | None = None
     send_failure: Failure | None = None
-    credentials_dropped: bool = False
-    sets_dropped: bool = False
+    credentials_deleted: bool = False
+    previous_versions_deleted: bool = False
     """Whether the sets that the present one replaced were deleted."""
-    noted: bool = False
+    missed_request_recorded: bool = False
     """Whether a request was put into the spec whose event never came."""
     erased: bool = False
     failure: Failure | None = None
@@ -267,7 +267,7 @@ class Scope:
         return request
 
     @property
-    def policy(self) -> AppView:
+    def policy(self) -> CompiledApp:
         """The app; only to be asked for where there is one."""
         if self.app is None:
             raise LookupError("the installation has no app")
@@ -290,4 +290,4 @@ class Scope:
     @property
     def owned(self) -> bool:
         """Whether there is a tenant that this installation must look after."""
-        return self.tenant is not None and self.role is not Role.BYSTANDER
+        return self.tenant is not None and self.role is not Role.NON_OWNER

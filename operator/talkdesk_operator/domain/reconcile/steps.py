@@ -12,18 +12,18 @@ from talkdesk_operator.domain.reconcile.scope import Failure
 
 __all__ = [
     "Acknowledge",
-    "Announce",
     "DeactivateUsers",
-    "DropCredentials",
-    "DropOldCredentials",
+    "DeleteCredentials",
+    "DeletePreviousCredentials",
     "Erase",
     "Finish",
-    "Note",
     "Offboard",
     "Provision",
     "Purge",
     "ReadCredentials",
     "ReadTalkdesk",
+    "RecordAnswer",
+    "RecordMissedRequest",
     "Release",
     "Send",
     "Step",
@@ -71,12 +71,12 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
-class DropOldCredentials:
+class DeletePreviousCredentials:
     """Delete the Secrets with sets that the present one replaced."""
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class RecordMissedRequest:
     """Put a request into the spec whose event never came."""
 
     request: Request
@@ -88,7 +88,7 @@ class Purge:
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
+class RecordAnswer:
     """Put on record that an answer is about to be sent, as its outcome can't be read back later."""
 
     decision: Decision
@@ -104,7 +104,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class DropCredentials:
+class DeleteCredentials:
     """Delete the installation's Secrets."""
 
 
@@ -126,7 +126,7 @@ class Finish:
     reason: Reason
     message: str
     ready: bool = False
-    settled: bool = False
+    terminal: bool = False
     """Nothing is left to do, though it is not Ready: an end."""
     stalled: bool = False
     verified: bool = False
@@ -134,24 +134,24 @@ class Finish:
     ending: Ending | None = None
     failure: Failure | None = None
     """What to try again, with back-off."""
-    wake: datetime | None = None
+    requeue_at: datetime | None = None
     """When to look again."""
 
 
 Step = (
     ReadCredentials
     | ReadTalkdesk
-    | Note
+    | RecordMissedRequest
     | Provision
     | SyncUsers
     | DeactivateUsers
     | Acknowledge
-    | DropOldCredentials
+    | DeletePreviousCredentials
     | Offboard
     | Purge
-    | Announce
+    | RecordAnswer
     | Send
-    | DropCredentials
+    | DeleteCredentials
     | Erase
     | Release
     | Finish

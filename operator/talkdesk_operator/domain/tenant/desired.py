@@ -12,7 +12,7 @@ from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.names import digest
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.reconcile.deadlines import later
-from talkdesk_operator.domain.reconcile.scope import AppView, Scope, Tenancy
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope, Tenancy
 from talkdesk_operator.domain.tenant.entitlement import trial_of, wanted_state
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "inputs_digest",
     "is_current",
     "is_protected",
-    "next_look",
+    "next_read",
     "purge_after",
     "purge_due",
     "retention_ends",
@@ -29,11 +29,11 @@ __all__ = [
 ]
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-_SHORTEST_LOOK: Final = timedelta(seconds=1)
-_LONGEST_LOOK: Final = timedelta(seconds=30)
+_SHORTEST_WAIT: Final = timedelta(seconds=1)
+_LONGEST_WAIT: Final = timedelta(seconds=30)
 
 
-def template_context(scope: Scope, app: AppView) -> dict[str, Any]:
+def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
     """Give everything that a template can see, but for the credentials: plain JSON, with a key for every fact.
 
     Facts that are not known are null, not missing, so that a template can say `has` or compare with null.
@@ -71,7 +71,7 @@ def template_context(scope: Scope, app: AppView) -> dict[str, Any]:
     }
 
 
-def _single_sign_on(scope: Scope, app: AppView) -> dict[str, Any]:
+def _single_sign_on(scope: Scope, app: CompiledApp) -> dict[str, Any]:
     """Give what the tenant's sign-on needs, but for the client id, which comes with the credentials."""
     endpoints = scope.installation.spec.endpoints
     token_url = endpoints.token if endpoints is not None else None
@@ -96,7 +96,7 @@ def _all_keys(facts: AccountFacts | SubscriptionFacts) -> dict[str, Any]:
     return facts.model_dump(by_alias=True, mode="json")
 
 
-def inputs_digest(scope: Scope, app: AppView) -> str:
+def inputs_digest(scope: Scope, app: CompiledApp) -> str:
     """Fingerprint everything the rendered objects depend on, without rendering.
 
     The credentials are in it by the name of their Secret, which derives from their content; so no secret is hashed
@@ -116,7 +116,7 @@ def is_current(scope: Scope) -> bool:
     tenant = scope.tenant
     wanted = wanted_state(scope) if scope.app is not None else None
     if wanted is TenantState.OFFBOARDED:
-        return _is_put_away(scope)
+        return _is_offboarded(scope)
     if tenant is None or scope.app is None or tenant.spec.state is not wanted:
         return False
     ref = tenant.spec.installation_ref
@@ -129,7 +129,7 @@ def is_current(scope: Scope) -> bool:
     )
 
 
-def _is_put_away(scope: Scope) -> bool:
+def _is_offboarded(scope: Scope) -> bool:
     """Tell whether nothing is left of the tenant that an uninstall would delete, and nothing to purge yet."""
     tenant = scope.tenant
     if tenant is None:
@@ -139,7 +139,7 @@ def _is_put_away(scope: Scope) -> bool:
     return away and not (purge_due(scope) and not is_protected(scope))
 
 
-def purge_after(ended_at: datetime, app: AppView) -> datetime:
+def purge_after(ended_at: datetime, app: CompiledApp) -> datetime:
     """Give the moment from which what is retained gets deleted."""
     return later(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 
@@ -151,7 +151,7 @@ def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
     return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_after
 
 
-def unclaimed_until(app: AppView, tenant: TalkdeskTenant) -> datetime | None:
+def unclaimed_until(app: CompiledApp, tenant: TalkdeskTenant) -> datetime | None:
     """Give when a tenant goes of which no installation is left; None when a person wants it to stay, or left alone."""
     paused = app.resource.spec.paused or tenant.spec.paused
     return None if paused or tenant.spec.deletion_protection else retention_ends(tenant)
@@ -175,7 +175,7 @@ def held_up(scope: Scope) -> bool:
     return since is not None and scope.now >= later(since, span)
 
 
-def next_look(tenancy: Tenancy, now: datetime) -> datetime:
+def next_read(tenancy: Tenancy, now: datetime) -> datetime:
     """Give when to look again at something that goes on: soon at first, then ever less often."""
     age = now - tenancy.since if tenancy.since is not None else timedelta()
-    return now + min(max(age / 4, _SHORTEST_LOOK), _LONGEST_LOOK)
+    return now + min(max(age / 4, _SHORTEST_WAIT), _LONGEST_WAIT)

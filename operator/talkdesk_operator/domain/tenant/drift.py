@@ -18,9 +18,9 @@ import orjson
 
 from talkdesk_crds import names
 from talkdesk_operator.domain.ports.cluster import Identity
-from talkdesk_operator.domain.reconcile.scope import AppView
+from talkdesk_operator.domain.reconcile.scope import CompiledApp
 
-__all__ = ["Sighting", "Sightings", "Target", "sighting", "targets_of"]
+__all__ = ["Observation", "Observations", "Target", "sighting", "targets_of"]
 
 _REMEMBERED: Final = 100_000
 
@@ -40,7 +40,7 @@ class Target:
     kind: str
 
 
-def targets_of(view: AppView) -> frozenset[Target]:
+def targets_of(view: CompiledApp) -> frozenset[Target]:
     """Give all kinds in the app's template; none while the template is not understood, as nothing could be put back."""
     if view.template is None:
         return frozenset()
@@ -53,7 +53,7 @@ def targets_of(view: AppView) -> frozenset[Target]:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """One version of an object, as much of it as drift is judged by."""
 
     tenant: str
@@ -66,7 +66,7 @@ class Sighting:
     """When an apply of ours last changed the object, in whole seconds; empty when we hold none of its fields."""
 
 
-def sighting(raw: Mapping[str, Any]) -> tuple[str, Sighting] | None:
+def sighting(raw: Mapping[str, Any]) -> tuple[str, Observation] | None:
     """Read an object, or its metadata alone: its uid and what it shows; None when it bears no tenant's label."""
     match raw.get("metadata"):
         case {
@@ -76,7 +76,7 @@ def sighting(raw: Mapping[str, Any]) -> tuple[str, Sighting] | None:
             **rest,
         } if tenant:
             number = int(version) if version.isdecimal() else 0
-            return uid, Sighting(intern(tenant), number, *_ours(rest.get("managedFields")))
+            return uid, Observation(intern(tenant), number, *_ours(rest.get("managedFields")))
         case _:
             return None
 
@@ -93,14 +93,14 @@ def _ours(entries: object) -> tuple[int, str]:
     return 0, ""
 
 
-class Sightings:
+class Observations:
     """What is known of the objects of one target, and what has become of them; bounded.
 
     Of objects beyond the bound only deletions are noticed.
     """
 
     def __init__(self, limit: int = _REMEMBERED) -> None:
-        self._known: dict[str, Sighting] = {}
+        self._known: dict[str, Observation] = {}
         self._limit = limit
 
     def __len__(self) -> int:
@@ -147,14 +147,14 @@ class Sightings:
         ]
         return frozenset(self._known.pop(uid).tenant for uid in lost)
 
-    def _is_stale(self, uid: str, seen: Sighting) -> bool:
+    def _is_stale(self, uid: str, seen: Observation) -> bool:
         known = self._known.get(uid)
         return known is not None and 0 < seen.version <= known.version
 
-    def _remember(self, uid: str, seen: Sighting) -> None:
+    def _remember(self, uid: str, seen: Observation) -> None:
         if uid in self._known or len(self._known) < self._limit:
             self._known[uid] = seen
 
 
-def _drifted(known: Sighting, seen: Sighting) -> bool:
+def _drifted(known: Observation, seen: Observation) -> bool:
     return seen.held < known.held and seen.applied_at in ("", known.applied_at)

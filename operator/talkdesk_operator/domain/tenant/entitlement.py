@@ -1,4 +1,4 @@
-"""Whether a customer who has the app installed may use it now: trial and licence, and what the app makes of them.
+"""Whether a customer who has the app installed may use it now: trial and license, and what the app makes of them.
 
 Belongs here: the trial as events and Talkdesk tell it, and the state that a tenant should have because of it. Does not
 belong here: how the tenant gets into that state, uninstalls (`uninstall`).
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from talkdesk_crds.app import StandstillPolicy
+from talkdesk_crds.app import SuspensionPolicy
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation, TrialState, TrialStatus
 from talkdesk_crds.tenant import TenantState
@@ -18,7 +18,7 @@ from talkdesk_operator.domain.reconcile.observation import is_of_before
 from talkdesk_operator.domain.reconcile.ownership import installed_at
 from talkdesk_operator.domain.reconcile.scope import Scope
 
-__all__ = ["Standstill", "standstill", "trial_is_open", "trial_of", "wanted_state"]
+__all__ = ["Suspension", "suspension", "trial_is_open", "trial_of", "wanted_state"]
 
 _GOES_ON: Final = frozenset({"plan_upgraded", "app_uninstalled"})
 """Reasons for a trial's end that stop nobody: the customer pays from now on, or an uninstall follows by itself."""
@@ -29,58 +29,58 @@ _RANK: Final = {TrialState.STARTED: 0, TrialState.EXTENDED: 1, TrialState.ENDED:
 
 
 @dataclass(frozen=True, slots=True)
-class Standstill:
+class Suspension:
     """Why the customer may not use the app for now, and what the app's policy makes of it."""
 
-    policy: StandstillPolicy
+    policy: SuspensionPolicy
     reason: Reason
     message: str
 
 
-def standstill(scope: Scope) -> Standstill | None:
+def suspension(scope: Scope) -> Suspension | None:
     """Give why the customer may not use the app; None while nothing is known against it, or the policy is Keep."""
-    found = (_licence(scope), _trial(scope))
-    return next((each for each in found if each is not None and each.policy is not StandstillPolicy.KEEP), None)
+    found = (_license(scope), _trial(scope))
+    return next((each for each in found if each is not None and each.policy is not SuspensionPolicy.KEEP), None)
 
 
 def wanted_state(scope: Scope) -> TenantState:
     """Give the state that the tenant of a live installation should have."""
-    found = standstill(scope)
+    found = suspension(scope)
     match found and found.policy:
-        case StandstillPolicy.SUSPEND:
+        case SuspensionPolicy.SUSPEND:
             return TenantState.SUSPENDED
-        case StandstillPolicy.OFFBOARD:
+        case SuspensionPolicy.OFFBOARD:
             return TenantState.OFFBOARDED
         case _:
             return TenantState.ACTIVE
 
 
-def _licence(scope: Scope) -> Standstill | None:
-    policy = scope.policy.resource.spec.licence
-    match _talkdesk_standing(scope):
+def _license(scope: Scope) -> Suspension | None:
+    policy = scope.policy.resource.spec.license
+    match _talkdesk_entitlement(scope):
         case RemoteState.SUSPENDED:
-            return Standstill(policy.on_suspended, Reason.SUSPENDED, "Talkdesk has suspended the installation")
+            return Suspension(policy.on_suspended, Reason.SUSPENDED, "Talkdesk has suspended the installation")
         case RemoteState.REVOKED if not is_of_before(scope):
             message = "Talkdesk has revoked the installation, and no uninstall has come"
-            return Standstill(policy.on_revoked, Reason.REVOKED, message)
+            return Suspension(policy.on_revoked, Reason.REVOKED, message)
         case _:
             return None
 
 
-def _talkdesk_standing(scope: Scope) -> RemoteState:
+def _talkdesk_entitlement(scope: Scope) -> RemoteState:
     """Give what Talkdesk's state means: as just read, else as it was last seen."""
     if isinstance(scope.remote, RemoteInstallation):
-        return scope.remote.standing
+        return scope.remote.entitlement
     return classify(scope.installation.status.talkdesk_state or "")
 
 
-def _trial(scope: Scope) -> Standstill | None:
+def _trial(scope: Scope) -> Suspension | None:
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
     if trial is None or trial.state is not TrialState.ENDED or trial.ended_reason in _GOES_ON:
         return None
     if scope.known_facts.subscription.type == _PAID:
         return None
-    return Standstill(scope.policy.resource.spec.trial.on_end, Reason.TRIAL_ENDED, "the trial ended without an upgrade")
+    return Suspension(scope.policy.resource.spec.trial.on_end, Reason.TRIAL_ENDED, "the trial ended without an upgrade")
 
 
 def trial_is_open(scope: Scope) -> bool:

@@ -17,11 +17,11 @@ import orjson
 from talkdesk_crds.app import UsersOffboard
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports.scim import Deactivate, Order, Person, Put
-from talkdesk_operator.domain.ports.scim_errors import Permanent, ScimError, Transient
+from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimPermanent, ScimTransient
 from talkdesk_operator.domain.ports.talkdesk import User
-from talkdesk_operator.domain.reconcile.scope import Failure, Pace, Scope, UsersOutcome
+from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass, Scope, UsersOutcome
 from talkdesk_operator.domain.reconcile.steps import DeactivateUsers
-from talkdesk_operator.domain.users.record import Known, Roster
+from talkdesk_operator.domain.users.record import RecordedUser, UserRecord
 
 __all__ = [
     "Action",
@@ -30,11 +30,11 @@ __all__ = [
     "failure_of",
     "fingerprint",
     "intended",
-    "leavers",
     "of_scim",
     "person_of",
     "put",
     "remembered",
+    "removed_users",
 ]
 
 _DIGEST_BYTES: Final = 12
@@ -56,7 +56,7 @@ class Action(Enum):
     """The service has the user as it should be."""
 
 
-def person_of(user: User, known: Known | None, created_by: str | None) -> Person:
+def person_of(user: User, known: RecordedUser | None, created_by: str | None) -> Person:
     """Give the user as the service should have it.
 
     A user without e-mail goes by its id. While it isn't known who installed the app, whoever is marked stays so.
@@ -79,7 +79,7 @@ def fingerprint(person: Person, salt: str) -> str:
     return hashlib.blake2b(orjson.dumps(told), digest_size=_DIGEST_BYTES, key=key).hexdigest()
 
 
-def decide(person: Person, known: Known | None, sent: str) -> Action:
+def decide(person: Person, known: RecordedUser | None, sent: str) -> Action:
     """Compare the user with what is on record; `sent` is the fingerprint of what would be sent."""
     if known is None or known.ref is None:
         return Action.CREATE
@@ -90,46 +90,46 @@ def decide(person: Person, known: Known | None, sent: str) -> Action:
     return Action.REACTIVATE if person.active else Action.DEACTIVATE
 
 
-def put(person: Person, known: Known | None) -> Put:
+def put(person: Person, known: RecordedUser | None) -> Put:
     """Order that the service has the person. Roles given there stay, unless the mark of the admin changes."""
     ref = known.ref if known is not None else None
     return Put(person, ref, roles=known is None or ref is None or known.admin != person.admin)
 
 
-def remembered(person: Person, settled: Put, sent: str) -> Known:
+def remembered(person: Person, settled: Put, sent: str) -> RecordedUser:
     """Give what to put on record of a person that the service has now under the order's `ref`."""
-    return Known(ref=settled.ref, sent=sent, active=person.active, admin=person.admin)
+    return RecordedUser(ref=settled.ref, sent=sent, active=person.active, admin=person.admin)
 
 
-def intended(order: Order, before: Known | None) -> Known:
+def intended(order: Order, before: RecordedUser | None) -> RecordedUser:
     """Give what to put on record before an order is carried out, as nobody may live to see what comes of it.
 
     It says the worst: that the service may have the user, and active, and that it isn't certain what it was told.
     """
-    known = before or Known(None)
+    known = before or RecordedUser(None)
     if not isinstance(order, Put):
         return replace(known, sent="")
     active = known.active or order.person.active
     return replace(known, sent="", active=active, admin=None if order.roles else known.admin)
 
 
-def leavers(roster: Roster, listed: Container[str], *, troubled: bool) -> Iterator[Deactivate]:
+def removed_users(roster: UserRecord, listed: Container[str], *, failed_before: bool) -> Iterator[Deactivate]:
     """Give orders for those whom the service may have as active though the list, read to its end, hasn't got them.
 
     Either for those in trouble or for the others, who come first.
     """
     for user_id, known in roster.items():
-        if known.active and known.troubled is troubled and user_id not in listed:
+        if known.active and known.failed_before is failed_before and user_id not in listed:
             yield Deactivate(user_id, known.ref)
 
 
 def of_scim(error: ScimError) -> Failure:
     """Judge an error that ended the work."""
     match error:
-        case Transient(retry_after=retry_after):
-            return Failure(Reason.SCIM_UNAVAILABLE, error.message, Pace.SOON, retry_after)
+        case ScimTransient(retry_after=retry_after):
+            return Failure(Reason.SCIM_UNAVAILABLE, error.message, RetryClass.TRANSIENT, retry_after)
         case _:
-            return Failure(Reason.USERS_FAILED, error.message, Pace.SLOW)
+            return Failure(Reason.USERS_FAILED, error.message, RetryClass.SLOW)
 
 
 def failure_of(errors: Iterable[ScimError]) -> Failure | None:
@@ -143,11 +143,11 @@ def failure_of(errors: Iterable[ScimError]) -> Failure | None:
     kinds = Counter(error.kind for error in found).most_common(_KINDS_SHOWN)
     words = ", ".join(f"{kind} ({count})" for kind, count in kinds)
     whom = "one user" if len(found) == 1 else f"{len(found)} users"
-    if all(isinstance(error, Permanent) for error in found):
-        return Failure(Reason.USERS_FAILED, f"the SCIM service refuses {whom}: {words}", Pace.NEVER)
-    waits = [error.retry_after for error in found if isinstance(error, Transient) and error.retry_after is not None]
+    if all(isinstance(error, ScimPermanent) for error in found):
+        return Failure(Reason.USERS_FAILED, f"the SCIM service refuses {whom}: {words}", RetryClass.TERMINAL)
+    waits = [error.retry_after for error in found if isinstance(error, ScimTransient) and error.retry_after is not None]
     longest: timedelta | None = max(waits, default=None)
-    return Failure(Reason.SCIM_UNAVAILABLE, f"it did not work for {whom}: {words}", Pace.SOON, longest)
+    return Failure(Reason.SCIM_UNAVAILABLE, f"it did not work for {whom}: {words}", RetryClass.TRANSIENT, longest)
 
 
 def deprovision(scope: Scope) -> DeactivateUsers | UsersOutcome | None:

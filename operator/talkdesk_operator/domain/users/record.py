@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from talkdesk_operator.domain.ports.scim import Ref
 
-__all__ = ["CAPACITY", "MAX_ID_BYTES", "Known", "Piece", "Roster", "UserRecords"]
+__all__ = ["CAPACITY", "MAX_ID_BYTES", "Piece", "RecordedUser", "UserRecord", "UserRecordStore"]
 
 CAPACITY: Final = 800
 """Users in a piece: some 110 KB, at most 700 KB with ids and versions of the greatest length. A Secret holds 1 MiB, and
@@ -23,7 +23,7 @@ MAX_ID_BYTES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RecordedUser:
     """What is on record of one user. Nothing of it is personal."""
 
     ref: Ref | None
@@ -34,7 +34,7 @@ class Known:
     """Whether the service may have it as active."""
     admin: bool | None = False
     """Whether the service was told that this is the one who installed the app; None when that isn't certain."""
-    troubled: bool = False
+    failed_before: bool = False
     """The last attempt failed, so that the next one comes after everybody else's."""
 
 
@@ -46,11 +46,11 @@ class Piece:
     """Digest of the service's URL: ids of one service mean nothing, or somebody else, at another."""
     salt: str = field(repr=False)
     """Of the fingerprints."""
-    users: Mapping[str, Known]
+    users: Mapping[str, RecordedUser]
     """By Talkdesk's id."""
 
 
-class Roster:
+class UserRecord:
     """The whole record of one tenant, and which pieces of it are yet to be saved."""
 
     def __init__(self, service: str, salt: str, pieces: Sequence[Piece] = ()) -> None:
@@ -68,12 +68,12 @@ class Roster:
     def __len__(self) -> int:
         return len(self._place)
 
-    def get(self, user_id: str) -> Known | None:
+    def get(self, user_id: str) -> RecordedUser | None:
         """Give what is known of a user, if anything."""
         place = self._place.get(user_id)
         return None if place is None else self._pieces[place][user_id]
 
-    def put(self, user_id: str, known: Known) -> None:
+    def put(self, user_id: str, known: RecordedUser) -> None:
         """Note what is known of a user now."""
         place = self._place.get(user_id)
         if place is None:
@@ -83,7 +83,7 @@ class Roster:
         self._pieces[place][user_id] = known
         self._changed.add(place)
 
-    def items(self) -> Iterator[tuple[str, Known]]:
+    def items(self) -> Iterator[tuple[str, RecordedUser]]:
         """Give all users, by Talkdesk's id."""
         for user_id, place in self._place.items():
             yield user_id, self._pieces[place][user_id]
@@ -105,7 +105,7 @@ class Roster:
         return len(self._pieces) - 1
 
 
-class UserRecords(Protocol):
+class UserRecordStore(Protocol):
     """Where records of users are kept. Methods raise talkdesk_runtime.kube_errors and nothing else."""
 
     async def load(self, namespace: str, tenant: str) -> tuple[Piece, ...]:

@@ -17,16 +17,16 @@ import structlog
 
 from talkdesk_operator.domain.ports.scim import (
     Deactivate,
+    Done,
     Failed,
-    Left,
+    NotStarted,
     Order,
     Put,
     Result,
     ScimService,
     Service,
-    Settled,
 )
-from talkdesk_operator.domain.ports.scim_errors import Refused, ScimError, Unavailable
+from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimUnavailable
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, User
 from talkdesk_operator.domain.reconcile.error_policy import of_talkdesk
 from talkdesk_operator.domain.reconcile.scope import Failure, UsersOutcome
@@ -36,15 +36,15 @@ from talkdesk_operator.domain.users.decide import (
     failure_of,
     fingerprint,
     intended,
-    leavers,
     of_scim,
     person_of,
     put,
     remembered,
+    removed_users,
 )
-from talkdesk_operator.domain.users.record import MAX_ID_BYTES, Known, Roster
+from talkdesk_operator.domain.users.record import MAX_ID_BYTES, RecordedUser, UserRecord
 
-__all__ = ["Budget", "UserPass"]
+__all__ = ["Budget", "UserBatches"]
 
 _LOGGED: Final = 20
 """Users in trouble that are named in the log, by Talkdesk's id, for each call."""
@@ -72,14 +72,14 @@ class Budget:
             self._left -= self._monotonic() - began
 
 
-class UserPass:
+class UserBatches:
     """One call's work. Without a roster users are only counted."""
 
     def __init__(
         self,
         scim: ScimService,
         service: Service | Failure | None,
-        roster: Roster | None,
+        roster: UserRecord | None,
         *,
         save: Callable[[], Awaitable[None]],
         budget: Budget,
@@ -95,14 +95,14 @@ class UserPass:
         self._listed: set[str] = set()
         self._complete = False
         self._waiting: list[Put] = []
-        self._troubled: list[Put] = []
+        self._failed_before: list[Put] = []
         self._synced = 0
-        self._seen_off = 0
+        self._deactivated = 0
         self._errors: list[ScimError] = []
         self._out_of_time = False
         self._failure = service if isinstance(service, Failure) else None
 
-    async def take_all(self, pages: AsyncIterator[tuple[User, ...]], created_by: str | None) -> None:
+    async def sync_listed(self, pages: AsyncIterator[tuple[User, ...]], created_by: str | None) -> None:
         """Read the list and do what follows from it; a list that ends early sees nobody off."""
         broken: Failure | None = None
         try:
@@ -114,12 +114,12 @@ class UserPass:
                 self._complete = True
         except TalkdeskError as error:
             broken = of_talkdesk(error)
-        await self._settle_waiting(1)
+        await self._execute_pending(1)
         self._failure = self._failure or broken
         if self._complete:
             await self._finish()
 
-    async def see_off(self) -> None:
+    async def deactivate_everybody(self) -> None:
         """Deactivate everybody."""
         self._complete = True
         await self._finish()
@@ -129,8 +129,8 @@ class UserPass:
         failure, trouble = self._failure, failure_of(self._errors)
         licensed, failed = len(self._listed), len(self._errors)
         words = f"{self._synced} of {licensed} users are as they should be"
-        if self._seen_off:
-            words += f", {self._seen_off} were deactivated"
+        if self._deactivated:
+            words += f", {self._deactivated} were deactivated"
         return UsersOutcome(
             licensed=licensed,
             listed=self._complete,
@@ -151,13 +151,13 @@ class UserPass:
             if user.id not in self._listed:
                 self._listed.add(user.id)
                 self._consider(user, created_by)
-        await self._settle_waiting(self._batch)
+        await self._execute_pending(self._batch)
 
     def _consider(self, user: User, created_by: str | None) -> None:
         if self._roster is None:
             return
         if len(user.id.encode("utf-8", "surrogatepass")) > MAX_ID_BYTES:
-            self._errors.append(Refused("an id of Talkdesk's is too long to be kept", kind="id too long"))
+            self._errors.append(ScimRefused("an id of Talkdesk's is too long to be kept", kind="id too long"))
             return
         known = self._roster.get(user.id)
         person = person_of(user, known, created_by)
@@ -166,7 +166,7 @@ class UserPass:
             return
         # Once the service has failed, the rest is only counted: nobody needs to be kept for it.
         if self._at_work:
-            queue = self._troubled if known is not None and known.troubled else self._waiting
+            queue = self._failed_before if known is not None and known.failed_before else self._waiting
             queue.append(put(person, known))
 
     async def _finish(self) -> None:
@@ -176,32 +176,32 @@ class UserPass:
         """
         if self._roster is None:
             return
-        again: list[Order] = [*self._troubled, *leavers(self._roster, self._listed, troubled=True)]
-        await self._settle_all(leavers(self._roster, self._listed, troubled=False))
+        again: list[Order] = [*self._failed_before, *removed_users(self._roster, self._listed, failed_before=True)]
+        await self._execute_all(removed_users(self._roster, self._listed, failed_before=False))
         if not self._at_work:
             return
         before = self._handled
-        await self._settle_all(again)
+        await self._execute_all(again)
         if self._out_of_time:
             self._out_of_time = False
             left = len(again) - (self._handled - before)
-            self._errors += [Unavailable("there was no time to try again", kind="no time to try again")] * left
+            self._errors += [ScimUnavailable("there was no time to try again", kind="no time to try again")] * left
 
     @property
     def _handled(self) -> int:
-        return self._synced + self._seen_off + len(self._errors)
+        return self._synced + self._deactivated + len(self._errors)
 
-    async def _settle_waiting(self, least: int) -> None:
+    async def _execute_pending(self, least: int) -> None:
         while len(self._waiting) >= least and self._at_work:
             batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-            await self._settle(batch)
+            await self._execute(batch)
 
-    async def _settle_all(self, orders: Iterable[Order]) -> None:
+    async def _execute_all(self, orders: Iterable[Order]) -> None:
         rest = iter(orders)
         while self._at_work and (batch := tuple(islice(rest, self._batch))):
-            await self._settle(batch)
+            await self._execute(batch)
 
-    async def _settle(self, orders: Iterable[Order]) -> None:
+    async def _execute(self, orders: Iterable[Order]) -> None:
         batch = tuple(orders)
         if self._service is None or self._roster is None:
             return
@@ -212,30 +212,30 @@ class UserPass:
             self._roster.put(order.external_id, intended(order, self._roster.get(order.external_id)))
         await self._save()
         with self._budget.spending():
-            results, error = await self._scim.settle(self._service, batch, within=self._budget.left)
+            results, error = await self._scim.execute(self._service, batch, within=self._budget.left)
             for order, result in zip(batch, results, strict=True):
                 self._note(self._roster, order, result)
             await self._save()
         if error is not None:
             self._failure = of_scim(error)
-        elif any(isinstance(result, Left) for result in results):
+        elif any(isinstance(result, NotStarted) for result in results):
             self._out_of_time = True
 
-    def _note(self, roster: Roster, order: Order, result: Result) -> None:
-        before = roster.get(order.external_id) or Known(None)
+    def _note(self, roster: UserRecord, order: Order, result: Result) -> None:
+        before = roster.get(order.external_id) or RecordedUser(None)
         match order, result:
-            case Put(person=person), Settled(ref=ref):
+            case Put(person=person), Done(ref=ref):
                 self._synced += 1
                 sent = fingerprint(person, roster.salt)
                 roster.put(person.external_id, remembered(person, replace(order, ref=ref), sent))
-            case Deactivate(), Settled(ref=ref):
-                self._seen_off += 1
-                roster.put(order.external_id, replace(before, ref=ref, active=False, troubled=False))
+            case Deactivate(), Done(ref=ref):
+                self._deactivated += 1
+                roster.put(order.external_id, replace(before, ref=ref, active=False, failed_before=False))
             case _, Failed(error=error):
                 self._errors.append(error)
                 if len(self._errors) <= _LOGGED:
                     self._log.warning("user not brought", user=order.external_id, error=error.message)
-                roster.put(order.external_id, replace(before, troubled=True))
+                roster.put(order.external_id, replace(before, failed_before=True))
             case _:
                 pass
 

@@ -19,9 +19,9 @@ from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.names import digest
 from talkdesk_operator.domain.ports.scim import ScimService, Service
 from talkdesk_operator.domain.ports.talkdesk import User
-from talkdesk_operator.domain.reconcile.scope import AppView, Failure, Pace, UsersOutcome
-from talkdesk_operator.domain.users.record import Roster, UserRecords
-from talkdesk_operator.reconcilers.users.batches import Budget, UserPass
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, UsersOutcome
+from talkdesk_operator.domain.users.record import UserRecord, UserRecordStore
+from talkdesk_operator.reconcilers.users.batches import Budget, UserBatches
 from talkdesk_operator.templates.address import compile_address, render_address
 from talkdesk_operator.templates.errors import RenderError, TemplateError
 
@@ -43,7 +43,7 @@ class UserSync:
     def __init__(
         self,
         read_secret: ReadSecret,
-        records: UserRecords,
+        records: UserRecordStore,
         scim: ScimService,
         *,
         budget: timedelta = timedelta(seconds=20),
@@ -62,7 +62,7 @@ class UserSync:
 
     async def sync(
         self,
-        app: AppView,
+        app: CompiledApp,
         tenant: str,
         context: Mapping[str, Any],
         pages: AsyncIterator[tuple[User, ...]],
@@ -78,10 +78,10 @@ class UserSync:
         service = await self._service(app, context)
         roster = await self._roster(namespace, tenant, service) if isinstance(service, Service) else None
         work = self._pass(namespace, tenant, service, roster)
-        await work.take_all(pages, created_by)
+        await work.sync_listed(pages, created_by)
         return work.outcome()
 
-    async def deactivate_all(self, app: AppView, tenant: str, context: Mapping[str, Any]) -> UsersOutcome:
+    async def deactivate_all(self, app: CompiledApp, tenant: str, context: Mapping[str, Any]) -> UsersOutcome:
         """Deactivate everybody whom the service has as active, unless the app wants them kept; in bounded time."""
         scim = _scim(app)
         if scim is None or scim.on_offboard is UsersOffboard.KEEP:
@@ -90,27 +90,29 @@ class UserSync:
         service = await self._service(app, context)
         roster = await self._roster(namespace, tenant, service) if isinstance(service, Service) else None
         work = self._pass(namespace, tenant, service, roster)
-        await work.see_off()
+        await work.deactivate_everybody()
         return work.outcome()
 
     async def erase(self, namespace: str, tenant: str) -> None:
         """Delete the record of who is who; nothing at the service."""
         await self._records.drop(namespace, tenant)
 
-    def _pass(self, namespace: str, tenant: str, service: Service | Failure | None, roster: Roster | None) -> UserPass:
+    def _pass(
+        self, namespace: str, tenant: str, service: Service | Failure | None, roster: UserRecord | None
+    ) -> UserBatches:
         async def save() -> None:
             if roster is not None and (changed := roster.changed()):
                 await self._records.save(namespace, tenant, changed)
                 roster.saved()
 
         budget = Budget(self._budget.total_seconds(), self._monotonic)
-        return UserPass(self._scim, service, roster, save=save, budget=budget, batch=self._batch)
+        return UserBatches(self._scim, service, roster, save=save, budget=budget, batch=self._batch)
 
-    async def _roster(self, namespace: str, tenant: str, service: Service) -> Roster:
+    async def _roster(self, namespace: str, tenant: str, service: Service) -> UserRecord:
         pieces = await self._records.load(namespace, tenant)
-        return Roster(digest(service.url, length=16), self._salt(), pieces)
+        return UserRecord(digest(service.url, length=16), self._salt(), pieces)
 
-    async def _service(self, app: AppView, context: Mapping[str, Any]) -> Service | Failure | None:
+    async def _service(self, app: CompiledApp, context: Mapping[str, Any]) -> Service | Failure | None:
         """Say where the service is; None when the app has none, a Failure when it can't be told."""
         scim = _scim(app)
         if scim is None:
@@ -120,7 +122,7 @@ class UserSync:
             public = {name: value for name, value in context.items() if name != "credentials"}
             url = render_address(address, _URL, public, insecure=scim.allow_insecure)
         except (TemplateError, RenderError) as error:
-            return Failure(Reason.RENDER_FAILED, str(error), Pace.NEVER)
+            return Failure(Reason.RENDER_FAILED, str(error), RetryClass.TERMINAL)
         token = await self._token(app.resource.metadata.namespace, scim.token_secret_ref)
         if isinstance(token, Failure):
             return token
@@ -140,10 +142,10 @@ class UserSync:
         return SecretStr(token)
 
 
-def _scim(app: AppView) -> Scim | None:
+def _scim(app: CompiledApp) -> Scim | None:
     users = app.resource.spec.users
     return users.scim if users is not None else None
 
 
 def _no_token(message: str) -> Failure:
-    return Failure(Reason.USERS_FAILED, message, Pace.SLOW)
+    return Failure(Reason.USERS_FAILED, message, RetryClass.SLOW)

@@ -10,7 +10,7 @@ from types import ModuleType
 from pydantic import SecretStr
 
 from talkdesk_operator.adapters.scim_on_demand import ScimOnDemand
-from talkdesk_operator.domain.ports.scim import Left, Order, Result, Service
+from talkdesk_operator.domain.ports.scim import NotStarted, Order, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError
 
 SERVICE = Service("https://scim.example.com", SecretStr("made-up"), timedelta(seconds=1), 1)
@@ -22,11 +22,11 @@ class Client:
     def __init__(self) -> None:
         self.closed = False
 
-    async def settle(
+    async def execute(
         self, service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         assert (service, within) == (SERVICE, timedelta(seconds=3))
-        return tuple(Left() for _ in orders), None
+        return tuple(NotStarted() for _ in orders), None
 
     async def aclose(self) -> None:
         self.closed = True
@@ -41,7 +41,7 @@ async def test_it_is_made_once_of_the_adapters_package_and_closed() -> None:
         return made[-1]
 
     scim = ScimOnDemand(make)
-    both = await asyncio.gather(*(scim.settle(SERVICE, (), within=timedelta(seconds=3)) for _ in range(2)))
+    both = await asyncio.gather(*(scim.execute(SERVICE, (), within=timedelta(seconds=3)) for _ in range(2)))
     await scim.aclose()
 
     assert both == [((), None), ((), None)]

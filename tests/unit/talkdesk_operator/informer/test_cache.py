@@ -5,23 +5,23 @@ import pytest
 
 from builders.raw_objects import app, installation, request, tenant
 from talkdesk_operator.domain.account_key import AccountKey
-from talkdesk_operator.informer.cache import Change, Store
+from talkdesk_operator.informer.cache import Change, InformerCache
 
 KEY = AccountKey("team", "sentiment", "a1")
 NOTHING = Change()
 
 
-def names(store: Store, key: AccountKey = KEY) -> list[str]:
+def names(store: InformerCache, key: AccountKey = KEY) -> list[str]:
     return [i.metadata.name for i in store.installations(key)]
 
 
-def version(store: Store, key: AccountKey = KEY) -> str:
+def version(store: InformerCache, key: AccountKey = KEY) -> str:
     (only,) = store.installations(key)
     return only.metadata.resource_version
 
 
 def test_installations_and_tenant_of_an_account_share_its_key() -> None:
-    store = Store()
+    store = InformerCache()
     for raw in (installation("i1"), installation("i2", version="2"), tenant(version="3")):
         assert store.observe(raw) == Change(changed=True, keys=frozenset({KEY}))
     assert names(store) == ["i1", "i2"]
@@ -42,7 +42,7 @@ def test_installations_and_tenant_of_an_account_share_its_key() -> None:
     ],
 )
 def test_accounts_of_other_apps_namespaces_or_like_names_are_apart(other: dict[str, Any]) -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation("i1"))
     store.observe(other)
     assert names(store) == ["i1"]
@@ -50,7 +50,7 @@ def test_accounts_of_other_apps_namespaces_or_like_names_are_apart(other: dict[s
 
 
 def test_an_app_concerns_itself_and_all_its_accounts() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation("i1", account="a1"))
     store.observe(tenant("t2", account="a2"))
     store.observe(installation("i3", app="other"))
@@ -66,28 +66,28 @@ def test_an_app_concerns_itself_and_all_its_accounts() -> None:
 
 @pytest.mark.parametrize("late", ["4", "5"])
 def test_an_event_that_is_late_or_comes_twice_changes_nothing(late: str) -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="5", spec={"accountName": "new"}))
     assert store.observe(installation(version=late, spec={"accountName": "old"})) == NOTHING
     assert store.installations(KEY)[0].spec.account_name == "new"
 
 
 def test_versions_are_compared_as_numbers() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="99"))
     assert store.observe(installation(version="100")).changed
     assert version(store) == "100"
 
 
 def test_of_versions_that_are_no_numbers_the_last_one_wins() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="b7"))
     assert store.observe(installation(version="a1")).changed
     assert version(store) == "a1"
 
 
 def test_the_event_of_our_own_write_is_no_news() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="1"))
     assert store.put(installation(version="2", status={"observedGeneration": 1})).changed
     assert store.observe(installation(version="2", status={"observedGeneration": 1})) == NOTHING
@@ -95,7 +95,7 @@ def test_the_event_of_our_own_write_is_no_news() -> None:
 
 
 def test_events_of_several_own_writes_are_no_news() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="1"))
     for number in ("2", "3"):
         store.put(installation(version=number))
@@ -103,14 +103,14 @@ def test_events_of_several_own_writes_are_no_news() -> None:
 
 
 def test_an_object_that_we_made_is_no_news() -> None:
-    store = Store()
+    store = InformerCache()
     store.put(tenant(version="7"))
     assert store.observe(tenant(version="7")) == NOTHING
 
 
 @pytest.mark.case(46)
 def test_somebody_elses_change_is_news_even_when_an_answer_to_a_later_write_showed_it_first() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="1"))
     store.put(installation(version="3", spec={"paused": True}))
     assert store.observe(installation(version="2", spec={"paused": True})) == Change(
@@ -121,7 +121,7 @@ def test_somebody_elses_change_is_news_even_when_an_answer_to_a_later_write_show
 
 def test_an_answer_that_shows_somebody_elses_change_does_not_pass_for_our_write() -> None:
     """A write that changed nothing is answered with the version that somebody else made."""
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="1"))
     store.put(installation(version="2", spec={"paused": True}))
     assert store.observe(installation(version="2", spec={"paused": True})).keys == {KEY}
@@ -129,7 +129,7 @@ def test_an_answer_that_shows_somebody_elses_change_does_not_pass_for_our_write(
 
 def test_an_event_that_overtook_the_answer_is_recognised_when_the_answer_comes() -> None:
     echoes: list[tuple[AccountKey, str]] = []
-    store = Store(echoed=lambda *echo: echoes.append(echo))
+    store = InformerCache(echoed=lambda *echo: echoes.append(echo))
     store.observe(installation(version="1"))
     assert store.observe(installation(version="2", status={"observedGeneration": 1})).evidence == "2"
     assert store.put(installation(version="2", status={"observedGeneration": 1})) == NOTHING
@@ -148,7 +148,7 @@ def test_an_event_that_overtook_the_answer_is_recognised_when_the_answer_comes()
     ids=["request", "deletion", "values", "protection", "app"],
 )
 def test_what_others_change_is_never_taken_for_an_echo(before: dict[str, Any], after: dict[str, Any]) -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(before)
     change = store.observe(after)
     assert change.changed
@@ -156,7 +156,7 @@ def test_what_others_change_is_never_taken_for_an_echo(before: dict[str, Any], a
 
 
 def test_a_listing_that_skips_somebody_elses_version_is_news_though_our_write_came_after() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="1"))
     store.put(installation(version="3", spec={"paused": True}))
     store.put(installation(version="4", spec={"paused": True}))
@@ -164,7 +164,7 @@ def test_a_listing_that_skips_somebody_elses_version_is_news_though_our_write_ca
 
 
 def test_a_deleted_object_is_gone_and_the_account_with_the_last_one() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation("i1"))
     store.observe(tenant())
     assert store.remove(installation("i1")) == Change(changed=True, keys=frozenset({KEY}))
@@ -176,7 +176,7 @@ def test_a_deleted_object_is_gone_and_the_account_with_the_last_one() -> None:
 
 
 def test_a_late_answer_or_event_does_not_bring_a_deleted_object_back() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="1"))
     store.remove(installation(version="3"))
     assert store.put(installation(version="4")) == NOTHING
@@ -185,7 +185,7 @@ def test_a_late_answer_or_event_does_not_bring_a_deleted_object_back() -> None:
 
 
 def test_only_as_many_deleted_objects_are_remembered_as_allowed() -> None:
-    store = Store(tombstones=1)
+    store = InformerCache(tombstones=1)
     store.remove(installation("i1"))
     store.remove(installation("i2"))
     assert store.put(installation("i1")).changed
@@ -193,7 +193,7 @@ def test_only_as_many_deleted_objects_are_remembered_as_allowed() -> None:
 
 
 def test_a_successor_of_the_same_name_survives_the_late_end_of_its_predecessor() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(uid="old", version="1"))
     store.observe(installation(uid="new", version="5"))
     assert store.remove(installation(uid="old", version="4")) == NOTHING
@@ -201,7 +201,7 @@ def test_a_successor_of_the_same_name_survives_the_late_end_of_its_predecessor()
 
 
 def test_the_answer_to_taking_the_last_finalizer_off_ends_the_object() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(deletionTimestamp="2026-05-01T10:00:00Z", finalizers=["f"]))
     assert store.put(installation(version="2", deletionTimestamp="2026-05-01T10:00:00Z")).changed
     assert names(store) == []
@@ -209,7 +209,7 @@ def test_the_answer_to_taking_the_last_finalizer_off_ends_the_object() -> None:
 
 
 def test_an_object_whose_name_returns_with_another_account_concerns_both() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation("i1", uid="old"))
     change = store.observe(installation("i1", uid="new", account="a2", version="2"))
     assert change.keys == {KEY, AccountKey("team", "sentiment", "a2")}
@@ -218,7 +218,7 @@ def test_an_object_whose_name_returns_with_another_account_concerns_both() -> No
 
 @pytest.mark.case(9)
 def test_an_object_that_cant_be_understood_is_kept_apart_and_said_why() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation("i1"))
     broken = installation("i2", version="2", spec=request(at="secret-yesterday"))
     assert store.observe(broken).keys == {KEY}
@@ -231,7 +231,7 @@ def test_an_object_that_cant_be_understood_is_kept_apart_and_said_why() -> None:
 
 
 def test_an_object_that_gets_mended_is_understood_again() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="1"))
     store.observe(installation(version="2", spec={"paused": "perhaps"}))
     assert names(store) == []
@@ -241,7 +241,7 @@ def test_an_object_that_gets_mended_is_understood_again() -> None:
 
 
 def test_an_app_that_cant_be_understood_is_a_problem_of_all_its_accounts() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation())
     assert store.observe(app(spec={"tenant": {}})).keys == {AccountKey.of_app("team", "sentiment"), KEY}
     assert store.app("team", "sentiment") is None
@@ -250,7 +250,7 @@ def test_an_app_that_cant_be_understood_is_a_problem_of_all_its_accounts() -> No
 
 @pytest.mark.parametrize("spec", [{"accountId": ""}, {"accountId": 7}, {"appRef": None}])
 def test_an_object_that_names_no_account_concerns_none(spec: dict[str, Any]) -> None:
-    store = Store()
+    store = InformerCache()
     change = store.observe(installation(spec=spec))
     assert change == Change(changed=True, keys=frozenset())
     assert len(list(store.all_unreadable())) == 1
@@ -259,14 +259,14 @@ def test_an_object_that_names_no_account_concerns_none(spec: dict[str, Any]) -> 
 
 
 def test_many_faults_are_counted_rather_than_listed() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(spec=dict.fromkeys(("accountName", "endpoints", "request", "trial", "paused"), 7)))
     (problem,) = store.unreadable(KEY)
     assert problem.reason.endswith("; and 2 more")
 
 
 def test_of_two_tenants_the_one_with_the_proper_name_is_the_accounts() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(tenant("by-hand"))
     store.observe(tenant("sentiment-a1", version="2"))
     held = store.tenant(KEY)
@@ -275,7 +275,7 @@ def test_of_two_tenants_the_one_with_the_proper_name_is_the_accounts() -> None:
 
 
 def test_a_listing_ends_what_it_does_not_show_unless_that_is_newer() -> None:
-    store = Store()
+    store = InformerCache()
     for name, number in (("stays", "1"), ("gone", "2"), ("newer", "9")):
         store.observe(installation(name, version=number))
     store.observe(installation("elsewhere", namespace="other", version="3"))
@@ -290,7 +290,7 @@ def test_a_listing_ends_what_it_does_not_show_unless_that_is_newer() -> None:
 
 
 def test_the_newest_version_is_known() -> None:
-    store = Store()
+    store = InformerCache()
     assert store.newest() == 0
     for name, number in (("a", "100"), ("b", "99"), ("c", "no-number")):
         store.observe(installation(name, version=number))
@@ -298,7 +298,7 @@ def test_the_newest_version_is_known() -> None:
 
 
 def test_a_stale_view_of_an_installation_can_be_renewed_unless_it_was_replaced() -> None:
-    store = Store()
+    store = InformerCache()
     store.observe(installation(version="1"))
     (old,) = store.installations(KEY)
     store.put(installation(version="2", status={"observedGeneration": 1}))
@@ -313,7 +313,7 @@ def test_what_the_api_server_knows_of_field_managers_costs_no_memory() -> None:
     managers = [{"manager": "m", "fieldsV1": {"f:spec": {f"f:{n}": {} for n in range(1000)}}}]
     tracemalloc.start()
     try:
-        store = Store()
+        store = InformerCache()
         for number in range(100):
             store.observe(installation(f"i{number}", account=f"a{number}", managedFields=managers, spec=request()))
         size, _ = tracemalloc.get_traced_memory()

@@ -7,14 +7,14 @@ import pytest
 from builders.raw_objects import app, installation, request, tenant
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cache import Unreadable
-from talkdesk_operator.informer.cached_object import place_of
-from talkdesk_operator.informer.compact import Packed, Packer
+from talkdesk_operator.informer.cached_object import object_key_of
+from talkdesk_operator.informer.compact import CompactObject, Compactor
 
 MANAGED = [{"manager": "talkdesk-operator", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
 
 
-def pack(packer: Packer, raw: dict[str, Any]) -> Packed:
-    return packer.pack(raw, place_of(raw))
+def pack(packer: Compactor, raw: dict[str, Any]) -> CompactObject:
+    return packer.pack(raw, object_key_of(raw))
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def pack(packer: Packer, raw: dict[str, Any]) -> Packed:
     ],
 )
 def test_what_is_opened_later_equals_what_was_read_at_first(raw: dict[str, Any]) -> None:
-    packer = Packer(opened=1)
+    packer = Compactor(opened=1)
     packed = pack(packer, raw)
     first = packer.open(packed)
     pack(packer, installation("another"))
@@ -38,20 +38,20 @@ def test_what_is_opened_later_equals_what_was_read_at_first(raw: dict[str, Any])
 
 
 def test_what_is_asked_of_every_object_stands_beside_the_json() -> None:
-    packed = pack(Packer(), installation("i1", version="7", uid="u1"))
+    packed = pack(Compactor(), installation("i1", version="7", uid="u1"))
     assert (packed.uid, packed.version, packed.key) == ("u1", "7", AccountKey("team", "sentiment", "a1"))
-    assert pack(Packer(), app()).key is None
+    assert pack(Compactor(), app()).key is None
 
 
 def test_managed_fields_are_not_kept() -> None:
     raw = installation("i1")
     raw["metadata"]["managedFields"] = MANAGED
-    assert b"managedFields" not in pack(Packer(), raw).json
+    assert b"managedFields" not in pack(Compactor(), raw).json
     assert raw["metadata"]["managedFields"] == MANAGED
 
 
 def test_the_longest_unused_model_goes_first() -> None:
-    packer = Packer(opened=2)
+    packer = Compactor(opened=2)
     first, second = pack(packer, installation("i1")), pack(packer, installation("i2"))
     kept, dropped = packer.open(first), packer.open(second)
     packer.open(first)
@@ -61,7 +61,7 @@ def test_the_longest_unused_model_goes_first() -> None:
 
 
 def test_a_glance_gives_the_model_that_is_there_and_keeps_no_other() -> None:
-    packer = Packer(opened=1)
+    packer = Compactor(opened=1)
     first, second = pack(packer, installation("i1")), pack(packer, installation("i2"))
     known = packer.open(second)
     assert packer.glance(second) is known
@@ -70,14 +70,14 @@ def test_a_glance_gives_the_model_that_is_there_and_keeps_no_other() -> None:
 
 
 def test_a_newer_version_does_not_answer_for_an_older_one() -> None:
-    packer = Packer()
+    packer = Compactor()
     old, new = (pack(packer, installation("i1", version=version)) for version in ("1", "2"))
     assert [packer.glance(each).metadata.resource_version for each in (old, new)] == ["1", "2"]  # type: ignore[union-attr]
     assert packer.open(old) == packer.glance(old)
 
 
 def test_a_forgotten_object_can_still_be_opened_by_whoever_has_it() -> None:
-    packer = Packer()
+    packer = Compactor()
     packed = pack(packer, installation("i1"))
     before = packer.open(packed)
     packer.forget(packed.place)
@@ -85,7 +85,7 @@ def test_a_forgotten_object_can_still_be_opened_by_whoever_has_it() -> None:
 
 
 def test_objects_of_an_account_have_the_words_of_its_key_in_common() -> None:
-    packer = Packer()
+    packer = Compactor()
     one, other = pack(packer, installation("i1")).key, pack(packer, tenant()).key
     assert one is not None
     assert other is not None

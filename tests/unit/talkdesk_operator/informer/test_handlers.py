@@ -11,7 +11,7 @@ from builders.manual_clock import ManualClock
 from builders.raw_objects import app, installation, request, tenant
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.priority import priority_of
-from talkdesk_operator.informer.cache import Store
+from talkdesk_operator.informer.cache import InformerCache
 from talkdesk_operator.informer.handlers import Handlers
 from talkdesk_operator.observability.metrics import Metrics
 from talkdesk_operator.observability.probes import Health, Stage
@@ -30,10 +30,10 @@ class Shell:
     def __post_init__(self) -> None:
         metrics = Metrics(CollectorRegistry())
         bounds = QueueSettings(workers=1)
-        self.queue = WorkQueue(metrics, clock=self.clock, chance=random.Random(1), settings=bounds)  # noqa: S311 - a test
-        self.store = Store(echoed=self.queue.disown)
+        self.queue = WorkQueue(metrics, clock=self.clock, rng=random.Random(1), settings=bounds)  # noqa: S311 - a test
+        self.store = InformerCache(echoed=self.queue.disown)
         self.health = Health(clock=self.clock.time, silence_limit=timedelta(seconds=90))
-        self.handlers = Handlers(self.store, self.queue, self.health, prioritise=priority_of, now=lambda: NOW)
+        self.handlers = Handlers(self.store, self.queue, self.health, prioritize=priority_of, now=lambda: NOW)
 
     async def event(self, kind: str | None, raw: dict[str, Any]) -> None:
         await self.handlers.changed(event={"type": kind, "object": raw})  # type: ignore[typeddict-item] # as kopf has it

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from builders.manual_clock import ManualClock
 from builders.raw_objects import app, installation, tenant
 from talkdesk_operator.domain.account_key import AccountKey
-from talkdesk_operator.informer.cache import KINDS, Store
-from talkdesk_operator.informer.relist import HistoryWentBack, Listing
+from talkdesk_operator.informer.cache import KINDS, InformerCache
+from talkdesk_operator.informer.relist import Relist, ResourceVersionWentBack
 from talkdesk_operator.observability.probes import Health, Stage
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
 
@@ -56,9 +56,9 @@ def health() -> Health:
 
 
 async def test_all_kinds_are_loaded_page_by_page() -> None:
-    store = Store()
+    store = InformerCache()
     cluster = Cluster([installation(f"i{n}", account=f"a{n}") for n in range(5)] + [tenant(account="a1"), app()])
-    keys = await Listing(cluster, store, (), chunk=2).load()
+    keys = await Relist(cluster, store, (), chunk=2).load()
     assert len(keys) == 6
     assert len(list(store.all_installations())) == 5
     assert store.tenant(KEY) is not None
@@ -67,18 +67,18 @@ async def test_all_kinds_are_loaded_page_by_page() -> None:
 
 
 async def test_only_the_given_namespaces_are_listed() -> None:
-    store = Store()
+    store = InformerCache()
     places = {"i1": "team", "i2": "other", "i3": "third"}
     cluster = Cluster([installation(name, namespace=place) for name, place in places.items()])
-    await Listing(cluster, store, ("team", "third")).load()
+    await Relist(cluster, store, ("team", "third")).load()
     assert {i.metadata.name for i in store.all_installations()} == {"i1", "i3"}
     assert len(cluster.asked) == 6
 
 
 async def test_what_a_listing_does_not_show_any_more_is_dropped() -> None:
-    store = Store()
+    store = InformerCache()
     cluster = Cluster([installation("i1"), installation("i2"), tenant()])
-    listing = Listing(cluster, store, ())
+    listing = Relist(cluster, store, ())
     await listing.load()
     assert await listing.load() == frozenset()
     del cluster.objects[1]
@@ -88,21 +88,21 @@ async def test_what_a_listing_does_not_show_any_more_is_dropped() -> None:
 
 @pytest.mark.case(48)
 async def test_an_api_server_that_counts_lower_than_before_is_found_out() -> None:
-    store = Store()
+    store = InformerCache()
     cluster = Cluster([installation(version="90")])
-    listing = Listing(cluster, store, ())
+    listing = Relist(cluster, store, ())
     await listing.load()
     cluster.version = "50"
-    with pytest.raises(HistoryWentBack, match="50 is lower than 90"):
+    with pytest.raises(ResourceVersionWentBack, match="50 is lower than 90"):
         await listing.load()
 
 
 async def test_loading_waits_for_the_api_server_and_the_kinds_and_says_what_is_in_the_way() -> None:
-    store, it = Store(), health()
+    store, it = InformerCache(), health()
     errors: list[KubeError] = [KubeUnreachable("refused"), KubeForbidden("may not list"), KubeNotFound("no such kind")]
     cluster = Cluster([installation()], errors=errors)
     with capture_logs() as logs:
-        await asyncio.wait_for(Listing(cluster, store, (), first_delay=0.001).load_patiently(it, CHANCE(1)), 10)
+        await asyncio.wait_for(Relist(cluster, store, (), first_delay=0.001).load_until_successful(it, CHANCE(1)), 10)
     assert [log["reason"] for log in logs] == [
         "refused",
         "may not list",
@@ -113,14 +113,14 @@ async def test_loading_waits_for_the_api_server_and_the_kinds_and_says_what_is_i
 
 
 async def test_listings_repeat_and_tell_what_changed_also_after_a_failure() -> None:
-    store, told = Store(), asyncio.Queue[AccountKey]()
+    store, told = InformerCache(), asyncio.Queue[AccountKey]()
     cluster = Cluster(errors=[KubeUnreachable("refused")])
-    listing = Listing(cluster, store, ())
+    listing = Relist(cluster, store, ())
     with capture_logs() as logs:
         repeating = asyncio.create_task(listing.repeat(timedelta(milliseconds=1), CHANCE(1), told.put_nowait))
         cluster.objects.append(installation())
         assert await asyncio.wait_for(told.get(), 10) == KEY
         cluster.version = "0"
-        with pytest.raises(HistoryWentBack):
+        with pytest.raises(ResourceVersionWentBack):
             await asyncio.wait_for(repeating, 10)
     assert [log["event"] for log in logs] == ["listing.failed"]

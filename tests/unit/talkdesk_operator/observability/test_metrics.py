@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from builders.raw_objects import installation
 from talkdesk_crds.installation import TalkdeskInstallation
-from talkdesk_operator.observability.metrics import BreakersCollector, InstallationsCollector, Metrics
+from talkdesk_operator.observability.metrics import CircuitBreakersCollector, InstallationsCollector, Metrics
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 
@@ -36,8 +36,8 @@ def test_the_names_are_those_that_dashboards_for_controller_runtime_look_for() -
 def test_requests_are_counted_by_outcome_and_timed_by_call() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    metrics.count_request("token", "ok", 0.2)
-    metrics.count_request("token", "Unavailable", 0.3)
+    metrics.count_talkdesk_request("token", "ok", 0.2)
+    metrics.count_talkdesk_request("token", "Unavailable", 0.3)
     metrics.count_write("Secret", "delete")
     count = registry.get_sample_value
     assert count("talkdesk_api_requests_total", {"call": "token", "outcome": "Unavailable"}) == 1
@@ -90,7 +90,7 @@ def test_a_deadline_that_passed_is_negative() -> None:
 def test_open_breakers_are_counted_at_the_scrape() -> None:
     spared = {("team/sentiment", "token"): 2}
     registry = CollectorRegistry()
-    registry.register(BreakersCollector(lambda: spared))
+    registry.register(CircuitBreakersCollector(lambda: spared))
     labels = {"app": "team/sentiment", "host": "token"}
     assert registry.get_sample_value("talkdesk_api_breaker_open", labels) == 2
     spared.clear()

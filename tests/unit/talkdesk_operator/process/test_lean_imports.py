@@ -7,7 +7,7 @@ import pytest
 
 SPARED = ("rich", "prompt_toolkit", "typer", "requests", "urllib3", "oauthlib", "websocket")
 
-SPARE = "from talkdesk_operator.process.lean_imports import spare_imports; spare_imports()"
+SPARE = "from talkdesk_operator.process.lean_imports import install_import_stubs; install_import_stubs()"
 
 
 def in_a_process(*lines: str) -> str:

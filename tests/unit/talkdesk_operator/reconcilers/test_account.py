@@ -8,9 +8,9 @@ import pytest
 from builders.objects import INSTALLATION, app_object, condition, installation_object
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_operator.domain.account_key import AccountKey
-from talkdesk_operator.domain.ports.cluster import Cluster, Place
-from talkdesk_operator.informer.cache import Store
-from talkdesk_operator.reconcilers import AccountReconciler, AppViews, InstallationReconciler, TenantReconciler
+from talkdesk_operator.domain.ports.cluster import Cluster, ObjectKey
+from talkdesk_operator.informer.cache import InformerCache
+from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
 from talkdesk_operator.workqueue.contract import Cause
 
 KEY = AccountKey("team", "sentiment", "acc-1")
@@ -24,9 +24,9 @@ class Told:
     """The part of the cluster that is asked before anything breaks."""
 
     def __init__(self) -> None:
-        self.stalled: list[tuple[Place, Reason]] = []
+        self.stalled: list[tuple[ObjectKey, Reason]] = []
 
-    async def write_stalled(self, place: Place, reason: Reason, message: str) -> None:
+    async def write_stalled(self, place: ObjectKey, reason: Reason, message: str) -> None:
         assert "the log has the trace" in message
         self.stalled.append((place, reason))
 
@@ -36,13 +36,13 @@ def broken_clock() -> datetime:
 
 
 def account(told: Told, *, reason: str = "") -> AccountReconciler:
-    store, cluster = Store(), cast("Cluster", told)
+    store, cluster = InformerCache(), cast("Cluster", told)
     held = installation_object()
     if reason:
         held["status"] = {"conditions": [condition(ConditionType.READY, "False", reason).wire()]}
     store.put(app_object())
     store.put(held)
-    apps = AppViews(cluster, broken_clock)
+    apps = CompiledApps(cluster, broken_clock)
     nobody = cast("InstallationReconciler", None), cast("TenantReconciler", None)
     return AccountReconciler(store, cluster, apps, *nobody, now=broken_clock, follow=lambda: None)
 
@@ -58,7 +58,7 @@ def account(told: Told, *, reason: str = "") -> AccountReconciler:
     ],
 )
 async def test_a_fault_is_told_once_and_before_the_pass_is_tried_again(
-    cause: Cause, reason: str, expected: list[tuple[Place, Reason]]
+    cause: Cause, reason: str, expected: list[tuple[ObjectKey, Reason]]
 ) -> None:
     told = Told()
     with pytest.raises(Unforeseen):

@@ -6,13 +6,13 @@ import pytest
 
 from builders.objects import NOON, app
 from talkdesk_crds.conditions import Reason
-from talkdesk_operator.domain.reconcile.scope import AppView
-from talkdesk_operator.reconcilers.apps import app_status, understand
+from talkdesk_operator.domain.reconcile.scope import CompiledApp
+from talkdesk_operator.reconcilers.apps import app_status, compile_app
 
 
-def understood(*expressions: str, **spec: Any) -> AppView:
+def understood(*expressions: str, **spec: Any) -> CompiledApp:
     rules = [{"expression": e, "reason": f"no. {n}"} for n, e in enumerate(expressions, 1)]
-    return understand(app(approval={"rejectWhen": rules}, **spec))
+    return compile_app(app(approval={"rejectWhen": rules}, **spec))
 
 
 def test_rules_are_compiled_in_their_order() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_operator.templates.cel import ExpressionError, Scope, compile_expression
+from talkdesk_operator.templates.cel import Activation, ExpressionError, compile_expression
 from talkdesk_operator.templates.limits import MAX_SOURCE
 
 DATA: dict[str, Any] = {
@@ -165,7 +165,7 @@ def test_no_value_gets_into_an_error_or_a_log(source: str, caplog: pytest.LogCap
 @pytest.mark.parametrize("value", [object(), {1, 2}, "\ud800", {"k": "\udfff"}])
 def test_a_scope_names_the_variable_that_is_no_json(value: object) -> None:
     with pytest.raises(ExpressionError, match=r"^a holds something that is no JSON value or no valid Unicode$"):
-        Scope({"a": value})
+        Activation({"a": value})
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from talkdesk_operator.templates.cel import Scope
+from talkdesk_operator.templates.cel import Activation
 from talkdesk_operator.templates.errors import Problem, RenderError
 from talkdesk_operator.templates.leaves import compile_tree, expressions, fill
 
@@ -15,7 +15,7 @@ def filled(tree: object, data: dict[str, Any] | None = None) -> Any:
     problems: list[Problem] = []
     node = compile_tree(tree, "m", problems)
     assert problems == []
-    scope = Scope(DATA if data is None else data)
+    scope = Activation(DATA if data is None else data)
     return fill(node, lambda _: scope)
 
 

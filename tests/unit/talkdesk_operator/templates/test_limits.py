@@ -45,9 +45,9 @@ def test_data_that_is_too_much_for_a_map_is_refused(source: str, data: object) -
 
 def test_some_hundreds_of_elements_are_fine_and_other_data_does_not_count() -> None:
     expression = compile_expression("a.map(x, x != null, x.name + ':' + string(x.seats)).join(',')")
-    licence = {"name": "voice agent", "seats": 10}
+    plan = {"name": "voice agent", "seats": 10}
 
-    assert expression.evaluate({"a": [licence, None] * 100, "b": [0] * 9_999}).count("voice agent:10") == 100
+    assert expression.evaluate({"a": [plan, None] * 100, "b": [0] * 9_999}).count("voice agent:10") == 100
 
 
 def test_without_a_comprehension_any_size_is_fine() -> None:

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from builders.manual_clock import ManualClock
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.observability.metrics import Metrics
-from talkdesk_operator.workqueue.queue import Cause, Priority, QueueSettings, Result, Wake, WorkQueue
+from talkdesk_operator.workqueue.queue import Cause, Priority, QueueSettings, Requeue, Result, WorkQueue
 
 WITHIN = 10.0
 CHANCE = random.Random
@@ -92,7 +92,7 @@ class Bench:
 def bench(*, workers: int = 1, grace: float = WITHIN, jitter: float = 0.0) -> Bench:
     clock, registry = ManualClock(), CollectorRegistry()
     bounds = QueueSettings(workers=workers, grace=timedelta(seconds=grace), resync_jitter=jitter)
-    return Bench(WorkQueue(Metrics(registry), clock=clock, chance=CHANCE(1), settings=bounds), clock, registry)
+    return Bench(WorkQueue(Metrics(registry), clock=clock, rng=CHANCE(1), settings=bounds), clock, registry)
 
 
 @asynccontextmanager
@@ -281,7 +281,7 @@ async def test_a_pass_decides_anew_when_to_come_again_but_leaves_the_resync_its_
         it.queue.add_after(key("a"), 10, Priority.RETRY, cause=Cause.RETRY)
         it.queue.add_after(key("a"), 60, Priority.RESYNC, cause=Cause.RESYNC)
         it.answers["a"] = [
-            Result((Wake(timedelta(seconds=30), Priority.RETRY), Wake(timedelta(seconds=600), Priority.RESYNC)))
+            Result((Requeue(timedelta(seconds=30), Priority.RETRY), Requeue(timedelta(seconds=600), Priority.RESYNC)))
         ]
         it.add("a")
         await settle()
@@ -295,7 +295,7 @@ async def test_resyncs_are_spread() -> None:
     it = bench(jitter=0.1)
     async with running(it):
         for number in range(50):
-            it.answers[str(number)] = [Result((Wake(timedelta(seconds=600), Priority.RESYNC),))]
+            it.answers[str(number)] = [Result((Requeue(timedelta(seconds=600), Priority.RESYNC),))]
             it.add(str(number))
         await settle()
         assert all(540 <= seconds <= 660 for seconds in it.clock.waiting)
@@ -379,8 +379,8 @@ async def test_a_forgotten_key_has_no_timers_and_no_failures() -> None:
     [
         (Result(), "success"),
         (Result(failed=True), "error"),
-        (Result((Wake(timedelta(), Priority.CHANGED),)), "requeue"),
-        (Result((Wake(timedelta(hours=1), Priority.CHANGED),)), "requeue_after"),
+        (Result((Requeue(timedelta(), Priority.CHANGED),)), "requeue"),
+        (Result((Requeue(timedelta(hours=1), Priority.CHANGED),)), "requeue_after"),
     ],
 )
 async def test_results_are_counted_as_controller_runtime_does(result: Result, counted: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from talkdesk_crds.app import TalkdeskApp
-from talkdesk_operator.reconcilers.apps import understand
+from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, USERS, pointed_at
 from talkdesk_sandbox.simulator.links import Links
 
@@ -40,7 +40,7 @@ def test_only_the_hosts_of_the_app_are_changed_and_they_are_the_simulators(tmp_p
         else:
             app["spec"][member] = change["value"]
 
-    view = understand(TalkdeskApp.read(app | {"metadata": app["metadata"] | {"uid": "u", "generation": 1}}))
+    view = compile_app(TalkdeskApp.read(app | {"metadata": app["metadata"] | {"uid": "u", "generation": 1}}))
 
     assert patch["target"] == {"kind": "TalkdeskApp"}
     assert view.hosts is not None

@@ -10,7 +10,7 @@ from talkdesk_sandbox.controlplane.processes import Processes
 from talkdesk_sandbox.demo import programs, service
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.programs import LOOPBACK, Ports
-from talkdesk_sandbox.demo.waiting import Waiting
+from talkdesk_sandbox.demo.waiting import PendingItem
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 def test_a_service_that_was_just_started_has_no_users(tmp_path: Path, processes: Processes) -> None:
     ports = Ports.free()
     processes.start("scim", programs.scim(ports, tmp_path))
-    waiting = Waiting(Cluster(tmp_path / "kubeconfig", tmp_path / "kubectl", tmp_path), processes)
+    waiting = PendingItem(Cluster(tmp_path / "kubeconfig", tmp_path / "kubectl", tmp_path), processes)
     waiting.ready("scim", ports.scim, f"{service.PATH}/Users", within=30, headers=service.HEADERS)
     assert service.count_users(LOOPBACK, ports.scim) == 0
 

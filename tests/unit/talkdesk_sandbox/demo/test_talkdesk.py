@@ -10,7 +10,7 @@ from talkdesk_sandbox.demo import programs
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.programs import Ports
 from talkdesk_sandbox.demo.talkdesk import Talkdesk
-from talkdesk_sandbox.demo.waiting import Waiting
+from talkdesk_sandbox.demo.waiting import PendingItem
 
 APP = "f918e2623486417791f3b5a18ca746ce"
 
@@ -27,7 +27,7 @@ def talkdesk(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     processes.start("simulator", programs.simulator(ports, folder))
     cluster = Cluster(folder / "kubeconfig", folder / "kubectl", folder)
     try:
-        Waiting(cluster, processes).ready("simulator", ports.simulator, "/_control/clock", within=30)
+        PendingItem(cluster, processes).ready("simulator", ports.simulator, "/_control/clock", within=30)
         with Talkdesk(f"http://127.0.0.1:{ports.simulator}") as talkdesk:
             yield talkdesk
     finally:

@@ -10,7 +10,7 @@ from talkdesk_sandbox.controlplane import Cluster
 from talkdesk_sandbox.controlplane.processes import Processes
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.programs import Ports
-from talkdesk_sandbox.demo.waiting import Waiting
+from talkdesk_sandbox.demo.waiting import PendingItem
 
 BOUND = 10.0
 
@@ -25,9 +25,9 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     processes.stop(keep_logs=False)
 
 
-def waiting(tmp_path: Path, processes: Processes, kubectl: str) -> Waiting:
+def waiting(tmp_path: Path, processes: Processes, kubectl: str) -> PendingItem:
     program = executable(tmp_path / "bin" / "kubectl", kubectl)
-    return Waiting(Cluster(tmp_path / "kubeconfig", program, tmp_path), processes)
+    return PendingItem(Cluster(tmp_path / "kubeconfig", program, tmp_path), processes)
 
 
 def test_it_waits_by_a_bounded_watch_of_kubectls(tmp_path: Path, processes: Processes) -> None:

@@ -189,7 +189,7 @@ async def test_account_users_can_be_filtered_and_read_singly(server: SimulatorSe
     assert (await partner.get("/users/nope")).status_code == 404
 
 
-async def test_auto_provisioned_users_get_licences_without_an_event(server: SimulatorServer, partner: Partner) -> None:
+async def test_auto_provisioned_users_get_licenses_without_an_event(server: SimulatorServer, partner: Partner) -> None:
     await server.client.settle()
     before = len(await server.client.events())
     added = await server.client.users("acme", add=2, license=True)

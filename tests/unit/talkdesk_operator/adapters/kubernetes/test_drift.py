@@ -17,7 +17,7 @@ from builders.kube_api import Answer, Asked, answer, connect, failure, stream
 from builders.kube_api import kube_api as served
 from builders.serving import until
 from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_TENANT
-from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchPace
+from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.tenant.drift import Target
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeOverloaded, KubeUnreachable
@@ -25,7 +25,7 @@ from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound,
 pytestmark = pytest.mark.case(51)
 IDENTITY = "system:serviceaccount:team:maker"
 SELECTOR = f"app.kubernetes.io/managed-by=talkdesk-operator,{LABEL_APP}=sentiment,{LABEL_TENANT}"
-QUICK = WatchPace(first_delay=timedelta(milliseconds=1), longest_delay=timedelta(milliseconds=5))
+QUICK = WatchTimes(first_delay=timedelta(milliseconds=1), longest_delay=timedelta(milliseconds=5))
 CORE = {
     "resources": [{"kind": kind, "name": f"{kind.lower()}s", "namespaced": True} for kind in ("ConfigMap", "Secret")]
 }
@@ -92,7 +92,7 @@ class Run:
 
 @asynccontextmanager
 async def running(
-    tmp_path: Path, *targets: Target, pace: WatchPace = QUICK, **scripts: list[Answer]
+    tmp_path: Path, *targets: Target, times: WatchTimes = QUICK, **scripts: list[Answer]
 ) -> AsyncIterator[Run]:
     api, told, counted, stop = Api(scripts), list[str](), list[str](), asyncio.Event()
 
@@ -102,8 +102,8 @@ async def running(
 
     with structlog.testing.capture_logs() as logs:
         async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
-            chance = random.Random(1)  # noqa: S311 - spreads load only
-            watches = DriftWatches(kube, Resources(kube), notify, observe=counted.append, chance=chance, pace=pace)
+            rng = random.Random(1)  # noqa: S311 - spreads load only
+            watches = DriftWatches(kube, Resources(kube), notify, observe=counted.append, rng=rng, times=times)
             watches.follow(frozenset(targets))
             task = asyncio.create_task(watches.run(stop))
             yield Run(api, watches, told, counted, logs)
@@ -111,14 +111,14 @@ async def running(
             await task
 
 
-async def at_rest(run: Run, streams: int = 1) -> None:
+async def in_steady_state(run: Run, streams: int = 1) -> None:
     """Wait until every script has been played and what came of it was taken."""
     await until(lambda: not any(run.api.scripts.values()) and run.api.open == streams)
 
 
 async def test_a_watch_lists_and_goes_on_from_there_with_metadata_only_in_the_provisioners_name(tmp_path: Path) -> None:
     async with running(tmp_path, target(), configmaps=[listing(7)]) as run:
-        await at_rest(run)
+        await in_steady_state(run)
     listed, watched = run.api.asked
     assert (listed.path, watched.path) == ("/api/v1/configmaps", "/api/v1/configmaps")
     assert listed.query == {"labelSelector": SELECTOR, "limit": "500"}
@@ -145,7 +145,7 @@ async def test_drift_is_told_and_counted_and_nothing_else(tmp_path: Path) -> Non
     ]
     start = listing(7, found("quiet", 5, held=2), found("edited", 5, held=2), found("deleted", 5))
     async with running(tmp_path, target(), configmaps=[start, stream(*events)]) as run:
-        await at_rest(run)
+        await in_steady_state(run)
         assert run.told == ["edited-tenant", "deleted-tenant"]
         assert run.counted == ["ConfigMap", "ConfigMap"]
         assert run.api.asked[-1].query["resourceVersion"] == "13"
@@ -162,7 +162,7 @@ async def test_drift_is_told_and_counted_and_nothing_else(tmp_path: Path) -> Non
 )
 async def test_a_stream_that_ends_is_taken_up_where_it_was(tmp_path: Path, broken: Answer) -> None:
     async with running(tmp_path, target(), configmaps=[listing(7), broken, failure(503)]) as run:
-        await at_rest(run)
+        await in_steady_state(run)
         assert [(asked.is_watch, asked.query.get("resourceVersion")) for asked in run.api.asked] == [
             (False, None),
             (True, "7"),
@@ -182,7 +182,7 @@ async def test_after_a_gap_a_new_listing_shows_what_was_changed_or_deleted_in_it
     before = listing(7, found("edited", 5, held=2), found("deleted", 6), found("kept", 6))
     after = [listing(20, found("edited", 9), more="next"), listing(20, found("kept", 6))]
     async with running(tmp_path, target(), configmaps=[before, broken, *after]) as run:
-        await at_rest(run)
+        await in_steady_state(run)
         assert run.told == ["edited-tenant", "deleted-tenant"]
         assert [asked.query.get("continue") for asked in run.api.asked if not asked.is_watch] == [None, None, "next"]
 
@@ -190,15 +190,15 @@ async def test_after_a_gap_a_new_listing_shows_what_was_changed_or_deleted_in_it
 async def test_a_listing_whose_continuation_is_too_old_begins_anew_and_loses_nothing(tmp_path: Path) -> None:
     script = [listing(7, found("a", 5), more="next"), failure(410), listing(8, found("a", 5), found("b", 6))]
     async with running(tmp_path, target(), configmaps=script) as run:
-        await at_rest(run)
+        await in_steady_state(run)
         assert run.told == []
 
 
 @pytest.mark.parametrize("strange", [{}, {"metadata": None}, {"metadata": {"resourceVersion": ""}, "items": None}])
 async def test_a_listing_that_makes_no_sense_is_asked_for_again(tmp_path: Path, strange: dict[str, Any]) -> None:
-    quick = WatchPace(first_delay=timedelta(milliseconds=1), longest_delay_refused=timedelta(milliseconds=1))
-    async with running(tmp_path, target(), pace=quick, configmaps=[answer(strange), listing(7)]) as run:
-        await at_rest(run)
+    quick = WatchTimes(first_delay=timedelta(milliseconds=1), longest_delay_refused=timedelta(milliseconds=1))
+    async with running(tmp_path, target(), times=quick, configmaps=[answer(strange), listing(7)]) as run:
+        await in_steady_state(run)
         assert run.api.asked[-1].query["resourceVersion"] == "7"
 
 
@@ -218,26 +218,26 @@ async def test_what_was_applied_is_what_later_changes_are_measured_by(tmp_path: 
         run.watches.applied(IDENTITY, {})
         run.watches.applied(IDENTITY, {"apiVersion": "v1", "kind": "Secret", "metadata": {"labels": None}})
         go_on.set()
-        await at_rest(run)
+        await in_steady_state(run)
         assert run.told == ["one-tenant"]
 
 
 async def test_exactly_the_targets_are_watched_and_the_others_go_on_undisturbed(tmp_path: Path) -> None:
     async with running(tmp_path, target("ConfigMap")) as run:
-        await at_rest(run)
+        await in_steady_state(run)
         run.watches.follow(frozenset({target("ConfigMap"), target("Secret"), target("Secret", app="other")}))
-        await at_rest(run, streams=3)
+        await in_steady_state(run, streams=3)
         run.watches.follow(frozenset({target("Secret")}))
-        await at_rest(run, streams=1)
+        await in_steady_state(run, streams=1)
         run.watches.follow(frozenset())
-        await at_rest(run, streams=0)
+        await in_steady_state(run, streams=0)
         assert sum(not asked.is_watch for asked in run.api.asked) == 3
     assert run.api.open == 0
 
 
 async def test_targets_may_change_before_the_start(tmp_path: Path) -> None:
     async with served() as server, await connect(tmp_path, server.url) as kube:
-        watches = DriftWatches(kube, Resources(kube), print, observe=print, chance=random.Random(1))  # noqa: S311 - spreads load only
+        watches = DriftWatches(kube, Resources(kube), print, observe=print, rng=random.Random(1))  # noqa: S311 - spreads load only
         watches.follow(frozenset({target()}))
         watches.follow(frozenset())
         stop = asyncio.Event()
@@ -247,10 +247,10 @@ async def test_targets_may_change_before_the_start(tmp_path: Path) -> None:
 
 
 async def test_what_somebody_must_do_is_said_once_and_again_when_it_is_done(tmp_path: Path) -> None:
-    quick = WatchPace(first_delay=timedelta(milliseconds=1), longest_delay_refused=timedelta(milliseconds=1))
+    quick = WatchTimes(first_delay=timedelta(milliseconds=1), longest_delay_refused=timedelta(milliseconds=1))
     refused = [failure(403, "Forbidden", "she may not list secrets")] * 7
-    async with running(tmp_path, target("Secret"), pace=quick, secrets=[*refused, listing(7)]) as run:
-        await at_rest(run)
+    async with running(tmp_path, target("Secret"), times=quick, secrets=[*refused, listing(7)]) as run:
+        await in_steady_state(run)
     assert [(log["event"], log["log_level"], log["kind"]) for log in run.logs] == [
         ("drift.not_watched", "info", "Secret"),
         ("drift.watched_again", "info", "Secret"),
@@ -261,7 +261,7 @@ async def test_what_somebody_must_do_is_said_once_and_again_when_it_is_done(tmp_
 
 async def test_what_passes_by_itself_is_only_said_when_it_does_not_pass(tmp_path: Path) -> None:
     async with running(tmp_path, target(), configmaps=[failure(503)] * 12) as run:
-        await at_rest(run)
+        await in_steady_state(run)
     assert [(log["event"], log["log_level"]) for log in run.logs] == [("drift.watch_fails", "warning")]
 
 
@@ -277,8 +277,8 @@ async def test_a_fault_of_who_is_told_is_not_swallowed(tmp_path: Path) -> None:
 
     api = Api({"configmaps": [listing(7), stream(changed("DELETED", found("one", 8)))]})
     async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
-        chance = random.Random(1)  # noqa: S311 - spreads load only
-        watches = DriftWatches(kube, Resources(kube), notify, observe=str, chance=chance)
+        rng = random.Random(1)  # noqa: S311 - spreads load only
+        watches = DriftWatches(kube, Resources(kube), notify, observe=str, rng=rng)
         watches.follow(frozenset({target()}))
         with pytest.raises(ExceptionGroup) as raised:
             await watches.run(asyncio.Event())
@@ -304,7 +304,7 @@ async def test_a_fault_of_who_is_told_is_not_swallowed(tmp_path: Path) -> None:
 def test_delays_double_up_to_a_bound_and_half_of_each_is_chance(
     failures: int, error: KubeError | None, least: float, most: float
 ) -> None:
-    chance = random.Random(1)  # noqa: S311 - spreads load only
-    delays = [WatchPace().delay(failures, error, chance) for _ in range(200)]
+    rng = random.Random(1)  # noqa: S311 - spreads load only
+    delays = [WatchTimes().delay(failures, error, rng) for _ in range(200)]
     assert least <= min(delays) <= max(delays) <= most
     assert len(set(delays)) > 1 or least == most

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from talkdesk_crds.names import LABEL_TENANT, USERS_TYPE
-from talkdesk_operator.adapters.kubernetes.user_records import SecretRecords
+from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.domain.ports.scim import Ref
-from talkdesk_operator.domain.users.record import CAPACITY, MAX_ID_BYTES, Known, Piece
+from talkdesk_operator.domain.users.record import CAPACITY, MAX_ID_BYTES, Piece, RecordedUser
 from talkdesk_runtime.kube import APPLY
 from talkdesk_runtime.kube_errors import KubeNotFound, KubeUnreachable
 
 USERS = {
-    "u1": Known(Ref("p1", 'W/"1"'), "digest", active=True, admin=True),
-    "u2": Known(Ref("p2"), "", active=False, troubled=True),
-    "ü\N{PILE OF POO}": Known(None, admin=None),
+    "u1": RecordedUser(Ref("p1", 'W/"1"'), "digest", active=True, admin=True),
+    "u2": RecordedUser(Ref("p2"), "", active=False, failed_before=True),
+    "ü\N{PILE OF POO}": RecordedUser(None, admin=None),
 }
 PIECE = Piece("service", "salt", USERS)
 
@@ -79,7 +79,7 @@ class Kept:
     def __init__(self) -> None:
         self.cluster = SecretsOfTheCluster()
         self.writes: list[tuple[str, str]] = []
-        self.records = SecretRecords(
+        self.records = SecretUserRecordStore(
             self.cluster,  # type: ignore[arg-type]  # of the connection, only requests are used
             wrote=lambda kind, verb: self.writes.append((kind, verb)),
         )
@@ -111,7 +111,7 @@ async def test_a_small_tenant_costs_one_request(kept: Kept) -> None:
 
 
 async def test_pieces_are_read_until_one_has_room(kept: Kept) -> None:
-    full = Piece("service", "salt", {f"u{n}": Known(None) for n in range(CAPACITY)})
+    full = Piece("service", "salt", {f"u{n}": RecordedUser(None) for n in range(CAPACITY)})
     await kept.records.save("team", "acme", {0: full, 1: full, 2: PIECE})
     assert await kept.records.load("team", "acme") == (full, full, PIECE)
     del kept.cluster.held["acme-users-2"]
@@ -124,7 +124,7 @@ async def test_nothing_is_on_record_of_a_new_tenant(kept: Kept) -> None:
 
 @pytest.mark.case(60)
 async def test_the_longest_piece_fits_into_a_secret(kept: Kept) -> None:
-    longest = Known(Ref("p" * MAX_ID_BYTES, "v" * MAX_ID_BYTES), "f" * 24, active=True, troubled=True)
+    longest = RecordedUser(Ref("p" * MAX_ID_BYTES, "v" * MAX_ID_BYTES), "f" * 24, active=True, failed_before=True)
     users = {f"{number:0{MAX_ID_BYTES}}": longest for number in range(CAPACITY)}
     await kept.records.save("team", "acme", {0: Piece("s" * 16, "x" * 64, users)})
     (data,) = kept.cluster.held["acme-users-0"]["data"].values()

@@ -9,8 +9,15 @@ from pydantic import SecretStr
 
 from builders.scim import HandClock, order, person, service
 from talkdesk_operator.adapters.scim import ScimClient
-from talkdesk_operator.domain.ports.scim import Deactivate, Failed, Left, Order, Ref, Result, Settled
-from talkdesk_operator.domain.ports.scim_errors import Outdated, RateLimited, Refused, ScimError, Taken, Unauthorized
+from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, NotStarted, Order, Ref, Result
+from talkdesk_operator.domain.ports.scim_errors import (
+    ScimError,
+    ScimOutdated,
+    ScimRateLimited,
+    ScimRefused,
+    ScimTaken,
+    ScimUnauthorized,
+)
 from talkdesk_sandbox.scim import ScimServer
 from talkdesk_sandbox.simulator.faults import Malformed, Status
 
@@ -29,16 +36,16 @@ ABILITIES: Sequence[dict[str, bool]] = (
 )
 
 
-async def settle(client: ScimClient, server: ScimServer, *orders: Order) -> tuple[Result, ...]:
-    results, error = await client.settle(service(server.url), orders, within=MINUTE)
+async def execute(client: ScimClient, server: ScimServer, *orders: Order) -> tuple[Result, ...]:
+    results, error = await client.execute(service(server.url), orders, within=MINUTE)
     assert error is None
     return results
 
 
 async def settled(client: ScimClient, server: ScimServer, *orders: Order) -> list[Ref]:
-    results = await settle(client, server, *orders)
-    assert all(isinstance(result, Settled) for result in results), results
-    return [result.ref for result in results if isinstance(result, Settled) and result.ref is not None]
+    results = await execute(client, server, *orders)
+    assert all(isinstance(result, Done) for result in results), results
+    return [result.ref for result in results if isinstance(result, Done) and result.ref is not None]
 
 
 def refusal(result: Result) -> ScimError:
@@ -138,9 +145,9 @@ async def test_a_user_of_the_same_name_that_is_somebody_elses_stays_so(
 ) -> None:
     server = await scim(bulk=bulk)
     server.ask("POST", "/Users", _by_hand(person(1).user_name) | {"externalId": "of another system"})
-    taken, other = await settle(client, server, order(1), order(2))
-    assert isinstance(refusal(taken), Taken)
-    assert isinstance(other, Settled)
+    taken, other = await execute(client, server, order(1), order(2))
+    assert isinstance(refusal(taken), ScimTaken)
+    assert isinstance(other, Done)
     assert server.user("of another system")["displayName"] == "By hand"
 
 
@@ -165,7 +172,7 @@ async def test_a_known_user_that_moved_to_another_id_is_found(client: ScimClient
 
 async def test_a_user_to_be_seen_off_that_is_gone_is_as_good_as_inactive(client: ScimClient, scim: Serve) -> None:
     server = await scim()
-    assert await settle(client, server, Deactivate("nobody", Ref("p1"))) == (Settled(None),)
+    assert await execute(client, server, Deactivate("nobody", Ref("p1"))) == (Done(None),)
 
 
 @pytest.mark.parametrize("abilities", ABILITIES[:4], ids=str)
@@ -175,11 +182,11 @@ async def test_a_user_to_be_seen_off_that_may_be_there_is_looked_for(
     server = await scim(**abilities)
     first, second = await settled(client, server, order(1), order(2))
     orders = [Deactivate(external_id, None) for external_id in (person(1).external_id, "nobody", person(2).external_id)]
-    results = await settle(client, server, *orders)
-    ids = [result.ref.id if isinstance(result, Settled) and result.ref is not None else None for result in results]
+    results = await execute(client, server, *orders)
+    ids = [result.ref.id if isinstance(result, Done) and result.ref is not None else None for result in results]
     assert ids == [first.id, None, second.id]
     assert not any(user["active"] for user in server.users())
-    assert await settle(client, server, orders[1]) == (Settled(None),)
+    assert await execute(client, server, orders[1]) == (Done(None),)
 
 
 @pytest.mark.parametrize("bulk", [True, False])
@@ -199,8 +206,8 @@ async def test_a_user_that_changes_all_the_time_is_left_for_later(client: ScimCl
     server = await scim()
     (ref,) = await settled(client, server, order(1))
     server.faults.set(Status(route="PATCH *", status=412))
-    (result,) = await settle(client, server, order(1, ref, name="B"))
-    assert isinstance(refusal(result), Outdated)
+    (result,) = await execute(client, server, order(1, ref, name="B"))
+    assert isinstance(refusal(result), ScimOutdated)
     assert server.count("PATCH") == 2
 
 
@@ -238,10 +245,10 @@ async def test_what_talkdesk_does_not_say_is_not_sent(client: ScimClient, scim: 
 @pytest.mark.parametrize("bulk", [True, False])
 async def test_a_user_that_the_service_refuses_holds_up_nobody(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
     server = await scim(bulk=bulk)
-    results = await settle(client, server, order(1), order(2, email="canary without at"), order(3))
-    assert [type(result) for result in results] == [Settled, Failed, Settled]
+    results = await execute(client, server, order(1), order(2, email="canary without at"), order(3))
+    assert [type(result) for result in results] == [Done, Failed, Done]
     error = refusal(results[1])
-    assert isinstance(error, Refused)
+    assert isinstance(error, ScimRefused)
     assert error.kind == "400 invalidValue"
     assert "canary" not in error.message
     assert "127.0.0.1" in error.message
@@ -250,9 +257,9 @@ async def test_a_user_that_the_service_refuses_holds_up_nobody(client: ScimClien
 async def test_a_wrong_token_ends_the_work_at_once(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     wrong = service(server.url, token=SecretStr("canary-wrong"))
-    results, error = await client.settle(wrong, [order(1), order(2)], within=MINUTE)
-    assert results == (Left(), Left())
-    assert isinstance(error, Unauthorized)
+    results, error = await client.execute(wrong, [order(1), order(2)], within=MINUTE)
+    assert results == (NotStarted(), NotStarted())
+    assert isinstance(error, ScimUnauthorized)
     assert "canary" not in str(error)
     assert len(server.journal.records()) == 1
 
@@ -309,21 +316,21 @@ async def test_a_search_that_is_cut_short_is_made_again_for_single_ones(client: 
 
 async def test_nothing_is_begun_when_the_time_is_over(client: ScimClient, scim: Serve) -> None:
     server = await scim()
-    results, error = await client.settle(service(server.url), [order(1), order(2)], within=timedelta())
-    assert (results, error) == ((Left(), Left()), None)
+    results, error = await client.execute(service(server.url), [order(1), order(2)], within=timedelta())
+    assert (results, error) == ((NotStarted(), NotStarted()), None)
     assert server.users() == []
 
 
 async def test_no_orders_are_no_work(client: ScimClient, scim: Serve) -> None:
     server = await scim()
-    assert await settle(client, server) == ()
+    assert await execute(client, server) == ()
 
 
 async def test_every_request_is_counted(scim: Serve) -> None:
     server = await scim(bulk=False)
     seen: list[tuple[str, str]] = []
     client = ScimClient(proxies={}, observe=lambda call, outcome, _seconds: seen.append((call, outcome)))
-    await settle(client, server, order(1))
+    await execute(client, server, order(1))
     await client.aclose()
     assert seen == [("scim config", "ok"), ("scim find", "ok"), ("scim create", "ok")]
 
@@ -346,8 +353,8 @@ def _patch(path: str, value: Any) -> dict[str, Any]:
 async def test_without_filters_a_user_of_the_same_name_is_nobodys_to_adopt(client: ScimClient, scim: Serve) -> None:
     server = await scim(filter=False)
     server.ask("POST", "/Users", _by_hand(person(1).user_name))
-    (result,) = await settle(client, server, order(1))
-    assert isinstance(refusal(result), Taken)
+    (result,) = await execute(client, server, order(1))
+    assert isinstance(refusal(result), ScimTaken)
 
 
 @pytest.mark.parametrize("bulk", [True, False])
@@ -359,12 +366,12 @@ async def test_what_was_not_begun_when_the_time_was_over_is_left(scim: Serve, ti
 
     client = ScimClient(proxies={}, clock=time.clock, observe=passes)
     where = service(server.url, concurrency=1)
-    results, error = await client.settle(where, [order(number) for number in range(5)], within=MINUTE)
+    results, error = await client.execute(where, [order(number) for number in range(5)], within=MINUTE)
     await client.aclose()
     assert error is None
-    done = [isinstance(result, Settled) for result in results]
+    done = [isinstance(result, Done) for result in results]
     assert done == [True] * (2 if bulk else 1) + [False] * (3 if bulk else 4)
-    assert all(isinstance(result, Left) for result in results[2:])
+    assert all(isinstance(result, NotStarted) for result in results[2:])
 
 
 async def test_a_pause_is_not_waited_out_when_the_time_is_over(scim: Serve, time: HandClock) -> None:
@@ -375,8 +382,8 @@ async def test_a_pause_is_not_waited_out_when_the_time_is_over(scim: Serve, time
         time.at += 100
 
     client = ScimClient(proxies={}, clock=time.clock, observe=passes)
-    results, error = await client.settle(service(server.url), [order(1)], within=timedelta(seconds=250))
+    results, error = await client.execute(service(server.url), [order(1)], within=timedelta(seconds=250))
     await client.aclose()
-    assert results == (Left(),)
-    assert isinstance(error, RateLimited)
+    assert results == (NotStarted(),)
+    assert isinstance(error, ScimRateLimited)
     assert server.count("POST") == 1

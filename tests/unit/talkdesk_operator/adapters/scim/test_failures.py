@@ -11,19 +11,19 @@ import pytest
 from builders.scim import CANARIES, HandClock, order, person, service
 from scripted_talkdesk import Responder, ScriptedTalkdesk, cut, reply, serve_bytes, silence
 from talkdesk_operator.adapters.scim import ScimClient, ScimSettings
-from talkdesk_operator.domain.ports.scim import Deactivate, Failed, Left, Order, Ref, Result, Settled
+from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, NotStarted, Order, Ref, Result
 from talkdesk_operator.domain.ports.scim_errors import (
-    Forbidden,
-    Malformed,
-    NotFound,
-    RateLimited,
-    Redirected,
-    Refused,
+    ScimCircuitOpen,
     ScimError,
-    Spared,
-    Unauthorized,
-    Unavailable,
-    Unreachable,
+    ScimForbidden,
+    ScimMalformed,
+    ScimNotFound,
+    ScimRateLimited,
+    ScimRedirected,
+    ScimRefused,
+    ScimUnauthorized,
+    ScimUnavailable,
+    ScimUnreachable,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -52,20 +52,20 @@ class Place:
         query = f"filter=externalId%20eq%20%22{person(number).external_id}%22&count=2&attributes=externalId,userName"
         self.on(f"/Users?{query}", *answers)
 
-    async def settle(self, *orders: Order, **how: Any) -> tuple[tuple[Result, ...], ScimError | None]:
+    async def execute(self, *orders: Order, **how: Any) -> tuple[tuple[Result, ...], ScimError | None]:
         where = service(f"{self.server.url}/scim", **how)
-        results, error = await self.client.settle(where, orders or [order()], within=MINUTE)
+        results, error = await self.client.execute(where, orders or [order()], within=MINUTE)
         check(error, *(result.error for result in results if isinstance(result, Failed)))
         return results, error
 
     async def one(self, what: Order | None = None, **how: Any) -> Result:
-        (result,), error = await self.settle(what or order(), **how)
+        (result,), error = await self.execute(what or order(), **how)
         assert error is None
         return result
 
     async def whole(self, what: Order | None = None, **how: Any) -> ScimError:
-        results, error = await self.settle(what or order(), **how)
-        assert results == (Left(),)
+        results, error = await self.execute(what or order(), **how)
+        assert results == (NotStarted(),)
         assert error is not None
         assert error.concerns_all
         return error
@@ -89,7 +89,7 @@ def place(scripted: ScriptedTalkdesk, client: ScimClient) -> Place:
 @pytest.mark.case(29, 64)
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, Unauthorized), (403, Forbidden), (302, Redirected), (307, Redirected)],
+    [(401, ScimUnauthorized), (403, ScimForbidden), (302, ScimRedirected), (307, ScimRedirected)],
 )
 async def test_a_service_that_keeps_us_out_is_asked_for_nobody_else(place: Place, status: int, kind: type) -> None:
     place.on("/ServiceProviderConfig", reply(status, SAID, Location="https://evil.example/"))
@@ -100,18 +100,18 @@ async def test_a_service_that_keeps_us_out_is_asked_for_nobody_else(place: Place
 async def test_an_address_without_a_service_is_told(place: Place) -> None:
     place.on("/ServiceProviderConfig", reply(404))
     place.finds(reply(404))
-    assert isinstance(await place.whole(), NotFound)
+    assert isinstance(await place.whole(), ScimNotFound)
 
 
 async def test_a_service_without_users_is_none(place: Place) -> None:
     place.on("/Users", reply(404))
-    assert isinstance(await place.whole(), NotFound)
+    assert isinstance(await place.whole(), ScimNotFound)
 
 
 async def test_users_do_not_seem_to_be_gone_when_the_service_is(place: Place) -> None:
     place.on("/Users/p1", reply(404))
     place.finds(reply(404))
-    assert isinstance(await place.whole(Deactivate(person().external_id, KNOWN)), NotFound)
+    assert isinstance(await place.whole(Deactivate(person().external_id, KNOWN)), ScimNotFound)
 
 
 @pytest.mark.case(64)
@@ -120,7 +120,7 @@ async def test_a_refusal_is_one_users_own(place: Place, status: int) -> None:
     place.on("/Users", reply(status, SAID))
     result = await place.one()
     assert isinstance(result, Failed)
-    assert type(result.error) is Refused
+    assert type(result.error) is ScimRefused
     assert result.error.kind == f"{status} invalidValue"
 
 
@@ -138,7 +138,7 @@ async def test_a_service_in_trouble_may_work_later(place: Place, status: int) ->
     place.on("/Users", reply(status, SAID))
     result = await place.one()
     assert isinstance(result, Failed)
-    assert type(result.error) is Unavailable
+    assert type(result.error) is ScimUnavailable
 
 
 @pytest.mark.case(64)
@@ -159,10 +159,10 @@ async def test_nonsense_is_told_as_such(place: Place, path: str, answer: Respond
         place.finds(answer)
     else:
         place.on(path, answer)
-    results, error = await place.settle(order(ref=KNOWN) if path == "/Users/p1" else order())
+    results, error = await place.execute(order(ref=KNOWN) if path == "/Users/p1" else order())
     (result,) = results
     problem = error if error is not None else result.error if isinstance(result, Failed) else None
-    assert isinstance(problem, Malformed)
+    assert isinstance(problem, ScimMalformed)
     assert words in problem.message
 
 
@@ -172,29 +172,29 @@ async def test_nothing_is_no_answer_to_a_question(place: Place, path: str) -> No
         place.finds(reply(body=b""))
     else:
         place.on(path, reply(body=b""))
-    results, error = await place.settle()
+    results, error = await place.execute()
     problem = error or (results[0].error if isinstance(results[0], Failed) else None)
-    assert isinstance(problem, Malformed)
+    assert isinstance(problem, ScimMalformed)
     assert "is empty" in problem.message
 
 
 async def test_a_user_may_be_changed_without_a_word(place: Place) -> None:
     place.on("/Users/p1", reply(204, body=b""))
-    assert await place.one(order(ref=KNOWN)) == Settled(Ref("p1"))
+    assert await place.one(order(ref=KNOWN)) == Done(Ref("p1"))
     place.on("/Users/p1", reply(200, {"id": "another", "meta": {"version": '"2"'}}))
-    assert await place.one(order(ref=KNOWN)) == Settled(Ref("p1", '"2"'))
+    assert await place.one(order(ref=KNOWN)) == Done(Ref("p1", '"2"'))
 
 
 async def test_a_new_users_id_may_stand_in_the_location_alone(place: Place) -> None:
     place.on("/Users", reply(201, body=b"", Location="/scim/Users/p7"))
-    assert await place.one() == Settled(Ref("p7"))
+    assert await place.one() == Done(Ref("p7"))
 
 
 async def test_a_new_user_whose_id_is_not_told_is_looked_for(place: Place) -> None:
     place.on("/Users", reply(201, {"id": None}))
     mine = {"totalResults": 1, "Resources": [{"id": "p8", "externalId": person().external_id}]}
     place.finds(NOBODY, reply(content=mine))
-    assert await place.one() == Settled(Ref("p8"))
+    assert await place.one() == Done(Ref("p8"))
     place.finds(NOBODY)
     result = await place.one()
     assert isinstance(result, Failed)
@@ -204,14 +204,14 @@ async def test_a_new_user_whose_id_is_not_told_is_looked_for(place: Place) -> No
 async def test_a_service_that_knows_no_filters_and_lists_just_anybody_changes_nobody_else(place: Place) -> None:
     anybody = {"totalResults": 2, "Resources": [{"id": "p3", "externalId": "other"}, {"id": "p4"}]}
     place.finds(reply(content=anybody))
-    assert await place.one() == Settled(Ref("p1"))
+    assert await place.one() == Done(Ref("p1"))
 
 
 async def test_a_user_with_two_entries_is_the_first(place: Place) -> None:
     mine = [{"id": each, "externalId": person().external_id} for each in ("p5", "p6")]
     place.finds(reply(content={"totalResults": 2, "Resources": mine}))
     place.on("/Users/p5", reply(204, body=b""))
-    assert await place.one() == Settled(Ref("p5"))
+    assert await place.one() == Done(Ref("p5"))
 
 
 async def test_a_user_read_anew_must_say_who_it_is(place: Place) -> None:
@@ -231,7 +231,7 @@ async def test_a_user_that_is_written_anew_must_say_who_it_is(place: Place) -> N
 
 async def test_a_user_is_changed_at_the_very_id_that_the_service_gave(place: Place) -> None:
     place.on("/Users/a%2Fb%3Fc%23%2541", reply(204, body=b""))
-    assert await place.one(order(ref=Ref("a/b?c#%41"))) == Settled(Ref("a/b?c#%41"))
+    assert await place.one(order(ref=Ref("a/b?c#%41"))) == Done(Ref("a/b?c#%41"))
 
 
 # Time.
@@ -245,25 +245,25 @@ async def test_a_short_pause_is_waited_out(place: Place, time: HandClock, form: 
         {"Date": format_datetime(now, usegmt=True)} if form == "date" else {}
     )
     place.on("/Users", reply(429, **headers), reply(201, {"id": "p1"}))
-    assert await place.one() == Settled(Ref("p1"))
+    assert await place.one() == Done(Ref("p1"))
     assert time.slept == [pytest.approx(7, abs=1)]
 
 
 async def test_a_long_pause_ends_the_work_for_everybody(place: Place) -> None:
     place.on("/Users", reply(429, Retry_After="120"))
     error = await place.whole()
-    assert isinstance(error, RateLimited)
+    assert isinstance(error, ScimRateLimited)
     assert error.retry_after is not None
     assert error.retry_after > timedelta(seconds=100)
     sent = len(place.server.seen)
     again = await place.whole()
-    assert isinstance(again, RateLimited)
+    assert isinstance(again, ScimRateLimited)
     assert len(place.server.seen) == sent, "nothing is sent before the pause is over"
 
 
 async def test_a_service_that_wants_ever_fewer_calls_is_left_alone(place: Place, time: HandClock) -> None:
     place.on("/Users", reply(429))
-    assert isinstance(await place.whole(), RateLimited)
+    assert isinstance(await place.whole(), ScimRateLimited)
     assert len(place.bodies("/Users")) == 3
     assert time.slept == [1, 1]
 
@@ -272,9 +272,9 @@ async def test_a_pause_holds_for_a_503_too(place: Place, time: HandClock) -> Non
     place.on("/Users", reply(503, Retry_After="5"), reply(201, {"id": "p1"}))
     first = await place.one()
     assert isinstance(first, Failed)
-    assert isinstance(first.error, Unavailable)
+    assert isinstance(first.error, ScimUnavailable)
     assert first.error.retry_after == timedelta(seconds=5)
-    assert await place.one() == Settled(Ref("p1"))
+    assert await place.one() == Done(Ref("p1"))
     assert time.slept == [5]
 
 
@@ -285,13 +285,13 @@ async def test_a_service_that_keeps_failing_is_spared_and_tried_again_later(plac
         assert isinstance(await place.one(), Failed)
     sent = len(place.server.seen)
     error = await place.whole()
-    assert isinstance(error, Spared)
+    assert isinstance(error, ScimCircuitOpen)
     assert error.retry_after is not None
     assert timedelta() < error.retry_after <= timedelta(seconds=30)
     assert len(place.server.seen) == sent
     time.at += 31
     place.finds(NOBODY)
-    assert await place.one() == Settled(Ref("p1"))
+    assert await place.one() == Done(Ref("p1"))
 
 
 async def test_no_answer_in_time_is_one_users_own(place: Place) -> None:
@@ -313,16 +313,16 @@ async def test_a_service_that_is_not_there_is_told(client: ScimClient) -> None:
     port = server.sockets[0].getsockname()[1]
     server.close()
     await server.wait_closed()
-    results, error = await client.settle(service(f"http://127.0.0.1:{port}"), [order()], within=MINUTE)
-    assert results == (Left(),)
-    assert isinstance(error, Unreachable)
+    results, error = await client.execute(service(f"http://127.0.0.1:{port}"), [order()], within=MINUTE)
+    assert results == (NotStarted(),)
+    assert isinstance(error, ScimUnreachable)
     assert "no connection" in error.message
 
 
 async def test_what_is_not_http_is_told(client: ScimClient) -> None:
     async with serve_bytes(b"HTTP/9 canary\r\n\r\n") as url:
-        _, error = await client.settle(service(url), [order()], within=MINUTE)
-    assert isinstance(error, Malformed)
+        _, error = await client.execute(service(url), [order()], within=MINUTE)
+    assert isinstance(error, ScimMalformed)
     check(error)
 
 
@@ -338,21 +338,21 @@ async def in_bulk(place: Place, *operations: Any) -> tuple[Result, ...]:
     place.on("/Bulk", reply(content={"Operations": list(operations)}))
     for number in (1, 2):
         place.on(f"/Users/k{number}", reply(204, body=b""))
-    results, error = await place.settle(order(1, Ref("k1")), order(2, Ref("k2")))
+    results, error = await place.execute(order(1, Ref("k1")), order(2, Ref("k2")))
     assert error is None
     return results
 
 
 async def test_results_of_a_bulk_request_may_come_in_any_order(place: Place) -> None:
     results = await in_bulk(place, operation(1, "200", version='"2"'), operation(0, "204"))
-    assert results == (Settled(Ref("k1")), Settled(Ref("k2", '"2"')))
+    assert results == (Done(Ref("k1")), Done(Ref("k2", '"2"')))
     assert place.bodies("/Users/k1") == []
 
 
 @pytest.mark.parametrize("status", ["302", "400", "403", "500", "503"])
 async def test_a_result_of_a_bulk_request_is_one_users_own(place: Place, status: str) -> None:
     first, second = await in_bulk(place, operation(0, "200"), operation(1, status, response=SAID))
-    assert isinstance(first, Settled)
+    assert isinstance(first, Done)
     assert isinstance(second, Failed)
     assert second.error.kind == f"{status} invalidValue"
 
@@ -360,13 +360,13 @@ async def test_a_result_of_a_bulk_request_is_one_users_own(place: Place, status:
 @pytest.mark.parametrize("status", ["404", "409", "412", "429"])
 async def test_what_a_bulk_request_does_not_settle_is_settled_singly(place: Place, status: str) -> None:
     results = await in_bulk(place, operation(0, "200"), operation(1, status))
-    assert results == (Settled(Ref("k1")), Settled(Ref("k2")))
+    assert results == (Done(Ref("k1")), Done(Ref("k2")))
     assert len(place.bodies("/Users/k2")) == 1
 
 
 @pytest.mark.parametrize("answered", [[], [None, 1, "x"], [{"status": "200"}], [{"bulkId": "1"}]])
 async def test_results_that_cant_be_read_are_none(place: Place, answered: list[Any]) -> None:
-    assert await in_bulk(place, operation(0, "200"), *answered) == (Settled(Ref("k1")), Settled(Ref("k2")))
+    assert await in_bulk(place, operation(0, "200"), *answered) == (Done(Ref("k1")), Done(Ref("k2")))
     assert len(place.bodies("/Users/k2")) == 1
 
 
@@ -376,28 +376,28 @@ async def test_a_bulk_request_without_results_is_no_bulk_request(place: Place, c
     place.on("/Bulk", reply(content=content))
     for number in (1, 2):
         place.on(f"/Users/k{number}", reply(204, body=b""))
-    results, error = await place.settle(order(1, Ref("k1")), order(2, Ref("k2")))
+    results, error = await place.execute(order(1, Ref("k1")), order(2, Ref("k2")))
     assert error is None
-    assert results == (Settled(Ref("k1")), Settled(Ref("k2")))
+    assert results == (Done(Ref("k1")), Done(Ref("k2")))
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, Unauthorized), (403, Forbidden), (302, Redirected)])
+@pytest.mark.parametrize(("status", "kind"), [(401, ScimUnauthorized), (403, ScimForbidden), (302, ScimRedirected)])
 async def test_a_bulk_request_that_nobody_of_us_may_make_ends_the_work(place: Place, status: int, kind: type) -> None:
     place.on("/ServiceProviderConfig", reply(content=BULK))
     place.on("/Bulk", reply(status))
-    results, error = await place.settle(order(1, Ref("k1")), order(2, Ref("k2")))
-    assert results == (Left(), Left())
+    results, error = await place.execute(order(1, Ref("k1")), order(2, Ref("k2")))
+    assert results == (NotStarted(), NotStarted())
     assert type(error) is kind
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, Unauthorized), (403, Forbidden)])
+@pytest.mark.parametrize(("status", "kind"), [(401, ScimUnauthorized), (403, ScimForbidden)])
 async def test_a_search_for_many_that_is_forbidden_ends_the_work(place: Place, status: int, kind: type) -> None:
     place.server.scripts.clear()
     place.on("/ServiceProviderConfig", reply(content=BULK))
     both = "%20or%20".join(f"externalId%20eq%20%22{person(n).external_id}%22" for n in (1, 2))
     place.on(f"/Users?filter={both}&count=4&attributes=externalId,userName", reply(status))
-    results, error = await place.settle(order(1), order(2))
-    assert results == (Left(), Left())
+    results, error = await place.execute(order(1), order(2))
+    assert results == (NotStarted(), NotStarted())
     assert type(error) is kind
 
 
@@ -409,7 +409,7 @@ async def test_a_search_for_many_that_fails_is_made_for_one_after_the_other(plac
         mine = {"id": f"p{number}", "externalId": person(number).external_id}
         place.finds(reply(content={"totalResults": 1, "Resources": [mine]}), number=number)
         place.on(f"/Users/p{number}", reply(204, body=b""))
-    assert await place.settle(order(1), order(2)) == ((Settled(Ref("p1")), Settled(Ref("p2"))), None)
+    assert await place.execute(order(1), order(2)) == ((Done(Ref("p1")), Done(Ref("p2"))), None)
 
 
 async def test_the_word_of_a_service_is_believed_for_a_while(place: Place, time: HandClock) -> None:

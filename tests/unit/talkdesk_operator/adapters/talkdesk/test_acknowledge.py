@@ -6,15 +6,15 @@ import pytest
 from scripted_talkdesk import Responder, ScriptedTalkdesk, access, cut, reply
 from talkdesk_operator.adapters.talkdesk import TalkdeskClient
 from talkdesk_operator.domain.ports.talkdesk import (
-    Conflict,
-    Forbidden,
-    NotFound,
-    OutcomeUnknown,
-    RateLimited,
-    Redirected,
-    Refused,
+    TalkdeskConflict,
     TalkdeskError,
-    Unauthorized,
+    TalkdeskForbidden,
+    TalkdeskNotFound,
+    TalkdeskOutcomeUnknown,
+    TalkdeskRateLimited,
+    TalkdeskRedirected,
+    TalkdeskRefused,
+    TalkdeskUnauthorized,
 )
 
 ACKNOWLEDGE = "/apps/a1/installations/i1/credentials/c%2F2/state"
@@ -49,16 +49,16 @@ async def test_credentials_are_acknowledged_by_any_success_whatever_its_body(
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (reply(400), Refused, "400"),
-        (reply(401), Unauthorized, "not even a new token"),
-        (reply(403), Forbidden, "scope apps:write"),
-        (reply(404), NotFound, "no such thing"),
-        (reply(409), Conflict, "present state"),
-        (reply(429), RateLimited, "too many"),
-        (reply(302, Location="http://elsewhere.example"), Redirected, "never followed"),
-        (reply(500), OutcomeUnknown, "may have happened"),
-        (reply(503), OutcomeUnknown, "may have happened"),
-        (cut, OutcomeUnknown, "may have happened"),
+        (reply(400), TalkdeskRefused, "400"),
+        (reply(401), TalkdeskUnauthorized, "not even a new token"),
+        (reply(403), TalkdeskForbidden, "scope apps:write"),
+        (reply(404), TalkdeskNotFound, "no such thing"),
+        (reply(409), TalkdeskConflict, "present state"),
+        (reply(429), TalkdeskRateLimited, "too many"),
+        (reply(302, Location="http://elsewhere.example"), TalkdeskRedirected, "never followed"),
+        (reply(500), TalkdeskOutcomeUnknown, "may have happened"),
+        (reply(503), TalkdeskOutcomeUnknown, "may have happened"),
+        (cut, TalkdeskOutcomeUnknown, "may have happened"),
     ],
 )
 async def test_an_acknowledgement_that_fails_has_its_own_error(
@@ -74,6 +74,6 @@ async def test_an_acknowledgement_that_fails_has_its_own_error(
 async def test_a_client_id_that_would_change_the_address_is_refused(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, odd: str
 ) -> None:
-    with pytest.raises(Refused, match="can't be an id"):
+    with pytest.raises(TalkdeskRefused, match="can't be an id"):
         await client.acknowledge(access(talkdesk.url), "a1", "i1", odd)
     assert talkdesk.seen == []

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from scripted_talkdesk import ScriptedTalkdesk, access, credentials, ec_key, pem, reply, rsa_key
 from talkdesk_operator.adapters.talkdesk import TalkdeskClient
-from talkdesk_operator.domain.ports.talkdesk import AuthMethod, InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import AuthMethod, TalkdeskInvalidCredentials
 
 TOKEN = "/acme/oauth/token"
 
@@ -85,6 +85,6 @@ async def test_credentials_that_lack_something_are_found_before_anything_is_sent
     method: AuthMethod,
     words: str,
 ) -> None:
-    with pytest.raises(InvalidCredentials, match=words):
+    with pytest.raises(TalkdeskInvalidCredentials, match=words):
         await client.account(access(talkdesk.url, method=method, credentials=credentials(**overrides)))
     assert talkdesk.seen == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.talkdesk import BreakerLimits
 from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind, Passage
-from talkdesk_operator.domain.ports.talkdesk import Unavailable
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskUnavailable
 
 API = Host("team/sentiment", HostKind.API, "api.example.com")
 ACME = Host("team/sentiment", HostKind.TOKEN, "acme.example.com")
@@ -26,12 +26,12 @@ class Bench:
     """Breakers of three failures, on time that tests move; chance is at its most unless told otherwise."""
 
     seconds: float = 1000.0
-    chance: float = 1.0
+    rng: float = 1.0
     breakers: Breakers = field(init=False)
 
     def __post_init__(self) -> None:
         limits = BreakerLimits(failures=3, shortest=timedelta(seconds=5), longest=timedelta(seconds=60))
-        self.breakers = Breakers(limits, monotonic=lambda: self.seconds, chance=lambda: self.chance, size=50)
+        self.breakers = Breakers(limits, monotonic=lambda: self.seconds, rng=lambda: self.rng, size=50)
 
     def call(self, *, failed: bool | None, host: Host = API, urgent: bool = False) -> None:
         with self.breakers.passing(host, "reading", urgent=urgent) as passage:
@@ -45,7 +45,7 @@ class Bench:
         """Say how long the host is left alone; 0 when a call may go."""
         try:
             self.breakers.check(host, "reading")
-        except Unavailable as error:
+        except TalkdeskUnavailable as error:
             return (error.retry_after or timedelta()).total_seconds()
         return 0
 
@@ -64,7 +64,9 @@ def test_a_host_is_left_alone_after_so_many_failures_in_a_row(bench: Bench) -> N
     bench.fail(1)
     assert (bench.wait_of(), bench.is_open()) == (5, True)
     bench.seconds += 2
-    with pytest.raises(Unavailable, match=r"^reading: nothing was sent, as calls there keep failing") as failure:
+    with pytest.raises(
+        TalkdeskUnavailable, match=r"^reading: nothing was sent, as calls there keep failing"
+    ) as failure:
         bench.call(failed=False)
     assert failure.value.retry_after == timedelta(seconds=3)
 
@@ -104,9 +106,9 @@ def test_no_number_of_failures_is_too_many(bench: Bench) -> None:
     assert bench.wait_of() == 60
 
 
-@pytest.mark.parametrize(("chance", "wait"), [(0.0, 2.5), (0.5, 3.75), (1.0, 5.0)])
-def test_half_of_the_time_is_random(bench: Bench, chance: float, wait: float) -> None:
-    bench.chance = chance
+@pytest.mark.parametrize(("rng", "wait"), [(0.0, 2.5), (0.5, 3.75), (1.0, 5.0)])
+def test_half_of_the_time_is_random(bench: Bench, rng: float, wait: float) -> None:
+    bench.rng = rng
     bench.fail()
     assert bench.wait_of() == wait
 
@@ -119,7 +121,7 @@ def test_only_one_call_probes_and_the_others_are_told_to_come_again(bench: Bench
     bench.seconds += 5
     with bench.breakers.passing(API, "probing") as probe:
         for _ in range(3):
-            with pytest.raises(Unavailable) as failure:
+            with pytest.raises(TalkdeskUnavailable) as failure:
                 bench.call(failed=False)
             assert failure.value.retry_after == timedelta(seconds=5)
         probe.failed = False

@@ -25,24 +25,24 @@ from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
 from talkdesk_operator.domain.ports import talkdesk as port
 from talkdesk_operator.domain.ports.talkdesk import (
     Account,
-    Conflict,
     Decision,
-    Forbidden,
-    ForeignHost,
-    InvalidCredentials,
-    Malformed,
-    NotFound,
-    OutcomeUnknown,
-    RateLimited,
-    Redirected,
-    Refused,
     RemoteInstallation,
     RemoteTrial,
     Subscription,
+    TalkdeskConflict,
     TalkdeskError,
-    Transient,
-    Unauthorized,
-    Unavailable,
+    TalkdeskForbidden,
+    TalkdeskForeignHost,
+    TalkdeskInvalidCredentials,
+    TalkdeskMalformed,
+    TalkdeskNotFound,
+    TalkdeskOutcomeUnknown,
+    TalkdeskRateLimited,
+    TalkdeskRedirected,
+    TalkdeskRefused,
+    TalkdeskTransient,
+    TalkdeskUnauthorized,
+    TalkdeskUnavailable,
 )
 
 TOKEN = "/acme/oauth/token"
@@ -114,7 +114,7 @@ async def test_an_installation_without_a_trial_has_none_to_be_found(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     talkdesk.on(f"{INSTALLATION}/trial", reply(404, {"code": "404", "message": "no trial"}))
-    with pytest.raises(NotFound, match="reading the trial"):
+    with pytest.raises(TalkdeskNotFound, match="reading the trial"):
         await client.trial(access(talkdesk.url), "a1", "i1")
 
 
@@ -152,7 +152,7 @@ async def test_ids_are_opaque_and_stay_one_segment(
 async def test_an_id_that_would_change_the_address_is_refused(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, odd: str
 ) -> None:
-    with pytest.raises(Refused, match="can't be an id"):
+    with pytest.raises(TalkdeskRefused, match="can't be an id"):
         await client.installation(access(talkdesk.url), "a1", odd)
     assert talkdesk.seen == []
 
@@ -178,9 +178,9 @@ async def test_after_a_401_a_new_token_is_tried_once(client: TalkdeskClient, tal
 async def test_a_second_401_is_final(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
     talkdesk.on(TOKEN, token_reply(1), token_reply(2))
     talkdesk.on(STATE, reply(401, {"code": "1", "message": "bad token canary-token-2"}))
-    with pytest.raises(Unauthorized, match="not even a new token") as failure:
+    with pytest.raises(TalkdeskUnauthorized, match="not even a new token") as failure:
         await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
-    assert not isinstance(failure.value, InvalidCredentials)
+    assert not isinstance(failure.value, TalkdeskInvalidCredentials)
     assert len(talkdesk.calls(STATE)) == 2
 
 
@@ -212,12 +212,12 @@ async def test_credentials_that_get_no_token_differ_from_a_token_that_isnt_taken
 ) -> None:
     """The first may be put right by another set of credentials, the second hardly."""
     talkdesk.on("/account", reply(401))
-    with pytest.raises(Unauthorized) as untaken:
+    with pytest.raises(TalkdeskUnauthorized) as untaken:
         await client.account(access(talkdesk.url))
     talkdesk.on(TOKEN, reply(401))
-    with pytest.raises(Unauthorized) as refused:
+    with pytest.raises(TalkdeskUnauthorized) as refused:
         await client.account(access(talkdesk.url))
-    assert (type(untaken.value), type(refused.value)) == (Unauthorized, InvalidCredentials)
+    assert (type(untaken.value), type(refused.value)) == (TalkdeskUnauthorized, TalkdeskInvalidCredentials)
 
 
 # --- Errors by status.
@@ -230,19 +230,19 @@ def reads_account(*answers: Responder) -> dict[str, tuple[Responder, ...]]:
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
     [
-        pytest.param(400, Refused, "400", id="400"),
-        pytest.param(403, Forbidden, "scope account:read.*IP allow-list", marks=pytest.mark.case(25), id="403"),
-        pytest.param(404, NotFound, "knows no such thing", marks=pytest.mark.case(26), id="404"),
-        pytest.param(407, Unavailable, "407", id="407"),
-        pytest.param(408, Unavailable, "408", id="408"),
-        pytest.param(409, Conflict, "present state", marks=pytest.mark.case(23), id="409"),
-        pytest.param(410, Refused, "410", id="410"),
-        pytest.param(422, Refused, "422", id="422"),
-        pytest.param(425, Unavailable, "425", id="425"),
-        pytest.param(429, RateLimited, "too many", marks=pytest.mark.case(27), id="429"),
-        pytest.param(500, Unavailable, "500", marks=pytest.mark.case(27), id="500"),
-        pytest.param(503, Unavailable, "503", marks=pytest.mark.case(27), id="503"),
-        pytest.param(599, Unavailable, "599", id="599"),
+        pytest.param(400, TalkdeskRefused, "400", id="400"),
+        pytest.param(403, TalkdeskForbidden, "scope account:read.*IP allow-list", marks=pytest.mark.case(25), id="403"),
+        pytest.param(404, TalkdeskNotFound, "knows no such thing", marks=pytest.mark.case(26), id="404"),
+        pytest.param(407, TalkdeskUnavailable, "407", id="407"),
+        pytest.param(408, TalkdeskUnavailable, "408", id="408"),
+        pytest.param(409, TalkdeskConflict, "present state", marks=pytest.mark.case(23), id="409"),
+        pytest.param(410, TalkdeskRefused, "410", id="410"),
+        pytest.param(422, TalkdeskRefused, "422", id="422"),
+        pytest.param(425, TalkdeskUnavailable, "425", id="425"),
+        pytest.param(429, TalkdeskRateLimited, "too many", marks=pytest.mark.case(27), id="429"),
+        pytest.param(500, TalkdeskUnavailable, "500", marks=pytest.mark.case(27), id="500"),
+        pytest.param(503, TalkdeskUnavailable, "503", marks=pytest.mark.case(27), id="503"),
+        pytest.param(599, TalkdeskUnavailable, "599", id="599"),
     ],
 )
 async def test_a_status_of_a_read_has_its_error(
@@ -263,7 +263,7 @@ async def test_a_server_error_after_an_answer_was_sent_leaves_the_outcome_open(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int
 ) -> None:
     talkdesk.on(STATE, reply(status, Retry_After="7"))
-    with pytest.raises(OutcomeUnknown) as failure:
+    with pytest.raises(TalkdeskOutcomeUnknown) as failure:
         await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
     assert failure.value.retry_after == timedelta(seconds=7)
     assert len(talkdesk.calls(STATE)) == 1
@@ -272,7 +272,14 @@ async def test_a_server_error_after_an_answer_was_sent_leaves_the_outcome_open(
 @pytest.mark.case(23, 27)
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(403, Forbidden), (404, NotFound), (407, Unavailable), (409, Conflict), (422, Refused), (429, RateLimited)],
+    [
+        (403, TalkdeskForbidden),
+        (404, TalkdeskNotFound),
+        (407, TalkdeskUnavailable),
+        (409, TalkdeskConflict),
+        (422, TalkdeskRefused),
+        (429, TalkdeskRateLimited),
+    ],
 )
 async def test_a_refused_answer_has_no_effect_and_its_own_error(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int, kind: type[TalkdeskError]
@@ -290,7 +297,7 @@ async def test_a_redirect_is_never_followed(client: TalkdeskClient, talkdesk: Sc
         for path in ("/account", TOKEN):
             talkdesk.scripts.pop("/account", None)
             talkdesk.on(path, reply(status, body=b"", Location=f"{elsewhere.url}/account"))
-            with pytest.raises(Redirected, match="never followed"):
+            with pytest.raises(TalkdeskRedirected, match="never followed"):
                 await client.account(access(talkdesk.url))
             client.forget(access(talkdesk.url))
         assert elsewhere.seen == []
@@ -299,12 +306,12 @@ async def test_a_redirect_is_never_followed(client: TalkdeskClient, talkdesk: Sc
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, InvalidCredentials),
-        (401, InvalidCredentials),
-        (403, Forbidden),
-        (404, Refused),
-        (500, Unavailable),
-        (429, RateLimited),
+        (400, TalkdeskInvalidCredentials),
+        (401, TalkdeskInvalidCredentials),
+        (403, TalkdeskForbidden),
+        (404, TalkdeskRefused),
+        (500, TalkdeskUnavailable),
+        (429, TalkdeskRateLimited),
     ],
 )
 async def test_a_refusal_of_the_token_endpoint_speaks_about_credentials_never_about_the_installation(
@@ -320,7 +327,7 @@ async def test_a_refusal_of_the_token_endpoint_speaks_about_credentials_never_ab
 @pytest.mark.case(35)
 async def test_a_refused_assertion_names_a_wrong_clock(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
     talkdesk.on(TOKEN, reply(401, {"error": "invalid_client"}, Date=DATE))
-    with pytest.raises(InvalidCredentials, match=r"clock is [+-][0-9]+ s off"):
+    with pytest.raises(TalkdeskInvalidCredentials, match=r"clock is [+-][0-9]+ s off"):
         await client.account(access(talkdesk.url))
 
 
@@ -350,7 +357,7 @@ async def test_a_success_that_cant_be_used_is_malformed(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, answer: Responder, words: str
 ) -> None:
     talkdesk.on("/account", answer)
-    with pytest.raises(Malformed, match=words):
+    with pytest.raises(TalkdeskMalformed, match=words):
         await client.account(access(talkdesk.url))
 
 
@@ -362,7 +369,7 @@ async def test_any_fact_that_cant_be_read_is_malformed(
 ) -> None:
     talkdesk.on(f"{INSTALLATION}{path}", reply(body=body))
     read = {"": client.installation, "/subscription": client.subscription, "/trial": client.trial}[path]
-    with pytest.raises(Malformed):
+    with pytest.raises(TalkdeskMalformed):
         await read(access(talkdesk.url), "a1", "i1")
 
 
@@ -372,7 +379,7 @@ async def test_an_answer_whose_reply_cant_be_used_may_have_happened(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, body: bytes
 ) -> None:
     talkdesk.on(STATE, reply(body=body))
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(TalkdeskOutcomeUnknown):
         await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
 
 
@@ -391,7 +398,7 @@ async def test_an_endless_answer_costs_no_more_than_the_bound(
             written += 65536
 
     talkdesk.on("/account", endless)
-    with pytest.raises(Malformed, match="too big"):
+    with pytest.raises(TalkdeskMalformed, match="too big"):
         await client.account(access(talkdesk.url))
     assert written < 32 << 20
 
@@ -410,7 +417,7 @@ async def test_a_token_that_cant_be_sent_is_malformed(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, fields: dict[str, Any]
 ) -> None:
     talkdesk.on(TOKEN, token_reply(1, **fields))
-    with pytest.raises(Malformed, match=r"holds (no|a) token"):
+    with pytest.raises(TalkdeskMalformed, match=r"holds (no|a) token"):
         await client.account(access(talkdesk.url))
 
 
@@ -424,7 +431,7 @@ async def test_an_answer_that_was_cut_or_timed_out_may_have_happened_and_is_not_
 ) -> None:
     client = TalkdeskClient(ClientSettings(total_timeout=timedelta(seconds=0.5)), proxies={})
     talkdesk.on(STATE, fault)
-    with pytest.raises(OutcomeUnknown, match="may have happened or not"):
+    with pytest.raises(TalkdeskOutcomeUnknown, match="may have happened or not"):
         await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
     assert len(talkdesk.calls(STATE)) == 1
     await client.aclose()
@@ -436,7 +443,7 @@ async def test_a_read_that_was_cut_or_timed_out_is_unavailable(
 ) -> None:
     client = TalkdeskClient(ClientSettings(total_timeout=timedelta(seconds=0.5)), proxies={})
     talkdesk.on("/account", fault)
-    with pytest.raises(Unavailable, match=words):
+    with pytest.raises(TalkdeskUnavailable, match=words):
         await client.account(access(talkdesk.url))
     await client.aclose()
 
@@ -444,10 +451,10 @@ async def test_a_read_that_was_cut_or_timed_out_is_unavailable(
 @pytest.mark.parametrize(
     ("data", "kind", "words"),
     [
-        (b"", Unavailable, "was cut"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", Unavailable, "was cut"),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", Malformed, "is not HTTP"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n{}", Malformed, "is not HTTP"),
+        (b"", TalkdeskUnavailable, "was cut"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", TalkdeskUnavailable, "was cut"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", TalkdeskMalformed, "is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n{}", TalkdeskMalformed, "is not HTTP"),
     ],
 )
 @pytest.mark.case(30)
@@ -491,7 +498,7 @@ async def test_a_wait_is_read_in_seconds_and_as_a_date_of_the_servers_clock(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, wait: str, seconds: int
 ) -> None:
     talkdesk.on("/account", reply(429, Retry_After=wait, Date=DATE))
-    with pytest.raises(RateLimited) as failure:
+    with pytest.raises(TalkdeskRateLimited) as failure:
         await client.account(access(talkdesk.url))
     assert failure.value.retry_after == timedelta(seconds=seconds)
 
@@ -501,9 +508,9 @@ async def test_a_pause_holds_back_all_calls_of_the_app_and_region_and_no_others(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     talkdesk.on("/account", reply(503, Retry_After="120"), reply(content={"id": "acc"}))
-    with pytest.raises(Unavailable):
+    with pytest.raises(TalkdeskUnavailable):
         await client.account(access(talkdesk.url))
-    with pytest.raises(RateLimited, match="asked for no calls") as failure:
+    with pytest.raises(TalkdeskRateLimited, match="asked for no calls") as failure:
         await client.account(access(talkdesk.url, credentials=credentials(client_id="other")))
     assert failure.value.retry_after is not None
     assert timedelta(seconds=100) < failure.value.retry_after <= timedelta(seconds=120)
@@ -531,7 +538,7 @@ async def test_a_foreign_host_is_found_before_anything_is_sent(
         "token_url": "https://acme.talkdeskid.com/oauth/token",
         "hosts": HostAllowList.for_region(Region.US),
     }
-    with pytest.raises(ForeignHost, match="nothing was sent"):
+    with pytest.raises(TalkdeskForeignHost, match="nothing was sent"):
         await client.account(access("http://127.0.0.1:9", **(us | overrides)))
 
 
@@ -555,7 +562,7 @@ async def test_every_request_is_observed_with_its_outcome(talkdesk: ScriptedTalk
 
     client = TalkdeskClient(proxies={}, observe=observe)
     talkdesk.on("/account", reply(401), reply(500))
-    with pytest.raises(Unavailable):
+    with pytest.raises(TalkdeskUnavailable):
         await client.account(access(talkdesk.url))
     assert observed == [("token", "ok"), ("account", "Unauthorized"), ("token", "ok"), ("account", "Unavailable")]
     await client.aclose()
@@ -572,23 +579,23 @@ async def test_a_client_can_be_closed_used_or_not(talkdesk: ScriptedTalkdesk, *,
 
 async def provoke(kind: type[TalkdeskError], client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
     answers: dict[type[TalkdeskError], dict[str, Responder]] = {
-        Unavailable: {STATE: reply(407)},
-        RateLimited: {STATE: reply(429)},
-        Malformed: {TOKEN: reply(body=b"")},
-        OutcomeUnknown: {STATE: cut},
-        Unauthorized: {STATE: reply(401)},
-        InvalidCredentials: {TOKEN: reply(401)},
-        Forbidden: {STATE: reply(403)},
-        NotFound: {STATE: reply(404)},
-        Conflict: {STATE: reply(409)},
-        Refused: {STATE: reply(400)},
-        Redirected: {STATE: reply(302, Location="/")},
-        ForeignHost: {},
+        TalkdeskUnavailable: {STATE: reply(407)},
+        TalkdeskRateLimited: {STATE: reply(429)},
+        TalkdeskMalformed: {TOKEN: reply(body=b"")},
+        TalkdeskOutcomeUnknown: {STATE: cut},
+        TalkdeskUnauthorized: {STATE: reply(401)},
+        TalkdeskInvalidCredentials: {TOKEN: reply(401)},
+        TalkdeskForbidden: {STATE: reply(403)},
+        TalkdeskNotFound: {STATE: reply(404)},
+        TalkdeskConflict: {STATE: reply(409)},
+        TalkdeskRefused: {STATE: reply(400)},
+        TalkdeskRedirected: {STATE: reply(302, Location="/")},
+        TalkdeskForeignHost: {},
     }
     for path, answer in answers[kind].items():
         talkdesk.on(path, answer)
     url = talkdesk.url
-    overrides = {"hosts": HostAllowList.for_region(Region.US)} if kind is ForeignHost else {}
+    overrides = {"hosts": HostAllowList.for_region(Region.US)} if kind is TalkdeskForeignHost else {}
     await client.answer(access(url, **overrides), "a1", "i1", Decision.APPROVE, "")
 
 
@@ -597,7 +604,7 @@ LEAVES = [
     for name in port.__all__
     if isinstance(kind := getattr(port, name), type)
     and issubclass(kind, TalkdeskError)
-    and kind not in {TalkdeskError, Transient, port.Permanent}
+    and kind not in {TalkdeskError, TalkdeskTransient, port.TalkdeskPermanent}
 ]
 
 

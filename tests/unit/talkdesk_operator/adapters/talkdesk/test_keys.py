@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from scripted_talkdesk import credentials, ec_key, pem, rsa_key
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing, fingerprint, read_key
-from talkdesk_operator.domain.ports.talkdesk import InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskInvalidCredentials
 
 PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
 SEC1 = PrivateFormat.TraditionalOpenSSL
@@ -91,7 +91,7 @@ def test_a_key_is_read_in_any_form(algorithm: str, key: Any, form: str) -> None:
 )
 @pytest.mark.case(24, 61)
 def test_a_key_that_cant_be_used_is_described_and_never_quoted(key: str, algorithm: str, words: str) -> None:
-    with pytest.raises(InvalidCredentials, match=words) as failure:
+    with pytest.raises(TalkdeskInvalidCredentials, match=words) as failure:
         read_key(credentials(private_key=key, key_algorithm=algorithm))
     assert "canary" not in str(failure.value)
     assert failure.value.__context__ is None

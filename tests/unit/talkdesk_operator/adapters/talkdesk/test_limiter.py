@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
-from talkdesk_operator.domain.ports.talkdesk import RateLimited
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskRateLimited
 
 
 class Time:
@@ -81,7 +81,7 @@ async def test_a_long_pause_is_given_back_with_the_time_that_is_left() -> None:
     limiter = time.limiter(patience=10)
     limiter.pause("us", timedelta(seconds=30))
     time.seconds += 5
-    with pytest.raises(RateLimited, match=r"reading: .*another 25 s") as failure:
+    with pytest.raises(TalkdeskRateLimited, match=r"reading: .*another 25 s") as failure:
         async with limiter.admitted("us", "reading"):
             pass
     assert failure.value.retry_after == timedelta(seconds=25)
@@ -108,7 +108,7 @@ async def test_a_pause_holds_calls_in_the_background_too() -> None:
     async with limiter.admitted("us", "reading", background=True):
         assert time.naps == [3]
     limiter.pause("us", timedelta(seconds=30))
-    with pytest.raises(RateLimited):
+    with pytest.raises(TalkdeskRateLimited):
         async with limiter.admitted("us", "reading", background=True):
             pass
 

@@ -16,7 +16,7 @@ import pytest
 from scripted_talkdesk import ScriptedTalkdesk, access, cut, reply, serve, server_context
 from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.domain.ports.talkdesk import Account, Decision, OutcomeUnknown, Unavailable
+from talkdesk_operator.domain.ports.talkdesk import Account, Decision, TalkdeskOutcomeUnknown, TalkdeskUnavailable
 
 
 @dataclass
@@ -114,7 +114,7 @@ async def test_a_root_named_by_the_environment_is_trusted(tmp_path: Path, monkey
 async def test_a_certificate_of_an_unknown_root_is_named(tmp_path: Path, client: TalkdeskClient) -> None:
     context, _ = server_context(tmp_path, "127.0.0.1")
     async with serve(tls=context) as talkdesk:
-        with pytest.raises(Unavailable, match="TLS: the server's certificate is not trusted: self"):
+        with pytest.raises(TalkdeskUnavailable, match="TLS: the server's certificate is not trusted: self"):
             await client.account(access(talkdesk.url))
         assert talkdesk.seen == []
 
@@ -124,20 +124,20 @@ async def test_a_certificate_for_another_host_is_named(tmp_path: Path) -> None:
     context, root = server_context(tmp_path, "other.example")
     client = TalkdeskClient(proxies={}, tls=ssl.create_default_context(cafile=root))
     async with serve(tls=context) as talkdesk, made(client):
-        with pytest.raises(Unavailable, match=r"not trusted: IP address mismatch"):
+        with pytest.raises(TalkdeskUnavailable, match=r"not trusted: IP address mismatch"):
             await client.account(access(talkdesk.url))
         assert talkdesk.seen == []
 
 
 @pytest.mark.case(29)
 async def test_a_server_without_tls_is_named(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
-    with pytest.raises(Unavailable, match="TLS: the handshake failed"):
+    with pytest.raises(TalkdeskUnavailable, match="TLS: the handshake failed"):
         await client.account(access(talkdesk.url.replace("http:", "https:")))
 
 
 @pytest.mark.case(29)
 async def test_a_name_that_doesnt_exist_is_named(client: TalkdeskClient) -> None:
-    with pytest.raises(Unavailable, match="DNS: the host name can't be resolved"):
+    with pytest.raises(TalkdeskUnavailable, match="DNS: the host name can't be resolved"):
         await client.account(access("http://nowhere.invalid"))
 
 
@@ -149,7 +149,7 @@ async def test_a_refused_connection_changed_nothing_and_says_so(
     there = access(talkdesk.url)
     await client.account(there)
     gone = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(Unavailable, match="no connection: Connection refused"):
+    with pytest.raises(TalkdeskUnavailable, match="no connection: Connection refused"):
         await client.answer(access(gone), "a1", "i1", Decision.APPROVE, "")
 
 
@@ -164,7 +164,7 @@ async def test_a_connection_that_doesnt_come_about_in_time_changed_nothing() -> 
             filler.connect_ex(listener.getsockname())
         settings = ClientSettings(connect_timeout=timedelta(seconds=0.3))
         async with made(TalkdeskClient(settings, proxies={})) as client:
-            with pytest.raises(Unavailable, match="no connection in time"):
+            with pytest.raises(TalkdeskUnavailable, match="no connection in time"):
                 await client.account(access(f"http://127.0.0.1:{listener.getsockname()[1]}"))
 
 
@@ -215,7 +215,7 @@ async def test_no_proxy_is_used_for_exempt_hosts(talkdesk: ScriptedTalkdesk, exe
 async def test_a_proxy_that_cant_be_reached_is_named(exempt: str) -> None:
     proxies = {"http": f"http://user:canary-proxy@127.0.0.1:{free_port()}", "no": exempt}
     async with made(TalkdeskClient(proxies=proxies)) as client:
-        with pytest.raises(Unavailable, match="the proxy can't be reached: Connection refused") as failure:
+        with pytest.raises(TalkdeskUnavailable, match="the proxy can't be reached: Connection refused") as failure:
             await client.account(access("http://talkdesk.invalid"))
         assert "canary" not in str(failure.value)
 
@@ -224,7 +224,7 @@ async def test_a_proxy_that_cant_be_reached_is_named(exempt: str) -> None:
 async def test_a_domain_in_no_proxy_exempts_its_hosts() -> None:
     proxies = {"http": f"http://127.0.0.1:{free_port()}", "no": ".invalid"}
     async with made(TalkdeskClient(proxies=proxies)) as client:
-        with pytest.raises(Unavailable, match="DNS"):
+        with pytest.raises(TalkdeskUnavailable, match="DNS"):
             await client.account(access("http://talkdesk.invalid"))
 
 
@@ -234,7 +234,7 @@ async def test_a_proxy_that_refuses_the_tunnel_is_named() -> None:
         run(Proxy(password="canary-proxy")) as proxy,
         made(TalkdeskClient(proxies={"https": proxy.url})) as client,
     ):
-        with pytest.raises(Unavailable, match="the proxy refused the connection with status 407"):
+        with pytest.raises(TalkdeskUnavailable, match="the proxy refused the connection with status 407"):
             await client.account(access("https://talkdesk.invalid"))
 
 
@@ -266,5 +266,5 @@ async def test_a_kept_connection_that_the_server_closed_leaves_an_answers_outcom
     talkdesk.on("/account", reply(content={"id": "acc"}))
     await client.account(access(talkdesk.url))
     talkdesk.on("/apps/a1/installations/i1/state", cut)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(TalkdeskOutcomeUnknown):
         await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")

@@ -16,18 +16,18 @@ from talkdesk_operator.domain.ports import talkdesk as port
 from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     AuthMethod,
-    Conflict,
     Credentials,
     Decision,
-    Forbidden,
-    InvalidCredentials,
-    NotFound,
-    OutcomeUnknown,
-    RateLimited,
-    Redirected,
     Subscription,
+    TalkdeskConflict,
     TalkdeskError,
-    Unavailable,
+    TalkdeskForbidden,
+    TalkdeskInvalidCredentials,
+    TalkdeskNotFound,
+    TalkdeskOutcomeUnknown,
+    TalkdeskRateLimited,
+    TalkdeskRedirected,
+    TalkdeskUnavailable,
 )
 from talkdesk_sandbox.simulator import Settings, SimulatorServer
 from talkdesk_sandbox.simulator.faults import ApiFault, Drop, Empty, Huge, Malformed, Redirect, Status
@@ -66,7 +66,7 @@ def ids(outcome: Outcome) -> tuple[str, str]:
     return outcome.app_id, outcome.installation_id
 
 
-# --- Who installed, and who has a licence.
+# --- Who installed, and who has a license.
 
 
 async def test_who_installed_is_the_user_whom_talkdesk_names(client: TalkdeskClient, server: SimulatorServer) -> None:
@@ -107,7 +107,7 @@ async def test_ten_thousand_users_fifty_at_a_time(client: TalkdeskClient, server
 async def test_users_of_another_installation_are_forbidden(client: TalkdeskClient, server: SimulatorServer) -> None:
     mine, other = [await server.client.install(account=name) for name in ("acme", "other")]
     there = await access_of(server, mine)
-    with pytest.raises((Forbidden, NotFound)):
+    with pytest.raises((TalkdeskForbidden, TalkdeskNotFound)):
         await anext(client.users(there, *ids(other)))
 
 
@@ -118,7 +118,7 @@ async def test_a_trial_is_seen_from_its_start_to_its_end(client: TalkdeskClient,
     plan: Any = {"type": "trial", "name": "Try", "licenses": 2}
     outcome = await server.client.install(account="acme", subscription=plan)
     there, here = await access_of(server, outcome), ids(outcome)
-    with pytest.raises(NotFound):
+    with pytest.raises(TalkdeskNotFound):
         await client.trial(there, *here)
     await client.answer(there, *here, Decision.APPROVE, "")
     started = await client.trial(there, *here)
@@ -148,10 +148,10 @@ async def test_the_new_credentials_are_acknowledged_once_and_the_old_ones_end(
     await client.acknowledge(new, *here, new.credentials.client_id)
     view = await server.client.installation(outcome.installation_id)
     assert (view.acknowledged, view.client_ids) == (True, (new.credentials.client_id,))
-    with pytest.raises(Conflict):
+    with pytest.raises(TalkdeskConflict):
         await client.acknowledge(new, *here, new.credentials.client_id)
     client.forget(old)
-    with pytest.raises(InvalidCredentials):
+    with pytest.raises(TalkdeskInvalidCredentials):
         await client.installation(old, *here)
     assert (await client.installation(new, *here)).state == "completed"
 
@@ -162,9 +162,9 @@ async def test_credentials_that_nobody_rotated_need_no_acknowledgement(
 ) -> None:
     outcome = await server.client.install(account="acme")
     there = await access_of(server, outcome)
-    with pytest.raises(Conflict):
+    with pytest.raises(TalkdeskConflict):
         await client.acknowledge(there, *ids(outcome), there.credentials.client_id)
-    with pytest.raises(NotFound):
+    with pytest.raises(TalkdeskNotFound):
         await client.acknowledge(there, *ids(outcome), "nobody")
 
 
@@ -175,9 +175,9 @@ async def test_credentials_that_nobody_rotated_need_no_acknowledgement(
         (Empty(after_effect=True), None),
         (Malformed(after_effect=True), None),
         (Huge(after_effect=True, size=5 << 20), None),
-        (Status(status=503, after_effect=True), OutcomeUnknown),
-        (Drop(after_effect=True), OutcomeUnknown),
-        (Redirect(location="http://elsewhere.example/", status=307), Redirected),
+        (Status(status=503, after_effect=True), TalkdeskOutcomeUnknown),
+        (Drop(after_effect=True), TalkdeskOutcomeUnknown),
+        (Redirect(location="http://elsewhere.example/", status=307), TalkdeskRedirected),
     ],
 )
 async def test_an_acknowledgement_whose_answer_goes_wrong_can_be_sent_again(
@@ -191,8 +191,8 @@ async def test_an_acknowledgement_whose_answer_goes_wrong_can_be_sent_again(
     with pytest.raises(kind) if kind else nullcontext():
         await client.acknowledge(new, *here, new.credentials.client_id)
     done = (await server.client.installation(outcome.installation_id)).acknowledged
-    assert done is not (kind is Redirected)
-    with pytest.raises(Conflict) if done else nullcontext():
+    assert done is not (kind is TalkdeskRedirected)
+    with pytest.raises(TalkdeskConflict) if done else nullcontext():
         await client.acknowledge(new, *here, new.credentials.client_id)
 
 
@@ -204,13 +204,13 @@ async def test_an_acknowledgement_whose_answer_goes_wrong_can_be_sent_again(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (Empty(), port.Malformed),
-        (Malformed(), port.Malformed),
-        (Huge(size=5 << 20), port.Malformed),
-        (Status(status=502), Unavailable),
-        (Status(status=429, retry_after=timedelta(minutes=1)), RateLimited),
-        (Drop(), Unavailable),
-        (Redirect(location="http://elsewhere.example/"), Redirected),
+        (Empty(), port.TalkdeskMalformed),
+        (Malformed(), port.TalkdeskMalformed),
+        (Huge(size=5 << 20), port.TalkdeskMalformed),
+        (Status(status=502), TalkdeskUnavailable),
+        (Status(status=429, retry_after=timedelta(minutes=1)), TalkdeskRateLimited),
+        (Drop(), TalkdeskUnavailable),
+        (Redirect(location="http://elsewhere.example/"), TalkdeskRedirected),
     ],
 )
 async def test_what_goes_wrong_with_a_read_has_its_error(
@@ -235,12 +235,12 @@ async def test_an_ill_gateway_is_spared_and_an_urgent_answer_reaches_it_all_the_
     there, here = await access_of(server, outcome), ids(outcome)
     fault = await server.client.set_fault(Status(route="/account", status=503))
     for _ in range(20):
-        with pytest.raises(Unavailable):
+        with pytest.raises(TalkdeskUnavailable):
             await client.account(there)
     asked = [record for record in await server.client.requests() if record.path == "/account"]
     assert len(asked) == 10
     await server.client.clear_faults(fault)
-    with pytest.raises(Unavailable, match="nothing was sent"):
+    with pytest.raises(TalkdeskUnavailable, match="nothing was sent"):
         await client.answer(there, *here, Decision.APPROVE, "")
     await client.answer(replace(there, urgent=True), *here, Decision.APPROVE, "")
     assert (await client.installation(there, *here)).state == "completed"

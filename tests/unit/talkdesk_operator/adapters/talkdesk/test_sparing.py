@@ -13,11 +13,11 @@ from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, C
 from talkdesk_operator.domain.ports.talkdesk import (
     Account,
     Decision,
-    InvalidCredentials,
-    Malformed,
-    OutcomeUnknown,
     TalkdeskError,
-    Unavailable,
+    TalkdeskInvalidCredentials,
+    TalkdeskMalformed,
+    TalkdeskOutcomeUnknown,
+    TalkdeskUnavailable,
 )
 
 pytestmark = pytest.mark.case(27)
@@ -54,7 +54,7 @@ async def test_a_gateway_that_is_down_is_not_called(talkdesk: ScriptedTalkdesk, 
     client = machine.client(total=0.2)
     talkdesk.on("/account", answer)
     for _ in range(5):
-        with pytest.raises(Unavailable):
+        with pytest.raises(TalkdeskUnavailable):
             await client.account(access(talkdesk.url))
     assert machine.sent == ["ok", "Unavailable", "Unavailable"]
     assert client.open_breakers() == {("sentiment/US", "api"): 1}
@@ -69,7 +69,7 @@ async def test_an_answer_whose_outcome_is_unknown_counts_as_a_failure(talkdesk: 
     client = Machine().client()
     state = "/apps/a1/installations/i1/state"
     talkdesk.on(state, cut)
-    for kind in (OutcomeUnknown, OutcomeUnknown, Unavailable):
+    for kind in (TalkdeskOutcomeUnknown, TalkdeskOutcomeUnknown, TalkdeskUnavailable):
         with pytest.raises(TalkdeskError) as failure:
             await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
         assert type(failure.value) is kind
@@ -98,7 +98,7 @@ async def test_refused_credentials_shut_nobody_out(talkdesk: ScriptedTalkdesk) -
     client = Machine().client()
     talkdesk.on("/acme/oauth/token", reply(401))
     for _ in range(5):
-        with pytest.raises(InvalidCredentials):
+        with pytest.raises(TalkdeskInvalidCredentials):
             await client.account(access(talkdesk.url))
     assert len(talkdesk.seen) == 5
     await client.aclose()
@@ -112,7 +112,7 @@ async def test_one_customers_broken_token_host_shuts_out_nobody_else(talkdesk: S
         hosts = HostAllowList.for_endpoints(talkdesk.url, identity.url, allow_insecure=True)
         broken = access(talkdesk.url, token_url=f"{identity.url}/acme/oauth/token", hosts=hosts)
         for _ in range(4):
-            with pytest.raises(Unavailable, match="asking for a token"):
+            with pytest.raises(TalkdeskUnavailable, match="asking for a token"):
                 await client.account(broken)
         assert len(identity.seen) == 2
         assert client.open_breakers() == {("sentiment/US", "token"): 1}
@@ -126,13 +126,13 @@ async def test_an_urgent_call_shares_no_token_request_that_may_be_held_back(talk
     client = machine.client()
     talkdesk.on("/acme/oauth/token", reply(500))
     for _ in range(3):
-        with pytest.raises(Unavailable):
+        with pytest.raises(TalkdeskUnavailable):
             await client.account(access(talkdesk.url))
     talkdesk.on("/acme/oauth/token", token_reply())
     talkdesk.on("/account", reply(content={"id": "acc"}))
     there, urgent = access(talkdesk.url), access(talkdesk.url, urgent=True)
     held, answered = await asyncio.gather(client.account(there), client.account(urgent), return_exceptions=True)
-    assert isinstance(held, Unavailable)
+    assert isinstance(held, TalkdeskUnavailable)
     assert answered == Account("acc")
     await client.aclose()
 
@@ -142,7 +142,7 @@ async def test_calls_that_wait_for_a_slot_dont_go_once_the_host_is_left_alone(ta
     talkdesk.on("/account", reply(500))
     there = access(talkdesk.url)
     results = await asyncio.gather(*(client.account(there) for _ in range(10)), return_exceptions=True)
-    assert all(type(result) is Unavailable for result in results)
+    assert all(type(result) is TalkdeskUnavailable for result in results)
     assert len(talkdesk.calls("/account")) == 2
     await client.aclose()
 
@@ -158,12 +158,12 @@ async def test_a_call_to_a_host_that_is_left_alone_waits_for_no_slot(talkdesk: S
 
     talkdesk.on("/account", reply(500), reply(500), never)
     for _ in range(2):
-        with pytest.raises(Unavailable):
+        with pytest.raises(TalkdeskUnavailable):
             await client.account(there)
     holding = asyncio.create_task(client.account(replace(there, urgent=True)))
     async with asyncio.timeout(5):
         await arrived.wait()
-        with pytest.raises(Unavailable, match="nothing was sent"):
+        with pytest.raises(TalkdeskUnavailable, match="nothing was sent"):
             await client.account(there)
     holding.cancel()
     await asyncio.gather(holding, return_exceptions=True)
@@ -184,14 +184,14 @@ async def test_of_many_calls_after_a_while_one_probes(talkdesk: ScriptedTalkdesk
 
     talkdesk.on("/account", reply(500), reply(500), held)
     for _ in range(2):
-        with pytest.raises(Unavailable):
+        with pytest.raises(TalkdeskUnavailable):
             await client.account(there)
     machine.seconds += 5
     probe = asyncio.create_task(client.account(there))
     async with asyncio.timeout(5):
         await arrived.wait()
     results = await asyncio.gather(*(client.account(there) for _ in range(10)), return_exceptions=True)
-    assert all(type(result) is Unavailable for result in results)
+    assert all(type(result) is TalkdeskUnavailable for result in results)
     go.set()
     assert await probe == Account("acc")
     assert len(talkdesk.calls("/account")) == 3
@@ -211,7 +211,7 @@ async def test_a_probe_that_is_cancelled_on_its_way_leaves_its_place(talkdesk: S
 
     talkdesk.on("/account", reply(500), reply(500), never, reply(content={"id": "acc"}))
     for _ in range(2):
-        with pytest.raises(Unavailable):
+        with pytest.raises(TalkdeskUnavailable):
             await client.account(there)
     machine.seconds += 5
     probe = asyncio.create_task(client.account(there))
@@ -228,7 +228,7 @@ async def test_a_malformed_answer_of_a_probe_ends_it(talkdesk: ScriptedTalkdesk)
     machine = Machine()
     client = machine.client()
     talkdesk.on("/account", reply(500), reply(500), reply(body=b"<html>"))
-    for kind in (Unavailable, Unavailable, Malformed):
+    for kind in (TalkdeskUnavailable, TalkdeskUnavailable, TalkdeskMalformed):
         machine.seconds += 5
         with pytest.raises(kind):
             await client.account(access(talkdesk.url))

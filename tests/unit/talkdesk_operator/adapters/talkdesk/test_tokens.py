@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from scripted_talkdesk import access, credentials
 from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
-from talkdesk_operator.domain.ports.talkdesk import Access, InvalidCredentials
+from talkdesk_operator.domain.ports.talkdesk import Access, TalkdeskInvalidCredentials
 
 HERE = access("http://127.0.0.1:1")
 OTHER = access("http://127.0.0.1:1", credentials=credentials(client_id="other"))
@@ -91,7 +91,7 @@ async def test_one_who_gives_up_leaves_the_request_to_the_others(endpoint: Endpo
 
 
 async def test_an_error_reaches_all_who_asked_and_is_not_kept(endpoint: Endpoint) -> None:
-    endpoint.failure = InvalidCredentials("no")
+    endpoint.failure = TalkdeskInvalidCredentials("no")
     tokens = endpoint.cache()
     failures = await asyncio.gather(tokens.get(HERE), tokens.get(HERE), return_exceptions=True)
     assert all(failure is endpoint.failure for failure in failures)

@@ -11,14 +11,14 @@ from talkdesk_crds.hosts import HostAllowList
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
 from talkdesk_operator.domain.ports.talkdesk import (
     Access,
-    Forbidden,
-    ForeignHost,
-    Malformed,
-    NotFound,
-    RateLimited,
-    Redirected,
     TalkdeskError,
-    Unavailable,
+    TalkdeskForbidden,
+    TalkdeskForeignHost,
+    TalkdeskMalformed,
+    TalkdeskNotFound,
+    TalkdeskRateLimited,
+    TalkdeskRedirected,
+    TalkdeskUnavailable,
     User,
 )
 
@@ -134,7 +134,7 @@ async def test_a_link_to_anywhere_else_is_never_followed(
     host = talkdesk.url.removeprefix("http://")
     link = link.format(host=host, port=host.rpartition(":")[2])
     talkdesk.on(USERS, reply(content=page({"id": "u1"}, link=link)))
-    with pytest.raises(ForeignHost, match="link to the next page was not followed") as failure:
+    with pytest.raises(TalkdeskForeignHost, match="link to the next page was not followed") as failure:
         await pages_of(client, access(talkdesk.url))
     assert "canary" not in failure.value.message
     assert len(failure.value.message) < 500
@@ -148,7 +148,7 @@ async def test_a_token_host_is_no_place_for_a_list(client: TalkdeskClient, talkd
         hosts = HostAllowList.for_endpoints(talkdesk.url, identity.url, allow_insecure=True)
         there = access(talkdesk.url, token_url=f"{identity.url}/acme/oauth/token", hosts=hosts)
         talkdesk.on(USERS, reply(content=page(link=f"{identity.url}/users")))
-        with pytest.raises(ForeignHost):
+        with pytest.raises(TalkdeskForeignHost):
             await pages_of(client, there)
         assert len(identity.seen) == 1
 
@@ -158,7 +158,7 @@ async def test_a_page_that_redirects_is_not_followed(client: TalkdeskClient, tal
     async with serve() as elsewhere:
         talkdesk.on(USERS, reply(content=page(link=f"{USERS}?page=2")))
         talkdesk.on(f"{USERS}?page=2", reply(302, Location=f"{elsewhere.url}{USERS}"))
-        with pytest.raises(Redirected):
+        with pytest.raises(TalkdeskRedirected):
             await pages_of(client, access(talkdesk.url))
         assert elsewhere.seen == []
 
@@ -172,7 +172,7 @@ async def test_a_list_that_goes_round_in_circles_is_malformed(
     talkdesk.on(f"{USERS}?page=2", reply(content=page({"id": "u2"}, link=link)))
     reading = client.users(access(talkdesk.url), "a1", "i1")
     assert await anext(reading) == (User("u1"),)
-    with pytest.raises(Malformed, match="links to a page that was read before"):
+    with pytest.raises(TalkdeskMalformed, match="links to a page that was read before"):
         await anext(reading)
     assert len(talkdesk.seen) == 3
 
@@ -183,7 +183,7 @@ async def test_a_list_without_end_ends_at_the_bound(talkdesk: ScriptedTalkdesk) 
     talkdesk.on(USERS, reply(content=page(link=f"{USERS}?page=1")))
     for number in range(1, 5):
         talkdesk.on(f"{USERS}?page={number}", reply(content=page(link=f"{USERS}?page={number + 1}")))
-    with pytest.raises(Malformed, match="links to yet another page after 3"):
+    with pytest.raises(TalkdeskMalformed, match="links to yet another page after 3"):
         await pages_of(client, access(talkdesk.url))
     assert len(talkdesk.seen) == 4
     await client.aclose()
@@ -204,11 +204,11 @@ async def test_the_bound_itself_is_allowed(talkdesk: ScriptedTalkdesk) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (reply(403), Forbidden),
-        (reply(404), NotFound),
-        (reply(429, Retry_After="60"), RateLimited),
-        (reply(500), Unavailable),
-        (cut, Unavailable),
+        (reply(403), TalkdeskForbidden),
+        (reply(404), TalkdeskNotFound),
+        (reply(429, Retry_After="60"), TalkdeskRateLimited),
+        (reply(500), TalkdeskUnavailable),
+        (cut, TalkdeskUnavailable),
     ],
 )
 async def test_any_page_can_fail(
@@ -234,7 +234,7 @@ async def test_a_page_that_cant_be_read_is_malformed(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, answer: Responder, words: str
 ) -> None:
     talkdesk.on(USERS, answer)
-    with pytest.raises(Malformed, match=words):
+    with pytest.raises(TalkdeskMalformed, match=words):
         await pages_of(client, access(talkdesk.url))
 
 
@@ -262,7 +262,7 @@ async def test_a_page_without_a_list_is_never_an_empty_one(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, content: dict[str, Any]
 ) -> None:
     talkdesk.on(USERS, reply(content=content))
-    with pytest.raises(Malformed, match="holds no list of users"):
+    with pytest.raises(TalkdeskMalformed, match="holds no list of users"):
         await pages_of(client, access(talkdesk.url))
 
 
@@ -300,7 +300,7 @@ async def test_a_link_that_cant_be_read_is_never_the_end(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, links: Any
 ) -> None:
     talkdesk.on(USERS, reply(content=page() | {"_links": links}))
-    with pytest.raises(Malformed, match="holds a link to the next page that can't be read"):
+    with pytest.raises(TalkdeskMalformed, match="holds a link to the next page that can't be read"):
         await pages_of(client, access(talkdesk.url))
 
 

@@ -39,7 +39,7 @@ def test_numbers_count_as_text_and_long_text_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("embedded", "state", "standing"),
+    ("embedded", "state", "entitlement"),
     [
         ({"state": {"state": "completed"}}, "completed", RemoteState.DONE),
         ({"state": "pending"}, "pending", RemoteState.PENDING),
@@ -48,9 +48,9 @@ def test_numbers_count_as_text_and_long_text_is_cut() -> None:
         ([], "", RemoteState.UNKNOWN),
     ],
 )
-def test_the_state_is_found_or_unknown(embedded: Any, state: str, standing: RemoteState) -> None:
+def test_the_state_is_found_or_unknown(embedded: Any, state: str, entitlement: RemoteState) -> None:
     found = wire.to_installation(of({"_embedded": embedded}), "i1")
-    assert (found.id, found.state, found.standing) == ("i1", state, standing)
+    assert (found.id, found.state, found.entitlement) == ("i1", state, entitlement)
 
 
 @pytest.mark.parametrize(

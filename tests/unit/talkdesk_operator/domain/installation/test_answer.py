@@ -51,7 +51,7 @@ def test_an_answer_that_did_not_arrive_is_read_back_and_then_tried_again_later(s
     again = finish(replace(lost, remote=remote()))
     assert (again.phase, again.reason) == (InstallationPhase.ANSWERING, Reason.UNAVAILABLE)
     assert again.failure == failure()
-    assert again.wake == LATE
+    assert again.requeue_at == LATE
 
 
 @pytest.mark.case(22)
@@ -70,7 +70,7 @@ def test_completed_proves_the_answer_to_an_update_only_if_it_may_have_arrived() 
 @pytest.mark.case(49)
 def test_a_request_that_changed_before_the_answer_is_looked_at_anew_at_once() -> None:
     changed = finish(read(tenancy=READY, sent=SendState.OUTDATED))
-    assert (changed.wake, changed.ready) == (NOON, False)
+    assert (changed.requeue_at, changed.ready) == (NOON, False)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_end_at_talkdesk_is_the_end_here(word: str, kind: EndingKind) -> None
     assert end.ending is not None
     assert (end.ending.kind, end.ending.event_id) == (kind, "event-1")
     assert end.phase == kind.value
-    assert (end.settled, end.wake) == (False, NOON)
+    assert (end.terminal, end.requeue_at) == (False, NOON)
 
 
 @pytest.mark.case(32)
@@ -109,7 +109,7 @@ def test_a_rejection_is_sent_with_its_reason_before_anything_is_made_and_ends_an
     assert over.ending is not None
     assert (over.phase, over.ending.kind) == (InstallationPhase.REJECTED, EndingKind.REJECTED)
     assert (over.reason, over.message) == (Reason.POLICY_REJECTED, "rejected: not for you")
-    assert over.wake == NOON
+    assert over.requeue_at == NOON
 
 
 def test_a_person_rejects_without_a_reason() -> None:
@@ -143,13 +143,13 @@ def test_an_install_that_talkdesk_approved_meanwhile_is_not_rejected_again() -> 
 @pytest.mark.case(49)
 def test_a_rejection_of_a_request_that_changed_is_thought_over() -> None:
     changed = finish(read(app=REJECTING, sent=SendState.OUTDATED))
-    assert (changed.wake, changed.ending) == (NOON, None)
+    assert (changed.requeue_at, changed.ending) == (NOON, None)
 
 
 @pytest.mark.parametrize("kind", EndingKind)
 def test_every_end_has_its_phase_and_is_followed_up_at_once(kind: EndingKind) -> None:
     over = end(scope(), kind, Reason.GONE, "so it is")
-    assert (over.phase.value, over.wake, over.settled) == (kind.value, NOON, False)
+    assert (over.phase.value, over.requeue_at, over.terminal) == (kind.value, NOON, False)
 
 
 @pytest.mark.parametrize("word", ["installing", "completed", "suspended", "martian", ""])

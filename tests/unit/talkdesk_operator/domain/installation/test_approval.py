@@ -26,7 +26,14 @@ from builders.objects import (
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES, Verdict, is_installed, judge, of_failure
-from talkdesk_operator.domain.reconcile.scope import AppView, Pace, RemoteMissing, Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.reconcile.scope import (
+    CompiledApp,
+    RemoteMissing,
+    RetryClass,
+    Scope,
+    Tenancy,
+    TenancyState,
+)
 from talkdesk_operator.domain.reconcile.steps import Finish
 
 APPROVED = Verdict(Decision.APPROVE)
@@ -37,7 +44,7 @@ def rules(*expressions: str) -> list[dict[str, str]]:
     return [{"expression": e, "reason": f"no. {n}"} for n, e in enumerate(expressions, 1)]
 
 
-def app(**approval: Any) -> AppView:
+def app(**approval: Any) -> CompiledApp:
     return view(approval=approval)
 
 
@@ -123,7 +130,7 @@ def test_a_person_need_not_give_a_reason() -> None:
 def test_a_rule_that_cannot_be_evaluated_holds_the_request_and_is_named(expression: str, why: str) -> None:
     waiting = held(asked(app=app(rejectWhen=rules(expression, "true"))))
     assert (waiting.phase, waiting.reason) == (InstallationPhase.PENDING, Reason.POLICY_FAILED)
-    assert (waiting.stalled, waiting.wake) == (True, LIMIT)
+    assert (waiting.stalled, waiting.requeue_at) == (True, LIMIT)
     assert expression in waiting.message
     assert why in waiting.message
 
@@ -150,9 +157,9 @@ def test_rules_do_not_see_the_tenant_or_anything_secret() -> None:
 def test_a_person_is_waited_for_until_the_deadline_is_looked_at() -> None:
     waiting = held(asked(app=app(mode="Manual")))
     assert (waiting.phase, waiting.reason) == (InstallationPhase.AWAITING_DECISION, Reason.AWAITING_DECISION)
-    assert (waiting.settled, waiting.ready, waiting.wake) == (True, False, LIMIT)
+    assert (waiting.terminal, waiting.ready, waiting.requeue_at) == (True, False, LIMIT)
     assert EVENT in waiting.message
-    assert held(asked(app=app(mode="Manual"), now=LIMIT)).wake == LIMIT + timedelta(minutes=10)
+    assert held(asked(app=app(mode="Manual"), now=LIMIT)).requeue_at == LIMIT + timedelta(minutes=10)
 
 
 @pytest.mark.case(34)
@@ -170,8 +177,8 @@ def test_a_decision_for_another_event_counts_for_nothing_and_is_told(decision: D
 @pytest.mark.parametrize("decision", Decision)
 def test_what_nobody_decided_is_decided_shortly_before_the_deadline(decision: Decision) -> None:
     at = asked(app=app(mode="Manual", automatic={"decision": decision.value, "before": "2h"}))
-    assert held(at).wake == LIMIT - 2 * HOUR
-    assert held(replace(at, now=LIMIT - 2 * HOUR - timedelta(seconds=1))).wake == LIMIT - 2 * HOUR
+    assert held(at).requeue_at == LIMIT - 2 * HOUR
+    assert held(replace(at, now=LIMIT - 2 * HOUR - timedelta(seconds=1))).requeue_at == LIMIT - 2 * HOUR
     late = verdict(replace(at, now=LIMIT - 2 * HOUR))
     assert (late.decision, late.reason) == (decision, Reason.POLICY_REJECTED)
     assert "nobody decided" in late.told
@@ -204,13 +211,13 @@ def test_only_talkdesks_own_word_says_that_it_is_installed(seen: Any) -> None:
     assert not is_installed(asked(remote=seen))
 
 
-BROKEN = Tenancy(TenancyState.FAILED, "no such key", failure(Reason.RENDER_FAILED, Pace.SLOW))
+BROKEN = Tenancy(TenancyState.FAILED, "no such key", failure(Reason.RENDER_FAILED, RetryClass.SLOW))
 
 
 @pytest.mark.case(53, 54)
 @pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
 def test_a_tenant_that_cannot_be_made_rejects_the_request_only_where_the_app_wants_it(reason: Reason) -> None:
-    broken = Tenancy(TenancyState.FAILED, "a secret word", failure(reason, Pace.SLOW))
+    broken = Tenancy(TenancyState.FAILED, "a secret word", failure(reason, RetryClass.SLOW))
     told = of_failure(asked(app=app(onTenantFailure="Reject")), broken)
     assert told == Verdict(Decision.REJECT, "the app could not be set up for this account", Reason.POLICY_REJECTED)
     assert of_failure(asked(), broken) is None
@@ -223,8 +230,8 @@ def test_a_tenant_that_cannot_be_made_rejects_the_request_only_where_the_app_wan
     [
         Tenancy(TenancyState.WAITING, "0 of 1"),
         Tenancy(TenancyState.FAILED, "down", failure(Reason.CLUSTER_UNAVAILABLE)),
-        Tenancy(TenancyState.FAILED, "the app's fault", failure(Reason.TEMPLATE_INVALID, Pace.NEVER)),
-        Tenancy(TenancyState.FAILED, "somebody else's", failure(Reason.CONFLICT, Pace.SLOW)),
+        Tenancy(TenancyState.FAILED, "the app's fault", failure(Reason.TEMPLATE_INVALID, RetryClass.TERMINAL)),
+        Tenancy(TenancyState.FAILED, "somebody else's", failure(Reason.CONFLICT, RetryClass.SLOW)),
         Tenancy(TenancyState.FAILED, "nobody knows"),
     ],
 )

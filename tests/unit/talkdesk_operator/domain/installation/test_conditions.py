@@ -25,8 +25,8 @@ from talkdesk_crds.installation import Decision, Ending, EndingKind, Installatio
 from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
-    Pace,
     RemoteRefused,
+    RetryClass,
     Role,
     Scope,
     SendState,
@@ -56,7 +56,7 @@ def judged(at: Scope, finish: Finish, kind: ConditionType) -> tuple[str, str]:
     return known.status, known.reason
 
 
-def noted(at: Scope, finish: Finish) -> Scope:
+def missed_request_recorded(at: Scope, finish: Finish) -> Scope:
     known = at.installation.model_copy(update={"status": status(at, finish)})
     return replace(at, installation=known)
 
@@ -79,7 +79,7 @@ def test_every_condition_is_written_on_the_first_visit() -> None:
 
 def test_kstatus_is_told_whether_something_moves_or_is_stuck() -> None:
     assert judged(scope(), ACTIVE, ConditionType.RECONCILING)[0] == "False"
-    assert judged(scope(), replace(WAITING, settled=True), ConditionType.RECONCILING)[0] == "False"
+    assert judged(scope(), replace(WAITING, terminal=True), ConditionType.RECONCILING)[0] == "False"
     stuck = replace(WAITING, stalled=True)
     assert judged(scope(), stuck, ConditionType.RECONCILING)[0] == "False"
     assert judged(scope(), stuck, ConditionType.STALLED)[0] == "True"
@@ -90,17 +90,20 @@ def test_kstatus_is_told_whether_something_moves_or_is_stuck() -> None:
     [
         ({"remote": remote(), "credentials": credentials()}, ("True", "Succeeded")),
         pytest.param(
-            {"credentials": CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))},
+            {"credentials": CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))},
             ("False", "CredentialsLost"),
             marks=pytest.mark.case(43),
         ),
         pytest.param(
-            {"credentials": credentials(), "remote": RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, Pace.SLOW))},
+            {
+                "credentials": credentials(),
+                "remote": RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, RetryClass.SLOW)),
+            },
             ("False", "CredentialsRefused"),
             marks=pytest.mark.case(24),
         ),
         ({"credentials": credentials(), "remote": RemoteRefused(failure())}, ("Unknown", "Pending")),
-        ({"credentials_dropped": True}, ("False", "CredentialsDeleted")),
+        ({"credentials_deleted": True}, ("False", "CredentialsDeleted")),
     ],
 )
 def test_credentials_are_judged_by_what_talkdesk_made_of_them(
@@ -139,12 +142,12 @@ def test_a_tenant_that_was_not_touched_is_judged_by_its_own_status() -> None:
 
 @pytest.mark.case(39)
 def test_a_bystanders_tenant_is_anothers() -> None:
-    at, settled = scope(role=Role.BYSTANDER), replace(WAITING, settled=True)
-    assert judged(at, settled, ConditionType.TENANT_READY) == ("False", "Superseded")
+    at, terminal = scope(role=Role.NON_OWNER), replace(WAITING, terminal=True)
+    assert judged(at, terminal, ConditionType.TENANT_READY) == ("False", "Superseded")
 
 
 def test_an_answer_waits_for_what_is_in_its_way() -> None:
-    lost = failure(Reason.FORBIDDEN, Pace.SLOW)
+    lost = failure(Reason.FORBIDDEN, RetryClass.SLOW)
     unsent = Finish(phase=InstallationPhase.ANSWERING, reason=lost.reason, message=lost.message, failure=lost)
     assert judged(scope(send_failure=lost), unsent, ConditionType.ANSWERED) == ("False", "Forbidden")
     assert judged(scope(), unsent, ConditionType.ANSWERED) == ("False", "Pending")
@@ -161,8 +164,8 @@ def test_an_end_without_an_answer_says_so_from_then_on() -> None:
     end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=NOON)
     late = replace(WAITING, reason=Reason.TIMED_OUT, ending=end)
     assert judged(scope(), late, ConditionType.ANSWERED) == ("False", "TimedOut")
-    assert judged(noted(scope(), late), WAITING, ConditionType.ANSWERED) == ("False", "TimedOut")
-    assert status(noted(scope(), late), WAITING).ending == end
+    assert judged(missed_request_recorded(scope(), late), WAITING, ConditionType.ANSWERED) == ("False", "TimedOut")
+    assert status(missed_request_recorded(scope(), late), WAITING).ending == end
 
 
 @pytest.mark.case(22)
@@ -211,7 +214,7 @@ def test_users_are_judged_by_what_came_of_bringing_them(
     told = found(at, WAITING, ConditionType.USERS_SYNCED)
     assert told is not None
     assert message in told.message
-    later = noted(at, WAITING)
+    later = missed_request_recorded(at, WAITING)
     assert judged(replace(later, users=None), WAITING, ConditionType.USERS_SYNCED) == expected
 
 
@@ -224,7 +227,7 @@ def test_where_users_go_nowhere_there_is_nothing_to_say_of_them() -> None:
 def test_that_talkdesk_agrees_is_news_only_after_it_did_not() -> None:
     at = scope(installation=installation(status=answered()), remote=remote("completed"))
     assert found(at, ACTIVE, ConditionType.IN_SYNC) is None
-    apart = noted(replace(at, remote=remote("rejected")), ACTIVE)
+    apart = missed_request_recorded(replace(at, remote=remote("rejected")), ACTIVE)
     assert judged(apart, ACTIVE, ConditionType.IN_SYNC) == ("False", "Diverged")
     assert judged(replace(apart, remote=None), ACTIVE, ConditionType.IN_SYNC) == ("False", "Diverged")
     assert judged(replace(apart, remote=remote("completed")), ACTIVE, ConditionType.IN_SYNC) == ("True", "Succeeded")
@@ -237,7 +240,7 @@ def test_a_deadline_is_near_from_the_first_mark_until_there_is_an_answer_or_an_e
     near = found(at, WAITING, ConditionType.DEADLINE_NEAR)
     assert near is not None
     assert (near.status, near.message) == ("True", "under 1h for the answer to Talkdesk")
-    over = noted(at, WAITING)
+    over = missed_request_recorded(at, WAITING)
     assert judged(replace(over, now=NOON + 2 * WEEK), WAITING, ConditionType.DEADLINE_NEAR)[0] == "True"
     end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=LATE)
     for finish in (replace(WAITING, ending=end), replace(ACTIVE, verified=True)):
@@ -247,10 +250,10 @@ def test_a_deadline_is_near_from_the_first_mark_until_there_is_an_answer_or_an_e
 
 @pytest.mark.case(34, 39)
 def test_no_deadline_is_near_for_who_was_just_answered_though_it_is_not_ready() -> None:
-    settled = replace(WAITING, settled=True)
-    told = scope(now=LATE, role=Role.BYSTANDER, answer=answer(), sent=SendState.DELIVERED)
-    assert found(told, settled, ConditionType.DEADLINE_NEAR) is None
-    assert status(told, settled).time_left is None
+    terminal = replace(WAITING, terminal=True)
+    told = scope(now=LATE, role=Role.NON_OWNER, answer=answer(), sent=SendState.DELIVERED)
+    assert found(told, terminal, ConditionType.DEADLINE_NEAR) is None
+    assert status(told, terminal).time_left is None
 
 
 @pytest.mark.parametrize("fields", [{"app": None}, {"installation": installation(request=None)}])

@@ -28,9 +28,9 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, InstallationStatus, RequestType
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
-    AckState,
+    AcknowledgementState,
     CredentialsMissing,
-    Pace,
+    RetryClass,
     Role,
     Scope,
     SendState,
@@ -49,7 +49,7 @@ from talkdesk_operator.domain.reconcile.steps import (
 )
 
 READY = Tenancy(TenancyState.READY)
-LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
+LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 LATE = NOON + WEEK
 UPDATE = installation(request=RequestType.UPDATE)
 
@@ -82,7 +82,7 @@ def test_an_install_reads_provisions_and_answers_in_this_order() -> None:
 
 def test_a_paused_installation_is_left_alone() -> None:
     paused = finish(scope(installation=installation(paused=True)))
-    assert (paused.phase, paused.settled, paused.wake) == (InstallationPhase.PAUSED, True, None)
+    assert (paused.phase, paused.terminal, paused.requeue_at) == (InstallationPhase.PAUSED, True, None)
 
 
 def test_without_request_or_app_nothing_is_done() -> None:
@@ -109,10 +109,10 @@ def test_without_credentials_the_deadline_is_the_end_of_an_install() -> None:
 
 @pytest.mark.case(39)
 def test_a_superseded_installation_is_answered_and_makes_no_tenant() -> None:
-    at = read(role=Role.BYSTANDER)
+    at = read(role=Role.NON_OWNER)
     assert decide(at) == Send(Decision.APPROVE)
     done = finish(replace(at, sent=SendState.DELIVERED, answer=answer()))
-    assert (done.phase, done.ready, done.settled) == (InstallationPhase.SUPERSEDED, False, True)
+    assert (done.phase, done.ready, done.terminal) == (InstallationPhase.SUPERSEDED, False, True)
 
 
 def steady(**fields: Any) -> Scope:
@@ -135,7 +135,7 @@ def test_a_person_may_pause_an_installation_a_tenant_or_the_whole_app() -> None:
         (scope(app=view(paused=True)), "TalkdeskApp sentiment"),
     ):
         assert finish(paused).reason is Reason.PAUSED
-        assert (finish(paused).settled, named in finish(paused).message) == (True, True)
+        assert (finish(paused).terminal, named in finish(paused).message) == (True, True)
     assert decide(scope(tenant=tenant(), app=view())) == ReadCredentials()
 
 
@@ -149,10 +149,10 @@ def test_a_person_may_pause_an_installation_a_tenant_or_the_whole_app() -> None:
     ],
 )
 def test_what_is_paused_is_not_purged_by_a_deletion_before_it_goes_on(paused: dict[str, Any]) -> None:
-    known = {"installation": deleted(deletionPolicy="Delete"), "tenant": tenant(), "role": Role.HOLDER}
+    known = {"installation": deleted(deletionPolicy="Delete"), "tenant": tenant(), "role": Role.LAST_OWNER}
     at = scope(**(known | paused))
     waiting = finish(at)
-    assert (waiting.phase, waiting.reason, waiting.settled) == (InstallationPhase.DELETING, Reason.PAUSED, True)
+    assert (waiting.phase, waiting.reason, waiting.terminal) == (InstallationPhase.DELETING, Reason.PAUSED, True)
     assert decide(replace(at, installation=deleted())) == Release()
 
 
@@ -175,7 +175,10 @@ def test_while_a_person_is_waited_for_rotated_credentials_are_acknowledged() -> 
     rotated = installation(credentials=credentials_object())
     at = read(app=view(approval={"mode": "Manual"}), installation=rotated, secret_name="keys-2")
     assert decide(at) == Acknowledge()
-    assert finish(replace(at, acknowledged=AckState.DONE, sets_dropped=True)).reason is Reason.AWAITING_DECISION
+    assert (
+        finish(replace(at, acknowledged=AcknowledgementState.DONE, previous_versions_deleted=True)).reason
+        is Reason.AWAITING_DECISION
+    )
 
 
 @pytest.mark.case(34)

@@ -28,9 +28,9 @@ from talkdesk_crds.installation import Decision, InstallationPhase, UsersStatus
 from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
-    AckState,
-    Pace,
+    AcknowledgementState,
     RemoteRefused,
+    RetryClass,
     Role,
     Scope,
     SendState,
@@ -61,31 +61,31 @@ def finish(at: Scope) -> Finish:
 def test_a_tenant_that_is_not_ready_holds_the_answer_up() -> None:
     waiting = finish(read(tenancy=Tenancy(TenancyState.WAITING, "Deployment td-1/web: 0 of 1", since=NOON)))
     assert (waiting.phase, waiting.reason) == (InstallationPhase.PROVISIONING, Reason.NOT_READY)
-    assert waiting.wake == NOON + timedelta(seconds=1)
-    refused = failure(Reason.APPLY_REFUSED, Pace.SLOW)
+    assert waiting.requeue_at == NOON + timedelta(seconds=1)
+    refused = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
     failing = finish(read(tenancy=Tenancy(TenancyState.FAILED, "quota", refused)))
     assert (failing.reason, failing.failure, failing.stalled) == (Reason.APPLY_REFUSED, refused, False)
 
 
 @pytest.mark.case(32, 54)
 def test_a_template_error_is_stuck_but_the_deadline_is_still_looked_at() -> None:
-    error = failure(Reason.RENDER_FAILED, Pace.NEVER)
+    error = failure(Reason.RENDER_FAILED, RetryClass.TERMINAL)
     stuck = read(tenancy=Tenancy(TenancyState.FAILED, "steps[0]: no such key", error))
-    assert (finish(stuck).stalled, finish(stuck).wake) == (True, LATE)
-    assert finish(replace(stuck, now=LATE)).wake == LATE + timedelta(minutes=10)
+    assert (finish(stuck).stalled, finish(stuck).requeue_at) == (True, LATE)
+    assert finish(replace(stuck, now=LATE)).requeue_at == LATE + timedelta(minutes=10)
 
 
 def test_a_failing_tenant_of_an_active_installation_leaves_it_active() -> None:
-    failing = failure(Reason.APPLY_REFUSED, Pace.SLOW)
+    failing = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
     at = live()
     broken = finish(replace(at, tenancy=Tenancy(TenancyState.FAILED, "quota", failing)))
-    assert (broken.phase, broken.ready, broken.wake) == (InstallationPhase.ACTIVE, False, None)
+    assert (broken.phase, broken.ready, broken.requeue_at) == (InstallationPhase.ACTIVE, False, None)
 
 
 @pytest.mark.case(53, 54)
 @pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
 def test_a_tenant_that_cannot_be_made_rejects_its_request_where_the_app_wants_that(reason: Reason) -> None:
-    broken = Tenancy(TenancyState.FAILED, "no", failure(reason, Pace.SLOW))
+    broken = Tenancy(TenancyState.FAILED, "no", failure(reason, RetryClass.SLOW))
     at = read(app=view(approval={"onTenantFailure": "Reject"}), tenancy=broken)
     told = "the app could not be set up for this account"
     assert decide(at) == Send(Decision.REJECT, told)
@@ -95,14 +95,14 @@ def test_a_tenant_that_cannot_be_made_rejects_its_request_where_the_app_wants_th
 
 
 def test_the_tenant_of_an_answered_installation_rejects_nothing() -> None:
-    broken = Tenancy(TenancyState.FAILED, "no", failure(Reason.RENDER_FAILED, Pace.SLOW))
+    broken = Tenancy(TenancyState.FAILED, "no", failure(Reason.RENDER_FAILED, RetryClass.SLOW))
     strict = view(approval={"onTenantFailure": "Reject"})
     at = live(app=strict, tenancy=broken)
     stuck = finish(at)
     assert (stuck.reason, stuck.stalled, stuck.ending) == (Reason.RENDER_FAILED, True, None)
 
 
-OFFBOARDING = view(licence={"onSuspended": "Offboard"})
+OFFBOARDING = view(license={"onSuspended": "Offboard"})
 
 
 def live(**fields: Any) -> Scope:
@@ -125,11 +125,11 @@ def test_a_customer_whom_the_policy_puts_away_is_offboarded_and_later_purged() -
     assert decide(at) == Offboard()
     away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
     stopped = finish(replace(at, tenant=away, tenancy=Tenancy(TenancyState.OFFBOARDED)))
-    assert (stopped.phase, stopped.wake) == (InstallationPhase.SUSPENDED, NOON + DAY)
+    assert (stopped.phase, stopped.requeue_at) == (InstallationPhase.SUSPENDED, NOON + DAY)
     late = replace(at, tenant=away, now=NOON + DAY)
     assert decide(late) == Purge()
     gone = finish(replace(late, tenancy=Tenancy(TenancyState.PURGED)))
-    assert (gone.phase, gone.wake) == (InstallationPhase.SUSPENDED, None)
+    assert (gone.phase, gone.requeue_at) == (InstallationPhase.SUSPENDED, None)
 
 
 @pytest.mark.case(42)
@@ -143,7 +143,7 @@ def test_what_is_slow_to_go_is_looked_at_again() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING)
     going = Tenancy(TenancyState.DELETING, "Namespace td-1 is being deleted", since=NOON)
     slow = finish(replace(at, tenancy=going))
-    assert (slow.ready, slow.message, slow.wake) == (False, going.message, NOON + timedelta(seconds=1))
+    assert (slow.ready, slow.message, slow.requeue_at) == (False, going.message, NOON + timedelta(seconds=1))
 
 
 @pytest.mark.case(42)
@@ -169,14 +169,14 @@ def test_a_tenant_that_lags_does_not_hold_up_the_acknowledgement(tenancy: Tenanc
     at = live(installation=rotated, secret_name="keys-2")
     assert decide(at) == Provision()
     assert decide(replace(at, tenancy=tenancy)) == Acknowledge()
-    told = replace(at, tenancy=tenancy, acknowledged=AckState.DONE, sets_dropped=True)
+    told = replace(at, tenancy=tenancy, acknowledged=AcknowledgementState.DONE, previous_versions_deleted=True)
     assert finish(told).message == tenancy.message
 
 
 @pytest.mark.case(63)
 def test_rotated_credentials_of_a_bystander_are_acknowledged_too() -> None:
     rotated = installation(status=answered(), credentials=credentials_object())
-    assert decide(live(role=Role.BYSTANDER, installation=rotated, secret_name="keys-2")) == Acknowledge()
+    assert decide(live(role=Role.NON_OWNER, installation=rotated, secret_name="keys-2")) == Acknowledge()
 
 
 COUNTED = view(users={})
@@ -192,7 +192,7 @@ def test_users_come_after_the_tenant_and_before_the_answer() -> None:
 
 
 @pytest.mark.case(60)
-@pytest.mark.parametrize("fields", [{"role": Role.BYSTANDER}, {"remote": remote("suspended")}])
+@pytest.mark.parametrize("fields", [{"role": Role.NON_OWNER}, {"remote": remote("suspended")}])
 def test_users_are_only_brought_for_who_may_use_the_tenant(fields: dict[str, Any]) -> None:
     assert not isinstance(decide(live(app=COUNTED, tenancy=READY, **fields)), SyncUsers)
 
@@ -202,7 +202,7 @@ def test_a_list_of_users_that_is_not_at_its_end_is_gone_on_with_at_once() -> Non
     part = UsersOutcome(1000, synced=300, done=False, message="300 of 1000")
     waiting = finish(read(app=COUNTED, tenancy=READY, users=part))
     assert (waiting.phase, waiting.reason) == (InstallationPhase.PROVISIONING, Reason.USERS_SYNCING)
-    assert (waiting.message, waiting.wake, waiting.failure) == ("300 of 1000", NOON, None)
+    assert (waiting.message, waiting.requeue_at, waiting.failure) == ("300 of 1000", NOON, None)
     assert finish(live(app=COUNTED, tenancy=READY, users=part)).phase is InstallationPhase.ACTIVE
 
 
@@ -210,9 +210,9 @@ def test_a_list_of_users_that_is_not_at_its_end_is_gone_on_with_at_once() -> Non
 def test_users_that_cannot_be_brought_are_tried_again_and_the_deadline_is_looked_at() -> None:
     down = UsersOutcome(0, failure=failure(Reason.SCIM_UNAVAILABLE))
     waiting = finish(read(app=COUNTED, tenancy=READY, users=down))
-    assert (waiting.reason, waiting.failure, waiting.wake) == (Reason.SCIM_UNAVAILABLE, down.failure, LATE)
+    assert (waiting.reason, waiting.failure, waiting.requeue_at) == (Reason.SCIM_UNAVAILABLE, down.failure, LATE)
     active = finish(live(app=COUNTED, tenancy=READY, users=down))
-    assert (active.phase, active.failure, active.wake) == (InstallationPhase.ACTIVE, down.failure, None)
+    assert (active.phase, active.failure, active.requeue_at) == (InstallationPhase.ACTIVE, down.failure, None)
 
 
 @pytest.mark.case(27)

@@ -20,9 +20,9 @@ def test_the_oldest_request_has_the_nearest_deadline_and_goes_first() -> None:
 
 
 def test_who_waits_goes_before_who_only_changed() -> None:
-    settled = installation(at=NOON - timedelta(days=99), status=answered())
-    assert priority_of([settled], NOW) == (Priority.CHANGED, NOW.timestamp())
-    assert priority_of([installation()], NOW) < priority_of([settled], NOW)
+    terminal = installation(at=NOON - timedelta(days=99), status=answered())
+    assert priority_of([terminal], NOW) == (Priority.CHANGED, NOW.timestamp())
+    assert priority_of([installation()], NOW) < priority_of([terminal], NOW)
     assert priority_of([], NOW) == (Priority.CHANGED, NOW.timestamp())
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.any_scope import scopes, so_far
-from builders.any_world import MOST_STEPS, World, follow, noted
+from builders.any_world import MOST_STEPS, World, follow, missed_request_recorded
 from builders.objects import (
     scope,
 )
@@ -25,24 +25,24 @@ from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
 from talkdesk_operator.domain.reconcile.deadlines import is_closed, is_ended, waits_for_answer
 from talkdesk_operator.domain.reconcile.scope import (
-    AckState,
+    AcknowledgementState,
     Failure,
-    Pace,
+    RetryClass,
     Role,
     Scope,
     TenancyState,
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
-    Announce,
-    DropCredentials,
-    DropOldCredentials,
+    DeleteCredentials,
+    DeletePreviousCredentials,
     Finish,
-    Note,
     Offboard,
     Provision,
     Purge,
     ReadTalkdesk,
+    RecordAnswer,
+    RecordMissedRequest,
     Release,
     Send,
 )
@@ -64,11 +64,11 @@ def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Sco
     if Send in kinds:
         assert waits_for_answer(first) or (leaving and not is_closed(first))
         assert ReadTalkdesk in kinds[: kinds.index(Send)]
-        assert not leaving or (start.answer is not None and start.answer.sent_at) or Announce in kinds
+        assert not leaving or (start.answer is not None and start.answer.sent_at) or RecordAnswer in kinds
     if Offboard in kinds:
         assert leaving or is_ended(first) or wanted_state(at) is TenantState.OFFBOARDED
     if {Offboard, Purge, Provision} & set(kinds):
-        assert start.role is not Role.BYSTANDER
+        assert start.role is not Role.NON_OWNER
     if Provision in kinds:
         assert start.role is Role.OWNER
         assert not leaving
@@ -79,13 +79,19 @@ def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Sco
         explicit = deleted and first.spec.deletion_policy is DeletionPolicy.DELETE
         away = is_ended(first) or wanted_state(at) is TenantState.OFFBOARDED
         assert explicit or (away and purge_due(start))
-    if DropCredentials in kinds:
+    if DeleteCredentials in kinds:
         assert is_ended(first) or deleted
     if is_paused(start) and not deleted:
         assert not steps
     if is_paused(start):
         assert not {Provision, Offboard, Purge} & set(kinds)
-    assert max(kinds.count(kind) for kind in (Acknowledge, DropOldCredentials, Note, Provision, Offboard, Purge)) <= 1
+    assert (
+        max(
+            kinds.count(kind)
+            for kind in (Acknowledge, DeletePreviousCredentials, RecordMissedRequest, Provision, Offboard, Purge)
+        )
+        <= 1
+    )
 
 
 def is_paused(at: Scope) -> bool:
@@ -146,14 +152,14 @@ def test_credentials_are_acknowledged_and_replaced_only_by_a_set_that_works(star
         step = decide(at)
         if isinstance(step, Finish | Release):
             return
-        if isinstance(step, Acknowledge | DropOldCredentials):
+        if isinstance(step, Acknowledge | DeletePreviousCredentials):
             register = at.installation.spec.credentials
             assert register is not None
             assert isinstance(at.remote, RemoteInstallation)
             assert at.secret_name == register.secret_name
-        if isinstance(step, DropOldCredentials):
-            assert at.acknowledged is not AckState.FAILED
-            assert not is_due(at) or at.acknowledged is AckState.DONE
+        if isinstance(step, DeletePreviousCredentials):
+            assert at.acknowledged is not AcknowledgementState.FAILED
+            assert not is_due(at) or at.acknowledged is AcknowledgementState.DONE
         at = world.do(step, at)
 
 
@@ -163,11 +169,11 @@ def test_what_is_unfinished_is_looked_at_again_or_waits_for_something_that_is_wa
     start: Scope, data: st.DataObject
 ) -> None:
     at, finish, _ = follow(start, data)
-    if isinstance(finish, Release) or finish.ready or finish.settled:
+    if isinstance(finish, Release) or finish.ready or finish.terminal:
         return
-    status = noted(at, finish).status
-    coming = finish.wake is not None or status.retry is not None
-    if waits_for_answer(noted(at, finish)) and at.app is not None and at.failure is None:
+    status = missed_request_recorded(at, finish).status
+    coming = finish.requeue_at is not None or status.retry is not None
+    if waits_for_answer(missed_request_recorded(at, finish)) and at.app is not None and at.failure is None:
         assert coming, "the deadline would pass unseen"
     watched = {Reason.NO_REQUEST, Reason.APP_NOT_FOUND, Reason.RENDER_FAILED, Reason.FOREIGN_HOST}
     assert coming or finish.reason in watched | {Reason.CREDENTIALS_MISSING, Reason.FORBIDDEN, Reason.UNAVAILABLE}
@@ -179,7 +185,7 @@ def test_the_same_facts_give_the_same_status_so_that_nothing_is_written(start: S
     at, finish, _ = follow(start, data)
     if isinstance(finish, Release):
         return
-    once = noted(at, finish)
+    once = missed_request_recorded(at, finish)
     again = compute(replace(at, installation=once), finish, jitter=1)
     assert again.model_copy(update={"retry": None}) == once.status.model_copy(update={"retry": None})
 
@@ -190,15 +196,15 @@ def test_no_installation_is_looked_at_over_and_over_without_a_pause(start: Scope
     at, world = start, World(data)
     for _ in range(MOST_PASSES_AT_ONCE):
         end, finish, _ = follow(at, data, world)
-        if isinstance(finish, Release) or finish.wake is None or finish.wake > end.now:
+        if isinstance(finish, Release) or finish.requeue_at is None or finish.requeue_at > end.now:
             return
-        known = noted(end, finish)
+        known = missed_request_recorded(end, finish)
         kept = None if end.tenancy is not None and end.tenancy.state is TenancyState.PURGED else end.tenant
         at = replace(start, installation=known, tenant=kept, answer=so_far(known))
     raise AssertionError(f"still at it: {finish}")
 
 
 def test_a_failure_that_nobody_foresaw_has_a_message_and_a_pace() -> None:
-    stopped = decide(scope(failure=Failure(Reason.INVALID_SPEC, "can't read it", Pace.NEVER)))
+    stopped = decide(scope(failure=Failure(Reason.INVALID_SPEC, "can't read it", RetryClass.TERMINAL)))
     assert isinstance(stopped, Finish)
     assert (stopped.stalled, stopped.message) == (True, "can't read it")

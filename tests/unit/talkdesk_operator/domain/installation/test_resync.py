@@ -31,17 +31,24 @@ from talkdesk_crds.installation import CredentialsStatus, EndingKind, Installati
 from talkdesk_crds.tenant import TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
-    AckState,
+    AcknowledgementState,
     CredentialsMissing,
-    Pace,
     RemoteMissing,
     RemoteRefused,
+    RetryClass,
     Role,
     Scope,
     Tenancy,
     TenancyState,
 )
-from talkdesk_operator.domain.reconcile.steps import Acknowledge, Finish, Note, Provision, ReadCredentials, ReadTalkdesk
+from talkdesk_operator.domain.reconcile.steps import (
+    Acknowledge,
+    Finish,
+    Provision,
+    ReadCredentials,
+    ReadTalkdesk,
+    RecordMissedRequest,
+)
 
 READY = Tenancy(TenancyState.READY)
 LATE = NOON + WEEK
@@ -53,7 +60,7 @@ def read(**fields: Any) -> Scope:
     return scope(**(known | fields))
 
 
-LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
+LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 
 
 def steady(**fields: Any) -> Scope:
@@ -70,7 +77,7 @@ def finish(at: Scope) -> Finish:
 
 def test_an_answered_installation_whose_tenant_is_current_costs_nothing() -> None:
     assert finish(steady()).ready
-    assert finish(steady(role=Role.BYSTANDER)).phase is InstallationPhase.SUPERSEDED
+    assert finish(steady(role=Role.NON_OWNER)).phase is InstallationPhase.SUPERSEDED
 
 
 @pytest.mark.case(51)
@@ -98,10 +105,12 @@ def test_a_tenant_that_is_gone_is_made_again_with_the_facts_that_are_known() -> 
 
 @pytest.mark.case(24)
 def test_while_talkdesk_refuses_the_tenant_is_kept_as_it_should_be() -> None:
-    refused = steady(resync=True, credentials=credentials(), remote=RemoteRefused(failure(Reason.FORBIDDEN, Pace.SLOW)))
+    refused = steady(
+        resync=True, credentials=credentials(), remote=RemoteRefused(failure(Reason.FORBIDDEN, RetryClass.SLOW))
+    )
     assert decide(refused) == Provision()
     unknown = replace(refused, installation=installation(status=answered(account=None)), tenant=None)
-    assert finish(unknown).failure == failure(Reason.FORBIDDEN, Pace.SLOW)
+    assert finish(unknown).failure == failure(Reason.FORBIDDEN, RetryClass.SLOW)
 
 
 @pytest.mark.case(43)
@@ -137,7 +146,7 @@ def test_an_update_that_came_to_nothing_leaves_the_tenant_running(kind: EndingKi
 
 @pytest.mark.case(43)
 def test_lost_credentials_of_a_bystander_leave_it_superseded() -> None:
-    lost = finish(steady(role=Role.BYSTANDER, resync=True, credentials=LOST))
+    lost = finish(steady(role=Role.NON_OWNER, resync=True, credentials=LOST))
     assert lost.phase is InstallationPhase.SUPERSEDED
 
 
@@ -153,7 +162,7 @@ def test_lost_credentials_of_a_bystander_leave_it_superseded() -> None:
     ],
     ids=lambda status: next(iter(status)),
 )
-@pytest.mark.parametrize("role", [Role.OWNER, Role.BYSTANDER])
+@pytest.mark.parametrize("role", [Role.OWNER, Role.NON_OWNER])
 def test_what_changed_or_is_unfinished_is_looked_at_again(status: dict[str, Any], role: Role) -> None:
     at = steady(installation=installation(status=answered(**status)), role=role)
     assert decide(at) == ReadCredentials()
@@ -182,7 +191,7 @@ def test_the_trial_is_asked_for_while_one_runs_and_only_for_the_owner() -> None:
     running = installation(status=answered(), trial=trial_object("Started"))
     at = steady(installation=running, resync=True, credentials=credentials())
     assert decide(at) == ReadTalkdesk(facts=True, trial=True)
-    assert decide(replace(at, role=Role.BYSTANDER)) == ReadTalkdesk(facts=False)
+    assert decide(replace(at, role=Role.NON_OWNER)) == ReadTalkdesk(facts=False)
 
 
 @pytest.mark.case(11, 48)
@@ -190,18 +199,24 @@ def test_a_lost_update_is_noted_and_left_to_a_new_pass() -> None:
     asked = remote("updating", updated_at=NOON + HOUR)
     at = steady(resync=True, credentials=credentials(), remote=asked, now=NOON + 2 * HOUR)
     note = decide(at)
-    assert isinstance(note, Note)
-    noted = installation(request=request_object("Update", event=note.request.event_id), status=answered())
-    waiting = finish(replace(at, installation=noted, noted=True))
-    assert (waiting.reason, waiting.wake, waiting.ready) == (Reason.PROGRESSING, at.now, False)
+    assert isinstance(note, RecordMissedRequest)
+    missed_request_recorded = installation(
+        request=request_object("Update", event=note.request.event_id), status=answered()
+    )
+    waiting = finish(replace(at, installation=missed_request_recorded, missed_request_recorded=True))
+    assert (waiting.reason, waiting.requeue_at, waiting.ready) == (Reason.PROGRESSING, at.now, False)
 
 
 @pytest.mark.case(16, 39)
 def test_a_lost_uninstall_touches_no_tenant_before_it_is_known_whose_that_is() -> None:
-    noted = installation(request=RequestType.UNINSTALL, at=NOON + HOUR, event="found-1", status=answered())
+    missed_request_recorded = installation(
+        request=RequestType.UNINSTALL, at=NOON + HOUR, event="found-1", status=answered()
+    )
     at = steady(installation=installation(status=answered()))
-    waiting = finish(replace(at, installation=noted, noted=True, remote=remote("uninstalled")))
-    assert (waiting.ending, waiting.wake) == (None, NOON)
+    waiting = finish(
+        replace(at, installation=missed_request_recorded, missed_request_recorded=True, remote=remote("uninstalled"))
+    )
+    assert (waiting.ending, waiting.requeue_at) == (None, NOON)
 
 
 @pytest.mark.case(31)
@@ -218,5 +233,5 @@ def test_an_acknowledgement_that_failed_is_tried_again_while_the_tenant_goes_on(
     at = steady(installation=rotated, resync=True, credentials=credentials(), secret_name="keys-2")
     at = replace(at, remote=remote("completed"), tenancy=READY)
     assert decide(at) == Acknowledge()
-    lost = finish(replace(at, acknowledged=AckState.FAILED, ack_failure=failure()))
+    lost = finish(replace(at, acknowledged=AcknowledgementState.FAILED, ack_failure=failure()))
     assert (lost.ready, lost.failure) == (True, failure())

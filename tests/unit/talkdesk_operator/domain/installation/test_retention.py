@@ -22,10 +22,10 @@ from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType, TalkdeskInstallation, UsersStatus
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.reconcile.scope import Pace, Role, Scope, Tenancy, TenancyState, UsersOutcome
+from talkdesk_operator.domain.reconcile.scope import RetryClass, Role, Scope, Tenancy, TenancyState, UsersOutcome
 from talkdesk_operator.domain.reconcile.steps import (
     DeactivateUsers,
-    DropCredentials,
+    DeleteCredentials,
     Erase,
     Finish,
     Offboard,
@@ -49,7 +49,7 @@ def retained(until: datetime | None = NOON + MONTH, **spec: Any) -> TalkdeskTena
 
 
 def after(**fields: Any) -> Scope:
-    return scope(**({"installation": over(), "role": Role.HOLDER, "tenant": retained()} | fields))
+    return scope(**({"installation": over(), "role": Role.LAST_OWNER, "tenant": retained()} | fields))
 
 
 def finish(at: Scope) -> Finish:
@@ -62,24 +62,24 @@ def finish(at: Scope) -> Finish:
 def test_credentials_are_deleted_first_and_once() -> None:
     fresh = over(status=ended(conditions=()))
     valid = over(status=ended(conditions=(condition(ConditionType.CREDENTIALS_VALID),)))
-    assert decide(after(installation=fresh)) == DropCredentials()
-    assert decide(after(installation=valid)) == DropCredentials()
-    assert decide(after(installation=valid, credentials_dropped=True)) == Offboard()
+    assert decide(after(installation=fresh)) == DeleteCredentials()
+    assert decide(after(installation=valid)) == DeleteCredentials()
+    assert decide(after(installation=valid, credentials_deleted=True)) == Offboard()
     assert decide(after()) == Offboard()
 
 
 @pytest.mark.case(3)
 def test_credentials_that_a_late_event_left_behind_are_looked_for_now_and_then() -> None:
-    assert decide(after(resync=True)) == DropCredentials()
-    assert decide(after(resync=True, credentials_dropped=True)) == Offboard()
+    assert decide(after(resync=True)) == DeleteCredentials()
+    assert decide(after(resync=True, credentials_deleted=True)) == Offboard()
 
 
 @pytest.mark.case(32)
 def test_who_was_not_answered_in_time_keeps_everything_for_the_grace() -> None:
     late = over(EndingKind.TIMED_OUT, status=ended(EndingKind.TIMED_OUT, conditions=()))
     waiting = finish(after(installation=late, tenant=tenant()))
-    assert (waiting.phase, waiting.settled, waiting.wake) == (InstallationPhase.TIMED_OUT, True, NOON + DAY)
-    assert decide(after(installation=late, tenant=tenant(), now=NOON + DAY)) == DropCredentials()
+    assert (waiting.phase, waiting.terminal, waiting.requeue_at) == (InstallationPhase.TIMED_OUT, True, NOON + DAY)
+    assert decide(after(installation=late, tenant=tenant(), now=NOON + DAY)) == DeleteCredentials()
 
 
 @pytest.mark.parametrize("kind", EndingKind)
@@ -87,15 +87,15 @@ def test_the_tenant_goes_to_retention_after_any_end(kind: EndingKind) -> None:
     at = after(installation=over(kind), tenant=tenant(), now=NOON + DAY)
     assert decide(at) == Offboard()
     kept = finish(replace(at, tenant=retained(), tenancy=Tenancy(TenancyState.OFFBOARDED)))
-    assert (kept.phase, kept.reason, kept.settled) == (kind.value, kind.value, True)
-    assert kept.wake == NOON + MONTH
+    assert (kept.phase, kept.reason, kept.terminal) == (kind.value, kind.value, True)
+    assert kept.requeue_at == NOON + MONTH
 
 
 @pytest.mark.case(52)
 def test_what_does_not_go_is_named_and_looked_at_again() -> None:
     slow = finish(after(tenancy=GOING))
     assert (slow.reason, slow.message) == (Reason.OFFBOARDING, GOING.message)
-    assert slow.wake == NOON + timedelta(seconds=1)
+    assert slow.requeue_at == NOON + timedelta(seconds=1)
     begun = retained(uninstalledAt="2026-03-01T12:00:00Z")
     assert finish(after(tenant=begun, tenancy=GOING, now=NOON + DAY)).reason is Reason.DELETION_BLOCKED
     assert finish(after(tenant=retained(NOON), tenancy=GOING)).reason is Reason.PURGING
@@ -103,9 +103,9 @@ def test_what_does_not_go_is_named_and_looked_at_again() -> None:
 
 @pytest.mark.case(53)
 def test_a_refused_deletion_is_tried_again() -> None:
-    refused = failure(Reason.APPLY_REFUSED, Pace.SLOW)
+    refused = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
     failing = finish(after(tenancy=Tenancy(TenancyState.FAILED, "forbidden", refused)))
-    assert (failing.reason, failing.failure, failing.wake) == (Reason.APPLY_REFUSED, refused, None)
+    assert (failing.reason, failing.failure, failing.requeue_at) == (Reason.APPLY_REFUSED, refused, None)
 
 
 @pytest.mark.case(40)
@@ -115,22 +115,22 @@ def test_when_the_retention_ends_everything_goes_and_the_record_forgets_the_cust
     at = replace(at, tenancy=Tenancy(TenancyState.PURGED))
     assert decide(at) == Erase()
     purged = finish(replace(at, erased=True))
-    assert (purged.phase, purged.reason, purged.settled) == (InstallationPhase.PURGED, Reason.PURGED, True)
-    assert purged.wake is None
+    assert (purged.phase, purged.reason, purged.terminal) == (InstallationPhase.PURGED, Reason.PURGED, True)
+    assert purged.requeue_at is None
 
 
 def test_a_tenant_that_a_person_protected_is_kept_and_nobody_looks_again_before_that_changes() -> None:
     at = after(tenant=retained(NOON - DAY, deletionProtection=True))
     assert decide(at) == Offboard()
     kept = finish(replace(at, tenancy=Tenancy(TenancyState.OFFBOARDED)))
-    assert (kept.reason, kept.wake, kept.settled) == (Reason.PROTECTED, None, True)
+    assert (kept.reason, kept.requeue_at, kept.terminal) == (Reason.PROTECTED, None, True)
 
 
 @pytest.mark.case(16, 40)
 def test_the_record_of_a_bystander_waits_until_the_tenant_is_gone() -> None:
-    at = after(role=Role.BYSTANDER, tenant=tenant())
+    at = after(role=Role.NON_OWNER, tenant=tenant())
     assert finish(at).message == "uninstalled; the tenant is another installation's"
-    assert finish(at).wake is None
+    assert finish(at).requeue_at is None
     assert decide(replace(at, tenant=None)) == Erase()
 
 
@@ -155,7 +155,9 @@ def test_a_record_without_personal_data_is_left_as_it_is() -> None:
 
 
 def gone(policy: str = "Delete", **fields: Any) -> Scope:
-    return scope(**({"installation": deleted(deletionPolicy=policy), "role": Role.HOLDER, "tenant": tenant()} | fields))
+    return scope(
+        **({"installation": deleted(deletionPolicy=policy), "role": Role.LAST_OWNER, "tenant": tenant()} | fields)
+    )
 
 
 @pytest.mark.case(44)
@@ -170,8 +172,8 @@ def test_a_person_can_have_the_tenant_deleted_with_the_object() -> None:
     slow = finish(replace(at, tenancy=GOING))
     assert (slow.phase, slow.reason) == (InstallationPhase.DELETING, Reason.PURGING)
     at = replace(at, tenancy=Tenancy(TenancyState.PURGED))
-    assert decide(at) == DropCredentials()
-    assert decide(replace(at, credentials_dropped=True)) == Release()
+    assert decide(at) == DeleteCredentials()
+    assert decide(replace(at, credentials_deleted=True)) == Release()
 
 
 @pytest.mark.case(44)
@@ -179,14 +181,14 @@ def test_a_person_can_have_the_tenant_deleted_with_the_object() -> None:
     "why",
     [
         {"tenant": None},
-        {"role": Role.BYSTANDER},
+        {"role": Role.NON_OWNER},
         {"app": None},
         {"tenant": tenant(deletionProtection=True)},
     ],
 )
 def test_a_deletion_never_gets_stuck_where_there_is_nothing_to_delete_or_it_may_not(why: dict[str, Any]) -> None:
-    assert decide(gone(**why)) == DropCredentials()
-    assert decide(gone(**why, credentials_dropped=True)) == Release()
+    assert decide(gone(**why)) == DeleteCredentials()
+    assert decide(gone(**why, credentials_deleted=True)) == Release()
 
 
 def test_an_object_that_others_hold_is_left_to_them() -> None:
@@ -197,7 +199,7 @@ def test_an_object_that_others_hold_is_left_to_them() -> None:
             )
         )
     )
-    assert (held.phase, held.settled) == (InstallationPhase.DELETING, True)
+    assert (held.phase, held.terminal) == (InstallationPhase.DELETING, True)
 
 
 def test_an_installation_whose_app_is_gone_is_left_alone_after_its_end() -> None:
@@ -227,21 +229,21 @@ def test_the_users_of_a_tenant_that_was_put_away_are_deactivated_once() -> None:
     gone = over(EndingKind.GONE, status=ended(EndingKind.GONE, users=UsersStatus(licensed=7)))
     at = after(installation=gone, app=WITH_SCIM, tenancy=PUT_AWAY)
     assert decide(at) == DeactivateUsers()
-    assert finish(replace(at, users=UsersOutcome(0))).settled
+    assert finish(replace(at, users=UsersOutcome(0))).terminal
     nobody = over(EndingKind.GONE, status=ended(EndingKind.GONE, users=UsersStatus(licensed=0)))
-    assert finish(replace(at, installation=nobody)).settled
+    assert finish(replace(at, installation=nobody)).terminal
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reason", "wake"),
+    ("outcome", "reason", "requeue_at"),
     [
         (UsersOutcome(0, done=False), Reason.USERS_SYNCING, NOON),
         (UsersOutcome(0, failure=failure(Reason.SCIM_UNAVAILABLE)), Reason.SCIM_UNAVAILABLE, None),
     ],
 )
 def test_users_who_are_still_active_after_an_end_are_gone_on_with(
-    outcome: UsersOutcome, reason: Reason, wake: datetime | None
+    outcome: UsersOutcome, reason: Reason, requeue_at: datetime | None
 ) -> None:
     going = finish(after(app=WITH_SCIM, tenancy=PUT_AWAY, users=outcome))
-    assert (going.phase, going.reason, going.wake) == (InstallationPhase.UNINSTALLED, reason, wake)
-    assert (going.settled, going.failure) == (False, outcome.failure)
+    assert (going.phase, going.reason, going.requeue_at) == (InstallationPhase.UNINSTALLED, reason, requeue_at)
+    assert (going.terminal, going.failure) == (False, outcome.failure)

@@ -8,8 +8,8 @@ import pytest
 from builders.objects import answered, credentials_object, failure, installation, remote, scope
 from talkdesk_crds.installation import CredentialsStatus, TalkdeskInstallation
 from talkdesk_operator.domain.installation.rotation import is_due, next_step
-from talkdesk_operator.domain.reconcile.scope import AckState, RemoteMissing, RemoteRefused, Scope
-from talkdesk_operator.domain.reconcile.steps import Acknowledge, DropOldCredentials
+from talkdesk_operator.domain.reconcile.scope import AcknowledgementState, RemoteMissing, RemoteRefused, Scope
+from talkdesk_operator.domain.reconcile.steps import Acknowledge, DeletePreviousCredentials
 
 SECRET = "keys-2"
 
@@ -47,9 +47,9 @@ def test_the_set_of_an_install_needs_no_acknowledgement(origin: str | None) -> N
 def test_a_set_is_acknowledged_once_and_then_the_ones_before_it_go_once() -> None:
     at = proven()
     assert next_step(at) == Acknowledge()
-    at = replace(at, acknowledged=AckState.DONE)
-    assert next_step(at) == DropOldCredentials()
-    assert next_step(replace(at, sets_dropped=True)) is None
+    at = replace(at, acknowledged=AcknowledgementState.DONE)
+    assert next_step(at) == DeletePreviousCredentials()
+    assert next_step(replace(at, previous_versions_deleted=True)) is None
 
 
 @pytest.mark.case(20)
@@ -71,18 +71,18 @@ def test_nothing_is_done_without_a_set() -> None:
 
 @pytest.mark.case(20)
 def test_while_talkdesk_has_not_taken_it_the_older_sets_stay() -> None:
-    assert next_step(proven(acknowledged=AckState.FAILED, resync=True)) is None
+    assert next_step(proven(acknowledged=AcknowledgementState.FAILED, resync=True)) is None
 
 
 def test_a_set_that_replaced_another_without_rotation_ends_it() -> None:
-    assert next_step(proven(installation=rotated(origin="Install", known=used()))) == DropOldCredentials()
+    assert next_step(proven(installation=rotated(origin="Install", known=used()))) == DeletePreviousCredentials()
 
 
 @pytest.mark.parametrize("known", [None, used(None), used(SECRET)])
 def test_what_an_event_left_behind_too_late_goes_at_a_resync(known: CredentialsStatus | None) -> None:
     at = proven(installation=rotated(origin="Install", known=known))
     assert next_step(at) is None
-    assert next_step(replace(at, resync=True)) == DropOldCredentials()
+    assert next_step(replace(at, resync=True)) == DeletePreviousCredentials()
 
 
 def test_what_was_acknowledged_in_an_earlier_pass_is_not_again() -> None:

@@ -25,9 +25,9 @@ from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
-    Pace,
     RemoteMissing,
     RemoteRefused,
+    RetryClass,
     Role,
     Scope,
     SendState,
@@ -36,12 +36,12 @@ from talkdesk_operator.domain.reconcile.scope import (
     UsersOutcome,
 )
 from talkdesk_operator.domain.reconcile.steps import (
-    Announce,
     DeactivateUsers,
     Finish,
     Offboard,
     ReadCredentials,
     ReadTalkdesk,
+    RecordAnswer,
     Send,
 )
 
@@ -55,7 +55,7 @@ BEFORE = view(uninstall={"approve": "BeforeOffboard"})
 
 def leaving(**fields: Any) -> Scope:
     """The pass of an uninstall whose tenant is seen off already."""
-    known = {"installation": UNINSTALL, "role": Role.HOLDER, "tenant": OFF, "tenancy": OFFBOARDED}
+    known = {"installation": UNINSTALL, "role": Role.LAST_OWNER, "tenant": OFF, "tenancy": OFFBOARDED}
     return scope(**(known | fields))
 
 
@@ -82,7 +82,7 @@ def test_an_uninstall_goes_step_by_step() -> None:
     at = replace(at, credentials=credentials())
     assert decide(at) == ReadTalkdesk(facts=False)
     at = replace(at, remote=remote())
-    assert decide(at) == Announce(Decision.APPROVE)
+    assert decide(at) == RecordAnswer(Decision.APPROVE)
     at = replace(at, answer=ANNOUNCED)
     assert decide(at) == Send(Decision.APPROVE)
     at = replace(at, answer=answer(), sent=SendState.DELIVERED, remote=None)
@@ -92,7 +92,7 @@ def test_an_uninstall_goes_step_by_step() -> None:
 
 @pytest.mark.case(16, 39)
 def test_an_uninstall_of_the_old_installation_is_answered_and_leaves_the_tenant_alone() -> None:
-    assert decide(leaving(role=Role.BYSTANDER, tenant=tenant(), tenancy=None)) == ReadCredentials()
+    assert decide(leaving(role=Role.NON_OWNER, tenant=tenant(), tenancy=None)) == ReadCredentials()
 
 
 def test_an_app_may_want_uninstalls_answered_before_the_tenant_is_touched() -> None:
@@ -101,9 +101,9 @@ def test_an_app_may_want_uninstalls_answered_before_the_tenant_is_touched() -> N
 
 @pytest.mark.case(15)
 def test_an_uninstall_without_credentials_waits_for_them() -> None:
-    missing = CredentialsMissing(failure(Reason.CREDENTIALS_MISSING, Pace.NEVER))
+    missing = CredentialsMissing(failure(Reason.CREDENTIALS_MISSING, RetryClass.TERMINAL))
     waiting = finish(leaving(tenant=None, tenancy=None, credentials=missing))
-    assert (waiting.reason, waiting.wake) == (Reason.CREDENTIALS_MISSING, LATE)
+    assert (waiting.reason, waiting.requeue_at) == (Reason.CREDENTIALS_MISSING, LATE)
 
 
 @pytest.mark.case(52)
@@ -112,21 +112,21 @@ def test_objects_that_do_not_go_away_hold_the_answer_up_for_as_long_as_the_app_s
     blocked = finish(leaving(tenancy=going))
     assert (blocked.phase, blocked.reason) == (InstallationPhase.OFFBOARDING, Reason.OFFBOARDING)
     assert blocked.message == "Namespace td-1 is being deleted"
-    assert blocked.wake == NOON + timedelta(seconds=1)
+    assert blocked.requeue_at == NOON + timedelta(seconds=1)
     assert decide(leaving(tenancy=going, now=NOON + timedelta(minutes=10))) == ReadCredentials()
 
 
 @pytest.mark.case(53)
 def test_an_offboarding_that_fails_is_tried_again() -> None:
-    refused = failure(Reason.APPLY_REFUSED, Pace.SLOW)
+    refused = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
     failing = finish(leaving(tenancy=Tenancy(TenancyState.FAILED, "forbidden", refused)))
-    assert (failing.reason, failing.failure, failing.wake) == (Reason.APPLY_REFUSED, refused, None)
+    assert (failing.reason, failing.failure, failing.requeue_at) == (Reason.APPLY_REFUSED, refused, None)
 
 
 @pytest.mark.case(50)
 @pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
 def test_credentials_that_died_after_the_call_prove_it(reason: Reason) -> None:
-    refused = RemoteRefused(failure(reason, Pace.SLOW))
+    refused = RemoteRefused(failure(reason, RetryClass.SLOW))
     assert is_done(leaving(credentials=credentials(), answer=ANNOUNCED, remote=refused))
     assert finish(leaving(credentials=credentials(), remote=refused)).ending is None
 
@@ -136,7 +136,7 @@ def test_credentials_that_died_after_the_call_prove_it(reason: Reason) -> None:
 def test_an_approval_of_the_install_that_went_out_after_the_uninstall_was_asked_for_answered_it(seconds: int) -> None:
     told = answer(event="the-install").model_copy(update={"at": NOON + timedelta(seconds=seconds)})
     earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=told)})
-    refused = RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, Pace.SLOW))
+    refused = RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, RetryClass.SLOW))
     ended = finish(leaving(installation=earlier, credentials=credentials(), remote=refused)).ending
     assert (ended is not None) is (seconds >= 0)
 
@@ -165,7 +165,7 @@ def test_after_a_crash_between_record_and_call_talkdesk_is_asked_and_told_again(
 @pytest.mark.parametrize("sent", [SendState.UNCLEAR, SendState.REFUSED])
 def test_an_answer_that_did_not_arrive_is_tried_again_later_and_not_past_the_deadline(sent: SendState) -> None:
     lost = asked(answer=ANNOUNCED, sent=sent, send_failure=failure())
-    assert (finish(lost).failure, finish(lost).wake) == (failure(), LATE)
+    assert (finish(lost).failure, finish(lost).requeue_at) == (failure(), LATE)
     end = finish(replace(lost, now=LATE))
     assert end.reason is Reason.DEPROVISIONED
     assert end.ending is not None
@@ -174,20 +174,20 @@ def test_an_answer_that_did_not_arrive_is_tried_again_later_and_not_past_the_dea
 
 def test_an_answer_that_talkdesk_does_not_show_yet_is_looked_at_again_and_not_sent_again() -> None:
     told = asked(answer=answer())
-    assert (finish(told).reason, finish(told).wake) == (Reason.VERIFYING, LATE)
+    assert (finish(told).reason, finish(told).requeue_at) == (Reason.VERIFYING, LATE)
     assert finish(replace(told, now=LATE)).reason is Reason.DEPROVISIONED
     assert is_done(replace(told, remote=remote("martian")))
 
 
 @pytest.mark.case(49)
 def test_a_request_that_changed_before_the_answer_is_looked_at_anew_at_once() -> None:
-    assert finish(asked(answer=ANNOUNCED, sent=SendState.OUTDATED)).wake == NOON
+    assert finish(asked(answer=ANNOUNCED, sent=SendState.OUTDATED)).requeue_at == NOON
 
 
 @pytest.mark.case(26, 32)
 def test_an_uninstall_that_nobody_could_acknowledge_ends_at_the_deadline() -> None:
-    lost = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
-    refused = RemoteRefused(failure(Reason.FORBIDDEN, Pace.SLOW))
+    lost = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
+    refused = RemoteRefused(failure(Reason.FORBIDDEN, RetryClass.SLOW))
     for at in (leaving(credentials=lost, now=LATE), leaving(credentials=credentials(), remote=refused, now=LATE)):
         assert finish(at).reason is Reason.DEPROVISIONED
 
@@ -199,9 +199,9 @@ def test_while_talkdesk_is_down_an_uninstall_goes_on_waiting() -> None:
 
 def test_the_end_is_followed_up_at_once() -> None:
     over = finish(asked(remote=remote("revoked")))
-    assert (over.phase, over.settled, over.wake) == (InstallationPhase.UNINSTALLED, False, NOON)
+    assert (over.phase, over.terminal, over.requeue_at) == (InstallationPhase.UNINSTALLED, False, NOON)
     assert over.message == "uninstalled; what the tenant retains is kept for a while"
-    elsewhere = finish(asked(remote=remote("revoked"), role=Role.BYSTANDER, tenant=tenant()))
+    elsewhere = finish(asked(remote=remote("revoked"), role=Role.NON_OWNER, tenant=tenant()))
     assert elsewhere.message == "uninstalled; the tenant is another installation's"
     assert finish(asked(remote=remote("revoked"), tenant=None)).message == "uninstalled"
 
@@ -216,10 +216,10 @@ def test_users_are_deactivated_after_the_tenant_and_before_the_answer() -> None:
     assert decide(replace(at, users=UsersOutcome(3))) == ReadCredentials()
     part = finish(replace(at, users=UsersOutcome(9, done=False, message="3 of 9")))
     assert (part.phase, part.reason) == (InstallationPhase.OFFBOARDING, Reason.USERS_SYNCING)
-    assert (part.message, part.wake, part.failure) == ("3 of 9", NOON, None)
+    assert (part.message, part.requeue_at, part.failure) == ("3 of 9", NOON, None)
     down = UsersOutcome(9, failure=failure(Reason.SCIM_UNAVAILABLE))
     lost = finish(replace(at, users=down))
-    assert (lost.reason, lost.failure, lost.wake) == (Reason.SCIM_UNAVAILABLE, down.failure, None)
+    assert (lost.reason, lost.failure, lost.requeue_at) == (Reason.SCIM_UNAVAILABLE, down.failure, None)
 
 
 @pytest.mark.case(52, 60)
@@ -239,5 +239,5 @@ def test_users_stay_as_they_are_where_the_app_wants_nothing_else(users: dict[str
 
 @pytest.mark.case(16)
 def test_users_of_another_installations_tenant_stay() -> None:
-    at = leaving(app=view(users={"scim": SCIM}), role=Role.BYSTANDER, tenancy=None)
+    at = leaving(app=view(users={"scim": SCIM}), role=Role.NON_OWNER, tenancy=None)
     assert decide(at) == ReadCredentials()

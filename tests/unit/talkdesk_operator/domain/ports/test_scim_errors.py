@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from talkdesk_operator.domain.ports import scim_errors
-from talkdesk_operator.domain.ports.scim_errors import Permanent, RateLimited, ScimError, Transient
+from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimPermanent, ScimRateLimited, ScimTransient
 
 
 def drawn() -> dict[str, bool]:
@@ -20,15 +20,15 @@ def test_the_tree_in_the_docstring_is_the_one_that_there_is() -> None:
         name for name, kind in kinds.items() if kind.concerns_all
     }
     for kind in kinds.values():
-        assert issubclass(kind, Transient | Permanent) or kind is ScimError
+        assert issubclass(kind, ScimTransient | ScimPermanent) or kind is ScimError
 
 
 def test_an_error_speaks_and_counts() -> None:
-    error = RateLimited("asking at host: 429", kind="429", retry_after=timedelta(seconds=3))
+    error = ScimRateLimited("asking at host: 429", kind="429", retry_after=timedelta(seconds=3))
     assert str(error) == error.message == "asking at host: 429"
     assert (error.kind, error.retry_after) == ("429", timedelta(seconds=3))
 
 
-@pytest.mark.parametrize("kind", [Transient, Permanent])
+@pytest.mark.parametrize("kind", [ScimTransient, ScimPermanent])
 def test_without_a_kind_failures_are_counted_by_their_words(kind: type[ScimError]) -> None:
     assert kind("words").kind == "words"

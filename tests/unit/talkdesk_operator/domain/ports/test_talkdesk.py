@@ -13,11 +13,11 @@ from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     AuthMethod,
     Credentials,
-    Permanent,
     RemoteInstallation,
     RemoteState,
     TalkdeskError,
-    Transient,
+    TalkdeskPermanent,
+    TalkdeskTransient,
     User,
     classify,
 )
@@ -45,7 +45,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
     ],
 )
 def test_a_state_word_has_one_meaning(word: str, meaning: RemoteState) -> None:
-    assert RemoteInstallation(id="i", state=word).standing is meaning
+    assert RemoteInstallation(id="i", state=word).entitlement is meaning
 
 
 @given(st.text())
@@ -89,16 +89,16 @@ def test_every_error_is_drawn_in_the_tree_and_is_transient_or_permanent() -> Non
         assert kind.__name__ in drawn
         assert kind.__name__ in talkdesk_errors.__all__
         assert kind.__name__ in talkdesk.__all__
-        assert kind is TalkdeskError or issubclass(kind, Transient) is not issubclass(kind, Permanent)
+        assert kind is TalkdeskError or issubclass(kind, TalkdeskTransient) is not issubclass(kind, TalkdeskPermanent)
 
 
 def test_an_error_carries_the_wait_and_the_servers_clock() -> None:
     now = datetime.now(UTC)
-    error = Transient("later", retry_after=timedelta(seconds=3), server_time=now)
+    error = TalkdeskTransient("later", retry_after=timedelta(seconds=3), server_time=now)
     assert (str(error), error.message, error.retry_after, error.server_time) == (
         "later",
         "later",
         timedelta(seconds=3),
         now,
     )
-    assert Permanent("never").server_time is None
+    assert TalkdeskPermanent("never").server_time is None

@@ -10,7 +10,7 @@ from builders.objects import NOON, failure, retry
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Retry
 from talkdesk_operator.domain.reconcile.backoff import next_retry
-from talkdesk_operator.domain.reconcile.scope import Failure, Pace
+from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 
 SECOND = timedelta(seconds=1)
 
@@ -25,7 +25,7 @@ def after(
 
 
 def test_what_only_our_own_objects_can_mend_is_not_tried_again() -> None:
-    assert next_retry(failure(pace=Pace.NEVER), None, NOON, jitter=1, deadline=None) is None
+    assert next_retry(failure(retry_class=RetryClass.TERMINAL), None, NOON, jitter=1, deadline=None) is None
 
 
 @pytest.mark.case(27)
@@ -33,13 +33,13 @@ def test_the_wait_doubles_up_to_a_bound() -> None:
     waits = [after(failure(), retry(Reason.UNAVAILABLE, NOON, attempts)) for attempts in range(1, 12)]
     assert waits[:3] == [2 * SECOND, 4 * SECOND, 8 * SECOND]
     assert waits[-1] == timedelta(minutes=5)
-    assert after(failure(pace=Pace.SLOW), retry(Reason.UNAVAILABLE, NOON, 10**6)) == timedelta(minutes=30)
+    assert after(failure(retry_class=RetryClass.SLOW), retry(Reason.UNAVAILABLE, NOON, 10**6)) == timedelta(minutes=30)
 
 
 @pytest.mark.case(27)
 def test_half_of_the_wait_is_random() -> None:
-    assert after(failure(pace=Pace.SLOW), jitter=0) == timedelta(seconds=15)
-    assert after(failure(pace=Pace.SLOW), jitter=1) == timedelta(seconds=30)
+    assert after(failure(retry_class=RetryClass.SLOW), jitter=0) == timedelta(seconds=15)
+    assert after(failure(retry_class=RetryClass.SLOW), jitter=1) == timedelta(seconds=30)
 
 
 def test_attempts_are_counted_and_the_count_starts_anew_with_another_reason() -> None:
@@ -69,25 +69,28 @@ def test_a_deadline_is_not_slept_through() -> None:
 
 
 def test_a_fixed_look_is_neither_put_off_nor_moved_forward_by_looks_in_between() -> None:
-    second_look = failure(Reason.NOT_FOUND_ONCE, fixed=timedelta(minutes=1))
-    assert after(second_look) == timedelta(minutes=1)
+    second_read = failure(Reason.NOT_FOUND_ONCE, fixed=timedelta(minutes=1))
+    assert after(second_read) == timedelta(minutes=1)
     pending = retry(Reason.NOT_FOUND_ONCE, NOON + SECOND)
-    assert next_retry(second_look, pending, NOON, jitter=1, deadline=None) is pending
-    assert after(second_look, retry(Reason.NOT_FOUND_ONCE, NOON)) == timedelta(minutes=1)
+    assert next_retry(second_read, pending, NOON, jitter=1, deadline=None) is pending
+    assert after(second_read, retry(Reason.NOT_FOUND_ONCE, NOON)) == timedelta(minutes=1)
 
 
 @given(
-    pace=st.sampled_from([Pace.SOON, Pace.SLOW]),
+    retry_class=st.sampled_from([RetryClass.TRANSIENT, RetryClass.SLOW]),
     asked=st.none() | st.timedeltas(timedelta(), timedelta(hours=1)),
     attempts=st.integers(0, 10**9),
     jitter=st.floats(0, 1),
     left=st.none() | st.timedeltas(timedelta(days=-9), timedelta(days=9)),
 )
 def test_the_wait_is_never_nothing_and_never_long(
-    pace: Pace, asked: timedelta | None, attempts: int, jitter: float, left: timedelta | None
+    retry_class: RetryClass, asked: timedelta | None, attempts: int, jitter: float, left: timedelta | None
 ) -> None:
     wait = after(
-        failure(pace=pace, retry_after=asked), retry(Reason.UNAVAILABLE, NOON, attempts), jitter=jitter, deadline=left
+        failure(retry_class=retry_class, retry_after=asked),
+        retry(Reason.UNAVAILABLE, NOON, attempts),
+        jitter=jitter,
+        deadline=left,
     )
     assert timedelta() < wait <= timedelta(hours=1)
     assert asked is None or wait >= asked

@@ -8,7 +8,7 @@ import pytest
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports import talkdesk
 from talkdesk_operator.domain.reconcile.error_policy import of_kube, of_object, of_talkdesk
-from talkdesk_operator.domain.reconcile.scope import Failure, Pace
+from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_runtime import kube_errors as kube
 
 MINUTE = timedelta(minutes=1)
@@ -24,21 +24,23 @@ def tree(error: type[talkdesk.TalkdeskError]) -> Iterator[type[talkdesk.Talkdesk
 def test_every_error_of_talkdesk_is_a_failure_that_is_tried_again(error: type[talkdesk.TalkdeskError]) -> None:
     judged = of_talkdesk(error("what Talkdesk said"))
     assert judged.message == "what Talkdesk said"
-    assert judged.pace is (Pace.SOON if issubclass(error, talkdesk.Transient) else Pace.SLOW)
+    assert judged.retry_class is (
+        RetryClass.TRANSIENT if issubclass(error, talkdesk.TalkdeskTransient) else RetryClass.SLOW
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        pytest.param(talkdesk.Unavailable("m"), Reason.UNAVAILABLE, marks=pytest.mark.case(27)),
-        pytest.param(talkdesk.OutcomeUnknown("m"), Reason.UNAVAILABLE, marks=pytest.mark.case(22)),
-        pytest.param(talkdesk.Unauthorized("m"), Reason.CREDENTIALS_REFUSED, marks=pytest.mark.case(24)),
-        pytest.param(talkdesk.InvalidCredentials("m"), Reason.CREDENTIALS_REFUSED, marks=pytest.mark.case(24)),
-        pytest.param(talkdesk.Forbidden("m"), Reason.FORBIDDEN, marks=pytest.mark.case(25)),
-        (talkdesk.ForeignHost("m"), Reason.FOREIGN_HOST),
-        (talkdesk.Refused("m"), Reason.REFUSED),
-        (talkdesk.Redirected("m"), Reason.REFUSED),
-        pytest.param(talkdesk.Conflict("m"), Reason.REFUSED, marks=pytest.mark.case(23)),
+        pytest.param(talkdesk.TalkdeskUnavailable("m"), Reason.UNAVAILABLE, marks=pytest.mark.case(27)),
+        pytest.param(talkdesk.TalkdeskOutcomeUnknown("m"), Reason.UNAVAILABLE, marks=pytest.mark.case(22)),
+        pytest.param(talkdesk.TalkdeskUnauthorized("m"), Reason.CREDENTIALS_REFUSED, marks=pytest.mark.case(24)),
+        pytest.param(talkdesk.TalkdeskInvalidCredentials("m"), Reason.CREDENTIALS_REFUSED, marks=pytest.mark.case(24)),
+        pytest.param(talkdesk.TalkdeskForbidden("m"), Reason.FORBIDDEN, marks=pytest.mark.case(25)),
+        (talkdesk.TalkdeskForeignHost("m"), Reason.FOREIGN_HOST),
+        (talkdesk.TalkdeskRefused("m"), Reason.REFUSED),
+        (talkdesk.TalkdeskRedirected("m"), Reason.REFUSED),
+        pytest.param(talkdesk.TalkdeskConflict("m"), Reason.REFUSED, marks=pytest.mark.case(23)),
     ],
 )
 def test_each_error_of_talkdesk_has_its_reason(error: talkdesk.TalkdeskError, reason: Reason) -> None:
@@ -47,34 +49,37 @@ def test_each_error_of_talkdesk_has_its_reason(error: talkdesk.TalkdeskError, re
 
 @pytest.mark.case(27)
 def test_what_talkdesk_asked_for_is_passed_on() -> None:
-    assert of_talkdesk(talkdesk.RateLimited("m", retry_after=MINUTE)).retry_after == MINUTE
+    assert of_talkdesk(talkdesk.TalkdeskRateLimited("m", retry_after=MINUTE)).retry_after == MINUTE
 
 
 def test_an_error_of_our_own_objects_is_the_clusters() -> None:
-    failed = Failure(Reason.CLUSTER_UNAVAILABLE, "gone", Pace.SOON)
+    failed = Failure(Reason.CLUSTER_UNAVAILABLE, "gone", RetryClass.TRANSIENT)
     assert of_kube(kube.KubeNotFound("gone")) == failed
     assert of_kube(kube.KubeOverloaded("m", retry_after=MINUTE)).retry_after == MINUTE
 
 
 @pytest.mark.case(53)
 @pytest.mark.parametrize(
-    ("error", "reason", "pace"),
+    ("error", "reason", "retry_class"),
     [
-        (kube.KubeOverloaded("m", retry_after=MINUTE), Reason.CLUSTER_UNAVAILABLE, Pace.SOON),
-        (kube.KubeConflict("m"), Reason.CONFLICT, Pace.SLOW),
-        (kube.KubeForbidden("exceeded quota"), Reason.APPLY_REFUSED, Pace.SLOW),
-        (kube.KubeInvalid("m", fields=()), Reason.APPLY_REFUSED, Pace.SLOW),
-        (kube.KubeNotFound("m"), Reason.APPLY_REFUSED, Pace.SLOW),
+        (kube.KubeOverloaded("m", retry_after=MINUTE), Reason.CLUSTER_UNAVAILABLE, RetryClass.TRANSIENT),
+        (kube.KubeConflict("m"), Reason.CONFLICT, RetryClass.SLOW),
+        (kube.KubeForbidden("exceeded quota"), Reason.APPLY_REFUSED, RetryClass.SLOW),
+        (kube.KubeInvalid("m", fields=()), Reason.APPLY_REFUSED, RetryClass.SLOW),
+        (kube.KubeNotFound("m"), Reason.APPLY_REFUSED, RetryClass.SLOW),
         pytest.param(
-            kube.KubeForbidden("m", terminating=True), Reason.NOT_READY, Pace.SOON, marks=pytest.mark.case(37)
+            kube.KubeForbidden("m", terminating=True),
+            Reason.NOT_READY,
+            RetryClass.TRANSIENT,
+            marks=pytest.mark.case(37),
         ),
     ],
 )
 def test_an_error_at_a_tenants_object_names_it_in_the_api_servers_words(
-    error: kube.KubeError, reason: Reason, pace: Pace
+    error: kube.KubeError, reason: Reason, retry_class: RetryClass
 ) -> None:
     judged = of_object(error, "Deployment", "td-1/web")
-    assert (judged.reason, judged.pace) == (reason, pace)
+    assert (judged.reason, judged.retry_class) == (reason, retry_class)
     assert judged.message == f"Deployment td-1/web: {error}"
 
 

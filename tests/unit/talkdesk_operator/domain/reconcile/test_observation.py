@@ -27,9 +27,9 @@ from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.observation import is_of_before, is_urgent
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
-    Pace,
     RemoteMissing,
     RemoteRefused,
+    RetryClass,
     Scope,
     Tenancy,
     TenancyState,
@@ -38,7 +38,7 @@ from talkdesk_operator.domain.reconcile.steps import Finish
 
 READY = Tenancy(TenancyState.READY)
 LATE = NOON + WEEK
-LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, Pace.SLOW))
+LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 
 
 def read(**fields: Any) -> Scope:
@@ -75,15 +75,15 @@ def test_a_404_after_another_failure_is_a_first_one() -> None:
 @pytest.mark.case(43)
 def test_without_credentials_nobody_is_called_and_the_deadline_is_looked_at() -> None:
     waiting = finish(scope(credentials=LOST))
-    assert (waiting.reason, waiting.failure, waiting.wake) == (Reason.CREDENTIALS_LOST, LOST.failure, LATE)
+    assert (waiting.reason, waiting.failure, waiting.requeue_at) == (Reason.CREDENTIALS_LOST, LOST.failure, LATE)
 
 
 @pytest.mark.case(24, 25)
 @pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
 def test_a_refusal_is_tried_again_slowly_and_is_never_a_reject(reason: Reason) -> None:
-    refused = read(remote=RemoteRefused(failure(reason, Pace.SLOW)))
-    assert finish(refused).failure == failure(reason, Pace.SLOW)
-    assert finish(refused).wake == LATE
+    refused = read(remote=RemoteRefused(failure(reason, RetryClass.SLOW)))
+    assert finish(refused).failure == failure(reason, RetryClass.SLOW)
+    assert finish(refused).requeue_at == LATE
     end = finish(replace(refused, now=LATE)).ending
     assert end is not None
     assert end.kind is EndingKind.TIMED_OUT

@@ -27,13 +27,13 @@ def test_nobody_is_nobodys_owner() -> None:
 @pytest.mark.case(39)
 def test_of_two_live_installations_the_newest_has_the_tenant() -> None:
     pair = [installation("old", at=NOON), installation("new", at=NOON + DAY)]
-    assert roles(pair, tenant(owner="old")) == {"old": Role.BYSTANDER, "new": Role.OWNER}
+    assert roles(pair, tenant(owner="old")) == {"old": Role.NON_OWNER, "new": Role.OWNER}
 
 
 @pytest.mark.case(39)
 def test_two_installations_of_the_same_moment_still_have_one_owner() -> None:
     assert sorted(role.name for role in roles([installation("a"), installation("b")], None).values()) == [
-        "BYSTANDER",
+        "NON_OWNER",
         "OWNER",
     ]
 
@@ -42,7 +42,7 @@ def test_two_installations_of_the_same_moment_still_have_one_owner() -> None:
 def test_an_uninstall_of_the_old_installation_leaves_the_tenant_to_the_new_one() -> None:
     old = installation("old", request=RequestType.UNINSTALL, at=NOON + 2 * DAY)
     assert roles([old, installation("new", at=NOON + DAY)], tenant(owner="old")) == {
-        "old": Role.BYSTANDER,
+        "old": Role.NON_OWNER,
         "new": Role.OWNER,
     }
 
@@ -72,12 +72,12 @@ def test_an_installation_without_any_known_install_is_as_old_as_its_object() -> 
 )
 def test_what_was_never_asked_for_is_leaving_over_or_deleted_is_not_alive(gone: TalkdeskInstallation) -> None:
     assert not is_alive(gone)
-    assert roles([gone], None)[gone.metadata.name] is Role.HOLDER
+    assert roles([gone], None)[gone.metadata.name] is Role.LAST_OWNER
 
 
 def test_where_none_is_alive_the_one_that_had_the_tenant_sees_it_off() -> None:
     pair = [uninstalled("had"), uninstalled("newer", at=NOON + DAY)]
-    assert roles(pair, tenant(owner="had")) == {"had": Role.HOLDER, "newer": Role.BYSTANDER}
+    assert roles(pair, tenant(owner="had")) == {"had": Role.LAST_OWNER, "newer": Role.NON_OWNER}
 
 
 @pytest.mark.parametrize("kept", [None, tenant(owner=None)])
@@ -86,13 +86,13 @@ def test_a_tenant_that_names_nobody_is_seen_off_by_the_newest(kept: TalkdeskTena
         uninstalled("old"),
         installation("newer", request=RequestType.UNINSTALL, status=ended(installed_at=NOON + DAY)),
     ]
-    assert roles(pair, kept)["newer"] is Role.HOLDER
+    assert roles(pair, kept)["newer"] is Role.LAST_OWNER
 
 
 @pytest.mark.case(44)
 @pytest.mark.parametrize("state", [TenantState.ACTIVE, TenantState.SUSPENDED])
 def test_a_tenant_whose_installation_was_deleted_by_hand_is_nobodys_to_see_off(state: TenantState) -> None:
-    assert roles([uninstalled("old")], tenant(state, owner="deleted-by-hand")) == {"old": Role.BYSTANDER}
+    assert roles([uninstalled("old")], tenant(state, owner="deleted-by-hand")) == {"old": Role.NON_OWNER}
 
 
 @pytest.mark.case(44)
@@ -102,7 +102,7 @@ def test_a_live_sibling_adopts_the_tenant_of_an_installation_that_was_deleted_by
 
 @pytest.mark.case(40)
 def test_a_retention_that_began_before_the_object_was_deleted_still_ends() -> None:
-    assert roles([uninstalled("old")], tenant(TenantState.OFFBOARDED, owner="deleted"))["old"] is Role.HOLDER
+    assert roles([uninstalled("old")], tenant(TenantState.OFFBOARDED, owner="deleted"))["old"] is Role.LAST_OWNER
 
 
 @given(
@@ -125,7 +125,7 @@ def test_at_most_one_has_the_tenant_and_a_live_one_whenever_there_is_any(
 ) -> None:
     given_roles = roles(installations, kept)
     assert set(given_roles) == {i.metadata.name for i in installations}
-    having = [name for name, role in given_roles.items() if role is not Role.BYSTANDER]
+    having = [name for name, role in given_roles.items() if role is not Role.NON_OWNER]
     alive = {i.metadata.name for i in installations if is_alive(i)}
     assert len(having) <= 1
     assert not alive or set(having) <= alive

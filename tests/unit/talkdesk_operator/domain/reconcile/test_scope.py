@@ -15,6 +15,6 @@ def test_request_and_app_are_only_to_be_asked_for_where_there_are_some() -> None
 
 def test_a_tenant_is_looked_after_by_its_owner_or_holder() -> None:
     assert scope(role=Role.OWNER, tenant=tenant()).owned
-    assert scope(role=Role.HOLDER, tenant=tenant()).owned
-    assert not scope(role=Role.BYSTANDER, tenant=tenant()).owned
-    assert not scope(role=Role.HOLDER).owned
+    assert scope(role=Role.LAST_OWNER, tenant=tenant()).owned
+    assert not scope(role=Role.NON_OWNER, tenant=tenant()).owned
+    assert not scope(role=Role.LAST_OWNER).owned

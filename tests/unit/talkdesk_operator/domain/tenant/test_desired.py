@@ -28,7 +28,7 @@ from talkdesk_operator.domain.tenant.desired import (
     inputs_digest,
     is_current,
     is_protected,
-    next_look,
+    next_read,
     purge_after,
     purge_due,
     retention_ends,
@@ -189,11 +189,11 @@ def test_an_offboarding_holds_an_answer_up_for_as_long_as_the_app_says() -> None
 @pytest.mark.parametrize(("age", "wait"), [(0, 1), (8, 2), (60, 15), (10**6, 30)])
 def test_what_goes_on_is_looked_at_often_at_first(age: int, wait: int) -> None:
     going = Tenancy(TenancyState.WAITING, since=NOON - timedelta(seconds=age))
-    assert next_look(going, NOON) == NOON + timedelta(seconds=wait)
+    assert next_read(going, NOON) == NOON + timedelta(seconds=wait)
 
 
 def test_what_nobody_knows_the_beginning_of_is_looked_at_soon() -> None:
-    assert next_look(Tenancy(TenancyState.WAITING), NOON) == NOON + timedelta(seconds=1)
+    assert next_read(Tenancy(TenancyState.WAITING), NOON) == NOON + timedelta(seconds=1)
 
 
 SUSPENDED = installation(status=answered(talkdesk_state="suspended"))
@@ -203,7 +203,7 @@ SUSPENDED = installation(status=answered(talkdesk_state="suspended"))
 def test_a_template_sees_that_the_tenant_is_suspended() -> None:
     seen = template_context(scope(installation=SUSPENDED), view())["tenant"]
     assert (seen["state"], seen["suspended"]) == ("Suspended", True)
-    away = template_context(scope(installation=SUSPENDED, app=view(licence={"onSuspended": "Offboard"})), view())
+    away = template_context(scope(installation=SUSPENDED, app=view(license={"onSuspended": "Offboard"})), view())
     assert (away["tenant"]["state"], away["tenant"]["suspended"]) == ("Offboarded", False)
 
 
@@ -241,7 +241,7 @@ def put_away(after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAIN
     """A suspended customer whom the policy offboards."""
     known = TenantStatus(purge_after=after, conditions=(condition(ConditionType.READY, "False", reason),))
     made = tenant(TenantState.OFFBOARDED, status=known, **spec)
-    return scope(installation=SUSPENDED, app=view(licence={"onSuspended": "Offboard"}), tenant=made)
+    return scope(installation=SUSPENDED, app=view(license={"onSuspended": "Offboard"}), tenant=made)
 
 
 @pytest.mark.case(42)

@@ -7,8 +7,8 @@ import pytest
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.names import FIELD_MANAGER, LABEL_TENANT
-from talkdesk_operator.domain.tenant.drift import Sightings, Target, sighting, targets_of
-from talkdesk_operator.reconcilers.apps import understand
+from talkdesk_operator.domain.tenant.drift import Observations, Target, sighting, targets_of
+from talkdesk_operator.reconcilers.apps import compile_app
 
 pytestmark = pytest.mark.case(51)
 NOON, LATER = "2026-01-01T12:00:00Z", "2026-01-01T12:00:01Z"
@@ -28,15 +28,15 @@ def raw(version: object, *entries: Any, uid: Any = "u1", tenant: Any = "one") ->
     return {"metadata": metadata}
 
 
-def seen(*objects: Mapping[str, Any]) -> Sightings:
-    sightings = Sightings()
+def seen(*objects: Mapping[str, Any]) -> Observations:
+    sightings = Observations()
     for found in objects:
         sightings.present(found)
     return sightings
 
 
 def test_what_is_first_seen_is_taken_as_it_is() -> None:
-    assert Sightings().present(raw("5", theirs("a"))) is None
+    assert Observations().present(raw("5", theirs("a"))) is None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_versions_that_are_no_numbers_are_taken_in_the_order_of_coming() -> None
 
 
 def test_no_more_is_remembered_than_allowed() -> None:
-    sightings = Sightings(limit=1)
+    sightings = Observations(limit=1)
     for number in range(3):
         sightings.present(raw("5", ours("a"), uid=f"u{number}"))
     assert len(sightings) == 1
@@ -163,7 +163,7 @@ def test_no_more_is_remembered_than_allowed() -> None:
     ],
 )
 def test_what_names_no_tenant_or_makes_no_sense_is_passed_over(strange: dict[str, Any]) -> None:
-    sightings = Sightings()
+    sightings = Observations()
     assert sighting(strange) is None
     assert (sightings.present(strange), sightings.gone(strange)) == (None, None)
     sightings.applied(strange)
@@ -196,7 +196,7 @@ def manifest(api_version: str, kind: str, name: str = "x") -> dict[str, Any]:
 
 
 def test_each_kind_of_a_template_is_one_target_in_the_provisioners_name() -> None:
-    view = understand(
+    view = compile_app(
         app(manifest("v1", "Namespace"), manifest("apps/v1", "Deployment"), manifest("v1", "Namespace", "y"))
     )
     identity = "system:serviceaccount:team:maker"
@@ -208,6 +208,6 @@ def test_each_kind_of_a_template_is_one_target_in_the_provisioners_name() -> Non
 
 
 def test_a_template_that_is_not_understood_has_no_targets() -> None:
-    view = understand(app({"kind": "Namespace"}))
+    view = compile_app(app({"kind": "Namespace"}))
     assert view.problem
     assert targets_of(view) == frozenset()

@@ -1,4 +1,4 @@
-"""Whether a customer may use the app: trial and licence, and what the app's policy makes of them."""
+"""Whether a customer may use the app: trial and license, and what the app's policy makes of them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,8 +23,8 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import RequestType, SubscriptionFacts, TrialState, TrialStatus
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.ports.talkdesk import RemoteTrial
-from talkdesk_operator.domain.reconcile.scope import Pace, RemoteRefused, Scope
-from talkdesk_operator.domain.tenant.entitlement import standstill, trial_is_open, trial_of, wanted_state
+from talkdesk_operator.domain.reconcile.scope import RemoteRefused, RetryClass, Scope
+from talkdesk_operator.domain.tenant.entitlement import suspension, trial_is_open, trial_of, wanted_state
 
 MONTH = 30 * DAY
 ENDED = TrialStatus(state=TrialState.ENDED, at=NOON, ended_reason="trial_expired")
@@ -41,7 +41,7 @@ def after_trial(reason: str | None = "trial_expired", **fields: Any) -> Scope:
 
 
 def state_under(policy: str, at: Scope, key: str) -> TenantState:
-    block = {"onEnd": "trial"}.get(key, "licence")
+    block = {"onEnd": "trial"}.get(key, "license")
     return wanted_state(replace(at, app=view(**{block: {key: policy}})))
 
 
@@ -53,7 +53,7 @@ POLICIES = [
 
 
 def test_nothing_is_known_against_a_new_customer() -> None:
-    assert standstill(scope()) is None
+    assert suspension(scope()) is None
     assert wanted_state(scope()) is TenantState.ACTIVE
 
 
@@ -69,10 +69,10 @@ def test_the_apps_policy_says_what_becomes_of_a_customer_whom_talkdesk_stopped(
 
 @pytest.mark.case(42)
 def test_a_customer_whom_talkdesk_stopped_is_suspended_by_default_with_the_reason() -> None:
-    found = standstill(live(remote=remote("suspended")))
+    found = suspension(live(remote=remote("suspended")))
     assert found is not None
     assert found.reason is Reason.SUSPENDED
-    found = standstill(live(remote=remote("revoked")))
+    found = suspension(live(remote=remote("revoked")))
     assert found is not None
     assert found.reason is Reason.REVOKED
 
@@ -102,29 +102,29 @@ def test_the_apps_policy_says_what_becomes_of_a_customer_after_the_trial(policy:
 @pytest.mark.case(21)
 @pytest.mark.parametrize("reason", ["app_uninstalled", "plan_upgraded"])
 def test_an_upgrade_or_an_uninstall_ends_a_trial_without_stopping_anybody(reason: str) -> None:
-    assert standstill(after_trial(reason)) is None
+    assert suspension(after_trial(reason)) is None
 
 
 @pytest.mark.case(21)
 def test_a_customer_who_pays_goes_on_whatever_ended_the_trial() -> None:
-    assert standstill(after_trial(facts=facts(subscription="paid"))) is None
-    assert standstill(after_trial(status={"subscription": SubscriptionFacts(type="paid")})) is None
-    assert standstill(after_trial(facts=facts(subscription="trial"))) is not None
+    assert suspension(after_trial(facts=facts(subscription="paid"))) is None
+    assert suspension(after_trial(status={"subscription": SubscriptionFacts(type="paid")})) is None
+    assert suspension(after_trial(facts=facts(subscription="trial"))) is not None
 
 
 @pytest.mark.parametrize("state", ["Started", "Extended"])
 def test_a_running_trial_stops_nobody(state: str) -> None:
-    assert standstill(live(spec={"trial": trial_object(state)})) is None
+    assert suspension(live(spec={"trial": trial_object(state)})) is None
 
 
 @pytest.mark.case(42)
 def test_to_keep_a_suspended_customer_does_not_prolong_the_trial() -> None:
-    at = after_trial(remote=remote("suspended"), app=view(licence={"onSuspended": "Keep"}))
-    found = standstill(at)
+    at = after_trial(remote=remote("suspended"), app=view(license={"onSuspended": "Keep"}))
+    found = suspension(at)
     assert found is not None
     assert found.reason is Reason.TRIAL_ENDED
-    assert standstill(replace(at, app=view(licence={"onSuspended": "Keep"}, trial={"onEnd": "Keep"}))) is None
-    stopped = standstill(replace(at, app=view()))
+    assert suspension(replace(at, app=view(license={"onSuspended": "Keep"}, trial={"onEnd": "Keep"}))) is None
+    stopped = suspension(replace(at, app=view()))
     assert stopped is not None
     assert stopped.reason is Reason.SUSPENDED
 
@@ -135,7 +135,7 @@ def test_a_trial_of_the_installation_before_does_not_count() -> None:
     assert trial_of(again, now=NOON + DAY) is None
     old = RemoteTrial("ended", ended_at=NOON, ended_reason="trial_expired")
     assert trial_of(again, old, now=NOON + DAY) is None
-    assert standstill(scope(installation=again, trial=old)) is None
+    assert suspension(scope(installation=again, trial=old)) is None
     own = installation(trial=trial_object(at=NOON))
     assert trial_of(own, now=NOON) is not None
 
@@ -227,6 +227,6 @@ def test_talkdesk_is_asked_for_a_trial_while_one_runs_or_the_subscription_is_one
     assert not trial_is_open(live())
 
 
-def test_a_refusal_says_nothing_of_the_licence() -> None:
-    refused = RemoteRefused(failure(Reason.FORBIDDEN, Pace.SLOW))
-    assert standstill(live(remote=refused)) is None
+def test_a_refusal_says_nothing_of_the_license() -> None:
+    refused = RemoteRefused(failure(Reason.FORBIDDEN, RetryClass.SLOW))
+    assert suspension(live(remote=refused)) is None

@@ -9,30 +9,30 @@ from hypothesis import strategies as st
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports.scim import Deactivate, Order, Person, Put, Ref
 from talkdesk_operator.domain.ports.scim_errors import (
-    Forbidden,
-    Malformed,
-    RateLimited,
-    Refused,
     ScimError,
-    Taken,
-    Unauthorized,
-    Unavailable,
+    ScimForbidden,
+    ScimMalformed,
+    ScimRateLimited,
+    ScimRefused,
+    ScimTaken,
+    ScimUnauthorized,
+    ScimUnavailable,
 )
 from talkdesk_operator.domain.ports.talkdesk import User
-from talkdesk_operator.domain.reconcile.scope import Pace
+from talkdesk_operator.domain.reconcile.scope import RetryClass
 from talkdesk_operator.domain.users.decide import (
     Action,
     decide,
     failure_of,
     fingerprint,
     intended,
-    leavers,
     of_scim,
     person_of,
     put,
     remembered,
+    removed_users,
 )
-from talkdesk_operator.domain.users.record import Known, Roster
+from talkdesk_operator.domain.users.record import RecordedUser, UserRecord
 
 SALT = "made-up-salt"
 
@@ -46,8 +46,8 @@ def person(**fields: Any) -> Person:
     return person_of(user(**fields), None, "somebody else")
 
 
-def on_record(what: Person, **fields: Any) -> Known:
-    return replace(Known(Ref("p1"), fingerprint(what, SALT), active=what.active, admin=what.admin), **fields)
+def on_record(what: Person, **fields: Any) -> RecordedUser:
+    return replace(RecordedUser(Ref("p1"), fingerprint(what, SALT), active=what.active, admin=what.admin), **fields)
 
 
 def test_a_user_goes_by_the_e_mail_address_or_else_by_the_id() -> None:
@@ -64,7 +64,7 @@ def test_only_the_one_who_installed_is_marked() -> None:
 
 @pytest.mark.parametrize("marked", [True, False])
 def test_whoever_is_marked_stays_so_while_it_is_not_known_who_installed(*, marked: bool) -> None:
-    assert person_of(user(), Known(None, admin=marked), None).admin is marked
+    assert person_of(user(), RecordedUser(None, admin=marked), None).admin is marked
     assert not person_of(user(), None, None).admin
 
 
@@ -90,7 +90,7 @@ def test_a_fingerprint_takes_salts_of_any_length(salt: str) -> None:
     ("wanted", "known", "action"),
     [
         (person(), None, Action.CREATE),
-        (person(), Known(None, troubled=True), Action.CREATE),
+        (person(), RecordedUser(None, failed_before=True), Action.CREATE),
         (person(), on_record(person()), Action.NOTHING),
         (person(active=False), on_record(person(active=False)), Action.NOTHING),
         (person(email="new@example.com"), on_record(person()), Action.UPDATE),
@@ -100,14 +100,14 @@ def test_a_fingerprint_takes_salts_of_any_length(salt: str) -> None:
         (person(), on_record(person(), sent="", active=False), Action.REACTIVATE),
     ],
 )
-def test_each_user_is_judged_by_itself(wanted: Person, known: Known | None, action: Action) -> None:
+def test_each_user_is_judged_by_itself(wanted: Person, known: RecordedUser | None, action: Action) -> None:
     assert decide(wanted, known, fingerprint(wanted, SALT)) is action
 
 
 def test_roles_given_at_the_service_stay_unless_the_mark_changes() -> None:
     assert put(person(), None) == Put(person(), None, roles=True)
     assert put(person(), None).external_id == "u1"
-    assert put(person(), Known(None)).roles, "never seen there"
+    assert put(person(), RecordedUser(None)).roles, "never seen there"
     assert not put(person(email="b@example.com"), on_record(person())).roles
     assert put(replace(person(), admin=True), on_record(person())) == Put(
         replace(person(), admin=True), Ref("p1"), roles=True
@@ -118,86 +118,92 @@ def test_roles_given_at_the_service_stay_unless_the_mark_changes() -> None:
 @pytest.mark.parametrize(
     ("order", "before", "worst"),
     [
-        (Put(person(), None), None, Known(None, "", active=True, admin=None)),
-        (Put(person(active=False), None), None, Known(None, "", active=False, admin=None)),
+        (Put(person(), None), None, RecordedUser(None, "", active=True, admin=None)),
+        (Put(person(active=False), None), None, RecordedUser(None, "", active=False, admin=None)),
         (
             Put(person(active=False), Ref("p1"), roles=False),
-            Known(Ref("p1"), "s", active=True, admin=True),
-            Known(Ref("p1"), "", active=True, admin=True),
+            RecordedUser(Ref("p1"), "s", active=True, admin=True),
+            RecordedUser(Ref("p1"), "", active=True, admin=True),
         ),
         (
             Put(person(), Ref("p1"), roles=False),
-            Known(Ref("p1"), "s", active=False, troubled=True),
-            Known(Ref("p1"), "", active=True, troubled=True),
+            RecordedUser(Ref("p1"), "s", active=False, failed_before=True),
+            RecordedUser(Ref("p1"), "", active=True, failed_before=True),
         ),
-        (Deactivate("u1", Ref("p1")), Known(Ref("p1"), "s", active=True), Known(Ref("p1"), "", active=True)),
+        (
+            Deactivate("u1", Ref("p1")),
+            RecordedUser(Ref("p1"), "s", active=True),
+            RecordedUser(Ref("p1"), "", active=True),
+        ),
     ],
 )
-def test_the_worst_is_on_record_before_an_order(order: Order, before: Known | None, worst: Known) -> None:
+def test_the_worst_is_on_record_before_an_order(order: Order, before: RecordedUser | None, worst: RecordedUser) -> None:
     assert intended(order, before) == worst
 
 
 def test_a_mark_that_is_not_certain_is_set_again() -> None:
     assert put(person(), on_record(person(), admin=None)).roles
-    assert not person_of(user(), Known(None, admin=None), None).admin
+    assert not person_of(user(), RecordedUser(None, admin=None), None).admin
 
 
 def test_what_was_done_is_remembered() -> None:
     done = Put(person(), Ref("p9", 'W/"2"'))
-    assert remembered(person(), done, "s") == Known(Ref("p9", 'W/"2"'), "s", active=True, admin=False, troubled=False)
+    assert remembered(person(), done, "s") == RecordedUser(
+        Ref("p9", 'W/"2"'), "s", active=True, admin=False, failed_before=False
+    )
 
 
 @pytest.mark.case(60)
 def test_those_who_left_the_list_are_deactivated_once() -> None:
-    roster = Roster("s", SALT)
-    roster.put("stays", Known(Ref("p1"), active=True))
-    roster.put("left", Known(Ref("p2", "v"), active=True))
-    roster.put("left long ago", Known(Ref("p3"), active=False))
-    roster.put("may have come", Known(None, active=True))
-    roster.put("never came", Known(None))
-    roster.put("in trouble", Known(Ref("p4"), active=True, troubled=True))
+    roster = UserRecord("s", SALT)
+    roster.put("stays", RecordedUser(Ref("p1"), active=True))
+    roster.put("left", RecordedUser(Ref("p2", "v"), active=True))
+    roster.put("left long ago", RecordedUser(Ref("p3"), active=False))
+    roster.put("may have come", RecordedUser(None, active=True))
+    roster.put("never came", RecordedUser(None))
+    roster.put("in trouble", RecordedUser(Ref("p4"), active=True, failed_before=True))
     listed = {"stays", "new"}
-    assert list(leavers(roster, listed, troubled=False)) == [
+    assert list(removed_users(roster, listed, failed_before=False)) == [
         Deactivate("left", Ref("p2", "v")),
         Deactivate("may have come", None),
     ]
-    assert list(leavers(roster, listed, troubled=True)) == [Deactivate("in trouble", Ref("p4"))]
+    assert list(removed_users(roster, listed, failed_before=True)) == [Deactivate("in trouble", Ref("p4"))]
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "pace"),
+    ("error", "reason", "retry_class"),
     [
-        (RateLimited("m", retry_after=timedelta(seconds=9)), Reason.SCIM_UNAVAILABLE, Pace.SOON),
-        (Malformed("m"), Reason.SCIM_UNAVAILABLE, Pace.SOON),
-        (Unauthorized("m"), Reason.USERS_FAILED, Pace.SLOW),
-        (Forbidden("m"), Reason.USERS_FAILED, Pace.SLOW),
+        (ScimRateLimited("m", retry_after=timedelta(seconds=9)), Reason.SCIM_UNAVAILABLE, RetryClass.TRANSIENT),
+        (ScimMalformed("m"), Reason.SCIM_UNAVAILABLE, RetryClass.TRANSIENT),
+        (ScimUnauthorized("m"), Reason.USERS_FAILED, RetryClass.SLOW),
+        (ScimForbidden("m"), Reason.USERS_FAILED, RetryClass.SLOW),
     ],
 )
-def test_an_error_of_the_whole_service_is_judged(error: ScimError, reason: Reason, pace: Pace) -> None:
+def test_an_error_of_the_whole_service_is_judged(error: ScimError, reason: Reason, retry_class: RetryClass) -> None:
     failure = of_scim(error)
-    assert (failure.reason, failure.pace, failure.message) == (reason, pace, "m")
+    assert (failure.reason, failure.retry_class, failure.message) == (reason, retry_class, "m")
     assert failure.retry_after == getattr(error, "retry_after", None)
 
 
 def test_users_that_are_refused_are_counted_by_kind_and_tried_at_the_next_resync() -> None:
-    errors = [Refused("m", kind="400 invalidValue")] * 2 + [Taken("m", kind="409 uniqueness")]
+    errors = [ScimRefused("m", kind="400 invalidValue")] * 2 + [ScimTaken("m", kind="409 uniqueness")]
     failure = failure_of(errors)
     assert failure is not None
-    assert (failure.reason, failure.pace) == (Reason.USERS_FAILED, Pace.NEVER)
+    assert (failure.reason, failure.retry_class) == (Reason.USERS_FAILED, RetryClass.TERMINAL)
     assert failure.message == "the SCIM service refuses 3 users: 400 invalidValue (2), 409 uniqueness (1)"
 
 
 def test_what_may_pass_is_tried_again_soon_but_not_sooner_than_asked() -> None:
     waits = [timedelta(seconds=1), None, timedelta(seconds=5)]
-    errors: list[ScimError] = [Unavailable("m", kind="503", retry_after=wait) for wait in waits]
-    failure = failure_of([*errors, Refused("m", kind="400")])
+    errors: list[ScimError] = [ScimUnavailable("m", kind="503", retry_after=wait) for wait in waits]
+    failure = failure_of([*errors, ScimRefused("m", kind="400")])
     assert failure is not None
-    assert (failure.reason, failure.pace, failure.retry_after) == (
+    assert (failure.reason, failure.retry_class, failure.retry_after) == (
         Reason.SCIM_UNAVAILABLE,
-        Pace.SOON,
+        RetryClass.TRANSIENT,
         timedelta(seconds=5),
     )
-    only = failure_of([Unavailable("m", kind="503")])
+    only = failure_of([ScimUnavailable("m", kind="503")])
     assert only is not None
     assert only.retry_after is None
     assert only.message == "it did not work for one user: 503 (1)"

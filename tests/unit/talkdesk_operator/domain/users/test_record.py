@@ -1,22 +1,22 @@
 from talkdesk_operator.domain.ports.scim import Ref
-from talkdesk_operator.domain.users.record import CAPACITY, Known, Piece, Roster
+from talkdesk_operator.domain.users.record import CAPACITY, Piece, RecordedUser, UserRecord
 
 HERE = "service-1"
 
 
-def known(number: int = 1) -> Known:
-    return Known(Ref(f"p{number}"), sent="s", active=True)
+def known(number: int = 1) -> RecordedUser:
+    return RecordedUser(Ref(f"p{number}"), sent="s", active=True)
 
 
-def filled(count: int) -> Roster:
-    roster = Roster(HERE, "salt")
+def filled(count: int) -> UserRecord:
+    roster = UserRecord(HERE, "salt")
     for number in range(count):
         roster.put(f"u{number}", known(number))
     return roster
 
 
 def test_a_new_record_is_empty_and_needs_no_saving() -> None:
-    roster = Roster(HERE, "salt")
+    roster = UserRecord(HERE, "salt")
     assert len(roster) == 0
     assert roster.get("u1") is None
     assert roster.changed() == {}
@@ -37,14 +37,14 @@ def test_only_pieces_that_changed_are_to_be_saved() -> None:
 
 def test_a_record_that_is_read_again_is_the_same() -> None:
     before = filled(3)
-    again = Roster(HERE, "another salt", list(before.changed().values()))
+    again = UserRecord(HERE, "another salt", list(before.changed().values()))
     assert dict(again.items()) == dict(before.items())
     assert again.salt == "salt"
     assert again.changed() == {}
 
 
 def test_what_is_known_of_another_service_counts_for_nothing_and_is_overwritten() -> None:
-    roster = Roster(HERE, "new salt", [Piece("service-2", "old salt", {"u1": known()})])
+    roster = UserRecord(HERE, "new salt", [Piece("service-2", "old salt", {"u1": known()})])
     assert roster.get("u1") is None
     assert roster.salt == "new salt"
     assert roster.changed() == {0: Piece(HERE, "new salt", {})}
@@ -53,7 +53,7 @@ def test_what_is_known_of_another_service_counts_for_nothing_and_is_overwritten(
 def test_a_users_place_never_changes() -> None:
     roster = filled(CAPACITY + 1)
     roster.saved()
-    roster.put("u5", Known(None, troubled=True))
+    roster.put("u5", RecordedUser(None, failed_before=True))
     assert list(roster.changed()) == [0]
 
 

@@ -20,7 +20,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
     RemoteTrial,
     Subscription,
     TalkdeskError,
-    Unavailable,
+    TalkdeskUnavailable,
     User,
 )
 from talkdesk_operator.domain.reconcile.scope import Scope, UsersOutcome
@@ -91,7 +91,7 @@ class Records:
 class Nowhere:
     """No SCIM service is asked for anything."""
 
-    async def settle(
+    async def execute(
         self, service: ScimAddress, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         raise NotImplementedError
@@ -136,7 +136,7 @@ async def test_where_the_service_can_not_be_used_users_are_counted_all_the_same(
 @pytest.mark.case(27)
 @pytest.mark.parametrize("users", [{}, {"scim": SCIM}])
 async def test_a_list_that_breaks_off_leaves_the_number_that_was_known(users: dict[str, Any]) -> None:
-    down = Listed(["a"], error=Unavailable("Talkdesk is down"))
+    down = Listed(["a"], error=TalkdeskUnavailable("Talkdesk is down"))
     known = installation(status=answered(users=UsersStatus(licensed=7)))
     came = await outcome(down, counting(app=view(users=users), installation=known))
     assert came.failure is not None

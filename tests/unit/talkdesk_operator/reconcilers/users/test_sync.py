@@ -20,20 +20,19 @@ from builders.scim import (
     users,
 )
 from talkdesk_crds.conditions import Reason
-from talkdesk_operator.domain.ports.scim import Deactivate, Failed, Left, Order, Put, Ref, Result, Settled
+from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, NotStarted, Order, Put, Ref, Result
 from talkdesk_operator.domain.ports.scim_errors import (
-    NotFound,
-    RateLimited,
-    Refused,
+    ScimCircuitOpen,
     ScimError,
-    Spared,
-    Taken,
-    Unauthorized,
-    Unavailable,
+    ScimNotFound,
+    ScimRateLimited,
+    ScimRefused,
+    ScimTaken,
+    ScimUnauthorized,
+    ScimUnavailable,
 )
-from talkdesk_operator.domain.ports.talkdesk import Unavailable as TalkdeskUnavailable
-from talkdesk_operator.domain.ports.talkdesk import User
-from talkdesk_operator.domain.reconcile.scope import AppView, Pace, UsersOutcome
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskUnavailable, User
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, RetryClass, UsersOutcome
 from talkdesk_operator.domain.users.record import MAX_ID_BYTES
 from talkdesk_operator.reconcilers.users.sync import UserSync
 from talkdesk_runtime.kube_errors import KubeUnreachable
@@ -66,7 +65,7 @@ class Partner:
     records: RecordsInMemory = field(default_factory=RecordsInMemory)
     secrets: SecretsInMemory = field(default_factory=SecretsInMemory)
     time: Ticking = field(default_factory=Ticking)
-    app: AppView = field(default_factory=lambda: app_with_scim(URL, allowInsecure=False))
+    app: CompiledApp = field(default_factory=lambda: app_with_scim(URL, allowInsecure=False))
     batch: int = 50
 
     @property
@@ -80,7 +79,7 @@ class Partner:
         assert not any(canary in said for canary in CANARIES), said
         return outcome
 
-    async def see_off(self) -> UsersOutcome:
+    async def deactivate_everybody(self) -> UsersOutcome:
         return await self.sync.deactivate_all(self.app, "acme", CONTEXT)
 
     def orders(self) -> list[Order]:
@@ -96,7 +95,7 @@ def partner() -> Partner:
 
 def failing(error: ScimError, *numbers: int) -> Callable[[Order], Result]:
     ids = {user(number).id for number in numbers}
-    return lambda order: Failed(error) if order.external_id in ids else Settled(Ref(f"p-{order.external_id}"))
+    return lambda order: Failed(error) if order.external_id in ids else Done(Ref(f"p-{order.external_id}"))
 
 
 async def test_all_on_the_list_are_brought_and_cost_nothing_after_that(partner: Partner) -> None:
@@ -160,20 +159,20 @@ async def test_a_user_that_is_inactive_at_talkdesk_is_so_there(partner: Partner)
 
 
 async def test_a_user_that_is_refused_holds_up_nobody_and_is_tried_again(partner: Partner) -> None:
-    partner.scim.answer = failing(Taken("m", kind="409"), 1)
+    partner.scim.answer = failing(ScimTaken("m", kind="409"), 1)
     outcome = await partner.bring(users(3))
     assert (outcome.licensed, outcome.synced, outcome.failed, outcome.done) == (3, 2, 1, True)
     assert outcome.trouble is not None
-    assert (outcome.trouble.reason, outcome.trouble.pace) == (Reason.USERS_FAILED, Pace.NEVER)
+    assert (outcome.trouble.reason, outcome.trouble.retry_class) == (Reason.USERS_FAILED, RetryClass.TERMINAL)
     assert outcome.message == outcome.trouble.message == "the SCIM service refuses one user: 409 (1)"
     partner.orders()
-    partner.scim.answer = failing(Taken("m"))
+    partner.scim.answer = failing(ScimTaken("m"))
     assert (await partner.bring(users(3))).trouble is None
     assert [order.external_id for order in partner.orders()] == [user(1).id]
 
 
 async def test_only_some_of_many_in_trouble_are_named_in_the_log_and_by_id_alone(partner: Partner) -> None:
-    partner.scim.answer = failing(Taken("a user is taken", kind="409"), *range(1, 31))
+    partner.scim.answer = failing(ScimTaken("a user is taken", kind="409"), *range(1, 31))
     with structlog.testing.capture_logs() as logged:
         outcome = await partner.bring(users(30))
     assert outcome.failed == 30
@@ -188,7 +187,7 @@ async def test_only_some_of_many_in_trouble_are_named_in_the_log_and_by_id_alone
 
 async def test_those_in_trouble_come_last(partner: Partner) -> None:
     partner.batch = 1
-    partner.scim.answer = failing(Refused("m"), 1, 2)
+    partner.scim.answer = failing(ScimRefused("m"), 1, 2)
     await partner.bring(users(4))
     partner.orders()
     await partner.bring(users(6))
@@ -197,12 +196,12 @@ async def test_those_in_trouble_come_last(partner: Partner) -> None:
 
 async def test_what_failed_half_way_is_told_again_even_if_it_changes_back(partner: Partner) -> None:
     await partner.bring(users(1))
-    partner.scim.answer = failing(Unavailable("m"), 1)
+    partner.scim.answer = failing(ScimUnavailable("m"), 1)
     outcome = await partner.bring([user(1, name="Ana B")])
     assert outcome.trouble is not None
     assert outcome.trouble.reason is Reason.SCIM_UNAVAILABLE
     partner.orders()
-    partner.scim.answer = failing(Unavailable("m"))
+    partner.scim.answer = failing(ScimUnavailable("m"))
     await partner.bring(users(1))
     assert len(partner.orders()) == 1
 
@@ -210,10 +209,10 @@ async def test_what_failed_half_way_is_told_again_even_if_it_changes_back(partne
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (Unauthorized("m"), Reason.USERS_FAILED),
-        (NotFound("m"), Reason.USERS_FAILED),
-        (RateLimited("m"), Reason.SCIM_UNAVAILABLE),
-        (Spared("m"), Reason.SCIM_UNAVAILABLE),
+        (ScimUnauthorized("m"), Reason.USERS_FAILED),
+        (ScimNotFound("m"), Reason.USERS_FAILED),
+        (ScimRateLimited("m"), Reason.SCIM_UNAVAILABLE),
+        (ScimCircuitOpen("m"), Reason.SCIM_UNAVAILABLE),
     ],
 )
 async def test_an_error_of_the_whole_service_ends_the_work_but_all_are_counted(
@@ -221,7 +220,7 @@ async def test_an_error_of_the_whole_service_ends_the_work_but_all_are_counted(
 ) -> None:
     partner.batch = 2
     partner.scim.error = error
-    partner.scim.answer = lambda order: Settled(Ref("p1")) if order.external_id == user(1).id else Left()
+    partner.scim.answer = lambda order: Done(Ref("p1")) if order.external_id == user(1).id else NotStarted()
     outcome = await partner.bring(users(9), size=3)
     assert (outcome.licensed, outcome.listed, outcome.synced) == (9, True, 1)
     assert outcome.failure is not None
@@ -257,21 +256,21 @@ async def test_a_call_works_for_a_while_and_the_next_goes_on(partner: Partner) -
 
 
 async def test_orders_that_were_left_for_lack_of_time_are_for_the_next_call(partner: Partner) -> None:
-    partner.scim.answer = lambda order: Left() if order.external_id == user(2).id else Settled(Ref("p"))
+    partner.scim.answer = lambda order: NotStarted() if order.external_id == user(2).id else Done(Ref("p"))
     outcome = await partner.bring(users(2))
     assert (outcome.done, outcome.failure, outcome.synced) == (False, None, 1)
 
 
 async def test_no_call_is_wanted_at_once_for_those_in_trouble_alone(partner: Partner) -> None:
     partner.batch = 1
-    partner.scim.answer = failing(Refused("m", kind="400"), *range(1, 6))
+    partner.scim.answer = failing(ScimRefused("m", kind="400"), *range(1, 6))
     await partner.bring(users(5))
     partner.time.step = 15.0
     outcome = await partner.bring(users(5))
     assert outcome.done
     assert (outcome.synced, outcome.failed) == (0, 5)
     assert outcome.trouble is not None
-    assert outcome.trouble.pace is Pace.SOON
+    assert outcome.trouble.retry_class is RetryClass.TRANSIENT
     assert "no time to try again (3)" in outcome.message
 
 
@@ -359,13 +358,13 @@ async def test_an_id_that_is_too_long_to_be_kept_is_refused(partner: Partner) ->
 
 
 @pytest.mark.parametrize("app", [view(), view(users={})], ids=["not even read", "counted"])
-async def test_without_a_service_users_are_counted(partner: Partner, app: AppView) -> None:
+async def test_without_a_service_users_are_counted(partner: Partner, app: CompiledApp) -> None:
     partner.app = app
     outcome = await partner.bring(users(3))
     assert (outcome.licensed, outcome.listed, outcome.synced, outcome.failure) == (3, True, 0, None)
     assert partner.orders() == []
     assert partner.records.kept == {}
-    assert await partner.see_off() == UsersOutcome(0, listed=True)
+    assert await partner.deactivate_everybody() == UsersOutcome(0, listed=True)
 
 
 @pytest.mark.parametrize(
@@ -382,9 +381,9 @@ async def test_an_address_that_cant_be_told_is_a_failure_of_the_template(
     partner: Partner, url: str, words: str
 ) -> None:
     partner.app = app_with_scim(url, allowInsecure=False)
-    for outcome in (await partner.bring(users(3)), await partner.see_off()):
+    for outcome in (await partner.bring(users(3)), await partner.deactivate_everybody()):
         assert outcome.failure is not None
-        assert (outcome.failure.reason, outcome.failure.pace) == (Reason.RENDER_FAILED, Pace.NEVER)
+        assert (outcome.failure.reason, outcome.failure.retry_class) == (Reason.RENDER_FAILED, RetryClass.TERMINAL)
         assert words in outcome.message
     assert partner.orders() == []
 
@@ -405,7 +404,7 @@ async def test_a_missing_token_is_told_and_users_are_counted(
     partner.secrets.held = held
     outcome = await partner.bring(users(3))
     assert outcome.failure is not None
-    assert (outcome.failure.reason, outcome.failure.pace) == (Reason.USERS_FAILED, Pace.SLOW)
+    assert (outcome.failure.reason, outcome.failure.retry_class) == (Reason.USERS_FAILED, RetryClass.SLOW)
     assert words in outcome.message
     assert outcome.licensed == 3
 
@@ -430,9 +429,9 @@ async def test_at_the_offboarding_all_are_deactivated_in_bounded_time(partner: P
     await partner.bring(users(40))
     partner.orders()
     partner.time.step = 8.0
-    outcomes = [await partner.see_off()]
+    outcomes = [await partner.deactivate_everybody()]
     while not outcomes[-1].done:
-        outcomes.append(await partner.see_off())
+        outcomes.append(await partner.deactivate_everybody())
     assert len(outcomes) > 1
     given = partner.orders()
     assert all(isinstance(order, Deactivate) for order in given)
@@ -444,9 +443,9 @@ async def test_at_the_offboarding_all_are_deactivated_in_bounded_time(partner: P
 async def test_those_whom_the_service_does_not_let_go_keep_nobody_else_from_going(partner: Partner) -> None:
     partner.batch = 10
     await partner.bring(users(60))
-    partner.scim.answer = failing(Refused("m", kind="400"), *range(1, 31))
+    partner.scim.answer = failing(ScimRefused("m", kind="400"), *range(1, 31))
     partner.time.step = 8.0
-    outcomes = [await partner.see_off() for _ in range(4)]
+    outcomes = [await partner.deactivate_everybody() for _ in range(4)]
     assert outcomes[-1].done
     (piece,) = await partner.records.load("team", "acme")
     assert sum(known.active for known in piece.users.values()) == 30
@@ -455,7 +454,7 @@ async def test_those_whom_the_service_does_not_let_go_keep_nobody_else_from_goin
 
 async def test_a_reinstall_finds_its_users_again(partner: Partner) -> None:
     await partner.bring(users(2))
-    await partner.see_off()
+    await partner.deactivate_everybody()
     partner.orders()
     await partner.bring(users(2))
     assert [order.ref for order in partner.orders() if isinstance(order, Put)] == [
@@ -465,10 +464,10 @@ async def test_a_reinstall_finds_its_users_again(partner: Partner) -> None:
 
 async def test_a_user_that_was_gone_at_the_offboarding_is_made_anew_at_a_reinstall(partner: Partner) -> None:
     await partner.bring(users(1))
-    partner.scim.answer = lambda _: Settled(None)
-    await partner.see_off()
+    partner.scim.answer = lambda _: Done(None)
+    await partner.deactivate_everybody()
     partner.orders()
-    partner.scim.answer = lambda _: Settled(Ref("p2"))
+    partner.scim.answer = lambda _: Done(Ref("p2"))
     await partner.bring(users(1))
     (order,) = partner.orders()
     assert isinstance(order, Put)
@@ -479,14 +478,14 @@ async def test_users_stay_when_the_app_wants_it_so(partner: Partner) -> None:
     await partner.bring(users(2))
     partner.orders()
     partner.app = app_with_scim(URL, onOffboard="Keep")
-    assert await partner.see_off() == UsersOutcome(0, listed=True)
+    assert await partner.deactivate_everybody() == UsersOutcome(0, listed=True)
     assert partner.orders() == []
 
 
 async def test_a_service_that_fails_at_the_offboarding_is_told(partner: Partner) -> None:
     await partner.bring(users(2))
-    partner.scim.answer, partner.scim.error = lambda _: Left(), Unauthorized("m")
-    outcome = await partner.see_off()
+    partner.scim.answer, partner.scim.error = lambda _: NotStarted(), ScimUnauthorized("m")
+    outcome = await partner.deactivate_everybody()
     assert outcome.failure is not None
     assert outcome.failure.reason is Reason.USERS_FAILED
 

@@ -28,7 +28,7 @@ CONTEXT: dict[str, Any] = {"tenant": {"name": "td-acme"}, "account": {"name": "A
 
 
 @dataclass
-class Place:
+class ObjectKey:
     """A service and what is on record of its users. Each `bring` is a new process."""
 
     url: str
@@ -44,7 +44,7 @@ class Place:
         finally:
             await client.aclose()
 
-    async def see_off(self) -> UsersOutcome:
+    async def deactivate_everybody(self) -> UsersOutcome:
         client = ScimClient(proxies={})
         sync = UserSync(SecretsInMemory().read, self.records, client, budget=self.budget)
         try:
@@ -54,7 +54,7 @@ class Place:
 
 
 @dataclass
-class StrictPlace(Place):
+class StrictPlace(ObjectKey):
     """One whose service is strict."""
 
     server: ScimServer = field(default_factory=ScimServer)
@@ -84,7 +84,7 @@ async def test_a_life(*, bulk: bool) -> None:
         await here.bring([user(1, email="canary-new@example.com"), *users(5)[1:]])
         assert here.active == ids(users(5))
         assert here.server.user(user(1).id)["userName"] == "canary-new@example.com"
-        await here.see_off()
+        await here.deactivate_everybody()
         assert here.active == []
         assert len(here.server.users()) == 5
         await here.bring(users(2), created_by=user(1).id)
@@ -135,7 +135,7 @@ async def test_a_record_that_got_lost_is_made_again_from_the_service() -> None:
 async def test_ten_thousand_users_take_few_requests_and_none_when_nothing_changed() -> None:
     count = 10_000
     async with quick_scim() as scim:
-        here = Place(scim.url)
+        here = ObjectKey(scim.url)
         listed = users(count)
         outcome = await here.bring(listed, created_by=user(1).id)
         assert (outcome.licensed, outcome.synced, outcome.done, outcome.failure) == (count, count, True, None)
@@ -178,7 +178,7 @@ async def test_no_name_no_address_and_no_token_is_told_anywhere(output: io.Strin
         outcomes = [
             await here.bring([user(1), user(2, email="canary no address"), user(3), user(4)]),
             await here.bring([user(1, name="Ana B"), user(3)]),
-            await here.see_off(),
+            await here.deactivate_everybody(),
         ]
         assert any(outcome.failed for outcome in outcomes)
         logged = output.getvalue()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.scim import RecordsInMemory, SecretsInMemory, app_with_scim, pages, user
-from talkdesk_operator.domain.ports.scim import Failed, Left, Order, Put, Ref, Result, Service, Settled
-from talkdesk_operator.domain.ports.scim_errors import Gone, RateLimited, ScimError, Unavailable
+from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Order, Put, Ref, Result, Service
+from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimGone, ScimRateLimited, ScimUnavailable
 from talkdesk_operator.reconcilers.users.sync import UserSync
 from talkdesk_runtime.kube_errors import KubeUnreachable
 
@@ -29,7 +29,7 @@ class Fateful:
     """Its id, whether active, name, whether marked as admin."""
     made: int = 0
 
-    async def settle(
+    async def execute(
         self, _service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         assert within > timedelta()
@@ -40,11 +40,11 @@ class Fateful:
                     results.append(self._do(order))
                 case "lost":
                     self._do(order)
-                    results.append(Failed(Unavailable("m")))
+                    results.append(Failed(ScimUnavailable("m")))
                 case "refused":
-                    results.append(Failed(Gone("m")))
+                    results.append(Failed(ScimGone("m")))
                 case "left":
-                    results.append(Left())
+                    results.append(NotStarted())
                 case "vanished":
                     self.users.pop(order.external_id, None)
                     results.append(self._do(order))
@@ -52,25 +52,25 @@ class Fateful:
                     self.records.error = KubeUnreachable("dead")
                     results.append(self._do(order))
                 case _:
-                    results += [Left()] * (len(orders) - len(results))
-                    return tuple(results), RateLimited("m")
+                    results += [NotStarted()] * (len(orders) - len(results))
+                    return tuple(results), ScimRateLimited("m")
         return tuple(results), None
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    def _do(self, order: Order) -> Settled:
+    def _do(self, order: Order) -> Done:
         known = self.users.get(order.external_id)
         if isinstance(order, Put):
             self.made += known is None
             user_id = known[0] if known is not None else f"p{self.made}"
             admin = order.person.admin if order.roles or known is None else known[3]
             self.users[order.external_id] = (user_id, order.person.active, order.person.user_name, admin)
-            return Settled(Ref(user_id))
+            return Done(Ref(user_id))
         if known is None:
-            return Settled(None)
+            return Done(None)
         self.users[order.external_id] = (known[0], False, *known[2:])
-        return Settled(Ref(known[0]))
+        return Done(Ref(known[0]))
 
 
 PEOPLE = st.dictionaries(st.integers(1, 6), st.sampled_from("abc"), max_size=6)
