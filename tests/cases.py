@@ -49,7 +49,7 @@ class Collector:
 
 
 def table(rows: Rows, shown: dict[int, set[tuple[str, str]]]) -> Iterable[str]:
-    """Give the lines to print."""
+    """Yield the lines to print."""
     for number, title in sorted(rows.titles.items()):
         tests = sorted(shown.get(number, ()))
         counts = " ".join(f"{tier}{sum(t == tier for t, _ in tests) or '-':<3}" for tier in "UIE")
@@ -59,7 +59,7 @@ def table(rows: Rows, shown: dict[int, set[tuple[str, str]]]) -> Iterable[str]:
 
 
 def problems(rows: Rows, shown: dict[int, set[tuple[str, str]]]) -> list[str]:
-    """Say what is wrong; nothing when every promise has a test and every number a title."""
+    """Return what is wrong; nothing when every promise has a test and every number a title."""
     missing = sorted(rows.promised - set(shown))
     unknown = sorted(set(shown) - set(rows.titles))
     found = [f"promised, but no test shows them: {', '.join(map(str, missing))}"] if missing else []

@@ -54,7 +54,7 @@ def reply(status: int = 200, content: Any = None, *, body: bytes | None = None, 
 
 
 def token_reply(number: int = 1, **fields: Any) -> Responder:
-    """Give an access token."""
+    """Return an access token."""
     token = f"{CANARY}-token-{number}"
     return reply(content={"access_token": token, "token_type": "Bearer", "expires_in": 600} | fields)
 
@@ -86,7 +86,7 @@ class ScriptedTalkdesk:
         self.scripts[path] = deque(answers)
 
     def calls(self, path: str) -> list[Seen]:
-        """Give the requests that came to the path."""
+        """Return the requests that came to the path."""
         return [seen for seen in self.seen if seen.path == path]
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -121,7 +121,7 @@ async def serve(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> A
 
 @asynccontextmanager
 async def serve_bytes(data: bytes) -> AsyncIterator[str]:
-    """Run a server that sends the same bytes to whoever connects, and closes; give its URL."""
+    """Run a server that sends the same bytes to whoever connects, and closes; yield its URL."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -182,7 +182,7 @@ def access(url: str, **overrides: Any) -> Access:
 
 
 def server_context(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
-    """Make a certificate for the names, signed by its own key; give the server's context and the file to trust."""
+    """Make a certificate for the names, signed by its own key; return the server's context and the file to trust."""
     key = ec_key()
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted")])
     now = dt.datetime.now(dt.UTC)

@@ -183,18 +183,18 @@ Conditions = Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_e
 
 
 def find(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
-    """Give the condition of that type, if there is one."""
+    """Return the condition of that type, if there is one."""
     return next((c for c in conditions if c.type == kind), None)
 
 
 def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
-    """Tell whether there is a condition of that type and it holds."""
+    """Return whether there is a condition of that type and it holds."""
     found = find(conditions, kind)
     return found is not None and found.status == "True"
 
 
 def transitioned(before: Iterable[Condition], after: Iterable[Condition], now: datetime) -> tuple[Condition, ...]:
-    """Give `after` with the transition times of `before` kept wherever the status did not change."""
+    """Return `after` with the transition times of `before` kept wherever the status did not change."""
     known = {c.type: c for c in before}
 
     def settle(new: Condition) -> Condition:

@@ -28,7 +28,7 @@ _KEPT: Final = frozenset(
 
 
 def crd(kind: type[CustomResource]) -> dict[str, Any]:
-    """Give the CustomResourceDefinition of a kind, ready for `kubectl apply`."""
+    """Return the CustomResourceDefinition of a kind, ready for `kubectl apply`."""
     info = kind.INFO
     version: dict[str, Any] = {
         "name": VERSION,

@@ -86,7 +86,7 @@ class CredentialsSet:
     public_key: str = ""
 
     def material(self) -> dict[str, str]:
-        """Give the Secret's data, in the clear."""
+        """Return the Secret's data, in the clear."""
         return {
             "client_id": self.client_id,
             "client_secret": self.client_secret.get_secret_value(),
@@ -353,7 +353,7 @@ def _length(value: object) -> int:
 
 
 def _line(value: object) -> str | None:
-    """Give text that can't run over its line or turn the direction of writing."""
+    """Return text that can't run over its line or turn the direction of writing."""
     text = "".join(char if char.isprintable() else " " for char in value) if isinstance(value, str) else ""
     return " ".join(text.split())[:_MAX_PLAN].rstrip() or None
 

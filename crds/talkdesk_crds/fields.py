@@ -42,7 +42,7 @@ class Model(BaseModel):
     )
 
     def wire(self) -> dict[str, Any]:
-        """Give the JSON form with camelCase names and without absent fields."""
+        """Return the JSON form with camelCase names and without absent fields."""
         return self.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
@@ -65,7 +65,7 @@ def _lasting(text: str) -> str:
 
 
 def rules(*validations: dict[str, str]) -> dict[str, Any]:
-    """Give the schema extension that makes the API server check CEL rules at that place."""
+    """Return the schema extension that makes the API server check CEL rules at that place."""
     return {"x-kubernetes-validations": list(validations)}
 
 
@@ -121,12 +121,12 @@ FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-pr
 
 
 def immutable(what: str) -> dict[str, Any]:
-    """Give the schema extension of a field that keeps the value it was made with."""
+    """Return the schema extension of a field that keeps the value it was made with."""
     return rules({"rule": "self == oldSelf", "message": f"{what} can't be changed: make a new object instead"})
 
 
 def listed_by(*keys: str) -> dict[str, Any]:
-    """Give the schema extension of a list whose items are told apart by `keys`."""
+    """Return the schema extension of a list whose items are told apart by `keys`."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 

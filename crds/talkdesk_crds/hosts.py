@@ -85,7 +85,7 @@ class _Origin:
 
 
 def api_url(region: Region) -> str:
-    """Give the base URL of the region's API gateway, without a slash at the end."""
+    """Return the base URL of the region's API gateway, without a slash at the end."""
     return f"https://{_REGIONS[region].gateways[0]}"
 
 
@@ -127,7 +127,7 @@ class HostAllowList:
         return cls(api_url=api.rstrip("/"), token_template=token, gateways=(gateway,), identity=(identity,))
 
     def token_url(self, account_name: str) -> str:
-        """Give the account's token URL; ForeignHostError when its name is no host label, or no host is known."""
+        """Return the account's token URL; ForeignHostError when its name is no host label, or no host is known."""
         if self.token_template is None:
             raise ForeignHostError("no identity domain is known for this region: set the app's endpoints")
         if _ACCOUNT in self.token_template and _LABEL.fullmatch(account_name.lower()) is None:

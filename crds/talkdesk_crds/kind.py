@@ -57,7 +57,7 @@ class CustomResource(BaseModel):
 
     @classmethod
     def head(cls) -> dict[str, str]:
-        """Give `apiVersion` and `kind` of a new object."""
+        """Return `apiVersion` and `kind` of a new object."""
         return {"apiVersion": API_VERSION, "kind": cls.INFO.kind}
 
     @property

@@ -51,18 +51,18 @@ _HASH_LENGTH = 10
 
 
 def digest(*parts: str, length: int = _HASH_LENGTH) -> str:
-    """Give `length` hex digits that differ whenever the list of parts differs."""
+    """Return `length` hex digits that differ whenever the list of parts differs."""
     joined = "\0".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def is_dns_label(name: str) -> bool:
-    """Tell whether `name` is an RFC 1123 label: at most 63 of a-z, 0-9 and inner hyphens."""
+    """Return whether `name` is an RFC 1123 label: at most 63 of a-z, 0-9 and inner hyphens."""
     return _LABEL.fullmatch(name) is not None
 
 
 def dns_label(value: str, *, max_length: int = _LABEL_LENGTH) -> str:
-    """Give `value` itself when it is a DNS label of that length, else a readable remnant and a hash of it."""
+    """Return `value` itself when it is a DNS label of that length, else a readable remnant and a hash of it."""
     return _join([value], value, max_length)
 
 

@@ -15,7 +15,7 @@ __all__ = ["CREDENTIALS", "REQUEST", "TRIAL"]
 
 
 def _newest_wins(what: str, moment: str, *others: str) -> dict[str, Any]:
-    """Give the rule for a register; `others` are further conditions on which it may be replaced."""
+    """Return the rule for a register; `others` are further conditions on which it may be replaced."""
     replaced = " || ".join((f"self.{moment} > oldSelf.{moment}", *(f"({other})" for other in others)))
     return rules(
         {

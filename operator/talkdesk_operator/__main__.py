@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the operator; gives 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
+    """Run the operator; return 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
     install_import_stubs()
     from talkdesk_operator.wiring import run  # noqa: PLC0415 - only now may the libraries be imported
 

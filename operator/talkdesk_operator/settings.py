@@ -113,7 +113,7 @@ class Settings(BaseSettings):
         return self
 
     def lease_place(self, pod_namespace: Path = _POD_NAMESPACE) -> str:
-        """Give the namespace of the Lease; the pod's own is read from that file."""
+        """Return the namespace of the Lease; the pod's own is read from that file."""
         if self.lease_namespace is not None:
             return self.lease_namespace
         own = pod_namespace.read_text().strip() if pod_namespace.is_file() else "default"

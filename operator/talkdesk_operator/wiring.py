@@ -104,7 +104,7 @@ def _now() -> datetime:
 
 
 def run(arguments: Sequence[str] | None = None, build: BuildReconciler = build_reconciler) -> int:
-    """Run the operator; gives 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
+    """Run the operator; return 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
     try:
         settings = read_settings(sys.argv[1:] if arguments is None else arguments)
     except UnusableSettings as error:

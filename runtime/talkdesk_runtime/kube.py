@@ -37,7 +37,7 @@ _EVENT_BYTES: Final = 8 * 1024 * 1024
 
 
 def resource_path(group: str, version: str, plural: str, namespace: str = "", name: str = "") -> str:
-    """Give the URL path of a collection, or of one object when `name` is given; each part is percent-encoded."""
+    """Return the URL path of a collection, or of one object when `name` is given; each part is percent-encoded."""
     root = f"/apis/{quote(group, safe='')}/{quote(version, safe='')}" if group else f"/api/{quote(version, safe='')}"
     middle = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     end = f"/{quote(name, safe='')}" if name else ""
@@ -91,7 +91,7 @@ class Kube:
         return _ssl_context(self._configuration)
 
     async def authorization(self) -> str | None:
-        """Give the current value of the Authorization header, if the server knows us by one."""
+        """Return the current value of the Authorization header, if the server knows us by one."""
         value: str | None = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         return value
 
@@ -135,7 +135,7 @@ class Kube:
         as_user: str | None = None,
         idle: timedelta = timedelta(minutes=3),
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Give the events of a watch, `{"type": ..., "object": ...}`, until the server ends it; close it by `aclosing`.
+        """Yield the events of a watch, `{"type": ..., "object": ...}`, until the server ends it; close by `aclosing`.
 
         Raises the KubeError of an answer that is not 2xx, and of an event of type ERROR; KubeUnreachable when the
         connection breaks or brings nothing for `idle`, for which bookmarks, one a minute, should be asked for;
@@ -231,7 +231,7 @@ def _ssl_context(configuration: Configuration) -> ssl.SSLContext:
 
 
 def _proxy(configured: str | None, server: str) -> str | None:
-    """Give the URL of the proxy to `server`: the configured one, else the environment's. Raises ValueError.
+    """Return the URL of the proxy to `server`: the configured one, else the environment's. Raises ValueError.
 
     It is found once, as aiohttp would look into the environment in a thread at each request, and would look for a
     password in ~/.netrc, too, which is nobody's intention here.
@@ -255,7 +255,7 @@ def _unreachable(error: Exception) -> KubeUnreachable:
 
 
 def _decoded(code: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Give the JSON object of a 2xx answer; raises a KubeError for any other."""
+    """Return the JSON object of a 2xx answer; raises a KubeError for any other."""
     try:
         decoded = orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:

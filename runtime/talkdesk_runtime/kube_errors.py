@@ -104,7 +104,7 @@ class KubeRefused(KubePermanent):
 
 
 def from_status(code: int, status: Mapping[str, Any], retry_after: timedelta | None = None) -> KubeError:
-    """Give the error for an answer of HTTP `code` (not 2xx) with a body that is a Kubernetes Status, or {}."""
+    """Return the error for an answer of HTTP `code` (not 2xx) with a body that is a Kubernetes Status, or {}."""
     message = str(status.get("message") or f"the API server answered {code}")
     reason = status.get("reason")
     details = status.get("details")

@@ -24,7 +24,7 @@ class Lines:
         return bool(self._rest)
 
     def feed(self, piece: bytes) -> list[bytearray]:
-        """Give the lines that end in this piece, without their ends, leaving out empty ones. Raises LineTooLong."""
+        """Return the lines that end in this piece, without their ends, leaving out empty ones. Raises LineTooLong."""
         self._rest += piece
         lines: list[bytearray] = []
         if b"\n" in piece:

@@ -28,7 +28,7 @@ class CuttableProtocol(HttpToolsProtocol):
 
 
 def configured(app: Any, *, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
-    """Give the configuration to serve an ASGI application with; with a certificate and its key, over TLS."""
+    """Return the configuration to serve an ASGI application with; with a certificate and its key, over TLS."""
     return uvicorn.Config(
         app,
         http=CuttableProtocol,
@@ -87,7 +87,7 @@ class EmbeddedServer(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Give a socket that is ready to listen; OSError when it can't be had."""
+    """Return a socket that is ready to listen; OSError when it can't be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio switches Nagle's algorithm off only on sockets that say TCP; with it each answer waits 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

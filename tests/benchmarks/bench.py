@@ -34,7 +34,7 @@ _RESULTS: Final = Path(__file__).parents[2] / "bench-results"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; gives 0 when everything could be measured, met or not, 1 when not, 2 when something is to be installed."""
+    """Run; return 0 when everything could be measured, met or not, 1 when not, 2 when something is to be installed."""
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
     changes = {name: vars(options)[name] for name in ("rounds", "burst") if vars(options)[name]}

@@ -69,7 +69,7 @@ class Customers:
         self._stage.talkdesk(change)
 
     def requests(self, effect: str | None = None) -> list[RecordView]:
-        """Give what Talkdesk was asked since `forget`."""
+        """Return what Talkdesk was asked since `forget`."""
 
         async def ask(client: Client) -> list[RecordView]:
             return await client.requests(effect=effect)
@@ -85,7 +85,7 @@ class Customers:
         self._stage.talkdesk(clear)
 
     def approvals(self, installs: Sequence[Install]) -> dict[str | None, datetime]:
-        """Give when the approval of each install arrived at Talkdesk; of those that were approved."""
+        """Return when the approval of each install arrived at Talkdesk; of those that were approved."""
         approved = {record.installation_id: record.at for record in self.requests("approve") if record.status == 200}
         wanted = {install.installation_id for install in installs}
         return {name: at for name, at in approved.items() if name in wanted}

@@ -31,17 +31,17 @@ class Figure:
 
 
 def plain(name: str, value: float, unit: str, rounds: Sequence[float] = (), note: str = "") -> Figure:
-    """Give a figure without an aim."""
+    """Return a figure without an aim."""
     return Figure(name, value, unit, rounds=tuple(rounds), note=note)
 
 
 def at_least(name: str, value: float, unit: str, aim: float, rounds: Sequence[float] = (), note: str = "") -> Figure:
-    """Give a figure that is good when it is high."""
+    """Return a figure that is good when it is high."""
     return Figure(name, value, unit, f">= {aim:g}", value >= aim, tuple(rounds), note)
 
 
 def at_most(name: str, value: float, unit: str, aim: float, rounds: Sequence[float] = (), note: str = "") -> Figure:
-    """Give a figure that is good when it is low."""
+    """Return a figure that is good when it is low."""
     return Figure(name, value, unit, f"<= {aim:g}", value <= aim, tuple(rounds), note)
 
 
@@ -61,7 +61,7 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Give what the figures depend on beside our code."""
+    """Return what the figures depend on beside our code."""
     names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = next((int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
     return {
@@ -77,7 +77,7 @@ def machine() -> dict[str, Any]:
 
 
 def write(folder: Path, began: datetime, facts: dict[str, Any], figures: Sequence[Figure]) -> Path:
-    """Write the JSON, named after the moment of the run; gives its path."""
+    """Write the JSON, named after the moment of the run; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{began:%Y-%m-%dT%H%M%SZ}.json"
     path.write_text(json.dumps({**facts, "figures": [asdict(figure) for figure in figures]}, indent=2) + "\n")
@@ -85,7 +85,7 @@ def write(folder: Path, began: datetime, facts: dict[str, Any], figures: Sequenc
 
 
 def _python_milliseconds() -> float:
-    """Give the CPU time of a fixed piece of work, by which runs on machines of different speed can be compared."""
+    """Return the CPU time of a fixed piece of work, by which runs on machines of different speed can be compared."""
     document = {f"key{number}": [number, str(number), {"nested": number}] for number in range(200)}
     began = time.process_time()
     for _ in range(100):

@@ -95,7 +95,7 @@ class Installs:
 
 
 def operators_own(seen: Mapping[str, float]) -> float:
-    """Give the writes beside tenants' objects that are the operator's, from what the API server saw.
+    """Return the writes beside tenants' objects that are the operator's, from what the API server saw.
 
     The webhook's create of the TalkdeskInstallation is taken off; nobody else writes our kinds, or Events here.
     """

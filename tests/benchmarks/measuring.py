@@ -24,13 +24,13 @@ Samples = list[tuple[str, Mapping[str, str], float]]
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give the CPU time that a process has used, in its own code and in the kernel."""
+    """Return the CPU time that a process has used, in its own code and in the kernel."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def resident_megabytes(pid: int) -> float:
-    """Give the memory that a process holds now, in units of 10^6 bytes."""
+    """Return the memory that a process holds now, in units of 10^6 bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / 1e6

@@ -39,7 +39,7 @@ class Ports:
 
 
 def start_line(module: str, environment: dict[str, str], *arguments: str, profile: Path | None = None) -> Sequence[str]:
-    """Give the command that runs `python -m module`; with `profile`, under a profiler that writes there at the end.
+    """Return the command that runs `python -m module`; with `profile`, under a profiler that writes there at the end.
 
     Nothing of the person's environment goes along, no settings that happen to be exported, no proxy; but for
     PYTHONPATH, by which another checkout can be measured.
@@ -51,7 +51,7 @@ def start_line(module: str, environment: dict[str, str], *arguments: str, profil
 
 
 def serves(url: str) -> bool:
-    """Tell whether a GET is answered with 200."""
+    """Return whether a GET is answered with 200."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=5) as response:

@@ -14,7 +14,7 @@ _TIMES: Final = 500
 
 
 def rendering_milliseconds(app: TalkdeskApp) -> float:
-    """Give the CPU milliseconds of one rendering of the app's template. Raises BenchFailed for a bad one."""
+    """Return the CPU milliseconds of one rendering of the app's template. Raises BenchFailed for a bad one."""
     template = compile_app(app).template
     if template is None:
         raise BenchFailed("the app's template is not understood")
@@ -26,7 +26,7 @@ def rendering_milliseconds(app: TalkdeskApp) -> float:
 
 
 def _context(app: TalkdeskApp) -> dict[str, Any]:
-    """Give values of the size that they have in an install."""
+    """Return values of the size that they have in an install."""
     account = {"id": "0" * 32, "name": "acme", "companyName": "Acme Inc.", "timezone": "Europe/Lisbon"}
     names = ("clientId", "clientSecret", "privateKey", "keyId", "keyAlgorithm", "tokenUrl", "apiUrl")
     sign_on = ("issuer", "authorizationUrl", "tokenUrl", "clientId")

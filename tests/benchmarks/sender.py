@@ -55,7 +55,7 @@ async def send(session: aiohttp.ClientSession, unit: list[dict[str, Any]], log: 
 
 
 async def ask(session: aiohttp.ClientSession, request: dict[str, Any]) -> tuple[str, bytes]:
-    """Make a request; gives the status, or the name of what went wrong, and the body."""
+    """Make a request; return the status, or the name of what went wrong, and the body."""
     headers, data = request["headers"], request["body"].encode()
     try:
         async with session.request(request["method"], request["url"], headers=headers, data=data) as response:
@@ -83,7 +83,7 @@ async def open_loop(session: aiohttp.ClientSession, units: Iterator[Any], rate: 
 
 
 async def run(prepared: list[Any], connections: int, rate: float, trust: ssl.SSLContext | bool) -> dict[str, Any]:  # noqa: FBT001 - aiohttp's own type
-    """Send everything; gives the log."""
+    """Send everything; return the log."""
     units = iter(prepared)
     connector = aiohttp.TCPConnector(limit=connections, ssl=trust, keepalive_timeout=60)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as session:

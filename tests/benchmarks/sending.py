@@ -50,7 +50,7 @@ class Sent:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the value below which that share of the values is."""
+    """Return the value below which that share of the values is."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -74,5 +74,5 @@ def send(units: Sequence[Sequence[Request]], *, connections: int, rate: float = 
 
 
 def median(values: Sequence[float]) -> float:
-    """Give the median."""
+    """Return the median."""
     return statistics.median(values)

@@ -10,7 +10,7 @@ __all__ = ["calls_in_series"]
 
 
 def calls_in_series(records: Iterable[RecordView], installs: Sequence[Install], delay: float) -> int:
-    """Give the length of the longest chain of calls up to the approval, each after the last one's delay; the median."""
+    """Return the median length of the longest chain of calls up to the approval, each after the last one's delay."""
     by_account: dict[str, list[RecordView]] = {install.account: [] for install in installs}
     for record in records:
         if record.account in by_account:

@@ -73,11 +73,11 @@ class Stage:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Give all processes that share the machine's cores while something is measured."""
+        """Return all processes that share the machine's cores while something is measured."""
         return {**self.plane.pids, **self.processes.pids}
 
     def webhook_url(self, namespace: str) -> str:
-        """Give the address for events."""
+        """Return the address for events."""
         return f"http://{LOOPBACK}:{self.ports.webhook}/events/{namespace}/{APP}"
 
     def talkdesk(self, act: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
@@ -98,7 +98,7 @@ class Stage:
         return parse_metrics(self.cluster.kubectl("get", "--raw", "/metrics"))
 
     def get(self, *arguments: str) -> Any:
-        """Give what `kubectl get` finds."""
+        """Return what `kubectl get` finds."""
         return json.loads(self.cluster.kubectl("get", *arguments, "--output=json"))
 
     def toggle_profile(self, program: str) -> None:

@@ -100,7 +100,7 @@ _INSTALLATION_PATH: Final = len(["", "apps", "{app}", "installations", "{id}"]) 
 
 
 def _reads(records: Iterable[RecordView]) -> dict[str, datetime]:
-    """Give when each installation was first read."""
+    """Return when each installation was first read."""
     first: dict[str, datetime] = {}
     for record in records:
         if record.method == "GET" and record.path.count("/") == _INSTALLATION_PATH and record.installation_id:
@@ -109,7 +109,7 @@ def _reads(records: Iterable[RecordView]) -> dict[str, datetime]:
 
 
 def _firsts(records: Iterable[RecordView], accounts: Iterable[str]) -> dict[str, float]:
-    """Give when each account first asked for anything, which is its token."""
+    """Return when each account first asked for anything, which is its token."""
     first: dict[str, float] = {}
     wanted = set(accounts)
     for record in records:

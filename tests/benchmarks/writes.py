@@ -57,11 +57,11 @@ class BareWrites:
         """The operator's own: tenant, two statuses, one Event."""
 
     def two(self, count: int) -> list[list[Request]]:
-        """Give the webhook's two writes for so many installs."""
+        """Return the webhook's two writes for so many installs."""
         return [self._renamed(self.of_webhook) for _ in range(count)]
 
     def all(self, count: int) -> list[list[Request]]:
-        """Give all writes for so many installs, in the order in which they happen."""
+        """Return all writes for so many installs, in the order in which they happen."""
         tenant, *after = self.of_operator
         return [self._renamed((*self.of_webhook, tenant, *self.of_tenant, *after)) for _ in range(count)]
 
@@ -138,7 +138,7 @@ class BareWrites:
 
 
 def _bare(stored: dict[str, Any], *, namespace: str = LIMIT) -> dict[str, Any]:
-    """Give an object as somebody would write it: without status and what the API server adds."""
+    """Return an object as somebody would write it: without status and what the API server adds."""
     metadata = {name: value for name, value in stored["metadata"].items() if name not in _SERVERS}
     if "namespace" in metadata:
         metadata["namespace"] = namespace

@@ -52,7 +52,7 @@ class Child:
         await self._gone()
 
     async def terminate(self) -> int:
-        """End it in order, if it still runs; gives its exit status."""
+        """End it in order, if it still runs; return its exit status."""
         if not self.ended:
             self.process.terminate()
         return await self._gone()

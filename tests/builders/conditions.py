@@ -4,17 +4,17 @@ from typing import Any
 
 
 def condition(held: dict[str, Any] | None, kind: str) -> str | None:
-    """Give a condition's status."""
+    """Return a condition's status."""
     return _condition(held, kind).get("status")
 
 
 def reason(held: dict[str, Any] | None, kind: str) -> str | None:
-    """Give a condition's reason."""
+    """Return a condition's reason."""
     return _condition(held, kind).get("reason")
 
 
 def message(held: dict[str, Any] | None, kind: str) -> str:
-    """Give a condition's message."""
+    """Return a condition's message."""
     return str(_condition(held, kind).get("message", ""))
 
 

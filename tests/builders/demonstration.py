@@ -53,7 +53,7 @@ class Demonstration:
         return "".join(self.output)
 
     def reads(self, words: str, within: float = 60) -> str:
-        """Wait for a line with these words; give it."""
+        """Wait for a line with these words; return it."""
         deadline = time.monotonic() + within
         while True:
             try:
@@ -66,7 +66,7 @@ class Demonstration:
                 return line
 
     def ends(self, within: float = 60) -> int:
-        """Wait for its end; give the exit status."""
+        """Wait for its end; return the exit status."""
         status = self._process.wait(within)
         self._reader.join()
         while (line := self._lines.get()) is not None:
@@ -78,7 +78,7 @@ class Demonstration:
         self._process.send_signal(number)
 
     def processes(self) -> dict[int, str]:
-        """Give the command lines of everything that was started for it, itself left out."""
+        """Return the command lines of everything that was started for it, itself left out."""
         found = {}
         for process in Path("/proc").iterdir():
             if not process.name.isdecimal() or int(process.name) == self._process.pid:

@@ -41,13 +41,13 @@ class Diary:
         self.text += f"{head}== {title}\n" + "".join(f"{label:<12}  {text}\n" for label, text in lines)
 
     def _events(self) -> list[str]:
-        """Give the types of the events that the webhook has taken since the last chapter."""
+        """Return the types of the events that the webhook has taken since the last chapter."""
         log = self._stack.simulator.courier.log
         new, self._deliveries = log[self._deliveries :], len(log)
         return [f"{each.event.type} {each.attempts[-1].status}" for each in new]
 
     def _reported(self, customer: Customer) -> list[str]:
-        """Give what Talkdesk was told about the installation since the last chapter."""
+        """Return what Talkdesk was told about the installation since the last chapter."""
         records = self._stack.simulator.journal.records(installation_id=customer.installation_id)
         effects = [each.effect for each in records if each.effect not in {None, "token"}]
         before, self._answers[customer.installation_id] = (
@@ -57,7 +57,7 @@ class Diary:
         return [str(each) for each in effects[before:]]
 
     async def _contents(self, customer: Customer) -> str:
-        """Give what the app of the customer sees, and whether its namespace is one from before."""
+        """Return what the app of the customer sees, and whether its namespace is one from before."""
         home, settings = await customer.live("Namespace"), await customer.live("ConfigMap", "settings")
         if home is None:
             return "nothing"
@@ -91,7 +91,7 @@ def _tenant(customer: Customer) -> Iterator[str]:
 
 
 async def _credentials(customer: Customer) -> str:
-    """Say which of Talkdesk's sets are kept, and which one the tenant has."""
+    """Return which of Talkdesk's sets are kept, and which one the tenant has."""
     issued = [each.client_id for each in customer.at_talkdesk.credentials]
     stored = sorted(_number(issued, secret) for secret in await customer.secrets())
     theirs = await customer.live("Secret", "talkdesk")

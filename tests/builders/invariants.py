@@ -28,7 +28,7 @@ _PLURAL = {"namespaces": "Namespace", "configmaps": "ConfigMap", "secrets": "Sec
 
 
 async def violations(stack: Stack) -> list[str]:
-    """Give a sentence for everything that must not be."""
+    """Return a sentence for everything that must not be."""
     await stack.platform.watched.catch_up(stack.platform.kube)
     found = [*_lost(stack), *_deleted(stack), *_unanswered(stack)]
     canaries = _canaries(stack)
@@ -40,7 +40,7 @@ async def violations(stack: Stack) -> list[str]:
 
 
 async def described(platform: Platform) -> list[str]:
-    """Give a sentence for each secret of any test so far that `kubectl describe` shows."""
+    """Return a sentence for each secret of any test so far that `kubectl describe` shows."""
     text = await platform.kubectl("describe", ",".join([*PLURALS.values(), "events"]))
     return ["I4: a secret stands in kubectl describe"] if _has(text.encode(), platform.canaries) else []
 
@@ -59,7 +59,7 @@ def _lost(stack: Stack) -> Iterator[str]:
 
 
 def _stands(stack: Stack, value: Object | None, moment: str, event: Event) -> bool:
-    """Tell whether the register holds the event or a newer one."""
+    """Return whether the register holds the event or a newer one."""
     if value is None:
         return False
     known = stack.simulator.world.events.get(value["eventId"])

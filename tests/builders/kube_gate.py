@@ -41,12 +41,12 @@ class Call:
         return self.method != "GET"
 
     def announces(self, name: str, reason: str) -> bool:
-        """Tell whether it has posted a Kubernetes Event about the object of that name."""
+        """Return whether it has posted a Kubernetes Event about the object of that name."""
         body = self.body if isinstance(self.body, dict) and self.status is not None else {}
         return bool(body.get("reason") == reason and body.get("regarding", {}).get("name") == name)
 
     def matches(self, method: str, path: str) -> bool:
-        """Tell whether it is of that method and its whole path matches the regular expression."""
+        """Return whether it is of that method and its whole path matches the regular expression."""
         return self.method == method and re.fullmatch(path, self.path) is not None
 
 
@@ -125,7 +125,7 @@ class KubeGate:
             await self._news.wait_for(condition)
 
     def writes(self, since: int = 0) -> list[Call]:
-        """Give what was written, but for Leases and reviews, from the given number of calls on."""
+        """Return what was written, but for Leases and reviews, from the given number of calls on."""
         return [call for call in self.calls[since:] if call.is_write and "/leases" not in call.path]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

@@ -133,7 +133,7 @@ class Platform:
 
 @asynccontextmanager
 async def platform(cluster: Cluster, namespace: str, **settings: str) -> AsyncIterator[Platform]:
-    """Give rights, open the gates, start both programs, and end them. Keywords are settings of the operator."""
+    """Yield rights, open the gates, start both programs, and end them. Keywords are settings of the operator."""
     objects = {"apiVersion": "v1", "kind": "List", "items": rights(namespace)}
     await asyncio.to_thread(cluster.kubectl, "apply", "--server-side", "-f", "-", stdin=json.dumps(objects))
     async with AsyncExitStack() as stack:
@@ -150,7 +150,7 @@ async def platform(cluster: Cluster, namespace: str, **settings: str) -> AsyncIt
 
 
 def _kubeconfig(cluster: Cluster, namespace: str, program: str, url: str) -> Path:
-    """Give the program's own token, and the gate for a server."""
+    """Return the program's own token, and the gate for a server."""
     path = cluster.kubeconfig_for(namespace, f"talkdesk-{program}")
     config: dict[str, Any] = json.loads(path.read_text())
     config["clusters"][0]["cluster"] = {"server": url}

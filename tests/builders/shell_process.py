@@ -40,7 +40,7 @@ class ShellProcess:
         return [line for line in self.said if line["event"] == event]
 
     def passes(self, account: str) -> list[list[str]]:
-        """Give the causes of the passes over an account."""
+        """Return the causes of the passes over an account."""
         return [line["causes"] for line in self.all("pass") if line["account"] == account]
 
     async def probe(self, path: str) -> httpx.Response:

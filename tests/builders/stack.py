@@ -179,7 +179,7 @@ class Customer:
             await self.stack.delivered(outcome)
 
     async def reinstall(self, *, same_id: bool = False, deliver: bool = True) -> "Customer":
-        """Let the customer install again; gives the customer with the new installation."""
+        """Let the customer install again; return the customer with the new installation."""
         command = commands.Reinstall(account=self.account, app_id=self.stack.app_id, same_id=same_id, deliver=deliver)
         outcome = self.stack.simulator.reinstall(command)
         if deliver:
@@ -187,7 +187,7 @@ class Customer:
         return Customer(self.stack, self.account, self.account_id, outcome.installation_id)
 
     def events(self, kind: str | None = None) -> list[Event]:
-        """Give Talkdesk's events of this installation, oldest first."""
+        """Return Talkdesk's events of this installation, oldest first."""
         every = self.stack.simulator.world.events.values()
         return [e for e in every if e.installation_id == self.installation_id and kind in {None, e.type}]
 
@@ -198,11 +198,11 @@ class Customer:
         await self.stack.platform.watched.catch_up(self.stack.platform.kube)
 
     def approvals(self) -> list[Record]:
-        """Give the calls by which Talkdesk took an approval of this installation."""
+        """Return the calls by which Talkdesk took an approval of this installation."""
         return self.stack.simulator.journal.records(installation_id=self.installation_id, effect="approve")
 
     def posts(self) -> list[Record]:
-        """Give every call that tried to answer, whatever came of it."""
+        """Return every call that tried to answer, whatever came of it."""
         path = f"/apps/{self.stack.app_id}/installations/{self.installation_id}/state"
         return [r for r in self.stack.simulator.journal.records() if (r.method, r.path) == ("POST", path)]
 

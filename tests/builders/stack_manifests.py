@@ -47,7 +47,7 @@ STEPS: Final = (
 
 
 def rights(namespace: str) -> list[dict[str, Any]]:
-    """Give accounts, roles and the provisioner's guard, all for programs and an app in this one namespace."""
+    """Return accounts, roles and the provisioner's guard, all for programs and an app in this one namespace."""
     documents = [
         document for file in _FILES for document in yaml.safe_load_all((MANIFESTS / file).read_text()) if document
     ]
@@ -86,7 +86,7 @@ def _replaced(value: Any, namespace: str) -> Any:
 
 
 def talkdesk_app(name: str, app_id: str, talkdesk: str, **spec: Any) -> dict[str, Any]:
-    """Give a TalkdeskApp with its Talkdesk at that URL; keywords are members of its spec, `steps` the template's."""
+    """Return a TalkdeskApp with its Talkdesk at that URL; keywords are members of its spec, `steps` the template's."""
     tenant = {
         "name": "${dnsLabel('td-' + account.id)}",
         "serviceAccountName": "tenant-provisioner",

@@ -26,5 +26,5 @@ async def with_scim(stacks: Stacks, **spec: Any) -> AsyncIterator[tuple[Stack, S
 
 
 def active(scim: ScimServer) -> set[str]:
-    """Give Talkdesk's ids of the users that may use the app."""
+    """Return Talkdesk's ids of the users that may use the app."""
     return {user["externalId"] for user in scim.users() if user.get("active")}

@@ -43,7 +43,7 @@ class Line:
 
 
 def trace(stack: Stack, since: datetime) -> str:
-    """Give everything that happened to an app since then, for its first customer's eyes."""
+    """Return everything that happened to an app since then, for its first customer's eyes."""
     lines = sorted([*_events(stack), *_talkdesk(stack), *_kubernetes(stack)], key=lambda line: line.at)
     chosen = [line for line in lines if line.at >= since]
     return "".join(f"{line}\n" for line in _joined(chosen))
@@ -98,7 +98,7 @@ def _kubernetes(stack: Stack) -> Iterator[Line]:
 
 
 def _concerns(call: Call, stack: Stack) -> bool:
-    """Tell whether what is created is of the app, by what its body says."""
+    """Return whether what is created is of the app, by what its body says."""
     if call.method != "POST" or not isinstance(call.body, dict):
         return False
     said = [call.body.get(part, {}) for part in ("spec", "regarding", "metadata")]

@@ -44,15 +44,15 @@ class Watched:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def get(self, kind: str, name: str) -> Object | None:
-        """Give the newest version; None when there is no such object."""
+        """Return the newest version; None when there is no such object."""
         return self._now.get((kind, name))
 
     def all(self, kind: str) -> list[Object]:
-        """Give all objects of a kind."""
+        """Return all objects of a kind."""
         return [held for (of, _), held in self._now.items() if of == kind]
 
     def versions(self, kind: str, name: str) -> list[Seen]:
-        """Give every version that was seen, oldest first."""
+        """Return every version that was seen, oldest first."""
         return [each for each in self.seen if (each.kind, each.name) == (kind, name)]
 
     async def until(

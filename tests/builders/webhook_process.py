@@ -88,7 +88,7 @@ def apply_app(cluster: Cluster, namespace: str, it: Gateway, name: str = "sentim
 
 
 def grant(cluster: Cluster, namespace: str) -> Path:
-    """Make the webhook's service account; gives its kubeconfig."""
+    """Make the webhook's service account; return its kubeconfig."""
     cluster.kubectl("apply", "-f", "-", stdin=RIGHTS % {"namespace": namespace})
     return cluster.kubeconfig_for(namespace, "webhook")
 

@@ -152,7 +152,7 @@ def rendered(cluster: Cluster, folder: str) -> list[dict[str, Any]]:
 
 
 def refusal(cluster: Cluster, *arguments: str) -> str:
-    """Give what the API server says against it; nothing when it has nothing against it."""
+    """Return what the API server says against it; nothing when it has nothing against it."""
     try:
         cluster.kubectl(*arguments)
     except KubectlFailed as error:

@@ -121,7 +121,7 @@ async def _later(simulator: Simulator) -> None:
 
 
 def _in_turn(old: Customer, new: Customer, *, worst: bool) -> list[Event]:
-    """Give all events oldest first; or uninstalls and rotations before anything else, each one newest first."""
+    """Return all events oldest first; or uninstalls and rotations before anything else, each one newest first."""
     events = sorted([*old.events(), *new.events()], key=lambda event: event.created_at)
     if not worst:
         return events

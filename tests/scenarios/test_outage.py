@@ -92,7 +92,7 @@ def _nobody_was_answered_or_rejected(seen: Seen) -> None:
 
 
 async def _kept(customer: Customer) -> tuple[Object, ...]:
-    """Give all that the customer has."""
+    """Return all that the customer has."""
     objects = [await customer.live("Namespace"), await customer.live("ConfigMap", "settings")]
     every = [*objects, await customer.live("Secret", "talkdesk"), customer.tenant]
     return tuple(each for each in every if each is not None)

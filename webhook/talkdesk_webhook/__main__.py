@@ -51,7 +51,7 @@ class Clients:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the webhook; gives 0 after an orderly end, 1 when it can't listen, 2 when its settings are no good."""
+    """Run the webhook; return 0 after an orderly end, 1 when it can't listen, 2 when its settings are no good."""
     _parser().parse_args(arguments)
     try:
         settings = Settings()

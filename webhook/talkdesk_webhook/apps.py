@@ -54,7 +54,7 @@ class Apps:
         self._lookups = Lookups(self._read, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
 
     async def get(self, namespace: str, name: str) -> KnownApp | None:
-        """Give the app, or None when there is none; raises LookupFailed when it can't be read or understood.
+        """Return the app, or None when there is none; raises LookupFailed when it can't be read or understood.
 
         A change of an app is seen within `fresh_for`. An old value is never used in place of one that can't be read:
         the event could not be stored either.

@@ -72,7 +72,7 @@ class BodyLimits:
 
 
 async def read(headers: Headers, receive: Receive, limits: BodyLimits) -> bytes:
-    """Give the raw body; raise BodyError as soon as it is clear that it will not do."""
+    """Return the raw body; raise BodyError as soon as it is clear that it will not do."""
     _check_headers(headers, limits.size)
     try:
         async with asyncio.timeout(limits.time.total_seconds()):
@@ -123,7 +123,7 @@ def decode(body: bytes) -> Any:
 
 
 def _is_deep(value: object) -> bool:
-    """Tell whether there are more levels in it than in any event; each value is looked at once."""
+    """Return whether there are more levels in it than in any event; each value is looked at once."""
     level = [value]
     for _ in range(_MAX_DEPTH):
         held = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))

@@ -21,7 +21,7 @@ class Breaker:
     _open_until: float = field(default=0.0, init=False)
 
     def wait(self, now: float) -> float:
-        """Give 0 when an attempt may be made now, which must be followed by its outcome; else how long to wait."""
+        """Return 0 when an attempt may be made now, which must be followed by its outcome; else how long to wait."""
         if self._in_a_row < self.failures:
             return 0.0
         if now < self._open_until:

@@ -134,7 +134,7 @@ class Inbox:
             raise InboxUnavailable(f"the API server refused the event: {type(error).__name__}") from None
 
     async def _keep_secret(self, intake: Intake, secret: SecretDraft) -> bool:
-        """Tell whether it is new."""
+        """Return whether it is new."""
         body = {
             "apiVersion": "v1",
             "kind": "Secret",

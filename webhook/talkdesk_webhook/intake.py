@@ -111,7 +111,7 @@ def check(app: KnownApp, head: Head) -> None:
 
 
 def intake(app: KnownApp, event: StoredEvent) -> Intake:
-    """Say what to store. The event has passed `check`."""
+    """Return what to store. The event has passed `check`."""
     match event:
         case AppInstalled(head, credentials):
             wanted = _intake(app, head, _request(head, RequestType.INSTALL))
@@ -133,7 +133,7 @@ def intake(app: KnownApp, event: StoredEvent) -> Intake:
 
 
 def in_words(delta: Delta) -> str | None:
-    """Tell what an update changes, for people, as `2 users added, 1 removed; plan Pro; 10 licenses`."""
+    """Return what an update changes, for people, as `2 users added, 1 removed; plan Pro; 10 licenses`."""
     added, removed = delta.users_added, delta.users_removed
     parts = []
     if added:
@@ -203,7 +203,7 @@ def _trial(head: Head, state: TrialState, expires_at: datetime | None, ended_rea
 
 
 def _endpoints(links: Links) -> Endpoints | None:
-    """Give the endpoints when both that are needed are there; without them the app's region decides."""
+    """Return the endpoints when both that are needed are there; without them the app's region decides."""
     if links.root is None or links.tokens is None or max(len(links.root), len(links.tokens)) > _MAX_URL:
         return None
     authorization = links.authorization

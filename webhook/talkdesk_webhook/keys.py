@@ -99,7 +99,7 @@ class SigningKeys:
         self._lookups = Lookups(self._fetch, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
 
     async def get(self, gateway: str, key_id: str) -> ec.EllipticCurvePublicKey | None:
-        """Give the key, or None when the gateway knows no such key or it has expired; raises LookupFailed.
+        """Return the key, or None when the gateway knows no such key or it has expired; raises LookupFailed.
 
         `gateway` is a base URL without a slash at its end; `key_id` has been checked (SignatureHeaders).
         """

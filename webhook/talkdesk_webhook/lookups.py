@@ -86,7 +86,7 @@ class Lookups(Generic[K, V]):
         self._flights: dict[K, asyncio.Task[V | None]] = {}
 
     async def get(self, key: K) -> V | None:
-        """Give the value, or None when the source says there is none; raise LookupFailed when neither is known."""
+        """Return the value, or None when the source says there is none; raise LookupFailed when neither is known."""
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)

@@ -26,7 +26,7 @@ class Readiness:
         self._probe: Lookups[str, bool] = Lookups(self._ask, size=1, budget=Budget(2.0, 10), clock=clock)
 
     async def ready(self) -> bool:
-        """Tell whether the API server answered within the last seconds."""
+        """Return whether the API server answered within the last seconds."""
         try:
             return await self._probe.get("/version") is True
         except LookupFailed:

@@ -47,14 +47,14 @@ class AppSource(Protocol):
     """Where apps are found; raises LookupFailed."""
 
     async def get(self, namespace: str, name: str) -> KnownApp | None:
-        """Give the app, or None when there is none."""
+        """Return the app, or None when there is none."""
 
 
 class KeySource(Protocol):
     """Where signing keys are found; raises LookupFailed."""
 
     async def get(self, gateway: str, key_id: str) -> ec.EllipticCurvePublicKey | None:
-        """Give the key, or None when there is none."""
+        """Return the key, or None when there is none."""
 
 
 class Store(Protocol):

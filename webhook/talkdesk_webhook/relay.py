@@ -71,7 +71,7 @@ class RelayKeySource(Protocol):
     """Where signing keys are found; raises LookupFailed."""
 
     async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
-        """Give the keys, or None when there are none."""
+        """Return the keys, or None when there are none."""
 
 
 @dataclass
@@ -162,7 +162,7 @@ class LogoutRelay:
         return keys
 
     async def _post(self, logout: Logout, headers: dict[str, str], body: bytes) -> int:
-        """Give the answer's status."""
+        """Return the answer's status."""
         try:
             async with (
                 asyncio.timeout(parse_duration(logout.timeout).total_seconds()),

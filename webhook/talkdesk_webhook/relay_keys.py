@@ -34,7 +34,7 @@ class RelayKeys:
         self._lookups = Lookups(self._read, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
 
     async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
-        """Give the keys, or None when there is no such Secret; raises LookupFailed, whose text holds nothing of it.
+        """Return the keys, or None when there is no such Secret; raises LookupFailed, whose text holds nothing of it.
 
         A change of the Secret is seen within `fresh_for`.
         """

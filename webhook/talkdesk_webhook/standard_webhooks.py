@@ -55,7 +55,7 @@ class WebhookSecrets:
 
 
 def message_id(event_id: str) -> str:
-    """Give the event's id itself when a header and the signed text can hold it, else a hash of it."""
+    """Return the event's id itself when a header and the signed text can hold it, else a hash of it."""
     return event_id if _ID.fullmatch(event_id) is not None else f"evt_{digest(event_id, length=32)}"
 
 

@@ -18,7 +18,7 @@ class AccountKey:
 
     @classmethod
     def of_app(cls, namespace: str, name: str) -> Self:
-        """Give the key of the app itself."""
+        """Return the key of the app itself."""
         return cls(namespace, name, "")
 
     @property

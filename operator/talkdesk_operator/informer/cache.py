@@ -161,7 +161,7 @@ class InformerCache:
         return Change(changed=bool(gone), keys=keys)
 
     def newest(self) -> int:
-        """Give the highest resourceVersion that is held; 0 for none."""
+        """Return the highest resourceVersion that is held; 0 for none."""
         versions = (packed.version for packed in self._objects.values())
         return max((int(v) for v in versions if v.isdecimal()), default=0)
 
@@ -169,11 +169,11 @@ class InformerCache:
         return key in self._accounts
 
     def installations(self, key: AccountKey) -> tuple[TalkdeskInstallation, ...]:
-        """Give the account's installations."""
+        """Return the account's installations."""
         return tuple(held for held in self._of(key) if isinstance(held, TalkdeskInstallation))
 
     def current(self, installation: TalkdeskInstallation) -> TalkdeskInstallation | None:
-        """Give an installation as it is known now; None when it is gone, or replaced by another of its name."""
+        """Return an installation as it is known now; None when it is gone, or replaced by another of its name."""
         packed = self._objects.get((TalkdeskInstallation.INFO.kind, *installation.key))
         if packed is None or packed.uid != installation.metadata.uid:
             return None
@@ -181,47 +181,47 @@ class InformerCache:
         return held if isinstance(held, TalkdeskInstallation) else None
 
     def all_installations(self) -> Iterator[TalkdeskInstallation]:
-        """Give every installation."""
+        """Return every installation."""
         return (held for held in self._all(TalkdeskInstallation.INFO.kind) if isinstance(held, TalkdeskInstallation))
 
     def tenant(self, key: AccountKey) -> TalkdeskTenant | None:
-        """Give the account's tenant: of several, the one that has the name we would give it."""
+        """Return the account's tenant: of several, the one that has the name we would give it."""
         tenants = [held for held in self._of(key) if isinstance(held, TalkdeskTenant)]
         proper = tenant_name(key.app, key.account_id)
         return min(tenants, key=lambda tenant: tenant.metadata.name != proper, default=None)
 
     def app(self, namespace: str, name: str) -> TalkdeskApp | None:
-        """Give the app; None also when it can't be read."""
+        """Return the app; None also when it can't be read."""
         packed = self._objects.get((TalkdeskApp.INFO.kind, namespace, name))
         held = None if packed is None else self._packer.open(packed)
         return held if isinstance(held, TalkdeskApp) else None
 
     def apps(self) -> Iterator[TalkdeskApp]:
-        """Give every app that can be read."""
+        """Return every app that can be read."""
         return (held for held in self._all(TalkdeskApp.INFO.kind) if isinstance(held, TalkdeskApp))
 
     def key_of_tenant(self, namespace: str, name: str) -> AccountKey | None:
-        """Give the account of a tenant, by the tenant's place."""
+        """Return the account of a tenant, by the tenant's place."""
         packed = self._objects.get((TalkdeskTenant.INFO.kind, namespace, name))
         return None if packed is None else packed.key
 
     def keys_of_app(self, namespace: str, name: str) -> tuple[AccountKey, ...]:
-        """Give the accounts of an app, whether or not the app itself exists."""
+        """Return the accounts of an app, whether or not the app itself exists."""
         return tuple(self._of_app.get((namespace, name), ()))
 
     def account_keys(self) -> tuple[AccountKey, ...]:
-        """Give all apps, and all accounts of which there is anything."""
+        """Return all apps, and all accounts of which there is anything."""
         apps = (place[1:] for place in self._objects if place[0] == TalkdeskApp.INFO.kind)
         return (*(AccountKey.of_app(*app) for app in apps), *self._accounts)
 
     def unreadable(self, key: AccountKey) -> tuple[Unreadable, ...]:
-        """Give what can't be understood of the account: its app, its installations, its tenant."""
+        """Return what can't be understood of the account: its app, its installations, its tenant."""
         app = self._objects.get((TalkdeskApp.INFO.kind, key.namespace, key.app))
         helds = (*(() if app is None else (self._packer.open(app),)), *self._of(key))
         return tuple(held for held in helds if isinstance(held, Unreadable))
 
     def all_unreadable(self) -> Iterator[Unreadable]:
-        """Give everything that can't be understood."""
+        """Return everything that can't be understood."""
         return (held for kind in KINDS for held in self._all(kind.INFO.kind) if isinstance(held, Unreadable))
 
     def _bury(self, uid: str) -> None:

@@ -43,7 +43,7 @@ ObjectKey: TypeAlias = tuple[str, str, str]
 
 
 def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Give an object without its managedFields, which are half of it and say nothing here."""
+    """Return an object without its managedFields, which are half of it and say nothing here."""
     metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
     return {**raw, "metadata": metadata}
 
@@ -72,7 +72,7 @@ def _key_of_raw(raw: Mapping[str, Any], place: ObjectKey) -> AccountKey | None:
 
 
 def key_of(held: CachedObject) -> AccountKey | None:
-    """Give the account that an object belongs to; None for an app, and where nobody knows."""
+    """Return the account that an object belongs to; None for an app, and where nobody knows."""
     match held:
         case TalkdeskInstallation() | TalkdeskTenant():
             return AccountKey(held.metadata.namespace, held.spec.app_ref.name, held.spec.account_id)
@@ -83,19 +83,19 @@ def key_of(held: CachedObject) -> AccountKey | None:
 
 
 def object_key_of(raw: Mapping[str, Any]) -> ObjectKey:
-    """Give the kind, namespace and name of an object as the API server gave it."""
+    """Return the kind, namespace and name of an object as the API server gave it."""
     metadata = raw["metadata"]
     return intern(raw["kind"]), intern(metadata.get("namespace", "")), metadata["name"]
 
 
 def is_over(raw: Mapping[str, Any]) -> bool:
-    """Tell whether the write that made this version has ended the object: there is no later one."""
+    """Return whether the write that made this version has ended the object: there is no later one."""
     metadata = raw["metadata"]
     return bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
 
 
 def of_others(held: CachedObject) -> tuple[Any, ...]:
-    """Give what others than the operator write of an object."""
+    """Return what others than the operator write of an object."""
     match held:
         case TalkdeskApp() | TalkdeskInstallation():
             return held.spec, *_of_anybody(held)
@@ -106,17 +106,17 @@ def of_others(held: CachedObject) -> tuple[Any, ...]:
 
 
 def _of_anybody(held: CustomResource) -> tuple[Any, ...]:
-    """Give what people ask for by an object's metadata: a look, or its deletion."""
+    """Return what people ask for by an object's metadata: a look, or its deletion."""
     return held.metadata.annotations.get(ANNOTATION_RECONCILE), held.metadata.deletion_timestamp
 
 
 def raw_version(raw: Mapping[str, Any]) -> str:
-    """Give the resourceVersion of an object as the API server gave it."""
+    """Return the resourceVersion of an object as the API server gave it."""
     return str(raw["metadata"].get("resourceVersion", ""))
 
 
 def newer(version: str, than: str) -> bool:
-    """Tell whether a version comes after another."""
+    """Return whether a version comes after another."""
     if version.isdecimal() and than.isdecimal():
         return int(version) > int(than)
     return version != than

@@ -55,7 +55,7 @@ class Compactor:
         return packed
 
     def open(self, packed: CompactObject) -> CachedObject:
-        """Give the object, and expect to be asked for it again."""
+        """Return the object, and expect to be asked for it again."""
         known = self._opened.get(packed.place)
         if known is not None and known[0] is packed:
             self._opened.move_to_end(packed.place)
@@ -65,7 +65,7 @@ class Compactor:
         return held
 
     def glance(self, packed: CompactObject) -> CachedObject:
-        """Give the object, and do not expect to be asked for it again."""
+        """Return the object, and do not expect to be asked for it again."""
         known = self._opened.get(packed.place)
         return known[1] if known is not None and known[0] is packed else _read(packed)
 

@@ -44,7 +44,7 @@ class Handlers:
         self._now = now
 
     def registry(self, *, lease: bool) -> kopf.OperatorRegistry:
-        """Give a registry with all handlers; the Lease's only where there is one to watch."""
+        """Return a registry with all handlers; the Lease's only where there is one to watch."""
         registry = kopf.OperatorRegistry()
         for kind in KINDS:
             kopf.on.event(GROUP, VERSION, kind.INFO.plural, id="changed", registry=registry)(self.changed)

@@ -88,7 +88,7 @@ class Login:
 
 
 def kopf_settings(lease: LeasePlace | None) -> kopf.OperatorSettings:
-    """Give kopf's settings; `lease` is the one Lease to watch."""
+    """Return kopf's settings; `lease` is the one Lease to watch."""
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
     settings.peering.standalone = True

@@ -60,7 +60,7 @@ class Relist:
         self._log = structlog.stdlib.get_logger(__name__)
 
     async def load(self) -> frozenset[AccountKey]:
-        """Bring the store up to date; give the accounts that changed. Raises KubeError and ResourceVersionWentBack."""
+        """Bring the cache up to date; return the accounts that changed. Raises KubeError, ResourceVersionWentBack."""
         keys: frozenset[AccountKey] = frozenset()
         for kind in KINDS:
             for namespace in self._namespaces:

@@ -63,18 +63,18 @@ class Health:
         self._heard = self._clock()
 
     def silence(self) -> float:
-        """Give the seconds since the last event of a watch; 0 where none is to be expected."""
+        """Return the seconds since the last event of a watch; 0 where none is to be expected."""
         return self._clock() - self._heard if self._stage is Stage.RUNNING else 0.0
 
     def illness(self) -> str | None:
-        """Say why the process should be started anew, if it should."""
+        """Return why the process should be started anew, if it should."""
         silence = self.silence()
         if self._limit is not None and silence > self._limit:
             return f"no event of any watch for {silence:.0f} s"
         return None
 
     def unready(self) -> str | None:
-        """Say why the process is not ready, if it isn't."""
+        """Return why the process is not ready, if it isn't."""
         if self._stage in (Stage.STANDBY, Stage.RUNNING):
             return None
         return f"{self._stage}: {self.blocker}" if self.blocker else str(self._stage)
@@ -82,7 +82,7 @@ class Health:
 
 @asynccontextmanager
 async def serving(health: Health, registry: CollectorRegistry, *, host: str, port: int) -> AsyncIterator[int]:
-    """Serve until left; gives the port. Raises CannotListen."""
+    """Serve until left; yield the port. Raises CannotListen."""
     app = web.Application()
     app.router.add_get("/healthz", _probe(health, health.illness))
     app.router.add_get("/readyz", _probe(health, health.unready))

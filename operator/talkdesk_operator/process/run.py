@@ -88,7 +88,7 @@ class Shutdown:
         return task
 
     async def unless_stopped(self, work: Awaitable[None]) -> bool:
-        """Wait for the work or the end of the process, whichever is first; tell whether the work is done."""
+        """Wait for the work or the end of the process, whichever is first; return whether the work is done."""
         task = asyncio.ensure_future(work)
         end = asyncio.create_task(self.event.wait())
         try:
@@ -105,7 +105,7 @@ class Shutdown:
 
 
 async def serve(settings: Settings, build: BuildReconciler) -> int:
-    """Run until a signal or a loss; gives the exit code: 0 after a signal, else 1.
+    """Run until a signal or a loss; return the exit code: 0 after a signal, else 1.
 
     Raises KubeRefused without a usable configuration for the Kubernetes API, CannotListen without the probes' port.
     """

@@ -160,7 +160,7 @@ class AccountReconciler:
 
 
 def _is_asked_for(installation: TalkdeskInstallation, tenant: TalkdeskTenant | None) -> bool:
-    """Tell whether a person asked for a look that was not taken yet."""
+    """Return whether a person asked for a look that was not taken yet."""
     if handled_request(installation) != installation.status.last_handled_reconcile_at:
         return True
     return tenant is not None and handled_request(tenant) != tenant.status.last_handled_reconcile_at
@@ -182,7 +182,7 @@ _RESYNC_AFTER_END = timedelta(hours=1)
 
 
 def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], now: datetime) -> timedelta | None:
-    """Give how long a back-off from before a restart still lasts; None when it does not hold the work up."""
+    """Return how long a back-off from before a restart still lasts; None when it does not hold the work up."""
     retry, status = installation.status.retry, installation.status
     if causes != {Cause.STARTUP} or retry is None or status.observed_generation != installation.metadata.generation:
         return None

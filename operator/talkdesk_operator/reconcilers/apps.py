@@ -65,7 +65,7 @@ def _hosts(spec: AppSpec) -> HostAllowList:
 
 
 def app_status(view: CompiledApp, now: datetime) -> AppStatus:
-    """Say whether the app can be used; equal to its present status when nothing changed."""
+    """Return whether the app can be used; equal to its present status when nothing changed."""
     app = view.resource
     usable = not view.problem
     ready = Condition(
@@ -89,7 +89,7 @@ class CompiledApps:
         self._known: OrderedDict[tuple[str, int], CompiledApp] = OrderedDict()
 
     def view(self, app: TalkdeskApp) -> CompiledApp:
-        """Give the app as the domain uses it."""
+        """Return the app as the domain uses it."""
         key = (app.metadata.uid, app.metadata.generation)
         known = self._known.get(key)
         if known is None:

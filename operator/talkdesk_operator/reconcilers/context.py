@@ -12,7 +12,7 @@ __all__ = ["template_variables"]
 
 
 def template_variables(scope: Scope, app: CompiledApp) -> dict[str, Any]:
-    """Give all that a template can see, credentials included."""
+    """Return all that a template can see, credentials included."""
     context, known = template_context(scope, app), _credentials(scope)
     context["sso"]["clientId"] = known.get("clientId")
     return context | {"credentials": known}

@@ -35,7 +35,7 @@ class Owner:
     identity: Identity
 
     def owns(self, live: Mapping[str, Any]) -> bool:
-        """Tell whether an object bears our labels for this tenant."""
+        """Return whether an object bears our labels for this tenant."""
         labels = live.get("metadata", {}).get("labels") or {}
         return (labels.get(LABEL_MANAGED_BY), labels.get(LABEL_APP), labels.get(LABEL_TENANT)) == (
             MANAGED_BY,
@@ -101,7 +101,7 @@ class TenantObjects:
         return Applied(state.inventory, tuple(done))
 
     async def _step(self, step: RenderedStep, state: _Pass) -> Failure | str:
-        """Apply the objects of a step; give what it waits for, or an empty string."""
+        """Apply the objects of a step; return what it waits for, or an empty string."""
         waiting = ""
         for manifest in step.objects:
             entry = _entry(step, manifest)
@@ -189,7 +189,7 @@ class TenantObjects:
 
 
 def where(entry: InventoryEntry) -> str:
-    """Give `namespace/name`, or `name` where there is no namespace."""
+    """Return `namespace/name`, or `name` where there is no namespace."""
     return f"{entry.namespace}/{entry.name}" if entry.namespace else entry.name
 
 
@@ -222,7 +222,7 @@ def _in_order(entries: Sequence[InventoryEntry], kept: Sequence[InventoryEntry])
 
 
 def _held_by(entry: InventoryEntry, live: Mapping[str, Any]) -> str:
-    """Say what keeps an object that is being deleted."""
+    """Return what keeps an object that is being deleted."""
     metadata = live.get("metadata", {})
     since = metadata.get("deletionTimestamp", "")
     reasons = [

@@ -19,7 +19,7 @@ def _entry(item: PlannedObject) -> InventoryEntry:
 
 
 def planned_object(entry: InventoryEntry) -> PlannedObject:
-    """Give the entry as `spec.objects` has it."""
+    """Return the entry as `spec.objects` has it."""
     return PlannedObject(
         step=entry.step,
         group=entry.group,
@@ -32,12 +32,12 @@ def planned_object(entry: InventoryEntry) -> PlannedObject:
 
 
 def item_of(entry: InventoryEntry) -> InventoryItem:
-    """Give the entry as `status.inventory` has it."""
+    """Return the entry as `status.inventory` has it."""
     return InventoryItem(**planned_object(entry).model_dump(), uid=entry.uid)
 
 
 def inventory_of(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    """Give what is known to have been applied."""
+    """Return what is known to have been applied."""
     return tuple(_entry(item) for item in tenant.status.inventory)
 
 
@@ -47,12 +47,12 @@ def _unconfirmed(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
 
 
 def everything_of(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    """Give what was applied, and what was about to be when something may have broken off."""
+    """Return what was applied, and what was about to be when something may have broken off."""
     return inventory_of(tenant) + _unconfirmed(tenant)
 
 
 def spec_changes(present: TenantSpec, wanted: TenantSpec) -> dict[str, Any]:
-    """Give what must change in the spec, leaving alone what a person may set."""
+    """Return what must change in the spec, leaving alone what a person may set."""
     changes: dict[str, Any] = {}
     if present.state is not wanted.state:
         changes["state"] = wanted.state

@@ -191,7 +191,7 @@ def _urls(spec: InstallationSpec, hosts: HostAllowList) -> tuple[str, str]:
 
 
 def _token_urls_of_other_names(scope: Scope) -> Iterator[str]:
-    """Give the token URLs by the names that the account has had, but for the one that the events brought."""
+    """Yield the token URLs by the names that the account has had, but for the one that the events brought."""
     hosts, spec = scope.policy.hosts, scope.installation.spec
     if hosts is None or spec.endpoints is None:
         return

@@ -196,7 +196,7 @@ class TenantReconciler:
         deleted: Deleted,
         words: tuple[Reason, Reason, str],
     ) -> TenantStatus:
-        """Give the status of a tenant that is going; `words` are the reason while it goes, after it, and a sentence."""
+        """Return the status of a tenant that is going; `words`: the reason while it goes, after it, a sentence."""
         going, done, sentence = words
         moving = deleted.remaining != ()
         reason = deleted.failure.reason if deleted.failure is not None else going if moving else done

@@ -71,7 +71,7 @@ def _scope(path: str, context: Mapping[str, Any], names: frozenset[str]) -> Acti
 
 
 def _problem(url: str, *, insecure: bool) -> str | None:
-    """Say what is wrong with a URL, without a word of it: a customer's words may be in it."""
+    """Return what is wrong with a URL, without a word of it: a customer's words may be in it."""
     if len(url) > _LONGEST:
         return f"the URL is longer than {_LONGEST} characters"
     if not _URL.fullmatch(url):

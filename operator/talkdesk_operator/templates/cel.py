@@ -80,7 +80,7 @@ class Expression:
     _copying: Copying | None
 
     def evaluate(self, context: Mapping[str, object] | Activation) -> Any:
-        """Give the value as plain JSON: timestamps as RFC 3339 in UTC, durations as seconds such as `90s`.
+        """Return the value as plain JSON: timestamps as RFC 3339 in UTC, durations as seconds such as `90s`.
 
         Raises ExpressionError when a key is missing, types do not fit, or the result is no JSON.
         """
@@ -222,7 +222,7 @@ _ABSENT: Final = _Absent()
 
 
 def _walk(variables: Mapping[str, object], chain: Sequence[str]) -> object:
-    """Give the value that a chain of keys leads to, from the variables on."""
+    """Return the value that a chain of keys leads to, from the variables on."""
     value: object = variables
     for key in chain:
         if not isinstance(value, Mapping) or key not in value:

@@ -73,7 +73,7 @@ _KINDS: Final = {
 
 
 def tokenize(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
-    """Give the tokens of `text[start:end]`; never fails, an unclosed quote is a punctuation."""
+    """Yield the tokens of `text[start:end]`; never fails, an unclosed quote is a punctuation."""
     for match in _PATTERN.finditer(text, start, len(text) if end is None else end):
         if (kind := _KINDS.get(str(match.lastgroup))) is not None:
             yield Token(kind, match.group(), match.start(), match.end())
@@ -95,7 +95,7 @@ def closing_brace(text: str, start: int, limit: int) -> int | None:
 
 
 def chains(tokens: Sequence[Token]) -> tuple[tuple[str, ...], ...]:
-    """Give each chain of member selections: `a.b["c"].size()` has the chain `("a", "b", "c")`."""
+    """Return each chain of member selections: `a.b["c"].size()` has the chain `("a", "b", "c")`."""
     found = []
     for index, token in enumerate(tokens):
         if token.kind is TokenKind.NAME and not (index and tokens[index - 1].text == "."):
@@ -114,7 +114,7 @@ def _chain(tokens: Sequence[Token], index: int) -> tuple[str, ...]:
 
 
 def _selection(ahead: Sequence[Token]) -> tuple[str, int] | None:
-    """Give the key that `.key` or `["key"]` selects, and how many tokens that takes; None for anything else."""
+    """Return the key that `.key` or `["key"]` selects, and how many tokens that takes; None for anything else."""
     match [(token.kind, token.text) for token in ahead]:
         case [(_, "."), (TokenKind.NAME, _), (_, "("), *_]:
             return None  # a method
@@ -127,7 +127,7 @@ def _selection(ahead: Sequence[Token]) -> tuple[str, int] | None:
 
 
 def macros(tokens: Sequence[Token]) -> tuple[Macro, ...]:
-    """Give the comprehensions in the order of the text."""
+    """Return the comprehensions in the order of the text."""
     found = []
     for index in range(1, len(tokens) - 2):
         dot, name, opening, bound = tokens[index - 1 : index + 3]
@@ -138,7 +138,7 @@ def macros(tokens: Sequence[Token]) -> tuple[Macro, ...]:
 
 
 def _closing_parenthesis(tokens: Sequence[Token], start: int) -> int:
-    """Give the index of the token that closes the parenthesis opened just before `start`, or the end."""
+    """Return the index of the token that closes the parenthesis opened just before `start`, or the end."""
     depth = 1
     for index in range(start, len(tokens)):
         depth += (tokens[index].text == "(") - (tokens[index].text == ")")
@@ -148,7 +148,7 @@ def _closing_parenthesis(tokens: Sequence[Token], start: int) -> int:
 
 
 def _target(tokens: Sequence[Token], dot: int) -> tuple[str, ...]:
-    """Give the chain that ends just before the token at `dot`, or nothing if something else stands there."""
+    """Return the chain that ends just before the token at `dot`, or nothing if something else stands there."""
     start = dot
     while start >= 1 and tokens[start - 1].kind is TokenKind.NAME:
         start -= 1

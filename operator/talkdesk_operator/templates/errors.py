@@ -47,7 +47,7 @@ class RenderError(ValueError):
 
 
 def child(path: str, key: str | int) -> str:
-    """Give the path of an element or a key below `path`; a key of more than letters, digits, - and _ is quoted."""
+    """Return the path of an element or a key below `path`; a key of more than letters, digits, - and _ is quoted."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if _PLAIN_KEY.fullmatch(key) else f'{path}["{key}"]'

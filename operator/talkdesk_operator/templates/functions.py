@@ -37,7 +37,7 @@ def _string(value: Any) -> str:
 
 
 def _keys(value: Any) -> list[str]:
-    """Give a map's keys, sorted: CEL's own iteration over a map comes in another order each time."""
+    """Return a map's keys, sorted: CEL's own iteration over a map comes in another order each time."""
     return sorted(value.keys())
 
 

@@ -42,7 +42,7 @@ class InventoryEntry:
 
 
 def planned(rendered: RenderedTenant) -> tuple[InventoryEntry, ...]:
-    """Give the entries of all rendered objects, in the order in which they are applied."""
+    """Return the entries of all rendered objects, in the order in which they are applied."""
     entries = []
     for step in rendered.steps:
         for item in step.objects:
@@ -54,7 +54,7 @@ def planned(rendered: RenderedTenant) -> tuple[InventoryEntry, ...]:
 
 
 def merge(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
-    """Give what must be recorded before `wanted` is applied: all of both, with the uids that are known.
+    """Return what must be recorded before `wanted` is applied: all of both, with the uids that are known.
 
     The wanted come first, in their order; what left the template follows, and so is deleted first.
     """
@@ -64,12 +64,12 @@ def merge(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry]) 
 
 
 def pruned(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
-    """Give the entries that left the template, in the order in which to delete them."""
+    """Return the entries that left the template, in the order in which to delete them."""
     return deletion_order(_without(previous, wanted))
 
 
 def deletion_order(inventory: Iterable[InventoryEntry]) -> tuple[InventoryEntry, ...]:
-    """Give the entries in the order in which to delete them: steps and objects in reverse, a step's Namespaces last."""
+    """Return the entries in their order of deletion: steps and objects in reverse, a step's Namespaces last."""
     entries = tuple(inventory)
     steps = {name: position for position, name in enumerate(dict.fromkeys(entry.step for entry in entries))}
 

@@ -118,7 +118,7 @@ def compile_leaf(text: str, path: str, problems: list[Problem]) -> Constant | Le
 
 
 def _segments(text: str) -> Iterator[tuple[str, str | None]]:
-    """Give pairs of literal text and the source of the expression after it (None at the end and after an escape)."""
+    """Yield pairs of literal text and the source of the expression after it (None at the end and after an escape)."""
     start = 0
     while (dollar := text.find("${", start)) >= 0:
         if dollar > start and text[dollar - 1] == "$":
@@ -137,7 +137,7 @@ def _segments(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 def expressions(node: Node) -> Iterator[tuple[str, Expression]]:
-    """Give each expression of the tree with the path of its leaf."""
+    """Yield each expression of the tree with the path of its leaf."""
     match node:
         case Constant():
             return
@@ -154,7 +154,7 @@ def expressions(node: Node) -> Iterator[tuple[str, Expression]]:
 
 
 def fill(node: Node, activation_for: Callable[[Expression], Activation]) -> Any:
-    """Give the tree as new, plain JSON; raises RenderError with the path of the leaf that cannot be filled in."""
+    """Return the tree as new, plain JSON; raises RenderError with the path of the leaf that cannot be filled in."""
     match node:
         case Constant():
             return node.value

@@ -47,7 +47,7 @@ class Copying:
     """Characters of the longest text that does not come from the data."""
 
     def is_too_much(self, values: Iterable[object]) -> bool:
-        """Tell whether this and the data that the expression refers to make too much work."""
+        """Return whether this and the data that the expression refers to make too much work."""
         longest, weight = _measure(values)
         elements = self.lists * max(longest, self.longest_list)
         return elements**2 // 2 * self.pieces * (max(weight, self.longest_text) + _COPY_OVERHEAD) > _MAX_COPIED
@@ -86,7 +86,7 @@ def _calls(tokens: Iterable[Token], names: set[str]) -> bool:
 
 
 def _measure(values: Iterable[object]) -> tuple[int, int]:
-    """Give the length of the longest list or map in the values, and the size of all of it in characters, roughly."""
+    """Return the length of the longest list or map in the values, and the size of all of it in characters, roughly."""
     longest = weight = 0
     waiting = list(values)
     while waiting:

@@ -258,7 +258,7 @@ _NOTHING_TO_WAIT_FOR: Final = frozenset(
 
 
 def _at(obj: object, *path: str) -> Any:
-    """Give the value at a path; None when it or anything before it is absent or of another shape."""
+    """Return the value at a path; None when it or anything before it is absent or of another shape."""
     for key in path:
         if not isinstance(obj, Mapping):
             return None

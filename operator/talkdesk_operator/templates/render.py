@@ -84,7 +84,7 @@ def render(
 
 
 def render_name(template: CompiledTemplate, context: Mapping[str, Any]) -> str:
-    """Give the tenant's name, a DNS label; raises RenderError if it is none. `tenant` is not in scope."""
+    """Return the tenant's name, a DNS label; raises RenderError if it is none. `tenant` is not in scope."""
     scope = _scope(context, frozenset().union(*(found.references for _, found in expressions(template.name))))
     name = fill(template.name, lambda _: scope)
     if not isinstance(name, str) or not is_dns_label(name):
@@ -125,7 +125,7 @@ def _check_identity(rendered: Mapping[str, Any], manifest: CompiledManifest, see
 
 
 def _is_object_name(name: object) -> bool:
-    """Tell whether the API server can take it as a path segment; stricter rules differ by kind and are the server's."""
+    """Return whether the API server can take it as a path segment; stricter rules differ by kind."""
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
         return False
     return name not in {".", ".."} and name.isprintable() and not set("/% ") & set(name)

@@ -154,7 +154,7 @@ def _manifest(source: Mapping[str, object], path: str, problems: list[Problem]) 
 
 
 def _literal(source: Mapping[str, object], key: str, path: str, problems: list[Problem]) -> str:
-    """Give the text under `key`, or nothing, with a problem, when it is absent or a template."""
+    """Return the text under `key`, or nothing, with a problem, when it is absent or a template."""
     value = source.get(key)
     if not isinstance(value, str) or not value:
         problems.append(Problem(child(path, key), "is missing or no text"))

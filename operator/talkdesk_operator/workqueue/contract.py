@@ -66,7 +66,7 @@ class Clock(Protocol):
     """The part of an event loop that has to do with time; an event loop is one."""
 
     def time(self) -> float:
-        """Give the seconds since some moment; never goes back."""
+        """Return the seconds since some moment; never goes back."""
         ...
 
     def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:

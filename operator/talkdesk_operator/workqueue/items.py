@@ -28,7 +28,7 @@ class PendingItem:
         return self.priority, self.order
 
     def merge(self, priority: Priority, order: float, cause: Cause, evidence: str) -> bool:
-        """Take in another wish for the same key; tell whether its place is better."""
+        """Take in another wish for the same key; return whether its place is better."""
         self.causes.add(cause)
         self.evidence.add(evidence)
         if (priority, order) >= self.rank:

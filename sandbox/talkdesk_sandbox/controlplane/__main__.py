@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit status."""
+    """Run one command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m talkdesk_sandbox.controlplane", description=__doc__)
     parser.add_argument(
         "command",

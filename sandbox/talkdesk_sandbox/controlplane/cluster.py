@@ -58,7 +58,7 @@ class Cluster:
         return done.stdout
 
     def kubeconfig_for(self, namespace: str, service_account: str, *, hours: int = 24) -> Path:
-        """Give a kubeconfig that acts as an existing service account, by a token valid for so many hours.
+        """Return a kubeconfig that acts as an existing service account, by a token valid for so many hours.
 
         RBAC then decides as it would for a pod. Raises KubectlFailed when there is no such account.
         """

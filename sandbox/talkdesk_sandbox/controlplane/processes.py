@@ -75,7 +75,7 @@ class Processes:
         return lines[-1] if lines else "the supervisor was killed"
 
     def read_log(self, name: str) -> str:
-        """Give what a program has written so far."""
+        """Return what a program has written so far."""
         log = self._log(name)
         return log.read_text(errors="replace") if log.exists() else ""
 

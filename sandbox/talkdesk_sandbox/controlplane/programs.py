@@ -49,7 +49,7 @@ class Programs:
 
 
 def find_programs(environment: Mapping[str, str] = os.environ, module: Path = MODULE) -> Programs:
-    """Give the programs that the environment names, or those in the cache, or compile them (minutes, with progress).
+    """Return the programs that the environment names, or those in the cache, or compile them (minutes, with progress).
 
     Raises ProgramsUnavailable when none of the three is possible, BuildFailed when the compiler fails.
     """

@@ -38,7 +38,7 @@ class _Supervisor:
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def run(self) -> int:
-        """Do what is asked until the input ends or a program does; gives the exit status."""
+        """Do what is asked until the input ends or a program does; return the exit status."""
         requeue_at = _wake_on_signals()
         pending = b""
         while True:
@@ -117,7 +117,7 @@ def remove(folder: Path, *, keep_logs: bool) -> None:
 
 
 def _wake_on_signals() -> int:
-    """Give a descriptor that can be read from when a child ends or this process is to end: the signal's number."""
+    """Return a descriptor that can be read from when a child ends or this process is to end: the signal's number."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write)

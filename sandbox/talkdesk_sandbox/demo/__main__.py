@@ -25,7 +25,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play the demonstration; gives the exit status."""
+    """Play the demonstration; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m talkdesk_sandbox.demo",
         description="Plays a customer's life on a control plane of its own: install, a forgery, uninstall, reinstall; "

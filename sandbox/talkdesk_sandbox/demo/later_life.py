@@ -96,7 +96,7 @@ class LaterLife(Scene):
         self._screen.fact("the tenant has", f"suspended: {suspended} in its ConfigMap, pods: {pods} in its quota")
 
     def _tenants_key(self) -> str:
-        """Give the id of the key that the tenant calls Talkdesk with; the id is no secret."""
+        """Return the id of the key that the tenant calls Talkdesk with; the id is no secret."""
         data: dict[str, Any] = self._get("secret/talkdesk", self._home())["data"]
         return base64.b64decode(data["key_id"]).decode()
 

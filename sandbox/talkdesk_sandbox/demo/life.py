@@ -52,7 +52,7 @@ class _Life(Scene):
         return happening
 
     def tenant_namespace(self) -> dict[str, str]:
-        """Give name and uid of the namespace that the tenant has."""
+        """Return name and uid of the namespace that the tenant has."""
         (name,) = [item["name"] for item in self._tenant()["status"]["inventory"] if item["kind"] == "Namespace"]
         metadata = self._get(f"namespace/{name}")["metadata"]
         return {"name": metadata["name"], "uid": metadata["uid"]}

@@ -41,7 +41,7 @@ class Example:
 
 
 def pointed_at(simulator: str, folder: Path) -> Path:
-    """Make `folder` a kustomization of the example whose app talks to a simulator instead of a region; give it."""
+    """Make `folder` a kustomization of the example whose app talks to a simulator instead of a region; return it."""
     folder.mkdir()
     endpoints = {
         "api": simulator,

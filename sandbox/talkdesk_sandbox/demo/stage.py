@@ -132,7 +132,7 @@ class Stage:
 
 @contextmanager
 def _processes() -> Iterator[Processes]:
-    """Give processes that end with the block, and their folder with them; after a failure the logs stay."""
+    """Yield processes that end with the block, and their folder with them; after a failure the logs stay."""
     folder = unused_folder("talkdesk-demo-")
     try:
         folder.mkdir(mode=0o700)

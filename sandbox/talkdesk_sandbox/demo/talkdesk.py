@@ -77,11 +77,11 @@ class Talkdesk:
         return self._happens(self._client.reinstall(account=account))
 
     def sign(self, event: EventRef) -> Signed:
-        """Give an event as it went over the wire."""
+        """Return an event as it went over the wire."""
         return self._run(self._client.sign(event.id))
 
     def seconds_to_approval(self, happening: Happening) -> float:
-        """Give the time from the event's making to the arrival of the operator's answer to it."""
+        """Return the time from the event's making to the arrival of the operator's answer to it."""
         answers = self._run(self._client.requests(installation=happening.installation_id, effect="approve"))
         times = [answer.at for answer in answers if answer.at >= happening.event.created_at]
         if len(times) != 1:
@@ -91,11 +91,11 @@ class Talkdesk:
         return (times[0] - happening.event.created_at).total_seconds()
 
     def licensed_users(self, installation_id: str) -> int:
-        """Give how many users have a license."""
+        """Return how many users have a license."""
         return len(self._run(self._client.installation(installation_id)).users)
 
     def state_of(self, installation_id: str) -> str:
-        """Give the installation's state as Talkdesk has it."""
+        """Return the installation's state as Talkdesk has it."""
         return self._run(self._client.installation(installation_id)).state
 
     def _happens(self, command: Coroutine[Any, Any, Outcome]) -> Happening:

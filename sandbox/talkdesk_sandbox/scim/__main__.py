@@ -14,7 +14,7 @@ _SWITCHES = ("config", "patch", "bulk", "filter", "etag")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; gives the exit code."""
+    """Serve until SIGINT or SIGTERM; return the exit code."""
     try:
         asyncio.run(_serve(_settings(_parser().parse_args(arguments))))
     except OSError as problem:

@@ -55,11 +55,11 @@ class ScimServer:
         self._socket.close()
 
     def users(self) -> list[dict[str, Any]]:
-        """Give all users as SCIM shows them."""
+        """Return all users as SCIM shows them."""
         return [resource.model_dump() for resource in self._scim.store.resources]
 
     def user(self, external_id: str) -> dict[str, Any]:
-        """Give the one user with that external id; LookupError when there is none, or more than one."""
+        """Return the one user with that external id; LookupError when there is none, or more than one."""
         found = [user for user in self.users() if user.get("externalId") == external_id]
         if len(found) != 1:
             raise LookupError(f"{len(found)} users have the external id {external_id}")

@@ -66,7 +66,7 @@ class Store(InMemoryStorage):
 
 
 def _external_ids(node: FilterNode) -> list[str] | None:
-    """Give the external ids that a filter asks for, if it asks for nothing else."""
+    """Return the external ids that a filter asks for, if it asks for nothing else."""
     match node:
         case Comparison(op=CompareOperator.eq, value=str(value)) if str(node.attr_path).lower() == "externalid":
             return [value]

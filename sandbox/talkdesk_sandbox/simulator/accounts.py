@@ -32,7 +32,7 @@ def ensure_account(
 
 
 def add_users(account: Account, count: int, now: datetime) -> list[User]:
-    """Add users with made-up names; gives the new ones."""
+    """Add users with made-up names; return the new ones."""
     first = account.users_made + 1
     account.users_made += count
     added = [

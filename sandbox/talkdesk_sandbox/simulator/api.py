@@ -33,7 +33,7 @@ class TalkdeskApi:
         self._world = simulator.world
 
     def routes(self) -> list[Route]:
-        """Give all routes."""
+        """Return all routes."""
         installation = "/apps/{app_id}/installations/{installation_id}"
         return [
             Route("/oauth/token", self.token, methods=["POST"]),

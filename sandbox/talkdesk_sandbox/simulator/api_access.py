@@ -63,7 +63,7 @@ def access(simulator: Simulator, request: Request, scope: str, *, errors: Shape 
 
 
 def record_of(request: Request) -> Record:
-    """Give the journal's record of a request."""
+    """Return the journal's record of a request."""
     record: Record = request.scope[RECORD]
     return record
 

@@ -27,7 +27,7 @@ _FAULT: TypeAdapter[Any] = TypeAdapter(Fault)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; gives the exit code."""
+    """Run one command; return the exit code."""
     options = parser().parse_args(arguments)
     try:
         if options.command == "serve":

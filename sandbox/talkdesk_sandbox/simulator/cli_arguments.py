@@ -36,7 +36,7 @@ X-Hub-Ecdsa-Signature-Id, base64-decode public_key, check ECDSA with SHA-512 ove
 
 
 def parser() -> argparse.ArgumentParser:
-    """Give the parser of all commands."""
+    """Return the parser of all commands."""
     top = argparse.ArgumentParser(
         "talkdesk-simulator",
         description=_DESCRIPTION,

@@ -81,7 +81,7 @@ class Client:
     """Suspend, resume or revoke. Keywords: fields of `commands.Supervise`."""
 
     async def users(self, account: str, **fields: Any) -> list[str]:
-        """Change an account's users (fields of `commands.Users`); gives the ids of the added ones."""
+        """Change an account's users (fields of `commands.Users`); return the ids of the added ones."""
         return await self.call(list[str], "POST", "/users", commands.Users(account=account, **fields))
 
     async def rename(self, account: str, name: str) -> None:
@@ -122,7 +122,7 @@ class Client:
         return await self.call(Behaviour, "PATCH", "/settings", patch)
 
     async def rotate_signing_key(self) -> str:
-        """Sign events with a new key from now on; gives its id."""
+        """Sign events with a new key from now on; return its id."""
         answer = await self.call(dict[str, str], "POST", "/signing-keys/rotate")
         return answer["key_id"]
 
@@ -131,7 +131,7 @@ class Client:
         await self.call(dict[str, Any], "POST", "/tokens/end")
 
     async def set_fault(self, fault: ApiFault | DeliveryFault) -> int:
-        """Set a fault; gives its number."""
+        """Set a fault; return its number."""
         view = await self.call(results.FaultView, "POST", "/faults", fault)
         return view.number
 
@@ -166,7 +166,7 @@ class Client:
         await self.call(dict[str, Any], "POST", "/deliveries/settle")
 
     async def release(self) -> int:
-        """Send what is held; gives how many."""
+        """Send what is held; return how many."""
         answer = await self.call(dict[str, int], "POST", "/deliveries/release")
         return answer["released"]
 

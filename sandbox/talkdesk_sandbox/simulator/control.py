@@ -31,7 +31,7 @@ class Control:
         self._simulator = simulator
 
     def routes(self) -> list[Route]:
-        """Give all routes."""
+        """Return all routes."""
         simulator = self._simulator
         table: list[tuple[str, str, Endpoint]] = [
             ("POST", "/install", _command(commands.Install, simulator.install)),

@@ -109,7 +109,7 @@ class Courier:
                 self._idle[delivery.number] = delivery
 
     def release(self) -> int:
-        """Send everything that is held; gives how many."""
+        """Send everything that is held; return how many."""
         held = [delivery for delivery in self._idle.values() if delivery.state == "held"]
         for delivery in held:
             self._start(delivery)

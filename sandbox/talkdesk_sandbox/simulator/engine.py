@@ -55,7 +55,7 @@ class Engine:
         return self.world.rules
 
     def rotate_signing_key(self) -> str:
-        """Sign with a new key from now on; gives its id."""
+        """Sign with a new key from now on; return its id."""
         rules = self.world.rules
         return self.signing.rotate(rules.signature_curve, self.clock.now(), rules.signing_key_grace).key_id
 
@@ -70,7 +70,7 @@ class Engine:
         return SignedEvent(event.id, headers, event.body)
 
     def callback(self, app_id: str) -> str | None:
-        """Give the address that an app's events go to."""
+        """Return the address that an app's events go to."""
         own = self.world.app(app_id).callback or self._callback
         return own.replace("{app_id}", app_id) if own else None
 

@@ -148,7 +148,7 @@ class FaultBook:
         self._rng = random.Random(seed)  # noqa: S311 - chance, not secrecy; seeded so that runs repeat
 
     def set(self, fault: ApiFault | DeliveryFault) -> int:
-        """Add a fault; gives its number."""
+        """Add a fault; return its number."""
         number, self._next = self._next, self._next + 1
         self._faults[number], self._matches[number], self._hits[number] = fault, 0, 0
         return number
@@ -161,7 +161,7 @@ class FaultBook:
         return self._faults.pop(number, None) is not None
 
     def listed(self) -> list[tuple[int, ApiFault | DeliveryFault, int]]:
-        """Give number, fault and hits of each."""
+        """Return number, fault and hits of each."""
         return [(number, fault, self._hits[number]) for number, fault in self._faults.items()]
 
     def on_request(self, method: str, path: str) -> list[ApiFault]:

@@ -47,7 +47,7 @@ class Journal:
         return record
 
     def records(self, *, since: int = 0, installation_id: str | None = None, effect: str | None = None) -> list[Record]:
-        """Give records after a sequence number, of one installation, with one effect (or its verb alone)."""
+        """Return records after a sequence number, of one installation, with one effect (or its verb alone)."""
         return [
             record
             for record in self._records

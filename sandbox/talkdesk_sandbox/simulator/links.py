@@ -17,15 +17,15 @@ class Links:
     """When set, token URLs use a host per account below it."""
 
     def token_url(self, account_name: str) -> str:
-        """Give the token URL that events name for an account."""
+        """Return the token URL that events name for an account."""
         return f"{self._identity(account_name)}/oauth/token"
 
     def authorize_url(self, account_name: str) -> str:
-        """Give the authorization URL that events name for an account."""
+        """Return the authorization URL that events name for an account."""
         return f"{self._identity(account_name)}/oauth/authorize"
 
     def audiences(self, account_name: str) -> frozenset[str]:
-        """Give all token URLs of an account: a client assertion's `aud` is one of them."""
+        """Return all token URLs of an account: a client assertion's `aud` is one of them."""
         path = Links(self.root)
         return frozenset({path.token_url(account_name), self.token_url(account_name)})
 

@@ -118,7 +118,7 @@ class Simulator(Engine):
         return self._done(installation, None)
 
     def change_users(self, command: commands.Users) -> list[str]:
-        """Change an account's users; gives the ids of the added ones. Raises NotFoundError."""
+        """Change an account's users; return the ids of the added ones. Raises NotFoundError."""
         account = self.world.account(command.account)
         for user_id in command.deactivate:
             self.world.user(account, user_id).active = False

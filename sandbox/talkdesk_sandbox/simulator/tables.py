@@ -15,7 +15,7 @@ from talkdesk_sandbox.simulator.settings import Behaviour, Settings
 
 
 def welcome(url: str, public_url: str, settings: Settings) -> str:
-    """Say where things are when a simulator has started."""
+    """Return where things are when a simulator has started."""
     callback = settings.callback_url or "nowhere yet (give an app a callback: talkdesk-simulator app ID --callback URL)"
     return "\n".join(
         (
@@ -28,7 +28,7 @@ def welcome(url: str, public_url: str, settings: Settings) -> str:
 
 
 def problems(problem: ValidationError) -> Iterable[str]:
-    """Say what is wrong with arguments, one line each, without their values."""
+    """Return what is wrong with arguments, one line each, without their values."""
     for detail in problem.errors(include_url=False, include_input=False, include_context=False):
         place = ".".join(str(part) for part in detail["loc"])
         yield f"{place}: {detail['msg']}" if place else detail["msg"]
@@ -57,7 +57,7 @@ def show(result: Any) -> str:
 
 
 def explain_settings() -> str:
-    """Say what each behaviour means, its values and its default."""
+    """Return what each behaviour means, its values and its default."""
     default = Behaviour().model_dump(mode="json")
     properties = Behaviour.model_json_schema()["properties"]
     lines = []

@@ -87,7 +87,7 @@ class World:
         self._names[name] = account
 
     def links_of(self, account: Account) -> Links:
-        """Give the addresses that an account's events and answers name."""
+        """Return the addresses that an account's events and answers name."""
         return replace(self.links, root=account.root) if account.root else self.links
 
     def user(self, account: Account, user_id: str) -> User:
@@ -115,7 +115,7 @@ class World:
         return _found(fitting[-1] if fitting else None, f"account {account_name!r} has no {'live ' * live}installation")
 
     def account_of(self, installation: Installation) -> Account:
-        """Give the account of an installation."""
+        """Return the account of an installation."""
         return self.accounts[installation.account_id]
 
     def issue_credentials(self, installation: Installation, now: datetime) -> Credentials:

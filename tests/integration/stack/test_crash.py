@@ -271,7 +271,7 @@ async def _nothing_is_forgotten(acme: Customer, kinds: set[str]) -> None:
 
 
 async def _labelled(acme: Customer) -> dict[str, str]:
-    """Give uid and kind of everything in the cluster that bears the tenant's label."""
+    """Return uid and kind of everything in the cluster that bears the tenant's label."""
     found: dict[str, str] = {}
     for kind, plural in {"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets"}.items():
         query = {"labelSelector": f"{LABEL_TENANT}={acme.tenant_name}"}

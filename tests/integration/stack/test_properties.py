@@ -136,7 +136,7 @@ async def _ends(customers: list[Customer]) -> Ends:
 
 
 async def _key(customer: Customer) -> int:
-    """Give which set of credentials the installation has, if the Secret is there."""
+    """Return which set of credentials the installation has, if the Secret is there."""
     name = customer.installation["spec"]["credentials"]["secretName"]
     for secret in await customer.secrets():
         if secret["metadata"]["name"] == name:

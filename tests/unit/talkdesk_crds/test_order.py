@@ -26,7 +26,7 @@ CREDENTIALS = [
 
 
 def replaces(register: dict[str, Any], new: dict[str, Any], old: dict[str, Any]) -> bool:
-    """Tell whether the API server lets `new` take the place of `old`."""
+    """Return whether the API server lets `new` take the place of `old`."""
     (rule,) = register["x-kubernetes-validations"]
     return bool(cel.evaluate(rule["rule"], {"self": new, "oldSelf": old}))
 

@@ -270,7 +270,7 @@ def changed(body: Any, path: tuple[str, ...], value: Any) -> Any:
 
 
 def refusal(body: dict[str, Any]) -> str | None:
-    """Give the words with which an event is refused; None for one that can be stored, or need not be."""
+    """Return the words with which an event is refused; None for one that can be stored, or need not be."""
     try:
         parsed = parse_event(body, NOON)
         if isinstance(parsed, UnknownEvent):

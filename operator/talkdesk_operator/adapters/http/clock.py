@@ -23,5 +23,5 @@ class Clock:
 
     @classmethod
     def system(cls) -> "Clock":
-        """Give the machine's clock."""
+        """Return the machine's clock."""
         return cls(monotonic=time.monotonic, now=lambda: datetime.now(UTC), sleep=asyncio.sleep)

@@ -19,12 +19,12 @@ FOREIGN: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSErro
 
 
 def cause_of(failure: BaseException) -> BaseException:
-    """Give what aiohttp raised, where httpx put its own error around it."""
+    """Return what aiohttp raised, where httpx put its own error around it."""
     return failure.__cause__ if isinstance(failure, httpx.HTTPError) and failure.__cause__ else failure
 
 
 def before_sending(cause: BaseException) -> str | None:
-    """Say why no connection came about, or None if the request may have been sent."""
+    """Return why no connection came about, or None if the request may have been sent."""
     match cause:
         case aiohttp.ClientConnectorCertificateError():
             problem = getattr(cause.certificate_error, "verify_message", "") or "it names another host"

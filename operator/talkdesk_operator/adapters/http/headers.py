@@ -17,12 +17,12 @@ _SECONDS: Final = re.compile(r"([0-9]{1,12})(\.[0-9]{0,6})?")
 
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:
-    """Give the server's clock (`Date`), in UTC."""
+    """Return the server's clock (`Date`), in UTC."""
     return _http_date(headers.get("date", ""))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Give the wait that the server asks for, from zero to MAX_WAIT, or None.
+    """Return the wait that the server asks for, from zero to MAX_WAIT, or None.
 
     A date is compared with the server's own clock where it sends one, else with `now`.
     """

@@ -15,7 +15,7 @@ class LruMap(Generic[K, V]):
         self._values: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        """Give the value and count it as used, or None."""
+        """Return the value and count it as used, or None."""
         value = self._values.get(key)
         if value is not None:
             self._values.move_to_end(key)

@@ -17,7 +17,7 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def ended_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Give the names of the Secrets to delete: the one that the spec names, and those that are not newer than it.
+    """Return the names of the Secrets to delete: the one that the spec names, and those that are not newer than it.
 
     `secrets` are all with the installation's label. A newer set belongs to a new installation of the same id: its event
     is just being stored, the Secret first. All times are Talkdesk's, so that nobody's clock matters.
@@ -29,14 +29,14 @@ def ended_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]])
 
 
 def previous_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Give the names of all sets but the one that the spec names, newest first."""
+    """Return the names of all sets but the one that the spec names, newest first."""
     named = spec.credentials.secret_name if spec.credentials is not None else None
     newest = sorted(secrets, key=_issued_at, reverse=True)
     return tuple(name for secret in newest if (name := str(secret["metadata"]["name"])) != named)
 
 
 def replaced_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]], now: datetime) -> tuple[str, ...]:
-    """Give the names of the Secrets whose sets the one in the spec replaced.
+    """Return the names of the Secrets whose sets the one in the spec replaced.
 
     One of the same instant may be just being stored, and then win over the one in the spec; an hour later it has lost.
     """
@@ -61,14 +61,14 @@ def _created_at(secret: Mapping[str, Any]) -> datetime:
 
 
 def _last_event(spec: InstallationSpec) -> datetime:
-    """Give the time of the newest event that the spec knows."""
+    """Return the time of the newest event that the spec knows."""
     requested = spec.request.requested_at if spec.request is not None else _LONG_AGO
     issued = spec.credentials.issued_at if spec.credentials is not None else _LONG_AGO
     return max(requested, issued)
 
 
 def _issued_at(secret: Mapping[str, Any]) -> datetime:
-    """Give when a set was made; long ago for one that somebody stored by hand."""
+    """Return when a set was made; long ago for one that somebody stored by hand."""
     try:
         moment = datetime.fromisoformat((secret["metadata"].get("annotations") or {})[ANNOTATION_ISSUED_AT])
     except (KeyError, ValueError):

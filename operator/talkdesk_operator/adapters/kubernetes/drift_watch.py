@@ -52,7 +52,7 @@ class WatchTimes:
     """A stream that brings nothing for so long is dead: a bookmark comes every minute."""
 
     def delay(self, failures: int, error: KubeError | None, rng: random.Random) -> float:
-        """Give the seconds to wait after so many failures in a row (0: a good watch ended), `error` the last of them.
+        """Return the seconds to wait after so many failures in a row (0: a good watch ended), `error` the last of them.
 
         What the server asked for is a lower bound.
         """
@@ -118,7 +118,7 @@ class DriftWatch:
         return None
 
     async def _list(self) -> str:
-        """Take all objects as they are; give the resourceVersion from which a stream goes on. Raises KubeError."""
+        """Take all objects as they are; return the resourceVersion from which a stream goes on. Raises KubeError."""
         target, uids, token = self._target, set[Any](), ""
         path = await self._parts.resources.collection(target.group, target.version, target.kind)
         while True:

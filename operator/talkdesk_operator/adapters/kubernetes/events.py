@@ -16,7 +16,7 @@ _MESSAGE_LENGTH: Final = 1024
 
 
 def event_of(regarding: CustomResource, event: EventDraft, instance: str) -> dict[str, Any]:
-    """Give the Event; `instance` is the process that reports it."""
+    """Return the Event; `instance` is the process that reports it."""
     now = datetime.now(UTC)
     name, namespace = regarding.metadata.name, regarding.metadata.namespace
     return {

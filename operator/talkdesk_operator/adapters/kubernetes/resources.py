@@ -26,14 +26,14 @@ class Resources:
         self._known: dict[tuple[str, str], dict[str, _Resource]] = {}
 
     async def path(self, group: str, version: str, kind: str, namespace: str, name: str) -> str:
-        """Give the URL path of an object."""
+        """Return the URL path of an object."""
         resource = await self._resource(group, version, kind)
         if resource.namespaced and not namespace:
             raise KubeRefused(f"{kind} {name} needs metadata.namespace")
         return resource_path(group, version, resource.plural, namespace if resource.namespaced else "", name)
 
     async def collection(self, group: str, version: str, kind: str) -> str:
-        """Give the URL path of all objects of a kind, in all namespaces."""
+        """Return the URL path of all objects of a kind, in all namespaces."""
         return resource_path(group, version, (await self._resource(group, version, kind)).plural)
 
     async def _resource(self, group: str, version: str, kind: str) -> _Resource:

@@ -42,7 +42,7 @@ class Reply:
 
 
 def interpret(call: Call, answer: Answer, now: datetime) -> Reply | ScimError:
-    """Give the object of a success, or the error that the answer stands for."""
+    """Return the object of a success, or the error that the answer stands for."""
     if 200 <= answer.status < 300:
         content = _decode(answer)
         return Reply(content, answer.headers) if isinstance(content, dict) else malformed(call, content)
@@ -52,7 +52,7 @@ def interpret(call: Call, answer: Answer, now: datetime) -> Reply | ScimError:
 
 
 def of_status(call: Call, status: int, scim_type: str = "", wait: timedelta | None = None) -> ScimError:
-    """Give the error for a status that is no success, of an answer or of one operation of a bulk request."""
+    """Return the error for a status that is no success, of an answer or of one operation of a bulk request."""
     kind = f"{status} {scim_type}".rstrip()
     said = f"{call.words}: {kind}"
     match status:
@@ -79,12 +79,12 @@ def of_status(call: Call, status: int, scim_type: str = "", wait: timedelta | No
 
 
 def malformed(call: Call, problem: str) -> ScimMalformed:
-    """Give the error of a success that can't be used."""
+    """Return the error of a success that can't be used."""
     return ScimMalformed(f"{call.words}: the answer {problem}", kind=f"the answer {problem}")
 
 
 def _decode(answer: Answer) -> dict[str, Any] | str:
-    """Give the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
+    """Return the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         return "is compressed although we asked for it not to be"
     if answer.body is None:

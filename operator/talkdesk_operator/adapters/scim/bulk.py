@@ -32,7 +32,7 @@ class Chunk:
 
 
 def fits(can: Capabilities, order: Order, ref: Ref | None) -> bool:
-    """Tell whether an order can be part of a bulk request.
+    """Return whether an order can be part of a bulk request.
 
     Without PATCH, an update must read before; and whoever is to be deactivated must be known.
     """
@@ -60,7 +60,7 @@ def chunks(can: Capabilities, orders: Iterable[tuple[Order, Ref | None]]) -> Ite
 
 
 async def send(directory: Directory, chunk: Chunk) -> Mapping[int, BulkResult]:
-    """Send a request; give results by the order's place. Raises ScimError."""
+    """Send a request; return results by the order's place. Raises ScimError."""
     call = calls.bulk(directory.service, chunk.body)
     results = to_bulk_results((await directory.run(call)).content)
     if results is None:

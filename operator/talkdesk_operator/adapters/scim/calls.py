@@ -106,5 +106,5 @@ def in_bulk(service: Service) -> Call:
 
 
 def user_path(ref: Ref) -> str:
-    """Give the path of a user below the base URL; ids are opaque, so whatever they hold is escaped."""
+    """Return the path of a user below the base URL; ids are opaque, so whatever they hold is escaped."""
     return f"/Users/{quote(ref.id, safe='')}"

@@ -123,6 +123,6 @@ def _found(reply: Reply) -> Found | None:
 
 
 def _renewed(ref: Ref, reply: Reply) -> Ref:
-    """Give the user's new version: of a body, or of a header alone (204)."""
+    """Return the user's new version: of a body, or of a header alone (204)."""
     found = to_found({**reply.content, "id": ref.id}, reply.headers.get("etag"))
     return Ref(ref.id, found.ref.version if found is not None else None)

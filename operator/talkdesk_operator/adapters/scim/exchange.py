@@ -63,7 +63,7 @@ class Exchange:
         return outcome
 
     async def _attempt(self, call: Call, service: Service) -> Reply | ScimError:
-        """Give the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
+        """Return the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
         try:
             async with asyncio.timeout(service.timeout.total_seconds()):
                 answer = await self._send(call, service)
@@ -99,7 +99,7 @@ class Exchange:
 
 
 def _failed(call: Call, failure: BaseException) -> ScimError:
-    """Give the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
+    """Return the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
     cause = cause_of(failure)
     before = before_sending(cause)
     if before is not None:

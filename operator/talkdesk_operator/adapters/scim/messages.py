@@ -41,7 +41,7 @@ class User(Resource[Any]):
 
 
 def whole(person: Person) -> dict[str, Any]:
-    """Give a user with everything we know of it; what Talkdesk does not say is left out."""
+    """Return a user with everything we know of it; what Talkdesk does not say is left out."""
     user = User(
         external_id=person.external_id,
         user_name=person.user_name,
@@ -55,14 +55,14 @@ def whole(person: Person) -> dict[str, Any]:
 
 
 def changes(order: Order, *, claim: bool = False) -> dict[str, Any]:
-    """Give the PATCH of an order: each attribute that is ours replaced, the others left alone."""
+    """Return the PATCH of an order: each attribute that is ours replaced, the others left alone."""
     told = _told(order, claim=claim)
     operations = [PatchOperation[User](op="replace", path=path, value=value) for path, value in told.items()]
     return PatchOp[User](operations=operations).model_dump(scim_ctx=Context.RESOURCE_PATCH_REQUEST)
 
 
 def merged(order: Order, current: Mapping[str, Any], *, claim: bool = False) -> dict[str, Any]:
-    """Give the PUT of an order: the user as it was read, with our attributes in it."""
+    """Return the PUT of an order: the user as it was read, with our attributes in it."""
     told = _told(order, claim=claim)
     formatted = told.pop("name.formatted", None)
     if formatted is not None:
@@ -74,7 +74,7 @@ def merged(order: Order, current: Mapping[str, Any], *, claim: bool = False) -> 
 
 
 def operation(method: str, path: str, bulk_id: str, data: Mapping[str, Any], version: str | None = None) -> bytes:
-    """Give one operation of a bulk request."""
+    """Return one operation of a bulk request."""
     head = {"method": method, "path": path, "bulkId": bulk_id}
     return orjson.dumps(head | ({"version": version} if version is not None else {}) | {"data": data})
 
@@ -89,7 +89,7 @@ BULK_TAIL: Final = b"]}"
 
 
 def _told(order: Order, *, claim: bool) -> dict[str, Any]:
-    """Give the attributes that an order is about, by their paths."""
+    """Return the attributes that an order is about, by their paths."""
     if not isinstance(order, Put):
         return {"active": False}
     content = whole(order.person)

@@ -175,7 +175,7 @@ def _groups(external_ids: Sequence[str]) -> list[list[str]]:
 
 
 def _understood(service: Service, ref: Ref | None, result: BulkResult | None) -> Result:
-    """Give what came of one operation; Left for what single calls must settle."""
+    """Return what came of one operation; Left for what single calls must settle."""
     if result is None:
         return NotStarted()
     if 200 <= result.status < 300:

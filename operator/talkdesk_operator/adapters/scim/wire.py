@@ -111,7 +111,7 @@ def to_bulk_results(content: Mapping[str, Any]) -> dict[str, BulkResult] | None:
 
 
 def id_in_location(location: object) -> str | None:
-    """Give the id at the end of a user's URL."""
+    """Return the id at the end of a user's URL."""
     if not isinstance(location, str):
         return None
     try:
@@ -122,7 +122,7 @@ def id_in_location(location: object) -> str | None:
 
 
 def usable_id(value: object) -> str | None:
-    """Give an id as text, if it can be kept, and stand in a path."""
+    """Return an id as text, if it can be kept, and stand in a path."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or value in {"", ".", ".."} or not value.isprintable():
@@ -131,7 +131,7 @@ def usable_id(value: object) -> str | None:
 
 
 def known_scim_type(content: Mapping[str, Any]) -> str:
-    """Give the error's `scimType`, if it is one of RFC 7644's; what else an error says may quote a person's data."""
+    """Return the error's `scimType`, if it is one of RFC 7644's; what else an error says may quote a person's data."""
     kind = content.get("scimType")
     return kind if isinstance(kind, str) and kind in _SCIM_TYPES else ""
 
@@ -181,7 +181,7 @@ def _text(value: object) -> str | None:
 
 
 def _version(value: object) -> str | None:
-    """Give an ETag that can stand in a header."""
+    """Return an ETag that can stand in a header."""
     text = value.strip() if isinstance(value, str) else ""
     return text if text and text.isascii() and text.isprintable() and _fits(text) else None
 

@@ -46,7 +46,7 @@ class Reply:
 
 
 def interpret(call: Call, answer: Answer, now: datetime) -> Reply | TalkdeskError:
-    """Give the object of a success, or the error that the answer stands for."""
+    """Return the object of a success, or the error that the answer stands for."""
     clock = server_time(answer.headers)
     if 200 <= answer.status < 300:
         if call.status_suffices:
@@ -66,13 +66,13 @@ def interpret(call: Call, answer: Answer, now: datetime) -> Reply | TalkdeskErro
 
 
 def unusable(call: Call, problem: str, clock: datetime | None) -> TalkdeskError:
-    """Give the error of a success that can't be used: after a change, only reading can tell what happened."""
+    """Return the error of a success that can't be used: after a change, only reading can tell what happened."""
     kind = TalkdeskOutcomeUnknown if call.purpose is Purpose.CHANGE else TalkdeskMalformed
     return kind(f"{call.words}: the answer {problem}", server_time=clock)
 
 
 def quote(call: Call, body: bytes | None) -> str:
-    """Give a short excerpt of an error body's own words, without anything that could be a secret."""
+    """Return a short excerpt of an error body's own words, without anything that could be a secret."""
     try:
         content = orjson.loads(body or b"")
     except orjson.JSONDecodeError:
@@ -90,7 +90,7 @@ def quote(call: Call, body: bytes | None) -> str:
 
 
 def _decode(answer: Answer) -> dict[str, Any] | str:
-    """Give the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
+    """Return the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         return "is compressed although we asked for it not to be"
     if answer.body is None:

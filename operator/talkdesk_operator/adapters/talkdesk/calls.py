@@ -61,7 +61,7 @@ class Call:
         return f"{self.doing} at {self.host}"
 
     def with_token(self, token: SecretStr, access: Access) -> "Call":
-        """Give the same call with a bearer token."""
+        """Return the same call with a bearer token."""
         bearer = SecretStr(f"Bearer {token.get_secret_value()}")
         kept = access.credentials
         return replace(self, authorization=bearer, secrets=(token, kept.client_secret, kept.private_key))
@@ -169,7 +169,7 @@ def _check_hosts(access: Access) -> None:
 
 
 def _problem_of(check: Callable[[str], None], url: str) -> str:
-    """Say what a check finds wrong with a URL; the words hold no path, query or user name."""
+    """Return what a check finds wrong with a URL; the words hold no path, query or user name."""
     try:
         check(url)
     except ForeignHostError as error:

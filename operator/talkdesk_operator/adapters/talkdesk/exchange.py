@@ -83,7 +83,7 @@ class Exchange:
         return outcome
 
     async def _attempt(self, call: Call, key: str) -> Reply | TalkdeskError:
-        """Give the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
+        """Return the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
         try:
             async with asyncio.timeout(self._total):
                 answer = await self._send(call)

@@ -13,7 +13,7 @@ from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, TalkdeskOutco
 
 
 def interpret_failure(call: Call, failure: BaseException) -> TalkdeskError:
-    """Give the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
+    """Return the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
     cause = cause_of(failure)
     before = before_sending(cause)
     if before is not None:

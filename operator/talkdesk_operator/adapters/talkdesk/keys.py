@@ -61,7 +61,7 @@ class KeyRing:
         self._keys: LruMap[bytes, SigningKey] = LruMap(size)
 
     def signing_key(self, credentials: Credentials) -> SigningKey:
-        """Give the credentials' private key; InvalidCredentials says in words why it can't be used."""
+        """Return the credentials' private key; InvalidCredentials says in words why it can't be used."""
         name = fingerprint(credentials)
         key = self._keys.get(name)
         if key is None:
@@ -89,7 +89,7 @@ _Native: TypeAlias = EllipticCurvePrivateKey | RSAPrivateKey
 
 
 def _load(text: str) -> tuple[str, _Native | None]:
-    """Give the key, or what is wrong with it; the library's own words could quote the key, so none are kept."""
+    """Return the key, or what is wrong with it; the library's own words could quote the key, so none are kept."""
     armoured = _ARMOUR.search(text)
     # Environment files and some templates write a line break as two characters.
     body = (armoured.group(1) if armoured else text).replace("\\n", "\n")

@@ -35,7 +35,7 @@ class Lenient(BaseModel):
 
 
 def or_absent(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """Give None for a value that can't be read."""
+    """Return None for a value that can't be read."""
     try:
         return read(value)
     except ValidationError:
@@ -43,7 +43,7 @@ def or_absent(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 def as_object(value: Any) -> Any:
-    """Give an empty object for whatever is none."""
+    """Return an empty object for whatever is none."""
     return value if isinstance(value, dict) else {}
 
 

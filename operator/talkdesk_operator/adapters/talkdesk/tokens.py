@@ -52,7 +52,7 @@ class TokenCache:
         self._flights: dict[tuple[_Key, _Lane], asyncio.Task[Token]] = {}
 
     async def get(self, access: Access) -> Token:
-        """Give a token that is good for a while; all who ask at the same time share one request and its error."""
+        """Return a token that is good for a while; all who ask at the same time share one request and its error."""
         key, lane = _key(access), (access.urgent, access.background)
         kept = self._kept.get(key)
         if kept is not None and self._clock.monotonic() < kept.until:

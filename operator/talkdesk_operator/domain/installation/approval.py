@@ -44,7 +44,7 @@ class Verdict:
 
 
 def judge(scope: Scope) -> Verdict | Finish:
-    """Give the verdict on an Install or Update, or how to wait for one."""
+    """Return the verdict on an Install or Update, or how to wait for one."""
     if _is_done(scope):
         return Verdict(Decision.APPROVE)
     approval = scope.installation.spec.approval
@@ -65,17 +65,17 @@ def judge(scope: Scope) -> Verdict | Finish:
 
 
 def is_installed(scope: Scope) -> bool:
-    """Tell whether Talkdesk has the installation as approved."""
+    """Return whether Talkdesk has the installation as approved."""
     return isinstance(scope.remote, RemoteInstallation) and scope.remote.entitlement in _INSTALLED
 
 
 def _is_done(scope: Scope) -> bool:
-    """Tell whether it was approved already: what was installed can't be rejected any more."""
+    """Return whether it was approved already: what was installed can't be rejected any more."""
     return is_installed(scope) and scope.request.type is RequestType.INSTALL
 
 
 def of_failure(scope: Scope, tenancy: Tenancy) -> Verdict | None:
-    """Give the rejection of a request whose tenant can't be made, where the app's policy wants that."""
+    """Return the rejection of a request whose tenant can't be made, where the app's policy wants that."""
     if scope.policy.resource.spec.approval.on_tenant_failure is OnTenantFailure.HOLD or _is_done(scope):
         return None
     failure = tenancy.failure if tenancy.state is TenancyState.FAILED else None

@@ -33,7 +33,7 @@ _MESSAGE_LENGTH = 2048
 
 
 def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | None) -> Iterator[Condition]:
-    """Give every condition that is known of, as it is now.
+    """Yield every condition that is known of, as it is now.
 
     `answer` is the one to the present request, `left` the mark before its deadline that has passed.
     """

@@ -27,7 +27,7 @@ _LAG: Final = timedelta(seconds=2)
 
 
 def lost_request(scope: Scope) -> Request | None:
-    """Give the request whose event never came, as far as Talkdesk's state names it."""
+    """Return the request whose event never came, as far as Talkdesk's state names it."""
     remote = scope.remote
     if not isinstance(remote, RemoteInstallation) or not _is_news(scope, remote):
         return None
@@ -64,7 +64,7 @@ def agreement(scope: Scope) -> tuple[bool, Reason, str] | None:
 
 
 def _is_news(scope: Scope, remote: RemoteInstallation) -> bool:
-    """Tell whether Talkdesk's state is younger than our answer, as far as it says how old it is."""
+    """Return whether Talkdesk's state is younger than our answer, as far as it says how old it is."""
     if not is_answered(scope.installation):
         return False
     answered_at: datetime | None = scope.installation.status.answer.at if scope.installation.status.answer else None

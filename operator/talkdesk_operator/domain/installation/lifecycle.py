@@ -64,7 +64,7 @@ def decide(scope: Scope) -> Step:
 
 
 def _paused(scope: Scope) -> str:
-    """Say where somebody paused it; nothing when nobody did."""
+    """Return where somebody paused it; nothing when nobody did."""
     if scope.installation.spec.paused:
         return "spec.paused is true"
     if scope.tenant is not None and scope.tenant.spec.paused:

@@ -26,7 +26,7 @@ class Priority(IntEnum):
 
 
 def priority_of(installations: Sequence[TalkdeskInstallation], now: datetime) -> tuple[Priority, float]:
-    """Give the class of an account's work and its order in it (seconds since 1970, smaller goes first).
+    """Return the class of an account's work and its order in it (seconds since 1970, smaller goes first).
 
     The deadline counts from the event's own time, and it is the same span for everyone of an app, so the oldest request
     is the one with the nearest deadline.

@@ -46,20 +46,20 @@ def steady(scope: Scope) -> Step:
 
 
 def _is_unconfirmed(scope: Scope) -> bool:
-    """Tell whether an update was approved, and what it brought was not read yet."""
+    """Return whether an update was approved, and what it brought was not read yet."""
     answer = scope.installation.status.answer
     approved = is_answered(scope.installation) and answer is not None and answer.verified_at is None
     return approved and scope.request.type is RequestType.UPDATE
 
 
 def _confirms(scope: Scope) -> bool:
-    """Tell whether Talkdesk's own state shows an approved update as done."""
+    """Return whether Talkdesk's own state shows an approved update as done."""
     done = isinstance(scope.remote, RemoteInstallation) and scope.remote.entitlement is RemoteState.DONE
     return done and _is_unconfirmed(scope)
 
 
 def _uses_another_version(scope: Scope) -> bool:
-    """Tell whether Talkdesk refused the newest set: only a call tells which one the tenant should have."""
+    """Return whether Talkdesk refused the newest set: only a call tells which one the tenant should have."""
     register, used = scope.installation.spec.credentials, scope.installation.status.credentials
     return register is not None and used is not None and used.secret_name not in {None, register.secret_name}
 

@@ -107,7 +107,7 @@ _SENTENCES = {
 
 
 def sentence(scope: Scope, kind: EndingKind) -> str:
-    """Say how an installation ended, and what becomes of the tenant while there is one."""
+    """Return how an installation ended, and what becomes of the tenant while there is one."""
     if scope.tenant is None:
         return _SENTENCES[kind]
     fate = "what the tenant retains is kept for a while" if scope.owned else "the tenant is another installation's"

@@ -14,7 +14,7 @@ __all__ = ["is_due", "next_step"]
 
 
 def is_due(scope: Scope) -> bool:
-    """Tell whether Talkdesk waits for the acknowledgement of the newest set."""
+    """Return whether Talkdesk waits for the acknowledgement of the newest set."""
     register, known = scope.installation.spec.credentials, scope.installation.status.credentials
     if register is None or register.origin is not CredentialsOrigin.ROTATION:
         return False
@@ -39,7 +39,7 @@ def next_step(scope: Scope) -> Step | None:
 
 
 def _replaced(scope: Scope, secret_name: str) -> bool:
-    """Tell whether there may be other sets: of a moment ago, or left behind by an event that came too late."""
+    """Return whether there may be other sets: of a moment ago, or left behind by an event that came too late."""
     known = scope.installation.status.credentials
     before = known.secret_name if known is not None else None
     return scope.resync or scope.acknowledged is AcknowledgementState.DONE or before not in {None, secret_name}

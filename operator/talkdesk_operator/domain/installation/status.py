@@ -36,7 +36,7 @@ _USUAL = frozenset({RemoteState.PENDING, RemoteState.DONE})
 
 
 def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatus:
-    """Give the new status; equal to the present one when nothing changed. `jitter` (0 to 1) spreads the back-off."""
+    """Return the new status; equal to the present one when nothing changed. `jitter` (0 to 1) spreads the back-off."""
     before, installation = scope.installation.status, scope.installation
     answer = _answer(scope, finish)
     ending = finish.ending or before.ending
@@ -68,7 +68,7 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
 
 
 def handled_request(resource: CustomResource) -> str | None:
-    """Give what the annotation that asks for a look says, as far as a status can hold it."""
+    """Return what the annotation that asks for a look says, as far as a status can hold it."""
     return resource.metadata.annotations.get(ANNOTATION_RECONCILE, "")[:_WORD_LENGTH] or None
 
 
@@ -120,7 +120,7 @@ def _credentials_status(scope: Scope) -> CredentialsStatus | None:
 
 
 def _answer(scope: Scope, finish: Finish) -> Answer | None:
-    """Give the answer to the present request as far as it got, or None."""
+    """Return the answer to the present request as far as it got, or None."""
     if not finish.verified or scope.installation.spec.request is None:
         return scope.answer
     known = scope.answer or Answer(event_id=scope.request.event_id, decision=Decision.APPROVE)

@@ -66,7 +66,7 @@ def _while_suspended(scope: Scope, found: Suspension, *, verified: bool, failure
 
 
 def _lasting(scope: Scope) -> Failure | None:
-    """Give a refusal of Talkdesk's that does not pass by itself; what passes is met again at the next resync."""
+    """Return a refusal of Talkdesk's that does not pass by itself; what passes is met again at the next resync."""
     if isinstance(scope.remote, RemoteRefused) and scope.remote.failure.retry_class is not RetryClass.TRANSIENT:
         return scope.remote.failure
     return None

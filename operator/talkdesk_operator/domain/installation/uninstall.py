@@ -94,7 +94,7 @@ def _acknowledge(scope: Scope) -> Step:
 
 
 def _sure(scope: Scope) -> bool:
-    """Tell whether a refusal proves the answer: one was sent, and the credentials or the installation are gone."""
+    """Return whether a refusal proves the answer: one was sent, and the credentials or the installation are gone."""
     if not _was_sent(scope):
         return False
     match scope.remote:
@@ -107,7 +107,7 @@ def _sure(scope: Scope) -> bool:
 
 
 def _was_sent(scope: Scope) -> bool:
-    """Tell whether an answer went out since the customer uninstalled.
+    """Return whether an answer went out since the customer uninstalled.
 
     The call answers whatever is pending. So an approval of the install that was sent while the news of the uninstall
     was still on its way has answered the uninstall.
@@ -120,7 +120,7 @@ def _was_sent(scope: Scope) -> bool:
 
 
 def _is_over(scope: Scope) -> bool:
-    """Tell whether Talkdesk's state says that the uninstall is through."""
+    """Return whether Talkdesk's state says that the uninstall is through."""
     if not isinstance(scope.remote, RemoteInstallation):
         return False
     if scope.remote.entitlement is RemoteState.REVOKED:

@@ -39,7 +39,7 @@ class Cluster(Protocol):
         ...
 
     async def previous_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
-        """Give the names of the Secrets with other sets of the installation than the spec names, newest first."""
+        """Return the names of the Secrets with other sets of the installation than the spec names, newest first."""
         ...
 
     async def delete_previous_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
@@ -91,7 +91,7 @@ class Cluster(Protocol):
         ...
 
     async def apply(self, manifest: Mapping[str, Any], identity: Identity, *, force: bool) -> dict[str, Any]:
-        """Apply an object server-side; give it as it is then. `force` takes fields from other managers."""
+        """Apply an object server-side; return it as it is then. `force` takes fields from other managers."""
         ...
 
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
@@ -99,7 +99,7 @@ class Cluster(Protocol):
         ...
 
     async def delete(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
-        """Delete the object of exactly the item's uid; give it while it is still going, None when it is gone."""
+        """Delete the object of exactly the item's uid; return it while it is still going, None when it is gone."""
         ...
 
     async def emit_event(self, regarding: CustomResource, event: EventDraft) -> None:

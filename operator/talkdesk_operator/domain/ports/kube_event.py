@@ -22,7 +22,7 @@ class EventDraft:
 
 
 def events_for(before: InstallationStatus, after: InstallationStatus) -> Iterator[EventDraft]:
-    """Give what to tell of a change."""
+    """Yield what to tell of a change."""
     news = _phase(before, after)
     if news is not None:
         yield news

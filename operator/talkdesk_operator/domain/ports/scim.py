@@ -121,7 +121,7 @@ class ScimService(Protocol):
     async def execute(
         self, service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
-        """Carry out orders for different users; give what came of each, in their order, and what ended it early.
+        """Carry out orders for different users; return what came of each, in their order, and what ended it early.
 
         Nothing new is begun after `within`. Nothing is raised. Any order may be given again, whatever came of it.
         """

@@ -156,7 +156,7 @@ _WORDS: Final = {
 
 
 def classify(state: str) -> RemoteState:
-    """Say what a state word means; total, and blind to case, separators and space around it."""
+    """Return what a state word means; total, and blind to case, separators and space around it."""
     word = state.strip().lower().replace("-", "_").replace(" ", "_")
     return _WORDS.get(word, RemoteState.UNKNOWN)
 

@@ -16,7 +16,7 @@ _BEFORE_DEADLINE = timedelta(seconds=30)
 def next_retry(
     failure: Failure, before: Retry | None, now: datetime, *, jitter: float, deadline: datetime | None
 ) -> Retry | None:
-    """Give when to try again: exponential with `jitter` (0 to 1, half of the delay is random); None for never.
+    """Return when to try again: exponential with `jitter` (0 to 1, half of the delay is random); None for never.
 
     What the other side asked for is a lower bound. A deadline that lies ahead is not slept through: the last attempt
     comes shortly before it. The count starts anew when the reason changes.

@@ -25,19 +25,19 @@ _OF_THE_REQUEST: Final = frozenset({EndingKind.TIMED_OUT, EndingKind.REJECTED})
 
 
 def is_answered(installation: TalkdeskInstallation) -> bool:
-    """Tell whether Talkdesk has our answer to the present request."""
+    """Return whether Talkdesk has our answer to the present request."""
     request, answer = installation.spec.request, installation.status.answer
     return request is not None and answer is not None and answer.event_id == request.event_id and answer.at is not None
 
 
 def is_closed(installation: TalkdeskInstallation) -> bool:
-    """Tell whether the present request ended without an answer that anybody still waits for."""
+    """Return whether the present request ended without an answer that anybody still waits for."""
     request, ending = installation.spec.request, installation.status.ending
     return request is not None and ending is not None and ending.event_id == request.event_id
 
 
 def is_ended(installation: TalkdeskInstallation) -> bool:
-    """Tell whether the installation ended with the present request.
+    """Return whether the installation ended with the present request.
 
     An Update that Talkdesk gave up waiting for or rejected leaves the customer with what was installed before.
     """
@@ -48,22 +48,22 @@ def is_ended(installation: TalkdeskInstallation) -> bool:
 
 
 def waits_for_answer(installation: TalkdeskInstallation) -> bool:
-    """Tell whether Talkdesk waits for us."""
+    """Return whether Talkdesk waits for us."""
     return installation.spec.request is not None and not is_answered(installation) and not is_closed(installation)
 
 
 def deadline(request: Request, app: TalkdeskApp) -> datetime:
-    """Give the moment until which Talkdesk waits for the answer, from the event's own time."""
+    """Return the moment until which Talkdesk waits for the answer, from the event's own time."""
     return later(request.requested_at, parse_duration(app.spec.deadline.answer_within))
 
 
 def end_of_grace(ending: Ending, app: TalkdeskApp) -> datetime:
-    """Give the moment from which the tenant of an unanswered installation is offboarded."""
+    """Return the moment from which the tenant of an unanswered installation is offboarded."""
     return later(ending.at, parse_duration(app.spec.deadline.grace))
 
 
 def time_left(request: Request, app: TalkdeskApp, now: datetime) -> str | None:
-    """Give the last mark before the deadline that has passed, as `under 1d`; `overdue` after it; None before all."""
+    """Return the last mark before the deadline that has passed, as `under 1d`; `overdue` after it; None before all."""
     left = deadline(request, app) - now
     if left <= timedelta():
         return "overdue"
@@ -72,14 +72,14 @@ def time_left(request: Request, app: TalkdeskApp, now: datetime) -> str | None:
 
 
 def next_mark(request: Request, app: TalkdeskApp, now: datetime) -> datetime | None:
-    """Give when the next mark before the deadline passes; None when all have."""
+    """Return when the next mark before the deadline passes; None when all have."""
     limit = deadline(request, app)
     marks = (later(limit, -parse_duration(mark)) for mark in app.spec.deadline.warn_before)
     return min((moment for moment in marks if moment > now), default=None)
 
 
 def is_before(told: datetime, moment: datetime) -> bool:
-    """Tell whether what Talkdesk dates lies before a moment.
+    """Return whether what Talkdesk dates lies before a moment.
 
     It may write whole seconds: what it dates so is not before that which happened within the second.
     """

@@ -38,19 +38,19 @@ _AFTER_DEADLINE: Final = timedelta(minutes=10)
 
 
 def overdue(scope: Scope) -> bool:
-    """Tell whether Talkdesk has stopped waiting for the answer, by our clock."""
+    """Return whether Talkdesk has stopped waiting for the answer, by our clock."""
     return scope.now >= deadline(scope.request, scope.policy.resource)
 
 
 def is_urgent(scope: Scope) -> bool:
-    """Tell whether Talkdesk will soon stop waiting for the answer, so that its API is called whatever its state."""
+    """Return whether Talkdesk will soon stop waiting for the answer, so that its API is called whatever its state."""
     if scope.installation.spec.request is None or scope.app is None or not waits_for_answer(scope.installation):
         return False
     return scope.now >= later(deadline(scope.request, scope.policy.resource), -_URGENT)
 
 
 def is_of_before(scope: Scope) -> bool:
-    """Tell whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
+    """Return whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
     match scope.remote:
         case RemoteInstallation(updated_at=datetime() as moment):
             return is_before(moment, scope.request.requested_at) and not overdue(scope)
@@ -59,7 +59,7 @@ def is_of_before(scope: Scope) -> bool:
 
 
 def read_before_deadline(scope: Scope) -> datetime:
-    """Give when to see whether Talkdesk still waits: at the deadline, and now and then after it, as clocks differ."""
+    """Return when to see whether Talkdesk still waits: at the deadline, and now and then after it, as clocks differ."""
     limit = deadline(scope.request, scope.policy.resource)
     return limit if limit > scope.now else scope.now + _AFTER_DEADLINE
 

@@ -19,7 +19,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def installed_at(installation: TalkdeskInstallation) -> datetime | None:
-    """Give the time of the newest Install request; an Update does not make an installation newer."""
+    """Return the time of the newest Install request; an Update does not make an installation newer."""
     request = installation.spec.request
     if request is not None and request.type is RequestType.INSTALL:
         return request.requested_at
@@ -27,7 +27,7 @@ def installed_at(installation: TalkdeskInstallation) -> datetime | None:
 
 
 def is_alive(installation: TalkdeskInstallation) -> bool:
-    """Tell whether the customer has the app by this installation."""
+    """Return whether the customer has the app by this installation."""
     request = installation.spec.request
     return (
         request is not None
@@ -38,7 +38,7 @@ def is_alive(installation: TalkdeskInstallation) -> bool:
 
 
 def roles(installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None) -> dict[str, Role]:
-    """Give the role of each installation of one account by its name."""
+    """Return the role of each installation of one account by its name."""
     alive = [i for i in installations if is_alive(i)]
     role = Role.OWNER if alive else Role.LAST_OWNER
     first = max(alive, key=_age) if alive else _holder(installations, tenant)

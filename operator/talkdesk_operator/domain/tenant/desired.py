@@ -34,7 +34,7 @@ _LONGEST_WAIT: Final = timedelta(seconds=30)
 
 
 def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
-    """Give everything that a template can see, but for the credentials: plain JSON, with a key for every fact.
+    """Return everything that a template can see, but for the credentials: plain JSON, with a key for every fact.
 
     Facts that are not known are null, not missing, so that a template can say `has` or compare with null.
     """
@@ -72,7 +72,7 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
 
 
 def _single_sign_on(scope: Scope, app: CompiledApp) -> dict[str, Any]:
-    """Give what the tenant's sign-on needs, but for the client id, which comes with the credentials."""
+    """Return what the tenant's sign-on needs, but for the client id, which comes with the credentials."""
     endpoints = scope.installation.spec.endpoints
     token_url = endpoints.token if endpoints is not None else None
     authorization = endpoints.authorization if endpoints is not None else None
@@ -112,7 +112,7 @@ def inputs_digest(scope: Scope, app: CompiledApp) -> str:
 
 
 def is_current(scope: Scope) -> bool:
-    """Tell whether the tenant is ready, this installation's, and made from what is known now."""
+    """Return whether the tenant is ready, this installation's, and made from what is known now."""
     tenant = scope.tenant
     wanted = wanted_state(scope) if scope.app is not None else None
     if wanted is TenantState.OFFBOARDED:
@@ -130,7 +130,7 @@ def is_current(scope: Scope) -> bool:
 
 
 def _is_offboarded(scope: Scope) -> bool:
-    """Tell whether nothing is left of the tenant that an uninstall would delete, and nothing to purge yet."""
+    """Return whether nothing is left of the tenant that an uninstall would delete, and nothing to purge yet."""
     tenant = scope.tenant
     if tenant is None:
         return True
@@ -140,42 +140,42 @@ def _is_offboarded(scope: Scope) -> bool:
 
 
 def purge_after(ended_at: datetime, app: CompiledApp) -> datetime:
-    """Give the moment from which what is retained gets deleted."""
+    """Return the moment from which what is retained gets deleted."""
     return later(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 
 
 def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
-    """Give when the tenant's retention ends, long ago if a person asked for the purge; None while none runs."""
+    """Return when the tenant's retention ends, long ago if a person asked for the purge; None while none runs."""
     if tenant.spec.state is not TenantState.OFFBOARDED:
         return None
     return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_after
 
 
 def unclaimed_until(app: CompiledApp, tenant: TalkdeskTenant) -> datetime | None:
-    """Give when a tenant goes of which no installation is left; None when a person wants it to stay, or left alone."""
+    """Return when a tenant without any installation is purged; None when a person wants it to stay, or left alone."""
     paused = app.resource.spec.paused or tenant.spec.paused
     return None if paused or tenant.spec.deletion_protection else retention_ends(tenant)
 
 
 def purge_due(scope: Scope) -> bool:
-    """Tell whether the retention is over, though `deletionProtection` may still forbid the purge."""
+    """Return whether the retention is over, though `deletionProtection` may still forbid the purge."""
     after = retention_ends(scope.tenant) if scope.tenant is not None else None
     return after is not None and scope.now >= after
 
 
 def is_protected(scope: Scope) -> bool:
-    """Tell whether a person forbade to purge the tenant."""
+    """Return whether a person forbade to purge the tenant."""
     return scope.tenant is not None and scope.tenant.spec.deletion_protection
 
 
 def held_up(scope: Scope) -> bool:
-    """Tell whether objects that don't go away have delayed the uninstall's answer for as long as they may."""
+    """Return whether objects that don't go away have delayed the uninstall's answer for as long as they may."""
     since = scope.tenant.spec.uninstalled_at if scope.tenant is not None else None
     span = parse_duration(scope.policy.resource.spec.uninstall.offboard_timeout)
     return since is not None and scope.now >= later(since, span)
 
 
 def next_read(tenancy: Tenancy, now: datetime) -> datetime:
-    """Give when to look again at something that goes on: soon at first, then ever less often."""
+    """Return when to look again at something that goes on: soon at first, then ever less often."""
     age = now - tenancy.since if tenancy.since is not None else timedelta()
     return now + min(max(age / 4, _SHORTEST_WAIT), _LONGEST_WAIT)

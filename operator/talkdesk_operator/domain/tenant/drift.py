@@ -41,7 +41,7 @@ class Target:
 
 
 def targets_of(view: CompiledApp) -> frozenset[Target]:
-    """Give all kinds in the app's template; none while the template is not understood, as nothing could be put back."""
+    """Return all kinds in the app's template; none while the template is invalid, as nothing could be put back."""
     if view.template is None:
         return frozenset()
     metadata = view.resource.metadata
@@ -114,7 +114,7 @@ class Observations:
                 self._remember(uid, seen)
 
     def present(self, raw: Mapping[str, Any]) -> str | None:
-        """Take an object as it is; give its tenant if it has drifted since it was last seen.
+        """Take an object as it is; return its tenant if it has drifted since it was last seen.
 
         Each change is told once. It takes the object as it is for what is known: whether it was put right, or whether
         it can be, is no matter of ours.
@@ -130,7 +130,7 @@ class Observations:
         return known.tenant if known is not None and _drifted(known, seen) else None
 
     def gone(self, raw: Mapping[str, Any]) -> str | None:
-        """Take an object that was deleted, or lost the labels that we look for; give its tenant."""
+        """Take an object that was deleted, or lost the labels that we look for; return its tenant."""
         read = sighting(raw)
         if read is None:
             return None
@@ -138,7 +138,7 @@ class Observations:
         return self._known.pop(uid, seen).tenant
 
     def retain(self, present: Collection[str], version: str) -> frozenset[str]:
-        """Forget the objects whose uids a complete listing at `version` did not show; give their tenants."""
+        """Forget the objects whose uids a complete listing at `version` did not show; return their tenants."""
         number = int(version) if version.isdecimal() else 0
         lost = [
             uid

@@ -38,13 +38,13 @@ class Suspension:
 
 
 def suspension(scope: Scope) -> Suspension | None:
-    """Give why the customer may not use the app; None while nothing is known against it, or the policy is Keep."""
+    """Return why the customer may not use the app; None while nothing is known against it, or the policy is Keep."""
     found = (_license(scope), _trial(scope))
     return next((each for each in found if each is not None and each.policy is not SuspensionPolicy.KEEP), None)
 
 
 def wanted_state(scope: Scope) -> TenantState:
-    """Give the state that the tenant of a live installation should have."""
+    """Return the state that the tenant of a live installation should have."""
     found = suspension(scope)
     match found and found.policy:
         case SuspensionPolicy.SUSPEND:
@@ -68,7 +68,7 @@ def _license(scope: Scope) -> Suspension | None:
 
 
 def _talkdesk_entitlement(scope: Scope) -> RemoteState:
-    """Give what Talkdesk's state means: as just read, else as it was last seen."""
+    """Return what Talkdesk's state means: as just read, else as it was last seen."""
     if isinstance(scope.remote, RemoteInstallation):
         return scope.remote.entitlement
     return classify(scope.installation.status.talkdesk_state or "")
@@ -84,7 +84,7 @@ def _trial(scope: Scope) -> Suspension | None:
 
 
 def trial_is_open(scope: Scope) -> bool:
-    """Tell whether Talkdesk should be asked for the trial: there is one, and no event has told its end."""
+    """Return whether Talkdesk should be asked for the trial: there is one, and no event has told its end."""
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
     if trial is not None:
         return trial.state is not TrialState.ENDED
@@ -94,7 +94,7 @@ def trial_is_open(scope: Scope) -> bool:
 def trial_of(
     installation: TalkdeskInstallation, remote: RemoteTrial | None = None, *, now: datetime
 ) -> TrialStatus | None:
-    """Give the trial by the newest that is known of it: its event, what is on record, what Talkdesk just said.
+    """Return the trial by the newest that is known of it: its event, what is on record, what Talkdesk just said.
 
     What is older than the installation is of one before it, under the same id.
     """

@@ -57,7 +57,7 @@ class Action(Enum):
 
 
 def person_of(user: User, known: RecordedUser | None, created_by: str | None) -> Person:
-    """Give the user as the service should have it.
+    """Return the user as the service should have it.
 
     A user without e-mail goes by its id. While it isn't known who installed the app, whoever is marked stays so.
     """
@@ -73,7 +73,7 @@ def person_of(user: User, known: RecordedUser | None, created_by: str | None) ->
 
 
 def fingerprint(person: Person, salt: str) -> str:
-    """Give a digest of everything that the service is told; salted, as e-mail addresses can be guessed."""
+    """Return a digest of everything that the service is told; salted, as e-mail addresses can be guessed."""
     told = [person.external_id, person.user_name, person.email, person.name, person.active, person.admin]
     key = salt.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
     return hashlib.blake2b(orjson.dumps(told), digest_size=_DIGEST_BYTES, key=key).hexdigest()
@@ -97,12 +97,12 @@ def put(person: Person, known: RecordedUser | None) -> Put:
 
 
 def remembered(person: Person, settled: Put, sent: str) -> RecordedUser:
-    """Give what to put on record of a person that the service has now under the order's `ref`."""
+    """Return what to put on record of a person that the service has now under the order's `ref`."""
     return RecordedUser(ref=settled.ref, sent=sent, active=person.active, admin=person.admin)
 
 
 def intended(order: Order, before: RecordedUser | None) -> RecordedUser:
-    """Give what to put on record before an order is carried out, as nobody may live to see what comes of it.
+    """Return what to put on record before an order is carried out, as nobody may live to see what comes of it.
 
     It says the worst: that the service may have the user, and active, and that it isn't certain what it was told.
     """
@@ -114,7 +114,7 @@ def intended(order: Order, before: RecordedUser | None) -> RecordedUser:
 
 
 def removed_users(roster: UserRecord, listed: Container[str], *, failed_before: bool) -> Iterator[Deactivate]:
-    """Give orders for those whom the service may have as active though the list, read to its end, hasn't got them.
+    """Yield orders for those whom the service may have as active though the list, read to its end, hasn't got them.
 
     Either for those in trouble or for the others, who come first.
     """
@@ -151,7 +151,7 @@ def failure_of(errors: Iterable[ScimError]) -> Failure | None:
 
 
 def deprovision(scope: Scope) -> DeactivateUsers | UsersOutcome | None:
-    """Give the step; or its outcome, while more is to be done; or None when nobody is left to deactivate."""
+    """Return the step; or its outcome, while more is to be done; or None when nobody is left to deactivate."""
     users, known = scope.policy.resource.spec.users, scope.installation.status.users
     if users is None or users.scim is None or users.scim.on_offboard is UsersOffboard.KEEP:
         return None

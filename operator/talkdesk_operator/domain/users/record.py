@@ -69,7 +69,7 @@ class UserRecord:
         return len(self._place)
 
     def get(self, user_id: str) -> RecordedUser | None:
-        """Give what is known of a user, if anything."""
+        """Return what is known of a user, if anything."""
         place = self._place.get(user_id)
         return None if place is None else self._pieces[place][user_id]
 
@@ -84,12 +84,12 @@ class UserRecord:
         self._changed.add(place)
 
     def items(self) -> Iterator[tuple[str, RecordedUser]]:
-        """Give all users, by Talkdesk's id."""
+        """Yield all users, by Talkdesk's id."""
         for user_id, place in self._place.items():
             yield user_id, self._pieces[place][user_id]
 
     def changed(self) -> dict[int, Piece]:
-        """Give the pieces that were changed since the last `saved`, by their number."""
+        """Return the pieces that were changed since the last `saved`, by their number."""
         return {place: Piece(self.service, self.salt, self._pieces[place]) for place in sorted(self._changed)}
 
     def saved(self) -> None:
@@ -97,7 +97,7 @@ class UserRecord:
         self._changed.clear()
 
     def _room(self) -> int:
-        """Give the number of the first piece with room."""
+        """Return the number of the first piece with room."""
         for place, users in enumerate(self._pieces):
             if len(users) < CAPACITY:
                 return place

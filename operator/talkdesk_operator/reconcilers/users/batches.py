@@ -125,7 +125,7 @@ class UserBatches:
         await self._finish()
 
     def outcome(self) -> UsersOutcome:
-        """Give what came of it."""
+        """Return what came of it."""
         failure, trouble = self._failure, failure_of(self._errors)
         licensed, failed = len(self._listed), len(self._errors)
         words = f"{self._synced} of {licensed} users are as they should be"

@@ -113,7 +113,7 @@ class UserSync:
         return UserRecord(digest(service.url, length=16), self._salt(), pieces)
 
     async def _service(self, app: CompiledApp, context: Mapping[str, Any]) -> Service | Failure | None:
-        """Say where the service is; None when the app has none, a Failure when it can't be told."""
+        """Return where the service is; None when the app has none, a Failure when it can't be told."""
         scim = _scim(app)
         if scim is None:
             return None

@@ -39,7 +39,7 @@ class Shell:
         await self.handlers.changed(event={"type": kind, "object": raw})  # type: ignore[typeddict-item] # as kopf has it
 
     async def queued(self) -> list[tuple[str, frozenset[Cause]]]:
-        """Work on all that is queued; gives the accounts in their order, and the causes."""
+        """Work on all that is queued; return the accounts in their order, and the causes."""
         begun: list[tuple[str, frozenset[Cause]]] = []
         stop = asyncio.Event()
 

@@ -14,7 +14,7 @@ PORTS = Ports(simulator=1001, webhook=1002, operator=1003, scim=1004)
 
 
 def environment(command: list[str]) -> dict[str, str]:
-    """Give what a program finds in its environment when it is called like this."""
+    """Return what a program finds in its environment when it is called like this."""
     interpreter = next(index for index, word in enumerate(command) if index > 1 and "=" not in word)
     said = subprocess.run([*command[:interpreter], "env"], capture_output=True, text=True, check=True).stdout
     return dict(line.split("=", 1) for line in said.splitlines())

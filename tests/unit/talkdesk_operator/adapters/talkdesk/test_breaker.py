@@ -42,7 +42,7 @@ class Bench:
             self.call(failed=True, host=host)
 
     def wait_of(self, host: Host = API) -> float:
-        """Say how long the host is left alone; 0 when a call may go."""
+        """Return how long the host is left alone; 0 when a call may go."""
         try:
             self.breakers.check(host, "reading")
         except TalkdeskUnavailable as error:
