@@ -101,7 +101,7 @@ def _users_left(scope: Scope, outcome: UsersOutcome) -> Finish:
 
 
 def _can_wait(scope: Scope) -> bool:
-    """Return whether all users were synced before and Talkdesk, who would be asked for them, did not answer just now."""
+    """Return whether all users were synced before and Talkdesk, who would be asked for them, has just not answered."""
     known = scope.installation.status.users
     complete = known is not None and known.complete and not waits_for_answer(scope.installation)
     return complete and isinstance(scope.remote, RemoteRefused)
