@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from builders.objects import view
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.domain.ports.scim import Done, Order, Person, Put, Ref, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
 from talkdesk_operator.domain.users.record import Piece
+from talkdesk_runtime.clock import Clock
 
 TOKEN = "canary-scim-token"
 CANARIES = ("canary", "ana")

@@ -3,18 +3,14 @@
 Belongs here: what knows neither Talkdesk nor SCIM. Does not belong here: errors of a port, retries.
 """
 
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.http.failures import FOREIGN, before_sending, cause_of
 from talkdesk_operator.adapters.http.headers import retry_after, server_time
-from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.adapters.http.sending import Answer, send
 from talkdesk_operator.adapters.http.transport import RoutingTransport
 
 __all__ = [
     "FOREIGN",
     "Answer",
-    "Clock",
-    "LruMap",
     "RoutingTransport",
     "before_sending",
     "cause_of",

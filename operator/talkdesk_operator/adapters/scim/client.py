@@ -14,8 +14,6 @@ from typing import Any
 
 from typing_extensions import override
 
-from talkdesk_operator.adapters.http.clock import Clock
-from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.scim import calls
 from talkdesk_operator.adapters.scim.answers import malformed
@@ -26,6 +24,8 @@ from talkdesk_operator.adapters.scim.settling import OrderExecution
 from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
 from talkdesk_operator.domain.ports.scim import NotStarted, Order, Result, ScimService, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimNotFound, ScimRefused
+from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.lru import LruMap
 
 
 @dataclass(frozen=True, slots=True)

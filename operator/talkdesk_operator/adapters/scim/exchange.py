@@ -11,7 +11,6 @@ from typing import Final, TypeAlias
 import aiohttp
 import httpx
 
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.http.failures import FOREIGN, before_sending, cause_of
 from talkdesk_operator.adapters.http.sending import Answer, send
 from talkdesk_operator.adapters.scim.answers import Reply, interpret
@@ -19,6 +18,7 @@ from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.gate import Gate
 from talkdesk_operator.domain.ports.scim import Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimMalformed, ScimUnavailable, ScimUnreachable
+from talkdesk_runtime.clock import Clock
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""

@@ -6,9 +6,9 @@ Belongs here: admission of calls by the service's origin. Does not belong here: 
 from datetime import timedelta
 from typing import Final
 
-from talkdesk_operator.adapters.http.clock import Clock
-from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.domain.ports.scim_errors import ScimCircuitOpen, ScimError, ScimRateLimited, ScimTransient
+from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.lru import LruMap
 
 _FAILURES: Final = 8
 """In a row, of whatever tenant's calls; a single user that a service stumbles over doesn't make so many."""

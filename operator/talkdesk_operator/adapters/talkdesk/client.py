@@ -16,7 +16,6 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.talkdesk import calls, pages, wire
 from talkdesk_operator.adapters.talkdesk.answers import Reply, unusable
@@ -39,6 +38,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskUnauthorized,
     User,
 )
+from talkdesk_runtime.clock import Clock
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 import httpx
 
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.http.failures import FOREIGN
 from talkdesk_operator.adapters.http.headers import retry_after
 from talkdesk_operator.adapters.http.sending import Answer, send
@@ -21,6 +20,7 @@ from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.adapters.talkdesk.failures import interpret_failure
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
 from talkdesk_operator.domain.ports.talkdesk import Access, TalkdeskError, TalkdeskOutcomeUnknown, TalkdeskUnavailable
+from talkdesk_runtime.clock import Clock
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc.jwk import ECKey, RSAKey
 
-from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.domain.ports.talkdesk import Credentials, TalkdeskInvalidCredentials
+from talkdesk_runtime.lru import LruMap
 
 SigningKey: TypeAlias = ECKey | RSAKey
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskRateLimited
+from talkdesk_runtime.clock import Clock
 
 
 class Limiter:

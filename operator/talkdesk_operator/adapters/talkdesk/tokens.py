@@ -11,10 +11,10 @@ from typing import Any, Final, TypeAlias
 
 from pydantic import SecretStr
 
-from talkdesk_operator.adapters.http.clock import Clock
-from talkdesk_operator.adapters.http.lru import LruMap
 from talkdesk_operator.adapters.talkdesk.keys import fingerprint
 from talkdesk_operator.domain.ports.talkdesk import Access
+from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.lru import LruMap
 
 _MARGIN: Final = timedelta(minutes=1)
 """Time before its end at which a token is no longer used: a call may wait and travel for that long."""
@@ -68,12 +68,12 @@ class TokenCache:
         """Forget this very token, which was refused; a newer one stays."""
         kept = self._kept.get(_key(access))
         if kept is not None and kept.token is token:
-            self._kept.drop(_key(access))
+            self._kept.pop(_key(access))
 
     def forget(self, access: Access) -> None:
         """Forget the token, and let nobody new share the request under way."""
         key = _key(access)
-        self._kept.drop(key)
+        self._kept.pop(key)
         for lane in _LANES:
             self._flights.pop((key, lane), None)
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskRateLimited
+from talkdesk_runtime.clock import Clock
 
 
 class Time:

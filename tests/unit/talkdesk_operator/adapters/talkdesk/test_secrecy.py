@@ -19,13 +19,13 @@ from scripted_talkdesk import (
     token_reply,
 )
 from talkdesk_operator.adapters.http import Answer
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
 from talkdesk_operator.adapters.talkdesk.answers import quote
 from talkdesk_operator.adapters.talkdesk.auth import token_call
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose, read_account
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
 from talkdesk_operator.domain.ports.talkdesk import AuthMethod, Decision, TalkdeskError
+from talkdesk_runtime.clock import Clock
 
 TOKEN = "/acme/oauth/token"
 STATE = "/apps/a1/installations/i1/state"

@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from scripted_talkdesk import access, credentials
-from talkdesk_operator.adapters.http.clock import Clock
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
 from talkdesk_operator.domain.ports.talkdesk import Access, TalkdeskInvalidCredentials
+from talkdesk_runtime.clock import Clock
 
 HERE = access("http://127.0.0.1:1")
 OTHER = access("http://127.0.0.1:1", credentials=credentials(client_id="other"))
