@@ -58,10 +58,10 @@ class Diary:
 
     async def _contents(self, customer: Customer) -> str:
         """Return what the app of the customer sees, and whether its namespace is one from before."""
-        home, settings = await customer.live("Namespace"), await customer.live("ConfigMap", "settings")
-        if home is None:
+        namespace, settings = await customer.live("Namespace"), await customer.live("ConfigMap", "settings")
+        if namespace is None:
             return "nothing"
-        uid = home["metadata"]["uid"]
+        uid = namespace["metadata"]["uid"]
         if uid not in self._homes:
             self._homes.append(uid)
         facts = settings["data"] if settings is not None else {}
@@ -69,10 +69,10 @@ class Diary:
 
 
 def _installation(customer: Customer) -> Iterator[str]:
-    held = customer.installation
-    status: dict[str, Any] = held["status"]
-    yield f"{status['phase']} ({reason(held, 'Ready')}), Ready={condition(held, 'Ready')}"
-    yield f"answered {held['spec']['request']['type']}"
+    obj = customer.installation
+    status: dict[str, Any] = obj["status"]
+    yield f"{status['phase']} ({reason(obj, 'Ready')}), Ready={condition(obj, 'Ready')}"
+    yield f"answered {obj['spec']['request']['type']}"
     if "trial" in status:
         yield f"trial {status['trial']['state']}"
     if status.get("talkdeskState") is not None:
@@ -93,7 +93,7 @@ def _tenant(customer: Customer) -> Iterator[str]:
 async def _credentials(customer: Customer) -> str:
     """Return which of Talkdesk's sets are kept, and which one the tenant has."""
     issued = [each.client_id for each in customer.at_talkdesk.credentials]
-    stored = sorted(_number(issued, secret) for secret in await customer.secrets())
+    stored = sorted(_number(issued, secret) for secret in await customer.credential_secrets())
     theirs = await customer.live("Secret", "talkdesk")
     has = "the tenant has none" if theirs is None else f"the tenant has set {_number(issued, theirs)}"
     kept = f"kept: set {', '.join(map(str, stored))} of {len(issued)}" if stored else "none kept"

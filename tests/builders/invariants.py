@@ -39,7 +39,7 @@ async def violations(stack: Stack) -> list[str]:
     return found
 
 
-async def described(platform: Platform) -> list[str]:
+async def secrets_in_describe(platform: Platform) -> list[str]:
     """Return a sentence for each secret of any test so far that `kubectl describe` shows."""
     text = await platform.kubectl("describe", ",".join([*PLURALS.values(), "events"]))
     return ["I4: a secret stands in kubectl describe"] if _has(text.encode(), platform.canaries) else []
@@ -50,11 +50,11 @@ def _lost(stack: Stack) -> Iterator[str]:
         event = delivery.event
         name = installation_name(stack.app, event.installation_id)
         taken = any(attempt.status == 200 for attempt in delivery.attempts)
-        if not taken or name in stack.forgotten or event.type not in _REGISTERS:
+        if not taken or name in stack.deleted_installations or event.type not in _REGISTERS:
             continue
-        held = stack.platform.watched.get(INSTALLATION, name)
+        obj = stack.platform.watched.get(INSTALLATION, name)
         for register, moment in _REGISTERS[event.type]:
-            if held is None or not _stands(stack, held["spec"].get(register), moment, event):
+            if obj is None or not _stands(stack, obj["spec"].get(register), moment, event):
                 yield f"I1: {event.type} got a 200 and stands nowhere in {register} of {name}"
 
 
@@ -89,7 +89,7 @@ def _deleted(stack: Stack) -> Iterator[str]:
         ]
         for call in stack.platform.gate.calls:
             identity = _object_of(call.path)
-            if call.method != "DELETE" or identity not in owned or account.id in stack.may_delete:
+            if call.method != "DELETE" or identity not in owned or account.id in stack.may_lose_objects:
                 continue
             # The simulator's clock may be ahead of ours, never behind by more than a test starts it with.
             if not ended:
@@ -110,7 +110,7 @@ def _object_of(path: str) -> tuple[str, str, str] | None:
 
 def _unanswered(stack: Stack) -> Iterator[str]:
     for installation in stack.simulator.world.installations.values():
-        if installation.account_id not in stack.may_wait and installation.state in {*PENDING, State.TIMEOUT}:
+        if installation.account_id not in stack.may_stay_unanswered and installation.state in {*PENDING, State.TIMEOUT}:
             yield f"I3: Talkdesk has installation {installation.id} as {installation.state}"
 
 

@@ -49,11 +49,11 @@ class Stack:
     app: str
     app_id: str
     server: SimulatorServer
-    may_delete: set[str] = field(default_factory=set)
+    may_lose_objects: set[str] = field(default_factory=set)
     """Ids of accounts whose tenants may lose objects though nobody uninstalled: they are purged, or lapse."""
-    may_wait: set[str] = field(default_factory=set)
+    may_stay_unanswered: set[str] = field(default_factory=set)
     """Ids of accounts that the test leaves without an answer."""
-    forgotten: set[str] = field(default_factory=set)
+    deleted_installations: set[str] = field(default_factory=set)
     """Names of installations that the test deletes."""
 
     @property
@@ -85,9 +85,7 @@ class Stack:
 
     async def become_ready(self) -> None:
         """Wait until the operator has read the app."""
-        await self.platform.watched.until(
-            APP, self.app, lambda held: condition(held, "Ready") == "True", "become Ready"
-        )
+        await self.platform.watched.until(APP, self.app, lambda obj: condition(obj, "Ready") == "True", "become Ready")
 
     async def change_app(self, **spec: Any) -> None:
         """Merge into the app's spec, as a person does."""
@@ -118,7 +116,7 @@ class Customer:
         return tenant_name(self.stack.app, self.account_id)
 
     @property
-    def home(self) -> str:
+    def tenant_namespace(self) -> str:
         """Name of the tenant's namespace."""
         return f"td-{self.account_id}"
 
@@ -128,9 +126,9 @@ class Customer:
 
     @property
     def installation(self) -> Object:
-        held = self.stack.platform.watched.get(INSTALLATION, self.name)
-        assert held is not None, f"there is no TalkdeskInstallation {self.name}"
-        return held
+        obj = self.stack.platform.watched.get(INSTALLATION, self.name)
+        assert obj is not None, f"there is no TalkdeskInstallation {self.name}"
+        return obj
 
     @property
     def tenant(self) -> Object | None:
@@ -139,33 +137,33 @@ class Customer:
     async def becomes(self, phase: str, *, within: float = WITHIN) -> Object:
         """Wait for a phase that speaks of the present spec, with its work done."""
 
-        def so(held: Object) -> bool:
-            status = held.get("status", {})
+        def so(obj: Object) -> bool:
+            status = obj.get("status", {})
             return (
                 status.get("phase") == phase
-                and status.get("observedGeneration") == held["metadata"]["generation"]
-                and condition(held, "Reconciling") == "False"
+                and status.get("observedGeneration") == obj["metadata"]["generation"]
+                and condition(obj, "Reconciling") == "False"
             )
 
         return await self.until(so, f"become {phase} and rest", within=within)
 
     async def until(self, so: Callable[[Object], object], what: str, *, within: float = WITHIN) -> Object:
         """Wait until the TalkdeskInstallation is so."""
-        held = await self.stack.platform.watched.until(
-            INSTALLATION, self.name, lambda held: held is not None and so(held), what, within
+        obj = await self.stack.platform.watched.until(
+            INSTALLATION, self.name, lambda obj: obj is not None and so(obj), what, within
         )
-        assert held is not None
-        return held
+        assert obj is not None
+        return obj
 
-    async def announced(self, reason: str) -> None:
+    async def kubernetes_event(self, reason: str) -> None:
         """Wait until a Kubernetes Event of that reason was posted about it, which is the last thing in a pass."""
         gate = self.stack.platform.gate
-        await gate.until(lambda: any(call.announces(self.name, reason) for call in gate.calls))
+        await gate.until(lambda: any(call.is_event_about(self.name, reason) for call in gate.calls))
 
-    async def settles(self, phase: str) -> None:
+    async def converges(self, phase: str) -> None:
         """Wait until it became so, and that was announced."""
         await self.becomes(phase)
-        await self.announced(phase)
+        await self.kubernetes_event(phase)
 
     async def tenant_until(self, so: Callable[[Object | None], object], what: str) -> Object | None:
         """Wait until the TalkdeskTenant is so."""
@@ -201,20 +199,22 @@ class Customer:
         """Return the calls by which Talkdesk took an approval of this installation."""
         return self.stack.simulator.journal.records(installation_id=self.installation_id, effect="approve")
 
-    def posts(self) -> list[Record]:
+    def answer_calls(self) -> list[Record]:
         """Return every call that tried to answer, whatever came of it."""
         path = f"/apps/{self.stack.app_id}/installations/{self.installation_id}/state"
         return [r for r in self.stack.simulator.journal.records() if (r.method, r.path) == ("POST", path)]
 
     async def live(self, kind: str, name: str = "") -> Object | None:
         """Read one of the tenant's objects; without a name, its namespace."""
-        path = resource_path("", "v1", TENANT_KINDS[kind], self.home if name else "", name or self.home)
+        path = resource_path(
+            "", "v1", TENANT_KINDS[kind], self.tenant_namespace if name else "", name or self.tenant_namespace
+        )
         try:
             return await self.stack.platform.kube.request("GET", path)
         except KubeNotFound:
             return None
 
-    async def secrets(self) -> list[Object]:
+    async def credential_secrets(self) -> list[Object]:
         """Read the stored credentials of this installation."""
         path = resource_path("", "v1", "secrets", self.stack.namespace)
         query = {"labelSelector": f"{GROUP}/installation={self.name}"}
@@ -263,17 +263,17 @@ class Customer:
             "annotate", "tdi", self.name, f"touched={secrets.token_hex(4)}", "--overwrite"
         )
 
-    async def looked_at(self) -> Object:
+    async def request_reconcile(self) -> Object:
         """Ask for a look, as a person does; returns when it was taken."""
         moment, key = secrets.token_hex(8), ANNOTATION_RECONCILE
         await self.stack.platform.kubectl("annotate", "tdi", self.name, f"{key}={moment}", "--overwrite")
 
-        def taken(held: Object) -> bool:
-            return bool(held.get("status", {}).get("lastHandledReconcileAt") == moment)
+        def taken(obj: Object) -> bool:
+            return bool(obj.get("status", {}).get("lastHandledReconcileAt") == moment)
 
         return await self.until(taken, "take the look")
 
-    async def hurry(self) -> None:
+    async def skip_backoff(self) -> None:
         """Let the time of a back-off have passed, as far as the operator can tell."""
         patch = [{"op": "replace", "path": "/status/retry/nextAttemptAt", "value": "2026-01-01T00:00:00Z"}]
         path = resource_path(GROUP, VERSION, PLURALS[INSTALLATION], self.stack.namespace, self.name)
@@ -281,14 +281,14 @@ class Customer:
 
     async def delete(self) -> None:
         """Delete the TalkdeskInstallation, as a person does."""
-        self.stack.forgotten.add(self.name)
+        self.stack.deleted_installations.add(self.name)
         path = resource_path(GROUP, VERSION, PLURALS[INSTALLATION], self.stack.namespace, self.name)
         await self.stack.platform.kube.request("DELETE", path)
 
-    async def vanishes(self) -> None:
+    async def until_deleted(self) -> None:
         """Wait until there is no TalkdeskInstallation any more."""
         watched = self.stack.platform.watched
-        await watched.until(INSTALLATION, self.name, lambda held: held is None, "vanish")
+        await watched.until(INSTALLATION, self.name, lambda obj: obj is None, "vanish")
 
 
 Stacks: TypeAlias = Callable[..., AbstractAsyncContextManager[Stack]]

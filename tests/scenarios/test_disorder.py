@@ -89,8 +89,8 @@ async def test_the_worst_order_ends_like_the_right_one(stacks: Stacks, *, worst:
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         await old.becomes("Uninstalled")
         # Sets that came after newer ones go at the next look.
-        await old.looked_at()
-        await new.looked_at()
+        await old.request_reconcile()
+        await new.request_reconcile()
         await new.becomes("Suspended")
         assert await _end(old, new) == EXPECTED
 
@@ -130,8 +130,8 @@ def _in_turn(old: Customer, new: Customer, *, worst: bool) -> list[Event]:
     return sorted(newest_first, key=lambda event: ranks[event.type])
 
 
-def _is_complete(held: Object) -> bool:
-    status: dict[str, Any] = held.get("status", {})
+def _is_complete(obj: Object) -> bool:
+    status: dict[str, Any] = obj.get("status", {})
     users: int = status.get("users", {}).get("licensed", 0)
     return status.get("phase") == "Active" and users == EXPECTED.users
 
@@ -148,7 +148,7 @@ async def _end(old: Customer, new: Customer) -> End:
         requests=(old.installation["spec"]["request"]["type"], new.installation["spec"]["request"]["type"]),
         at_talkdesk=(old.at_talkdesk.state.value, new.at_talkdesk.state.value),
         answers=(old.at_talkdesk.answers, new.at_talkdesk.answers),
-        sets=(len(await old.secrets()), len(await new.secrets())),
+        sets=(len(await old.credential_secrets()), len(await new.credential_secrets())),
         tenant=new.tenant["spec"]["state"],
         settings=settings["data"],
         tenants_set=issued.index(b64decode(secret["data"]["client_id"]).decode()),

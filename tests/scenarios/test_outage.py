@@ -49,7 +49,7 @@ async def test_talkdesk_is_down_for_a_day(stacks: Stacks) -> None:
         new, seen = await _a_day_without_talkdesk(talkdesk, old)
 
         _nobody_was_answered_or_rejected(seen)
-        tries = {name: held["status"]["retry"]["attempts"] for name, held in seen.new.items()}
+        tries = {name: obj["status"]["retry"]["attempts"] for name, obj in seen.new.items()}
         assert seen.asked < sum(tries.values()) / 2, "the breaker has not spared Talkdesk"
         assert "talkdesk_api_breaker_open{" in seen.metrics
         # A status is written at the first look and after each try, and never while nothing is tried.
@@ -80,15 +80,15 @@ async def _a_day_without_talkdesk(talkdesk: Stack, old: list[Customer]) -> tuple
     return new, seen
 
 
-def _has_tried(held: Object) -> bool:
-    tried: bool = held.get("status", {}).get("retry", {}).get("attempts", 0) >= TRIES
+def _has_tried(obj: Object) -> bool:
+    tried: bool = obj.get("status", {}).get("retry", {}).get("attempts", 0) >= TRIES
     return tried
 
 
 def _nobody_was_answered_or_rejected(seen: Seen) -> None:
-    for held in seen.new.values():
-        assert condition(held, "Answered") == "False"
-        assert held["status"]["phase"] in {"Pending", "Provisioning", "Answering"}
+    for obj in seen.new.values():
+        assert condition(obj, "Answered") == "False"
+        assert obj["status"]["phase"] in {"Pending", "Provisioning", "Answering"}
 
 
 async def _kept(customer: Customer) -> tuple[Object, ...]:

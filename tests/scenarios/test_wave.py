@@ -55,7 +55,7 @@ async def test_a_rotation_wave(stacks: Stacks) -> None:
                 await _tenants_client(customer)
             ) == (2 if customer in twice else 1)
             assert await _tenants_client(customer) != before[customer.name]
-            (kept,) = await customer.secrets()
+            (kept,) = await customer.credential_secrets()
             assert kept["metadata"]["name"] == customer.installation["spec"]["credentials"]["secretName"]
             _never_back(customer)
         _went_first(talkdesk, new)
@@ -93,9 +93,9 @@ async def _settled(talkdesk: Stack) -> bool:
     return courier.next_due() is None
 
 
-def _acknowledged(held: Object) -> bool:
-    known = held.get("status", {}).get("credentials", {})
-    acknowledged: bool = known.get("acknowledged") == held["spec"]["credentials"]["eventId"]
+def _acknowledged(obj: Object) -> bool:
+    known = obj.get("status", {}).get("credentials", {})
+    acknowledged: bool = known.get("acknowledged") == obj["spec"]["credentials"]["eventId"]
     return acknowledged
 
 
@@ -110,8 +110,8 @@ def _never_back(customer: Customer) -> None:
     issued = [event.id for event in customer.events() if "key_id" in event.document["data"]]
     versions = [seen.object for seen in customer.stack.platform.watched.versions(INSTALLATION, customer.name)]
     for ids in (
-        [held["spec"]["credentials"]["eventId"] for held in versions],
-        [held.get("status", {}).get("credentials", {}).get("acknowledged") for held in versions],
+        [obj["spec"]["credentials"]["eventId"] for obj in versions],
+        [obj.get("status", {}).get("credentials", {}).get("acknowledged") for obj in versions],
     ):
         order = [issued.index(each) for each in ids if each is not None]
         assert all(one <= next_one for one, next_one in pairwise(order))

@@ -70,13 +70,13 @@ async def test_a_year(stacks: Stacks, golden: Callable[[str], None]) -> None:
 
 async def _on_trial(talkdesk: Stack, diary: Diary) -> Customer:
     acme = await talkdesk.install("acme-of-the-year", subscription=TRIAL, users=3)
-    await acme.until(lambda held: _trial(held) == "Started", "be on trial")
+    await acme.until(lambda obj: _trial(obj) == "Started", "be on trial")
     await acme.becomes("Active")
     await diary.chapter("day 0: the customer installs the app on trial", acme)
 
     await talkdesk.simulator.move(days(25))
     await _does(talkdesk.simulator.trial, acme, commands.TrialCommand, action="extend", length=days(15))
-    await acme.until(lambda held: _trial(held) == "Extended", "have the trial extended")
+    await acme.until(lambda obj: _trial(obj) == "Extended", "have the trial extended")
     await acme.becomes("Active")
     await diary.chapter("day 25: the trial is extended", acme)
 
@@ -96,7 +96,7 @@ async def _upgraded(acme: Customer, diary: Diary) -> None:
     await simulator.move(days(15))
     gone = max(set(acme.at_talkdesk.users) - {acme.at_talkdesk.created_by.id})
     await _does(simulator.update, acme, commands.Update, adding=4, removing=(gone,))
-    await acme.until(lambda held: _synced(held, 6), "have the changed users")
+    await acme.until(lambda obj: _synced(obj, 6), "have the changed users")
     await acme.becomes("Active")
     await diary.chapter("day 70: four users come, one goes", acme)
 
@@ -105,7 +105,7 @@ async def _rotated(acme: Customer, diary: Diary, when: str, *, after: int) -> No
     await acme.stack.simulator.move(days(after))
     await _does(acme.stack.simulator.rotate, acme, commands.Rotate)
     event = acme.events("app.credentials_rotated")[-1]
-    await acme.until(lambda held: _acknowledged(held) == event.id, "acknowledge the rotation")
+    await acme.until(lambda obj: _acknowledged(obj) == event.id, "acknowledge the rotation")
     await acme.becomes("Active")
     await diary.chapter(f"{when}: the credentials rotate", acme)
 
@@ -114,21 +114,21 @@ async def _stopped_and_renamed(acme: Customer, diary: Diary) -> None:
     simulator = acme.stack.simulator
     await simulator.move(days(90))
     simulator.supervise(commands.Supervise(installation=acme.installation_id, action="suspend"))
-    await acme.looked_at()
-    held = await acme.becomes("Suspended")
-    assert reason(held, "Ready") == "Suspended"
+    await acme.request_reconcile()
+    obj = await acme.becomes("Suspended")
+    assert reason(obj, "Ready") == "Suspended"
     await diary.chapter("day 180: Talkdesk suspends the installation", acme)
 
     await simulator.move(days(5))
     simulator.supervise(commands.Supervise(installation=acme.installation_id, action="resume"))
-    await acme.looked_at()
+    await acme.request_reconcile()
     await acme.becomes("Active")
     await diary.chapter("day 185: and resumes it", acme)
 
     # The look is taken while a token of before is good: the next is got at another URL.
     simulator.rename(commands.Rename(account=acme.account, name="acme-and-sons"))
     acme.account = "acme-and-sons"
-    await acme.looked_at()
+    await acme.request_reconcile()
     await acme.becomes("Active")
     await diary.chapter("day 185: the account gets another name", acme)
 
@@ -138,15 +138,15 @@ async def _does(deed: Callable[[Any], Any], acme: Customer, command: Callable[..
     await acme.stack.delivered(deed(command(installation=acme.installation_id, **fields)))
 
 
-def _trial(held: Object) -> object:
-    return held.get("status", {}).get("trial", {}).get("state")
+def _trial(obj: Object) -> object:
+    return obj.get("status", {}).get("trial", {}).get("state")
 
 
-def _synced(held: Object, number: int) -> bool:
-    users = held["status"].get("users", {})
+def _synced(obj: Object, number: int) -> bool:
+    users = obj["status"].get("users", {})
     synced: bool = users.get("synced") == users.get("licensed") == number
     return synced
 
 
-def _acknowledged(held: Object) -> object:
-    return held["status"].get("credentials", {}).get("acknowledged")
+def _acknowledged(obj: Object) -> object:
+    return obj["status"].get("credentials", {}).get("acknowledged")

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from builders.checked import checked
-from builders.invariants import described
+from builders.invariants import secrets_in_describe
 from builders.platform import Platform, platform
 from builders.stack import Stacks
 from talkdesk_sandbox.controlplane import Cluster
@@ -21,7 +21,7 @@ async def programs(crds: Cluster, request: pytest.FixtureRequest) -> AsyncIterat
     settings = {"TALKDESK_TIMEOUT": "2s", **getattr(request.module, "OPERATOR", {})}
     async with platform(crds, name, **settings) as made:
         yield made
-        assert not await described(made)
+        assert not await secrets_in_describe(made)
         if request.config.getoption("--use-existing-cluster"):
             await made.clear()
     crds.kubectl("delete", "namespace", name, "--wait=false")

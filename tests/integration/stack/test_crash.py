@@ -94,10 +94,10 @@ async def test_an_install_goes_on_after_a_crash(stacks: Stacks, point: Point) ->
 
         await _crash(talkdesk)
 
-        held = await acme.becomes("Active")
-        assert condition(held, "Answered") == "True"
+        obj = await acme.becomes("Active")
+        assert condition(obj, "Answered") == "True"
         assert acme.at_talkdesk.answers == ["approve:completed"]
-        assert len(acme.posts()) == 1
+        assert len(acme.answer_calls()) == 1
         await _nothing_is_forgotten(acme, {"Namespace", "ConfigMap", "Secret"})
 
 
@@ -110,7 +110,7 @@ async def test_an_answer_that_talkdesk_took_while_the_operator_died_is_not_repea
         await _crash(talkdesk)
 
         await acme.becomes("Active")
-        assert len(acme.posts()) == 1
+        assert len(acme.answer_calls()) == 1
 
 
 @pytest.mark.parametrize("point", UNINSTALL, ids=str)
@@ -126,7 +126,7 @@ async def test_an_uninstall_goes_on_after_a_crash(stacks: Stacks, point: Point) 
 
         await acme.becomes("Uninstalled")
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:uninstalled"]
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
         await _nothing_is_forgotten(acme, {"Namespace", "ConfigMap"})
 
 
@@ -143,10 +143,10 @@ async def test_a_rotation_goes_on_after_a_crash(stacks: Stacks, point: Point) ->
         await _crash(talkdesk)
 
         (event,) = acme.events("app.credentials_rotated")
-        await acme.until(lambda held: _acknowledged(held) == event.id, "acknowledge the rotation")
-        held = await acme.becomes("Active")
-        (kept,) = await acme.secrets()
-        assert kept["metadata"]["name"] == held["spec"]["credentials"]["secretName"]
+        await acme.until(lambda obj: _acknowledged(obj) == event.id, "acknowledge the rotation")
+        obj = await acme.becomes("Active")
+        (kept,) = await acme.credential_secrets()
+        assert kept["metadata"]["name"] == obj["spec"]["credentials"]["secretName"]
         live = await acme.live("Secret", "talkdesk")
         assert live is not None
         assert b64decode(live["data"]["client_id"]).decode() == event.document["data"]["client_id"]
@@ -157,7 +157,7 @@ async def test_a_rotation_goes_on_after_a_crash(stacks: Stacks, point: Point) ->
 async def test_a_suspension_goes_on_after_a_crash(stacks: Stacks, point: Point) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(subscription=commands.SubscriptionSpec(type="trial"))
-        await acme.until(lambda held: held.get("status", {}).get("trial"), "be on trial")
+        await acme.until(lambda obj: obj.get("status", {}).get("trial"), "be on trial")
         await acme.becomes("Active")
         hold = _hold(talkdesk, point, acme.account_id)
         end = commands.TrialCommand(installation=acme.installation_id, action="end")
@@ -183,7 +183,7 @@ async def test_a_rejection_that_is_not_recorded_is_found_at_talkdesk(stacks: Sta
 
         await acme.becomes("Rejected")
         assert acme.at_talkdesk.answers == ["reject:rejected"]
-        assert len(acme.posts()) == 1
+        assert len(acme.answer_calls()) == 1
 
 
 @pytest.mark.case(17)
@@ -199,8 +199,8 @@ async def test_an_approved_update_that_is_not_recorded_is_approved_once(stacks: 
 
         await _crash(talkdesk)
 
-        held = await acme.becomes("Active")
-        assert held["status"]["answer"]["eventId"] == held["spec"]["request"]["eventId"]
+        obj = await acme.becomes("Active")
+        assert obj["status"]["answer"]["eventId"] == obj["spec"]["request"]["eventId"]
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:completed"]
 
 
@@ -215,12 +215,12 @@ async def test_a_purge_goes_on_after_a_crash(stacks: Stacks, point: Point) -> No
 
         await _crash(talkdesk)
 
-        held = await acme.becomes("Purged")
+        obj = await acme.becomes("Purged")
         assert acme.tenant is None
         assert await acme.live("Namespace") is None
         assert await _labelled(acme) == {}
-        assert "accountName" not in held["spec"]
-        assert "reason" not in held["spec"]["request"]
+        assert "accountName" not in obj["spec"]
+        assert "reason" not in obj["spec"]["request"]
 
 
 @pytest.mark.case(1, 12)
@@ -244,8 +244,8 @@ async def test_a_webhook_that_dies_before_its_answer_gets_the_event_again(
 
         await acme.becomes("Active")
         assert [attempt.status for attempt in talkdesk.simulator.courier.log[0].attempts] == [None, 200]
-        assert len(acme.posts()) == 1
-        assert len(await acme.secrets()) == 1
+        assert len(acme.answer_calls()) == 1
+        assert len(await acme.credential_secrets()) == 1
 
 
 def _hold(talkdesk: Stack, point: Point, account_id: str) -> Hold:
@@ -253,8 +253,8 @@ def _hold(talkdesk: Stack, point: Point, account_id: str) -> Hold:
     return talkdesk.platform.gate.hold(point.method, path, point.when, skip=point.skip)
 
 
-def _acknowledged(held: Object) -> object:
-    return held.get("status", {}).get("credentials", {}).get("acknowledged")
+def _acknowledged(obj: Object) -> object:
+    return obj.get("status", {}).get("credentials", {}).get("acknowledged")
 
 
 async def _crash(talkdesk: Stack) -> None:

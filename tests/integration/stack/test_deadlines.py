@@ -36,18 +36,18 @@ async def test_an_install_that_is_not_answered_in_time_lapses_and_a_repeat_finds
         talkdesk.behave(answer_within="3s")
         await _allow_deployments(talkdesk)
         acme = await talkdesk.install()
-        talkdesk.may_wait.add(acme.account_id)
-        talkdesk.may_delete.add(acme.account_id)
-        held = await acme.until(lambda held: reason(held, "TenantReady") == "NotReady", "wait for its tenant")
-        assert "Deployment" in message(held, "TenantReady")
-        due = datetime.fromisoformat(held["status"]["deadline"])
-        requested = datetime.fromisoformat(held["spec"]["request"]["requestedAt"])
+        talkdesk.may_stay_unanswered.add(acme.account_id)
+        talkdesk.may_lose_objects.add(acme.account_id)
+        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "NotReady", "wait for its tenant")
+        assert "Deployment" in message(obj, "TenantReady")
+        due = datetime.fromisoformat(obj["status"]["deadline"])
+        requested = datetime.fromisoformat(obj["spec"]["request"]["requestedAt"])
         assert due - requested == timedelta(seconds=3)
 
-        await acme.until(lambda held: held["status"].get("phase") == "TimedOut", "time out")
-        assert acme.posts() == []
+        await acme.until(lambda obj: obj["status"].get("phase") == "TimedOut", "time out")
+        assert acme.answer_calls() == []
         assert acme.at_talkdesk.state == "timeout"
-        await acme.tenant_until(lambda held: held and held["spec"]["state"] == "Offboarded", "be retained")
+        await acme.tenant_until(lambda obj: obj and obj["spec"]["state"] == "Offboarded", "be retained")
         kept = await acme.live("ConfigMap", "settings")
 
         talkdesk.behave(answer_within="7d")
@@ -84,17 +84,17 @@ async def test_after_days_without_an_operator_the_nearest_deadline_goes_first(st
         near = await talkdesk.install()
         await talkdesk.simulator.move(timedelta(days=3))
         fresh = await talkdesk.install()
-        talkdesk.may_wait.add(lapsed.account_id)
-        talkdesk.may_delete.add(lapsed.account_id)
+        talkdesk.may_stay_unanswered.add(lapsed.account_id)
+        talkdesk.may_lose_objects.add(lapsed.account_id)
 
         await platform.start_operator()
         await near.becomes("Active")
         await fresh.becomes("Active")
-        await lapsed.until(lambda held: held["status"].get("phase") in {"TimedOut", "Purged"}, "lapse")
+        await lapsed.until(lambda obj: obj["status"].get("phase") in {"TimedOut", "Purged"}, "lapse")
 
         ((first,), (second,)) = near.approvals(), fresh.approvals()
         assert first.sequence < second.sequence
-        assert lapsed.posts() == []
+        assert lapsed.answer_calls() == []
         assert lapsed.tenant is None or lapsed.tenant["spec"]["state"] == "Offboarded"
 
 
@@ -106,6 +106,6 @@ async def test_an_event_from_the_future_counts_from_when_it_came(stacks: Stacks)
         await acme.becomes("Active")
         await acme.uninstall()
 
-        held = await acme.becomes("Uninstalled")
+        obj = await acme.becomes("Uninstalled")
 
-        assert datetime.fromisoformat(held["spec"]["request"]["requestedAt"]) <= datetime.now(UTC)
+        assert datetime.fromisoformat(obj["spec"]["request"]["requestedAt"]) <= datetime.now(UTC)

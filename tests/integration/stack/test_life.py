@@ -14,38 +14,38 @@ async def test_an_install_is_provisioned_and_approved_once(stacks: Stacks) -> No
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
 
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert condition(held, "Ready") == "True"
-        assert condition(held, "Answered") == "True"
+        assert condition(obj, "Ready") == "True"
+        assert condition(obj, "Answered") == "True"
         assert acme.at_talkdesk.state == "completed"
-        assert len(acme.posts()) == len(acme.approvals()) == 1
+        assert len(acme.answer_calls()) == len(acme.approvals()) == 1
         settings = await acme.live("ConfigMap", "settings")
         assert settings is not None
         assert settings["data"] == {"account": acme.account, "plan": "Standard"}
         assert await acme.live("Secret", "talkdesk") is not None
-        assert "deadline" not in held["status"]
+        assert "deadline" not in obj["status"]
 
 
 async def test_an_uninstall_takes_what_goes_and_leaves_what_stays(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        home = await acme.live("Namespace")
+        namespace = await acme.live("Namespace")
 
         await acme.uninstall(reason="We moved on.")
-        held = await acme.becomes("Uninstalled")
+        obj = await acme.becomes("Uninstalled")
 
         assert acme.at_talkdesk.state == "uninstalled"
-        assert await acme.live("Namespace") == home
+        assert await acme.live("Namespace") == namespace
         assert await acme.live("ConfigMap", "settings") is not None
         assert await acme.live("Secret", "talkdesk") is None
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
         assert acme.tenant is not None
         assert acme.tenant["spec"]["state"] == "Offboarded"
         assert acme.tenant["status"]["purgeAfter"]
         assert {item["kind"] for item in acme.tenant["status"]["inventory"]} == {"Namespace", "ConfigMap"}
-        assert reason(held, "CredentialsValid") == "CredentialsDeleted"
+        assert reason(obj, "CredentialsValid") == "CredentialsDeleted"
 
 
 @pytest.mark.case(36)
@@ -56,20 +56,20 @@ async def test_a_reinstall_finds_the_tenant_as_it_was(stacks: Stacks, same_id: b
         await acme.becomes("Active")
         await acme.uninstall()
         await acme.becomes("Uninstalled")
-        home, kept = await acme.live("Namespace"), await acme.live("ConfigMap", "settings")
+        namespace, kept = await acme.live("Namespace"), await acme.live("ConfigMap", "settings")
 
         again = await acme.reinstall(same_id=same_id)
         await again.becomes("Active")
 
-        assert home is not None
+        assert namespace is not None
         assert kept is not None
-        home_now, kept_now = await again.live("Namespace"), await again.live("ConfigMap", "settings")
-        assert home_now is not None
+        namespace_now, kept_now = await again.live("Namespace"), await again.live("ConfigMap", "settings")
+        assert namespace_now is not None
         assert kept_now is not None
-        assert home_now["metadata"]["uid"] == home["metadata"]["uid"]
+        assert namespace_now["metadata"]["uid"] == namespace["metadata"]["uid"]
         assert kept_now["metadata"]["uid"] == kept["metadata"]["uid"]
         secret = await again.live("Secret", "talkdesk")
-        (stored,) = await again.secrets()
+        (stored,) = await again.credential_secrets()
         assert secret is not None
         assert secret["data"]["client_id"] == stored["data"]["client_id"]
         assert again.tenant is not None
@@ -89,8 +89,8 @@ async def test_an_event_that_comes_three_times_is_one(stacks: Stacks) -> None:
         statuses = [d.attempts[0].status for d in talkdesk.simulator.courier.log]
         assert statuses == [200, 200, 200]
         assert acme.installation["metadata"]["generation"] == 1
-        assert len(await acme.secrets()) == 1
-        assert len(acme.posts()) == 1
+        assert len(await acme.credential_secrets()) == 1
+        assert len(acme.answer_calls()) == 1
 
 
 @pytest.mark.case(11)
@@ -99,14 +99,14 @@ async def test_an_installation_applied_by_hand_is_like_any_other(stacks: Stacks)
         acme = await talkdesk.install(deliver=False)
 
         await acme.apply_by_hand()
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert FINALIZER in held["metadata"]["finalizers"]
+        assert FINALIZER in obj["metadata"]["finalizers"]
         assert len(acme.approvals()) == 1
 
         await acme.uninstall()
         await acme.becomes("Uninstalled")
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
 
 
 @pytest.mark.case(44)
@@ -114,23 +114,23 @@ async def test_deleting_our_object_is_not_an_uninstall_and_its_return_finds_the_
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        home, secret = await acme.live("Namespace"), await acme.live("Secret", "talkdesk")
+        namespace, secret = await acme.live("Namespace"), await acme.live("Secret", "talkdesk")
 
         await acme.delete()
-        await acme.vanishes()
+        await acme.until_deleted()
 
-        assert await acme.live("Namespace") == home
+        assert await acme.live("Namespace") == namespace
         assert await acme.live("Secret", "talkdesk") == secret
         assert acme.at_talkdesk.state == "completed"
 
-        talkdesk.forgotten.clear()
+        talkdesk.deleted_installations.clear()
         await acme.deliver(acme.events("app.installed")[0])
         await acme.becomes("Active")
         again = await acme.live("Namespace")
-        assert home is not None
+        assert namespace is not None
         assert again is not None
-        assert again["metadata"]["uid"] == home["metadata"]["uid"]
-        assert len(acme.approvals()) == len(acme.posts()) == 1
+        assert again["metadata"]["uid"] == namespace["metadata"]["uid"]
+        assert len(acme.approvals()) == len(acme.answer_calls()) == 1
 
 
 @pytest.mark.case(44)
@@ -138,15 +138,15 @@ async def test_a_deletion_that_asks_for_it_takes_the_tenant_along(stacks: Stacks
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        talkdesk.may_delete.add(acme.account_id)
+        talkdesk.may_lose_objects.add(acme.account_id)
 
         await acme.patch({"op": "add", "path": "/spec/deletionPolicy", "value": "Delete"})
         await acme.delete()
-        await acme.vanishes()
+        await acme.until_deleted()
 
         assert acme.tenant is None
         assert await acme.live("Namespace") is None
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
 
 
 @pytest.mark.case(44)
@@ -154,14 +154,14 @@ async def test_a_deletion_is_not_stuck_for_lack_of_credentials(stacks: Stacks) -
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        talkdesk.may_delete.add(acme.account_id)
-        for secret in await acme.secrets():
+        talkdesk.may_lose_objects.add(acme.account_id)
+        for secret in await acme.credential_secrets():
             await talkdesk.platform.kubectl("delete", "secret", secret["metadata"]["name"])
 
         await acme.patch({"op": "add", "path": "/spec/deletionPolicy", "value": "Delete"})
         await acme.delete()
 
-        await acme.vanishes()
+        await acme.until_deleted()
         assert await acme.live("Namespace") is None
 
 
@@ -169,9 +169,9 @@ async def test_a_paused_installation_is_left_alone_and_goes_on_afterwards(stacks
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
         await acme.apply_by_hand(paused=True)
-        await acme.until(lambda held: held.get("status", {}).get("phase") == "Paused", "become Paused")
+        await acme.until(lambda obj: obj.get("status", {}).get("phase") == "Paused", "become Paused")
         assert acme.tenant is None
-        assert acme.posts() == []
+        assert acme.answer_calls() == []
 
         await acme.patch({"op": "replace", "path": "/spec/paused", "value": False})
         await acme.becomes("Active")
@@ -204,7 +204,7 @@ async def test_values_of_one_tenant_reach_its_template(stacks: Stacks) -> None:
         changed = await acme.patch({"op": "add", "path": "/spec/values", "value": {"replicas": 3}}, kind=TENANT)
         generation = changed["metadata"]["generation"]
         await acme.tenant_until(
-            lambda held: held is not None and held["status"]["observedGeneration"] >= generation, "apply the values"
+            lambda obj: obj is not None and obj["status"]["observedGeneration"] >= generation, "apply the values"
         )
 
         assert [await _size(each) for each in (acme, bolt)] == ["3", "1"]
@@ -229,9 +229,9 @@ def _namespace() -> dict[str, object]:
 
 
 async def _size(acme: Customer) -> str:
-    held = await acme.live("ConfigMap", "size")
-    assert held is not None
-    return str(held["data"]["replicas"])
+    obj = await acme.live("ConfigMap", "size")
+    assert obj is not None
+    return str(obj["data"]["replicas"])
 
 
 async def _printed(acme: Customer) -> str:
@@ -241,7 +241,7 @@ async def _printed(acme: Customer) -> str:
 
 async def _resynced(talkdesk: Stack, acme: Customer) -> None:
     """Wait until the operator has applied all objects anew, twice."""
-    path = f"/api/v1/namespaces/{acme.home}/secrets/talkdesk"
+    path = f"/api/v1/namespaces/{acme.tenant_namespace}/secrets/talkdesk"
     gate = talkdesk.platform.gate
     before = gate.count("PATCH", path)
     await gate.until(lambda: gate.count("PATCH", path) >= before + 2)

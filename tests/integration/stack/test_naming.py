@@ -26,12 +26,12 @@ async def test_a_wild_account_name_is_nothing_but_a_value(stacks: Stacks, name: 
     async with stacks() as talkdesk:
         acme = await talkdesk.install(name)
 
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
         settings = await acme.live("ConfigMap", "settings")
         assert settings is not None
         assert settings["data"]["account"] == name
-        assert held["spec"]["accountName"] == held["status"]["account"]["name"] == name
+        assert obj["spec"]["accountName"] == obj["status"]["account"]["name"] == name
 
 
 @pytest.mark.case(57)
@@ -56,17 +56,17 @@ async def test_a_renamed_account_keeps_everything_under_its_new_name(stacks: Sta
     async with stacks(resync="1s") as talkdesk:
         acme = await talkdesk.install("before")
         await acme.becomes("Active")
-        tenant, home = acme.tenant, await acme.live("Namespace")
+        tenant, namespace = acme.tenant, await acme.live("Namespace")
 
         talkdesk.simulator.rename(commands.Rename(account="before", name="after"))
         await until(lambda: _calls_itself(acme, "after"), within=30)
 
-        await acme.until(lambda held: held["status"]["account"]["name"] == "after", "tell the new name")
+        await acme.until(lambda obj: obj["status"]["account"]["name"] == "after", "tell the new name")
         assert tenant is not None
         assert acme.tenant is not None
         assert acme.tenant["metadata"]["uid"] == tenant["metadata"]["uid"]
         assert acme.tenant["spec"] == tenant["spec"]
-        assert await acme.live("Namespace") == home
+        assert await acme.live("Namespace") == namespace
 
 
 @pytest.mark.case(59)
@@ -82,5 +82,5 @@ async def test_names_that_are_prefixes_of_one_another_never_collide(stacks: Stac
 
 
 async def _calls_itself(acme: Customer, name: str) -> bool:
-    held = await acme.live("ConfigMap", "settings")
-    return held is not None and held["data"]["account"] == name
+    obj = await acme.live("ConfigMap", "settings")
+    return obj is not None and obj["data"]["account"] == name

@@ -18,13 +18,13 @@ async def test_an_uninstall_that_came_before_its_install_is_answered_and_makes_n
         (installed,), (uninstalled,) = acme.events("app.installed"), acme.events("app.uninstalled")
 
         await acme.deliver(uninstalled)
-        held = await acme.until(lambda held: reason(held, "Ready") == "CredentialsMissing", "miss its credentials")
-        assert condition(held, "Answered") == "False"
+        obj = await acme.until(lambda obj: reason(obj, "Ready") == "CredentialsMissing", "miss its credentials")
+        assert condition(obj, "Answered") == "False"
 
         await acme.deliver(installed)
-        held = await acme.becomes("Uninstalled")
+        obj = await acme.becomes("Uninstalled")
 
-        assert held["spec"]["request"]["type"] == "Uninstall"
+        assert obj["spec"]["request"]["type"] == "Uninstall"
         assert acme.at_talkdesk.answers == ["approve:uninstalled"]
         assert acme.tenant is None
         assert await acme.live("Namespace") is None
@@ -38,7 +38,7 @@ async def test_an_uninstall_in_the_middle_of_the_install_is_what_gets_answered(s
         await hold.reached()
 
         await acme.uninstall()
-        await acme.until(lambda held: held["spec"]["request"]["type"] == "Uninstall", "hold the uninstall")
+        await acme.until(lambda obj: obj["spec"]["request"]["type"] == "Uninstall", "hold the uninstall")
         hold.release()
         await acme.becomes("Uninstalled")
 
@@ -54,13 +54,13 @@ async def test_an_uninstall_that_the_approval_of_the_install_has_already_answere
         await acme.uninstall(deliver=False)
         (installed,), (uninstalled,) = acme.events("app.installed"), acme.events("app.uninstalled")
         await acme.deliver(installed)
-        await acme.until(lambda held: condition(held, "Answered") == "True", "be answered")
+        await acme.until(lambda obj: condition(obj, "Answered") == "True", "be answered")
         assert acme.at_talkdesk.answers == ["approve:uninstalled"]
 
         await acme.deliver(uninstalled)
         await acme.becomes("Uninstalled")
 
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
         assert await acme.live("Secret", "talkdesk") is None
 
 
@@ -75,10 +75,10 @@ async def test_an_update_that_the_approval_of_the_install_has_already_answered_i
         await acme.becomes("Active")
 
         await acme.deliver(updated)
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert held["spec"]["request"]["type"] == "Update"
-        assert condition(held, "Answered") == "True"
+        assert obj["spec"]["request"]["type"] == "Update"
+        assert condition(obj, "Answered") == "True"
         assert acme.at_talkdesk.answers == ["approve:completed"]
 
 
@@ -87,17 +87,17 @@ async def test_of_two_live_installations_the_newest_has_the_tenant_and_both_are_
     async with stacks() as talkdesk:
         old = await talkdesk.install()
         await old.becomes("Active")
-        home = await _uid(old)
+        namespace = await _uid(old)
 
         new = await old.reinstall()
         await new.becomes("Active")
-        held = await old.becomes("Superseded")
+        obj = await old.becomes("Superseded")
 
-        assert reason(held, "TenantReady") == "Superseded"
+        assert reason(obj, "TenantReady") == "Superseded"
         assert [len(each.approvals()) for each in (old, new)] == [1, 1]
         assert new.tenant is not None
         assert new.tenant["spec"]["installationRef"]["name"] == new.name
-        assert await _uid(new) == home
+        assert await _uid(new) == namespace
 
 
 @pytest.mark.case(16)
@@ -115,8 +115,8 @@ async def test_the_uninstall_of_an_old_installation_leaves_the_new_ones_tenant_a
 
         assert old.at_talkdesk.state is State.UNINSTALLED
         assert (await new.live("Namespace"), await new.live("Secret", "talkdesk"), new.tenant) == before
-        assert await old.secrets() == []
-        assert len(await new.secrets()) == 1
+        assert await old.credential_secrets() == []
+        assert len(await new.credential_secrets()) == 1
         assert (await new.becomes("Active"))["spec"]["request"]["type"] == "Install"
 
 
@@ -125,7 +125,7 @@ async def test_when_the_newest_of_two_is_uninstalled_the_older_one_has_the_tenan
     async with stacks() as talkdesk:
         old = await talkdesk.install()
         await old.becomes("Active")
-        home = await _uid(old)
+        namespace = await _uid(old)
         new = await old.reinstall()
         await new.becomes("Active")
 
@@ -135,8 +135,8 @@ async def test_when_the_newest_of_two_is_uninstalled_the_older_one_has_the_tenan
 
         assert old.tenant is not None
         assert old.tenant["spec"]["installationRef"]["name"] == old.name
-        assert await _uid(old) == home
-        secret, (stored,) = await old.live("Secret", "talkdesk"), await old.secrets()
+        assert await _uid(old) == namespace
+        secret, (stored,) = await old.live("Secret", "talkdesk"), await old.credential_secrets()
         assert secret is not None
         assert secret["data"]["client_id"] == stored["data"]["client_id"]
 
@@ -153,9 +153,9 @@ async def test_an_old_install_that_comes_again_after_the_uninstall_changes_nothi
         await acme.deliver(acme.events("app.installed")[0])
 
         assert talkdesk.simulator.courier.log[-1].attempts[-1].status == 200
-        held = await acme.becomes("Uninstalled")
-        assert held["metadata"]["generation"] == generation
-        assert held["spec"]["request"]["type"] == "Uninstall"
+        obj = await acme.becomes("Uninstalled")
+        assert obj["metadata"]["generation"] == generation
+        assert obj["spec"]["request"]["type"] == "Uninstall"
 
 
 @pytest.mark.case(20)
@@ -171,7 +171,7 @@ async def test_credentials_that_come_after_the_end_are_deleted_as_well(stacks: S
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         await acme.becomes("Uninstalled")
 
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
 
 
 @pytest.mark.case(59)
@@ -191,6 +191,6 @@ async def test_two_apps_of_one_account_have_nothing_in_common(stacks: Stacks) ->
 
 
 async def _uid(customer: Customer) -> str:
-    home = await customer.live("Namespace")
-    assert home is not None
-    return str(home["metadata"]["uid"])
+    namespace = await customer.live("Namespace")
+    assert namespace is not None
+    return str(namespace["metadata"]["uid"])

@@ -31,17 +31,17 @@ SSO = {
 async def test_a_paused_app_and_a_paused_tenant_are_left_alone_and_go_on_afterwards(stacks: Stacks) -> None:
     async with stacks(paused=True) as talkdesk:
         acme = await talkdesk.install()
-        held = await acme.becomes("Paused")
-        assert f"TalkdeskApp {talkdesk.app}" in message(held, "Ready")
+        obj = await acme.becomes("Paused")
+        assert f"TalkdeskApp {talkdesk.app}" in message(obj, "Ready")
         assert acme.tenant is None
         await talkdesk.change_app(paused=False)
         await acme.becomes("Active")
 
         await acme.patch({"op": "add", "path": "/spec/paused", "value": True}, kind=TENANT)
-        held = await acme.becomes("Paused")
-        assert f"TalkdeskTenant {acme.tenant_name}" in message(held, "Ready")
-        await talkdesk.platform.kubectl("delete", "configmap", "settings", "--namespace", acme.home)
-        await acme.looked_at()
+        obj = await acme.becomes("Paused")
+        assert f"TalkdeskTenant {acme.tenant_name}" in message(obj, "Ready")
+        await talkdesk.platform.kubectl("delete", "configmap", "settings", "--namespace", acme.tenant_namespace)
+        await acme.request_reconcile()
         assert await acme.live("ConfigMap", "settings") is None
 
         await acme.patch({"op": "replace", "path": "/spec/paused", "value": False}, kind=TENANT)
@@ -53,12 +53,12 @@ async def test_a_look_that_a_person_asks_for_at_the_tenant_puts_right_what_nobod
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        await talkdesk.platform.kubectl("delete", "secret", "talkdesk", "--namespace", acme.home)
+        await talkdesk.platform.kubectl("delete", "secret", "talkdesk", "--namespace", acme.tenant_namespace)
 
         await talkdesk.platform.kubectl("annotate", "tdt", acme.tenant_name, f"{GROUP}/reconcile-requested-at=now")
 
         await acme.tenant_until(
-            lambda held: held and held["status"].get("lastHandledReconcileAt") == "now", "take the look"
+            lambda obj: obj and obj["status"].get("lastHandledReconcileAt") == "now", "take the look"
         )
         assert await acme.live("Secret", "talkdesk") is not None
 
@@ -72,7 +72,7 @@ async def test_a_purge_that_a_person_asks_for_ends_the_retention_and_says_who_it
             await _purge(acme)
         await acme.uninstall()
         await acme.becomes("Uninstalled")
-        talkdesk.may_delete.add(acme.account_id)
+        talkdesk.may_lose_objects.add(acme.account_id)
         await acme.patch({"op": "add", "path": "/spec/deletionProtection", "value": True}, kind=TENANT)
         with pytest.raises(KubeInvalid, match="deletionProtection is true"):
             await _purge(acme)
@@ -80,9 +80,9 @@ async def test_a_purge_that_a_person_asks_for_ends_the_retention_and_says_who_it
 
         await _purge(acme)
 
-        await acme.tenant_until(lambda held: held is None, "be purged")
-        held = await acme.becomes("Purged")
-        assert "accountName" not in held["spec"]
+        await acme.tenant_until(lambda obj: obj is None, "be purged")
+        obj = await acme.becomes("Purged")
+        assert "accountName" not in obj["spec"]
         told = await talkdesk.platform.kubectl("get", "events", "--output=jsonpath={.items[*].message}")
         assert "as ada@example.com asked" in told
 
@@ -99,9 +99,9 @@ async def _purge(acme: Customer) -> None:
 async def test_history_and_events_tell_the_life_of_an_installation(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
-        await acme.settles("Active")
+        await acme.converges("Active")
         await acme.uninstall()
-        await acme.settles("Uninstalled")
+        await acme.converges("Uninstalled")
 
         history = [(step["what"], step["why"]) for step in acme.installation["status"]["history"]]
         assert [what for what, _ in history] == ["Active", "Uninstalled"]
@@ -130,12 +130,12 @@ async def test_licensed_users_are_counted_by_what_talkdesk_lists_not_by_deltas(s
     async with stacks(users={}) as talkdesk:
         talkdesk.behave(page_size=2)
         acme = await talkdesk.install(users=5)
-        held = await acme.becomes("Active")
-        assert held["status"]["users"]["licensed"] == 5
+        obj = await acme.becomes("Active")
+        assert obj["status"]["users"]["licensed"] == 5
 
         update = commands.Update(installation=acme.installation_id, adding=3)
         await talkdesk.delivered(talkdesk.simulator.update(update))
-        await acme.until(lambda held: held["status"]["users"]["licensed"] == 8, "know of the new users")
+        await acme.until(lambda obj: obj["status"]["users"]["licensed"] == 8, "know of the new users")
         assert len(acme.at_talkdesk.answers) == 2
         shown = await talkdesk.platform.kubectl("get", "tdi", acme.name, "--output=wide")
         assert " 8 " in shown

@@ -92,7 +92,7 @@ async def test_the_order_of_arrival_does_not_matter(
         for customer, phase in zip(customers, EXPECTED[life].phases, strict=True):
             await customer.becomes(phase)
             # A set that came late goes at the next look.
-            await customer.looked_at()
+            await customer.request_reconcile()
         assert await _ends(customers) == EXPECTED[life], [event.type for event in events]
 
 
@@ -138,7 +138,7 @@ async def _ends(customers: list[Customer]) -> Ends:
 async def _key(customer: Customer) -> int:
     """Return which set of credentials the installation has, if the Secret is there."""
     name = customer.installation["spec"]["credentials"]["secretName"]
-    for secret in await customer.secrets():
+    for secret in await customer.credential_secrets():
         if secret["metadata"]["name"] == name:
             issued = [event.id for event in customer.events() if "key_id" in event.document["data"]]
             return issued.index(customer.installation["spec"]["credentials"]["eventId"])

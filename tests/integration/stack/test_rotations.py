@@ -22,8 +22,8 @@ def _rotate(acme: Customer, *, compromised: bool = False, deliver: bool = True) 
     return acme.events("app.credentials_rotated")[-1]
 
 
-def _acknowledged(held: Object, event: Event) -> bool:
-    acknowledged: object = held.get("status", {}).get("credentials", {}).get("acknowledged")
+def _acknowledged(obj: Object, event: Event) -> bool:
+    acknowledged: object = obj.get("status", {}).get("credentials", {}).get("acknowledged")
     return acknowledged == event.id
 
 
@@ -45,18 +45,18 @@ async def test_a_new_set_is_used_acknowledged_and_given_to_the_tenant_and_the_ol
         before = await _tenants_key(acme)
 
         event = _rotate(acme, compromised=compromised)
-        held = await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
+        obj = await acme.until(lambda obj: _acknowledged(obj, event), "acknowledge the rotation")
         await acme.becomes("Active")
 
-        assert held["status"]["credentials"]["acknowledgedAt"]
+        assert obj["status"]["credentials"]["acknowledgedAt"]
         old, _ = acme.at_talkdesk.credentials
         assert old.ends_at is not None
         assert old.ends_at <= talkdesk.simulator.clock.now(), "Talkdesk has not ended it"
-        (kept,) = await acme.secrets()
-        assert kept["metadata"]["name"] == held["spec"]["credentials"]["secretName"]
+        (kept,) = await acme.credential_secrets()
+        assert kept["metadata"]["name"] == obj["spec"]["credentials"]["secretName"]
         assert await _tenants_key(acme) != before
-        assert condition(held, "CredentialsValid") == "True"
-        await acme.announced("CredentialsRotated")
+        assert condition(obj, "CredentialsValid") == "True"
+        await acme.kubernetes_event("CredentialsRotated")
 
 
 @pytest.mark.case(20)
@@ -66,10 +66,10 @@ async def test_a_rotation_that_overtakes_its_install_wins(stacks: Stacks) -> Non
         event = _rotate(acme)
 
         await acme.deliver(acme.events("app.installed")[0])
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert held["spec"]["credentials"]["eventId"] == event.id
-        held = await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
+        assert obj["spec"]["credentials"]["eventId"] == event.id
+        obj = await acme.until(lambda obj: _acknowledged(obj, event), "acknowledge the rotation")
 
 
 @pytest.mark.case(20, 24)
@@ -80,7 +80,7 @@ async def test_a_rotation_while_the_answer_is_on_its_way_costs_no_answer(stacks:
         await talkdesk.platform.gate.until(lambda: acme.tenant is not None)
 
         event = _rotate(acme, compromised=True)
-        await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
+        await acme.until(lambda obj: _acknowledged(obj, event), "acknowledge the rotation")
 
         await acme.becomes("Active")
         assert acme.at_talkdesk.answers == ["approve:completed"]
@@ -98,10 +98,10 @@ async def test_an_acknowledgement_that_talkdesk_has_already_or_can_not_take_is_j
 
         event = _rotate(acme)
 
-        await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
-        held = await acme.becomes("Active")
-        assert condition(held, "Ready") == "True"
-        assert len(await acme.secrets()) == 1
+        await acme.until(lambda obj: _acknowledged(obj, event), "acknowledge the rotation")
+        obj = await acme.becomes("Active")
+        assert condition(obj, "Ready") == "True"
+        assert len(await acme.credential_secrets()) == 1
 
 
 @pytest.mark.case(63)
@@ -111,11 +111,11 @@ async def test_a_tenant_that_lags_behind_does_not_hold_up_the_acknowledgement(st
         await acme.becomes("Active")
         foreign = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x", "namespace": "kube-system"}}
         await talkdesk.change_app(tenant={"steps": [{"name": "base", "manifests": [foreign]}]})
-        await acme.until(lambda held: condition(held, "TenantReady") == "False", "have a tenant that fails")
+        await acme.until(lambda obj: condition(obj, "TenantReady") == "False", "have a tenant that fails")
 
         event = _rotate(acme)
 
-        await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
+        await acme.until(lambda obj: _acknowledged(obj, event), "acknowledge the rotation")
         assert condition(acme.installation, "TenantReady") == "False"
 
 
@@ -126,15 +126,15 @@ async def test_where_talkdesk_refuses_the_newest_set_another_one_that_is_stored_
         await acme.becomes("Active")
         talkdesk.simulator.faults.set(Status(route=ACKNOWLEDGE, status=500))
         _rotate(acme)
-        await acme.until(lambda held: held["status"].get("retry"), "not have it acknowledged")
+        await acme.until(lambda obj: obj["status"].get("retry"), "not have it acknowledged")
         # What the newest set is worth is Talkdesk's secret: let it be dead, and the one before alive.
         acme.at_talkdesk.current.ends_at = talkdesk.simulator.clock.now()
 
-        held = await acme.looked_at()
+        obj = await acme.request_reconcile()
 
-        assert held["status"]["credentials"]["secretName"] != held["spec"]["credentials"]["secretName"]
-        assert condition(held, "CredentialsValid") == "True"
-        assert "one from before" in message(held, "CredentialsValid")
+        assert obj["status"]["credentials"]["secretName"] != obj["spec"]["credentials"]["secretName"]
+        assert condition(obj, "CredentialsValid") == "True"
+        assert "one from before" in message(obj, "CredentialsValid")
 
 
 @pytest.mark.case(24)
@@ -146,8 +146,8 @@ async def test_where_no_set_is_taken_it_is_told_and_the_tenant_goes_on(stacks: S
         for issued in acme.at_talkdesk.credentials:
             issued.ends_at = talkdesk.simulator.clock.now()
 
-        held = await acme.looked_at()
+        obj = await acme.request_reconcile()
 
-        assert condition(held, "CredentialsValid") == "False"
-        assert held["status"]["retry"]["reason"] == "CredentialsRefused"
+        assert condition(obj, "CredentialsValid") == "False"
+        assert obj["status"]["retry"]["reason"] == "CredentialsRefused"
         assert await acme.live("ConfigMap", "settings") is not None

@@ -26,15 +26,13 @@ async def test_no_secret_is_told_while_everything_fails(stacks: Stacks) -> None:
 
         acme = await talkdesk.install()
         for _ in range(8):
-            held = await acme.until(
-                lambda held: (
-                    held.get("status", {}).keys() & {"retry"} or held.get("status", {}).get("phase") == "Active"
-                ),
+            obj = await acme.until(
+                lambda obj: obj.get("status", {}).keys() & {"retry"} or obj.get("status", {}).get("phase") == "Active",
                 "try",
             )
-            if held["status"].get("phase") == "Active":
+            if obj["status"].get("phase") == "Active":
                 break
-            await acme.hurry()
+            await acme.skip_backoff()
 
         await acme.becomes("Active")
 
@@ -55,11 +53,11 @@ async def test_what_the_api_server_says_of_a_secrets_value_is_not_repeated(
     steps = [{"name": "base", "manifests": [NAMESPACE]}, {"name": "credentials", "manifests": [manifest]}]
     async with stacks(steps=steps) as talkdesk:
         acme = await talkdesk.install()
-        talkdesk.may_wait.add(acme.account_id)
+        talkdesk.may_stay_unanswered.add(acme.account_id)
 
-        held = await acme.until(lambda held: held.get("status", {}).get("retry"), "be refused")
+        obj = await acme.until(lambda obj: obj.get("status", {}).get("retry"), "be refused")
 
-        assert message(held, "TenantReady").startswith(f"Secret {acme.home}/talkdesk: ")
+        assert message(obj, "TenantReady").startswith(f"Secret {acme.tenant_namespace}/talkdesk: ")
 
 
 @pytest.mark.case(61)
@@ -87,11 +85,11 @@ async def test_a_template_can_do_no_more_than_its_provisioner(stacks: Stacks) ->
     }
     async with stacks(steps=[{"name": "steal", "manifests": [steal]}]) as talkdesk:
         acme = await talkdesk.install()
-        talkdesk.may_wait.add(acme.account_id)
+        talkdesk.may_stay_unanswered.add(acme.account_id)
 
-        held = await acme.until(lambda held: reason(held, "TenantReady") == "ApplyRefused", "be refused")
+        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "ApplyRefused", "be refused")
 
-        assert "td-" in message(held, "TenantReady")
+        assert "td-" in message(obj, "TenantReady")
         assert _as_whom(talkdesk) == {f"system:serviceaccount:{talkdesk.namespace}:tenant-provisioner"}
 
 

@@ -25,10 +25,10 @@ async def test_an_update_whose_event_got_lost_is_found_and_answered_where_talkde
         await _let_the_answer_age(acme)
         talkdesk.simulator.update(commands.Update(installation=acme.installation_id, plan="Gold", deliver=False))
 
-        await acme.looked_at()
+        await acme.request_reconcile()
 
-        held = await acme.until(lambda held: held["spec"]["request"]["type"] == "Update", "note the update")
-        assert held["spec"]["request"]["eventId"].startswith("found-")
+        obj = await acme.until(lambda obj: obj["spec"]["request"]["type"] == "Update", "note the update")
+        assert obj["spec"]["request"]["eventId"].startswith("found-")
         await acme.becomes("Active")
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:completed"]
         # The event itself comes at last: it is older than what was noted, and changes nothing.
@@ -46,7 +46,7 @@ async def test_an_uninstall_whose_event_got_lost_is_found_and_seen_to(stacks: St
         await _let_the_answer_age(acme)
         await acme.uninstall(deliver=False)
 
-        await acme.looked_at()
+        await acme.request_reconcile()
 
         await acme.becomes("Uninstalled")
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:uninstalled"]
@@ -61,21 +61,21 @@ async def test_what_waits_without_a_name_is_told_and_not_answered(stacks: Stacks
         await acme.becomes("Active")
         await _let_the_answer_age(acme)
         talkdesk.simulator.update(commands.Update(installation=acme.installation_id, plan="Gold", deliver=False))
-        talkdesk.may_wait.add(acme.account_id)
+        talkdesk.may_stay_unanswered.add(acme.account_id)
 
-        held = await acme.looked_at()
+        obj = await acme.request_reconcile()
 
-        assert (condition(held, "InSync"), reason(held, "InSync")) == ("False", "Diverged")
-        assert "no event has come" in message(held, "InSync")
+        assert (condition(obj, "InSync"), reason(obj, "InSync")) == ("False", "Diverged")
+        assert "no event has come" in message(obj, "InSync")
         assert acme.at_talkdesk.answers == ["approve:completed"]
-        await acme.announced("Diverged")
-        assert condition(held, "Ready") == "True"
+        await acme.kubernetes_event("Diverged")
+        assert condition(obj, "Ready") == "True"
 
         await acme.deliver(acme.events("app.updated")[0])
         await acme.until(lambda _: len(acme.at_talkdesk.answers) == 2, "be answered")
-        held = await acme.looked_at()
-        assert condition(held, "InSync") == "True"
-        talkdesk.may_wait.clear()
+        obj = await acme.request_reconcile()
+        assert condition(obj, "InSync") == "True"
+        talkdesk.may_stay_unanswered.clear()
 
 
 @pytest.mark.case(31)
@@ -85,11 +85,11 @@ async def test_a_state_that_contradicts_our_answer_is_told_and_the_decision_not_
         await acme.becomes("Active")
         acme.at_talkdesk.state = State.REJECTED
 
-        held = await acme.looked_at()
+        obj = await acme.request_reconcile()
 
-        assert (condition(held, "InSync"), reason(held, "InSync")) == ("False", "Diverged")
-        assert "rejected" in message(held, "InSync")
-        assert len(acme.posts()) == 1
+        assert (condition(obj, "InSync"), reason(obj, "InSync")) == ("False", "Diverged")
+        assert "rejected" in message(obj, "InSync")
+        assert len(acme.answer_calls()) == 1
         assert await acme.live("ConfigMap", "settings") is not None
 
 
@@ -102,9 +102,9 @@ async def test_an_account_with_another_name_is_shown_by_it_and_nothing_is_made_a
         assert kept is not None
 
         talkdesk.simulator.rename(commands.Rename(account=acme.account, name=f"{acme.account}-new"))
-        held = await acme.looked_at()
+        obj = await acme.request_reconcile()
 
-        assert held["status"]["account"]["name"] == f"{acme.account}-new"
+        assert obj["status"]["account"]["name"] == f"{acme.account}-new"
         now = await acme.live("ConfigMap", "settings")
         assert now is not None
         assert now["metadata"]["uid"] == kept["metadata"]["uid"]
@@ -123,10 +123,10 @@ async def test_an_account_with_another_name_gets_its_tokens_under_it(stacks: Sta
         await talkdesk.delivered(talkdesk.simulator.update(update))
         await talkdesk.simulator.move(timedelta(minutes=11))
 
-        held = await acme.looked_at()
+        obj = await acme.request_reconcile()
 
-        assert held["spec"]["accountName"] == name
-        assert condition(held, "CredentialsValid") == "True"
+        assert obj["spec"]["accountName"] == name
+        assert condition(obj, "CredentialsValid") == "True"
         assert f"/accounts/{name}/oauth/token" in {record.path for record in talkdesk.simulator.journal.records()}
 
 
@@ -158,15 +158,15 @@ async def test_a_spec_edited_by_hand_is_simply_what_is_wanted_now(stacks: Stacks
         await acme.becomes("Active")
 
         await acme.patch({"op": "replace", "path": "/spec/accountName", "value": "renamed-by-hand"})
-        held = await acme.until(lambda held: held["spec"]["accountName"] == "renamed-by-hand", "be renamed")
+        obj = await acme.until(lambda obj: obj["spec"]["accountName"] == "renamed-by-hand", "be renamed")
         await acme.becomes("Active")
 
-        assert held["spec"]["accountName"] == "renamed-by-hand"
+        assert obj["spec"]["accountName"] == "renamed-by-hand"
         assert acme.at_talkdesk.answers == ["approve:completed"]
 
 
-def _is_ready(held: Object | None) -> bool:
-    return held is not None and condition(held, "Ready") == "True"
+def _is_ready(obj: Object | None) -> bool:
+    return obj is not None and condition(obj, "Ready") == "True"
 
 
 async def _let_the_answer_age(acme: Customer) -> None:

@@ -29,10 +29,10 @@ async def test_an_approval_that_worked_without_an_answer_is_found_and_not_repeat
         talkdesk.simulator.faults.set(faults[kind])
 
         acme = await talkdesk.install()
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert len(acme.posts()) == len(acme.approvals()) == 1
-        assert condition(held, "Answered") == "True"
+        assert len(acme.answer_calls()) == len(acme.approvals()) == 1
+        assert condition(obj, "Answered") == "True"
 
 
 @pytest.mark.case(22)
@@ -43,7 +43,7 @@ async def test_an_approval_that_did_not_get_through_is_sent_again(stacks: Stacks
         acme = await talkdesk.install()
         await acme.becomes("Active")
 
-        assert (len(acme.posts()), len(acme.approvals())) == (2, 1)
+        assert (len(acme.answer_calls()), len(acme.approvals())) == (2, 1)
 
 
 @pytest.mark.case(22)
@@ -57,7 +57,7 @@ async def test_an_acknowledged_uninstall_whose_answer_was_cut_is_over(stacks: St
         await acme.becomes("Uninstalled")
 
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:uninstalled"]
-        assert len(acme.posts()) == 2
+        assert len(acme.answer_calls()) == 2
 
 
 @pytest.mark.case(23)
@@ -68,7 +68,7 @@ async def test_a_409_is_success_when_talkdesk_has_it_as_completed(stacks: Stacks
         acme = await talkdesk.install()
         await acme.becomes("Active")
 
-        assert len(acme.posts()) == 1
+        assert len(acme.answer_calls()) == 1
 
 
 @pytest.mark.case(23)
@@ -77,13 +77,13 @@ async def test_a_409_for_what_is_pending_becomes_a_condition(stacks: Stacks) -> 
         number = talkdesk.simulator.faults.set(Status(route=ANSWER, status=409))
 
         acme = await talkdesk.install()
-        held = await acme.until(lambda held: held.get("status", {}).get("retry"), "back off")
+        obj = await acme.until(lambda obj: obj.get("status", {}).get("retry"), "back off")
 
-        assert reason(held, "Ready") == reason(held, "Answered") == "RefusedByTalkdesk"
-        assert "409" in message(held, "Answered")
+        assert reason(obj, "Ready") == reason(obj, "Answered") == "RefusedByTalkdesk"
+        assert "409" in message(obj, "Answered")
         assert acme.at_talkdesk.state == "installing"
         talkdesk.simulator.faults.clear(number)
-        await acme.hurry()
+        await acme.skip_backoff()
         await acme.becomes("Active")
 
 
@@ -108,18 +108,18 @@ async def test_credentials_that_are_refused_are_told_and_tried_slowly_until_new_
         number = talkdesk.simulator.faults.set(Status(route=TOKEN, status=401))
 
         acme = await talkdesk.install()
-        held = await acme.until(lambda held: held.get("status", {}).get("retry"), "back off")
+        obj = await acme.until(lambda obj: obj.get("status", {}).get("retry"), "back off")
 
-        assert condition(held, "CredentialsValid") == "False"
-        assert reason(held, "CredentialsValid") == "CredentialsRefused"
-        assert _delay(held) > timedelta(seconds=10)
-        assert acme.posts() == []
+        assert condition(obj, "CredentialsValid") == "False"
+        assert reason(obj, "CredentialsValid") == "CredentialsRefused"
+        assert _delay(obj) > timedelta(seconds=10)
+        assert acme.answer_calls() == []
 
         talkdesk.simulator.faults.clear(number)
         outcome = talkdesk.simulator.rotate(commands.Rotate(installation=acme.installation_id))
         await talkdesk.delivered(outcome)
-        held = await acme.becomes("Active")
-        assert condition(held, "CredentialsValid") == "True"
+        obj = await acme.becomes("Active")
+        assert condition(obj, "CredentialsValid") == "True"
 
 
 @pytest.mark.case(25)
@@ -128,16 +128,16 @@ async def test_a_403_names_scopes_and_address_lists_and_never_rejects(stacks: St
         number = talkdesk.simulator.faults.set(Status(route=ANSWER, status=403))
 
         acme = await talkdesk.install()
-        held = await acme.until(lambda held: held.get("status", {}).get("retry"), "back off")
+        obj = await acme.until(lambda obj: obj.get("status", {}).get("retry"), "back off")
 
-        assert reason(held, "Ready") == "Forbidden"
-        assert "scope" in message(held, "Ready")
-        assert "IP allow-list" in message(held, "Ready")
-        assert _delay(held) > timedelta(seconds=10)
+        assert reason(obj, "Ready") == "Forbidden"
+        assert "scope" in message(obj, "Ready")
+        assert "IP allow-list" in message(obj, "Ready")
+        assert _delay(obj) > timedelta(seconds=10)
         assert acme.at_talkdesk.state == "installing"
         assert acme.at_talkdesk.answers == []
         talkdesk.simulator.faults.clear(number)
-        await acme.hurry()
+        await acme.skip_backoff()
         await acme.becomes("Active")
 
 
@@ -148,13 +148,13 @@ async def test_an_installation_that_talkdesk_no_longer_knows_is_retained_after_a
         await acme.becomes("Active")
         talkdesk.simulator.faults.set(Status(route=READ, status=404))
 
-        held = await acme.until(lambda held: held["status"].get("retry"), "look a second time")
-        assert reason(held, "Ready") == "NotFoundOnce"
-        assert _delay(held) > timedelta(seconds=30)
+        obj = await acme.until(lambda obj: obj["status"].get("retry"), "look a second time")
+        assert reason(obj, "Ready") == "NotFoundOnce"
+        assert _delay(obj) > timedelta(seconds=30)
         assert await acme.live("Secret", "talkdesk") is not None
 
-        talkdesk.may_delete.add(acme.account_id)
-        await acme.hurry()
+        talkdesk.may_lose_objects.add(acme.account_id)
+        await acme.skip_backoff()
         await acme.becomes("Gone")
 
         assert await acme.live("ConfigMap", "settings") is not None
@@ -169,8 +169,8 @@ async def test_a_404_that_passes_is_forgotten(stacks: Stacks) -> None:
         talkdesk.simulator.faults.set(Status(route=READ, status=404, count=1))
 
         acme = await talkdesk.install()
-        await acme.until(lambda held: held.get("status", {}).get("retry"), "look a second time")
-        await acme.hurry()
+        await acme.until(lambda obj: obj.get("status", {}).get("retry"), "look a second time")
+        await acme.skip_backoff()
 
         await acme.becomes("Active")
 
@@ -185,7 +185,7 @@ async def test_retry_after_is_waited_for(stacks: Stacks, form: str) -> None:
         acme = await talkdesk.install()
         await acme.becomes("Active")
 
-        refused, taken = acme.posts()
+        refused, taken = acme.answer_calls()
         assert taken.at - refused.at >= timedelta(seconds=1.9)
 
 
@@ -200,23 +200,23 @@ async def test_a_talkdesk_in_trouble_is_tried_again_until_it_works(stacks: Stack
             talkdesk.simulator.faults.set(fault)
 
         acme = await talkdesk.install()
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
         assert len(acme.approvals()) == 1
-        assert "retry" not in held["status"]
+        assert "retry" not in obj["status"]
 
 
 @pytest.mark.case(28)
 async def test_an_installation_that_names_another_regions_hosts_is_told_and_nothing_is_sent(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
-        talkdesk.may_wait.add(acme.account_id)
+        talkdesk.may_stay_unanswered.add(acme.account_id)
         elsewhere = {"api": "https://api.talkdeskapp.eu", "token": "https://acme.talkdeskid.eu/oauth/token"}
 
         await acme.apply_by_hand(endpoints=elsewhere)
 
-        held = await acme.until(lambda held: reason(held, "Ready") == "ForeignHost", "be told")
-        assert "api.talkdeskapp.eu" in message(held, "Ready")
+        obj = await acme.until(lambda obj: reason(obj, "Ready") == "ForeignHost", "be told")
+        assert "api.talkdeskapp.eu" in message(obj, "Ready")
         assert talkdesk.simulator.journal.records(installation_id=acme.installation_id) == []
 
 
@@ -228,12 +228,12 @@ async def test_a_redirect_is_not_followed_and_told(stacks: Stacks, route: str) -
         number = talkdesk.simulator.faults.set(Redirect(route=route, location=away))
 
         acme = await talkdesk.install()
-        held = await acme.until(lambda held: held.get("status", {}).get("retry"), "back off")
+        obj = await acme.until(lambda obj: obj.get("status", {}).get("retry"), "back off")
 
-        assert "redirect" in message(held, "Ready")
+        assert "redirect" in message(obj, "Ready")
         assert not [record for record in talkdesk.simulator.journal.records() if record.path == "/elsewhere"]
         talkdesk.simulator.faults.clear(number)
-        await acme.hurry()
+        await acme.skip_backoff()
         await acme.becomes("Active")
 
 
@@ -242,18 +242,18 @@ async def test_a_talkdesk_whose_name_is_unknown_is_told_as_that(stacks: Stacks) 
     async with stacks() as talkdesk:
         endpoints = {"api": "http://api.talkdesk.invalid", "token": "http://id.talkdesk.invalid/{account}/oauth/token"}
         acme = await talkdesk.install(deliver=False)
-        talkdesk.may_wait.add(acme.account_id)
+        talkdesk.may_stay_unanswered.add(acme.account_id)
         await talkdesk.change_app(endpoints=endpoints)
         named = {key: url.replace("{account}", "acme") for key, url in endpoints.items()}
 
         await acme.apply_by_hand(endpoints=named)
 
-        held = await acme.until(lambda held: reason(held, "Ready") == "TalkdeskUnavailable", "be told")
-        assert "id.talkdesk.invalid" in message(held, "Ready")
+        obj = await acme.until(lambda obj: reason(obj, "Ready") == "TalkdeskUnavailable", "be told")
+        assert "id.talkdesk.invalid" in message(obj, "Ready")
 
 
-def _delay(held: Object) -> timedelta:
-    return datetime.fromisoformat(held["status"]["retry"]["nextAttemptAt"]) - datetime.now(UTC)
+def _delay(obj: Object) -> timedelta:
+    return datetime.fromisoformat(obj["status"]["retry"]["nextAttemptAt"]) - datetime.now(UTC)
 
 
 async def _until_tokens(acme: Customer, count: int) -> None:

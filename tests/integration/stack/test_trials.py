@@ -30,7 +30,7 @@ TRIAL = commands.SubscriptionSpec(type="trial")
 
 async def _on_trial(talkdesk: Stack, **fields: Any) -> Customer:
     acme = await talkdesk.install(subscription=TRIAL, **fields)
-    await acme.until(lambda held: held.get("status", {}).get("trial"), "be on trial")
+    await acme.until(lambda obj: obj.get("status", {}).get("trial"), "be on trial")
     await acme.becomes("Active")
     return acme
 
@@ -40,8 +40,8 @@ async def _trial(acme: Customer, action: str, **fields: Any) -> None:
     await acme.stack.delivered(acme.stack.simulator.trial(command))
 
 
-def _knows_the_end(held: Object) -> bool:
-    state: str = held["status"]["trial"]["state"]
+def _knows_the_end(obj: Object) -> bool:
+    state: str = obj["status"]["trial"]["state"]
     return state == "Ended"
 
 
@@ -71,12 +71,12 @@ async def test_when_a_trial_ends_the_tenant_is_suspended_and_another_brings_it_b
         kept = await acme.live("ConfigMap", "settings")
 
         await _trial(acme, "end")
-        held = await acme.becomes("Suspended")
-        assert reason(held, "Ready") == "TrialEnded"
+        obj = await acme.becomes("Suspended")
+        assert reason(obj, "Ready") == "TrialEnded"
         assert acme.tenant is not None
         assert acme.tenant["spec"]["state"] == "Suspended"
         assert await _size(acme) == "0"
-        await acme.announced("Suspended")
+        await acme.kubernetes_event("Suspended")
 
         await _trial(acme, "start")
         await acme.becomes("Active")
@@ -119,7 +119,7 @@ async def test_a_trial_that_ends_by_an_upgrade_or_an_uninstall_suspends_nobody(s
 async def test_what_the_end_of_a_trial_means_is_the_apps_choice(stacks: Stacks, policy: str, phase: str) -> None:
     async with stacks(steps=STEPS, trial={"onEnd": policy}) as talkdesk:
         acme = await _on_trial(talkdesk)
-        talkdesk.may_delete.add(acme.account_id)
+        talkdesk.may_lose_objects.add(acme.account_id)
 
         await _trial(acme, "end")
         await acme.until(_knows_the_end, "know of the end")
@@ -144,7 +144,7 @@ async def test_an_end_of_a_trial_whose_event_got_lost_is_found_at_the_resync(sta
         acme = await _on_trial(talkdesk)
         talkdesk.simulator.trial(commands.TrialCommand(installation=acme.installation_id, action="end", deliver=False))
 
-        await acme.looked_at()
+        await acme.request_reconcile()
 
         await acme.becomes("Suspended")
         assert await _size(acme) == "0"
@@ -176,15 +176,15 @@ async def test_a_license_that_talkdesk_stopped_suspends_and_one_that_it_gives_ba
         await acme.becomes("Active")
 
         talkdesk.simulator.supervise(commands.Supervise(installation=acme.installation_id, action=action))
-        await acme.looked_at()
-        held = await acme.becomes("Suspended")
-        assert reason(held, "Ready") == why
-        assert held["status"]["talkdeskState"]
+        await acme.request_reconcile()
+        obj = await acme.becomes("Suspended")
+        assert reason(obj, "Ready") == why
+        assert obj["status"]["talkdeskState"]
         assert await _size(acme) == "0"
 
         if action == "suspend":
             talkdesk.simulator.supervise(commands.Supervise(installation=acme.installation_id, action="resume"))
-            await acme.looked_at()
-            held = await acme.becomes("Active")
+            await acme.request_reconcile()
+            obj = await acme.becomes("Active")
             assert await _size(acme) == "3"
-            assert condition(held, "Ready") == "True"
+            assert condition(obj, "Ready") == "True"

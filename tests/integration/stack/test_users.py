@@ -19,8 +19,8 @@ def _is_admin(user: dict[str, Any]) -> bool:
     return any(role.get("value") == "admin" for role in user.get("roles") or ())
 
 
-def _synced(held: Object, number: int) -> bool:
-    users = held.get("status", {}).get("users", {})
+def _synced(obj: Object, number: int) -> bool:
+    users = obj.get("status", {}).get("users", {})
     return bool(users.get("synced") == users.get("licensed") == number)
 
 
@@ -29,9 +29,9 @@ async def test_users_come_with_the_install_follow_each_change_and_go_with_the_un
     async with with_scim(stacks) as (talkdesk, scim):
         talkdesk.behave(page_size=2)
         acme = await talkdesk.install(users=3)
-        held = await acme.becomes("Active")
-        assert condition(held, "UsersSynced") == "True"
-        assert held["status"]["users"] == {"licensed": 3, "synced": 3, "failed": 0, "complete": True}
+        obj = await acme.becomes("Active")
+        assert condition(obj, "UsersSynced") == "True"
+        assert obj["status"]["users"] == {"licensed": 3, "synced": 3, "failed": 0, "complete": True}
         licensed = set(acme.at_talkdesk.users)
         assert active(scim) == licensed
         admins = [user["externalId"] for user in scim.users() if _is_admin(user)]
@@ -40,13 +40,13 @@ async def test_users_come_with_the_install_follow_each_change_and_go_with_the_un
         gone = min(licensed - set(admins))
         update = commands.Update(installation=acme.installation_id, adding=2, removing=(gone,))
         await talkdesk.delivered(talkdesk.simulator.update(update))
-        held = await acme.until(lambda held: _synced(held, 4), "have the changed users")
+        obj = await acme.until(lambda obj: _synced(obj, 4), "have the changed users")
         assert active(scim) == set(acme.at_talkdesk.users)
-        assert "2 users added, 1 removed" in held["spec"]["request"]["changes"]
+        assert "2 users added, 1 removed" in obj["spec"]["request"]["changes"]
         assert len(scim.users()) == 5
 
         writes = scim.count("POST") + scim.count("PATCH") + scim.count("PUT")
-        await acme.looked_at()
+        await acme.request_reconcile()
         assert scim.count("POST") + scim.count("PATCH") + scim.count("PUT") == writes
 
         await acme.uninstall()
@@ -79,9 +79,9 @@ async def test_a_service_that_is_down_holds_the_answer_and_is_tried_again(stacks
     async with with_scim(stacks) as (talkdesk, scim):
         await talkdesk.change_app(users={"scim": {"url": "http://127.0.0.1:9"}})
         acme = await talkdesk.install()
-        held = await acme.until(lambda held: reason(held, "UsersSynced") == "ScimUnavailable", "find nobody there")
-        assert acme.posts() == []
-        assert condition(held, "Ready") == "False"
+        obj = await acme.until(lambda obj: reason(obj, "UsersSynced") == "ScimUnavailable", "find nobody there")
+        assert acme.answer_calls() == []
+        assert condition(obj, "Ready") == "False"
 
         await talkdesk.change_app(users={"scim": {"url": scim.url}})
 
