@@ -1,7 +1,7 @@
-"""The four invariants that hold in every row of the behaviour table, shown for what one test did.
+"""The four invariants that hold in every row of `cases.toml`, checked after each test.
 
 I1 no acknowledged event is lost; I2 no tenant object is deleted without an uninstall or an explicit purge; I3 every
-request is answered; I4 no secret stands in any log, Event, metric, status, condition.
+request is answered; I4 no secret is in any log, Event, metric, status or condition.
 """
 
 from collections.abc import Iterator
@@ -28,47 +28,49 @@ _PLURAL = {"namespaces": "Namespace", "configmaps": "ConfigMap", "secrets": "Sec
 
 
 async def violations(stack: Stack) -> list[str]:
-    """Return a sentence for everything that must not be."""
+    """Return a sentence for each violation."""
     await stack.platform.watched.catch_up(stack.platform.kube)
-    found = [*_lost(stack), *_deleted(stack), *_unanswered(stack)]
+    found = [*_lost_events(stack), *_wrong_deletions(stack), *_unanswered(stack)]
     canaries = _canaries(stack)
     stack.platform.canaries |= canaries
     found += [
-        f"I4: a secret stands in {where}" for where, text in await _reported(stack.platform) if _has(text, canaries)
+        f"I4: a secret is in {where}"
+        for where, text in await _readable_texts(stack.platform)
+        if _contains(text, canaries)
     ]
     return found
 
 
 async def secrets_in_describe(platform: Platform) -> list[str]:
-    """Return a sentence for each secret of any test so far that `kubectl describe` shows."""
+    """Return a sentence when `kubectl describe` shows a secret of any test so far."""
     text = await platform.kubectl("describe", ",".join([*PLURALS.values(), "events"]))
-    return ["I4: a secret stands in kubectl describe"] if _has(text.encode(), platform.canaries) else []
+    return ["I4: a secret is in kubectl describe"] if _contains(text.encode(), platform.canaries) else []
 
 
-def _lost(stack: Stack) -> Iterator[str]:
+def _lost_events(stack: Stack) -> Iterator[str]:
     for delivery in stack.simulator.courier.log:
         event = delivery.event
         name = installation_name(stack.app, event.installation_id)
-        taken = any(attempt.status == 200 for attempt in delivery.attempts)
-        if not taken or name in stack.deleted_installations or event.type not in _REGISTERS:
+        accepted = any(attempt.status == 200 for attempt in delivery.attempts)
+        if not accepted or name in stack.deleted_installations or event.type not in _REGISTERS:
             continue
         obj = stack.platform.watched.get(INSTALLATION, name)
         for register, moment in _REGISTERS[event.type]:
-            if obj is None or not _stands(stack, obj["spec"].get(register), moment, event):
-                yield f"I1: {event.type} got a 200 and stands nowhere in {register} of {name}"
+            if obj is None or not _is_recorded(stack, obj["spec"].get(register), moment, event):
+                yield f"I1: {event.type} got a 200, but {register} of {name} does not have it"
 
 
-def _stands(stack: Stack, value: Object | None, moment: str, event: Event) -> bool:
+def _is_recorded(stack: Stack, value: Object | None, moment: str, event: Event) -> bool:
     """Return whether the register holds the event or a newer one."""
     if value is None:
         return False
     known = stack.simulator.world.events.get(value["eventId"])
-    # What a person wrote is no event of Talkdesk's; then only the times tell.
+    # What a person wrote is not an event of Talkdesk's; then only the times can be compared.
     return (known.created_at if known is not None else datetime.fromisoformat(value[moment])) >= event.created_at
 
 
-def _deleted(stack: Stack) -> Iterator[str]:
-    """Compare what the operator deleted in tenants' names with what entitled it to."""
+def _wrong_deletions(stack: Stack) -> Iterator[str]:
+    """Compare the tenants' objects that the operator deleted with the uninstalls and the ends of retentions."""
     for account in stack.simulator.world.accounts.values():
         name = tenant_name(stack.app, account.id)
         versions = stack.platform.watched.versions(TENANT, name)
@@ -91,9 +93,9 @@ def _deleted(stack: Stack) -> Iterator[str]:
             identity = _object_of(call.path)
             if call.method != "DELETE" or identity not in owned or account.id in stack.may_lose_objects:
                 continue
-            # The simulator's clock may be ahead of ours, never behind by more than a test starts it with.
+            # Talkdesk's simulated clock is not ours, so the time of an uninstall is not compared with the deletion's.
             if not ended:
-                yield f"I2: {identity} was deleted, and nobody uninstalled"
+                yield f"I2: {identity} was deleted without an uninstall"
             elif owned[identity] == "Retain" and not any(due <= call.at for due in purges):
                 yield f"I2: {identity} was deleted before its retention ended"
 
@@ -120,12 +122,12 @@ def _canaries(stack: Stack) -> set[bytes]:
         for issued in installation.credentials:
             secrets.add(issued.secret)
             encoded = issued.key.encode_private("pkcs8", "none")
-            # The whole may be broken into lines, or escaped; the key itself is in the middle.
+            # The PEM text may be split into lines or escaped; so also look for a part from the middle of the key.
             secrets |= {encoded, encoded[60:100]}
     return {secret.encode() for secret in secrets}
 
 
-async def _reported(platform: Platform) -> list[tuple[str, bytes]]:
+async def _readable_texts(platform: Platform) -> list[tuple[str, bytes]]:
     logs = [("a log", bytes(log)) for log in platform.logs]
     metrics = [(f"the metrics of the {name}", (await platform.fetch(name, "/metrics"))[1]) for name in PROGRAMS]
     events = resource_path("events.k8s.io", "v1", "events", platform.namespace)
@@ -134,5 +136,5 @@ async def _reported(platform: Platform) -> list[tuple[str, bytes]]:
     return [*logs, *((where, text.encode()) for where, text in (*metrics, *objects))]
 
 
-def _has(text: bytes, canaries: set[bytes]) -> bool:
+def _contains(text: bytes, canaries: set[bytes]) -> bool:
     return any(canary in text for canary in canaries)

@@ -1,4 +1,4 @@
-"""A Kubernetes API server that can be killed and started again over the same data, which a ControlPlane can't be."""
+"""A Kubernetes API server that can be killed and started again with the same data; a ControlPlane can't do that."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ from talkdesk_sandbox.controlplane.programs import Programs
 
 @dataclass
 class Restartable:
-    """The server's half; the database stays."""
+    """Start and kill the API server; its database keeps running."""
 
     programs: Programs
     credentials: Credentials
@@ -45,6 +45,7 @@ class Restartable:
 
 @contextmanager
 def restartable() -> Iterator[Restartable]:
+    """Run the database until the end of the block; the API server is started by the test."""
     folder = Path(tempfile.mkdtemp())
     programs, credentials = find_programs(), make_credentials(folder / "credentials")
     database, port = folder / "etcd.sock", _free_port()

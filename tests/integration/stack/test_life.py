@@ -1,9 +1,10 @@
-"""A customer's life: installed, uninstalled, installed again; and what people do to the objects meanwhile."""
+"""Install, uninstall and reinstall, and what happens when people change the objects in between."""
 
 import pytest
 
 from builders.conditions import condition, reason
 from builders.stack import TENANT, Customer, Stack, Stacks
+from builders.stack_manifests import NAMESPACE, config_map
 from talkdesk_crds.names import FINALIZER
 from talkdesk_sandbox.simulator.faults import Duplicate
 
@@ -20,18 +21,17 @@ async def test_an_install_is_provisioned_and_approved_once(stacks: Stacks) -> No
         assert condition(obj, "Answered") == "True"
         assert acme.at_talkdesk.state == "completed"
         assert len(acme.answer_calls()) == len(acme.approvals()) == 1
-        settings = await acme.live("ConfigMap", "settings")
-        assert settings is not None
+        settings = await acme.existing("ConfigMap", "settings")
         assert settings["data"] == {"account": acme.account, "plan": "Standard"}
         assert await acme.live("Secret", "talkdesk") is not None
         assert "deadline" not in obj["status"]
 
 
-async def test_an_uninstall_takes_what_goes_and_leaves_what_stays(stacks: Stacks) -> None:
+async def test_an_uninstall_deletes_what_the_template_says_and_retains_the_rest(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        namespace = await acme.live("Namespace")
+        namespace = await acme.existing("Namespace")
 
         await acme.uninstall(reason="We moved on.")
         obj = await acme.becomes("Uninstalled")
@@ -50,27 +50,20 @@ async def test_an_uninstall_takes_what_goes_and_leaves_what_stays(stacks: Stacks
 
 @pytest.mark.case(36)
 @pytest.mark.parametrize("same_id", [False, True], ids=["new id", "same id"])
-async def test_a_reinstall_finds_the_tenant_as_it_was(stacks: Stacks, same_id: bool) -> None:  # noqa: FBT001 - a parameter of the test
+async def test_a_reinstall_finds_the_retained_tenant_unchanged(stacks: Stacks, same_id: bool) -> None:  # noqa: FBT001 - a parameter of the test
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         await acme.uninstall()
         await acme.becomes("Uninstalled")
-        namespace, kept = await acme.live("Namespace"), await acme.live("ConfigMap", "settings")
+        before = await acme.uid("Namespace"), await acme.uid("ConfigMap", "settings")
 
         again = await acme.reinstall(same_id=same_id)
         await again.becomes("Active")
 
-        assert namespace is not None
-        assert kept is not None
-        namespace_now, kept_now = await again.live("Namespace"), await again.live("ConfigMap", "settings")
-        assert namespace_now is not None
-        assert kept_now is not None
-        assert namespace_now["metadata"]["uid"] == namespace["metadata"]["uid"]
-        assert kept_now["metadata"]["uid"] == kept["metadata"]["uid"]
-        secret = await again.live("Secret", "talkdesk")
+        assert (await again.uid("Namespace"), await again.uid("ConfigMap", "settings")) == before
+        secret = await again.existing("Secret", "talkdesk")
         (stored,) = await again.credential_secrets()
-        assert secret is not None
         assert secret["data"]["client_id"] == stored["data"]["client_id"]
         assert again.tenant is not None
         assert again.tenant["spec"]["state"] == "Active"
@@ -79,7 +72,7 @@ async def test_a_reinstall_finds_the_tenant_as_it_was(stacks: Stacks, same_id: b
 
 
 @pytest.mark.case(1)
-async def test_an_event_that_comes_three_times_is_one(stacks: Stacks) -> None:
+async def test_an_event_delivered_three_times_has_the_effect_of_one(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         talkdesk.simulator.faults.set(Duplicate(copies=2))
 
@@ -94,7 +87,7 @@ async def test_an_event_that_comes_three_times_is_one(stacks: Stacks) -> None:
 
 
 @pytest.mark.case(11)
-async def test_an_installation_applied_by_hand_is_like_any_other(stacks: Stacks) -> None:
+async def test_an_installation_imported_by_hand_is_handled_like_any_other(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
 
@@ -110,11 +103,13 @@ async def test_an_installation_applied_by_hand_is_like_any_other(stacks: Stacks)
 
 
 @pytest.mark.case(44)
-async def test_deleting_our_object_is_not_an_uninstall_and_its_return_finds_the_tenant(stacks: Stacks) -> None:
+async def test_deleting_the_installation_object_is_not_an_uninstall_and_a_new_one_finds_the_tenant(
+    stacks: Stacks,
+) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        namespace, secret = await acme.live("Namespace"), await acme.live("Secret", "talkdesk")
+        namespace, secret = await acme.existing("Namespace"), await acme.existing("Secret", "talkdesk")
 
         await acme.delete()
         await acme.until_deleted()
@@ -126,15 +121,14 @@ async def test_deleting_our_object_is_not_an_uninstall_and_its_return_finds_the_
         talkdesk.deleted_installations.clear()
         await acme.deliver(acme.events("app.installed")[0])
         await acme.becomes("Active")
-        again = await acme.live("Namespace")
-        assert namespace is not None
-        assert again is not None
-        assert again["metadata"]["uid"] == namespace["metadata"]["uid"]
+        assert await acme.uid("Namespace") == namespace["metadata"]["uid"]
         assert len(acme.approvals()) == len(acme.answer_calls()) == 1
 
 
 @pytest.mark.case(44)
-async def test_a_deletion_that_asks_for_it_takes_the_tenant_along(stacks: Stacks) -> None:
+async def test_deleting_the_installation_object_deletes_the_tenant_only_with_that_deletion_policy(
+    stacks: Stacks,
+) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -150,7 +144,7 @@ async def test_a_deletion_that_asks_for_it_takes_the_tenant_along(stacks: Stacks
 
 
 @pytest.mark.case(44)
-async def test_a_deletion_is_not_stuck_for_lack_of_credentials(stacks: Stacks) -> None:
+async def test_a_deletion_does_not_wait_for_missing_credentials(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -165,7 +159,7 @@ async def test_a_deletion_is_not_stuck_for_lack_of_credentials(stacks: Stacks) -
         assert await acme.live("Namespace") is None
 
 
-async def test_a_paused_installation_is_left_alone_and_goes_on_afterwards(stacks: Stacks) -> None:
+async def test_a_paused_installation_is_not_reconciled_until_it_is_resumed(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
         await acme.apply_by_hand(paused=True)
@@ -177,7 +171,7 @@ async def test_a_paused_installation_is_left_alone_and_goes_on_afterwards(stacks
         await acme.becomes("Active")
 
 
-async def test_an_unchanged_tenant_costs_no_write_of_ours(stacks: Stacks) -> None:
+async def test_a_resync_of_an_unchanged_tenant_writes_none_of_our_objects(stacks: Stacks) -> None:
     async with stacks(resync="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -188,14 +182,9 @@ async def test_an_unchanged_tenant_costs_no_write_of_ours(stacks: Stacks) -> Non
         assert (acme.installation["metadata"]["resourceVersion"], acme.tenant) == before
 
 
-async def test_values_of_one_tenant_reach_its_template(stacks: Stacks) -> None:
-    replicas = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "size", "namespace": "${tenant.name}"},
-        "data": {"replicas": "${string(tenant.values.replicas)}"},
-    }
-    steps = [{"name": "base", "manifests": [_namespace(), replicas]}]
+async def test_values_of_a_tenant_replace_those_of_the_app_in_its_template(stacks: Stacks) -> None:
+    size = config_map({"replicas": "${string(tenant.values.replicas)}"}, name="size")
+    steps = [{"name": "base", "manifests": [NAMESPACE, size]}]
     async with stacks(steps=steps, tenant={"values": {"replicas": 1}}) as talkdesk:
         acme, bolt = await talkdesk.install(), await talkdesk.install()
         await acme.becomes("Active")
@@ -210,7 +199,7 @@ async def test_values_of_one_tenant_reach_its_template(stacks: Stacks) -> None:
         assert [await _size(each) for each in (acme, bolt)] == ["3", "1"]
 
 
-async def test_what_kubectl_prints_tells_the_life(stacks: Stacks) -> None:
+async def test_kubectl_get_shows_the_phase_the_readiness_and_the_request(stacks: Stacks) -> None:
     async with stacks(deadline={"answerWithin": "7d"}) as talkdesk:
         talkdesk.behave(after_uninstall_status=401)
         acme = await talkdesk.install()
@@ -224,13 +213,8 @@ async def test_what_kubectl_prints_tells_the_life(stacks: Stacks) -> None:
         assert tenants.split()[:4] == [acme.tenant_name, acme.account_id, "Offboarded", "False"]
 
 
-def _namespace() -> dict[str, object]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "${tenant.name}"}}
-
-
 async def _size(acme: Customer) -> str:
-    obj = await acme.live("ConfigMap", "size")
-    assert obj is not None
+    obj = await acme.existing("ConfigMap", "size")
     return str(obj["data"]["replicas"])
 
 
@@ -240,7 +224,7 @@ async def _printed(acme: Customer) -> str:
 
 
 async def _resynced(talkdesk: Stack, acme: Customer) -> None:
-    """Wait until the operator has applied all objects anew, twice."""
+    """Wait until the operator has applied all objects two more times."""
     path = f"/api/v1/namespaces/{acme.tenant_namespace}/secrets/talkdesk"
     gate = talkdesk.platform.gate
     before = gate.count("PATCH", path)

@@ -1,4 +1,4 @@
-"""What is kept after an uninstall, for how long, and what a reinstall finds at each moment."""
+"""What is retained after an uninstall, for how long, and what a reinstall finds at each moment."""
 
 import json
 
@@ -14,7 +14,7 @@ BLOCKER = "tests.example.com/blocker"
 
 
 @pytest.mark.case(40)
-async def test_at_the_end_of_the_retention_nothing_is_left_but_a_record_without_personal_data(stacks: Stacks) -> None:
+async def test_at_the_end_of_the_retention_only_a_record_without_personal_data_is_left(stacks: Stacks) -> None:
     async with stacks(retention={"keepFor": "1s"}) as talkdesk:
         acme = await talkdesk.install("acme-of-row-40")
         await acme.becomes("Active")
@@ -49,18 +49,18 @@ async def test_a_protected_tenant_is_kept_until_the_protection_ends(stacks: Stac
 
 
 @pytest.mark.case(37)
-async def test_a_reinstall_after_the_purge_is_a_new_tenant(stacks: Stacks) -> None:
+async def test_a_reinstall_after_the_purge_gets_a_new_tenant(stacks: Stacks) -> None:
     async with stacks(retention={"keepFor": "1s"}) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        before = await _uid(acme)
+        before = await acme.uid("Namespace")
         await acme.uninstall()
         await acme.becomes("Purged")
 
         again = await acme.reinstall()
         await again.becomes("Active")
 
-        assert await _uid(again) != before
+        assert await again.uid("Namespace") != before
 
 
 @pytest.mark.case(37)
@@ -68,57 +68,59 @@ async def test_a_reinstall_waits_while_the_old_namespace_is_terminating(stacks: 
     async with stacks(retention={"keepFor": "1s"}) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        before = await _uid(acme)
+        before = await acme.uid("Namespace")
         metadata = {"name": "foreign", "finalizers": [BLOCKER]}
-        somebody_elses = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+        foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
         await talkdesk.platform.kubectl(
-            "create", f"--namespace={acme.tenant_namespace}", "-f", "-", stdin=json.dumps(somebody_elses)
+            "create", f"--namespace={acme.tenant_namespace}", "-f", "-", stdin=json.dumps(foreign)
         )
         await acme.uninstall()
         await until(lambda: _terminating(acme), within=30)
 
         again = await acme.reinstall()
-        obj = await again.until(lambda obj: reason(obj, "TenantReady"), "try to make its tenant")
+        obj = await again.until(lambda obj: reason(obj, "TenantReady"), "try to create its tenant")
         assert obj["status"]["phase"] != "Active"
 
         await _unblock(acme, "configmap", "foreign")
         await again.becomes("Active", within=60)
-        assert await _uid(again) != before
+        assert await again.uid("Namespace") != before
 
 
 @pytest.mark.case(38)
-async def test_a_reinstall_while_offboarding_runs_has_everything_in_the_end(stacks: Stacks) -> None:
+async def test_a_reinstall_during_the_offboarding_ends_with_a_complete_tenant(stacks: Stacks) -> None:
     async with stacks(resync="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        before = await _uid(acme)
+        before = await acme.uid("Namespace")
         await _block(acme, "secret", "talkdesk")
         await acme.uninstall()
-        obj = await acme.until(lambda obj: BLOCKER in message(obj, "Ready"), "be blocked")
+        obj = await acme.until(lambda obj: BLOCKER in message(obj, "Ready"), "report the blocked deletion")
         assert reason(obj, "Ready") == "Offboarding"
         assert "Secret" in message(obj, "Ready")
 
         again = await acme.reinstall()
-        await again.until(lambda obj: obj.get("status", {}).get("phase"), "be looked at")
+        await again.until(lambda obj: obj.get("status", {}).get("phase"), "be reconciled")
         await _unblock(acme, "secret", "talkdesk")
         await again.becomes("Active")
         await acme.becomes("Uninstalled")
-        await until(lambda: _has_credentials(again), within=30)
+        await until(lambda: _has_present_credentials(again), within=30)
 
-        assert await _uid(again) == before
+        assert await again.uid("Namespace") == before
 
 
 @pytest.mark.case(52)
-async def test_objects_that_do_not_go_hold_up_the_answer_only_for_so_long(stacks: Stacks) -> None:
+async def test_objects_whose_deletion_is_blocked_delay_the_answer_only_until_the_timeout(stacks: Stacks) -> None:
     async with stacks(uninstall={"offboardTimeout": "2s"}) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         await _block(acme, "secret", "talkdesk")
 
         await acme.uninstall()
-        await acme.until(lambda obj: BLOCKER in message(obj, "Ready"), "be blocked")
+        await acme.until(lambda obj: BLOCKER in message(obj, "Ready"), "report the blocked deletion")
         assert len(acme.approvals()) == 1
-        obj = await acme.until(lambda obj: reason(obj, "Ready") == "DeletionBlocked", "be answered nevertheless")
+        obj = await acme.until(
+            lambda obj: reason(obj, "Ready") == "DeletionBlocked", "be answered although objects remain"
+        )
         assert obj["status"]["phase"] == "Uninstalled"
         assert len(acme.approvals()) == 2
         assert BLOCKER in message(obj, "Ready")
@@ -129,7 +131,7 @@ async def test_objects_that_do_not_go_hold_up_the_answer_only_for_so_long(stacks
 
 
 async def _block(acme: Customer, kind: str, name: str) -> None:
-    """Put a finalizer of somebody else's on an object of the tenant."""
+    """Give an object of the tenant a finalizer of somebody else."""
     await _set_finalizers(acme, kind, name, [BLOCKER])
 
 
@@ -148,16 +150,10 @@ async def _terminating(acme: Customer) -> bool:
     return namespace is not None and "deletionTimestamp" in namespace["metadata"]
 
 
-async def _has_credentials(acme: Customer) -> bool:
+async def _has_present_credentials(acme: Customer) -> bool:
     secret, stored = await acme.live("Secret", "talkdesk"), await acme.credential_secrets()
     return (
         secret is not None
         and "deletionTimestamp" not in secret["metadata"]
         and secret["data"]["client_id"] == stored[0]["data"]["client_id"]
     )
-
-
-async def _uid(customer: Customer) -> str:
-    namespace = await customer.live("Namespace")
-    assert namespace is not None
-    return str(namespace["metadata"]["uid"])

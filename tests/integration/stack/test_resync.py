@@ -1,4 +1,4 @@
-"""What nobody told is found by looking: lost events, lost status, a state that does not fit."""
+"""A reconcile finds what no event reported: lost events, a lost status, a state that contradicts our record."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,33 +17,33 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.mark.case(11)
-async def test_an_update_whose_event_got_lost_is_found_and_answered_where_talkdesk_names_it(stacks: Stacks) -> None:
+async def test_an_update_whose_event_was_lost_is_answered_when_talkdesks_state_names_it(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         talkdesk.behave(updating_state="updating")
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        await _let_the_answer_age(acme)
+        await _make_the_answer_old(acme)
         talkdesk.simulator.update(commands.Update(installation=acme.installation_id, plan="Gold", deliver=False))
 
         await acme.request_reconcile()
 
-        obj = await acme.until(lambda obj: obj["spec"]["request"]["type"] == "Update", "note the update")
+        obj = await acme.until(lambda obj: obj["spec"]["request"]["type"] == "Update", "record the update")
         assert obj["spec"]["request"]["eventId"].startswith("found-")
         await acme.becomes("Active")
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:completed"]
-        # The event itself comes at last: it is older than what was noted, and changes nothing.
+        # The lost event arrives at last. It is older than the recorded request and changes nothing.
         await acme.deliver(acme.events("app.updated")[0])
         await acme.becomes("Active")
         assert len(acme.at_talkdesk.answers) == 2
 
 
 @pytest.mark.case(11)
-async def test_an_uninstall_whose_event_got_lost_is_found_and_seen_to(stacks: Stacks) -> None:
+async def test_an_uninstall_whose_event_was_lost_is_found_and_the_tenant_is_offboarded(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         talkdesk.behave(uninstalling_state="uninstalling")
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        await _let_the_answer_age(acme)
+        await _make_the_answer_old(acme)
         await acme.uninstall(deliver=False)
 
         await acme.request_reconcile()
@@ -55,18 +55,20 @@ async def test_an_uninstall_whose_event_got_lost_is_found_and_seen_to(stacks: St
 
 
 @pytest.mark.case(11, 31)
-async def test_what_waits_without_a_name_is_told_and_not_answered(stacks: Stacks) -> None:
+async def test_a_pending_request_that_talkdesks_state_does_not_name_is_reported_and_not_answered(
+    stacks: Stacks,
+) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        await _let_the_answer_age(acme)
+        await _make_the_answer_old(acme)
         talkdesk.simulator.update(commands.Update(installation=acme.installation_id, plan="Gold", deliver=False))
         talkdesk.may_stay_unanswered.add(acme.account_id)
 
         obj = await acme.request_reconcile()
 
         assert (condition(obj, "InSync"), reason(obj, "InSync")) == ("False", "Diverged")
-        assert "no event has come" in message(obj, "InSync")
+        assert "spec.request" in message(obj, "InSync")
         assert acme.at_talkdesk.answers == ["approve:completed"]
         await acme.kubernetes_event("Diverged")
         assert condition(obj, "Ready") == "True"
@@ -79,7 +81,7 @@ async def test_what_waits_without_a_name_is_told_and_not_answered(stacks: Stacks
 
 
 @pytest.mark.case(31)
-async def test_a_state_that_contradicts_our_answer_is_told_and_the_decision_not_repeated(stacks: Stacks) -> None:
+async def test_a_state_that_contradicts_our_answer_is_reported_and_the_answer_is_not_repeated(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -94,31 +96,29 @@ async def test_a_state_that_contradicts_our_answer_is_told_and_the_decision_not_
 
 
 @pytest.mark.case(58)
-async def test_an_account_with_another_name_is_shown_by_it_and_nothing_is_made_anew(stacks: Stacks) -> None:
+async def test_a_renamed_account_is_shown_with_its_new_name_and_no_object_is_replaced(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        kept = await acme.live("ConfigMap", "settings")
-        assert kept is not None
+        before = await acme.uid("ConfigMap", "settings")
 
         talkdesk.simulator.rename(commands.Rename(account=acme.account, name=f"{acme.account}-new"))
         obj = await acme.request_reconcile()
 
         assert obj["status"]["account"]["name"] == f"{acme.account}-new"
-        now = await acme.live("ConfigMap", "settings")
-        assert now is not None
-        assert now["metadata"]["uid"] == kept["metadata"]["uid"]
-        assert now["data"]["account"] == f"{acme.account}-new"
+        settings = await acme.existing("ConfigMap", "settings")
+        assert settings["metadata"]["uid"] == before
+        assert settings["data"]["account"] == f"{acme.account}-new"
 
 
 @pytest.mark.case(58)
-async def test_an_account_with_another_name_gets_its_tokens_under_it(stacks: Stacks) -> None:
+async def test_a_renamed_account_gets_its_tokens_from_the_url_of_its_new_name(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         name = f"{acme.account}-new"
         talkdesk.simulator.rename(commands.Rename(account=acme.account, name=name))
-        # An event told the name; the token from before it is over.
+        # An event has the new name; the present token expires.
         update = commands.Update(installation=acme.installation_id, plan="Gold")
         await talkdesk.delivered(talkdesk.simulator.update(update))
         await talkdesk.simulator.move(timedelta(minutes=11))
@@ -131,12 +131,11 @@ async def test_an_account_with_another_name_gets_its_tokens_under_it(stacks: Sta
 
 
 @pytest.mark.case(47)
-async def test_a_lost_status_is_rebuilt_and_nothing_is_made_or_answered_twice(stacks: Stacks) -> None:
+async def test_a_lost_status_is_rebuilt_and_nothing_is_created_or_answered_twice(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        kept = await acme.live("ConfigMap", "settings")
-        assert kept is not None
+        before = await acme.uid("ConfigMap", "settings")
 
         for kind, name in (("talkdesktenants", acme.tenant_name), ("talkdeskinstallations", acme.name)):
             path = resource_path(GROUP, VERSION, kind, talkdesk.namespace, name)
@@ -146,13 +145,11 @@ async def test_a_lost_status_is_rebuilt_and_nothing_is_made_or_answered_twice(st
 
         await acme.tenant_until(_is_ready, "be ready again")
         assert acme.at_talkdesk.answers == ["approve:completed"]
-        now = await acme.live("ConfigMap", "settings")
-        assert now is not None
-        assert now["metadata"]["uid"] == kept["metadata"]["uid"]
+        assert await acme.uid("ConfigMap", "settings") == before
 
 
 @pytest.mark.case(46)
-async def test_a_spec_edited_by_hand_is_simply_what_is_wanted_now(stacks: Stacks) -> None:
+async def test_a_spec_edited_by_hand_is_the_new_desired_state(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -169,11 +166,9 @@ def _is_ready(obj: Object | None) -> bool:
     return obj is not None and condition(obj, "Ready") == "True"
 
 
-async def _let_the_answer_age(acme: Customer) -> None:
-    """Put the answer back in time: what Talkdesk says within seconds of it may be its echo."""
+async def _make_the_answer_old(acme: Customer) -> None:
+    """Set the time of the answer to the past, because a state within seconds of an answer may be its effect."""
     path = resource_path(GROUP, VERSION, "talkdeskinstallations", acme.stack.namespace, acme.name)
-    patch = [
-        {"op": "replace", "path": "/status/answer/at", "value": "2026-01-01T00:00:00Z"},
-    ]
+    patch = [{"op": "replace", "path": "/status/answer/at", "value": "2026-01-01T00:00:00Z"}]
     await acme.stack.platform.kube.request("PATCH", f"{path}/status", body=patch, content_type=JSON_PATCH)
     await acme.stack.simulator.move(acme.stack.simulator.world.rules.token_lifetime / 100)
