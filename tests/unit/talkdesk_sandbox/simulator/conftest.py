@@ -9,6 +9,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from builders.listening import listening
 from builders.partner import Callback, Partner
 from builders.simulators import Meet, Start
 from talkdesk_sandbox.simulator import Behaviour, Clock, Settings, SimulatorServer
@@ -21,14 +22,11 @@ async def callback() -> AsyncIterator[Callback]:
     application = web.Application()
     application.router.add_post("/events/{rest:.*}", made.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/events/app"
-    yield made
-    if made.hang:
-        made.hang.set()
-    await runner.cleanup()
+    async with listening(runner) as url:
+        made.url = f"{url}/events/app"
+        yield made
+        if made.hang:
+            made.hang.set()
 
 
 @pytest.fixture
