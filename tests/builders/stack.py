@@ -109,7 +109,7 @@ class Customer:
 
     @property
     def name(self) -> str:
-        """Name of the TalkdeskInstallation."""
+        """Return the name of the TalkdeskInstallation."""
         return installation_name(self.stack.app, self.installation_id)
 
     @property
@@ -118,7 +118,7 @@ class Customer:
 
     @property
     def tenant_namespace(self) -> str:
-        """Name of the tenant's namespace."""
+        """Return the name of the tenant's namespace."""
         return f"td-{self.account_id}"
 
     @property
