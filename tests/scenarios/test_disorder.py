@@ -10,9 +10,9 @@ import pytest
 from builders.stack import Customer, Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SECRET
 from builders.watched import Object
-from talkdesk_sandbox.simulator import Behaviour, Settings, Simulator, commands
+from talkdesk_sandbox.simulator import Behavior, Settings, Simulator, commands
 from talkdesk_sandbox.simulator.faults import Duplicate, Hold
-from talkdesk_sandbox.simulator.model import Event
+from talkdesk_sandbox.simulator.state import Event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -68,7 +68,7 @@ EXPECTED = End(
 @pytest.mark.parametrize("worst", [False, True], ids=["in order", "in the worst order"])
 async def test_the_worst_order_ends_like_the_right_one(stacks: Stacks, *, worst: bool) -> None:
     # All of it was a moment ago: what lies in the future counts from when it comes.
-    settings = Settings(clock_offset=timedelta(hours=-1), behaviour=Behaviour(timestamp_form="milliseconds"))
+    settings = Settings(clock_offset=timedelta(hours=-1), behavior=Behavior(timestamp_form="milliseconds"))
     async with stacks(settings=settings, steps=STEPS, users={}) as talkdesk:
         old, new = await _two_lives(talkdesk)
         if worst:
@@ -80,12 +80,12 @@ async def test_the_worst_order_ends_like_the_right_one(stacks: Stacks, *, worst:
 
         end = commands.TrialCommand(installation=new.installation_id, action="end")
         talkdesk.simulator.trial(end)
-        await talkdesk.simulator.courier.settled()
+        await talkdesk.simulator.dispatcher.drain()
         await new.becomes("Suspended")
-        talkdesk.simulator.courier.release()
-        await talkdesk.simulator.courier.settled()
+        talkdesk.simulator.dispatcher.release()
+        await talkdesk.simulator.dispatcher.drain()
 
-        assert {delivery.state for delivery in talkdesk.simulator.courier.log} == {"delivered"}
+        assert {delivery.state for delivery in talkdesk.simulator.dispatcher.log} == {"delivered"}
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         await old.becomes("Uninstalled")
         # Sets that came after newer ones go at the next look.

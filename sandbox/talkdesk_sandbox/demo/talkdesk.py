@@ -11,8 +11,8 @@ from typing import Any, Final, Self, TypeVar
 
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.simulator import Client, ControlError
-from talkdesk_sandbox.simulator.commands import SubscriptionSpec
-from talkdesk_sandbox.simulator.results import EventRef, Outcome, Signed
+from talkdesk_sandbox.simulator.commands.models import SubscriptionSpec
+from talkdesk_sandbox.simulator.views.models import EventRef, Outcome, SignedEventView
 
 __all__ = ["Happening", "Talkdesk"]
 
@@ -76,7 +76,7 @@ class Talkdesk:
         """Let the customer install it again."""
         return self._happens(self._client.reinstall(account=account))
 
-    def sign(self, event: EventRef) -> Signed:
+    def sign(self, event: EventRef) -> SignedEventView:
         """Return an event as it went over the wire."""
         return self._run(self._client.sign(event.id))
 
@@ -101,7 +101,7 @@ class Talkdesk:
     def _happens(self, command: Coroutine[Any, Any, Outcome]) -> Happening:
         outcome = self._run(command)
         event = outcome.events[0]  # an uninstall ends a trial as well
-        self._run(asyncio.wait_for(self._client.settle(), _DELIVERED_WITHIN))
+        self._run(asyncio.wait_for(self._client.drain(), _DELIVERED_WITHIN))
         for delivery in self._run(self._client.deliveries(event=event.id)):
             if delivery.state != "delivered":
                 last = delivery.attempts[-1]

@@ -7,7 +7,7 @@ import pytest
 from builders.conditions import condition, message, reason
 from builders.stack import Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SETTINGS
-from talkdesk_sandbox.simulator import Behaviour, Settings
+from talkdesk_sandbox.simulator import Behavior, Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,8 +74,8 @@ async def _allow_deployments(talkdesk: Stack) -> None:
 
 @pytest.mark.case(33)
 async def test_after_days_without_an_operator_the_nearest_deadline_goes_first(stacks: Stacks) -> None:
-    behaviour = Behaviour(timestamp_form="milliseconds")
-    settings = Settings(clock_offset=timedelta(days=-8), behaviour=behaviour)
+    behavior = Behavior(timestamp_form="milliseconds")
+    settings = Settings(clock_offset=timedelta(days=-8), behavior=behavior)
     async with stacks(settings=settings) as talkdesk:
         platform = talkdesk.platform
         await platform.operator.kill()
@@ -100,8 +100,8 @@ async def test_after_days_without_an_operator_the_nearest_deadline_goes_first(st
 
 @pytest.mark.case(35)
 async def test_an_event_from_the_future_counts_from_when_it_came(stacks: Stacks) -> None:
-    behaviour = Behaviour(timestamp_form="milliseconds")
-    async with stacks(settings=Settings(clock_offset=timedelta(hours=2), behaviour=behaviour)) as talkdesk:
+    behavior = Behavior(timestamp_form="milliseconds")
+    async with stacks(settings=Settings(clock_offset=timedelta(hours=2), behavior=behavior)) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         await acme.uninstall()

@@ -86,7 +86,7 @@ async def test_an_event_that_comes_three_times_is_one(stacks: Stacks) -> None:
         acme = await talkdesk.install()
         await acme.becomes("Active")
 
-        statuses = [d.attempts[0].status for d in talkdesk.simulator.courier.log]
+        statuses = [d.attempts[0].status for d in talkdesk.simulator.dispatcher.log]
         assert statuses == [200, 200, 200]
         assert acme.installation["metadata"]["generation"] == 1
         assert len(await acme.secrets()) == 1

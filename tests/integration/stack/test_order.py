@@ -5,7 +5,7 @@ import pytest
 from builders.conditions import condition, reason
 from builders.stack import Customer, Stacks
 from talkdesk_sandbox.simulator import commands
-from talkdesk_sandbox.simulator.lifecycle import State
+from talkdesk_sandbox.simulator.state import InstallationState
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -113,7 +113,7 @@ async def test_the_uninstall_of_an_old_installation_leaves_the_new_ones_tenant_a
         await old.uninstall()
         await old.becomes("Uninstalled")
 
-        assert old.at_talkdesk.state is State.UNINSTALLED
+        assert old.at_talkdesk.state is InstallationState.UNINSTALLED
         assert (await new.live("Namespace"), await new.live("Secret", "talkdesk"), new.tenant) == before
         assert await old.secrets() == []
         assert len(await new.secrets()) == 1
@@ -152,7 +152,7 @@ async def test_an_old_install_that_comes_again_after_the_uninstall_changes_nothi
 
         await acme.deliver(acme.events("app.installed")[0])
 
-        assert talkdesk.simulator.courier.log[-1].attempts[-1].status == 200
+        assert talkdesk.simulator.dispatcher.log[-1].attempts[-1].status == 200
         held = await acme.becomes("Uninstalled")
         assert held["metadata"]["generation"] == generation
         assert held["spec"]["request"]["type"] == "Uninstall"

@@ -87,7 +87,7 @@ async def test_the_order_of_arrival_does_not_matter(
         for event in events:
             await customers[0].deliver(event)
 
-        assert all(delivery.state == "delivered" for delivery in talkdesk.simulator.courier.log)
+        assert all(delivery.state == "delivered" for delivery in talkdesk.simulator.dispatcher.log)
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         for customer, phase in zip(customers, EXPECTED[life].phases, strict=True):
             await customer.becomes(phase)

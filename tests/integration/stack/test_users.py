@@ -60,7 +60,7 @@ async def test_who_the_users_are_stands_nowhere_in_the_cluster(stacks: Stacks) -
     async with with_scim(stacks) as (talkdesk, scim):
         acme = await talkdesk.install(users=3)
         await acme.becomes("Active")
-        people = talkdesk.simulator.world.accounts[acme.account_id].users.values()
+        people = talkdesk.simulator.state.accounts[acme.account_id].users.values()
         words = {word.encode() for user in people for word in (user.email, user.name) if word}
         assert words
 

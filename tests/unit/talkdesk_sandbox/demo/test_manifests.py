@@ -8,7 +8,7 @@ import yaml
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, USERS, pointed_at
-from talkdesk_sandbox.simulator.links import Links
+from talkdesk_sandbox.simulator.state.links import Links
 
 SIMULATOR = "http://127.0.0.1:8090"
 
