@@ -1,6 +1,6 @@
-"""Everything that the life is played on: control plane, kinds, rights, an app, and our programs.
+"""Everything that the demonstration needs: control plane, kinds, rights, an app, and our programs.
 
-Belongs here: the order of setting up and of clearing away. Does not belong here: each of the things.
+Belongs here: starting and ending all of it in order. Does not belong here: each of the parts.
 """
 
 import os
@@ -13,31 +13,31 @@ from typing import Final, NoReturn, Self
 
 from talkdesk_sandbox.controlplane import Cluster, ControlPlane, Programs, find_programs
 from talkdesk_sandbox.controlplane.processes import Processes, unused_folder
-from talkdesk_sandbox.demo import programs, service
+from talkdesk_sandbox.demo import programs, scim_service
 from talkdesk_sandbox.demo.errors import DemoFailed
-from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, Example, pointed_at
+from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, Example, write_overlay
 from talkdesk_sandbox.demo.programs import LOOPBACK, SYSTEM, Ports
-from talkdesk_sandbox.demo.screen import Screen
-from talkdesk_sandbox.demo.talkdesk import Talkdesk
-from talkdesk_sandbox.demo.waiting import PendingItem
+from talkdesk_sandbox.demo.sync_client import SyncClient
+from talkdesk_sandbox.demo.terminal import Terminal
+from talkdesk_sandbox.demo.waiter import Waiter
 
-__all__ = ["Stage"]
+__all__ = ["DemoEnvironment"]
 
 _READY_WITHIN: Final = 30.0  # seconds; 3 on an idle machine
 _LAST_LINES: Final = 15  # of a log, in an error
 
 
-class Stage:
-    """A context manager; once entered, an event of the simulator runs all the way. Ends whatever it started."""
+class DemoEnvironment:
+    """A context manager: when it is entered, the simulator's events are handled to the end. It ends what it started."""
 
     cluster: Cluster
-    waiting: PendingItem
-    talkdesk: Talkdesk
+    waiter: Waiter
+    simulator: SyncClient
     ports: Ports
     app: Example
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -63,36 +63,36 @@ class Stage:
 
     @property
     def scim_url(self) -> str:
-        """Where the pretend SCIM service listens."""
-        return f"http://{LOOPBACK}:{self.ports.scim}{service.PATH}"
+        """Where the simulated SCIM service listens."""
+        return f"http://{LOOPBACK}:{self.ports.scim}{scim_service.PATH}"
 
     def users_at_scim(self) -> int:
         """Count the users that the SCIM service has. Raises DemoFailed."""
-        return service.count_users(LOOPBACK, self.ports.scim)
+        return scim_service.count_users(LOOPBACK, self.ports.scim)
 
-    def stay(self) -> NoReturn:
-        """Never return. Raises DemoFailed when one of the programs ends by itself."""
-        self.waiting.for_ever()
+    def wait(self) -> NoReturn:
+        """Wait until one of the programs ends by itself. Raises DemoFailed then."""
+        self.waiter.until_one_ends()
 
     def _set_up(self) -> None:
-        found = find_programs()  # may take minutes, and says so itself
-        self._screen.step("A cluster, an operator, a webhook and a pretend Talkdesk")
-        self._start_cluster(found)
+        binaries = find_programs()  # may take minutes, and reports progress itself
+        self._terminal.step("A cluster, an operator, a webhook and a simulated Talkdesk")
+        self._start_cluster(binaries)
         self._install()
         self._start_programs()
         self._install_app()
 
-    def _start_cluster(self, found: Programs) -> None:
+    def _start_cluster(self, binaries: Programs) -> None:
         begin = time.monotonic()
-        self.cluster = self._exits.enter_context(ControlPlane(found))
-        started = "etcd, kube-apiserver" + (", controller manager" if found.controller_manager else "")
-        self._screen.fact("control plane", started, time.monotonic() - begin)
+        self.cluster = self._exits.enter_context(ControlPlane(binaries))
+        started = "etcd, kube-apiserver" + (", controller manager" if binaries.controller_manager else "")
+        self._terminal.fact("control plane", started, time.monotonic() - begin)
 
     def _install(self) -> None:
         begin = time.monotonic()
         self.cluster.kubectl("apply", "--server-side", "-k", str(OVERLAY))
         self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        self._screen.fact("manifests", "kinds and rights: manifests/overlays/demo", time.monotonic() - begin)
+        self._terminal.fact("manifests", "kinds and rights: manifests/overlays/demo", time.monotonic() - begin)
 
     def _start_programs(self) -> None:
         begin = time.monotonic()
@@ -106,33 +106,37 @@ class Stage:
         self._processes.start("scim", programs.scim(ports, scratch))
         self._processes.start("webhook", programs.webhook(ports, webhook, scratch))
         self._processes.start("operator", programs.operator(ports, operator, scratch))
-        self.waiting = PendingItem(self.cluster, self._processes)
-        self.waiting.ready("simulator", ports.simulator, "/_control/clock", within=_READY_WITHIN)
-        self.waiting.ready("webhook", ports.webhook, "/readyz", within=_READY_WITHIN)
-        self.waiting.ready("operator", ports.operator, "/readyz", within=_READY_WITHIN)
-        self.waiting.ready("scim", ports.scim, f"{service.PATH}/Users", within=_READY_WITHIN, headers=service.HEADERS)
-        self.talkdesk = self._exits.enter_context(Talkdesk(self.simulator_url))
-        self._screen.fact("programs", "operator, webhook, talkdesk-simulator, a SCIM service", time.monotonic() - begin)
+        self.waiter = Waiter(self.cluster, self._processes)
+        self.waiter.ready("simulator", ports.simulator, "/_control/clock", within=_READY_WITHIN)
+        self.waiter.ready("webhook", ports.webhook, "/readyz", within=_READY_WITHIN)
+        self.waiter.ready("operator", ports.operator, "/readyz", within=_READY_WITHIN)
+        self.waiter.ready(
+            "scim", ports.scim, f"{scim_service.PATH}/Users", within=_READY_WITHIN, headers=scim_service.HEADERS
+        )
+        self.simulator = self._exits.enter_context(SyncClient(self.simulator_url))
+        self._terminal.fact(
+            "programs", "operator, webhook, talkdesk-simulator, a SCIM service", time.monotonic() - begin
+        )
 
     def _install_app(self) -> None:
         begin = time.monotonic()
-        folder = pointed_at(self.simulator_url, self._processes.logs.parent / "app")
+        folder = write_overlay(self.simulator_url, self._processes.logs.parent / "app")
         self.cluster.kubectl("apply", "--server-side", "-k", str(folder))
         self.app = Example.read(self.cluster)
-        self.waiting.until(
+        self.waiter.until(
             f"TalkdeskApp {self.app.name} did not become Ready",
             ("--for=condition=Ready", f"talkdeskapp/{self.app.name}", f"--namespace={self.app.namespace}"),
             of="operator",
             within=_READY_WITHIN,
         )
-        self.talkdesk.send_events_to(self.app.app_id, self.callback)
+        self.simulator.send_events_to(self.app.app_id, self.callback)
         where = os.path.relpath(EXAMPLE, EXAMPLE.parents[2])
-        self._screen.fact("app", f"{where}, its endpoints led to the simulator", time.monotonic() - begin)
+        self._terminal.fact("app", f"{where}, its endpoints are the simulator's", time.monotonic() - begin)
 
 
 @contextmanager
 def _processes() -> Iterator[Processes]:
-    """Yield processes that end with the block, and their folder with them; after a failure the logs stay."""
+    """Yield processes that end with the block and whose folder is then removed; after a failure the logs stay."""
     folder = unused_folder("talkdesk-demo-")
     try:
         folder.mkdir(mode=0o700)
@@ -152,7 +156,7 @@ def _processes() -> Iterator[Processes]:
 
 
 def _explain(error: Exception, processes: Processes) -> None:
-    """Add to an error what the programs can tell about it."""
+    """Add to an error what the programs' logs say about it."""
     program = error.program if isinstance(error, DemoFailed) else None
     if processes.wait_ended(0) and (reason := processes.reason()) != str(error):
         error.add_note(reason)

@@ -1,19 +1,19 @@
-"""What the person at the terminal sees: short, aligned, on standard output.
+"""What the person at the terminal reads: short, aligned, on standard output.
 
-Belongs here: form. Does not belong here: what is told.
+Belongs here: format. Does not belong here: content.
 """
 
 import shlex
 import sys
 from typing import Final, TextIO
 
-__all__ = ["Screen"]
+__all__ = ["Terminal"]
 
 _MARGIN: Final = "   "
 _LABEL: Final = 14  # characters
 
 
-class Screen:
+class Terminal:
     """Prints headings, facts and the output of commands."""
 
     def __init__(self, out: TextIO | None = None) -> None:
@@ -21,7 +21,7 @@ class Screen:
         self._steps = 0
 
     def title(self, text: str) -> None:
-        """Begin."""
+        """Print the title."""
         self._print(text)
 
     def step(self, headline: str) -> None:
@@ -30,12 +30,12 @@ class Screen:
         self._print("", f"{self._steps}  {headline}")
 
     def fact(self, label: str, text: str, seconds: float | None = None) -> None:
-        """Tell one thing, and how long it took."""
+        """Print one fact, and how long it took."""
         took = "" if seconds is None else f"  ({seconds:.1f} s)"
         self._print(f"{_MARGIN}{label:<{_LABEL}}  {text}{took}")
 
     def output(self, command: tuple[str, ...], text: str) -> None:
-        """Show a command and what it printed."""
+        """Print a command and its output."""
         self._print("", f"{_MARGIN}$ {shlex.join(command)}", *(f"{_MARGIN}{line}" for line in text.splitlines()), "")
 
     def lines(self, *lines: str) -> None:

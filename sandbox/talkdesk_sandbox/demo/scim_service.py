@@ -1,7 +1,7 @@
 """The SCIM service that the partner of the demonstration has: how it is reached, and how many users it knows.
 
-Belongs here: its address and its token, which are the demonstration's own. Does not belong here: starting it
-(`programs`), what it does (`talkdesk_sandbox.scim`).
+Belongs here: its path and its token. Does not belong here: starting it (`programs`), what it does
+(`talkdesk_sandbox.scim`).
 """
 
 import http.client
@@ -20,7 +20,7 @@ _ANSWERED_WITHIN: Final = 10.0  # seconds
 
 
 def count_users(host: str, port: int) -> int:
-    """Ask the service how many users it has. Raises DemoFailed."""
+    """Return how many users the service has. Raises DemoFailed."""
     connection = http.client.HTTPConnection(host, port, timeout=_ANSWERED_WITHIN)
     try:
         connection.request("GET", f"{PATH}/Users?count=0", headers=dict(HEADERS))
