@@ -16,7 +16,7 @@ from benchmarks.measuring import cpu_seconds, wait_until
 from benchmarks.scale import Scale
 from benchmarks.sending import percentile, send
 from benchmarks.stage import APP, WORK, Stage
-from talkdesk_sandbox.simulator.results import RecordView
+from talkdesk_sandbox.simulator.views import RecordView
 
 __all__ = ["Sweep"]
 

@@ -42,7 +42,7 @@ class Diary:
 
     def _events(self) -> list[str]:
         """Return type and HTTP status of the events that Talkdesk sent since the last chapter."""
-        log = self._stack.simulator.courier.log
+        log = self._stack.simulator.dispatcher.log
         new, self._deliveries = log[self._deliveries :], len(log)
         return [f"{each.event.type} {each.attempts[-1].status}" for each in new]
 

@@ -12,8 +12,7 @@ from builders.stack import INSTALLATION, PLURALS, TENANT, Stack
 from builders.watched import Object
 from talkdesk_crds.names import GROUP, VERSION, installation_name, tenant_name
 from talkdesk_runtime.kube import resource_path
-from talkdesk_sandbox.simulator.lifecycle import PENDING, State
-from talkdesk_sandbox.simulator.model import Event
+from talkdesk_sandbox.simulator.state import PENDING, Event, InstallationState
 
 _REGISTERS = {
     "app.installed": (("request", "requestedAt"), ("credentials", "issuedAt")),
@@ -48,7 +47,7 @@ async def secrets_in_describe(platform: Platform) -> list[str]:
 
 
 def _lost_events(stack: Stack) -> Iterator[str]:
-    for delivery in stack.simulator.courier.log:
+    for delivery in stack.simulator.dispatcher.log:
         event = delivery.event
         name = installation_name(stack.app, event.installation_id)
         accepted = any(attempt.status == 200 for attempt in delivery.attempts)
@@ -64,14 +63,14 @@ def _is_recorded(stack: Stack, value: Object | None, moment: str, event: Event) 
     """Return whether the register holds the event or a newer one."""
     if value is None:
         return False
-    known = stack.simulator.world.events.get(value["eventId"])
+    known = stack.simulator.state.events.get(value["eventId"])
     # What a person wrote is not an event of Talkdesk's; then only the times can be compared.
     return (known.created_at if known is not None else datetime.fromisoformat(value[moment])) >= event.created_at
 
 
 def _wrong_deletions(stack: Stack) -> Iterator[str]:
     """Compare the tenants' objects that the operator deleted with the uninstalls and the ends of retentions."""
-    for account in stack.simulator.world.accounts.values():
+    for account in stack.simulator.state.accounts.values():
         name = tenant_name(stack.app, account.id)
         versions = stack.platform.watched.versions(TENANT, name)
         owned = {
@@ -81,7 +80,7 @@ def _wrong_deletions(stack: Stack) -> Iterator[str]:
         }
         ended = [
             e.created_at
-            for e in stack.simulator.world.events.values()
+            for e in stack.simulator.state.events.values()
             if e.account_id == account.id and e.type == "app.uninstalled"
         ]
         purges = [
@@ -111,14 +110,17 @@ def _object_of(path: str) -> tuple[str, str, str] | None:
 
 
 def _unanswered(stack: Stack) -> Iterator[str]:
-    for installation in stack.simulator.world.installations.values():
-        if installation.account_id not in stack.may_stay_unanswered and installation.state in {*PENDING, State.TIMEOUT}:
+    for installation in stack.simulator.state.installations.values():
+        if installation.account_id not in stack.may_stay_unanswered and installation.state in {
+            *PENDING,
+            InstallationState.TIMEOUT,
+        }:
             yield f"I3: Talkdesk has installation {installation.id} as {installation.state}"
 
 
 def _canaries(stack: Stack) -> set[bytes]:
     secrets = set(stack.simulator.tokens._grants)
-    for installation in stack.simulator.world.installations.values():
+    for installation in stack.simulator.state.installations.values():
         for issued in installation.credentials:
             secrets.add(issued.secret)
             encoded = issued.key.encode_private("pkcs8", "none")

@@ -32,10 +32,10 @@ from talkdesk_crds.names import (
 )
 from talkdesk_runtime.kube import JSON_PATCH, MERGE_PATCH, resource_path
 from talkdesk_runtime.kube_errors import KubeNotFound
-from talkdesk_sandbox.simulator import Behaviour, Settings, Simulator, SimulatorServer, commands
-from talkdesk_sandbox.simulator.journal import Record
-from talkdesk_sandbox.simulator.model import Event, Installation
-from talkdesk_sandbox.simulator.results import Outcome
+from talkdesk_sandbox.simulator import Behavior, Settings, Simulator, SimulatorServer, commands
+from talkdesk_sandbox.simulator.http import Record
+from talkdesk_sandbox.simulator.state import Event, Installation
+from talkdesk_sandbox.simulator.views import Outcome
 
 APP, INSTALLATION, TENANT = "TalkdeskApp", "TalkdeskInstallation", "TalkdeskTenant"
 PLURALS = {APP: "talkdeskapps", INSTALLATION: "talkdeskinstallations", TENANT: "talkdesktenants"}
@@ -77,9 +77,9 @@ class Stack:
 
     async def delivered(self, outcome: Outcome) -> None:
         """Wait until the webhook has accepted the events of a command."""
-        await self.simulator.courier.settled()
+        await self.simulator.dispatcher.drain()
         for event in outcome.events:
-            for delivery in self.simulator.courier.log:
+            for delivery in self.simulator.dispatcher.log:
                 if delivery.event.id == event.id:
                     assert delivery.state == "delivered", (event.type, delivery.attempts)
         await self.platform.watched.catch_up(self.platform.kube)
@@ -123,7 +123,7 @@ class Customer:
 
     @property
     def at_talkdesk(self) -> Installation:
-        return self.stack.simulator.world.installation(self.installation_id)
+        return self.stack.simulator.state.installation(self.installation_id)
 
     @property
     def installation(self) -> Object:
@@ -201,13 +201,13 @@ class Customer:
 
     def events(self, kind: str | None = None) -> list[Event]:
         """Return Talkdesk's events of this installation, oldest first."""
-        every = self.stack.simulator.world.events.values()
+        every = self.stack.simulator.state.events.values()
         return [e for e in every if e.installation_id == self.installation_id and kind in {None, e.type}]
 
     async def deliver(self, event: Event) -> None:
         """Let Talkdesk send an event, for the first time or again."""
         self.stack.simulator.deliver(event)
-        await self.stack.simulator.courier.settled()
+        await self.stack.simulator.dispatcher.drain()
         await self.stack.platform.watched.catch_up(self.stack.platform.kube)
 
     def approvals(self) -> list[Record]:
@@ -337,7 +337,7 @@ async def stack(platform: Platform, *, settings: Settings | None = None, **spec:
     app, app_id = f"app{secrets.token_hex(3)}", secrets.token_hex(16)
     callback = f"http://127.0.0.1:{platform.ports['webhook']}/events/{platform.namespace}/{app}"
     # With whole seconds, events that a test causes in quick succession would have the same time.
-    defaults = Settings(behaviour=Behaviour(timestamp_form="milliseconds"))
+    defaults = Settings(behavior=Behavior(timestamp_form="milliseconds"))
     chosen = (settings or defaults).model_copy(update={"callback_url": callback})
     async with SimulatorServer(chosen) as server:
         made = Stack(platform, app, app_id, server)

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from builders.kube_gate import Call
 from builders.stack import Stack
-from talkdesk_sandbox.simulator.journal import Record
+from talkdesk_sandbox.simulator.http import Record
 
 _KINDS = {
     "namespaces": "Namespace",
@@ -62,7 +62,7 @@ def _joined(lines: list[Line]) -> Iterator[str]:
 
 
 def _events(stack: Stack) -> Iterator[Line]:
-    for delivery in stack.simulator.courier.log:
+    for delivery in stack.simulator.dispatcher.log:
         for attempt in delivery.attempts:
             yield Line(attempt.at, "Talkdesk", f"sends {delivery.event.type}")
 

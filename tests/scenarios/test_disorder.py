@@ -9,9 +9,9 @@ import pytest
 from builders.stack import Customer, Stack, Stacks
 from builders.stack_manifests import NAMESPACE, PLAN, SECRET, config_map
 from builders.watched import Object
-from talkdesk_sandbox.simulator import Behaviour, Settings, Simulator, commands
+from talkdesk_sandbox.simulator import Behavior, Settings, Simulator, commands
 from talkdesk_sandbox.simulator.faults import Duplicate, Hold
-from talkdesk_sandbox.simulator.model import Event
+from talkdesk_sandbox.simulator.state import Event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,7 +66,7 @@ async def test_the_worst_order_of_events_gives_the_same_final_state_as_the_right
     stacks: Stacks, *, worst: bool
 ) -> None:
     # The events must be in the past, because the time of a future event is replaced by the time of its arrival.
-    settings = Settings(clock_offset=timedelta(hours=-1), behaviour=Behaviour(timestamp_form="milliseconds"))
+    settings = Settings(clock_offset=timedelta(hours=-1), behavior=Behavior(timestamp_form="milliseconds"))
     async with stacks(settings=settings, steps=STEPS, users={}) as talkdesk:
         old, new = await _two_installations(talkdesk)
         if worst:
@@ -78,12 +78,12 @@ async def test_the_worst_order_of_events_gives_the_same_final_state_as_the_right
 
         end = commands.TrialCommand(installation=new.installation_id, action="end")
         talkdesk.simulator.trial(end)
-        await talkdesk.simulator.courier.settled()
+        await talkdesk.simulator.dispatcher.drain()
         await new.becomes("Suspended")
-        talkdesk.simulator.courier.release()
-        await talkdesk.simulator.courier.settled()
+        talkdesk.simulator.dispatcher.release()
+        await talkdesk.simulator.dispatcher.drain()
 
-        assert {delivery.state for delivery in talkdesk.simulator.courier.log} == {"delivered"}
+        assert {delivery.state for delivery in talkdesk.simulator.dispatcher.log} == {"delivered"}
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         await old.becomes("Uninstalled")
         # Credential versions that arrived after newer ones are deleted at the next reconcile.

@@ -83,15 +83,15 @@ def _rotate(customer: Customer) -> None:
 
 async def _delivered(talkdesk: Stack) -> None:
     """Wait until the webhook has accepted all events, at any attempt; Talkdesk has given up on none."""
-    courier = talkdesk.simulator.courier
+    dispatcher = talkdesk.simulator.dispatcher
     await until(lambda: _settled(talkdesk), within=WITHIN)
-    assert {delivery.state for delivery in courier.log} == {"delivered"}
+    assert {delivery.state for delivery in dispatcher.log} == {"delivered"}
 
 
 async def _settled(talkdesk: Stack) -> bool:
-    courier = talkdesk.simulator.courier
-    await courier.settled()
-    return courier.next_due() is None
+    dispatcher = talkdesk.simulator.dispatcher
+    await dispatcher.drain()
+    return dispatcher.next_due() is None
 
 
 def _no_older_version_after_a_newer_one(customer: Customer) -> None:

@@ -234,12 +234,12 @@ async def test_a_webhook_that_crashes_before_its_response_gets_the_event_again(
         await hold.reached()
 
         await platform.programs["webhook"].kill()
-        await talkdesk.simulator.courier.settled()
+        await talkdesk.simulator.dispatcher.drain()
         await platform.start_webhook()
-        await talkdesk.simulator.move(talkdesk.simulator.world.rules.retry_delays[0])
+        await talkdesk.simulator.move(talkdesk.simulator.state.behavior.retry_delays[0])
 
         await acme.becomes("Active")
-        assert [attempt.status for attempt in talkdesk.simulator.courier.log[0].attempts] == [None, 200]
+        assert [attempt.status for attempt in talkdesk.simulator.dispatcher.log[0].attempts] == [None, 200]
         assert len(acme.answer_calls()) == 1
         assert len(await acme.credential_secrets()) == 1
 

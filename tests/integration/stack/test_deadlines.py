@@ -7,7 +7,7 @@ import pytest
 from builders.conditions import condition, message, reason
 from builders.stack import Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SETTINGS
-from talkdesk_sandbox.simulator import Behaviour, Settings
+from talkdesk_sandbox.simulator import Behavior, Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,8 +73,8 @@ async def _allow_deployments(talkdesk: Stack) -> None:
 
 @pytest.mark.case(33)
 async def test_after_days_without_an_operator_the_nearest_deadline_is_served_first(stacks: Stacks) -> None:
-    behaviour = Behaviour(timestamp_form="milliseconds")
-    settings = Settings(clock_offset=timedelta(days=-8), behaviour=behaviour)
+    behavior = Behavior(timestamp_form="milliseconds")
+    settings = Settings(clock_offset=timedelta(days=-8), behavior=behavior)
     async with stacks(settings=settings) as talkdesk:
         platform = talkdesk.platform
         await platform.operator.kill()
@@ -99,8 +99,8 @@ async def test_after_days_without_an_operator_the_nearest_deadline_is_served_fir
 
 @pytest.mark.case(35)
 async def test_an_event_with_a_future_time_gets_the_time_of_its_arrival(stacks: Stacks) -> None:
-    behaviour = Behaviour(timestamp_form="milliseconds")
-    async with stacks(settings=Settings(clock_offset=timedelta(hours=2), behaviour=behaviour)) as talkdesk:
+    behavior = Behavior(timestamp_form="milliseconds")
+    async with stacks(settings=Settings(clock_offset=timedelta(hours=2), behavior=behavior)) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         await acme.uninstall()

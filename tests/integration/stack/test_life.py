@@ -79,7 +79,7 @@ async def test_an_event_delivered_three_times_has_the_effect_of_one(stacks: Stac
         acme = await talkdesk.install()
         await acme.becomes("Active")
 
-        statuses = [d.attempts[0].status for d in talkdesk.simulator.courier.log]
+        statuses = [d.attempts[0].status for d in talkdesk.simulator.dispatcher.log]
         assert statuses == [200, 200, 200]
         assert acme.installation["metadata"]["generation"] == 1
         assert len(await acme.credential_secrets()) == 1

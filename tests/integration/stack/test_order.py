@@ -5,7 +5,7 @@ import pytest
 from builders.conditions import condition, reason
 from builders.stack import Stacks
 from talkdesk_sandbox.simulator import commands
-from talkdesk_sandbox.simulator.lifecycle import State
+from talkdesk_sandbox.simulator.state import InstallationState
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -113,7 +113,7 @@ async def test_the_uninstall_of_an_old_installation_does_not_touch_the_tenant_of
         await old.uninstall()
         await old.becomes("Uninstalled")
 
-        assert old.at_talkdesk.state is State.UNINSTALLED
+        assert old.at_talkdesk.state is InstallationState.UNINSTALLED
         assert (await new.live("Namespace"), await new.live("Secret", "talkdesk"), new.tenant) == before
         assert await old.credential_secrets() == []
         assert len(await new.credential_secrets()) == 1
@@ -151,7 +151,7 @@ async def test_an_install_event_repeated_after_the_uninstall_changes_nothing(sta
 
         await acme.deliver(acme.events("app.installed")[0])
 
-        assert talkdesk.simulator.courier.log[-1].attempts[-1].status == 200
+        assert talkdesk.simulator.dispatcher.log[-1].attempts[-1].status == 200
         obj = await acme.becomes("Uninstalled")
         assert obj["metadata"]["generation"] == generation
         assert obj["spec"]["request"]["type"] == "Uninstall"

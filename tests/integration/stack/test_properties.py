@@ -95,7 +95,7 @@ async def test_the_final_state_does_not_depend_on_the_order_or_repetition_of_eve
         for event in events:
             await customers[0].deliver(event)
 
-        assert all(delivery.state == "delivered" for delivery in talkdesk.simulator.courier.log)
+        assert all(delivery.state == "delivered" for delivery in talkdesk.simulator.dispatcher.log)
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         for customer, phase in zip(customers, EXPECTED[lifecycle].phases, strict=True):
             await customer.becomes(phase)

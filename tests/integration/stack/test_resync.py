@@ -11,7 +11,7 @@ from builders.watched import Object
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.kube import JSON_PATCH, resource_path
 from talkdesk_sandbox.simulator import commands
-from talkdesk_sandbox.simulator.lifecycle import State
+from talkdesk_sandbox.simulator.state import InstallationState
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -85,7 +85,7 @@ async def test_a_state_that_contradicts_our_answer_is_reported_and_the_answer_is
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        acme.at_talkdesk.state = State.REJECTED
+        acme.at_talkdesk.state = InstallationState.REJECTED
 
         obj = await acme.request_reconcile()
 
@@ -171,4 +171,4 @@ async def _make_the_answer_old(acme: Customer) -> None:
     path = resource_path(GROUP, VERSION, "talkdeskinstallations", acme.stack.namespace, acme.name)
     patch = [{"op": "replace", "path": "/status/answer/at", "value": "2026-01-01T00:00:00Z"}]
     await acme.stack.platform.kube.request("PATCH", f"{path}/status", body=patch, content_type=JSON_PATCH)
-    await acme.stack.simulator.move(acme.stack.simulator.world.rules.token_lifetime / 100)
+    await acme.stack.simulator.move(acme.stack.simulator.state.behavior.token_lifetime / 100)

@@ -6,7 +6,7 @@ from builders.conditions import condition
 from builders.stack import Customer, Stacks
 from talkdesk_sandbox.simulator import commands
 from talkdesk_sandbox.simulator.faults import Delay, Status
-from talkdesk_sandbox.simulator.model import Event
+from talkdesk_sandbox.simulator.state import Event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -61,7 +61,7 @@ async def test_names_and_addresses_of_users_are_nowhere_in_the_cluster(stacks: S
     async with with_scim(stacks) as (talkdesk, scim):
         acme = await talkdesk.install(users=3)
         await acme.becomes("Active")
-        people = talkdesk.simulator.world.accounts[acme.account_id].users.values()
+        people = talkdesk.simulator.state.accounts[acme.account_id].users.values()
         words = {word.encode() for user in people for word in (user.email, user.name) if word}
         assert words
 

@@ -12,8 +12,8 @@ from aiohttp import web
 from builders.listening import listening
 from builders.partner import Callback, Partner
 from builders.simulators import Meet, Start
-from talkdesk_sandbox.simulator import Behaviour, Clock, Settings, SimulatorServer
-from talkdesk_sandbox.simulator.results import Outcome
+from talkdesk_sandbox.simulator import Behavior, Clock, Settings, SimulatorServer
+from talkdesk_sandbox.simulator.views.models import Outcome
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ async def start() -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def run(
-            *, clock: Clock | None = None, callback_url: str | None = None, **behaviour: Any
+            *, clock: Clock | None = None, callback_url: str | None = None, **behavior: Any
         ) -> SimulatorServer:
-            settings = Settings(callback_url=callback_url, behaviour=Behaviour(**behaviour))
+            settings = Settings(callback_url=callback_url, behavior=Behavior(**behavior))
             return await stack.enter_async_context(SimulatorServer(settings, clock=clock))
 
         yield run
