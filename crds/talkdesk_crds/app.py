@@ -12,9 +12,9 @@ from talkdesk_crds.fields import (
     FreeObject,
     Id,
     LabelName,
-    LastingDuration,
     Model,
     ObjectName,
+    PositiveDuration,
     Url,
     Word,
     immutable,
@@ -24,6 +24,7 @@ from talkdesk_crds.fields import (
 from talkdesk_crds.hosts import Region
 from talkdesk_crds.installation import Decision
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
+from talkdesk_crds.tenant import OnOffboard
 
 __all__ = [
     "AppEndpoints",
@@ -31,26 +32,27 @@ __all__ = [
     "AppStatus",
     "Approval",
     "ApprovalMode",
+    "ApprovalTiming",
     "Auth",
     "AuthMethod",
     "AutomaticDecision",
+    "ConflictPolicy",
     "Deadline",
     "Events",
     "License",
     "Logout",
-    "OnOffboard",
     "OnTenantFailure",
     "RejectRule",
     "Retention",
     "Scim",
     "SecretKeyRef",
+    "SignatureVerification",
     "SuspensionPolicy",
     "TalkdeskApp",
     "TemplateStep",
     "TenantTemplate",
     "TrialPolicy",
     "Uninstall",
-    "UninstallApproval",
     "Users",
     "UsersOffboard",
 ]
@@ -63,14 +65,23 @@ class AuthMethod(StrEnum):
     BASIC = "Basic"
 
 
-class OnOffboard(StrEnum):
-    """What becomes of a step's objects at an uninstall."""
+class SignatureVerification(StrEnum):
+    """Whether events must be signed by Talkdesk."""
 
-    DELETE = "Delete"
-    RETAIN = "Retain"
+    REQUIRED = "Required"
+    DISABLED = "Disabled"
 
 
-class UninstallApproval(StrEnum):
+class ConflictPolicy(StrEnum):
+    """What becomes of an object or a field that belongs to somebody else."""
+
+    FAIL = "Fail"
+    """It is left alone and reported as a conflict."""
+    ADOPT = "Adopt"
+    """It becomes the tenant's."""
+
+
+class ApprovalTiming(StrEnum):
     """When an uninstall is approved."""
 
     AFTER_OFFBOARD = "AfterOffboard"
@@ -127,9 +138,9 @@ class AppEndpoints(Model):
 class Events(Model):
     """How lifecycle events are taken."""
 
-    verify_signatures: bool = True
-    """Refuse events without a good ECDSA signature of Talkdesk's. False is for a laboratory: anybody who can reach
-    the webhook can then replace credentials."""
+    signature_verification: SignatureVerification = SignatureVerification.REQUIRED
+    """Required: an event without a valid ECDSA signature of Talkdesk's is refused. Disabled: any event is taken.
+    That is for a laboratory: anybody who can reach the webhook can then replace credentials."""
 
 
 class Auth(Model):
@@ -156,7 +167,7 @@ class AutomaticDecision(Model):
 
     decision: Decision
     """Approve or Reject."""
-    before: LastingDuration = "1h"
+    before_deadline: PositiveDuration = "1h"
     """How long before the deadline."""
 
 
@@ -188,11 +199,11 @@ class Approval(Model):
 class Deadline(Model):
     """How long Talkdesk waits."""
 
-    answer_within: LastingDuration = "7d"
+    answer_within: PositiveDuration = "7d"
     """Time from an event to the moment Talkdesk gives up waiting for the answer (documented: seven days)."""
-    warn_before: Annotated[tuple[LastingDuration, ...], Field(max_length=8)] = ("3d", "1d", "1h")
+    warn_before: Annotated[tuple[PositiveDuration, ...], Field(max_length=8)] = ("3d", "1d", "1h")
     """Marks before the deadline at which an unanswered request is warned about, by Event, condition and metric."""
-    grace: Duration = "1d"
+    grace_period: Duration = "1d"
     """Time from there until the tenant of an unanswered installation is offboarded."""
 
 
@@ -207,8 +218,9 @@ class TemplateStep(Model):
     """CEL over `object`, true when an object of the step is ready. Without it, kstatus' rules decide."""
     on_offboard: OnOffboard = OnOffboard.RETAIN
     """Delete: the objects go at the uninstall. Retain: they stay until the retention ends."""
-    adopt: bool = False
-    """Take over objects and fields that belong to somebody else, instead of reporting a conflict."""
+    conflict_policy: ConflictPolicy = ConflictPolicy.FAIL
+    """Fail: an object or a field that belongs to somebody else is left alone, and the tenant reports a conflict. Adopt:
+    it is taken over, and goes with the tenant."""
 
 
 class TenantTemplate(Model):
@@ -244,7 +256,7 @@ class Scim(Model):
     """The bearer token."""
     on_offboard: UsersOffboard = UsersOffboard.DEACTIVATE
     """What becomes of the users when the tenant is offboarded: Deactivate or Keep."""
-    timeout: LastingDuration = "10s"
+    timeout: PositiveDuration = "10s"
     """For one request."""
     concurrency: Annotated[int, Field(ge=1, le=32)] = 8
     """Requests at once for one tenant."""
@@ -269,7 +281,7 @@ class Logout(Model):
     """The app's single-logout endpoint. Gets Talkdesk's event as it came, signed as Standard Webhooks says."""
     secret_ref: SecretKeyRef
     """The signing key: `whsec_` and base64, or any other text."""
-    timeout: LastingDuration = "3s"
+    timeout: PositiveDuration = "3s"
     """How long the endpoint may take; then Talkdesk is asked to send the event again."""
     allow_insecure: bool = False
     """Allow plain http. Only for a laboratory."""
@@ -294,7 +306,7 @@ class License(Model):
 class Uninstall(Model):
     """How uninstalls are handled."""
 
-    approve: UninstallApproval = UninstallApproval.AFTER_OFFBOARD
+    approval_timing: ApprovalTiming = ApprovalTiming.AFTER_OFFBOARD
     """AfterOffboard: Talkdesk is told when the objects of steps with `onOffboard: Delete` are gone. BeforeOffboard: at
     once."""
     offboard_timeout: Duration = "10m"
@@ -348,7 +360,7 @@ class AppSpec(Model):
     """How uninstalls are handled."""
     retention: Retention = Retention()
     """What happens after an uninstall."""
-    resync: LastingDuration = "10m"
+    resync_period: PositiveDuration = "10m"
     """How often an installation is compared with Talkdesk and its tenant put right when nothing tells that anything
     changed."""
     paused: bool = False
@@ -379,7 +391,7 @@ class TalkdeskApp(CustomResource):
             Column("App", ".spec.appId", "Talkdesk's id of the app", wide=True),
             Column(
                 "Reason",
-                ".status.conditions[?(@.type=='Ready')].message",
+                ".status.conditions[?(@.type=='Ready')].reason",
                 "Why it is ready or not",
                 wide=True,
             ),

@@ -82,7 +82,7 @@ Duration = Annotated[
 ]
 """A length of time in days, hours, minutes and seconds, biggest unit first: `7d`, `1h30m`, `90s`."""
 
-LastingDuration = Annotated[
+PositiveDuration = Annotated[
     Duration,
     AfterValidator(_lasting),
     Field(json_schema_extra=rules({"rule": "self.matches('[1-9]')", "message": "must be longer than nothing"})),

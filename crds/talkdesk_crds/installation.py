@@ -36,7 +36,7 @@ __all__ = [
     "Decision",
     "DeletionPolicy",
     "Ending",
-    "EndingKind",
+    "EndingReason",
     "Endpoints",
     "InstallationPhase",
     "InstallationSpec",
@@ -147,7 +147,7 @@ class Request(Model):
     """Install, Update or Uninstall. Of two requests at the same instant, the later in this list wins."""
     event_id: Id
     """Id of the lifecycle event; the answer is recorded under it. Any unique word in an import by hand."""
-    requested_at: Moment
+    event_time: Moment
     """When the event was made (`created_at`); the deadline counts from here."""
     app_version: Word | None = None
     """The version of the app that the customer installed (`app_version_name`, else `app_version_id`)."""
@@ -166,9 +166,9 @@ class Trial(Model):
     """Started, Extended or Ended. Of two news of the same instant, the later in this list wins."""
     event_id: Id
     """Id of the lifecycle event."""
-    at: Moment
-    """When the event was made."""
-    expires_at: Moment | None = None
+    event_time: Moment
+    """When the event was made (`created_at`)."""
+    expiration_time: Moment | None = None
     """When the trial ends or would have ended."""
     ended_reason: Word | None = None
     """Talkdesk's word on why the trial ended: `trial_expired`, `app_uninstalled` or `plan_upgraded`."""
@@ -184,7 +184,7 @@ class Credentials(Model):
     `key_algorithm`."""
     event_id: Id
     """Id of the lifecycle event that brought them. Any unique word in an import by hand."""
-    issued_at: Moment
+    event_time: Moment
     """When the event was made (`created_at`)."""
     origin: CredentialsOrigin | None = None
     """Install or Rotation; a rotation is acknowledged at Talkdesk. Absent, as in an import by hand, means Install."""
@@ -259,15 +259,15 @@ class Answer(Model):
     """Approve or Reject."""
     reason: Annotated[str, Field(max_length=256)] | None = None
     """What Talkdesk was told as the reason."""
-    sent_at: Moment | None = None
-    """When the call was about to be made; without `at`, its outcome is not known yet."""
-    at: Moment | None = None
+    send_time: Moment | None = None
+    """When the call was about to be made; without `deliveryTime`, its outcome is not known yet."""
+    delivery_time: Moment | None = None
     """When the answer was known to have reached Talkdesk."""
-    verified_at: Moment | None = None
+    verification_time: Moment | None = None
     """When Talkdesk's own state was seen to agree."""
 
 
-class EndingKind(StrEnum):
+class EndingReason(StrEnum):
     """How an installation ended."""
 
     UNINSTALLED = "Uninstalled"
@@ -283,11 +283,11 @@ class EndingKind(StrEnum):
 class Ending(Model):
     """The end of an installation."""
 
-    kind: EndingKind
+    reason: EndingReason
     """Uninstalled, TimedOut, Rejected or Gone."""
     event_id: Id
     """Event id of the request that was the last."""
-    at: Moment
+    time: Moment
     """When it was found out."""
 
 
@@ -296,7 +296,7 @@ class Retry(Model):
 
     attempts: Annotated[int, Field(ge=0)]
     """How many attempts failed in a row."""
-    next_attempt_at: Moment
+    next_attempt_time: Moment
     """When it is tried again, unless the spec changes before."""
     reason: Word
     """Reason of the last failure."""
@@ -331,9 +331,9 @@ class TrialStatus(Model):
 
     state: TrialState
     """Started, Extended or Ended."""
-    at: Moment
-    """Since when it is so."""
-    expires_at: Moment | None = None
+    last_transition_time: Moment
+    """Since when `state` is so."""
+    expiration_time: Moment | None = None
     """When it ends or would have ended."""
     ended_reason: Word | None = None
     """Talkdesk's word on why it ended."""
@@ -359,20 +359,20 @@ class CredentialsStatus(Model):
     """Key id of the set that was used last."""
     secret_name: ObjectName | None = None
     """The Secret that holds it; another than `spec.credentials` names while Talkdesk refuses the newest set."""
-    acknowledged_at: Moment | None = None
+    acknowledgement_time: Moment | None = None
     """When Talkdesk had our acknowledgement of the set in `spec.credentials`, or was seen to want none."""
-    acknowledged: Id | None = None
+    acknowledged_event_id: Id | None = None
     """Event id of the rotation that was acknowledged last."""
 
 
 class Transition(Model):
     """One thing that happened to the installation."""
 
-    at: Moment
-    """When."""
-    what: Word
-    """What: a phase or an answer."""
-    why: Annotated[str, Field(max_length=512)]
+    time: Moment
+    """When it happened."""
+    reason: Word
+    """What happened, as one word: the phase that began."""
+    message: Annotated[str, Field(max_length=512)]
     """Why, for people."""
 
 
@@ -390,7 +390,7 @@ class InstallationStatus(Model):
     """What Talkdesk was told last."""
     ending: Ending | None = None
     """How the installation ended, if it did; a request with another event id starts it anew."""
-    installed_at: Moment | None = None
+    install_time: Moment | None = None
     """When the customer installed (newest Install request); the newest installation of an account has the tenant."""
     retry: Retry | None = None
     """The back-off, while something fails."""
@@ -433,7 +433,7 @@ class TalkdeskInstallation(CustomResource):
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether all is as asked"),
             Column("Request", ".spec.request.type", "What the customer asked for last"),
             Column("Deadline", ".status.deadline", "Until when Talkdesk must be answered; empty when it was"),
-            Column("Left", ".status.timeLeft", "The last mark before the deadline that has passed"),
+            Column("Time-Left", ".status.timeLeft", "The last mark before the deadline that has passed"),
             Column("Trial", ".status.trial.state", "Where the trial is"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("Plan", ".status.subscription.name", "Name of the subscription", wide=True),

@@ -23,6 +23,7 @@ from talkdesk_crds.kind import Column, CustomResource, KindInfo
 
 __all__ = [
     "InventoryItem",
+    "OnOffboard",
     "PlannedObject",
     "Purge",
     "StepState",
@@ -42,7 +43,14 @@ class TenantState(StrEnum):
     SUSPENDED = "Suspended"
     """Provisioned, with `tenant.suspended` true in the template."""
     OFFBOARDED = "Offboarded"
-    """Steps with `onOffboard: Delete` are deleted, the rest is retained until `status.purgeAfter`."""
+    """Steps with `onOffboard: Delete` are deleted, the rest is retained until `status.purgeTime`."""
+
+
+class OnOffboard(StrEnum):
+    """What becomes of a step's objects at an uninstall."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
 
 
 class StepState(StrEnum):
@@ -71,7 +79,7 @@ class PlannedObject(Model):
     """Namespace; empty for a cluster-scoped object."""
     name: Annotated[str, Field(min_length=1, max_length=253)]
     """Name."""
-    on_offboard: Word = "Retain"
+    on_offboard: OnOffboard = OnOffboard.RETAIN
     """The step's `onOffboard` when it was planned: Delete or Retain."""
 
 
@@ -141,7 +149,7 @@ class TenantSpec(Model):
     """While true, the operator leaves the tenant's objects alone, whatever is asked of its installations."""
     objects: Annotated[tuple[PlannedObject, ...], Field(max_length=500)] = ()
     """The objects that the template asks for; written before any of them is applied."""
-    uninstalled_at: Moment | None = None
+    uninstall_time: Moment | None = None
     """When the account's last installation ended; the retention counts from here."""
 
 
@@ -158,7 +166,7 @@ class TenantStatus(Model):
     """The template's steps."""
     applied_inputs: Word | None = None
     """Fingerprint of what the template was last filled in with; equal means that there is nothing new to apply."""
-    purge_after: Moment | None = None
+    purge_time: Moment | None = None
     """When what is retained gets deleted; absent unless offboarded."""
     last_handled_reconcile_at: Word | None = None
     """Value of the annotation `appconnect.talkdesk.dev/reconcile-requested-at` that was last acted on."""
@@ -175,7 +183,7 @@ class TalkdeskTenant(CustomResource):
             Column("Account", ".spec.accountId", "Talkdesk's id of the account"),
             Column("State", ".spec.state", "What the tenant should be"),
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether it is so"),
-            Column("Purge-After", ".status.purgeAfter", "When what is retained gets deleted"),
+            Column("Purge-Time", ".status.purgeTime", "When what is retained gets deleted"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("Tenant", ".spec.name", "The tenant's name in the template", wide=True),
             Column("Owner", ".spec.installationRef.name", "The installation that owns it", wide=True),

@@ -249,8 +249,8 @@ class Customer:
                 "accountId": self.account_id,
                 "accountName": self.account,
                 "endpoints": {"api": links["root"]["href"], "token": links["tokens"]["href"]},
-                "request": {"type": "Install", "eventId": "by-hand", "requestedAt": at},
-                "credentials": {"secretName": name, "eventId": "by-hand", "issuedAt": at},
+                "request": {"type": "Install", "eventId": "by-hand", "eventTime": at},
+                "credentials": {"secretName": name, "eventId": "by-hand", "eventTime": at},
                 **spec,
             },
         }
@@ -275,7 +275,7 @@ class Customer:
 
     async def hurry(self) -> None:
         """Let the time of a back-off have passed, as far as the operator can tell."""
-        patch = [{"op": "replace", "path": "/status/retry/nextAttemptAt", "value": "2026-01-01T00:00:00Z"}]
+        patch = [{"op": "replace", "path": "/status/retry/nextAttemptTime", "value": "2026-01-01T00:00:00Z"}]
         path = resource_path(GROUP, VERSION, PLURALS[INSTALLATION], self.stack.namespace, self.name)
         await self.stack.platform.kube.request("PATCH", f"{path}/status", body=patch, content_type=JSON_PATCH)
 

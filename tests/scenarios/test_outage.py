@@ -40,7 +40,7 @@ class Seen:
 @pytest.mark.case(27, 33)
 async def test_talkdesk_is_down_for_a_day(stacks: Stacks) -> None:
     # Who is installed is looked at again and again, as the hours would have it.
-    async with stacks(resync="1s", users={}) as talkdesk:
+    async with stacks(resyncPeriod="1s", users={}) as talkdesk:
         old = [await talkdesk.install() for _ in range(INSTALLED)]
         for customer in old:
             await customer.becomes("Active")

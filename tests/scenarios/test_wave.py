@@ -95,7 +95,7 @@ async def _settled(talkdesk: Stack) -> bool:
 
 def _acknowledged(held: Object) -> bool:
     known = held.get("status", {}).get("credentials", {})
-    acknowledged: bool = known.get("acknowledged") == held["spec"]["credentials"]["eventId"]
+    acknowledged: bool = known.get("acknowledgedEventId") == held["spec"]["credentials"]["eventId"]
     return acknowledged
 
 
@@ -111,7 +111,7 @@ def _never_back(customer: Customer) -> None:
     versions = [seen.object for seen in customer.stack.platform.watched.versions(INSTALLATION, customer.name)]
     for ids in (
         [held["spec"]["credentials"]["eventId"] for held in versions],
-        [held.get("status", {}).get("credentials", {}).get("acknowledged") for held in versions],
+        [held.get("status", {}).get("credentials", {}).get("acknowledgedEventId") for held in versions],
     ):
         order = [issued.index(each) for each in ids if each is not None]
         assert all(one <= next_one for one, next_one in pairwise(order))

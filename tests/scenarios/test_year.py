@@ -149,4 +149,4 @@ def _synced(held: Object, number: int) -> bool:
 
 
 def _acknowledged(held: Object) -> object:
-    return held["status"].get("credentials", {}).get("acknowledged")
+    return held["status"].get("credentials", {}).get("acknowledgedEventId")

@@ -61,13 +61,13 @@ class LaterLife(Scene):
         self._screen.step(f"Talkdesk rotates {account}'s credentials")
         before = self._tenants_key()
         happening = self._stage.talkdesk.rotate(account)
-        self._until(happening, "{.status.credentials.acknowledged}", happening.event.id)
+        self._until(happening, "{.status.credentials.acknowledgedEventId}", happening.event.id)
         self._becomes(happening, "Active")
         self._show()
         now, known = self._tenants_key(), self._installation(happening)["status"]["credentials"]
         if now != known["keyId"] or now == before:
             raise DemoFailed("the tenant does not have the new credentials", "operator")
-        self._screen.fact("acknowledged", known["acknowledgedAt"])
+        self._screen.fact("acknowledged", known["acknowledgementTime"])
         self._screen.fact("the tenant has", f"key {now}, no longer {before}")
 
     def decide(self) -> None:

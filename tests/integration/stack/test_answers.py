@@ -79,7 +79,7 @@ async def test_a_decision_for_another_event_is_refused_in_words_a_person_underst
 
 @pytest.mark.case(34)
 async def test_what_nobody_decided_is_decided_before_the_deadline_if_the_app_says_so(stacks: Stacks) -> None:
-    automatic = {"decision": "Approve", "before": "6d23h59m58s"}
+    automatic = {"decision": "Approve", "beforeDeadline": "6d23h59m58s"}
     async with stacks(approval=MANUAL | {"automatic": automatic}) as talkdesk:
         acme = await talkdesk.install()
         await acme.until(lambda held: held.get("status", {}).get("phase") == "AwaitingDecision", "wait for a person")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.mark.case(43)
 async def test_without_its_credentials_the_tenant_goes_on_and_calls_stop_until_they_are_back(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         (stored,) = await acme.secrets()
@@ -125,7 +125,7 @@ async def test_what_is_done_to_a_tenants_object_by_hand_is_put_right_and_told(st
 
 @pytest.mark.case(51)
 async def test_what_nobody_may_watch_is_put_right_at_the_resync(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         before = await acme.live("Secret", "talkdesk")

@@ -31,7 +31,7 @@ STEPS = [
 
 @pytest.mark.case(32)
 async def test_an_install_that_is_not_answered_in_time_lapses_and_a_repeat_finds_what_there_was(stacks: Stacks) -> None:
-    deadline = {"answerWithin": "3s", "grace": "1s"}
+    deadline = {"answerWithin": "3s", "gracePeriod": "1s"}
     async with stacks(deadline=deadline, steps=STEPS) as talkdesk:
         talkdesk.behave(answer_within="3s")
         await _allow_deployments(talkdesk)
@@ -41,7 +41,7 @@ async def test_an_install_that_is_not_answered_in_time_lapses_and_a_repeat_finds
         held = await acme.until(lambda held: reason(held, "TenantReady") == "NotReady", "wait for its tenant")
         assert "Deployment" in message(held, "TenantReady")
         due = datetime.fromisoformat(held["status"]["deadline"])
-        requested = datetime.fromisoformat(held["spec"]["request"]["requestedAt"])
+        requested = datetime.fromisoformat(held["spec"]["request"]["eventTime"])
         assert due - requested == timedelta(seconds=3)
 
         await acme.until(lambda held: held["status"].get("phase") == "TimedOut", "time out")
@@ -108,4 +108,4 @@ async def test_an_event_from_the_future_counts_from_when_it_came(stacks: Stacks)
 
         held = await acme.becomes("Uninstalled")
 
-        assert datetime.fromisoformat(held["spec"]["request"]["requestedAt"]) <= datetime.now(UTC)
+        assert datetime.fromisoformat(held["spec"]["request"]["eventTime"]) <= datetime.now(UTC)

@@ -43,7 +43,7 @@ async def test_an_uninstall_takes_what_goes_and_leaves_what_stays(stacks: Stacks
         assert await acme.secrets() == []
         assert acme.tenant is not None
         assert acme.tenant["spec"]["state"] == "Offboarded"
-        assert acme.tenant["status"]["purgeAfter"]
+        assert acme.tenant["status"]["purgeTime"]
         assert {item["kind"] for item in acme.tenant["status"]["inventory"]} == {"Namespace", "ConfigMap"}
         assert reason(held, "CredentialsValid") == "CredentialsDeleted"
 
@@ -74,8 +74,8 @@ async def test_a_reinstall_finds_the_tenant_as_it_was(stacks: Stacks, same_id: b
         assert secret["data"]["client_id"] == stored["data"]["client_id"]
         assert again.tenant is not None
         assert again.tenant["spec"]["state"] == "Active"
-        assert "purgeAfter" not in again.tenant["status"]
-        assert "uninstalledAt" not in again.tenant["spec"]
+        assert "purgeTime" not in again.tenant["status"]
+        assert "uninstallTime" not in again.tenant["spec"]
 
 
 @pytest.mark.case(1)
@@ -178,7 +178,7 @@ async def test_a_paused_installation_is_left_alone_and_goes_on_afterwards(stacks
 
 
 async def test_an_unchanged_tenant_costs_no_write_of_ours(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         before = (acme.installation["metadata"]["resourceVersion"], acme.tenant)

@@ -53,7 +53,7 @@ async def test_ids_that_are_no_dns_labels_still_give_names(stacks: Stacks, accou
 
 @pytest.mark.case(58)
 async def test_a_renamed_account_keeps_everything_under_its_new_name(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install("before")
         await acme.becomes("Active")
         tenant, home = acme.tenant, await acme.live("Namespace")

@@ -103,7 +103,7 @@ async def test_history_and_events_tell_the_life_of_an_installation(stacks: Stack
         await acme.uninstall()
         await acme.settles("Uninstalled")
 
-        history = [(step["what"], step["why"]) for step in acme.installation["status"]["history"]]
+        history = [(step["reason"], step["message"]) for step in acme.installation["status"]["history"]]
         assert [what for what, _ in history] == ["Active", "Uninstalled"]
         assert history[0][1] == "Succeeded: the tenant is ready and Talkdesk was told"
 

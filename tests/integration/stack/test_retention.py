@@ -29,7 +29,7 @@ async def test_at_the_end_of_the_retention_nothing_is_left_but_a_record_without_
         assert "acme-of-row-40" not in text
         assert "Words of a person." not in text
         assert held["spec"]["installationId"] == acme.installation_id
-        assert held["status"]["answer"]["at"]
+        assert held["status"]["answer"]["deliveryTime"]
 
 
 @pytest.mark.case(40)
@@ -88,7 +88,7 @@ async def test_a_reinstall_waits_while_the_old_namespace_is_terminating(stacks: 
 
 @pytest.mark.case(38)
 async def test_a_reinstall_while_offboarding_runs_has_everything_in_the_end(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         before = await _uid(acme)

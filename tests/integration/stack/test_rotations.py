@@ -48,7 +48,7 @@ async def test_a_new_set_is_used_acknowledged_and_given_to_the_tenant_and_the_ol
         held = await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
         await acme.becomes("Active")
 
-        assert held["status"]["credentials"]["acknowledgedAt"]
+        assert held["status"]["credentials"]["acknowledgementTime"]
         old, _ = acme.at_talkdesk.credentials
         assert old.ends_at is not None
         assert old.ends_at <= talkdesk.simulator.clock.now(), "Talkdesk has not ended it"

@@ -89,13 +89,13 @@ async def test_a_409_for_what_is_pending_becomes_a_condition(stacks: Stacks) -> 
 
 @pytest.mark.case(24)
 async def test_after_a_401_one_new_token_is_asked_for_and_used(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         talkdesk.simulator.tokens.end_all()
         before = len(talkdesk.simulator.journal.records(effect="token"))
 
-        await talkdesk.change_app(resync="2s")
+        await talkdesk.change_app(resyncPeriod="2s")
         await talkdesk.platform.gate.until(lambda: True)
         await _until_tokens(acme, before + 1)
 
@@ -143,7 +143,7 @@ async def test_a_403_names_scopes_and_address_lists_and_never_rejects(stacks: St
 
 @pytest.mark.case(26)
 async def test_an_installation_that_talkdesk_no_longer_knows_is_retained_after_a_second_look(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         talkdesk.simulator.faults.set(Status(route=READ, status=404))
@@ -160,7 +160,7 @@ async def test_an_installation_that_talkdesk_no_longer_knows_is_retained_after_a
         assert await acme.live("ConfigMap", "settings") is not None
         assert await acme.live("Secret", "talkdesk") is None
         assert acme.tenant is not None
-        assert acme.tenant["status"]["purgeAfter"]
+        assert acme.tenant["status"]["purgeTime"]
 
 
 @pytest.mark.case(26)
@@ -253,7 +253,7 @@ async def test_a_talkdesk_whose_name_is_unknown_is_told_as_that(stacks: Stacks) 
 
 
 def _delay(held: Object) -> timedelta:
-    return datetime.fromisoformat(held["status"]["retry"]["nextAttemptAt"]) - datetime.now(UTC)
+    return datetime.fromisoformat(held["status"]["retry"]["nextAttemptTime"]) - datetime.now(UTC)
 
 
 async def _until_tokens(acme: Customer, count: int) -> None:

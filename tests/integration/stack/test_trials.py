@@ -57,7 +57,7 @@ async def test_a_trial_is_shown_and_given_to_the_template(stacks: Stacks) -> Non
     async with stacks(steps=STEPS) as talkdesk:
         acme = await _on_trial(talkdesk)
 
-        assert acme.installation["status"]["trial"]["expiresAt"]
+        assert acme.installation["status"]["trial"]["expirationTime"]
         live = await acme.live("ConfigMap", "settings")
         assert live is not None
         assert live["data"] == {"replicas": "3", "trial": "Started"}
@@ -130,7 +130,7 @@ async def test_what_the_end_of_a_trial_means_is_the_apps_choice(stacks: Stacks, 
             assert await _size(acme) == "3"
             return
         assert acme.tenant["spec"]["state"] == "Offboarded"
-        assert acme.tenant["status"]["purgeAfter"]
+        assert acme.tenant["status"]["purgeTime"]
         assert await acme.live("ConfigMap", "settings") is None
         assert await acme.live("Namespace") is not None
         await _trial(acme, "start")

@@ -87,7 +87,7 @@ def test_names_columns_and_selectors_come_from_the_kind() -> None:
         "Ready",
         "Request",
         "Deadline",
-        "Left",
+        "Time-Left",
         "Trial",
         "Age",
     ]

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from builders.objects import NOON, app, app_object, installation, installation_object, tenant, tenant_object
 from talkdesk_crds import KINDS, TalkdeskApp, TalkdeskInstallation, TalkdeskTenant
-from talkdesk_crds.app import AuthMethod, OnOffboard, UninstallApproval
+from talkdesk_crds.app import ApprovalTiming, AuthMethod, ConflictPolicy, SignatureVerification
 from talkdesk_crds.installation import DeletionPolicy, InstallationStatus
 from talkdesk_crds.kind import CustomResource
-from talkdesk_crds.tenant import TenantStatus
+from talkdesk_crds.tenant import OnOffboard, TenantStatus
 
 OBJECTS = [
     (TalkdeskApp, app_object()),
@@ -43,11 +43,11 @@ def test_an_unreadable_object_is_refused_without_its_values(kind: type[CustomRes
 
 def test_defaults_are_the_careful_ones() -> None:
     spec = app().spec
-    assert spec.events.verify_signatures
+    assert spec.events.signature_verification is SignatureVerification.REQUIRED
     assert spec.auth.method is AuthMethod.PRIVATE_KEY_JWT
-    assert spec.uninstall.approve is UninstallApproval.AFTER_OFFBOARD
+    assert spec.uninstall.approval_timing is ApprovalTiming.AFTER_OFFBOARD
     assert spec.tenant.steps[0].on_offboard is OnOffboard.RETAIN
-    assert not spec.tenant.steps[0].adopt
+    assert spec.tenant.steps[0].conflict_policy is ConflictPolicy.FAIL
     assert installation().spec.deletion_policy is DeletionPolicy.RETAIN
     assert not installation().spec.paused
     assert not tenant().spec.deletion_protection
@@ -69,6 +69,6 @@ def test_names_of_kinds_do_not_overlap() -> None:
 
 @pytest.mark.parametrize("text", ["2026-03-01T12:00:00", "yesterday", "2026-13-01T00:00:00Z"])
 def test_a_moment_needs_a_zone_and_a_place_in_the_calendar(text: str) -> None:
-    raw = installation_object(request={"type": "Install", "eventId": "e", "requestedAt": text})
-    with pytest.raises(ValidationError, match="requestedAt"):
+    raw = installation_object(request={"type": "Install", "eventId": "e", "eventTime": text})
+    with pytest.raises(ValidationError, match="eventTime"):
         TalkdeskInstallation.read(raw)
