@@ -86,7 +86,7 @@ class Sweep:
         return sum(value for name, _, value in self._stage.operator_metrics() if name == counted)
 
     def _set_resync(self, span: str) -> None:
-        patch = json.dumps({"spec": {"resync": span}})
+        patch = json.dumps({"spec": {"resyncPeriod": span}})
         self._stage.cluster.kubectl(
             "patch", "talkdeskapp", APP, f"--namespace={WORK}", "--type=merge", f"--patch={patch}"
         )

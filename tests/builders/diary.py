@@ -87,7 +87,7 @@ def _tenant(customer: Customer) -> Iterator[str]:
         return
     yield tenant["spec"]["state"]
     yield ", ".join(sorted(item["kind"] for item in tenant["status"].get("inventory", [])))
-    if "purgeAfter" in tenant["status"]:
+    if "purgeTime" in tenant["status"]:
         yield "retained"
 
 

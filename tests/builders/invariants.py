@@ -15,13 +15,13 @@ from talkdesk_runtime.kube import resource_path
 from talkdesk_sandbox.simulator.state import PENDING, Event, InstallationState
 
 _REGISTERS = {
-    "app.installed": (("request", "requestedAt"), ("credentials", "issuedAt")),
-    "app.updated": (("request", "requestedAt"),),
-    "app.uninstalled": (("request", "requestedAt"),),
-    "app.credentials_rotated": (("credentials", "issuedAt"),),
-    "app.trial_started": (("trial", "at"),),
-    "app.trial_extended": (("trial", "at"),),
-    "app.trial_ended": (("trial", "at"),),
+    "app.installed": (("request", "eventTime"), ("credentials", "eventTime")),
+    "app.updated": (("request", "eventTime"),),
+    "app.uninstalled": (("request", "eventTime"),),
+    "app.credentials_rotated": (("credentials", "eventTime"),),
+    "app.trial_started": (("trial", "eventTime"),),
+    "app.trial_extended": (("trial", "eventTime"),),
+    "app.trial_ended": (("trial", "eventTime"),),
 }
 _PLURAL = {"namespaces": "Namespace", "configmaps": "ConfigMap", "secrets": "Secret"}
 
@@ -84,9 +84,9 @@ def _wrong_deletions(stack: Stack) -> Iterator[str]:
             if e.account_id == account.id and e.type == "app.uninstalled"
         ]
         purges = [
-            datetime.fromisoformat(seen.object["status"]["purgeAfter"])
+            datetime.fromisoformat(seen.object["status"]["purgeTime"])
             for seen in versions
-            if "purgeAfter" in seen.object.get("status", {})
+            if "purgeTime" in seen.object.get("status", {})
         ]
         for call in stack.platform.gate.calls:
             identity = _object_of(call.path)

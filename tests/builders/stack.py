@@ -279,8 +279,8 @@ class Customer:
                 "accountId": self.account_id,
                 "accountName": self.account,
                 "endpoints": {"api": links["root"]["href"], "token": links["tokens"]["href"]},
-                "request": {"type": "Install", "eventId": "by-hand", "requestedAt": at},
-                "credentials": {"secretName": name, "eventId": "by-hand", "issuedAt": at},
+                "request": {"type": "Install", "eventId": "by-hand", "eventTime": at},
+                "credentials": {"secretName": name, "eventId": "by-hand", "eventTime": at},
                 **spec,
             },
         }
@@ -305,7 +305,7 @@ class Customer:
 
     async def skip_backoff(self) -> None:
         """Set the time of the next attempt to the past, as if the back-off were over."""
-        patch = [{"op": "replace", "path": "/status/retry/nextAttemptAt", "value": "2026-01-01T00:00:00Z"}]
+        patch = [{"op": "replace", "path": "/status/retry/nextAttemptTime", "value": "2026-01-01T00:00:00Z"}]
         path = resource_path(GROUP, VERSION, PLURALS[INSTALLATION], self.stack.namespace, self.name)
         await self.stack.platform.kube.request("PATCH", f"{path}/status", body=patch, content_type=JSON_PATCH)
 
@@ -323,7 +323,7 @@ class Customer:
 
 def acknowledged_event(obj: Object) -> str | None:
     """Return the id of the event whose credentials were acknowledged last."""
-    event_id: str | None = obj.get("status", {}).get("credentials", {}).get("acknowledged")
+    event_id: str | None = obj.get("status", {}).get("credentials", {}).get("acknowledgedEventId")
     return event_id
 
 

@@ -42,7 +42,7 @@ class Observed:
 @pytest.mark.case(27, 33)
 async def test_while_talkdesk_is_down_nothing_is_lost_and_afterwards_everything_is_answered(stacks: Stacks) -> None:
     # The resync is short, so that installed customers are resynced as often as in hours of a real outage.
-    async with stacks(resync="1s", users={}) as talkdesk:
+    async with stacks(resyncPeriod="1s", users={}) as talkdesk:
         old = [await talkdesk.install() for _ in range(INSTALLED)]
         for customer in old:
             await customer.becomes("Active")

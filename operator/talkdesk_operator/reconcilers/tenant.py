@@ -23,7 +23,7 @@ from talkdesk_operator.domain.installation.status import handled_request
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Scope, Tenancy, TenancyState
-from talkdesk_operator.domain.tenant.desired import inputs_digest, purge_after
+from talkdesk_operator.domain.tenant.desired import inputs_digest, purge_time
 from talkdesk_operator.domain.tenant.entitlement import wanted_state
 from talkdesk_operator.reconcilers.context import template_variables
 from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
@@ -86,7 +86,7 @@ class TenantReconciler:
         if tenant.spec.state is not TenantState.OFFBOARDED:
             tenant = await self._confirm(tenant)
             moment = to_wire_time(self._now().replace(microsecond=0))
-            changes = {"state": TenantState.OFFBOARDED, "uninstalledAt": moment, "objects": None}
+            changes = {"state": TenantState.OFFBOARDED, "uninstallTime": moment, "objects": None}
             tenant = await self._cluster.change_tenant(tenant, changes)
         entries = everything_of(tenant)
         going = tuple(e for e in entries if e.on_offboard == "Delete")
@@ -98,8 +98,8 @@ class TenantReconciler:
             deleted,
             (Reason.OFFBOARDING, Reason.RETAINED, "offboarded; what remains is kept until the retention ends"),
         )
-        ended_at = tenant.spec.uninstalled_at or self._now()
-        status = status.model_copy(update={"purge_after": purge_after(ended_at, app)})
+        ended_at = tenant.spec.uninstall_time or self._now()
+        status = status.model_copy(update={"purge_time": purge_time(ended_at, app)})
         tenant, tenancy = await self._left(tenant, status, deleted, TenancyState.OFFBOARDED)
         return replace(scope, tenant=tenant, tenancy=tenancy)
 
@@ -221,7 +221,7 @@ class TenantReconciler:
         self, tenant: TalkdeskTenant, status: TenantStatus, deleted: Deleted, end: TenancyState
     ) -> tuple[TalkdeskTenant, Tenancy]:
         tenant = await self._write(tenant, status)
-        since = tenant.spec.uninstalled_at or _since(tenant)
+        since = tenant.spec.uninstall_time or _since(tenant)
         if deleted.failure is not None:
             tenancy = Tenancy(TenancyState.FAILED, deleted.failure.message, deleted.failure, since)
         elif deleted.remaining:

@@ -61,13 +61,13 @@ class ChangeScenario(Scenario):
         self._terminal.step(f"Talkdesk rotates {self._account}'s credentials")
         before = self._tenant_key()
         sent = self._environment.simulator.rotate(self._account)
-        self._wait_for_field(sent, "{.status.credentials.acknowledged}", sent.event.id)
+        self._wait_for_field(sent, "{.status.credentials.acknowledgedEventId}", sent.event.id)
         self._wait_for_phase(sent, "Active")
         self._print_objects()
         now, known = self._tenant_key(), self._installation(sent)["status"]["credentials"]
         if now != known["keyId"] or now == before:
             raise DemoFailed("the tenant does not have the new credentials", "operator")
-        self._terminal.fact("acknowledged", known["acknowledgedAt"])
+        self._terminal.fact("acknowledged", known["acknowledgementTime"])
         self._terminal.fact("the tenant has", f"key {now}, no longer {before}")
 
     def decide_by_hand(self) -> None:

@@ -57,7 +57,7 @@ class InstallScenario(Scenario):
         tenant = self._tenant()
         kept = [f"{item['kind']} {item['name']}" for item in tenant["status"]["inventory"]]
         self._terminal.fact("kept", ", ".join(kept))
-        self._terminal.fact("until", tenant["status"]["purgeAfter"])
+        self._terminal.fact("until", tenant["status"]["purgeTime"])
         secrets = self._get("secrets", "--all-namespaces")["items"]
         if left := [secret["metadata"]["name"] for secret in secrets]:
             raise DemoFailed(f"after the uninstall there are still Secrets: {', '.join(left)}", "operator")

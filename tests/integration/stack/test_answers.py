@@ -79,7 +79,7 @@ async def test_a_decision_for_another_event_is_refused_by_the_api_server(stacks:
 
 @pytest.mark.case(34)
 async def test_a_request_without_a_decision_is_decided_before_the_deadline_if_the_app_says_so(stacks: Stacks) -> None:
-    automatic = {"decision": "Approve", "before": "6d23h59m58s"}
+    automatic = {"decision": "Approve", "beforeDeadline": "6d23h59m58s"}
     async with stacks(approval=MANUAL | {"automatic": automatic}) as talkdesk:
         acme = await talkdesk.install()
         await acme.until(lambda obj: obj.get("status", {}).get("phase") == "AwaitingDecision", "await a decision")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.mark.case(43)
 async def test_without_its_credentials_the_tenant_stays_and_calls_stop_until_they_are_restored(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         (stored,) = await acme.credential_secrets()
@@ -128,7 +128,7 @@ async def test_an_object_changed_or_deleted_by_hand_is_restored_and_an_event_say
 
 @pytest.mark.case(51)
 async def test_an_object_that_may_not_be_watched_is_restored_at_the_resync(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         before = await acme.live("Secret", "talkdesk")

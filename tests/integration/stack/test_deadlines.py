@@ -33,7 +33,7 @@ STEPS = [
 async def test_an_install_not_answered_in_time_times_out_and_a_reinstall_finds_the_retained_objects(
     stacks: Stacks,
 ) -> None:
-    deadline = {"answerWithin": "3s", "grace": "1s"}
+    deadline = {"answerWithin": "3s", "gracePeriod": "1s"}
     async with stacks(deadline=deadline, steps=STEPS) as talkdesk:
         talkdesk.behave(answer_within="3s")
         await _allow_deployments(talkdesk)
@@ -43,7 +43,7 @@ async def test_an_install_not_answered_in_time_times_out_and_a_reinstall_finds_t
         obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "NotReady", "wait for its tenant")
         assert "Deployment" in message(obj, "TenantReady")
         due = datetime.fromisoformat(obj["status"]["deadline"])
-        requested = datetime.fromisoformat(obj["spec"]["request"]["requestedAt"])
+        requested = datetime.fromisoformat(obj["spec"]["request"]["eventTime"])
         assert due - requested == timedelta(seconds=3)
 
         await acme.until(lambda obj: obj["status"].get("phase") == "TimedOut", "time out")
@@ -107,4 +107,4 @@ async def test_an_event_with_a_future_time_gets_the_time_of_its_arrival(stacks: 
 
         obj = await acme.becomes("Uninstalled")
 
-        assert datetime.fromisoformat(obj["spec"]["request"]["requestedAt"]) <= datetime.now(UTC)
+        assert datetime.fromisoformat(obj["spec"]["request"]["eventTime"]) <= datetime.now(UTC)

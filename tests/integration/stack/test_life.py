@@ -43,7 +43,7 @@ async def test_an_uninstall_deletes_what_the_template_says_and_retains_the_rest(
         assert await acme.credential_secrets() == []
         assert acme.tenant is not None
         assert acme.tenant["spec"]["state"] == "Offboarded"
-        assert acme.tenant["status"]["purgeAfter"]
+        assert acme.tenant["status"]["purgeTime"]
         assert {item["kind"] for item in acme.tenant["status"]["inventory"]} == {"Namespace", "ConfigMap"}
         assert reason(obj, "CredentialsValid") == "CredentialsDeleted"
 
@@ -67,8 +67,8 @@ async def test_a_reinstall_finds_the_retained_tenant_unchanged(stacks: Stacks, s
         assert secret["data"]["client_id"] == stored["data"]["client_id"]
         assert again.tenant is not None
         assert again.tenant["spec"]["state"] == "Active"
-        assert "purgeAfter" not in again.tenant["status"]
-        assert "uninstalledAt" not in again.tenant["spec"]
+        assert "purgeTime" not in again.tenant["status"]
+        assert "uninstallTime" not in again.tenant["spec"]
 
 
 @pytest.mark.case(1)
@@ -172,7 +172,7 @@ async def test_a_paused_installation_is_not_reconciled_until_it_is_resumed(stack
 
 
 async def test_a_resync_of_an_unchanged_tenant_writes_none_of_our_objects(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         before = (acme.installation["metadata"]["resourceVersion"], acme.tenant)

@@ -52,7 +52,7 @@ async def test_account_ids_that_are_no_dns_labels_still_give_valid_names(stacks:
 
 @pytest.mark.case(58)
 async def test_a_renamed_account_keeps_its_tenant_and_objects(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install("before")
         await acme.becomes("Active")
         tenant, namespace = acme.tenant, await acme.existing("Namespace")

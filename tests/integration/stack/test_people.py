@@ -106,7 +106,7 @@ async def test_the_history_lists_the_phases_of_an_installation_and_their_reasons
         await acme.uninstall()
         await acme.converges("Uninstalled")
 
-        history = [(step["what"], step["why"]) for step in acme.installation["status"]["history"]]
+        history = [(step["reason"], step["message"]) for step in acme.installation["status"]["history"]]
         assert [what for what, _ in history] == ["Active", "Uninstalled"]
         assert [why.partition(":")[0] for _, why in history] == ["Succeeded", "Uninstalled"]
 

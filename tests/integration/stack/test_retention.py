@@ -29,7 +29,7 @@ async def test_at_the_end_of_the_retention_only_a_record_without_personal_data_i
         assert "acme-of-row-40" not in text
         assert "Words of a person." not in text
         assert obj["spec"]["installationId"] == acme.installation_id
-        assert obj["status"]["answer"]["at"]
+        assert obj["status"]["answer"]["deliveryTime"]
 
 
 @pytest.mark.case(40)
@@ -88,7 +88,7 @@ async def test_a_reinstall_waits_while_the_old_namespace_is_terminating(stacks: 
 
 @pytest.mark.case(38)
 async def test_a_reinstall_during_the_offboarding_ends_with_a_complete_tenant(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         before = await acme.uid("Namespace")

@@ -35,7 +35,7 @@ async def test_a_new_credential_version_is_given_to_the_tenant_and_acknowledged_
         obj = await acme.until_acknowledged(event.id)
         await acme.becomes("Active")
 
-        assert obj["status"]["credentials"]["acknowledgedAt"]
+        assert obj["status"]["credentials"]["acknowledgementTime"]
         old, _ = acme.at_talkdesk.credentials
         assert old.ends_at is not None
         assert old.ends_at <= talkdesk.simulator.clock.now(), "the previous version is still valid at Talkdesk"

@@ -90,13 +90,13 @@ async def test_a_409_while_the_installation_is_pending_is_reported_in_a_conditio
 
 @pytest.mark.case(24)
 async def test_after_a_401_one_new_token_is_requested_and_used(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         talkdesk.simulator.tokens.end_all()
         before = len(talkdesk.simulator.journal.records(effect="token"))
 
-        await talkdesk.change_app(resync="2s")
+        await talkdesk.change_app(resyncPeriod="2s")
         await talkdesk.platform.gate.until(lambda: True)
         await _until_tokens(acme, before + 1)
 
@@ -142,7 +142,7 @@ async def test_a_403_is_reported_with_its_possible_causes_and_never_rejects_the_
 
 @pytest.mark.case(26)
 async def test_an_installation_unknown_to_talkdesk_is_offboarded_only_after_a_second_404(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         talkdesk.simulator.faults.set(Status(route=READ, status=404))
@@ -159,7 +159,7 @@ async def test_an_installation_unknown_to_talkdesk_is_offboarded_only_after_a_se
         assert await acme.live("ConfigMap", "settings") is not None
         assert await acme.live("Secret", "talkdesk") is None
         assert acme.tenant is not None
-        assert acme.tenant["status"]["purgeAfter"]
+        assert acme.tenant["status"]["purgeTime"]
 
 
 @pytest.mark.case(26)
@@ -259,7 +259,7 @@ async def _works_again(talkdesk: Stack, fault: int, acme: Customer) -> None:
 
 
 def _delay(obj: Object) -> timedelta:
-    return datetime.fromisoformat(obj["status"]["retry"]["nextAttemptAt"]) - datetime.now(UTC)
+    return datetime.fromisoformat(obj["status"]["retry"]["nextAttemptTime"]) - datetime.now(UTC)
 
 
 async def _until_tokens(acme: Customer, count: int) -> None:

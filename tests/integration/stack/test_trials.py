@@ -53,7 +53,7 @@ async def test_a_trial_is_shown_in_the_status_and_given_to_the_template(stacks: 
     async with stacks(steps=STEPS) as talkdesk:
         acme = await _on_trial(talkdesk)
 
-        assert acme.installation["status"]["trial"]["expiresAt"]
+        assert acme.installation["status"]["trial"]["expirationTime"]
         live = await acme.existing("ConfigMap", "settings")
         assert live["data"] == {"replicas": "3", "trial": "Started"}
         printed = await talkdesk.platform.kubectl("get", "tdi", acme.name)
@@ -126,7 +126,7 @@ async def test_the_end_of_a_trial_keeps_or_offboards_the_tenant_as_the_app_says(
             assert await _size(acme) == "3"
             return
         assert acme.tenant["spec"]["state"] == "Offboarded"
-        assert acme.tenant["status"]["purgeAfter"]
+        assert acme.tenant["status"]["purgeTime"]
         assert await acme.live("ConfigMap", "settings") is None
         assert await acme.live("Namespace") is not None
         await _trial(acme, "start")

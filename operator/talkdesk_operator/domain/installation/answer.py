@@ -7,7 +7,7 @@ Belongs here: telling Talkdesk the verdict and making sure that it arrived. Does
 from dataclasses import replace
 
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, RequestType
+from talkdesk_crds.installation import Decision, Ending, EndingReason, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation import approval
 from talkdesk_operator.domain.installation.approval import Verdict
 from talkdesk_operator.domain.installation.steady_state import in_steady_state
@@ -45,10 +45,10 @@ def reject(scope: Scope, verdict: Verdict) -> Step:
     """Tell Talkdesk, unless it turns out to know; it ends an installation, and of an update only the update."""
     message = f"rejected: {verdict.told}" if verdict.told else "rejected"
     if scope.sent is SendState.DELIVERED:
-        return end(scope, EndingKind.REJECTED, verdict.reason, message)
+        return end(scope, EndingReason.REJECTED, verdict.reason, message)
     # Something waited before; what Talkdesk shows now is no longer waiting, so it had our answer.
     if scope.sent is SendState.UNCLEAR and approval.is_installed(scope):
-        return end(scope, EndingKind.REJECTED, verdict.reason, message)
+        return end(scope, EndingReason.REJECTED, verdict.reason, message)
     return _send(scope, Send(Decision.REJECT, verdict.told))
 
 
@@ -73,20 +73,20 @@ def end_at_talkdesk(scope: Scope) -> Step | None:
         return None
     match scope.remote:
         case RemoteMissing() as missing:
-            return second_read(scope, missing) or end(scope, EndingKind.GONE, Reason.GONE, missing.message)
+            return second_read(scope, missing) or end(scope, EndingReason.GONE, Reason.GONE, missing.message)
         case RemoteInstallation(entitlement=RemoteState.TIMED_OUT):
-            return end(scope, EndingKind.TIMED_OUT, Reason.TIMED_OUT, "Talkdesk gave up waiting for an answer")
+            return end(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, "Talkdesk gave up waiting for an answer")
         case RemoteInstallation(entitlement=RemoteState.REJECTED, state=word):
-            return end(scope, EndingKind.REJECTED, Reason.REJECTED, f"Talkdesk has the installation as {word}")
+            return end(scope, EndingReason.REJECTED, Reason.REJECTED, f"Talkdesk has the installation as {word}")
         case RemoteInstallation(entitlement=RemoteState.REVOKED, state=word):
-            return end(scope, EndingKind.GONE, Reason.GONE, f"Talkdesk has the installation as {word}")
+            return end(scope, EndingReason.GONE, Reason.GONE, f"Talkdesk has the installation as {word}")
         case _:
             return None
 
 
-def end(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish:
+def end(scope: Scope, kind: EndingReason, reason: Reason, message: str) -> Finish:
     """End the pass with the request at its end."""
     phase = InstallationPhase(kind.value)
-    ending = Ending(kind=kind, event_id=scope.request.event_id, at=scope.now)
+    ending = Ending(reason=kind, event_id=scope.request.event_id, time=scope.now)
     # What follows the end is decided by the next pass, which comes at once; until then it is not settled.
     return Finish(phase=phase, reason=reason, message=message, ending=ending, requeue_at=scope.now)

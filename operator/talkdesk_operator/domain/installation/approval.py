@@ -119,7 +119,7 @@ def _automatic_at(scope: Scope) -> datetime | None:
     automatic = scope.policy.resource.spec.approval.automatic
     if automatic is None:
         return None
-    return later(deadline(scope.request, scope.policy.resource), -parse_duration(automatic.before))
+    return later(deadline(scope.request, scope.policy.resource), -parse_duration(automatic.before_deadline))
 
 
 def _undecided(scope: Scope) -> Finish:

@@ -12,7 +12,7 @@ Each rule is a small function that gives a step, or None when it has nothing to 
 """
 
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, RequestType
+from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation import approval, retention, rotation, uninstall
 from talkdesk_operator.domain.installation.answer import approve, end, end_at_talkdesk, reject
 from talkdesk_operator.domain.installation.prerequisites import converge
@@ -100,4 +100,4 @@ def _unanswerable(scope: Scope) -> Finish | None:
     """Without credentials nobody can be answered; when the time for it is over, that is the end."""
     if not overdue(scope):
         return None
-    return end(scope, EndingKind.TIMED_OUT, Reason.TIMED_OUT, "the deadline passed, and Talkdesk can't be asked")
+    return end(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, "the deadline passed, and Talkdesk can't be asked")

@@ -32,7 +32,7 @@ def priority_of(installations: Sequence[TalkdeskInstallation], now: datetime) ->
     is the one with the nearest deadline.
     """
     waiting = [i for i in installations if waits_for_answer(i)]
-    requested = [i.spec.request.requested_at.timestamp() for i in waiting if i.spec.request is not None]
+    requested = [i.spec.request.event_time.timestamp() for i in waiting if i.spec.request is not None]
     order = min(requested, default=now.timestamp())
     going = any(i.metadata.deletion_timestamp is not None for i in installations)
     leaving = any(i.spec.request is not None and i.spec.request.type is RequestType.UNINSTALL for i in waiting)

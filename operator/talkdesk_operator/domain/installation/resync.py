@@ -48,7 +48,7 @@ def steady(scope: Scope) -> Step:
 def _is_unconfirmed(scope: Scope) -> bool:
     """Return whether an update was approved, and what it brought was not read yet."""
     answer = scope.installation.status.answer
-    approved = is_answered(scope.installation) and answer is not None and answer.verified_at is None
+    approved = is_answered(scope.installation) and answer is not None and answer.verification_time is None
     return approved and scope.request.type is RequestType.UPDATE
 
 

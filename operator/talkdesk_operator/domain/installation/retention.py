@@ -4,7 +4,7 @@ Deleting our object is not an uninstall: with `deletionPolicy: Retain` the final
 """
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
-from talkdesk_crds.installation import DeletionPolicy, Ending, EndingKind, InstallationPhase
+from talkdesk_crds.installation import DeletionPolicy, Ending, EndingReason, InstallationPhase
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.reconcile.deadlines import end_of_grace
@@ -24,7 +24,7 @@ def decide_ended(scope: Scope, ending: Ending) -> Step:
 def _after_grace(scope: Scope, ending: Ending) -> Step | None:
     """Keep everything for a while, as a customer who was not answered in time may simply try again."""
     until = end_of_grace(ending, scope.policy.resource)
-    if ending.kind is not EndingKind.TIMED_OUT or scope.now >= until:
+    if ending.reason is not EndingReason.TIMED_OUT or scope.now >= until:
         return None
     message = "not answered in time; a repeated installation finds the tenant as it is"
     phase = InstallationPhase.TIMED_OUT
@@ -49,7 +49,7 @@ def _tenant(scope: Scope, ending: Ending) -> Step | None:
         return None
     if scope.tenancy.state is TenancyState.OFFBOARDED:
         return _users(scope, ending)
-    return _going(scope, scope.tenancy, InstallationPhase(ending.kind.value))
+    return _going(scope, scope.tenancy, InstallationPhase(ending.reason.value))
 
 
 def _users(scope: Scope, ending: Ending) -> Step | None:
@@ -57,7 +57,7 @@ def _users(scope: Scope, ending: Ending) -> Step | None:
         case UsersOutcome(failure=failure, message=message):
             reason = failure.reason if failure is not None else Reason.USERS_SYNCING
             requeue_at = scope.now if failure is None else None
-            phase = InstallationPhase(ending.kind.value)
+            phase = InstallationPhase(ending.reason.value)
             return Finish(phase=phase, reason=reason, message=message, failure=failure, requeue_at=requeue_at)
         case step:
             return step
@@ -81,32 +81,36 @@ def _record(scope: Scope, ending: Ending) -> Step:
     if _has_personal_data(scope) and not scope.erased:
         return Erase()
     had_tenant = scope.installation.status.tenant_ref is not None
-    phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.kind.value)
-    reason = Reason.PURGED if had_tenant else Reason(ending.kind.value)
-    return Finish(phase=phase, reason=reason, message=_SENTENCES[ending.kind], terminal=True)
+    phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.reason.value)
+    reason = Reason.PURGED if had_tenant else Reason(ending.reason.value)
+    return Finish(phase=phase, reason=reason, message=_SENTENCES[ending.reason], terminal=True)
 
 
 def _kept(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
-    phase = InstallationPhase(ending.kind.value)
-    message = sentence(scope, ending.kind)
+    phase = InstallationPhase(ending.reason.value)
+    message = sentence(scope, ending.reason)
     if not scope.owned:
-        return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, terminal=True)
+        return Finish(phase=phase, reason=Reason(ending.reason.value), message=message, terminal=True)
     if purge_due(scope) and is_protected(scope):
-        message = f"{_SENTENCES[ending.kind]}; the retention is over, but spec.deletionProtection of the tenant is true"
+        message = (
+            f"{_SENTENCES[ending.reason]}; the retention is over, but the tenant's spec.deletionProtection is true"
+        )
         return Finish(phase=phase, reason=Reason.PROTECTED, message=message, terminal=True)
-    requeue_at = tenant.status.purge_after
-    return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, terminal=True, requeue_at=requeue_at)
+    requeue_at = tenant.status.purge_time
+    return Finish(
+        phase=phase, reason=Reason(ending.reason.value), message=message, terminal=True, requeue_at=requeue_at
+    )
 
 
 _SENTENCES = {
-    EndingKind.UNINSTALLED: "uninstalled",
-    EndingKind.TIMED_OUT: "not answered in time",
-    EndingKind.REJECTED: "rejected at Talkdesk",
-    EndingKind.GONE: "no longer known to Talkdesk",
+    EndingReason.UNINSTALLED: "uninstalled",
+    EndingReason.TIMED_OUT: "not answered in time",
+    EndingReason.REJECTED: "rejected at Talkdesk",
+    EndingReason.GONE: "no longer known to Talkdesk",
 }
 
 
-def sentence(scope: Scope, kind: EndingKind) -> str:
+def sentence(scope: Scope, kind: EndingReason) -> str:
     """Return how an installation ended, and what becomes of the tenant while there is one."""
     if scope.tenant is None:
         return _SENTENCES[kind]

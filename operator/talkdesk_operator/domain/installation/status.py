@@ -17,7 +17,7 @@ from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallat
 from talkdesk_operator.domain.reconcile.backoff import next_retry
 from talkdesk_operator.domain.reconcile.deadlines import deadline, time_left, waits_for_answer
 from talkdesk_operator.domain.reconcile.observation import is_of_before
-from talkdesk_operator.domain.reconcile.ownership import installed_at
+from talkdesk_operator.domain.reconcile.ownership import install_time
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
     Scope,
@@ -56,7 +56,7 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
         phase=finish.phase,
         answer=after.answer,
         ending=ending,
-        installed_at=installed_at(installation),
+        install_time=install_time(installation),
         retry=retry,
         deadline=limit,
         time_left=left,
@@ -111,11 +111,16 @@ def _credentials_status(scope: Scope) -> CredentialsStatus | None:
         return None
     if not isinstance(read, Credentials):
         return before
-    acknowledged, at = (before.acknowledged, before.acknowledged_at) if before is not None else (None, None)
+    acknowledged, moment = (
+        (before.acknowledged_event_id, before.acknowledgement_time) if before is not None else (None, None)
+    )
     if scope.acknowledged is AcknowledgementState.DONE and register is not None:
-        acknowledged, at = register.event_id, scope.now.replace(microsecond=0)
+        acknowledged, moment = register.event_id, scope.now.replace(microsecond=0)
     return CredentialsStatus(
-        key_id=read.key_id, secret_name=scope.secret_name, acknowledged=acknowledged, acknowledged_at=at
+        key_id=read.key_id,
+        secret_name=scope.secret_name,
+        acknowledged_event_id=acknowledged,
+        acknowledgement_time=moment,
     )
 
 
@@ -125,12 +130,14 @@ def _answer(scope: Scope, finish: Finish) -> Answer | None:
         return scope.answer
     known = scope.answer or Answer(event_id=scope.request.event_id, decision=Decision.APPROVE)
     moment = scope.now.replace(microsecond=0)
-    return known.model_copy(update={"at": known.at or moment, "verified_at": known.verified_at or moment})
+    return known.model_copy(
+        update={"delivery_time": known.delivery_time or moment, "verification_time": known.verification_time or moment}
+    )
 
 
 def _history(before: InstallationStatus, finish: Finish, scope: Scope) -> tuple[Transition, ...]:
     if finish.phase == before.phase:
         return before.history
     why = f"{finish.reason}: {finish.message}" if finish.message else str(finish.reason)
-    new = Transition(at=scope.now.replace(microsecond=0), what=finish.phase, why=why[:_WHY_LENGTH])
+    new = Transition(time=scope.now.replace(microsecond=0), reason=finish.phase, message=why[:_WHY_LENGTH])
     return (*before.history, new)[-_HISTORY:]

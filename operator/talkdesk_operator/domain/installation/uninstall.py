@@ -7,9 +7,9 @@ the credentials is deleted after the end is on record (`aftermath`): without it,
 
 from datetime import datetime
 
-from talkdesk_crds.app import UninstallApproval
+from talkdesk_crds.app import ApprovalTiming
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase
+from talkdesk_crds.installation import Decision, Ending, EndingReason, InstallationPhase
 from talkdesk_operator.domain.installation.retention import sentence
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.reconcile.observation import overdue, read, read_before_deadline, second_read
@@ -32,7 +32,7 @@ __all__ = ["decide"]
 
 def decide(scope: Scope) -> Step:
     """Name the next step of an uninstall that has not come to its end."""
-    if scope.policy.resource.spec.uninstall.approve is UninstallApproval.AFTER_OFFBOARD:
+    if scope.policy.resource.spec.uninstall.approval_timing is ApprovalTiming.AFTER_OFFBOARD:
         return _offboard(scope) or _acknowledge(scope)
     return _acknowledge(scope)
 
@@ -75,7 +75,7 @@ def _acknowledge(scope: Scope) -> Step:
     reading = read(scope, facts=False, otherwise=_unanswered)
     if reading is not None:
         return reading
-    told = scope.answer is not None and scope.answer.at is not None
+    told = scope.answer is not None and scope.answer.delivery_time is not None
     match scope.remote:
         case RemoteMissing() as missing:
             return second_read(scope, missing) or _done(scope)
@@ -87,7 +87,7 @@ def _acknowledge(scope: Scope) -> Step:
             message = "the request changed before it was answered"
             phase = InstallationPhase.OFFBOARDING
             return Finish(phase=phase, reason=Reason.PROGRESSING, message=message, requeue_at=scope.now)
-        case _ if scope.answer is None or scope.answer.sent_at is None:
+        case _ if scope.answer is None or scope.answer.send_time is None:
             return RecordAnswer(Decision.APPROVE)
         case _:
             return Send(Decision.APPROVE)
@@ -113,10 +113,14 @@ def _was_sent(scope: Scope) -> bool:
     was still on its way has answered the uninstall.
     """
     if scope.answer is not None:
-        return scope.answer.sent_at is not None
+        return scope.answer.send_time is not None
     last = scope.installation.status.answer
     # Answers are recorded in whole seconds.
-    return last is not None and last.at is not None and last.at >= scope.request.requested_at.replace(microsecond=0)
+    return (
+        last is not None
+        and last.delivery_time is not None
+        and last.delivery_time >= scope.request.event_time.replace(microsecond=0)
+    )
 
 
 def _is_over(scope: Scope) -> bool:
@@ -125,7 +129,7 @@ def _is_over(scope: Scope) -> bool:
         return False
     if scope.remote.entitlement is RemoteState.REVOKED:
         return True
-    told = scope.answer is not None and scope.answer.at is not None
+    told = scope.answer is not None and scope.answer.delivery_time is not None
     return told and scope.remote.entitlement is not RemoteState.PENDING
 
 
@@ -133,7 +137,7 @@ def _unanswered(scope: Scope) -> Finish | None:
     """Talkdesk removes an unacknowledged installation by itself after the deadline; then nobody waits for us."""
     if not overdue(scope):
         return None
-    ending = Ending(kind=EndingKind.UNINSTALLED, event_id=scope.request.event_id, at=scope.now)
+    ending = Ending(reason=EndingReason.UNINSTALLED, event_id=scope.request.event_id, time=scope.now)
     message = "could not be acknowledged in time; Talkdesk removes it by itself"
     phase = InstallationPhase.UNINSTALLED
     return Finish(phase=phase, reason=Reason.DEPROVISIONED, message=message, ending=ending, requeue_at=scope.now)
@@ -152,11 +156,11 @@ def _try_again(scope: Scope, failure: Failure) -> Finish:
 
 
 def _done(scope: Scope) -> Finish:
-    ending = Ending(kind=EndingKind.UNINSTALLED, event_id=scope.request.event_id, at=scope.now)
+    ending = Ending(reason=EndingReason.UNINSTALLED, event_id=scope.request.event_id, time=scope.now)
     return Finish(
         phase=InstallationPhase.UNINSTALLED,
         reason=Reason.UNINSTALLED,
-        message=sentence(scope, EndingKind.UNINSTALLED),
+        message=sentence(scope, EndingReason.UNINSTALLED),
         verified=True,
         ending=ending,
         requeue_at=scope.now,

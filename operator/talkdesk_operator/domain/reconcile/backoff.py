@@ -26,9 +26,9 @@ def next_retry(
     if before is not None and before.reason != failure.reason:
         before = None
     if failure.fixed is not None:
-        if before is not None and now < before.next_attempt_at:
+        if before is not None and now < before.next_attempt_time:
             return before
-        return Retry(attempts=_attempts(before), next_attempt_at=now + failure.fixed, reason=failure.reason)
+        return Retry(attempts=_attempts(before), next_attempt_time=now + failure.fixed, reason=failure.reason)
     attempts = _attempts(before)
     delay = min(_FIRST[failure.retry_class] * 2 ** min(attempts - 1, _DOUBLINGS), _LONGEST[failure.retry_class])
     delay = delay * (0.5 + jitter / 2)
@@ -36,7 +36,7 @@ def next_retry(
         delay = max(delay, failure.retry_after)
     elif deadline is not None and now + _BEFORE_DEADLINE < deadline < now + delay + _BEFORE_DEADLINE:
         delay = deadline - _BEFORE_DEADLINE - now
-    return Retry(attempts=attempts, next_attempt_at=now + delay, reason=failure.reason)
+    return Retry(attempts=attempts, next_attempt_time=now + delay, reason=failure.reason)
 
 
 def _attempts(before: Retry | None) -> int:

@@ -5,7 +5,7 @@ from typing import Final
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.fields import parse_duration
-from talkdesk_crds.installation import Ending, EndingKind, Request, RequestType, TalkdeskInstallation
+from talkdesk_crds.installation import Ending, EndingReason, Request, RequestType, TalkdeskInstallation
 
 __all__ = [
     "deadline",
@@ -20,14 +20,19 @@ __all__ = [
     "waits_for_answer",
 ]
 
-_OF_THE_REQUEST: Final = frozenset({EndingKind.TIMED_OUT, EndingKind.REJECTED})
+_OF_THE_REQUEST: Final = frozenset({EndingReason.TIMED_OUT, EndingReason.REJECTED})
 """Endings that say what became of a request, not that the customer has the app no more."""
 
 
 def is_answered(installation: TalkdeskInstallation) -> bool:
     """Return whether Talkdesk has our answer to the present request."""
     request, answer = installation.spec.request, installation.status.answer
-    return request is not None and answer is not None and answer.event_id == request.event_id and answer.at is not None
+    return (
+        request is not None
+        and answer is not None
+        and answer.event_id == request.event_id
+        and answer.delivery_time is not None
+    )
 
 
 def is_closed(installation: TalkdeskInstallation) -> bool:
@@ -44,7 +49,7 @@ def is_ended(installation: TalkdeskInstallation) -> bool:
     request, ending = installation.spec.request, installation.status.ending
     if request is None or ending is None or not is_closed(installation):
         return False
-    return request.type is not RequestType.UPDATE or ending.kind not in _OF_THE_REQUEST
+    return request.type is not RequestType.UPDATE or ending.reason not in _OF_THE_REQUEST
 
 
 def waits_for_answer(installation: TalkdeskInstallation) -> bool:
@@ -54,12 +59,12 @@ def waits_for_answer(installation: TalkdeskInstallation) -> bool:
 
 def deadline(request: Request, app: TalkdeskApp) -> datetime:
     """Return the moment until which Talkdesk waits for the answer, from the event's own time."""
-    return later(request.requested_at, parse_duration(app.spec.deadline.answer_within))
+    return later(request.event_time, parse_duration(app.spec.deadline.answer_within))
 
 
 def end_of_grace(ending: Ending, app: TalkdeskApp) -> datetime:
     """Return the moment from which the tenant of an unanswered installation is offboarded."""
-    return later(ending.at, parse_duration(app.spec.deadline.grace))
+    return later(ending.time, parse_duration(app.spec.deadline.grace_period))
 
 
 def time_left(request: Request, app: TalkdeskApp, now: datetime) -> str | None:

@@ -53,7 +53,7 @@ def is_of_before(scope: Scope) -> bool:
     """Return whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
     match scope.remote:
         case RemoteInstallation(updated_at=datetime() as moment):
-            return is_before(moment, scope.request.requested_at) and not overdue(scope)
+            return is_before(moment, scope.request.event_time) and not overdue(scope)
         case _:
             return False
 
@@ -96,7 +96,7 @@ def missing_credentials(scope: Scope, missing: CredentialsMissing, phase: Instal
 def second_read(scope: Scope, missing: RemoteMissing) -> Finish | None:
     """Ask for a second look at an installation that Talkdesk does not find; None when this is the second one."""
     retry = scope.installation.status.retry
-    if retry is not None and retry.reason == Reason.NOT_FOUND_ONCE and scope.now >= retry.next_attempt_at:
+    if retry is not None and retry.reason == Reason.NOT_FOUND_ONCE and scope.now >= retry.next_attempt_time:
         return None
     failure = Failure(Reason.NOT_FOUND_ONCE, missing.message, RetryClass.TRANSIENT, fixed=SECOND_READ_AFTER)
     phase = scope.installation.status.phase or InstallationPhase.PENDING

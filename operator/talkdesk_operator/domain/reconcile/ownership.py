@@ -13,17 +13,17 @@ from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.reconcile.deadlines import is_ended
 from talkdesk_operator.domain.reconcile.scope import Role
 
-__all__ = ["installed_at", "is_alive", "roles"]
+__all__ = ["install_time", "is_alive", "roles"]
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def installed_at(installation: TalkdeskInstallation) -> datetime | None:
+def install_time(installation: TalkdeskInstallation) -> datetime | None:
     """Return the time of the newest Install request; an Update does not make an installation newer."""
     request = installation.spec.request
     if request is not None and request.type is RequestType.INSTALL:
-        return request.requested_at
-    return installation.status.installed_at
+        return request.event_time
+    return installation.status.install_time
 
 
 def is_alive(installation: TalkdeskInstallation) -> bool:
@@ -60,5 +60,5 @@ def _holder(
 
 
 def _age(installation: TalkdeskInstallation) -> tuple[datetime, datetime, str]:
-    since = installed_at(installation) or installation.metadata.creation_timestamp or _NEVER
+    since = install_time(installation) or installation.metadata.creation_timestamp or _NEVER
     return since, installation.metadata.creation_timestamp or _NEVER, installation.metadata.name

@@ -21,8 +21,8 @@ __all__ = [
     "is_current",
     "is_protected",
     "next_read",
-    "purge_after",
     "purge_due",
+    "purge_time",
     "retention_ends",
     "template_context",
     "unclaimed_until",
@@ -59,7 +59,9 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
         "subscription": _all_keys(facts.subscription),
         "trial": {
             "state": trial.state.value if trial is not None else None,
-            "expiresAt": to_wire_time(trial.expires_at) if trial is not None and trial.expires_at else None,
+            "expirationTime": to_wire_time(trial.expiration_time)
+            if trial is not None and trial.expiration_time
+            else None,
         },
         "tenant": {
             "name": tenant.spec.name if tenant is not None else "",
@@ -139,7 +141,7 @@ def _is_offboarded(scope: Scope) -> bool:
     return away and not (purge_due(scope) and not is_protected(scope))
 
 
-def purge_after(ended_at: datetime, app: CompiledApp) -> datetime:
+def purge_time(ended_at: datetime, app: CompiledApp) -> datetime:
     """Return the moment from which what is retained gets deleted."""
     return later(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 
@@ -148,7 +150,7 @@ def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
     """Return when the tenant's retention ends, long ago if a person asked for the purge; None while none runs."""
     if tenant.spec.state is not TenantState.OFFBOARDED:
         return None
-    return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_after
+    return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_time
 
 
 def unclaimed_until(app: CompiledApp, tenant: TalkdeskTenant) -> datetime | None:
@@ -170,7 +172,7 @@ def is_protected(scope: Scope) -> bool:
 
 def held_up(scope: Scope) -> bool:
     """Return whether objects that don't go away have delayed the uninstall's answer for as long as they may."""
-    since = scope.tenant.spec.uninstalled_at if scope.tenant is not None else None
+    since = scope.tenant.spec.uninstall_time if scope.tenant is not None else None
     span = parse_duration(scope.policy.resource.spec.uninstall.offboard_timeout)
     return since is not None and scope.now >= later(since, span)
 

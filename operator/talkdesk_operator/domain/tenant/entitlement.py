@@ -15,7 +15,7 @@ from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState, RemoteTrial, classify
 from talkdesk_operator.domain.reconcile.deadlines import is_before, later
 from talkdesk_operator.domain.reconcile.observation import is_of_before
-from talkdesk_operator.domain.reconcile.ownership import installed_at
+from talkdesk_operator.domain.reconcile.ownership import install_time
 from talkdesk_operator.domain.reconcile.scope import Scope
 
 __all__ = ["Suspension", "suspension", "trial_is_open", "trial_of", "wanted_state"]
@@ -98,14 +98,21 @@ def trial_of(
 
     What is older than the installation is of one before it, under the same id.
     """
-    since, event, recorded = installed_at(installation), installation.spec.trial, installation.status.trial
+    since, event, recorded = install_time(installation), installation.spec.trial, installation.status.trial
     told = (
-        TrialStatus(state=event.state, at=event.at, expires_at=event.expires_at, ended_reason=event.ended_reason)
+        TrialStatus(
+            state=event.state,
+            last_transition_time=event.event_time,
+            expiration_time=event.expiration_time,
+            ended_reason=event.ended_reason,
+        )
         if event is not None
         else None
     )
     known = [
-        trial for trial in (told, recorded) if trial is not None and (since is None or not is_before(trial.at, since))
+        trial
+        for trial in (told, recorded)
+        if trial is not None and (since is None or not is_before(trial.last_transition_time, since))
     ]
     newest = max(known, key=_age, default=None)
     if remote is None or (remote.ended_at is not None and since is not None and is_before(remote.ended_at, since)):
@@ -121,20 +128,28 @@ def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, begun: dat
     extension that no event told is only just later than what it extends.
     """
     if remote.ended_at is not None:
-        if known is not None and (known.state is TrialState.ENDED or is_before(remote.ended_at, known.at)):
+        if known is not None and (
+            known.state is TrialState.ENDED or is_before(remote.ended_at, known.last_transition_time)
+        ):
             return known
         return TrialStatus(
             state=TrialState.ENDED,
-            at=remote.ended_at,
-            expires_at=remote.expires_at,
+            last_transition_time=remote.ended_at,
+            expiration_time=remote.expires_at,
             ended_reason=remote.ended_reason[:128] if remote.ended_reason else None,
         )
-    if remote.expires_at is None or (known is not None and remote.expires_at <= (known.expires_at or known.at)):
+    if remote.expires_at is None or (
+        known is not None and remote.expires_at <= (known.expiration_time or known.last_transition_time)
+    ):
         return known
     if known is None:
-        return TrialStatus(state=TrialState.STARTED, at=begun, expires_at=remote.expires_at)
-    return TrialStatus(state=TrialState.EXTENDED, at=later(known.at, _JUST), expires_at=remote.expires_at)
+        return TrialStatus(state=TrialState.STARTED, last_transition_time=begun, expiration_time=remote.expires_at)
+    return TrialStatus(
+        state=TrialState.EXTENDED,
+        last_transition_time=later(known.last_transition_time, _JUST),
+        expiration_time=remote.expires_at,
+    )
 
 
 def _age(trial: TrialStatus) -> tuple[datetime, int]:
-    return trial.at, _RANK[trial.state]
+    return trial.last_transition_time, _RANK[trial.state]

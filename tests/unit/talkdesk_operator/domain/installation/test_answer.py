@@ -8,7 +8,7 @@ import pytest
 
 from builders.objects import NOON, WEEK, answer, credentials, decided, facts, failure, installation, remote, scope, view
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, RequestType
+from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation.answer import end, end_at_talkdesk
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import Scope, SendState, Tenancy, TenancyState
@@ -76,17 +76,17 @@ def test_a_request_that_changed_before_the_answer_is_looked_at_anew_at_once() ->
 @pytest.mark.parametrize(
     ("word", "kind"),
     [
-        pytest.param("timeout", EndingKind.TIMED_OUT, marks=pytest.mark.case(32)),
-        ("rejected", EndingKind.REJECTED),
-        ("failed", EndingKind.REJECTED),
-        ("revoked", EndingKind.GONE),
-        ("uninstalled", EndingKind.GONE),
+        pytest.param("timeout", EndingReason.TIMED_OUT, marks=pytest.mark.case(32)),
+        ("rejected", EndingReason.REJECTED),
+        ("failed", EndingReason.REJECTED),
+        ("revoked", EndingReason.GONE),
+        ("uninstalled", EndingReason.GONE),
     ],
 )
-def test_an_end_at_talkdesk_is_the_end_here(word: str, kind: EndingKind) -> None:
+def test_an_end_at_talkdesk_is_the_end_here(word: str, kind: EndingReason) -> None:
     end = finish(read(remote=remote(word)))
     assert end.ending is not None
-    assert (end.ending.kind, end.ending.event_id) == (kind, "event-1")
+    assert (end.ending.reason, end.ending.event_id) == (kind, "event-1")
     assert end.phase == kind.value
     assert (end.terminal, end.requeue_at) == (False, NOON)
 
@@ -107,7 +107,7 @@ def test_a_rejection_is_sent_with_its_reason_before_anything_is_made_and_ends_an
     told = replace(at, sent=SendState.DELIVERED, answer=answer(decision=Decision.REJECT))
     over = finish(told)
     assert over.ending is not None
-    assert (over.phase, over.ending.kind) == (InstallationPhase.REJECTED, EndingKind.REJECTED)
+    assert (over.phase, over.ending.reason) == (InstallationPhase.REJECTED, EndingReason.REJECTED)
     assert (over.reason, over.message) == (Reason.POLICY_REJECTED, "rejected: not for you")
     assert over.requeue_at == NOON
 
@@ -126,7 +126,7 @@ def test_a_rejection_of_an_update_that_talkdesk_no_longer_waits_for_had_arrived(
     lost = replace(at, sent=SendState.UNCLEAR, send_failure=failure())
     end = finish(lost).ending
     assert end is not None
-    assert end.kind is EndingKind.REJECTED
+    assert end.reason is EndingReason.REJECTED
     waiting = finish(replace(lost, remote=remote("updating")))
     assert (waiting.phase, waiting.failure, waiting.ending) == (InstallationPhase.ANSWERING, failure(), None)
     assert finish(replace(lost, sent=SendState.REFUSED)).failure == failure()
@@ -146,8 +146,8 @@ def test_a_rejection_of_a_request_that_changed_is_thought_over() -> None:
     assert (changed.requeue_at, changed.ending) == (NOON, None)
 
 
-@pytest.mark.parametrize("kind", EndingKind)
-def test_every_end_has_its_phase_and_is_followed_up_at_once(kind: EndingKind) -> None:
+@pytest.mark.parametrize("kind", EndingReason)
+def test_every_end_has_its_phase_and_is_followed_up_at_once(kind: EndingReason) -> None:
     over = end(scope(), kind, Reason.GONE, "so it is")
     assert (over.phase.value, over.requeue_at, over.terminal) == (kind.value, NOON, False)
 

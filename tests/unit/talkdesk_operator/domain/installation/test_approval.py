@@ -176,7 +176,7 @@ def test_a_decision_for_another_event_counts_for_nothing_and_is_told(decision: D
 @pytest.mark.case(34)
 @pytest.mark.parametrize("decision", Decision)
 def test_what_nobody_decided_is_decided_shortly_before_the_deadline(decision: Decision) -> None:
-    at = asked(app=app(mode="Manual", automatic={"decision": decision.value, "before": "2h"}))
+    at = asked(app=app(mode="Manual", automatic={"decision": decision.value, "beforeDeadline": "2h"}))
     assert held(at).requeue_at == LIMIT - 2 * HOUR
     assert held(replace(at, now=LIMIT - 2 * HOUR - timedelta(seconds=1))).requeue_at == LIMIT - 2 * HOUR
     late = verdict(replace(at, now=LIMIT - 2 * HOUR))
@@ -186,7 +186,7 @@ def test_what_nobody_decided_is_decided_shortly_before_the_deadline(decision: De
 
 @pytest.mark.case(34)
 def test_an_automatic_decision_is_not_waited_for_past_the_deadline_and_goes_after_a_persons() -> None:
-    automatic = {"decision": "Reject", "before": "999999d"}
+    automatic = {"decision": "Reject", "beforeDeadline": "999999d"}
     at = asked(app=app(mode="Manual", automatic=automatic), installation=installation(at=NOON - DAY))
     assert verdict(at).decision is Decision.REJECT
     approved = installation(at=NOON - DAY, approval=decided("Approve"))

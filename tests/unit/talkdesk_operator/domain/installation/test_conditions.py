@@ -21,7 +21,14 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find
-from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_crds.installation import (
+    Decision,
+    Ending,
+    EndingReason,
+    InstallationPhase,
+    InstallationStatus,
+    RequestType,
+)
 from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
@@ -161,7 +168,7 @@ def test_an_answer_waits_for_what_is_in_its_way() -> None:
 
 @pytest.mark.case(32)
 def test_an_end_without_an_answer_says_so_from_then_on() -> None:
-    end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=NOON)
+    end = Ending(reason=EndingReason.TIMED_OUT, event_id="event-1", time=NOON)
     late = replace(WAITING, reason=Reason.TIMED_OUT, ending=end)
     assert judged(scope(), late, ConditionType.ANSWERED) == ("False", "TimedOut")
     assert judged(missed_request_recorded(scope(), late), WAITING, ConditionType.ANSWERED) == ("False", "TimedOut")
@@ -242,7 +249,7 @@ def test_a_deadline_is_near_from_the_first_mark_until_there_is_an_answer_or_an_e
     assert (near.status, near.message) == ("True", "under 1h for the answer to Talkdesk")
     over = missed_request_recorded(at, WAITING)
     assert judged(replace(over, now=NOON + 2 * WEEK), WAITING, ConditionType.DEADLINE_NEAR)[0] == "True"
-    end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=LATE)
+    end = Ending(reason=EndingReason.TIMED_OUT, event_id="event-1", time=LATE)
     for finish in (replace(WAITING, ending=end), replace(ACTIVE, verified=True)):
         assert judged(over, finish, ConditionType.DEADLINE_NEAR) == ("False", "NotNear")
     assert judged(replace(over, answer=answer()), ACTIVE, ConditionType.DEADLINE_NEAR) == ("False", "NotNear")

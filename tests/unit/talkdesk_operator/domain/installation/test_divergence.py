@@ -45,7 +45,7 @@ def test_a_request_whose_event_was_lost_is_noted_by_the_name_that_talkdesks_stat
 ) -> None:
     lost = lost_request(seen(word))
     assert lost is not None
-    assert (lost.type, lost.requested_at) == (kind, LATER)
+    assert (lost.type, lost.event_time) == (kind, LATER)
     assert lost.event_id.startswith("found-")
     assert lost == lost_request(seen(word))
     again = lost_request(seen(word, at=LATER + HOUR))
@@ -67,7 +67,7 @@ def test_a_state_that_may_be_the_one_we_answered_is_no_news(moment: datetime | N
 
 @pytest.mark.case(31)
 def test_an_answer_that_came_later_than_the_state_answered_it() -> None:
-    late = installation(status=answered(answer=answer().model_copy(update={"at": LATER})))
+    late = installation(status=answered(answer=answer().model_copy(update={"delivery_time": LATER})))
     assert lost_request(seen("updating", installation=late)) is None
     assert lost_request(seen("updating", at=LATER + HOUR, installation=late)) is not None
 

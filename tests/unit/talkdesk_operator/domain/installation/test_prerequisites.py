@@ -123,7 +123,7 @@ def test_a_suspended_tenant_is_applied_as_any_other() -> None:
 def test_a_customer_whom_the_policy_puts_away_is_offboarded_and_later_purged() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING)
     assert decide(at) == Offboard()
-    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
+    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
     stopped = finish(replace(at, tenant=away, tenancy=Tenancy(TenancyState.OFFBOARDED)))
     assert (stopped.phase, stopped.requeue_at) == (InstallationPhase.SUSPENDED, NOON + DAY)
     late = replace(at, tenant=away, now=NOON + DAY)
@@ -134,7 +134,7 @@ def test_a_customer_whom_the_policy_puts_away_is_offboarded_and_later_purged() -
 
 @pytest.mark.case(42)
 def test_a_protected_tenant_is_put_away_and_never_purged() -> None:
-    away = tenant(TenantState.OFFBOARDED, deletionProtection=True, status=TenantStatus(purge_after=NOON))
+    away = tenant(TenantState.OFFBOARDED, deletionProtection=True, status=TenantStatus(purge_time=NOON))
     assert decide(live(remote=remote("suspended"), app=OFFBOARDING, tenant=away)) == Offboard()
 
 
@@ -154,7 +154,7 @@ def test_where_there_is_no_tenant_none_is_put_away() -> None:
 
 @pytest.mark.case(21, 42)
 def test_a_customer_who_may_use_it_again_is_provisioned_again() -> None:
-    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
+    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
     assert decide(live(app=OFFBOARDING, tenant=away)) == Provision()
     upgraded = installation(status=answered(), trial=trial_object(endedReason="trial_expired"))
     suspended = live(installation=upgraded, facts=facts(subscription="trial"))

@@ -27,7 +27,7 @@ from builders.objects import (
     trial_object,
 )
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.installation import CredentialsStatus, EndingKind, InstallationPhase, RequestType, UsersStatus
+from talkdesk_crds.installation import CredentialsStatus, EndingReason, InstallationPhase, RequestType, UsersStatus
 from talkdesk_crds.tenant import TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
@@ -128,12 +128,12 @@ def test_an_active_installation_that_talkdesk_lost_gets_its_second_look_too() ->
     assert decide(again) == ReadTalkdesk(facts=True)
     end = finish(replace(again, remote=RemoteMissing("not found"))).ending
     assert end is not None
-    assert end.kind is EndingKind.GONE
+    assert end.reason is EndingReason.GONE
 
 
 @pytest.mark.case(32)
-@pytest.mark.parametrize("kind", [EndingKind.TIMED_OUT, EndingKind.REJECTED])
-def test_an_update_that_came_to_nothing_leaves_the_tenant_running(kind: EndingKind) -> None:
+@pytest.mark.parametrize("kind", [EndingReason.TIMED_OUT, EndingReason.REJECTED])
+def test_an_update_that_came_to_nothing_leaves_the_tenant_running(kind: EndingReason) -> None:
     valid = condition(ConditionType.CREDENTIALS_VALID)
     over = installation(request=RequestType.UPDATE, status=ended(kind, conditions=(valid,)))
     at = scope(installation=over, now=NOON + timedelta(days=99))

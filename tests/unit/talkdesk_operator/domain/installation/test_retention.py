@@ -19,7 +19,7 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType, TalkdeskInstallation, UsersStatus
+from talkdesk_crds.installation import EndingReason, InstallationPhase, RequestType, TalkdeskInstallation, UsersStatus
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import RetryClass, Role, Scope, Tenancy, TenancyState, UsersOutcome
@@ -38,14 +38,14 @@ DAY = timedelta(days=1)
 GOING = Tenancy(TenancyState.DELETING, "Namespace td-1 is being deleted", since=NOON)
 
 
-def over(kind: EndingKind = EndingKind.UNINSTALLED, **keywords: Any) -> TalkdeskInstallation:
-    asked = RequestType.UNINSTALL if kind is EndingKind.UNINSTALLED else RequestType.INSTALL
+def over(kind: EndingReason = EndingReason.UNINSTALLED, **keywords: Any) -> TalkdeskInstallation:
+    asked = RequestType.UNINSTALL if kind is EndingReason.UNINSTALLED else RequestType.INSTALL
     known: dict[str, Any] = {"request": asked, "status": ended(kind)}
     return installation(**(known | keywords))
 
 
 def retained(until: datetime | None = NOON + MONTH, **spec: Any) -> TalkdeskTenant:
-    return tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=until), **spec)
+    return tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=until), **spec)
 
 
 def after(**fields: Any) -> Scope:
@@ -76,14 +76,14 @@ def test_credentials_that_a_late_event_left_behind_are_looked_for_now_and_then()
 
 @pytest.mark.case(32)
 def test_who_was_not_answered_in_time_keeps_everything_for_the_grace() -> None:
-    late = over(EndingKind.TIMED_OUT, status=ended(EndingKind.TIMED_OUT, conditions=()))
+    late = over(EndingReason.TIMED_OUT, status=ended(EndingReason.TIMED_OUT, conditions=()))
     waiting = finish(after(installation=late, tenant=tenant()))
     assert (waiting.phase, waiting.terminal, waiting.requeue_at) == (InstallationPhase.TIMED_OUT, True, NOON + DAY)
     assert decide(after(installation=late, tenant=tenant(), now=NOON + DAY)) == DeleteCredentials()
 
 
-@pytest.mark.parametrize("kind", EndingKind)
-def test_the_tenant_goes_to_retention_after_any_end(kind: EndingKind) -> None:
+@pytest.mark.parametrize("kind", EndingReason)
+def test_the_tenant_goes_to_retention_after_any_end(kind: EndingReason) -> None:
     at = after(installation=over(kind), tenant=tenant(), now=NOON + DAY)
     assert decide(at) == Offboard()
     kept = finish(replace(at, tenant=retained(), tenancy=Tenancy(TenancyState.OFFBOARDED)))
@@ -96,7 +96,7 @@ def test_what_does_not_go_is_named_and_looked_at_again() -> None:
     slow = finish(after(tenancy=GOING))
     assert (slow.reason, slow.message) == (Reason.OFFBOARDING, GOING.message)
     assert slow.requeue_at == NOON + timedelta(seconds=1)
-    begun = retained(uninstalledAt="2026-03-01T12:00:00Z")
+    begun = retained(uninstallTime="2026-03-01T12:00:00Z")
     assert finish(after(tenant=begun, tenancy=GOING, now=NOON + DAY)).reason is Reason.DELETION_BLOCKED
     assert finish(after(tenant=retained(NOON), tenancy=GOING)).reason is Reason.PURGING
 
@@ -208,8 +208,8 @@ def test_an_installation_whose_app_is_gone_is_left_alone_after_its_end() -> None
 
 @pytest.mark.case(36)
 def test_the_grace_of_an_app_may_be_nothing() -> None:
-    late = over(EndingKind.TIMED_OUT)
-    assert decide(after(installation=late, tenant=tenant(), app=view(deadline={"grace": "0s"}))) == Offboard()
+    late = over(EndingReason.TIMED_OUT)
+    assert decide(after(installation=late, tenant=tenant(), app=view(deadline={"gracePeriod": "0s"}))) == Offboard()
 
 
 @pytest.mark.case(41)
@@ -226,11 +226,11 @@ PUT_AWAY = Tenancy(TenancyState.OFFBOARDED)
 
 @pytest.mark.case(26, 32)
 def test_the_users_of_a_tenant_that_was_put_away_are_deactivated_once() -> None:
-    gone = over(EndingKind.GONE, status=ended(EndingKind.GONE, users=UsersStatus(licensed=7)))
+    gone = over(EndingReason.GONE, status=ended(EndingReason.GONE, users=UsersStatus(licensed=7)))
     at = after(installation=gone, app=WITH_SCIM, tenancy=PUT_AWAY)
     assert decide(at) == DeactivateUsers()
     assert finish(replace(at, users=UsersOutcome(0))).terminal
-    nobody = over(EndingKind.GONE, status=ended(EndingKind.GONE, users=UsersStatus(licensed=0)))
+    nobody = over(EndingReason.GONE, status=ended(EndingReason.GONE, users=UsersStatus(licensed=0)))
     assert finish(replace(at, installation=nobody)).terminal
 
 

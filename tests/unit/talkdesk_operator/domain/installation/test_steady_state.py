@@ -7,12 +7,12 @@ import pytest
 
 from builders.objects import DAY, NOON, ended, failure, installation, remote, scope, tenant, trial_object, view
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType
+from talkdesk_crds.installation import EndingReason, InstallationPhase, RequestType
 from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.installation.steady_state import in_steady_state
 from talkdesk_operator.domain.reconcile.scope import RemoteRefused, RetryClass, Role
 
-AWAY = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
+AWAY = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
 OFFBOARDING = view(license={"onSuspended": "Offboard"})
 FORBIDDEN = failure(Reason.FORBIDDEN, RetryClass.SLOW)
 
@@ -25,7 +25,7 @@ def test_an_active_installation_is_ready() -> None:
 
 @pytest.mark.case(32)
 def test_an_update_that_ended_without_answer_leaves_it_active_and_is_told() -> None:
-    over = installation(request=RequestType.UPDATE, status=ended(EndingKind.TIMED_OUT))
+    over = installation(request=RequestType.UPDATE, status=ended(EndingReason.TIMED_OUT))
     assert "no longer waits" in in_steady_state(scope(installation=over)).message
 
 

@@ -20,7 +20,7 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, InstallationStatus, RequestType
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
@@ -46,11 +46,11 @@ from talkdesk_operator.domain.reconcile.steps import (
 )
 
 UNINSTALL = installation(request=RequestType.UNINSTALL)
-OFF = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
+OFF = tenant(TenantState.OFFBOARDED, uninstallTime="2026-03-01T12:00:00Z")
 OFFBOARDED = Tenancy(TenancyState.OFFBOARDED)
 ANNOUNCED = answer(delivered=False)
 LATE = NOON + WEEK
-BEFORE = view(uninstall={"approve": "BeforeOffboard"})
+BEFORE = view(uninstall={"approvalTiming": "BeforeOffboard"})
 
 
 def leaving(**fields: Any) -> Scope:
@@ -71,7 +71,7 @@ def finish(at: Scope) -> Finish:
 
 def is_done(at: Scope) -> bool:
     end = finish(at).ending
-    return end is not None and end.kind is EndingKind.UNINSTALLED and finish(at).verified
+    return end is not None and end.reason is EndingReason.UNINSTALLED and finish(at).verified
 
 
 def test_an_uninstall_goes_step_by_step() -> None:
@@ -134,7 +134,7 @@ def test_credentials_that_died_after_the_call_prove_it(reason: Reason) -> None:
 @pytest.mark.case(15)
 @pytest.mark.parametrize("seconds", [-1, 0, 60])
 def test_an_approval_of_the_install_that_went_out_after_the_uninstall_was_asked_for_answered_it(seconds: int) -> None:
-    told = answer(event="the-install").model_copy(update={"at": NOON + timedelta(seconds=seconds)})
+    told = answer(event="the-install").model_copy(update={"delivery_time": NOON + timedelta(seconds=seconds)})
     earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=told)})
     refused = RemoteRefused(failure(Reason.CREDENTIALS_REFUSED, RetryClass.SLOW))
     ended = finish(leaving(installation=earlier, credentials=credentials(), remote=refused)).ending

@@ -118,7 +118,7 @@ def test_a_divergence_is_a_warning_when_it_begins(before: str | None, after: str
 @pytest.mark.case(20)
 def test_an_acknowledgement_is_told_once() -> None:
     def with_credentials(acknowledged: str | None) -> InstallationStatus:
-        known = CredentialsStatus(key_id="k", acknowledged=acknowledged)
+        known = CredentialsStatus(key_id="k", acknowledged_event_id=acknowledged)
         return ACTIVE.model_copy(update={"credentials": known})
 
     told = event(ACTIVE, with_credentials("e1"))

@@ -21,7 +21,7 @@ def after(
     limit = NOON + deadline if deadline is not None else None
     planned = next_retry(given_failure, before, NOON, jitter=jitter, deadline=limit)
     assert planned is not None
-    return planned.next_attempt_at - NOON
+    return planned.next_attempt_time - NOON
 
 
 def test_what_only_our_own_objects_can_mend_is_not_tried_again() -> None:

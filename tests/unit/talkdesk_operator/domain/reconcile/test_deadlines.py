@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from builders.objects import DAY, HOUR, NOON, WEEK, answer, answered, app, ended, installation
-from talkdesk_crds.installation import Ending, EndingKind, InstallationStatus, Request, RequestType
+from talkdesk_crds.installation import Ending, EndingReason, InstallationStatus, Request, RequestType
 from talkdesk_operator.domain.reconcile.deadlines import (
     deadline,
     end_of_grace,
@@ -29,8 +29,8 @@ def test_the_deadline_counts_from_the_events_own_time() -> None:
 
 
 def test_the_grace_counts_from_the_end() -> None:
-    ending = Ending(kind=EndingKind.TIMED_OUT, event_id="e", at=NOON)
-    assert end_of_grace(ending, app(deadline={"grace": "2h"})) == NOON + timedelta(hours=2)
+    ending = Ending(reason=EndingReason.TIMED_OUT, event_id="e", time=NOON)
+    assert end_of_grace(ending, app(deadline={"gracePeriod": "2h"})) == NOON + timedelta(hours=2)
 
 
 @pytest.mark.case(35)
@@ -39,7 +39,7 @@ def test_a_moment_past_the_end_of_the_calendar_is_its_last_one() -> None:
     assert later(NOON, timedelta(days=-999999)) == datetime.min.replace(tzinfo=NOON.tzinfo)
 
 
-REQUEST = Request(type=RequestType.INSTALL, event_id="e", requested_at=NOON)
+REQUEST = Request(type=RequestType.INSTALL, event_id="e", event_time=NOON)
 LIMIT = NOON + WEEK
 
 
@@ -96,9 +96,9 @@ def test_an_answer_counts_for_its_own_request_only_and_only_when_it_arrived() ->
 
 
 @pytest.mark.case(32)
-@pytest.mark.parametrize("kind", EndingKind)
+@pytest.mark.parametrize("kind", EndingReason)
 @pytest.mark.parametrize("request_type", [RequestType.INSTALL, RequestType.UNINSTALL])
-def test_any_ending_of_an_install_or_uninstall_is_the_end(kind: EndingKind, request_type: RequestType) -> None:
+def test_any_ending_of_an_install_or_uninstall_is_the_end(kind: EndingReason, request_type: RequestType) -> None:
     over = installation(request=request_type, status=ended(kind))
     assert is_closed(over)
     assert is_ended(over)
@@ -108,14 +108,14 @@ def test_any_ending_of_an_install_or_uninstall_is_the_end(kind: EndingKind, requ
 @pytest.mark.parametrize(
     ("kind", "final"),
     [
-        (EndingKind.TIMED_OUT, False),
-        (EndingKind.REJECTED, False),
-        (EndingKind.GONE, True),
-        (EndingKind.UNINSTALLED, True),
+        (EndingReason.TIMED_OUT, False),
+        (EndingReason.REJECTED, False),
+        (EndingReason.GONE, True),
+        (EndingReason.UNINSTALLED, True),
     ],
 )
 def test_an_update_that_came_to_nothing_is_closed_but_the_installation_goes_on(
-    kind: EndingKind, *, final: bool
+    kind: EndingReason, *, final: bool
 ) -> None:
     over = installation(request=RequestType.UPDATE, status=ended(kind))
     assert is_closed(over)

@@ -29,8 +29,8 @@ from talkdesk_operator.domain.tenant.desired import (
     is_current,
     is_protected,
     next_read,
-    purge_after,
     purge_due,
+    purge_time,
     retention_ends,
     template_context,
     unclaimed_until,
@@ -54,7 +54,7 @@ def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown(
         "account": {"id": "acc-1", "name": "acme", "companyName": None, "timezone": None},
         "installation": {"id": "i1", "name": "sentiment-i1", "appVersion": None, "createdBy": None},
         "subscription": {"type": None, "name": None, "licenses": None},
-        "trial": {"state": None, "expiresAt": None},
+        "trial": {"state": None, "expirationTime": None},
         "tenant": {"name": "", "state": "Active", "suspended": False, "values": {}},
         "sso": {
             "authorizationUrl": None,
@@ -66,18 +66,23 @@ def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown(
 
 
 def test_a_template_sees_request_trial_and_the_tenants_name() -> None:
-    trial = {"state": "Started", "eventId": "t", "at": "2026-03-01T12:00:00Z", "expiresAt": "2026-04-01T00:00:00Z"}
+    trial = {
+        "state": "Started",
+        "eventId": "t",
+        "eventTime": "2026-03-01T12:00:00Z",
+        "expirationTime": "2026-04-01T00:00:00Z",
+    }
     made = installation(trial=trial, request=request_object(appVersion="1.4"))
     context = template_context(scope(installation=made, tenant=tenant()), view())
     assert context["installation"]["appVersion"] == "1.4"
-    assert context["trial"] == {"state": "Started", "expiresAt": "2026-04-01T00:00:00Z"}
+    assert context["trial"] == {"state": "Started", "expirationTime": "2026-04-01T00:00:00Z"}
     assert context["tenant"]["name"] == "td-acc-1"
 
 
 def test_a_trial_without_end_and_an_installation_without_request_leave_their_facts_null() -> None:
-    made = installation(request=None, trial={"state": "Ended", "eventId": "t", "at": "2026-03-01T12:00:00Z"})
+    made = installation(request=None, trial={"state": "Ended", "eventId": "t", "eventTime": "2026-03-01T12:00:00Z"})
     context = template_context(scope(installation=made), view())
-    assert context["trial"] == {"state": "Ended", "expiresAt": None}
+    assert context["trial"] == {"state": "Ended", "expirationTime": None}
     assert context["installation"]["appVersion"] is None
 
 
@@ -124,7 +129,7 @@ def test_a_tenant_is_current_when_nothing_that_it_is_made_of_changed() -> None:
         {
             "installation": installation(
                 status=answered(),
-                credentials={"secretName": "keys-2", "eventId": "e", "issuedAt": "2026-03-01T12:00:00Z"},
+                credentials={"secretName": "keys-2", "eventId": "e", "eventTime": "2026-03-01T12:00:00Z"},
             )
         },
         {"installation": installation(status=answered(), credentials=None)},
@@ -149,12 +154,12 @@ def test_the_fingerprint_does_not_depend_on_whether_the_tenant_was_named_yet() -
 
 @pytest.mark.case(40)
 def test_retention_counts_from_the_end() -> None:
-    assert purge_after(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
-    assert purge_after(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
+    assert purge_time(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
+    assert purge_time(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
 
 
 def offboarded(after: datetime | None, **spec: Any) -> Scope:
-    return scope(tenant=tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=after), **spec))
+    return scope(tenant=tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=after), **spec))
 
 
 @pytest.mark.case(40)
@@ -167,7 +172,7 @@ def test_a_purge_is_due_from_the_end_of_the_retention_and_not_before() -> None:
 
 @pytest.mark.case(36)
 def test_a_tenant_that_is_in_use_is_never_due() -> None:
-    assert not purge_due(scope(tenant=tenant(status=TenantStatus(purge_after=NOON))))
+    assert not purge_due(scope(tenant=tenant(status=TenantStatus(purge_time=NOON))))
 
 
 def test_a_person_can_forbid_the_purge() -> None:
@@ -178,7 +183,7 @@ def test_a_person_can_forbid_the_purge() -> None:
 
 @pytest.mark.case(52)
 def test_an_offboarding_holds_an_answer_up_for_as_long_as_the_app_says() -> None:
-    begun = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
+    begun = tenant(TenantState.OFFBOARDED, uninstallTime="2026-03-01T12:00:00Z")
     assert not held_up(scope(tenant=begun, now=NOON + timedelta(minutes=9)))
     assert held_up(scope(tenant=begun, now=NOON + timedelta(minutes=10)))
     assert held_up(scope(tenant=begun, app=view(uninstall={"offboardTimeout": "0s"})))
@@ -239,7 +244,7 @@ def test_the_fingerprint_names_the_set_in_use() -> None:
 
 def put_away(after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAINED, **spec: Any) -> Scope:
     """A suspended customer whom the policy offboards."""
-    known = TenantStatus(purge_after=after, conditions=(condition(ConditionType.READY, "False", reason),))
+    known = TenantStatus(purge_time=after, conditions=(condition(ConditionType.READY, "False", reason),))
     made = tenant(TenantState.OFFBOARDED, status=known, **spec)
     return scope(installation=SUSPENDED, app=view(license={"onSuspended": "Offboard"}), tenant=made)
 
@@ -263,13 +268,13 @@ def test_a_person_may_end_a_retention_at_once_but_not_that_of_a_tenant_in_use() 
     assert purge_due(offboarded(None, purge=purge))
     assert not purge_due(scope(tenant=tenant(purge=purge)))
     assert not is_current(put_away(purge=purge))
-    assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON))) == NOON
-    assert retention_ends(tenant(status=TenantStatus(purge_after=NOON))) is None
+    assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON))) == NOON
+    assert retention_ends(tenant(status=TenantStatus(purge_time=NOON))) is None
 
 
 @pytest.mark.case(40, 44)
 def test_a_tenant_that_nobody_claims_goes_at_the_end_of_its_retention_unless_a_person_holds_it() -> None:
-    kept = TenantStatus(purge_after=NOON)
+    kept = TenantStatus(purge_time=NOON)
     assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
     assert unclaimed_until(view(), tenant(status=kept)) is None
     assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None

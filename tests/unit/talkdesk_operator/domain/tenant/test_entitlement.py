@@ -27,8 +27,8 @@ from talkdesk_operator.domain.reconcile.scope import RemoteRefused, RetryClass, 
 from talkdesk_operator.domain.tenant.entitlement import suspension, trial_is_open, trial_of, wanted_state
 
 MONTH = 30 * DAY
-ENDED = TrialStatus(state=TrialState.ENDED, at=NOON, ended_reason="trial_expired")
-STARTED = TrialStatus(state=TrialState.STARTED, at=NOON, expires_at=NOON + MONTH)
+ENDED = TrialStatus(state=TrialState.ENDED, last_transition_time=NOON, ended_reason="trial_expired")
+STARTED = TrialStatus(state=TrialState.STARTED, last_transition_time=NOON, expiration_time=NOON + MONTH)
 
 
 def live(*, status: dict[str, Any] | None = None, spec: dict[str, Any] | None = None, **fields: Any) -> Scope:
@@ -147,7 +147,7 @@ def test_an_event_of_the_same_second_as_the_install_is_of_this_installation() ->
 
 def test_without_a_known_install_every_trial_counts() -> None:
     imported = installation(request=RequestType.UPDATE, at=NOON + DAY, trial=trial_object())
-    assert trial_of(imported, now=NOON) == TrialStatus(state=TrialState.ENDED, at=NOON)
+    assert trial_of(imported, now=NOON) == TrialStatus(state=TrialState.ENDED, last_transition_time=NOON)
     old = RemoteTrial("ended", ended_at=NOON - MONTH)
     known = trial_of(installation(request=RequestType.UPDATE), old, now=NOON)
     assert known is not None
@@ -160,9 +160,11 @@ def test_no_trial_is_none() -> None:
 
 @pytest.mark.case(19)
 def test_of_event_and_record_the_newest_counts_and_of_two_of_one_instant_the_end() -> None:
-    made = installation(trial=trial_object("Started", expiresAt="2026-04-01T00:00:00Z"), status=answered(trial=ENDED))
+    made = installation(
+        trial=trial_object("Started", expirationTime="2026-04-01T00:00:00Z"), status=answered(trial=ENDED)
+    )
     assert trial_of(made, now=NOON) == ENDED
-    later = ENDED.model_copy(update={"at": NOON + DAY})
+    later = ENDED.model_copy(update={"last_transition_time": NOON + DAY})
     assert trial_of(installation(trial=trial_object("Started"), status=answered(trial=later)), now=NOON) == later
     extended = installation(trial=trial_object("Extended", at=NOON + DAY), status=answered(trial=ENDED))
     newest = trial_of(extended, now=NOON)
@@ -177,7 +179,12 @@ def running(remote: RemoteTrial) -> TrialStatus | None:
 @pytest.mark.case(11, 42)
 def test_an_end_that_no_event_told_is_taken_from_talkdesk() -> None:
     over = RemoteTrial("ended", NOON + MONTH, NOON + DAY, "trial_expired")
-    told = TrialStatus(state=TrialState.ENDED, at=NOON + DAY, expires_at=NOON + MONTH, ended_reason="trial_expired")
+    told = TrialStatus(
+        state=TrialState.ENDED,
+        last_transition_time=NOON + DAY,
+        expiration_time=NOON + MONTH,
+        ended_reason="trial_expired",
+    )
     assert running(over) == told
     assert trial_of(installation(), over, now=NOON) == told
     silent = running(replace(over, ended_reason=None))
@@ -191,26 +198,30 @@ def test_an_end_that_no_event_told_is_taken_from_talkdesk() -> None:
 def test_an_end_that_is_known_or_older_than_what_is_known_changes_nothing() -> None:
     over = RemoteTrial("ended", None, NOON + DAY, "plan_upgraded")
     assert trial_of(installation(status=answered(trial=ENDED)), over, now=NOON) == ENDED
-    extended = STARTED.model_copy(update={"at": NOON + 2 * DAY})
+    extended = STARTED.model_copy(update={"last_transition_time": NOON + 2 * DAY})
     assert trial_of(installation(status=answered(trial=extended)), over, now=NOON) == extended
 
 
 @pytest.mark.case(11)
 def test_more_time_than_the_events_know_of_is_an_extension() -> None:
     more = running(RemoteTrial("active", NOON + 2 * MONTH))
-    just_later = STARTED.at + timedelta(microseconds=1)
-    assert more == TrialStatus(state=TrialState.EXTENDED, at=just_later, expires_at=NOON + 2 * MONTH)
+    just_later = STARTED.last_transition_time + timedelta(microseconds=1)
+    assert more == TrialStatus(
+        state=TrialState.EXTENDED, last_transition_time=just_later, expiration_time=NOON + 2 * MONTH
+    )
     again = trial_of(installation(status=answered(trial=more)), RemoteTrial("active", NOON + 2 * MONTH), now=NOON + DAY)
     assert again == more
 
 
 def test_a_trial_of_which_no_event_came_is_taken_from_talkdesk() -> None:
     found = trial_of(installation(), RemoteTrial("active", NOON + MONTH), now=NOON + HOUR)
-    assert found == TrialStatus(state=TrialState.STARTED, at=NOON + HOUR, expires_at=NOON + MONTH)
-    endless = STARTED.model_copy(update={"expires_at": None})
+    assert found == TrialStatus(
+        state=TrialState.STARTED, last_transition_time=NOON + HOUR, expiration_time=NOON + MONTH
+    )
+    endless = STARTED.model_copy(update={"expiration_time": None})
     longer = trial_of(installation(status=answered(trial=endless)), RemoteTrial("a", NOON + DAY), now=NOON + HOUR)
     assert longer is not None
-    assert (longer.state, longer.expires_at) == (TrialState.EXTENDED, NOON + DAY)
+    assert (longer.state, longer.expiration_time) == (TrialState.EXTENDED, NOON + DAY)
 
 
 @pytest.mark.parametrize("says", [RemoteTrial(""), RemoteTrial("active", NOON + MONTH), RemoteTrial("active", NOON)])
