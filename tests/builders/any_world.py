@@ -30,12 +30,12 @@ from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteTr
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
     CredentialsMissing,
+    RemoteFailed,
     RemoteMissing,
-    RemoteRefused,
     Scope,
     SendState,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
     UsersOutcome,
 )
 from talkdesk_operator.domain.reconcile.steps import (
@@ -52,12 +52,12 @@ from talkdesk_operator.domain.reconcile.steps import (
     ReadTalkdesk,
     RecordAnswer,
     RecordMissedRequest,
-    Release,
+    RemoveFinalizer,
     Send,
     Step,
     SyncUsers,
 )
-from talkdesk_operator.domain.tenant.entitlement import wanted_state
+from talkdesk_operator.domain.tenant.entitlement import desired_state
 
 MOST_STEPS = 40
 
@@ -80,10 +80,10 @@ class World:
             case ReadTalkdesk():
                 return self._read(step, at)
             case Provision():
-                return self._tenant(at, wanted_state(at), TenancyState.READY, TenancyState.WAITING)
+                return self._tenant(at, desired_state(at), TenantResult.READY, TenantResult.WAITING)
             case Offboard() | Purge():
-                end = TenancyState.PURGED if isinstance(step, Purge) else TenancyState.OFFBOARDED
-                return self._tenant(at, TenantState.OFFBOARDED, end, TenancyState.DELETING)
+                end = TenantResult.PURGED if isinstance(step, Purge) else TenantResult.OFFBOARDED
+                return self._tenant(at, TenantState.OFFBOARDED, end, TenantResult.DELETING)
             case RecordAnswer():
                 told = answer(delivered=False)
                 status = at.installation.status.model_copy(update={"answer": told})
@@ -96,7 +96,7 @@ class World:
                 return replace(at, erased=True)
             case SyncUsers() | DeactivateUsers() | Acknowledge() | DeletePreviousCredentials() | RecordMissedRequest():
                 return self._keep_up(step, at)
-            case Release() | Finish():
+            case RemoveFinalizer() | Finish():
                 raise AssertionError("ends the pass")
 
     def _keep_up(self, step: Step, at: Scope) -> Scope:
@@ -116,7 +116,7 @@ class World:
 
     def _read(self, step: ReadTalkdesk, at: Scope) -> Scope:
         entitlement = st.builds(remote, st.sampled_from(WORDS + REQUESTED), updated_at=st.none() | MOMENTS)
-        refused = st.builds(RemoteRefused, FAILURES)
+        refused = st.builds(RemoteFailed, FAILURES)
         seen = self._draw(entitlement | entitlement | st.just(RemoteMissing("not found")) | refused)
         # Now and then Talkdesk refuses the newest set and takes another one.
         name = self._draw(st.sampled_from(["keys-1", "keys-1", "keys-0"]))
@@ -144,15 +144,15 @@ class World:
         known = at.installation.model_copy(update={"spec": spec})
         return replace(at, installation=known, answer=so_far(known), missed_request_recorded=True)
 
-    def _tenant(self, at: Scope, state: TenantState, good: TenancyState, slow: TenancyState) -> Scope:
-        came = self._draw(st.sampled_from([good, good, slow, TenancyState.FAILED]))
+    def _tenant(self, at: Scope, state: TenantState, good: TenantResult, slow: TenantResult) -> Scope:
+        came = self._draw(st.sampled_from([good, good, slow, TenantResult.FAILED]))
         how = [REFUSED, UNRENDERABLE] if state is not TenantState.OFFBOARDED else [REFUSED]
-        bad = self._draw(st.sampled_from(how)) if came is TenancyState.FAILED else None
+        bad = self._draw(st.sampled_from(how)) if came is TenantResult.FAILED else None
         spec = (at.tenant or tenant()).spec.model_copy(update={"state": state, "uninstalled_at": NOON})
         return replace(
             at,
             tenant=(at.tenant or tenant()).model_copy(update={"spec": spec}),
-            tenancy=Tenancy(came, "so it is", bad, NOON - timedelta(seconds=8)),
+            tenant_outcome=TenantOutcome(came, "so it is", bad, NOON - timedelta(seconds=8)),
         )
 
     def _send(self, at: Scope, decision: Decision) -> Scope:
@@ -171,18 +171,20 @@ class World:
                 return replace(at, sent=came, send_failure=self._draw(FAILURES), remote=None)
 
 
-def follow(start: Scope, data: st.DataObject, world: World | None = None) -> tuple[Scope, Finish | Release, list[Step]]:
+def follow(
+    start: Scope, data: st.DataObject, world: World | None = None
+) -> tuple[Scope, Finish | RemoveFinalizer, list[Step]]:
     """Make a pass; several passes may share one world, in which a list comes to its end some time."""
     world, at, steps = world or World(data), start, list[Step]()
     for _ in range(MOST_STEPS):
         step = decide(at)
-        if isinstance(step, Finish | Release):
+        if isinstance(step, Finish | RemoveFinalizer):
             return at, step, steps
         steps.append(step)
         at = world.do(step, at)
     raise AssertionError(f"no end: {steps}")
 
 
-def missed_request_recorded(at: Scope, finish: Finish) -> TalkdeskInstallation:
+def with_new_status(at: Scope, finish: Finish) -> TalkdeskInstallation:
     status = compute(at, finish, jitter=1)
     return at.installation.model_copy(update={"status": status})

@@ -246,7 +246,7 @@ def scope(**fields: Any) -> Scope:
 def current_tenant(of: Scope, **spec: Any) -> TalkdeskTenant:
     """The tenant that is ready and made from exactly what the scope knows."""
     made = tenant(owner=of.installation.metadata.name, **spec)
-    inputs = inputs_digest(replace(of, tenant=made), of.policy)
+    inputs = inputs_digest(replace(of, tenant=made), of.required_app)
     ready = condition(ConditionType.READY, "True", Reason.APPLIED)
     status = TenantStatus(observed_generation=1, conditions=(ready,), applied_inputs=inputs)
     return made.model_copy(update={"status": status})

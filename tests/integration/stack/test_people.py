@@ -105,7 +105,7 @@ async def test_history_and_events_tell_the_life_of_an_installation(stacks: Stack
 
         history = [(step["what"], step["why"]) for step in acme.installation["status"]["history"]]
         assert [what for what, _ in history] == ["Active", "Uninstalled"]
-        assert history[0][1] == "Succeeded: the tenant is ready and Talkdesk was told"
+        assert history[0][1].startswith("Succeeded: ")
 
 
 async def test_a_tenant_gets_what_its_sign_on_needs_and_who_its_first_administrator_is(stacks: Stacks) -> None:

@@ -9,12 +9,12 @@ import pytest
 from builders.objects import NOON, WEEK, answer, credentials, decided, facts, failure, installation, remote, scope, view
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, RequestType
-from talkdesk_operator.domain.installation.answer import end, end_at_talkdesk
+from talkdesk_operator.domain.installation.answer import end_at_talkdesk, end_request
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.reconcile.scope import Scope, SendState, Tenancy, TenancyState
+from talkdesk_operator.domain.reconcile.scope import Scope, SendState, TenantOutcome, TenantResult
 from talkdesk_operator.domain.reconcile.steps import Finish, Provision, ReadTalkdesk, Send
 
-READY = Tenancy(TenancyState.READY)
+READY = TenantOutcome(TenantResult.READY)
 LATE = NOON + WEEK
 UPDATE = installation(request=RequestType.UPDATE)
 REJECTING = view(approval={"rejectWhen": [{"expression": "true", "reason": "not for you"}]})
@@ -39,14 +39,14 @@ def test_an_install_that_talkdesk_shows_as_done_is_answered_whatever_became_of_o
     word: str, sent: SendState | None
 ) -> None:
     lost = failure() if sent is not None else None
-    done = finish(read(remote=remote(word), tenancy=READY, sent=sent, send_failure=lost))
+    done = finish(read(remote=remote(word), tenant_outcome=READY, sent=sent, send_failure=lost))
     assert (done.ready, done.verified) == (True, True)
 
 
 @pytest.mark.case(22, 27)
 @pytest.mark.parametrize("sent", [SendState.UNCLEAR, SendState.REFUSED])
 def test_an_answer_that_did_not_arrive_is_read_back_and_then_tried_again_later(sent: SendState) -> None:
-    lost = read(tenancy=READY, sent=sent, send_failure=failure(), remote=None)
+    lost = read(tenant_outcome=READY, sent=sent, send_failure=failure(), remote=None)
     assert decide(lost) == ReadTalkdesk(facts=False)
     again = finish(replace(lost, remote=remote()))
     assert (again.phase, again.reason) == (InstallationPhase.ANSWERING, Reason.UNAVAILABLE)
@@ -56,20 +56,20 @@ def test_an_answer_that_did_not_arrive_is_read_back_and_then_tried_again_later(s
 
 @pytest.mark.case(22)
 def test_an_update_is_answered_though_talkdesk_shows_the_state_of_before() -> None:
-    at = read(installation=UPDATE, remote=remote("completed"), tenancy=READY)
+    at = read(installation=UPDATE, remote=remote("completed"), tenant_outcome=READY)
     assert decide(at) == Send(Decision.APPROVE)
 
 
 @pytest.mark.case(22)
 def test_completed_proves_the_answer_to_an_update_only_if_it_may_have_arrived() -> None:
-    at = read(installation=UPDATE, remote=remote("completed"), tenancy=READY, send_failure=failure())
+    at = read(installation=UPDATE, remote=remote("completed"), tenant_outcome=READY, send_failure=failure())
     assert finish(replace(at, sent=SendState.UNCLEAR)).verified
     assert finish(replace(at, sent=SendState.REFUSED)).failure == failure()
 
 
 @pytest.mark.case(49)
 def test_a_request_that_changed_before_the_answer_is_looked_at_anew_at_once() -> None:
-    changed = finish(read(tenancy=READY, sent=SendState.OUTDATED))
+    changed = finish(read(tenant_outcome=READY, sent=SendState.OUTDATED))
     assert (changed.requeue_at, changed.ready) == (NOON, False)
 
 
@@ -136,7 +136,7 @@ def test_a_rejection_of_an_update_that_talkdesk_no_longer_waits_for_had_arrived(
 def test_an_install_that_talkdesk_approved_meanwhile_is_not_rejected_again() -> None:
     at = read(app=REJECTING, sent=SendState.UNCLEAR, send_failure=failure(), remote=remote("completed"))
     assert decide(at) == Provision()
-    done = finish(replace(at, tenancy=READY))
+    done = finish(replace(at, tenant_outcome=READY))
     assert (done.verified, done.ending) == (True, None)
 
 
@@ -148,7 +148,7 @@ def test_a_rejection_of_a_request_that_changed_is_thought_over() -> None:
 
 @pytest.mark.parametrize("kind", EndingKind)
 def test_every_end_has_its_phase_and_is_followed_up_at_once(kind: EndingKind) -> None:
-    over = end(scope(), kind, Reason.GONE, "so it is")
+    over = end_request(scope(), kind, Reason.GONE, "so it is")
     assert (over.phase.value, over.requeue_at, over.terminal) == (kind.value, NOON, False)
 
 

@@ -34,8 +34,8 @@ from talkdesk_operator.domain.reconcile.scope import (
     Role,
     Scope,
     SendState,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
@@ -43,12 +43,12 @@ from talkdesk_operator.domain.reconcile.steps import (
     Provision,
     ReadCredentials,
     ReadTalkdesk,
-    Release,
+    RemoveFinalizer,
     Send,
     Step,
 )
 
-READY = Tenancy(TenancyState.READY)
+READY = TenantOutcome(TenantResult.READY)
 LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 LATE = NOON + WEEK
 UPDATE = installation(request=RequestType.UPDATE)
@@ -73,7 +73,7 @@ def test_an_install_reads_provisions_and_answers_in_this_order() -> None:
     assert decide(at) == ReadTalkdesk(facts=True)
     at = replace(at, remote=remote(), facts=facts())
     assert decide(at) == Provision()
-    at = replace(at, tenancy=READY, tenant=tenant())
+    at = replace(at, tenant_outcome=READY, tenant=tenant())
     assert decide(at) == Send(Decision.APPROVE)
     at = replace(at, sent=SendState.DELIVERED, answer=answer())
     assert finish(at).phase is InstallationPhase.ACTIVE
@@ -115,7 +115,7 @@ def test_a_superseded_installation_is_answered_and_makes_no_tenant() -> None:
     assert (done.phase, done.ready, done.terminal) == (InstallationPhase.SUPERSEDED, False, True)
 
 
-def steady(**fields: Any) -> Scope:
+def answered_scope(**fields: Any) -> Scope:
     at = scope(**({"installation": installation(status=answered())} | fields))
     return replace(at, tenant=current_tenant(at))
 
@@ -123,7 +123,7 @@ def steady(**fields: Any) -> Scope:
 @pytest.mark.case(35)
 @pytest.mark.parametrize("at", [datetime(1, 1, 2, tzinfo=NOON.tzinfo), datetime(9999, 12, 31, tzinfo=NOON.tzinfo)])
 def test_no_time_of_an_event_is_refused_for_itself(at: datetime) -> None:
-    asked = read(installation=installation(at=at), tenancy=READY)
+    asked = read(installation=installation(at=at), tenant_outcome=READY)
     assert decide(asked) == Send(Decision.APPROVE)
 
 
@@ -153,7 +153,7 @@ def test_what_is_paused_is_not_purged_by_a_deletion_before_it_goes_on(paused: di
     at = scope(**(known | paused))
     waiting = finish(at)
     assert (waiting.phase, waiting.reason, waiting.terminal) == (InstallationPhase.DELETING, Reason.PAUSED, True)
-    assert decide(replace(at, installation=deleted())) == Release()
+    assert decide(replace(at, installation=deleted())) == RemoveFinalizer()
 
 
 @pytest.mark.case(34)
@@ -166,7 +166,7 @@ def test_while_a_person_is_waited_for_nothing_is_made() -> None:
 def test_while_a_person_is_waited_for_what_an_update_finds_installed_is_kept_up() -> None:
     waiting = read(app=view(approval={"mode": "Manual"}), installation=installation(request=RequestType.UPDATE))
     assert decide(waiting) == Provision()
-    kept = finish(replace(waiting, tenancy=Tenancy(TenancyState.READY), tenant=tenant()))
+    kept = finish(replace(waiting, tenant_outcome=TenantOutcome(TenantResult.READY), tenant=tenant()))
     assert kept.phase is InstallationPhase.AWAITING_DECISION
 
 
@@ -186,4 +186,4 @@ def test_a_person_who_approves_gets_the_tenant_made_and_the_answer_sent() -> Non
     manual = view(approval={"mode": "Manual"})
     at = read(app=manual, installation=installation(approval=decided("Approve")))
     assert decide(at) == Provision()
-    assert decide(replace(at, tenancy=READY)) == Send(Decision.APPROVE)
+    assert decide(replace(at, tenant_outcome=READY)) == Send(Decision.APPROVE)

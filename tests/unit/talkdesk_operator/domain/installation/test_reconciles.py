@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.any_scope import scopes, so_far
-from builders.any_world import MOST_STEPS, World, follow, missed_request_recorded
+from builders.any_world import MOST_STEPS, World, follow, with_new_status
 from builders.objects import (
     scope,
 )
@@ -20,7 +20,7 @@ from talkdesk_crds.installation import (
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.installation.approval import is_installed
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.installation.rotation import is_due
+from talkdesk_operator.domain.installation.rotation import needs_acknowledgement
 from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
 from talkdesk_operator.domain.reconcile.deadlines import is_closed, is_ended, waits_for_answer
@@ -30,7 +30,7 @@ from talkdesk_operator.domain.reconcile.scope import (
     RetryClass,
     Role,
     Scope,
-    TenancyState,
+    TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
@@ -43,11 +43,11 @@ from talkdesk_operator.domain.reconcile.steps import (
     ReadTalkdesk,
     RecordAnswer,
     RecordMissedRequest,
-    Release,
+    RemoveFinalizer,
     Send,
 )
-from talkdesk_operator.domain.tenant.desired import purge_due
-from talkdesk_operator.domain.tenant.entitlement import wanted_state
+from talkdesk_operator.domain.tenant.desired import is_purge_due
+from talkdesk_operator.domain.tenant.entitlement import desired_state
 
 MOST_PASSES_AT_ONCE = 4
 PATIENTLY = settings(deadline=None)  # a busy machine is no fault
@@ -66,7 +66,7 @@ def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Sco
         assert ReadTalkdesk in kinds[: kinds.index(Send)]
         assert not leaving or (start.answer is not None and start.answer.sent_at) or RecordAnswer in kinds
     if Offboard in kinds:
-        assert leaving or is_ended(first) or wanted_state(at) is TenantState.OFFBOARDED
+        assert leaving or is_ended(first) or desired_state(at) is TenantState.OFFBOARDED
     if {Offboard, Purge, Provision} & set(kinds):
         assert start.role is not Role.NON_OWNER
     if Provision in kinds:
@@ -77,8 +77,8 @@ def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Sco
         assert start.tenant is not None
         assert not start.tenant.spec.deletion_protection
         explicit = deleted and first.spec.deletion_policy is DeletionPolicy.DELETE
-        away = is_ended(first) or wanted_state(at) is TenantState.OFFBOARDED
-        assert explicit or (away and purge_due(start))
+        away = is_ended(first) or desired_state(at) is TenantState.OFFBOARDED
+        assert explicit or (away and is_purge_due(start))
     if DeleteCredentials in kinds:
         assert is_ended(first) or deleted
     if is_paused(start) and not deleted:
@@ -119,7 +119,7 @@ def test_no_answer_goes_out_without_a_verdict(start: Scope, data: st.DataObject)
     if by_person and approval is not None and approval.decision is Decision.REJECT:
         assert sent.decision is Decision.REJECT or is_installed(at)
     if sent.decision is Decision.REJECT:
-        broken = at.tenancy is not None and at.tenancy.state is TenancyState.FAILED
+        broken = at.tenant_outcome is not None and at.tenant_outcome.result is TenantResult.FAILED
         assert by_person or policy.reject_when or policy.automatic or broken
         assert Provision not in map(type, steps) or broken
         assert not isinstance(finish, Finish) or not finish.ready or is_installed(at)
@@ -128,7 +128,7 @@ def test_no_answer_goes_out_without_a_verdict(start: Scope, data: st.DataObject)
     elif policy.mode is ApprovalMode.MANUAL and not by_person:
         assert policy.automatic is not None
     if sent.decision is Decision.APPROVE and start.role is Role.OWNER:
-        assert at.tenancy is None or at.tenancy.state not in {TenancyState.FAILED, TenancyState.WAITING}
+        assert at.tenant_outcome is None or at.tenant_outcome.result not in {TenantResult.FAILED, TenantResult.WAITING}
 
 
 @given(scopes(), st.data())
@@ -137,7 +137,7 @@ def test_an_install_that_talkdesk_has_is_never_rejected(start: Scope, data: st.D
     world, at = World(data), start
     for _ in range(MOST_STEPS):
         step = decide(at)
-        if isinstance(step, Finish | Release):
+        if isinstance(step, Finish | RemoveFinalizer):
             return
         if isinstance(step, Send) and step.decision is Decision.REJECT:
             assert not (is_installed(at) and at.request.type is RequestType.INSTALL)
@@ -150,7 +150,7 @@ def test_credentials_are_acknowledged_and_replaced_only_by_a_set_that_works(star
     world, at = World(data), start
     for _ in range(MOST_STEPS):
         step = decide(at)
-        if isinstance(step, Finish | Release):
+        if isinstance(step, Finish | RemoveFinalizer):
             return
         if isinstance(step, Acknowledge | DeletePreviousCredentials):
             register = at.installation.spec.credentials
@@ -159,7 +159,7 @@ def test_credentials_are_acknowledged_and_replaced_only_by_a_set_that_works(star
             assert at.secret_name == register.secret_name
         if isinstance(step, DeletePreviousCredentials):
             assert at.acknowledged is not AcknowledgementState.FAILED
-            assert not is_due(at) or at.acknowledged is AcknowledgementState.DONE
+            assert not needs_acknowledgement(at) or at.acknowledged is AcknowledgementState.DONE
         at = world.do(step, at)
 
 
@@ -169,11 +169,11 @@ def test_what_is_unfinished_is_looked_at_again_or_waits_for_something_that_is_wa
     start: Scope, data: st.DataObject
 ) -> None:
     at, finish, _ = follow(start, data)
-    if isinstance(finish, Release) or finish.ready or finish.terminal:
+    if isinstance(finish, RemoveFinalizer) or finish.ready or finish.terminal:
         return
-    status = missed_request_recorded(at, finish).status
+    status = with_new_status(at, finish).status
     coming = finish.requeue_at is not None or status.retry is not None
-    if waits_for_answer(missed_request_recorded(at, finish)) and at.app is not None and at.failure is None:
+    if waits_for_answer(with_new_status(at, finish)) and at.app is not None and at.failure is None:
         assert coming, "the deadline would pass unseen"
     watched = {Reason.NO_REQUEST, Reason.APP_NOT_FOUND, Reason.RENDER_FAILED, Reason.FOREIGN_HOST}
     assert coming or finish.reason in watched | {Reason.CREDENTIALS_MISSING, Reason.FORBIDDEN, Reason.UNAVAILABLE}
@@ -183,9 +183,9 @@ def test_what_is_unfinished_is_looked_at_again_or_waits_for_something_that_is_wa
 @PATIENTLY
 def test_the_same_facts_give_the_same_status_so_that_nothing_is_written(start: Scope, data: st.DataObject) -> None:
     at, finish, _ = follow(start, data)
-    if isinstance(finish, Release):
+    if isinstance(finish, RemoveFinalizer):
         return
-    once = missed_request_recorded(at, finish)
+    once = with_new_status(at, finish)
     again = compute(replace(at, installation=once), finish, jitter=1)
     assert again.model_copy(update={"retry": None}) == once.status.model_copy(update={"retry": None})
 
@@ -196,10 +196,12 @@ def test_no_installation_is_looked_at_over_and_over_without_a_pause(start: Scope
     at, world = start, World(data)
     for _ in range(MOST_PASSES_AT_ONCE):
         end, finish, _ = follow(at, data, world)
-        if isinstance(finish, Release) or finish.requeue_at is None or finish.requeue_at > end.now:
+        if isinstance(finish, RemoveFinalizer) or finish.requeue_at is None or finish.requeue_at > end.now:
             return
-        known = missed_request_recorded(end, finish)
-        kept = None if end.tenancy is not None and end.tenancy.state is TenancyState.PURGED else end.tenant
+        known = with_new_status(end, finish)
+        kept = (
+            None if end.tenant_outcome is not None and end.tenant_outcome.result is TenantResult.PURGED else end.tenant
+        )
         at = replace(start, installation=known, tenant=kept, answer=so_far(known))
     raise AssertionError(f"still at it: {finish}")
 

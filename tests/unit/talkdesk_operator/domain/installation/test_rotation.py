@@ -7,8 +7,8 @@ import pytest
 
 from builders.objects import answered, credentials_object, failure, installation, remote, scope
 from talkdesk_crds.installation import CredentialsStatus, TalkdeskInstallation
-from talkdesk_operator.domain.installation.rotation import is_due, next_step
-from talkdesk_operator.domain.reconcile.scope import AcknowledgementState, RemoteMissing, RemoteRefused, Scope
+from talkdesk_operator.domain.installation.rotation import needs_acknowledgement, next_step
+from talkdesk_operator.domain.reconcile.scope import AcknowledgementState, RemoteFailed, RemoteMissing, Scope
 from talkdesk_operator.domain.reconcile.steps import Acknowledge, DeletePreviousCredentials
 
 SECRET = "keys-2"
@@ -32,15 +32,15 @@ def proven(**fields: Any) -> Scope:
 @pytest.mark.case(20)
 @pytest.mark.parametrize("known", [None, used(), used(acknowledged="rotation-0")])
 def test_a_rotated_set_is_due_until_its_own_event_is_acknowledged(known: CredentialsStatus | None) -> None:
-    assert is_due(proven(installation=rotated(known=known)))
-    assert not is_due(proven(installation=rotated(known=used(SECRET, "rotation-1"))))
+    assert needs_acknowledgement(proven(installation=rotated(known=known)))
+    assert not needs_acknowledgement(proven(installation=rotated(known=used(SECRET, "rotation-1"))))
 
 
 @pytest.mark.case(20)
 @pytest.mark.parametrize("origin", ["Install", None])
 def test_the_set_of_an_install_needs_no_acknowledgement(origin: str | None) -> None:
-    assert not is_due(proven(installation=rotated(origin=origin)))
-    assert not is_due(proven(installation=installation(credentials=None)))
+    assert not needs_acknowledgement(proven(installation=rotated(origin=origin)))
+    assert not needs_acknowledgement(proven(installation=installation(credentials=None)))
 
 
 @pytest.mark.case(20, 63)
@@ -53,7 +53,7 @@ def test_a_set_is_acknowledged_once_and_then_the_ones_before_it_go_once() -> Non
 
 
 @pytest.mark.case(20)
-@pytest.mark.parametrize("unread", [None, RemoteMissing("not found"), RemoteRefused(failure())])
+@pytest.mark.parametrize("unread", [None, RemoteMissing("not found"), RemoteFailed(failure())])
 def test_nothing_is_acknowledged_that_no_call_proved(unread: Any) -> None:
     assert next_step(proven(remote=unread)) is None
 

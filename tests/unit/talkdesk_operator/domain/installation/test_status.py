@@ -59,7 +59,7 @@ def judged(at: Scope, finish: Finish, kind: ConditionType) -> tuple[str, str]:
     return found.status, found.reason
 
 
-def missed_request_recorded(at: Scope, finish: Finish) -> Scope:
+def with_new_status(at: Scope, finish: Finish) -> Scope:
     known = at.installation.model_copy(update={"status": status(at, finish)})
     return replace(at, installation=known)
 
@@ -86,7 +86,7 @@ def test_the_deadline_shows_only_while_talkdesk_waits() -> None:
 
 def test_a_failure_is_noted_with_its_next_try_and_forgotten_when_it_is_over() -> None:
     failing = replace(WAITING, failure=failure())
-    at = missed_request_recorded(scope(), failing)
+    at = with_new_status(scope(), failing)
     assert at.installation.status.retry == retry(Reason.UNAVAILABLE, NOON + timedelta(seconds=1))
     assert status(at, failing).retry == retry(Reason.UNAVAILABLE, NOON + timedelta(seconds=2), 2)
     assert status(at, ACTIVE).retry is None
@@ -97,9 +97,7 @@ def test_facts_are_kept_until_they_are_read_anew_or_erased() -> None:
     assert status(known, WAITING).account == AccountFacts(id="acc-1", name="old")
     fresh = status(replace(known, facts=facts(name="new")), WAITING)
     assert (fresh.account, fresh.subscription) == (facts(name="new").account, facts().subscription)
-    erased = status(
-        replace(missed_request_recorded(replace(known, credentials=credentials()), WAITING), erased=True), WAITING
-    )
+    erased = status(replace(with_new_status(replace(known, credentials=credentials()), WAITING), erased=True), WAITING)
     assert (erased.account, erased.subscription, erased.credentials) == (None, None, None)
 
 
@@ -109,27 +107,24 @@ def test_the_credentials_in_use_are_named_by_their_key_and_by_nothing_secret() -
     assert used.credentials is not None
     assert used.credentials.key_id == "key-1"
     assert "made-up" not in used.model_dump_json()
-    assert (
-        status(missed_request_recorded(scope(credentials=credentials()), WAITING), WAITING).credentials
-        == used.credentials
-    )
-    dropped = replace(missed_request_recorded(scope(credentials=credentials()), WAITING), credentials_deleted=True)
+    assert status(with_new_status(scope(credentials=credentials()), WAITING), WAITING).credentials == used.credentials
+    dropped = replace(with_new_status(scope(credentials=credentials()), WAITING), credentials_deleted=True)
     assert status(dropped, WAITING).credentials is None
 
 
 def test_the_tenant_stays_named_after_it_is_gone() -> None:
     assert status(scope(tenant=tenant()), WAITING).tenant_ref == LocalRef(name="sentiment-acc")
-    assert status(missed_request_recorded(scope(tenant=tenant()), WAITING), WAITING).tenant_ref == LocalRef(
+    assert status(with_new_status(scope(tenant=tenant()), WAITING), WAITING).tenant_ref == LocalRef(
         name="sentiment-acc"
     )
-    gone = replace(missed_request_recorded(scope(tenant=tenant()), WAITING), tenant=None)
+    gone = replace(with_new_status(scope(tenant=tenant()), WAITING), tenant=None)
     assert status(gone, WAITING).tenant_ref == LocalRef(name="sentiment-acc")
 
 
 def test_history_grows_by_phases_and_keeps_the_last_twenty() -> None:
     at = scope()
     for _ in range(15):
-        at = missed_request_recorded(missed_request_recorded(missed_request_recorded(at, WAITING), ACTIVE), ACTIVE)
+        at = with_new_status(with_new_status(with_new_status(at, WAITING), ACTIVE), ACTIVE)
     history = at.installation.status.history
     assert len(history) == 20
     assert history[-1] == Transition(at=NOON, what="Active", why="Succeeded: all is well")
@@ -150,7 +145,7 @@ def test_an_answer_is_told_by_us_or_found_to_be_known() -> None:
     assert status(told, ACTIVE).answer == answer()
     verified = replace(ACTIVE, verified=True)
     assert judged(scope(), verified, ConditionType.ANSWERED) == ("True", "AlreadyAnswered")
-    assert judged(missed_request_recorded(told, ACTIVE), ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
+    assert judged(with_new_status(told, ACTIVE), ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
 
 
 @pytest.mark.case(23)
@@ -171,7 +166,7 @@ def test_a_new_life_remembers_the_old_answer_only_until_it_has_its_own() -> None
 
 
 def test_the_time_of_the_newest_install_is_kept_over_other_requests() -> None:
-    at = missed_request_recorded(scope(), WAITING)
+    at = with_new_status(scope(), WAITING)
     assert at.installation.status.installed_at == NOON
     update = installation(request=RequestType.UPDATE, at=NOON + WEEK, status=at.installation.status)
     assert status(scope(installation=update), WAITING).installed_at == NOON
@@ -191,7 +186,7 @@ def test_an_acknowledgement_is_noted_under_its_event_and_kept() -> None:
     done = replace(at, acknowledged=AcknowledgementState.DONE, now=NOON + timedelta(milliseconds=7))
     assert (used(done).acknowledged, used(done).acknowledged_at) == ("rotation-1", NOON)
     assert (used(done).secret_name, used(done).key_id) == ("keys-2", "key-1")
-    later = replace(missed_request_recorded(done, ACTIVE), acknowledged=None, now=NOON + WEEK)
+    later = replace(with_new_status(done, ACTIVE), acknowledged=None, now=NOON + WEEK)
     assert used(later) == used(done)
     assert used(replace(at, acknowledged=AcknowledgementState.FAILED)).acknowledged is None
     assert used(replace(done, installation=installation(credentials=None))).acknowledged is None
@@ -200,7 +195,7 @@ def test_an_acknowledgement_is_noted_under_its_event_and_kept() -> None:
 @pytest.mark.case(60)
 def test_users_are_noted_in_numbers() -> None:
     assert status(scope(), ACTIVE).users is None
-    part = missed_request_recorded(scope(users=UsersOutcome(9, synced=4, failed=1, done=False)), ACTIVE)
+    part = with_new_status(scope(users=UsersOutcome(9, synced=4, failed=1, done=False)), ACTIVE)
     assert part.installation.status.users == UsersStatus(licensed=9, synced=4, failed=1, complete=False)
     assert status(part, ACTIVE).users == part.installation.status.users
     done = status(replace(part, users=UsersOutcome(9, synced=9)), ACTIVE).users
@@ -212,7 +207,7 @@ def test_users_are_noted_in_numbers() -> None:
 
 @pytest.mark.case(42)
 def test_talkdesks_word_is_kept_while_it_is_an_unusual_one() -> None:
-    stopped = missed_request_recorded(scope(remote=remote("Suspended")), ACTIVE)
+    stopped = with_new_status(scope(remote=remote("Suspended")), ACTIVE)
     assert stopped.installation.status.talkdesk_state == "Suspended"
     assert status(replace(stopped, remote=None), ACTIVE).talkdesk_state == "Suspended"
     for usual in ("completed", "installing"):
@@ -229,7 +224,7 @@ def test_the_word_of_before_a_repeated_installation_is_not_kept() -> None:
 
 @pytest.mark.case(19)
 def test_the_trial_is_noted_and_survives_the_erasure() -> None:
-    at = missed_request_recorded(scope(installation=installation(trial=trial_object())), ACTIVE)
+    at = with_new_status(scope(installation=installation(trial=trial_object())), ACTIVE)
     trial = at.installation.status.trial
     assert trial is not None
     assert trial.state is TrialState.ENDED
@@ -246,7 +241,7 @@ def test_the_time_left_shows_while_talkdesk_waits() -> None:
 
 
 def test_who_installed_it_is_kept_where_talkdesk_does_not_say() -> None:
-    at = missed_request_recorded(scope(facts=replace(facts(), created_by="admin-1")), ACTIVE)
+    at = with_new_status(scope(facts=replace(facts(), created_by="admin-1")), ACTIVE)
     assert at.installation.status.created_by == "admin-1"
     assert status(replace(at, facts=facts()), ACTIVE).created_by == "admin-1"
     assert status(replace(at, facts=None), ACTIVE).created_by == "admin-1"

@@ -10,7 +10,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType
 from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.installation.steady_state import in_steady_state
-from talkdesk_operator.domain.reconcile.scope import RemoteRefused, RetryClass, Role
+from talkdesk_operator.domain.reconcile.scope import RemoteFailed, RetryClass, Role
 
 AWAY = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
 OFFBOARDING = view(license={"onSuspended": "Offboard"})
@@ -65,7 +65,7 @@ def test_a_retention_that_is_over_and_holds_what_is_protected_wakes_nobody() -> 
 @pytest.mark.case(20, 24, 25)
 @pytest.mark.parametrize("fields", [{}, {"role": Role.NON_OWNER}, {"installation": installation(trial=trial_object())}])
 def test_what_does_not_pass_by_itself_is_tried_again(fields: dict[str, Any]) -> None:
-    assert in_steady_state(scope(remote=RemoteRefused(FORBIDDEN), **fields)).failure == FORBIDDEN
-    assert in_steady_state(scope(remote=RemoteRefused(failure()), **fields)).failure is None
-    both = scope(remote=RemoteRefused(FORBIDDEN), ack_failure=failure(), **fields)
+    assert in_steady_state(scope(remote=RemoteFailed(FORBIDDEN), **fields)).failure == FORBIDDEN
+    assert in_steady_state(scope(remote=RemoteFailed(failure()), **fields)).failure is None
+    both = scope(remote=RemoteFailed(FORBIDDEN), ack_failure=failure(), **fields)
     assert in_steady_state(both).failure == failure()

@@ -45,7 +45,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
     ],
 )
 def test_a_state_word_has_one_meaning(word: str, meaning: RemoteState) -> None:
-    assert RemoteInstallation(id="i", state=word).entitlement is meaning
+    assert RemoteInstallation(id="i", state=word).classified_state is meaning
 
 
 @given(st.text())

@@ -69,11 +69,11 @@ def test_a_deadline_is_not_slept_through() -> None:
 
 
 def test_a_fixed_look_is_neither_put_off_nor_moved_forward_by_looks_in_between() -> None:
-    second_read = failure(Reason.NOT_FOUND_ONCE, fixed=timedelta(minutes=1))
-    assert after(second_read) == timedelta(minutes=1)
+    missing = failure(Reason.NOT_FOUND_ONCE, fixed_delay=timedelta(minutes=1))
+    assert after(missing) == timedelta(minutes=1)
     pending = retry(Reason.NOT_FOUND_ONCE, NOON + SECOND)
-    assert next_retry(second_read, pending, NOON, jitter=1, deadline=None) is pending
-    assert after(second_read, retry(Reason.NOT_FOUND_ONCE, NOON)) == timedelta(minutes=1)
+    assert next_retry(missing, pending, NOON, jitter=1, deadline=None) is pending
+    assert after(missing, retry(Reason.NOT_FOUND_ONCE, NOON)) == timedelta(minutes=1)
 
 
 @given(

@@ -8,13 +8,13 @@ from builders.objects import DAY, HOUR, NOON, WEEK, answer, answered, app, ended
 from talkdesk_crds.installation import Ending, EndingKind, InstallationStatus, Request, RequestType
 from talkdesk_operator.domain.reconcile.deadlines import (
     deadline,
-    end_of_grace,
+    grace_period_end,
     is_answered,
     is_before,
     is_closed,
     is_ended,
-    later,
-    next_mark,
+    next_warning,
+    saturating_add,
     time_left,
     waits_for_answer,
 )
@@ -30,13 +30,13 @@ def test_the_deadline_counts_from_the_events_own_time() -> None:
 
 def test_the_grace_counts_from_the_end() -> None:
     ending = Ending(kind=EndingKind.TIMED_OUT, event_id="e", at=NOON)
-    assert end_of_grace(ending, app(deadline={"grace": "2h"})) == NOON + timedelta(hours=2)
+    assert grace_period_end(ending, app(deadline={"grace": "2h"})) == NOON + timedelta(hours=2)
 
 
 @pytest.mark.case(35)
 def test_a_moment_past_the_end_of_the_calendar_is_its_last_one() -> None:
-    assert later(NOON.replace(year=9999), timedelta(days=400)) == datetime.max.replace(tzinfo=NOON.tzinfo)
-    assert later(NOON, timedelta(days=-999999)) == datetime.min.replace(tzinfo=NOON.tzinfo)
+    assert saturating_add(NOON.replace(year=9999), timedelta(days=400)) == datetime.max.replace(tzinfo=NOON.tzinfo)
+    assert saturating_add(NOON, timedelta(days=-999999)) == datetime.min.replace(tzinfo=NOON.tzinfo)
 
 
 REQUEST = Request(type=RequestType.INSTALL, event_id="e", requested_at=NOON)
@@ -61,15 +61,15 @@ LIMIT = NOON + WEEK
 def test_the_time_left_is_told_by_marks(before: timedelta, said: str | None, next_before: timedelta | None) -> None:
     now = LIMIT - before
     assert time_left(REQUEST, app(), now) == said
-    assert next_mark(REQUEST, app(), now) == (LIMIT - next_before if next_before is not None else None)
+    assert next_warning(REQUEST, app(), now) == (LIMIT - next_before if next_before is not None else None)
 
 
 @pytest.mark.case(34)
 def test_marks_may_stand_in_any_order_and_be_none_at_all() -> None:
     mixed, silent = app(deadline={"warnBefore": ["1h", "3d", "90m"]}), app(deadline={"warnBefore": []})
     assert time_left(REQUEST, mixed, LIMIT - 80 * timedelta(minutes=1)) == "under 90m"
-    assert next_mark(REQUEST, mixed, LIMIT - 2 * HOUR) == LIMIT - timedelta(minutes=90)
-    assert (time_left(REQUEST, silent, LIMIT - HOUR), next_mark(REQUEST, silent, NOON)) == (None, None)
+    assert next_warning(REQUEST, mixed, LIMIT - 2 * HOUR) == LIMIT - timedelta(minutes=90)
+    assert (time_left(REQUEST, silent, LIMIT - HOUR), next_warning(REQUEST, silent, NOON)) == (None, None)
     assert time_left(REQUEST, silent, LIMIT) == "overdue"
 
 
@@ -77,7 +77,7 @@ def test_marks_may_stand_in_any_order_and_be_none_at_all() -> None:
 def test_a_mark_before_the_beginning_of_the_calendar_has_passed() -> None:
     always = app(deadline={"warnBefore": ["999999d"]})
     assert time_left(REQUEST, always, NOON) == "under 999999d"
-    assert next_mark(REQUEST, always, NOON) is None
+    assert next_warning(REQUEST, always, NOON) is None
 
 
 def test_a_new_request_waits_for_its_answer() -> None:

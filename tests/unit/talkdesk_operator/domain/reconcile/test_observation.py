@@ -24,19 +24,19 @@ from builders.objects import (
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import EndingKind, InstallationStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.reconcile.observation import is_of_before, is_urgent
+from talkdesk_operator.domain.reconcile.observation import is_urgent, remote_predates_request
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
+    RemoteFailed,
     RemoteMissing,
-    RemoteRefused,
     RetryClass,
     Scope,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import Finish
 
-READY = Tenancy(TenancyState.READY)
+READY = TenantOutcome(TenantResult.READY)
 LATE = NOON + WEEK
 LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 
@@ -58,7 +58,7 @@ def test_an_installation_that_is_not_found_gets_a_second_look_before_it_is_gone(
     missing = read(remote=RemoteMissing("not found"))
     first = finish(missing)
     assert first.failure is not None
-    assert (first.reason, first.failure.fixed) == (Reason.NOT_FOUND_ONCE, timedelta(minutes=1))
+    assert (first.reason, first.failure.fixed_delay) == (Reason.NOT_FOUND_ONCE, timedelta(minutes=1))
     known = installation(status=InstallationStatus(retry=retry(Reason.NOT_FOUND_ONCE, NOON + timedelta(minutes=1))))
     assert finish(replace(missing, installation=known)).ending is None
     second = finish(replace(missing, installation=known, now=NOON + timedelta(minutes=1)))
@@ -81,7 +81,7 @@ def test_without_credentials_nobody_is_called_and_the_deadline_is_looked_at() ->
 @pytest.mark.case(24, 25)
 @pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
 def test_a_refusal_is_tried_again_slowly_and_is_never_a_reject(reason: Reason) -> None:
-    refused = read(remote=RemoteRefused(failure(reason, RetryClass.SLOW)))
+    refused = read(remote=RemoteFailed(failure(reason, RetryClass.SLOW)))
     assert finish(refused).failure == failure(reason, RetryClass.SLOW)
     assert finish(refused).requeue_at == LATE
     end = finish(replace(refused, now=LATE)).ending
@@ -91,7 +91,7 @@ def test_a_refusal_is_tried_again_slowly_and_is_never_a_reject(reason: Reason) -
 
 @pytest.mark.case(27, 33)
 def test_while_talkdesk_is_down_even_a_passed_deadline_ends_nothing() -> None:
-    down = finish(read(remote=RemoteRefused(failure()), now=LATE + WEEK))
+    down = finish(read(remote=RemoteFailed(failure()), now=LATE + WEEK))
     assert down.ending is None
     assert down.failure == failure()
 
@@ -118,8 +118,8 @@ def test_a_deadline_at_the_beginning_of_the_calendar_is_urgent() -> None:
 @pytest.mark.case(36)
 def test_a_state_is_of_before_when_it_is_older_than_the_request_and_there_is_time() -> None:
     old = remote("revoked", updated_at=NOON - timedelta(seconds=1))
-    assert is_of_before(scope(remote=old))
-    assert not is_of_before(scope(remote=old, now=LATE))
-    assert not is_of_before(scope(remote=remote("revoked", updated_at=NOON)))
-    assert not is_of_before(scope(remote=remote("revoked")))
-    assert not is_of_before(scope())
+    assert remote_predates_request(scope(remote=old))
+    assert not remote_predates_request(scope(remote=old, now=LATE))
+    assert not remote_predates_request(scope(remote=remote("revoked", updated_at=NOON)))
+    assert not remote_predates_request(scope(remote=remote("revoked")))
+    assert not remote_predates_request(scope())

@@ -22,18 +22,18 @@ from builders.objects import (
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
-from talkdesk_operator.domain.reconcile.scope import Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.reconcile.scope import Scope, TenantOutcome, TenantResult
 from talkdesk_operator.domain.tenant.desired import (
-    held_up,
     inputs_digest,
     is_current,
     is_protected,
-    next_read,
+    is_purge_due,
+    next_poll,
+    offboard_timed_out,
+    orphan_purge_at,
     purge_after,
-    purge_due,
     retention_ends,
     template_context,
-    unclaimed_until,
 )
 
 DAY = timedelta(days=1)
@@ -159,15 +159,15 @@ def offboarded(after: datetime | None, **spec: Any) -> Scope:
 
 @pytest.mark.case(40)
 def test_a_purge_is_due_from_the_end_of_the_retention_and_not_before() -> None:
-    assert purge_due(offboarded(NOON))
-    assert not purge_due(offboarded(NOON + DAY))
-    assert not purge_due(offboarded(None))
-    assert not purge_due(scope())
+    assert is_purge_due(offboarded(NOON))
+    assert not is_purge_due(offboarded(NOON + DAY))
+    assert not is_purge_due(offboarded(None))
+    assert not is_purge_due(scope())
 
 
 @pytest.mark.case(36)
 def test_a_tenant_that_is_in_use_is_never_due() -> None:
-    assert not purge_due(scope(tenant=tenant(status=TenantStatus(purge_after=NOON))))
+    assert not is_purge_due(scope(tenant=tenant(status=TenantStatus(purge_after=NOON))))
 
 
 def test_a_person_can_forbid_the_purge() -> None:
@@ -179,21 +179,21 @@ def test_a_person_can_forbid_the_purge() -> None:
 @pytest.mark.case(52)
 def test_an_offboarding_holds_an_answer_up_for_as_long_as_the_app_says() -> None:
     begun = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
-    assert not held_up(scope(tenant=begun, now=NOON + timedelta(minutes=9)))
-    assert held_up(scope(tenant=begun, now=NOON + timedelta(minutes=10)))
-    assert held_up(scope(tenant=begun, app=view(uninstall={"offboardTimeout": "0s"})))
-    assert not held_up(scope(tenant=tenant()))
-    assert not held_up(scope())
+    assert not offboard_timed_out(scope(tenant=begun, now=NOON + timedelta(minutes=9)))
+    assert offboard_timed_out(scope(tenant=begun, now=NOON + timedelta(minutes=10)))
+    assert offboard_timed_out(scope(tenant=begun, app=view(uninstall={"offboardTimeout": "0s"})))
+    assert not offboard_timed_out(scope(tenant=tenant()))
+    assert not offboard_timed_out(scope())
 
 
 @pytest.mark.parametrize(("age", "wait"), [(0, 1), (8, 2), (60, 15), (10**6, 30)])
 def test_what_goes_on_is_looked_at_often_at_first(age: int, wait: int) -> None:
-    going = Tenancy(TenancyState.WAITING, since=NOON - timedelta(seconds=age))
-    assert next_read(going, NOON) == NOON + timedelta(seconds=wait)
+    going = TenantOutcome(TenantResult.WAITING, started_at=NOON - timedelta(seconds=age))
+    assert next_poll(going, NOON) == NOON + timedelta(seconds=wait)
 
 
 def test_what_nobody_knows_the_beginning_of_is_looked_at_soon() -> None:
-    assert next_read(Tenancy(TenancyState.WAITING), NOON) == NOON + timedelta(seconds=1)
+    assert next_poll(TenantOutcome(TenantResult.WAITING), NOON) == NOON + timedelta(seconds=1)
 
 
 SUSPENDED = installation(status=answered(talkdesk_state="suspended"))
@@ -259,9 +259,9 @@ def test_a_tenant_that_was_put_away_is_current_until_its_retention_ends() -> Non
 @pytest.mark.case(41)
 def test_a_person_may_end_a_retention_at_once_but_not_that_of_a_tenant_in_use() -> None:
     purge = {"requestedBy": "sam"}
-    assert purge_due(offboarded(NOON + DAY, purge=purge))
-    assert purge_due(offboarded(None, purge=purge))
-    assert not purge_due(scope(tenant=tenant(purge=purge)))
+    assert is_purge_due(offboarded(NOON + DAY, purge=purge))
+    assert is_purge_due(offboarded(None, purge=purge))
+    assert not is_purge_due(scope(tenant=tenant(purge=purge)))
     assert not is_current(put_away(purge=purge))
     assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON))) == NOON
     assert retention_ends(tenant(status=TenantStatus(purge_after=NOON))) is None
@@ -270,8 +270,8 @@ def test_a_person_may_end_a_retention_at_once_but_not_that_of_a_tenant_in_use() 
 @pytest.mark.case(40, 44)
 def test_a_tenant_that_nobody_claims_goes_at_the_end_of_its_retention_unless_a_person_holds_it() -> None:
     kept = TenantStatus(purge_after=NOON)
-    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
-    assert unclaimed_until(view(), tenant(status=kept)) is None
-    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None
-    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, paused=True)) is None
-    assert unclaimed_until(view(paused=True), tenant(TenantState.OFFBOARDED, status=kept)) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
+    assert orphan_purge_at(view(), tenant(status=kept)) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, paused=True)) is None
+    assert orphan_purge_at(view(paused=True), tenant(TenantState.OFFBOARDED, status=kept)) is None

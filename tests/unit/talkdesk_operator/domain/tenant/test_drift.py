@@ -7,7 +7,7 @@ import pytest
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.names import FIELD_MANAGER, LABEL_TENANT
-from talkdesk_operator.domain.tenant.drift import Observations, Target, sighting, targets_of
+from talkdesk_operator.domain.tenant.drift import DriftDetector, Target, observed_object, targets_of
 from talkdesk_operator.reconcilers.apps import compile_app
 
 pytestmark = pytest.mark.case(51)
@@ -28,15 +28,15 @@ def raw(version: object, *entries: Any, uid: Any = "u1", tenant: Any = "one") ->
     return {"metadata": metadata}
 
 
-def seen(*objects: Mapping[str, Any]) -> Observations:
-    sightings = Observations()
+def seen(*objects: Mapping[str, Any]) -> DriftDetector:
+    sightings = DriftDetector()
     for found in objects:
         sightings.present(found)
     return sightings
 
 
 def test_what_is_first_seen_is_taken_as_it_is() -> None:
-    assert Observations().present(raw("5", theirs("a"))) is None
+    assert DriftDetector().present(raw("5", theirs("a"))) is None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_versions_that_are_no_numbers_are_taken_in_the_order_of_coming() -> None
 
 
 def test_no_more_is_remembered_than_allowed() -> None:
-    sightings = Observations(limit=1)
+    sightings = DriftDetector(limit=1)
     for number in range(3):
         sightings.present(raw("5", ours("a"), uid=f"u{number}"))
     assert len(sightings) == 1
@@ -163,8 +163,8 @@ def test_no_more_is_remembered_than_allowed() -> None:
     ],
 )
 def test_what_names_no_tenant_or_makes_no_sense_is_passed_over(strange: dict[str, Any]) -> None:
-    sightings = Observations()
-    assert sighting(strange) is None
+    sightings = DriftDetector()
+    assert observed_object(strange) is None
     assert (sightings.present(strange), sightings.gone(strange)) == (None, None)
     sightings.applied(strange)
     assert len(sightings) == 0

@@ -23,8 +23,8 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import RequestType, SubscriptionFacts, TrialState, TrialStatus
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.ports.talkdesk import RemoteTrial
-from talkdesk_operator.domain.reconcile.scope import RemoteRefused, RetryClass, Scope
-from talkdesk_operator.domain.tenant.entitlement import suspension, trial_is_open, trial_of, wanted_state
+from talkdesk_operator.domain.reconcile.scope import RemoteFailed, RetryClass, Scope
+from talkdesk_operator.domain.tenant.entitlement import desired_state, suspension, trial_is_open, trial_of
 
 MONTH = 30 * DAY
 ENDED = TrialStatus(state=TrialState.ENDED, at=NOON, ended_reason="trial_expired")
@@ -42,7 +42,7 @@ def after_trial(reason: str | None = "trial_expired", **fields: Any) -> Scope:
 
 def state_under(policy: str, at: Scope, key: str) -> TenantState:
     block = {"onEnd": "trial"}.get(key, "license")
-    return wanted_state(replace(at, app=view(**{block: {key: policy}})))
+    return desired_state(replace(at, app=view(**{block: {key: policy}})))
 
 
 POLICIES = [
@@ -54,7 +54,7 @@ POLICIES = [
 
 def test_nothing_is_known_against_a_new_customer() -> None:
     assert suspension(scope()) is None
-    assert wanted_state(scope()) is TenantState.ACTIVE
+    assert desired_state(scope()) is TenantState.ACTIVE
 
 
 @pytest.mark.case(42)
@@ -80,16 +80,16 @@ def test_a_customer_whom_talkdesk_stopped_is_suspended_by_default_with_the_reaso
 @pytest.mark.case(42)
 def test_the_state_just_read_goes_before_the_one_on_record() -> None:
     stopped = live(status={"talkdesk_state": "suspended"})
-    assert wanted_state(stopped) is TenantState.SUSPENDED
-    assert wanted_state(replace(stopped, remote=RemoteRefused(failure()))) is TenantState.SUSPENDED
-    assert wanted_state(replace(stopped, remote=remote("completed"))) is TenantState.ACTIVE
+    assert desired_state(stopped) is TenantState.SUSPENDED
+    assert desired_state(replace(stopped, remote=RemoteFailed(failure()))) is TenantState.SUSPENDED
+    assert desired_state(replace(stopped, remote=remote("completed"))) is TenantState.ACTIVE
 
 
 @pytest.mark.case(36, 42)
 def test_the_end_of_the_installation_before_says_nothing_of_a_repeated_one() -> None:
     old = remote("revoked", updated_at=NOON - timedelta(seconds=1))
-    assert wanted_state(scope(remote=old)) is TenantState.ACTIVE
-    assert wanted_state(scope(remote=remote("revoked", updated_at=NOON))) is TenantState.SUSPENDED
+    assert desired_state(scope(remote=old)) is TenantState.ACTIVE
+    assert desired_state(scope(remote=remote("revoked", updated_at=NOON))) is TenantState.SUSPENDED
 
 
 @pytest.mark.parametrize(("policy", "state"), POLICIES)
@@ -228,5 +228,5 @@ def test_talkdesk_is_asked_for_a_trial_while_one_runs_or_the_subscription_is_one
 
 
 def test_a_refusal_says_nothing_of_the_license() -> None:
-    refused = RemoteRefused(failure(Reason.FORBIDDEN, RetryClass.SLOW))
+    refused = RemoteFailed(failure(Reason.FORBIDDEN, RetryClass.SLOW))
     assert suspension(live(remote=refused)) is None

@@ -26,7 +26,7 @@ def test_a_new_record_is_empty_and_needs_no_saving() -> None:
 def test_only_pieces_that_changed_are_to_be_saved() -> None:
     roster = filled(CAPACITY + 1)
     assert sorted(roster.changed()) == [0, 1]
-    roster.saved()
+    roster.mark_saved()
     assert roster.changed() == {}
     roster.put("u0", known(0))
     assert roster.changed() == {}, "the same again"
@@ -52,7 +52,7 @@ def test_what_is_known_of_another_service_counts_for_nothing_and_is_overwritten(
 
 def test_a_users_place_never_changes() -> None:
     roster = filled(CAPACITY + 1)
-    roster.saved()
+    roster.mark_saved()
     roster.put("u5", RecordedUser(None, failed_before=True))
     assert list(roster.changed()) == [0]
 

@@ -5,7 +5,8 @@ import pytest
 from builders.objects import NOON, condition, retry
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import CredentialsStatus, InstallationPhase, InstallationStatus
-from talkdesk_operator.domain.ports.kube_event import EventDraft, events_for
+from talkdesk_operator.domain.installation.kube_events import events_for
+from talkdesk_operator.domain.ports.kube_event import EventDraft
 
 
 def event(before: InstallationStatus, after: InstallationStatus) -> EventDraft | None:
