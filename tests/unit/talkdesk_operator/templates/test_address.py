@@ -48,7 +48,7 @@ def test_a_customers_words_give_no_other_host(name: str) -> None:
 
 @pytest.mark.parametrize("name", [".", "..", ""])
 def test_a_customers_words_give_no_other_path(name: str) -> None:
-    with pytest.raises(RenderError, match="a part of the URL's path"):
+    with pytest.raises(RenderError, match="a segment of the URL's path"):
         rendered("https://example.com/${account.name}/scim", name=name)
 
 
@@ -58,9 +58,9 @@ def test_a_customers_words_give_no_other_path(name: str) -> None:
         ("http://example.com", "https://; only allowInsecure"),
         ("ftp://example.com", "https://"),
         ("example.com", "https://"),
-        ("https://user:canary@example.com", "no user name and no password"),
-        ("https://example.com/?a=b", "no query"),
-        ("https://example.com/#a", "no query and no fragment"),
+        ("https://user:canary@example.com", "a user name or a password"),
+        ("https://example.com/?a=b", "a query"),
+        ("https://example.com/#a", "a query or a fragment"),
         ("https://example.com:port/", "host or port"),
         ("https://[::1/", "host or port"),
         ("https:///scim", "host"),
@@ -68,9 +68,9 @@ def test_a_customers_words_give_no_other_path(name: str) -> None:
         ("https://ex\N{LATIN SMALL LETTER U WITH DIAERESIS}mple.com", "printable"),
         ("https://example.com//scim", "path"),
         ("https://example.com/" + "a" * 2048, "longer than"),
-        ("https://example.com/${tenant.values.list}", "tenant.values.list gives no text"),
-        ("https://example.com/${account.companyName}", "gives no text"),
-        ("https://example.com/${true}", "gives no text"),
+        ("https://example.com/${tenant.values.list}", "tenant.values.list is not text"),
+        ("https://example.com/${account.companyName}", "is not text"),
+        ("https://example.com/${true}", "is not text"),
         ("https://example.com/${account.nickname}", "no such key: account.nickname"),
         ("https://example.com/${credentials.clientSecret}", "no such variable: credentials"),
     ],
@@ -88,7 +88,7 @@ def test_plain_http_is_for_laboratories() -> None:
 
 
 def test_a_value_that_is_no_json_is_an_error_of_the_address() -> None:
-    with pytest.raises(RenderError, match="account holds something"):
+    with pytest.raises(RenderError, match="account contains something"):
         render_address(compile_address("https://x/${account}", "url"), "url", {"account": object()}, insecure=False)
 
 

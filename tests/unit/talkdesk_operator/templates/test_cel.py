@@ -92,9 +92,9 @@ def test_a_map_comes_out_in_one_order() -> None:
         ("string([1])", "string() cannot take these arguments"),
         ("Foo{a: 1}", "cannot be evaluated"),
         ("b'x'", "the result is bytes: use base64.encode() or string()"),
-        ("{1: 2}", "a key of the resulting map is no string"),
-        ("double('NaN')", "the result is no JSON value"),
-        ("1.0 / 0.0", "the result is no JSON value"),
+        ("{1: 2}", "a key of the resulting map is not a string"),
+        ("double('NaN')", "the result is not a JSON value"),
+        ("1.0 / 0.0", "the result is not a JSON value"),
         ("a.map.map(k, k)", "a.map is a map, which has no order: use keys(a.map).map"),
         ("a.map.filter(k, true)", "a.map is a map, which has no order: use keys(a.map).filter"),
     ],
@@ -164,7 +164,7 @@ def test_no_value_gets_into_an_error_or_a_log(source: str, caplog: pytest.LogCap
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, "\ud800", {"k": "\udfff"}])
 def test_a_scope_names_the_variable_that_is_no_json(value: object) -> None:
-    with pytest.raises(ExpressionError, match=r"^a holds something that is no JSON value or no valid Unicode$"):
+    with pytest.raises(ExpressionError, match=r"^a contains something that is not JSON or not valid Unicode$"):
         Activation({"a": value})
 
 

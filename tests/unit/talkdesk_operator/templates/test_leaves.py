@@ -66,11 +66,11 @@ def test_a_tree_keeps_its_shape() -> None:
         ({"k": "x ${'a}"}, "m.k: syntax error at column 1: token recognition error at: ''a'"),
         ({"k": "${" + "1" * 2000 + "}"}, "m.k: the expression after ${ is longer than 1024 characters"),
         ({"k": ["${}"]}, "m.k[0]: empty expression"),
-        ({"${a}": 1}, 'm["${a}"]: a key cannot hold ${ }'),
+        ({"${a}": 1}, 'm["${a}"]: a key cannot contain ${ }'),
         ({"x.y/z": "${1 +}"}, "m[\"x.y/z\"]: syntax error at column 4: mismatched input '<EOF>'"),
-        ({1: "x"}, "m: the key 1 is no string"),
-        ({"k": float("nan")}, "m.k: not a JSON value: float"),
-        ({"k": b"x"}, "m.k: not a JSON value: bytes"),
+        ({1: "x"}, "m: the key 1 is not a string"),
+        ({"k": float("nan")}, "m.k: is not a JSON value: float"),
+        ({"k": b"x"}, "m.k: is not a JSON value: bytes"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_path(tree: object, problem: str) -> None:
@@ -86,9 +86,9 @@ def test_all_that_is_wrong_is_told() -> None:
     [
         ("${a.zz}", "m.k: no such key: a.zz"),
         ("x${a.zz}", "m.k: no such key: a.zz"),
-        ("x${a.none}", "m.k: null cannot stand within text"),
-        ("x${a.list}", "m.k: a list or a map cannot stand within text"),
-        ("x${a}", "m.k: a list or a map cannot stand within text"),
+        ("x${a.none}", "m.k: null cannot be part of a text"),
+        ("x${a.list}", "m.k: a list or a map cannot be part of a text"),
+        ("x${a}", "m.k: a list or a map cannot be part of a text"),
     ],
 )
 def test_what_cannot_be_filled_in_is_told_with_its_path(leaf: str, message: str) -> None:

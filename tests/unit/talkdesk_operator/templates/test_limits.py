@@ -20,8 +20,8 @@ def reason(source: str, data: dict[str, Any] | None = None) -> str:
         ("1" * (MAX_SOURCE + 1), "longer than 1024 characters"),
         (" && ".join(["a.all(x, x)"] * 5), "more than 4 comprehensions (map, filter, all, exists, exists_one)"),
         ("a.filter(x, x).map(x, x)", "more than one map or filter; map(x, condition, value) does both"),
-        ("a.map(x, b.exists(y, y == x))", "a comprehension within another"),
-        (f"a.map(x, [{'x,' * 70}x])", "more than 128 tokens, with a comprehension"),
+        ("a.map(x, b.exists(y, y == x))", "a comprehension is nested in another"),
+        (f"a.map(x, [{'x,' * 70}x])", "more than 128 tokens in an expression with a comprehension"),
     ],
 )
 def test_an_expression_that_could_run_away_is_refused_whatever_the_data(source: str, expected: str) -> None:

@@ -89,7 +89,7 @@ def crash(name: str, reason: str = "CrashLoopBackOff") -> dict[str, Any]:
         ),
         (obj("Deployment"), NotReady("replicas: 0 of 1")),
         (replica_set(), Ready()),
-        (replica_set(fullyLabeledReplicas=1), NotReady("labelled: 1 of 2")),
+        (replica_set(fullyLabeledReplicas=1), NotReady("labeled: 1 of 2")),
         (replica_set(availableReplicas=1), NotReady("available: 1 of 2")),
         (replica_set(readyReplicas=1), NotReady("ready: 1 of 2")),
         (replica_set(replicas=3), NotReady("1 pods to terminate")),
@@ -140,7 +140,7 @@ def crash(name: str, reason: str = "CrashLoopBackOff") -> dict[str, Any]:
         (obj("PodDisruptionBudget"), Ready()),
         (
             obj("PodDisruptionBudget", {"observedGeneration": 1}, generation=2),
-            NotReady("generation 2 not yet observed, but 1"),
+            NotReady("its controller has observed generation 1, not yet 2"),
         ),
         (obj("CustomResourceDefinition"), NotReady("not yet established")),
         (obj("CustomResourceDefinition", conditions(condition("Established"))), Ready()),
@@ -205,7 +205,7 @@ def test_ready_when_takes_the_place_of_the_rules_for_the_kind(
 
 
 def test_ready_when_must_give_a_bool() -> None:
-    assert readiness(obj("Widget"), compile_expression("1")) == NotReady("readyWhen gives no bool")
+    assert readiness(obj("Widget"), compile_expression("1")) == NotReady("readyWhen must give true or false")
 
 
 junk = st.recursive(

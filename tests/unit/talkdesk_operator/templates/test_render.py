@@ -139,12 +139,12 @@ def test_a_missing_key_stops_one_account_and_is_named_with_its_leaf(fields: dict
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"name": "${trial}"}, "metadata.name: is no name for an object"),
-        ({"name": "${'a/b'}"}, "metadata.name: is no name for an object"),
-        ({"name": "${'..'}"}, "metadata.name: is no name for an object"),
-        ({"name": "${''}"}, "metadata.name: is no name for an object"),
-        ({"namespace": "${account.companyName}"}, "metadata.namespace: is no name for a namespace"),
-        ({"namespace": "${app}"}, "metadata.namespace: is no name for a namespace"),
+        ({"name": "${trial}"}, "metadata.name: is not a valid name of an object"),
+        ({"name": "${'a/b'}"}, "metadata.name: is not a valid name of an object"),
+        ({"name": "${'..'}"}, "metadata.name: is not a valid name of an object"),
+        ({"name": "${''}"}, "metadata.name: is not a valid name of an object"),
+        ({"namespace": "${account.companyName}"}, "metadata.namespace: is not a valid name of a namespace"),
+        ({"namespace": "${app}"}, "metadata.namespace: is not a valid name of a namespace"),
         ({"labels": "${app.id}"}, "metadata.labels: must be a map of strings"),
         ({"annotations": {"n": "${tenant.values.replicas}"}}, "metadata.annotations: must be a map of strings"),
     ],
@@ -218,7 +218,7 @@ def test_credentials_that_are_not_there_are_an_error_of_the_leaf() -> None:
 def test_a_context_that_is_no_json_is_an_error() -> None:
     facts = context(account={"id": "5f1", "name": "\ud800"})
 
-    assert error(manifest(data={"k": "${account.id}"}), facts=facts).startswith("context: account holds something")
+    assert error(manifest(data={"k": "${account.id}"}), facts=facts).startswith("context: account contains something")
 
 
 def test_the_name_alone_can_be_rendered_without_the_tenant() -> None:

@@ -48,11 +48,11 @@ M = "steps[base].manifests[0]"
     ("manifest", "expected"),
     [
         ("text", f"{M}: a manifest must be a map"),
-        (config_map(apiVersion=None), f"{M}.apiVersion: is missing or no text"),
-        (config_map(apiVersion="v${app.id}"), f"{M}.apiVersion: cannot hold ${{ }}"),
+        (config_map(apiVersion=None), f"{M}.apiVersion: is missing or not a text"),
+        (config_map(apiVersion="v${app.id}"), f"{M}.apiVersion: cannot contain ${{ }}"),
         (config_map(apiVersion="a/b/c"), f"{M}.apiVersion: must be a version, or a group and a version with a slash"),
-        (config_map(kind=""), f"{M}.kind: is missing or no text"),
-        (config_map(kind="${app.kind}"), f"{M}.kind: cannot hold ${{ }}"),
+        (config_map(kind=""), f"{M}.kind: is missing or not a text"),
+        (config_map(kind="${app.kind}"), f"{M}.kind: cannot contain ${{ }}"),
         (config_map(kind="List"), f"{M}.kind: a list of objects must be written as separate manifests"),
         (
             config_map(kind="ConfigMapList", items=[]),
@@ -60,8 +60,8 @@ M = "steps[base].manifests[0]"
         ),
         (config_map(metadata=None), f"{M}.metadata: is missing"),
         (config_map(metadata="${tenant.values}"), f"{M}.metadata: must be a map"),
-        (config_map(metadata={}), f"{M}.metadata.name: is missing or no text"),
-        (config_map(metadata={"name": 1}), f"{M}.metadata.name: is missing or no text"),
+        (config_map(metadata={}), f"{M}.metadata.name: is missing or not a text"),
+        (config_map(metadata={"name": 1}), f"{M}.metadata.name: is missing or not a text"),
         (config_map(metadata={"name": "a", "labels": [1]}), f"{M}.metadata.labels: must be a map of strings"),
         (config_map(status={}), f"{M}.status: status belongs to the cluster and cannot be in a template"),
         (
