@@ -73,11 +73,11 @@ def test_a_tree_keeps_its_shape() -> None:
         ({"k": b"x"}, "m.k: is not a JSON value: bytes"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_path(tree: object, problem: str) -> None:
+def test_a_problem_is_reported_with_its_path(tree: object, problem: str) -> None:
     assert problems_of(tree) == [problem]
 
 
-def test_all_that_is_wrong_is_told() -> None:
+def test_all_problems_are_reported() -> None:
     assert len(problems_of({"a": "${", "b": ["${1 +}", "${}"]})) == 3
 
 
@@ -91,7 +91,7 @@ def test_all_that_is_wrong_is_told() -> None:
         ("x${a}", "m.k: a list or a map cannot be part of a text"),
     ],
 )
-def test_what_cannot_be_filled_in_is_told_with_its_path(leaf: str, message: str) -> None:
+def test_a_leaf_that_cannot_be_filled_in_is_reported_with_its_path(leaf: str, message: str) -> None:
     with pytest.raises(RenderError) as caught:
         filled({"k": leaf})
 
@@ -114,7 +114,7 @@ def test_expressions_come_with_the_paths_of_their_leaves() -> None:
 @example("${a.n}")
 @example("$${")
 @example("\u30a2\u30af\u30e1 \U0001f600 \"quotes\" 'and' \\ ${credentials.clientSecret}\n" + "x" * 300)
-def test_any_value_comes_out_as_it_is(value: str) -> None:
+def test_any_value_is_filled_in_unchanged(value: str) -> None:
     assert filled("${v}", {"v": value}) == value
     assert filled({"k": "<${v}|${v}>"}, {"v": value}) == {"k": f"<{value}|{value}>"}
 
@@ -125,5 +125,5 @@ def test_any_text_can_be_written_with_escapes(text: str) -> None:
 
 
 @given(st.text("${}a'\"\\/ \n.", max_size=30))
-def test_any_leaf_is_compiled_or_told_wrong(leaf: str) -> None:
+def test_any_leaf_is_compiled_or_reported(leaf: str) -> None:
     assert all(message.startswith("m: ") for message in problems_of(leaf))

@@ -196,15 +196,13 @@ READY_WHEN = compile_expression("object.status.availableReplicas >= 1")
         (obj("Namespace", {"phase": "Terminating"}), NotReady("not Active, but Terminating")),
     ],
 )
-def test_ready_when_takes_the_place_of_the_rules_for_the_kind(
-    given_object: dict[str, Any], verdict: Readiness | None
-) -> None:
+def test_ready_when_replaces_the_rules_for_the_kind(given_object: dict[str, Any], verdict: Readiness | None) -> None:
     found = readiness(given_object, READY_WHEN)
 
     assert isinstance(found, NotReady) if verdict is None else found == verdict
 
 
-def test_ready_when_must_give_a_bool() -> None:
+def test_ready_when_must_return_a_bool() -> None:
     assert readiness(obj("Widget"), compile_expression("1")) == NotReady("readyWhen must give true or false")
 
 
@@ -218,7 +216,9 @@ junk = st.recursive(
 
 
 @given(st.sampled_from([*KINDS, "Pod", "Service", "Namespace", "PersistentVolumeClaim"]), junk, junk, junk)
-def test_no_object_of_any_shape_makes_it_fail(kind: str, status: Any, spec: Any, conditions: Any) -> None:
+def test_readiness_never_raises_whatever_the_object_contains(
+    kind: str, status: Any, spec: Any, conditions: Any
+) -> None:
     for made in (status, {"conditions": conditions, "containerStatuses": conditions, "phase": "Running"}):
         assert isinstance(readiness(obj(kind, made, spec), READY_WHEN), Ready | NotReady | Failed)
         assert isinstance(readiness(obj(kind, made, spec)), Ready | NotReady | Failed)

@@ -101,14 +101,14 @@ def test_the_first_rule_that_is_true_counts() -> None:
     assert verdict(asked(app=app(rejectWhen=rules("false", "true", "true")))).explanation == "no. 2"
 
 
-def test_a_rule_counts_before_a_person_is_asked() -> None:
+def test_a_rule_that_rejects_leaves_nothing_for_a_person_to_decide() -> None:
     ruled = app(mode="Manual", rejectWhen=rules("true"))
     assert verdict(asked(app=ruled)).reason is Reason.POLICY_REJECTED
 
 
 @pytest.mark.parametrize("decision", Decision)
 @pytest.mark.parametrize("mode", ["Auto", "Manual"])
-def test_a_persons_decision_goes_before_the_rules(decision: Decision, mode: str) -> None:
+def test_a_persons_decision_wins_over_the_rules(decision: Decision, mode: str) -> None:
     made = installation(approval=decided(decision.value, reason="as agreed"))
     ruled = app(mode=mode, rejectWhen=rules("true", "1"))
     assert judge(asked(installation=made, app=ruled)) == Verdict(decision, "as agreed", Reason.REJECTED)
@@ -127,7 +127,9 @@ def test_a_person_need_not_give_a_reason() -> None:
         ("subscription.licenses > 3", "types do not fit"),
     ],
 )
-def test_a_rule_that_cannot_be_evaluated_holds_the_request_and_is_named(expression: str, why: str) -> None:
+def test_a_rule_that_cannot_be_evaluated_stalls_the_request_and_is_named_in_the_message(
+    expression: str, why: str
+) -> None:
     waiting = held(asked(app=app(rejectWhen=rules(expression, "true"))))
     assert (waiting.phase, waiting.reason) == (InstallationPhase.PENDING, Reason.POLICY_FAILED)
     assert (waiting.stalled, waiting.requeue_at) == (True, LIMIT)
@@ -136,12 +138,12 @@ def test_a_rule_that_cannot_be_evaluated_holds_the_request_and_is_named(expressi
 
 
 @pytest.mark.case(61)
-def test_what_a_rule_says_of_the_customer_is_not_repeated() -> None:
+def test_the_value_of_a_rule_is_not_in_the_message() -> None:
     named = asked(facts=facts(name="made-up-secret"), app=app(rejectWhen=rules("account.name")))
     assert "made-up-secret" not in held(named).message
 
 
-def test_rules_that_were_not_understood_hold_every_request() -> None:
+def test_rules_that_do_not_compile_stall_every_request() -> None:
     broken = replace(app(rejectWhen=rules("true")), reject_rules=(), problem="approval.rejectWhen 'tru(': syntax")
     waiting = held(asked(app=broken))
     assert (waiting.reason, waiting.stalled) == (Reason.POLICY_FAILED, True)
@@ -150,12 +152,12 @@ def test_rules_that_were_not_understood_hold_every_request() -> None:
     assert verdict(asked(app=broken, installation=made)).decision is Decision.APPROVE
 
 
-def test_rules_do_not_see_the_tenant_or_anything_secret() -> None:
+def test_rules_see_neither_the_tenant_nor_credentials() -> None:
     assert not {"tenant", "credentials", "sso"} & RULE_VARIABLES
 
 
 @pytest.mark.case(34)
-def test_a_person_is_waited_for_until_the_deadline_is_looked_at() -> None:
+def test_a_manual_approval_waits_for_a_person_and_checks_again_at_the_deadline() -> None:
     waiting = held(asked(app=app(mode="Manual")))
     assert (waiting.phase, waiting.reason) == (InstallationPhase.AWAITING_DECISION, Reason.AWAITING_DECISION)
     assert (waiting.terminal, waiting.ready, waiting.requeue_at) == (True, False, LIMIT)
@@ -165,7 +167,7 @@ def test_a_person_is_waited_for_until_the_deadline_is_looked_at() -> None:
 
 @pytest.mark.case(34)
 @pytest.mark.parametrize("decision", Decision)
-def test_a_decision_for_another_event_counts_for_nothing_and_is_told(decision: Decision) -> None:
+def test_a_decision_for_another_event_is_ignored_and_reported(decision: Decision) -> None:
     made = installation(approval=decided(decision.value, event="event-0"))
     waiting = held(asked(installation=made, app=app(mode="Manual")))
     assert waiting.reason is Reason.DECISION_MISMATCH
@@ -176,7 +178,7 @@ def test_a_decision_for_another_event_counts_for_nothing_and_is_told(decision: D
 
 @pytest.mark.case(34)
 @pytest.mark.parametrize("decision", Decision)
-def test_what_nobody_decided_is_decided_shortly_before_the_deadline(decision: Decision) -> None:
+def test_without_a_persons_decision_the_automatic_one_applies_before_the_deadline(decision: Decision) -> None:
     at = asked(app=app(mode="Manual", automatic={"decision": decision.value, "before": "2h"}))
     assert held(at).requeue_at == LIMIT - 2 * HOUR
     assert held(replace(at, now=LIMIT - 2 * HOUR - timedelta(seconds=1))).requeue_at == LIMIT - 2 * HOUR
@@ -186,7 +188,7 @@ def test_what_nobody_decided_is_decided_shortly_before_the_deadline(decision: De
 
 
 @pytest.mark.case(34)
-def test_an_automatic_decision_is_not_waited_for_past_the_deadline_and_goes_after_a_persons() -> None:
+def test_an_automatic_decision_may_come_at_once_and_a_persons_decision_wins_over_it() -> None:
     automatic = {"decision": "Reject", "before": "999999d"}
     at = asked(app=app(mode="Manual", automatic=automatic), installation=installation(at=NOON - DAY))
     assert verdict(at).decision is Decision.REJECT
@@ -196,7 +198,7 @@ def test_an_automatic_decision_is_not_waited_for_past_the_deadline_and_goes_afte
 
 @pytest.mark.case(31)
 @pytest.mark.parametrize("word", ["completed", "suspended"])
-def test_what_talkdesk_has_as_installed_is_not_rejected_any_more(word: str) -> None:
+def test_an_install_that_talkdesk_shows_as_approved_is_no_longer_rejected(word: str) -> None:
     ruled = app(mode="Manual", rejectWhen=rules("true"), onTenantFailure="Reject")
     at = asked(remote=remote(word), installation=installation(approval=decided()), app=ruled)
     assert is_installed(at)
@@ -208,7 +210,7 @@ def test_what_talkdesk_has_as_installed_is_not_rejected_any_more(word: str) -> N
 
 
 @pytest.mark.parametrize("seen", [remote("installing"), remote("martian"), RemoteMissing("gone"), None])
-def test_only_talkdesks_own_word_says_that_it_is_installed(seen: Any) -> None:
+def test_only_a_state_read_from_talkdesk_proves_that_the_app_is_installed(seen: Any) -> None:
     assert not is_installed(asked(remote=seen))
 
 
@@ -217,7 +219,7 @@ BROKEN = TenantOutcome(TenantResult.FAILED, "no such key", failure(Reason.RENDER
 
 @pytest.mark.case(53, 54)
 @pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
-def test_a_tenant_that_cannot_be_made_rejects_the_request_only_where_the_app_wants_it(reason: Reason) -> None:
+def test_a_tenant_that_cannot_be_provisioned_rejects_the_request_only_if_the_app_says_so(reason: Reason) -> None:
     broken = TenantOutcome(TenantResult.FAILED, "a secret word", failure(reason, RetryClass.SLOW))
     told = rejection_for(asked(app=app(onTenantFailure="Reject")), broken)
     assert told == Verdict(Decision.REJECT, "the app could not be set up for this account", Reason.POLICY_REJECTED)
@@ -236,5 +238,5 @@ def test_a_tenant_that_cannot_be_made_rejects_the_request_only_where_the_app_wan
         TenantOutcome(TenantResult.FAILED, "nobody knows"),
     ],
 )
-def test_what_may_get_better_rejects_nothing(tenant_outcome: TenantOutcome) -> None:
+def test_a_tenant_failure_that_a_retry_may_mend_rejects_nothing(tenant_outcome: TenantOutcome) -> None:
     assert rejection_for(asked(app=app(onTenantFailure="Reject")), tenant_outcome) is None

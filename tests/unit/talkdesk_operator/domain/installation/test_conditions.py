@@ -65,7 +65,7 @@ def before(*conditions: Condition, **fields: Any) -> Scope:
     return scope(installation=installation(status=InstallationStatus(conditions=conditions, **fields)))
 
 
-def test_every_condition_is_written_on_the_first_visit() -> None:
+def test_every_condition_is_written_by_the_first_reconcile() -> None:
     conditions = {c.type: (c.status, c.reason) for c in status(scope(), WAITING).conditions}
     assert conditions == {
         "Ready": ("False", "NotReady"),
@@ -77,7 +77,7 @@ def test_every_condition_is_written_on_the_first_visit() -> None:
     }
 
 
-def test_kstatus_is_told_whether_something_moves_or_is_stuck() -> None:
+def test_reconciling_and_stalled_follow_kstatus() -> None:
     assert judged(scope(), ACTIVE, ConditionType.RECONCILING)[0] == "False"
     assert judged(scope(), replace(WAITING, terminal=True), ConditionType.RECONCILING)[0] == "False"
     stuck = replace(WAITING, stalled=True)
@@ -106,15 +106,13 @@ def test_kstatus_is_told_whether_something_moves_or_is_stuck() -> None:
         ({"credentials_deleted": True}, ("False", "CredentialsDeleted")),
     ],
 )
-def test_credentials_are_judged_by_what_talkdesk_made_of_them(
-    fields: dict[str, Any], expected: tuple[str, str]
-) -> None:
+def test_credentials_are_valid_if_talkdesk_accepts_them(fields: dict[str, Any], expected: tuple[str, str]) -> None:
     assert judged(scope(**fields), WAITING, ConditionType.CREDENTIALS_VALID) == expected
 
 
 @pytest.mark.case(36)
 @pytest.mark.parametrize("old", [Reason.CREDENTIALS_DELETED, Reason.CREDENTIALS_LOST, Reason.CREDENTIALS_MISSING])
-def test_new_credentials_are_not_called_deleted_for_what_the_old_ones_were(old: Reason) -> None:
+def test_new_credentials_are_not_reported_as_deleted_or_lost_like_the_old_ones(old: Reason) -> None:
     at = replace(before(condition(ConditionType.CREDENTIALS_VALID, "False", old)), credentials=credentials())
     assert judged(at, WAITING, ConditionType.CREDENTIALS_VALID) == ("Unknown", "Pending")
     assert judged(replace(at, credentials=None), WAITING, ConditionType.CREDENTIALS_VALID) == ("False", old)
@@ -131,24 +129,24 @@ def test_new_credentials_are_not_called_deleted_for_what_the_old_ones_were(old: 
         (TenantOutcome(TenantResult.PURGED), ("False", "Purged")),
     ],
 )
-def test_the_tenant_is_judged_by_what_came_of_the_work_on_it(
+def test_the_tenants_condition_follows_from_the_outcome_of_the_work_on_it(
     tenant_outcome: TenantOutcome, expected: tuple[str, str]
 ) -> None:
     assert judged(scope(tenant_outcome=tenant_outcome), WAITING, ConditionType.TENANT_READY) == expected
 
 
-def test_a_tenant_that_was_not_touched_is_judged_by_its_own_status() -> None:
+def test_the_condition_of_an_untouched_tenant_follows_from_its_own_status() -> None:
     at = scope(installation=installation(status=answered()))
     assert judged(replace(at, tenant=current_tenant(at)), ACTIVE, ConditionType.TENANT_READY) == ("True", "Applied")
 
 
 @pytest.mark.case(39)
-def test_a_bystanders_tenant_is_anothers() -> None:
+def test_the_tenant_of_a_non_owner_is_reported_as_another_installations() -> None:
     at, terminal = scope(role=Role.NON_OWNER), replace(WAITING, terminal=True)
     assert judged(at, terminal, ConditionType.TENANT_READY) == ("False", "Superseded")
 
 
-def test_an_answer_waits_for_what_is_in_its_way() -> None:
+def test_a_missing_answer_is_pending_and_a_failed_call_gives_its_reason() -> None:
     lost = failure(Reason.FORBIDDEN, RetryClass.SLOW)
     unsent = Finish(phase=InstallationPhase.ANSWERING, reason=lost.reason, message=lost.message, failure=lost)
     assert judged(scope(send_failure=lost), unsent, ConditionType.ANSWERED) == ("False", "Forbidden")
@@ -162,7 +160,7 @@ def test_an_answer_waits_for_what_is_in_its_way() -> None:
 
 
 @pytest.mark.case(32)
-def test_an_end_without_an_answer_says_so_from_then_on() -> None:
+def test_an_end_without_an_answer_stays_reported() -> None:
     end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=NOON)
     late = replace(WAITING, reason=Reason.TIMED_OUT, ending=end)
     assert judged(scope(), late, ConditionType.ANSWERED) == ("False", "TimedOut")
@@ -171,13 +169,13 @@ def test_an_end_without_an_answer_says_so_from_then_on() -> None:
 
 
 @pytest.mark.case(22)
-def test_an_answer_that_talkdesk_does_not_show_yet_is_told_and_being_verified() -> None:
+def test_an_answer_that_talkdesk_does_not_show_yet_is_sent_and_being_verified() -> None:
     verifying = Finish(phase=InstallationPhase.OFFBOARDING, reason=Reason.VERIFYING, message="told")
     assert judged(scope(answer=answer()), verifying, ConditionType.ANSWERED) == ("True", "Verifying")
 
 
 @pytest.mark.case(24)
-def test_a_set_that_works_is_valid_though_it_is_not_the_newest_and_that_is_told() -> None:
+def test_a_previous_credential_version_that_works_is_valid_and_the_message_says_so() -> None:
     newest = scope(credentials=credentials(), remote=remote(), secret_name="keys-1")
     valid = found(newest, WAITING, ConditionType.CREDENTIALS_VALID)
     assert valid is not None
@@ -209,7 +207,7 @@ def test_a_set_that_works_is_valid_though_it_is_not_the_newest_and_that_is_told(
         (None, ("Unknown", "Pending"), "not evaluated yet"),
     ],
 )
-def test_users_are_judged_by_what_came_of_bringing_them(
+def test_the_users_condition_follows_from_the_outcome_of_the_sync(
     outcome: UsersOutcome | None, expected: tuple[str, str], message: str
 ) -> None:
     at = scope(app=SCIM, users=outcome)
@@ -221,13 +219,13 @@ def test_users_are_judged_by_what_came_of_bringing_them(
     assert judged(replace(later, users=None), WAITING, ConditionType.USERS_SYNCED) == expected
 
 
-def test_where_users_go_nowhere_there_is_nothing_to_say_of_them() -> None:
+def test_there_is_no_users_condition_without_a_scim_service() -> None:
     for app in (view(), view(users={}), None):
         assert found(scope(app=app, users=UsersOutcome(3)), WAITING, ConditionType.USERS_SYNCED) is None
 
 
 @pytest.mark.case(31)
-def test_that_talkdesk_agrees_is_news_only_after_it_did_not() -> None:
+def test_in_sync_is_reported_only_after_a_divergence() -> None:
     at = scope(installation=installation(status=answered()), remote=remote("completed"))
     assert found(at, ACTIVE, ConditionType.IN_SYNC) is None
     apart = with_new_status(replace(at, remote=remote("rejected")), ACTIVE)
@@ -237,7 +235,7 @@ def test_that_talkdesk_agrees_is_news_only_after_it_did_not() -> None:
 
 
 @pytest.mark.case(34)
-def test_a_deadline_is_near_from_the_first_mark_until_there_is_an_answer_or_an_end() -> None:
+def test_the_deadline_is_near_from_the_first_warning_until_an_answer_or_an_end() -> None:
     assert found(scope(), WAITING, ConditionType.DEADLINE_NEAR) is None
     at = scope(now=LATE)
     near = found(at, WAITING, ConditionType.DEADLINE_NEAR)
@@ -252,7 +250,7 @@ def test_a_deadline_is_near_from_the_first_mark_until_there_is_an_answer_or_an_e
 
 
 @pytest.mark.case(34, 39)
-def test_no_deadline_is_near_for_who_was_just_answered_though_it_is_not_ready() -> None:
+def test_no_deadline_is_near_after_an_answer_even_if_it_is_not_ready() -> None:
     terminal = replace(WAITING, terminal=True)
     told = scope(now=LATE, role=Role.NON_OWNER, answer=answer(), sent=SendState.DELIVERED)
     assert found(told, terminal, ConditionType.DEADLINE_NEAR) is None
@@ -260,11 +258,11 @@ def test_no_deadline_is_near_for_who_was_just_answered_though_it_is_not_ready() 
 
 
 @pytest.mark.parametrize("fields", [{"app": None}, {"installation": installation(request=None)}])
-def test_no_deadline_is_near_where_none_is_known(fields: dict[str, Any]) -> None:
+def test_no_deadline_is_near_without_an_app_or_a_request(fields: dict[str, Any]) -> None:
     assert found(scope(now=LATE, **fields), WAITING, ConditionType.DEADLINE_NEAR) is None
 
 
-def test_a_rejection_that_was_told_says_so() -> None:
+def test_a_rejection_that_was_sent_is_reported_as_rejected() -> None:
     told = scope(answer=answer(decision=Decision.REJECT), sent=SendState.DELIVERED)
     known = found(told, replace(WAITING, reason=Reason.REJECTED), ConditionType.ANSWERED)
     assert known is not None

@@ -40,9 +40,7 @@ DIVERGES = (False, Reason.DIVERGED)
         ("uninstalled", RequestType.UNINSTALL),
     ],
 )
-def test_a_request_whose_event_was_lost_is_noted_by_the_name_that_talkdesks_state_gives(
-    word: str, kind: RequestType
-) -> None:
+def test_a_missed_request_is_recorded_if_talkdesks_state_names_it(word: str, kind: RequestType) -> None:
     lost = missed_request(seen(word))
     assert lost is not None
     assert (lost.type, lost.requested_at) == (kind, LATER)
@@ -55,24 +53,24 @@ def test_a_request_whose_event_was_lost_is_noted_by_the_name_that_talkdesks_stat
 
 @pytest.mark.case(31)
 @pytest.mark.parametrize("word", ["pending", "installing", "completed", "revoked", "suspended", "martian", ""])
-def test_a_state_that_names_no_request_is_none(word: str) -> None:
+def test_a_state_that_names_no_request_is_not_a_missed_request(word: str) -> None:
     assert missed_request(seen(word)) is None
 
 
 @pytest.mark.case(31)
 @pytest.mark.parametrize("moment", [None, NOON - HOUR, NOON, NOON + timedelta(seconds=2)])
-def test_a_state_that_may_be_the_one_we_answered_is_no_news(moment: datetime | None) -> None:
+def test_a_state_that_the_answer_may_have_ended_is_not_a_missed_request(moment: datetime | None) -> None:
     assert missed_request(seen("updating", at=moment)) is None
 
 
 @pytest.mark.case(31)
-def test_an_answer_that_came_later_than_the_state_answered_it() -> None:
+def test_an_answer_that_is_newer_than_the_state_has_answered_it() -> None:
     late = installation(status=answered(answer=answer().model_copy(update={"at": LATER})))
     assert missed_request(seen("updating", installation=late)) is None
     assert missed_request(seen("updating", at=LATER + HOUR, installation=late)) is not None
 
 
-def test_nothing_is_lost_while_an_answer_is_awaited_or_nothing_was_read() -> None:
+def test_no_request_is_missed_while_one_waits_or_nothing_was_read() -> None:
     assert missed_request(seen("updating", installation=installation())) is None
     assert missed_request(seen("updating", remote=RemoteMissing("not found"))) is None
     gone = installation(request=RequestType.UNINSTALL, status=answered())
@@ -94,12 +92,12 @@ def test_nothing_is_lost_while_an_answer_is_awaited_or_nothing_was_read() -> Non
         ("revoked", DIVERGES),
     ],
 )
-def test_an_approval_on_record_is_compared_with_talkdesks_state(word: str, expected: Any) -> None:
+def test_a_recorded_approval_is_compared_with_talkdesks_state(word: str, expected: Any) -> None:
     assert verdict(seen(word)) == expected
 
 
 @pytest.mark.case(31)
-def test_a_pending_state_of_before_our_answer_is_told_to_nobody() -> None:
+def test_a_pending_state_from_before_the_answer_is_not_reported() -> None:
     assert compare_with_talkdesk(seen("pending", at=NOON)) is None
     assert verdict(seen("pending", at=None)) == DIVERGES
 
@@ -114,12 +112,12 @@ def test_an_update_that_we_rejected_may_be_shown_as_rejected() -> None:
 
 @pytest.mark.case(31)
 @pytest.mark.parametrize("word", ["revoked", "uninstalled", "uninstalling"])
-def test_an_uninstall_on_its_way_is_no_divergence(word: str) -> None:
+def test_a_pending_uninstall_is_not_a_divergence(word: str) -> None:
     leaving = installation(request=RequestType.UNINSTALL, status=answered())
     assert compare_with_talkdesk(seen(word, installation=leaving)) is None
 
 
-def test_what_was_read_before_the_answer_says_nothing_of_it() -> None:
+def test_a_state_from_before_the_answer_does_not_judge_it() -> None:
     assert compare_with_talkdesk(seen("pending", sent=SendState.DELIVERED)) is None
 
 
@@ -137,14 +135,14 @@ def test_nothing_is_compared_without_an_answer_or_a_state(fields: dict[str, Any]
 
 
 @pytest.mark.case(57)
-def test_a_word_of_any_length_fits() -> None:
+def test_a_state_word_of_any_length_fits_into_the_message() -> None:
     told = compare_with_talkdesk(seen("rejected" + " " * 200))
     assert told is not None
     assert len(told[2]) < 200
 
 
 @pytest.mark.case(35)
-def test_a_request_at_the_end_of_the_calendar_is_compared_too() -> None:
+def test_a_request_at_the_end_of_the_calendar_can_be_compared() -> None:
     last = installation(at=datetime.max.replace(microsecond=0, tzinfo=NOON.tzinfo), status=answered())
     assert verdict(seen("completed", installation=last)) == AGREES
     assert missed_request(seen("updating", installation=last)) is None

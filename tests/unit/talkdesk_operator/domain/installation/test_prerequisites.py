@@ -58,7 +58,7 @@ def finish(at: Scope) -> Finish:
 
 
 @pytest.mark.case(52, 53)
-def test_a_tenant_that_is_not_ready_holds_the_answer_up() -> None:
+def test_the_answer_waits_for_the_tenant() -> None:
     waiting = finish(
         read(tenant_outcome=TenantOutcome(TenantResult.WAITING, "Deployment td-1/web: 0 of 1", started_at=NOON))
     )
@@ -70,7 +70,7 @@ def test_a_tenant_that_is_not_ready_holds_the_answer_up() -> None:
 
 
 @pytest.mark.case(32, 54)
-def test_a_template_error_is_stuck_but_the_deadline_is_still_looked_at() -> None:
+def test_a_template_error_stalls_but_the_deadline_is_still_checked() -> None:
     error = failure(Reason.RENDER_FAILED, RetryClass.TERMINAL)
     stuck = read(tenant_outcome=TenantOutcome(TenantResult.FAILED, "steps[0]: no such key", error))
     assert (finish(stuck).stalled, finish(stuck).requeue_at) == (True, LATE)
@@ -86,7 +86,7 @@ def test_a_failing_tenant_of_an_active_installation_leaves_it_active() -> None:
 
 @pytest.mark.case(53, 54)
 @pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
-def test_a_tenant_that_cannot_be_made_rejects_its_request_where_the_app_wants_that(reason: Reason) -> None:
+def test_a_tenant_that_cannot_be_provisioned_rejects_its_request_if_the_app_says_so(reason: Reason) -> None:
     broken = TenantOutcome(TenantResult.FAILED, "no", failure(reason, RetryClass.SLOW))
     at = read(app=view(approval={"onTenantFailure": "Reject"}), tenant_outcome=broken)
     told = "the app could not be set up for this account"
@@ -96,7 +96,7 @@ def test_a_tenant_that_cannot_be_made_rejects_its_request_where_the_app_wants_th
     assert finish(replace(at, app=view())).failure == broken.failure
 
 
-def test_the_tenant_of_an_answered_installation_rejects_nothing() -> None:
+def test_a_failing_tenant_of_an_answered_installation_rejects_nothing() -> None:
     broken = TenantOutcome(TenantResult.FAILED, "no", failure(Reason.RENDER_FAILED, RetryClass.SLOW))
     strict = view(approval={"onTenantFailure": "Reject"})
     at = live(app=strict, tenant_outcome=broken)
@@ -114,7 +114,7 @@ def live(**fields: Any) -> Scope:
 
 
 @pytest.mark.case(42)
-def test_a_suspended_tenant_is_applied_as_any_other() -> None:
+def test_a_suspended_tenant_is_applied_like_any_other() -> None:
     at = live(remote=remote("suspended"))
     assert decide(at) == Provision()
     stopped = finish(replace(at, tenant_outcome=READY))
@@ -122,7 +122,7 @@ def test_a_suspended_tenant_is_applied_as_any_other() -> None:
 
 
 @pytest.mark.case(42)
-def test_a_customer_whom_the_policy_puts_away_is_offboarded_and_later_purged() -> None:
+def test_a_suspended_customer_is_offboarded_and_later_purged_if_the_policy_says_so() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING)
     assert decide(at) == Offboard()
     away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
@@ -135,13 +135,13 @@ def test_a_customer_whom_the_policy_puts_away_is_offboarded_and_later_purged() -
 
 
 @pytest.mark.case(42)
-def test_a_protected_tenant_is_put_away_and_never_purged() -> None:
+def test_a_protected_tenant_is_offboarded_but_never_purged() -> None:
     away = tenant(TenantState.OFFBOARDED, deletionProtection=True, status=TenantStatus(purge_after=NOON))
     assert decide(live(remote=remote("suspended"), app=OFFBOARDING, tenant=away)) == Offboard()
 
 
 @pytest.mark.case(42)
-def test_what_is_slow_to_go_is_looked_at_again() -> None:
+def test_objects_that_are_slow_to_go_are_polled() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING)
     going = TenantOutcome(TenantResult.DELETING, "Namespace td-1 is being deleted", started_at=NOON)
     slow = finish(replace(at, tenant_outcome=going))
@@ -149,13 +149,13 @@ def test_what_is_slow_to_go_is_looked_at_again() -> None:
 
 
 @pytest.mark.case(42)
-def test_where_there_is_no_tenant_none_is_put_away() -> None:
+def test_without_a_tenant_there_is_nothing_to_offboard() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING, tenant=None)
     assert finish(at).phase is InstallationPhase.SUSPENDED
 
 
 @pytest.mark.case(21, 42)
-def test_a_customer_who_may_use_it_again_is_provisioned_again() -> None:
+def test_a_customer_who_is_entitled_again_is_provisioned_again() -> None:
     away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
     assert decide(live(app=OFFBOARDING, tenant=away)) == Provision()
     upgraded = installation(status=answered(), trial=trial_object(endedReason="trial_expired"))
@@ -168,7 +168,7 @@ def test_a_customer_who_may_use_it_again_is_provisioned_again() -> None:
 @pytest.mark.parametrize(
     "tenant_outcome", [TenantOutcome(TenantResult.WAITING, "0 of 1"), TenantOutcome(TenantResult.FAILED, "quota")]
 )
-def test_a_tenant_that_lags_does_not_hold_up_the_acknowledgement(tenant_outcome: TenantOutcome) -> None:
+def test_the_acknowledgement_of_a_rotation_does_not_wait_for_the_tenant(tenant_outcome: TenantOutcome) -> None:
     rotated = installation(status=answered(), credentials=credentials_object())
     at = live(installation=rotated, secret_name="keys-2")
     assert decide(at) == Provision()
@@ -180,7 +180,7 @@ def test_a_tenant_that_lags_does_not_hold_up_the_acknowledgement(tenant_outcome:
 
 
 @pytest.mark.case(63)
-def test_rotated_credentials_of_a_bystander_are_acknowledged_too() -> None:
+def test_rotated_credentials_of_a_non_owner_are_acknowledged_too() -> None:
     rotated = installation(status=answered(), credentials=credentials_object())
     assert decide(live(role=Role.NON_OWNER, installation=rotated, secret_name="keys-2")) == Acknowledge()
 
@@ -189,7 +189,7 @@ COUNTED = view(users={})
 
 
 @pytest.mark.case(60)
-def test_users_come_after_the_tenant_and_before_the_answer() -> None:
+def test_users_are_synced_after_the_tenant_and_before_the_answer() -> None:
     at = read(app=COUNTED, tenant_outcome=READY)
     assert decide(at) == SyncUsers()
     assert decide(replace(at, users=UsersOutcome(3))) == Send(Decision.APPROVE)
@@ -199,12 +199,12 @@ def test_users_come_after_the_tenant_and_before_the_answer() -> None:
 
 @pytest.mark.case(60)
 @pytest.mark.parametrize("fields", [{"role": Role.NON_OWNER}, {"remote": remote("suspended")}])
-def test_users_are_only_brought_for_who_may_use_the_tenant(fields: dict[str, Any]) -> None:
+def test_users_are_synced_only_for_an_entitled_owner(fields: dict[str, Any]) -> None:
     assert not isinstance(decide(live(app=COUNTED, tenant_outcome=READY, **fields)), SyncUsers)
 
 
 @pytest.mark.case(60)
-def test_a_list_of_users_that_is_not_at_its_end_is_gone_on_with_at_once() -> None:
+def test_an_unfinished_user_sync_continues_at_once() -> None:
     part = UsersOutcome(1000, synced=300, done=False, message="300 of 1000")
     waiting = finish(read(app=COUNTED, tenant_outcome=READY, users=part))
     assert (waiting.phase, waiting.reason) == (InstallationPhase.PROVISIONING, Reason.USERS_SYNCING)
@@ -213,7 +213,7 @@ def test_a_list_of_users_that_is_not_at_its_end_is_gone_on_with_at_once() -> Non
 
 
 @pytest.mark.case(60)
-def test_users_that_cannot_be_brought_are_tried_again_and_the_deadline_is_looked_at() -> None:
+def test_a_failed_user_sync_is_retried_and_the_deadline_is_checked() -> None:
     down = UsersOutcome(0, failure=failure(Reason.SCIM_UNAVAILABLE))
     waiting = finish(read(app=COUNTED, tenant_outcome=READY, users=down))
     assert (waiting.reason, waiting.failure, waiting.requeue_at) == (Reason.SCIM_UNAVAILABLE, down.failure, LATE)
@@ -222,7 +222,7 @@ def test_users_that_cannot_be_brought_are_tried_again_and_the_deadline_is_looked
 
 
 @pytest.mark.case(27)
-def test_while_talkdesk_is_down_users_who_were_all_brought_are_not_asked_for() -> None:
+def test_while_talkdesk_is_down_users_that_are_all_synced_are_not_read() -> None:
     for complete, users in ((True, None), (False, SyncUsers())):
         known = answered(users=UsersStatus(licensed=3, synced=3, complete=complete))
         at = live(app=view(users={}), installation=installation(status=known))

@@ -55,7 +55,7 @@ PATIENTLY = settings(deadline=None)  # a busy machine is no fault
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Scope, data: st.DataObject) -> None:
+def test_every_reconcile_ends_and_every_step_is_permitted(start: Scope, data: st.DataObject) -> None:
     at, _, steps = follow(start, data)
     first, kinds = start.installation, [type(step) for step in steps]
     leaving = first.spec.request is not None and first.spec.request.type is RequestType.UNINSTALL
@@ -133,7 +133,7 @@ def test_no_answer_goes_out_without_a_verdict(start: Scope, data: st.DataObject)
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_an_install_that_talkdesk_has_is_never_rejected(start: Scope, data: st.DataObject) -> None:
+def test_an_install_that_talkdesk_shows_as_approved_is_never_rejected(start: Scope, data: st.DataObject) -> None:
     world, at = World(data), start
     for _ in range(MOST_STEPS):
         step = decide(at)
@@ -146,7 +146,9 @@ def test_an_install_that_talkdesk_has_is_never_rejected(start: Scope, data: st.D
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_credentials_are_acknowledged_and_replaced_only_by_a_set_that_works(start: Scope, data: st.DataObject) -> None:
+def test_credentials_are_acknowledged_and_replaced_only_by_a_version_that_works(
+    start: Scope, data: st.DataObject
+) -> None:
     world, at = World(data), start
     for _ in range(MOST_STEPS):
         step = decide(at)
@@ -165,9 +167,7 @@ def test_credentials_are_acknowledged_and_replaced_only_by_a_set_that_works(star
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_what_is_unfinished_is_looked_at_again_or_waits_for_something_that_is_watched(
-    start: Scope, data: st.DataObject
-) -> None:
+def test_unfinished_work_is_requeued_or_waits_for_a_watched_change(start: Scope, data: st.DataObject) -> None:
     at, finish, _ = follow(start, data)
     if isinstance(finish, RemoveFinalizer) or finish.ready or finish.terminal:
         return
@@ -181,7 +181,7 @@ def test_what_is_unfinished_is_looked_at_again_or_waits_for_something_that_is_wa
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_the_same_facts_give_the_same_status_so_that_nothing_is_written(start: Scope, data: st.DataObject) -> None:
+def test_a_second_reconcile_of_the_same_facts_gives_the_same_status(start: Scope, data: st.DataObject) -> None:
     at, finish, _ = follow(start, data)
     if isinstance(finish, RemoveFinalizer):
         return
@@ -192,7 +192,7 @@ def test_the_same_facts_give_the_same_status_so_that_nothing_is_written(start: S
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_no_installation_is_looked_at_over_and_over_without_a_pause(start: Scope, data: st.DataObject) -> None:
+def test_no_installation_is_reconciled_endlessly_without_a_pause(start: Scope, data: st.DataObject) -> None:
     at, world = start, World(data)
     for _ in range(MOST_PASSES_AT_ONCE):
         end, finish, _ = follow(at, data, world)
@@ -206,7 +206,7 @@ def test_no_installation_is_looked_at_over_and_over_without_a_pause(start: Scope
     raise AssertionError(f"still at it: {finish}")
 
 
-def test_a_failure_that_nobody_foresaw_has_a_message_and_a_pace() -> None:
+def test_an_unreadable_object_stalls_the_installation_with_a_message() -> None:
     stopped = decide(scope(failure=Failure(Reason.INVALID_SPEC, "can't read it", RetryClass.TERMINAL)))
     assert isinstance(stopped, Finish)
     assert (stopped.stalled, stopped.message) == (True, "can't read it")

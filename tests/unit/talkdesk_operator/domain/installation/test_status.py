@@ -68,7 +68,7 @@ def before(*conditions: Condition, **fields: Any) -> Scope:
     return scope(installation=installation(status=InstallationStatus(conditions=conditions, **fields)))
 
 
-def test_a_status_speaks_of_the_generation_that_was_looked_at() -> None:
+def test_a_status_has_the_observed_generation() -> None:
     looked_at = status(scope(installation=installation(meta={"generation": 7})), WAITING)
     assert looked_at.observed_generation == 7
     assert {c.observed_generation for c in looked_at.conditions} == {7}
@@ -84,7 +84,7 @@ def test_the_deadline_shows_only_while_talkdesk_waits() -> None:
     assert status(scope(), replace(WAITING, ending=end)).deadline is None
 
 
-def test_a_failure_is_noted_with_its_next_try_and_forgotten_when_it_is_over() -> None:
+def test_a_failure_is_recorded_with_its_next_retry_until_it_is_over() -> None:
     failing = replace(WAITING, failure=failure())
     at = with_new_status(scope(), failing)
     assert at.installation.status.retry == retry(Reason.UNAVAILABLE, NOON + timedelta(seconds=1))
@@ -92,7 +92,7 @@ def test_a_failure_is_noted_with_its_next_try_and_forgotten_when_it_is_over() ->
     assert status(at, ACTIVE).retry is None
 
 
-def test_facts_are_kept_until_they_are_read_anew_or_erased() -> None:
+def test_facts_are_kept_until_they_are_read_again_or_erased() -> None:
     known = before(account=AccountFacts(id="acc-1", name="old"))
     assert status(known, WAITING).account == AccountFacts(id="acc-1", name="old")
     fresh = status(replace(known, facts=facts(name="new")), WAITING)
@@ -102,7 +102,7 @@ def test_facts_are_kept_until_they_are_read_anew_or_erased() -> None:
 
 
 @pytest.mark.case(61)
-def test_the_credentials_in_use_are_named_by_their_key_and_by_nothing_secret() -> None:
+def test_the_credentials_in_use_are_recorded_by_key_id_without_a_secret() -> None:
     used = status(scope(credentials=credentials()), WAITING)
     assert used.credentials is not None
     assert used.credentials.key_id == "key-1"
@@ -112,7 +112,7 @@ def test_the_credentials_in_use_are_named_by_their_key_and_by_nothing_secret() -
     assert status(dropped, WAITING).credentials is None
 
 
-def test_the_tenant_stays_named_after_it_is_gone() -> None:
+def test_the_reference_to_the_tenant_stays_after_it_is_gone() -> None:
     assert status(scope(tenant=tenant()), WAITING).tenant_ref == LocalRef(name="sentiment-acc")
     assert status(with_new_status(scope(tenant=tenant()), WAITING), WAITING).tenant_ref == LocalRef(
         name="sentiment-acc"
@@ -133,13 +133,13 @@ def test_history_grows_by_phases_and_keeps_the_last_twenty() -> None:
 
 
 @pytest.mark.case(57)
-def test_words_of_any_length_fit() -> None:
+def test_messages_of_any_length_fit_into_the_status() -> None:
     long = status(scope(), replace(WAITING, message="x" * 9000, stalled=True))
     assert {len(c.message) for c in long.conditions if c.type in {"Ready", "Stalled"}} == {2048}
     assert len(long.history[0].why) == 512
 
 
-def test_an_answer_is_told_by_us_or_found_to_be_known() -> None:
+def test_an_answer_is_reported_as_approved_or_as_already_answered() -> None:
     told = scope(answer=answer(), sent=SendState.DELIVERED)
     assert judged(told, ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
     assert status(told, ACTIVE).answer == answer()
@@ -149,7 +149,7 @@ def test_an_answer_is_told_by_us_or_found_to_be_known() -> None:
 
 
 @pytest.mark.case(23)
-def test_a_verified_answer_keeps_the_times_that_were_known() -> None:
+def test_a_verified_answer_keeps_its_recorded_times() -> None:
     later = scope(now=NOON + WEEK, answer=answer(verified=True))
     assert status(later, replace(ACTIVE, verified=True)).answer == answer(verified=True)
     first = status(scope(), replace(ACTIVE, verified=True)).answer
@@ -158,7 +158,7 @@ def test_a_verified_answer_keeps_the_times_that_were_known() -> None:
 
 
 @pytest.mark.case(36)
-def test_a_new_life_remembers_the_old_answer_only_until_it_has_its_own() -> None:
+def test_the_previous_answer_is_kept_until_a_new_request_has_its_own() -> None:
     again = installation(event="event-2", status=ended(answer=answer()))
     assert status(scope(installation=again), WAITING).answer == answer()
     assert status(scope(installation=again), WAITING).deadline == NOON + WEEK
@@ -179,7 +179,7 @@ def used(at: Scope) -> CredentialsStatus:
 
 
 @pytest.mark.case(20, 63)
-def test_an_acknowledgement_is_noted_under_its_event_and_kept() -> None:
+def test_an_acknowledgement_is_recorded_under_its_event_and_kept() -> None:
     rotated = installation(credentials=credentials_object())
     at = scope(installation=rotated, credentials=credentials(), secret_name="keys-2")
     assert used(at).acknowledged is None
@@ -193,7 +193,7 @@ def test_an_acknowledgement_is_noted_under_its_event_and_kept() -> None:
 
 
 @pytest.mark.case(60)
-def test_users_are_noted_in_numbers() -> None:
+def test_the_numbers_of_users_are_recorded() -> None:
     assert status(scope(), ACTIVE).users is None
     part = with_new_status(scope(users=UsersOutcome(9, synced=4, failed=1, done=False)), ACTIVE)
     assert part.installation.status.users == UsersStatus(licensed=9, synced=4, failed=1, complete=False)
@@ -206,7 +206,7 @@ def test_users_are_noted_in_numbers() -> None:
 
 
 @pytest.mark.case(42)
-def test_talkdesks_word_is_kept_while_it_is_an_unusual_one() -> None:
+def test_talkdesks_state_is_recorded_only_if_it_is_unexpected() -> None:
     stopped = with_new_status(scope(remote=remote("Suspended")), ACTIVE)
     assert stopped.installation.status.talkdesk_state == "Suspended"
     assert status(replace(stopped, remote=None), ACTIVE).talkdesk_state == "Suspended"
@@ -217,13 +217,13 @@ def test_talkdesks_word_is_kept_while_it_is_an_unusual_one() -> None:
 
 
 @pytest.mark.case(36)
-def test_the_word_of_before_a_repeated_installation_is_not_kept() -> None:
+def test_a_state_from_before_a_repeated_installation_is_not_recorded() -> None:
     old = remote("revoked", updated_at=NOON - WEEK)
     assert status(scope(remote=old), ACTIVE).talkdesk_state is None
 
 
 @pytest.mark.case(19)
-def test_the_trial_is_noted_and_survives_the_erasure() -> None:
+def test_the_trial_is_recorded_and_survives_the_erasure() -> None:
     at = with_new_status(scope(installation=installation(trial=trial_object())), ACTIVE)
     trial = at.installation.status.trial
     assert trial is not None
@@ -240,7 +240,7 @@ def test_the_time_left_shows_while_talkdesk_waits() -> None:
     assert status(replace(late, app=None), WAITING).time_left is None
 
 
-def test_who_installed_it_is_kept_where_talkdesk_does_not_say() -> None:
+def test_the_installing_user_is_kept_if_talkdesk_does_not_name_one() -> None:
     at = with_new_status(scope(facts=replace(facts(), created_by="admin-1")), ACTIVE)
     assert at.installation.status.created_by == "admin-1"
     assert status(replace(at, facts=facts()), ACTIVE).created_by == "admin-1"
@@ -249,7 +249,7 @@ def test_who_installed_it_is_kept_where_talkdesk_does_not_say() -> None:
 
 
 @pytest.mark.case(27, 60)
-def test_a_list_of_users_that_can_not_be_read_leaves_the_numbers_that_are_known() -> None:
+def test_an_unreadable_list_of_users_keeps_the_recorded_numbers() -> None:
     unread = UsersOutcome(licensed=0, listed=False, failure=failure())
     known = replace(before(users=UsersStatus(licensed=5, synced=5, complete=True)), users=unread)
     assert status(known, WAITING).users == UsersStatus(licensed=5, synced=5, complete=False)

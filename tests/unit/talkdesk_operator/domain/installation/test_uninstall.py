@@ -74,7 +74,7 @@ def is_done(at: Scope) -> bool:
     return end is not None and end.kind is EndingKind.UNINSTALLED and finish(at).verified
 
 
-def test_an_uninstall_goes_step_by_step() -> None:
+def test_an_uninstall_offboards_reads_records_and_answers_in_this_order() -> None:
     at = leaving(tenant=tenant(), tenant_outcome=None)
     assert decide(at) == Offboard()
     at = replace(at, tenant=OFF, tenant_outcome=OFFBOARDED)
@@ -95,7 +95,7 @@ def test_an_uninstall_of_the_old_installation_is_answered_and_leaves_the_tenant_
     assert decide(leaving(role=Role.NON_OWNER, tenant=tenant(), tenant_outcome=None)) == ReadCredentials()
 
 
-def test_an_app_may_want_uninstalls_answered_before_the_tenant_is_touched() -> None:
+def test_an_app_may_have_uninstalls_answered_before_the_tenant_is_offboarded() -> None:
     assert decide(leaving(app=BEFORE, tenant=tenant(), tenant_outcome=None)) == ReadCredentials()
 
 
@@ -107,7 +107,7 @@ def test_an_uninstall_without_credentials_waits_for_them() -> None:
 
 
 @pytest.mark.case(52)
-def test_objects_that_do_not_go_away_hold_the_answer_up_for_as_long_as_the_app_says() -> None:
+def test_objects_that_do_not_go_away_delay_the_answer_until_the_offboard_timeout() -> None:
     going = TenantOutcome(TenantResult.DELETING, "Namespace td-1 is being deleted", started_at=NOON)
     blocked = finish(leaving(tenant_outcome=going))
     assert (blocked.phase, blocked.reason) == (InstallationPhase.OFFBOARDING, Reason.OFFBOARDING)
@@ -117,7 +117,7 @@ def test_objects_that_do_not_go_away_hold_the_answer_up_for_as_long_as_the_app_s
 
 
 @pytest.mark.case(53)
-def test_an_offboarding_that_fails_is_tried_again() -> None:
+def test_a_failed_offboarding_is_retried() -> None:
     refused = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
     failing = finish(leaving(tenant_outcome=TenantOutcome(TenantResult.FAILED, "forbidden", refused)))
     assert (failing.reason, failing.failure, failing.requeue_at) == (Reason.APPLY_REFUSED, refused, None)
@@ -125,7 +125,7 @@ def test_an_offboarding_that_fails_is_tried_again() -> None:
 
 @pytest.mark.case(50)
 @pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
-def test_credentials_that_died_after_the_call_prove_it(reason: Reason) -> None:
+def test_refused_credentials_after_the_call_prove_the_answer(reason: Reason) -> None:
     refused = RemoteFailed(failure(reason, RetryClass.SLOW))
     assert is_done(leaving(credentials=credentials(), answer=ANNOUNCED, remote=refused))
     assert finish(leaving(credentials=credentials(), remote=refused)).ending is None
@@ -133,7 +133,7 @@ def test_credentials_that_died_after_the_call_prove_it(reason: Reason) -> None:
 
 @pytest.mark.case(15)
 @pytest.mark.parametrize("seconds", [-1, 0, 60])
-def test_an_approval_of_the_install_that_went_out_after_the_uninstall_was_asked_for_answered_it(seconds: int) -> None:
+def test_an_approval_that_was_sent_after_the_uninstall_request_has_answered_the_uninstall(seconds: int) -> None:
     told = answer(event="the-install").model_copy(update={"at": NOON + timedelta(seconds=seconds)})
     earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=told)})
     refused = RemoteFailed(failure(Reason.CREDENTIALS_REFUSED, RetryClass.SLOW))
@@ -142,7 +142,7 @@ def test_an_approval_of_the_install_that_went_out_after_the_uninstall_was_asked_
 
 
 @pytest.mark.case(50)
-def test_an_installation_that_is_gone_after_the_call_proves_it_without_a_second_look() -> None:
+def test_a_404_after_the_call_proves_the_answer_without_a_second_read() -> None:
     missing = RemoteMissing("not found")
     assert is_done(asked(answer=ANNOUNCED, remote=missing))
     assert finish(asked(remote=missing)).reason is Reason.NOT_FOUND_ONCE
@@ -156,14 +156,14 @@ def test_an_installation_that_talkdesk_shows_as_revoked_needs_no_answer() -> Non
 
 
 @pytest.mark.case(50)
-def test_after_a_crash_between_record_and_call_talkdesk_is_asked_and_told_again() -> None:
+def test_after_a_crash_before_the_call_talkdesk_is_read_and_the_answer_sent() -> None:
     assert decide(leaving(answer=ANNOUNCED, credentials=credentials())) == ReadTalkdesk(facts=False)
     assert decide(asked(answer=ANNOUNCED)) == Send(Decision.APPROVE)
 
 
 @pytest.mark.case(22, 27)
 @pytest.mark.parametrize("sent", [SendState.UNCLEAR, SendState.REFUSED])
-def test_an_answer_that_did_not_arrive_is_tried_again_later_and_not_past_the_deadline(sent: SendState) -> None:
+def test_an_answer_that_did_not_arrive_is_retried_until_the_deadline(sent: SendState) -> None:
     lost = asked(answer=ANNOUNCED, sent=sent, send_failure=failure())
     assert (finish(lost).failure, finish(lost).requeue_at) == (failure(), LATE)
     end = finish(replace(lost, now=LATE))
@@ -172,7 +172,7 @@ def test_an_answer_that_did_not_arrive_is_tried_again_later_and_not_past_the_dea
     assert not end.verified
 
 
-def test_an_answer_that_talkdesk_does_not_show_yet_is_looked_at_again_and_not_sent_again() -> None:
+def test_an_answer_that_talkdesk_does_not_show_yet_is_verified_and_not_repeated() -> None:
     told = asked(answer=answer())
     assert (finish(told).reason, finish(told).requeue_at) == (Reason.VERIFYING, LATE)
     assert finish(replace(told, now=LATE)).reason is Reason.DEPROVISIONED
@@ -180,24 +180,24 @@ def test_an_answer_that_talkdesk_does_not_show_yet_is_looked_at_again_and_not_se
 
 
 @pytest.mark.case(49)
-def test_a_request_that_changed_before_the_answer_is_looked_at_anew_at_once() -> None:
+def test_a_request_that_changed_before_the_answer_is_reconciled_again_at_once() -> None:
     assert finish(asked(answer=ANNOUNCED, sent=SendState.OUTDATED)).requeue_at == NOON
 
 
 @pytest.mark.case(26, 32)
-def test_an_uninstall_that_nobody_could_acknowledge_ends_at_the_deadline() -> None:
+def test_an_uninstall_that_cannot_be_acknowledged_ends_at_the_deadline() -> None:
     lost = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
     refused = RemoteFailed(failure(Reason.FORBIDDEN, RetryClass.SLOW))
     for at in (leaving(credentials=lost, now=LATE), leaving(credentials=credentials(), remote=refused, now=LATE)):
         assert finish(at).reason is Reason.DEPROVISIONED
 
 
-def test_while_talkdesk_is_down_an_uninstall_goes_on_waiting() -> None:
+def test_while_talkdesk_is_down_an_uninstall_keeps_waiting() -> None:
     down = leaving(credentials=credentials(), remote=RemoteFailed(failure()), now=LATE)
     assert finish(down).ending is None
 
 
-def test_the_end_is_followed_up_at_once() -> None:
+def test_the_end_of_an_uninstall_is_reconciled_again_at_once() -> None:
     over = finish(asked(remote=remote("revoked")))
     assert (over.phase, over.terminal, over.requeue_at) == (InstallationPhase.UNINSTALLED, False, NOON)
     assert (over.reason, "retention" in over.message) == (Reason.UNINSTALLED, True)
@@ -224,7 +224,7 @@ def test_users_are_deactivated_after_the_tenant_and_before_the_answer() -> None:
 
 
 @pytest.mark.case(52, 60)
-def test_users_are_deactivated_however_late_it_is_but_do_not_hold_up_the_answer_for_ever() -> None:
+def test_users_are_deactivated_but_delay_the_answer_only_until_the_offboard_timeout() -> None:
     at = leaving(app=view(users={"scim": SCIM}), now=NOON + timedelta(minutes=10))
     assert decide(at) == DeactivateUsers()
     assert decide(replace(at, tenant_outcome=TenantOutcome(TenantResult.DELETING, "going"))) == DeactivateUsers()
@@ -234,11 +234,11 @@ def test_users_are_deactivated_however_late_it_is_but_do_not_hold_up_the_answer_
 
 
 @pytest.mark.parametrize("users", [None, {}, {"scim": SCIM | {"onOffboard": "Keep"}}])
-def test_users_stay_as_they_are_where_the_app_wants_nothing_else(users: dict[str, Any] | None) -> None:
+def test_users_stay_active_if_the_app_says_so_or_has_no_service(users: dict[str, Any] | None) -> None:
     assert decide(leaving(app=view(users=users))) == ReadCredentials()
 
 
 @pytest.mark.case(16)
-def test_users_of_another_installations_tenant_stay() -> None:
+def test_the_users_of_another_installations_tenant_stay_active() -> None:
     at = leaving(app=view(users={"scim": SCIM}), role=Role.NON_OWNER, tenant_outcome=None)
     assert decide(at) == ReadCredentials()

@@ -21,7 +21,7 @@ def tree(error: type[talkdesk.TalkdeskError]) -> Iterator[type[talkdesk.Talkdesk
 
 
 @pytest.mark.parametrize("error", list(tree(talkdesk.TalkdeskError)))
-def test_every_error_of_talkdesk_is_a_failure_that_is_tried_again(error: type[talkdesk.TalkdeskError]) -> None:
+def test_every_error_of_talkdesk_is_a_failure_that_is_retried(error: type[talkdesk.TalkdeskError]) -> None:
     judged = talkdesk_failure(error("what Talkdesk said"))
     assert judged.message == "what Talkdesk said"
     assert judged.retry_class is (
@@ -48,11 +48,11 @@ def test_each_error_of_talkdesk_has_its_reason(error: talkdesk.TalkdeskError, re
 
 
 @pytest.mark.case(27)
-def test_what_talkdesk_asked_for_is_passed_on() -> None:
+def test_talkdesks_requested_delay_is_passed_on() -> None:
     assert talkdesk_failure(talkdesk.TalkdeskRateLimited("m", retry_after=MINUTE)).retry_after == MINUTE
 
 
-def test_an_error_of_our_own_objects_is_the_clusters() -> None:
+def test_an_error_about_our_own_objects_has_the_reason_cluster_unavailable() -> None:
     failed = Failure(Reason.CLUSTER_UNAVAILABLE, "gone", RetryClass.TRANSIENT)
     assert cluster_failure(kube.KubeNotFound("gone")) == failed
     assert cluster_failure(kube.KubeOverloaded("m", retry_after=MINUTE)).retry_after == MINUTE
@@ -75,7 +75,7 @@ def test_an_error_of_our_own_objects_is_the_clusters() -> None:
         ),
     ],
 )
-def test_an_error_at_a_tenants_object_names_it_in_the_api_servers_words(
+def test_an_error_about_a_tenants_object_names_it_with_the_api_servers_message(
     error: kube.KubeError, reason: Reason, retry_class: RetryClass
 ) -> None:
     judged = object_failure(error, "Deployment", "td-1/web")
@@ -87,13 +87,13 @@ def test_an_error_at_a_tenants_object_names_it_in_the_api_servers_words(
 @pytest.mark.parametrize(
     "error", [kube.KubeInvalid("canary"), kube.KubeRefused("got canary"), kube.KubeOverloaded("typed patch: canary")]
 )
-def test_what_is_said_of_a_secrets_content_is_not_repeated(error: kube.KubeError) -> None:
+def test_the_api_servers_message_about_a_secrets_content_is_withheld(error: kube.KubeError) -> None:
     assert "canary" not in object_failure(error, "Secret", "td-1/keys").message
     assert "canary" in object_failure(error, "ConfigMap", "td-1/facts").message
 
 
 @pytest.mark.case(53)
-def test_what_is_wrong_with_a_secret_is_named_where_that_shows_no_content() -> None:
+def test_a_secrets_problem_is_named_if_that_shows_no_content() -> None:
     invalid = kube.KubeInvalid("canary", fields=("data.key", "type"))
     assert object_failure(invalid, "Secret", "td-1/keys").message == "Secret td-1/keys: invalid: data.key, type"
     assert "exceeded quota" in object_failure(kube.KubeForbidden("exceeded quota"), "Secret", "td-1/keys").message

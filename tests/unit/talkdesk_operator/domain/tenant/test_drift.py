@@ -35,7 +35,7 @@ def seen(*objects: Mapping[str, Any]) -> DriftDetector:
     return sightings
 
 
-def test_what_is_first_seen_is_taken_as_it_is() -> None:
+def test_an_object_that_is_seen_for_the_first_time_has_not_drifted() -> None:
     assert DriftDetector().present(raw("5", theirs("a"))) is None
 
 
@@ -51,7 +51,7 @@ def test_what_is_first_seen_is_taken_as_it_is() -> None:
     ],
     ids=["changed", "changed within the second", "removed", "all of it changed", "managers wiped out", "relabelled"],
 )
-def test_what_loses_a_field_of_ours_has_drifted_and_the_tenant_that_had_it_is_told_once(after: dict[str, Any]) -> None:
+def test_an_object_that_loses_a_field_of_ours_has_drifted_and_is_reported_once(after: dict[str, Any]) -> None:
     sightings = seen(raw("5", ours("a", "b")))
     assert sightings.present(after) == "one"
     assert sightings.present(after) is None
@@ -82,62 +82,62 @@ def test_what_loses_a_field_of_ours_has_drifted_and_the_tenant_that_had_it_is_to
         "older",
     ],
 )
-def test_what_keeps_our_fields_or_was_applied_by_us_has_not_drifted(after: dict[str, Any]) -> None:
+def test_an_object_with_all_our_fields_or_a_newer_apply_has_not_drifted(after: dict[str, Any]) -> None:
     assert seen(raw("5", ours("a", "b"))).present(after) is None
 
 
-def test_the_echo_of_our_apply_is_not_drift_even_within_the_second() -> None:
+def test_the_watch_event_of_our_own_apply_is_not_drift() -> None:
     sightings = seen(raw("5", ours("a", "b")))
     sightings.applied(raw("6", ours("a")))
     assert sightings.present(raw("6", ours("a"))) is None
 
 
-def test_a_change_that_our_apply_has_overtaken_is_not_drift() -> None:
+def test_a_change_that_our_apply_has_overwritten_is_not_drift() -> None:
     sightings = seen(raw("5", ours("a")))
     sightings.applied(raw("7", ours("a", time=LATER)))
     assert sightings.present(raw("6", theirs("a"))) is None
 
 
-def test_a_change_after_our_apply_is_found_by_a_listing_that_shows_both_as_one() -> None:
+def test_a_change_right_after_our_apply_is_found_by_the_next_list() -> None:
     sightings = seen(raw("5", ours("a", "b")))
     sightings.applied(raw("6", ours("a", "b", time=LATER)))
     assert sightings.present(raw("7", ours("b", time=LATER), theirs("a", time=LATER))) == "one"
 
 
-def test_an_answer_of_our_apply_that_comes_late_does_not_hide_a_change() -> None:
+def test_a_late_response_to_our_apply_does_not_hide_a_change() -> None:
     sightings = seen(raw("5", ours("a")), raw("7", ours("a")))
     sightings.applied(raw("6", ours("a", "b")))
     assert sightings.present(raw("8", theirs("a"))) == "one"
 
 
-def test_what_is_deleted_is_told_to_its_tenant() -> None:
+def test_a_deleted_object_is_reported_with_its_tenant() -> None:
     sightings = seen(raw("5", ours("a")))
     assert sightings.gone(raw("6", tenant="relabelled")) == "one"
     assert sightings.gone(raw("6", uid="unknown", tenant="two")) == "two"
     assert len(sightings) == 0
 
 
-def test_what_a_listing_does_not_show_any_more_was_deleted() -> None:
+def test_an_object_that_a_list_no_longer_contains_was_deleted() -> None:
     sightings = seen(raw("5", uid="kept"), raw("6", uid="lost", tenant="two"))
     assert sightings.retain({"kept"}, "9") == {"two"}
     assert sightings.retain({"kept"}, "9") == frozenset()
 
 
-def test_what_was_applied_after_a_listing_is_not_missed_in_it() -> None:
+def test_an_object_that_was_applied_after_a_list_is_not_reported_as_deleted() -> None:
     sightings = seen(raw("5", uid="kept"))
     sightings.applied(raw("10", uid="new"))
     assert sightings.retain({"kept"}, "9") == frozenset()
     assert len(sightings) == 2
 
 
-def test_versions_that_are_no_numbers_are_taken_in_the_order_of_coming() -> None:
+def test_resource_versions_that_are_not_numbers_count_in_the_order_of_arrival() -> None:
     sightings = seen(raw("x", ours("a", "b")))
     sightings.applied(raw("y", ours("a", "b", "c")))
     assert sightings.present(raw("w", ours("a"))) == "one"
     assert sightings.retain(set(), "z") == {"one"}
 
 
-def test_no_more_is_remembered_than_allowed() -> None:
+def test_the_number_of_remembered_objects_is_bounded() -> None:
     sightings = DriftDetector(limit=1)
     for number in range(3):
         sightings.present(raw("5", ours("a"), uid=f"u{number}"))
@@ -162,7 +162,7 @@ def test_no_more_is_remembered_than_allowed() -> None:
         raw("1", uid=None),
     ],
 )
-def test_what_names_no_tenant_or_makes_no_sense_is_passed_over(strange: dict[str, Any]) -> None:
+def test_objects_without_a_tenants_label_or_with_malformed_metadata_are_ignored(strange: dict[str, Any]) -> None:
     sightings = DriftDetector()
     assert observed_object(strange) is None
     assert (sightings.present(strange), sightings.gone(strange)) == (None, None)
@@ -173,11 +173,11 @@ def test_what_names_no_tenant_or_makes_no_sense_is_passed_over(strange: dict[str
 @pytest.mark.parametrize(
     "entry", [None, "text", {}, {"manager": FIELD_MANAGER}, ours("a", time=None), ours("a") | {"manager": 1}]
 )
-def test_entries_that_make_no_sense_are_none_of_ours(entry: Any) -> None:
+def test_malformed_entries_of_managed_fields_are_ignored(entry: Any) -> None:
     assert seen(raw("5", ours("a"))).present(raw("6", entry)) == "one"
 
 
-def test_managers_that_are_no_list_are_none() -> None:
+def test_managed_fields_that_are_not_a_list_are_ignored() -> None:
     strange = raw("6")
     strange["metadata"]["managedFields"] = None
     assert seen(raw("5", ours("a"))).present(strange) == "one"
@@ -195,7 +195,7 @@ def manifest(api_version: str, kind: str, name: str = "x") -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
 
 
-def test_each_kind_of_a_template_is_one_target_in_the_provisioners_name() -> None:
+def test_each_kind_of_a_template_is_one_target_for_the_apps_service_account() -> None:
     view = compile_app(
         app(manifest("v1", "Namespace"), manifest("apps/v1", "Deployment"), manifest("v1", "Namespace", "y"))
     )
@@ -207,7 +207,7 @@ def test_each_kind_of_a_template_is_one_target_in_the_provisioners_name() -> Non
     }
 
 
-def test_a_template_that_is_not_understood_has_no_targets() -> None:
+def test_an_invalid_template_has_no_targets() -> None:
     view = compile_app(app({"kind": "Namespace"}))
     assert view.problem
     assert targets_of(view) == frozenset()

@@ -49,31 +49,31 @@ def on_record(what: Person, **fields: Any) -> RecordedUser:
     return replace(RecordedUser(Ref("p1"), fingerprint(what, SALT), active=what.active, admin=what.admin), **fields)
 
 
-def test_a_user_goes_by_the_e_mail_address_or_else_by_the_id() -> None:
+def test_the_user_name_is_the_e_mail_address_or_else_the_id() -> None:
     assert person().user_name == "ana@example.com"
     nameless = person(email=None, name=None, active=None)
     assert (nameless.user_name, nameless.email, nameless.name, nameless.active) == ("u1", None, None, True)
     assert person(email="", name="").user_name == "u1"
 
 
-def test_only_the_one_who_installed_is_marked() -> None:
+def test_only_the_installing_user_is_admin() -> None:
     assert person_of(user(), None, "u1").admin
     assert not person_of(user(), None, "u2").admin
 
 
 @pytest.mark.parametrize("marked", [True, False])
-def test_whoever_is_marked_stays_so_while_it_is_not_known_who_installed(*, marked: bool) -> None:
+def test_the_recorded_admin_stays_while_the_installing_user_is_unknown(*, marked: bool) -> None:
     assert person_of(user(), RecordedUser(None, admin=marked), None).admin is marked
     assert not person_of(user(), None, None).admin
 
 
-def test_a_person_shows_nothing_personal() -> None:
+def test_the_repr_of_a_person_or_user_has_no_personal_data() -> None:
     assert "ana" not in repr(person()).lower()
     assert "ana" not in repr(user()).lower()
 
 
 @pytest.mark.parametrize("change", [{"email": "b@example.com"}, {"name": "Anna"}, {"active": False}, {"id": "u2"}])
-def test_a_fingerprint_tells_every_change(change: dict[str, Any]) -> None:
+def test_a_fingerprint_changes_with_every_value(change: dict[str, Any]) -> None:
     assert fingerprint(person(), SALT) == fingerprint(person(), SALT)
     assert fingerprint(person(), SALT) != fingerprint(person(**change), SALT)
     assert fingerprint(person(), SALT) != fingerprint(person(), "other")
@@ -108,7 +108,7 @@ def test_a_user_is_up_to_date_only_when_the_service_has_exactly_what_would_be_se
     assert is_up_to_date(known, fingerprint(wanted, SALT)) is up_to_date
 
 
-def test_roles_given_at_the_service_stay_unless_the_mark_changes() -> None:
+def test_roles_set_at_the_service_stay_unless_the_admin_changes() -> None:
     assert put_order(person(), None) == Put(person(), None, roles=True)
     assert put_order(person(), None).external_id == "u1"
     assert put_order(person(), RecordedUser(None)).roles, "never seen there"
@@ -141,16 +141,18 @@ def test_roles_given_at_the_service_stay_unless_the_mark_changes() -> None:
         ),
     ],
 )
-def test_the_worst_is_on_record_before_an_order(order: Order, before: RecordedUser | None, worst: RecordedUser) -> None:
+def test_the_record_assumes_the_worst_before_an_order(
+    order: Order, before: RecordedUser | None, worst: RecordedUser
+) -> None:
     assert record_before(order, before) == worst
 
 
-def test_a_mark_that_is_not_certain_is_set_again() -> None:
+def test_an_uncertain_admin_role_is_sent_again() -> None:
     assert put_order(person(), on_record(person(), admin=None)).roles
     assert not person_of(user(), RecordedUser(None, admin=None), None).admin
 
 
-def test_what_was_done_is_remembered() -> None:
+def test_a_completed_order_is_recorded() -> None:
     done = Put(person(), Ref("p9", 'W/"2"'))
     assert record_after(person(), done, "s") == RecordedUser(
         Ref("p9", 'W/"2"'), "s", active=True, admin=False, failed_before=False
@@ -158,7 +160,7 @@ def test_what_was_done_is_remembered() -> None:
 
 
 @pytest.mark.case(60)
-def test_those_who_left_the_list_are_deactivated_once() -> None:
+def test_users_who_left_the_list_are_deactivated_once() -> None:
     roster = UserRecord("s", SALT)
     roster.put("stays", RecordedUser(Ref("p1"), active=True))
     roster.put("left", RecordedUser(Ref("p2", "v"), active=True))
@@ -183,13 +185,15 @@ def test_those_who_left_the_list_are_deactivated_once() -> None:
         (ScimForbidden("m"), Reason.USERS_FAILED, RetryClass.SLOW),
     ],
 )
-def test_an_error_of_the_whole_service_is_judged(error: ScimError, reason: Reason, retry_class: RetryClass) -> None:
+def test_an_error_of_the_whole_service_becomes_a_failure(
+    error: ScimError, reason: Reason, retry_class: RetryClass
+) -> None:
     failure = scim_failure(error)
     assert (failure.reason, failure.retry_class, failure.message) == (reason, retry_class, "m")
     assert failure.retry_after == getattr(error, "retry_after", None)
 
 
-def test_users_that_are_refused_are_counted_by_kind_and_tried_at_the_next_resync() -> None:
+def test_refused_users_are_counted_by_kind_and_retried_at_the_next_resync() -> None:
     errors = [ScimRefused("m", kind="400 invalidValue")] * 2 + [ScimTaken("m", kind="409 uniqueness")]
     failure = users_failure(errors)
     assert failure is not None
@@ -197,7 +201,7 @@ def test_users_that_are_refused_are_counted_by_kind_and_tried_at_the_next_resync
     assert "3 users: 400 invalidValue (2), 409 uniqueness (1)" in failure.message
 
 
-def test_what_may_pass_is_tried_again_soon_but_not_sooner_than_asked() -> None:
+def test_transient_errors_are_retried_soon_but_not_before_the_requested_delay() -> None:
     waits = [timedelta(seconds=1), None, timedelta(seconds=5)]
     errors: list[ScimError] = [ScimUnavailable("m", kind="503", retry_after=wait) for wait in waits]
     failure = users_failure([*errors, ScimRefused("m", kind="400")])
@@ -214,5 +218,5 @@ def test_what_may_pass_is_tried_again_soon_but_not_sooner_than_asked() -> None:
     assert "503 (1)" in only.message
 
 
-def test_without_errors_nothing_failed() -> None:
+def test_without_errors_there_is_no_failure() -> None:
     assert users_failure([]) is None

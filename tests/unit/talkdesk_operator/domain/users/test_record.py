@@ -35,7 +35,7 @@ def test_only_pieces_that_changed_are_to_be_saved() -> None:
     assert {number: len(piece.users) for number, piece in roster.changed().items()} == {0: CAPACITY, 1: 2}
 
 
-def test_a_record_that_is_read_again_is_the_same() -> None:
+def test_a_record_that_is_loaded_again_is_the_same() -> None:
     before = filled(3)
     again = UserRecord(HERE, "another salt", list(before.changed().values()))
     assert dict(again.items()) == dict(before.items())
@@ -43,14 +43,14 @@ def test_a_record_that_is_read_again_is_the_same() -> None:
     assert again.changed() == {}
 
 
-def test_what_is_known_of_another_service_counts_for_nothing_and_is_overwritten() -> None:
+def test_a_record_of_another_service_is_ignored_and_overwritten() -> None:
     roster = UserRecord(HERE, "new salt", [Piece("service-2", "old salt", {"u1": known()})])
     assert roster.get("u1") is None
     assert roster.salt == "new salt"
     assert roster.changed() == {0: Piece(HERE, "new salt", {})}
 
 
-def test_a_users_place_never_changes() -> None:
+def test_a_user_never_moves_to_another_piece() -> None:
     roster = filled(CAPACITY + 1)
     roster.mark_saved()
     roster.put("u5", RecordedUser(None, failed_before=True))
