@@ -1,4 +1,4 @@
-"""What happened, as text that people read and tests compare: who told whom what, in which order.
+"""What happened, as text that people read and tests compare: which program sent what to whom, in which order.
 
 One line for each event of Talkdesk's, each call to its API and each write to the Kubernetes API; of a status, what is
 new in it. Reads of Talkdesk that go out together stand in one line. Ids are replaced by what they stand for.
@@ -43,7 +43,7 @@ class Line:
 
 
 def trace(stack: Stack, since: datetime) -> str:
-    """Return everything that happened to an app since then, for its first customer's eyes."""
+    """Return everything that happened to an app since then, as text."""
     lines = sorted([*_events(stack), *_talkdesk(stack), *_kubernetes(stack)], key=lambda line: line.at)
     chosen = [line for line in lines if line.at >= since]
     return "".join(f"{line}\n" for line in _joined(chosen))
@@ -112,7 +112,7 @@ def _write(call: Call, known: dict[str, dict[str, Any]]) -> str:
         kind = _KINDS[parts[-3]]
         status = next(operation["value"] for operation in call.body if operation["path"] == "/status")
         before, known[call.path] = known.get(call.path, {}), status
-        return f"status {kind}: {'; '.join(_news(before, status)) or 'the same'}"
+        return f"status {kind}: {'; '.join(_changes(before, status)) or 'the same'}"
     if parts[-1] in _KINDS:
         named = f" {call.body['reason']}" if parts[-1] == "events" else ""
         return f"{verb} {_KINDS[parts[-1]]}{named}"
@@ -131,7 +131,7 @@ def _changed(body: Any) -> Iterator[str]:
         yield from (key for part in ("metadata", "spec") for key in sorted(body.get(part, {})))
 
 
-def _news(before: dict[str, Any], status: dict[str, Any]) -> Iterator[str]:
+def _changes(before: dict[str, Any], status: dict[str, Any]) -> Iterator[str]:
     if status.get("phase") != before.get("phase"):
         yield f"phase {status['phase']}"
     old = {condition["type"]: (condition["status"], condition["reason"]) for condition in before.get("conditions", [])}

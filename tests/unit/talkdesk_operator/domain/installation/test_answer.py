@@ -21,7 +21,7 @@ REJECTING = view(approval={"rejectWhen": [{"expression": "true", "reason": "not 
 
 
 def read(**fields: Any) -> Scope:
-    """A pass that has read everything; Talkdesk waits for the answer."""
+    """A scope in which everything is read and Talkdesk waits for the answer."""
     known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
     return scope(**(known | fields))
 
@@ -104,8 +104,8 @@ def test_a_repeated_install_does_not_end_by_the_state_of_an_earlier_installation
 def test_a_rejection_is_sent_with_its_reason_before_anything_is_provisioned_and_ends_an_install() -> None:
     at = read(app=REJECTING)
     assert decide(at) == Send(Decision.REJECT, "not for you")
-    told = replace(at, sent=SendState.DELIVERED, answer=answer(decision=Decision.REJECT))
-    over = finish(told)
+    delivered = replace(at, sent=SendState.DELIVERED, answer=answer(decision=Decision.REJECT))
+    over = finish(delivered)
     assert over.ending is not None
     assert (over.phase, over.ending.kind) == (InstallationPhase.REJECTED, EndingKind.REJECTED)
     assert (over.reason, over.message) == (Reason.POLICY_REJECTED, "rejected: not for you")

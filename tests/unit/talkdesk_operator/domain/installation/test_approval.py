@@ -49,7 +49,7 @@ def app(**approval: Any) -> CompiledApp:
 
 
 def asked(**fields: Any) -> Scope:
-    """A pass that has read everything; Talkdesk waits for the answer."""
+    """A scope in which everything is read and Talkdesk waits for the answer."""
     known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
     return scope(**(known | fields))
 
@@ -87,8 +87,10 @@ def test_without_rules_everything_is_approved() -> None:
 )
 def test_a_rule_sees_the_facts_and_the_request(expression: str, rejects: bool) -> None:  # noqa: FBT001 - a table
     made = installation(request=request_object(appVersion="1.4"), trial=trial_object("Started"))
-    told = Verdict(Decision.REJECT, "no. 1", Reason.POLICY_REJECTED)
-    assert judge(asked(installation=made, app=app(rejectWhen=rules(expression)))) == (told if rejects else APPROVED)
+    rejection = Verdict(Decision.REJECT, "no. 1", Reason.POLICY_REJECTED)
+    assert judge(asked(installation=made, app=app(rejectWhen=rules(expression)))) == (
+        rejection if rejects else APPROVED
+    )
 
 
 def test_a_rule_sees_what_an_update_changes() -> None:
@@ -221,8 +223,8 @@ BROKEN = TenantOutcome(TenantResult.FAILED, "no such key", failure(Reason.RENDER
 @pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
 def test_a_tenant_that_cannot_be_provisioned_rejects_the_request_only_if_the_app_says_so(reason: Reason) -> None:
     broken = TenantOutcome(TenantResult.FAILED, "a secret word", failure(reason, RetryClass.SLOW))
-    told = rejection_for(asked(app=app(onTenantFailure="Reject")), broken)
-    assert told == Verdict(Decision.REJECT, "the app could not be set up for this account", Reason.POLICY_REJECTED)
+    rejection = rejection_for(asked(app=app(onTenantFailure="Reject")), broken)
+    assert rejection == Verdict(Decision.REJECT, "the app could not be set up for this account", Reason.POLICY_REJECTED)
     assert rejection_for(asked(), broken) is None
     assert rejection_for(asked(app=app(onTenantFailure="Hold")), broken) is None
 

@@ -170,7 +170,7 @@ def test_an_end_without_an_answer_stays_reported() -> None:
 
 @pytest.mark.case(22)
 def test_an_answer_that_talkdesk_does_not_show_yet_is_sent_and_being_verified() -> None:
-    verifying = Finish(phase=InstallationPhase.OFFBOARDING, reason=Reason.VERIFYING, message="told")
+    verifying = Finish(phase=InstallationPhase.OFFBOARDING, reason=Reason.VERIFYING, message="sent")
     assert judged(scope(answer=answer()), verifying, ConditionType.ANSWERED) == ("True", "Verifying")
 
 
@@ -212,9 +212,9 @@ def test_the_users_condition_follows_from_the_outcome_of_the_sync(
 ) -> None:
     at = scope(app=SCIM, users=outcome)
     assert judged(at, WAITING, ConditionType.USERS_SYNCED) == expected
-    told = found(at, WAITING, ConditionType.USERS_SYNCED)
-    assert told is not None
-    assert message in told.message
+    shown = found(at, WAITING, ConditionType.USERS_SYNCED)
+    assert shown is not None
+    assert message in shown.message
     later = with_new_status(at, WAITING)
     assert judged(replace(later, users=None), WAITING, ConditionType.USERS_SYNCED) == expected
 
@@ -252,9 +252,9 @@ def test_the_deadline_is_near_from_the_first_warning_until_an_answer_or_an_end()
 @pytest.mark.case(34, 39)
 def test_no_deadline_is_near_after_an_answer_even_if_it_is_not_ready() -> None:
     terminal = replace(WAITING, terminal=True)
-    told = scope(now=LATE, role=Role.NON_OWNER, answer=answer(), sent=SendState.DELIVERED)
-    assert found(told, terminal, ConditionType.DEADLINE_NEAR) is None
-    assert status(told, terminal).time_left is None
+    shown = scope(now=LATE, role=Role.NON_OWNER, answer=answer(), sent=SendState.DELIVERED)
+    assert found(shown, terminal, ConditionType.DEADLINE_NEAR) is None
+    assert status(shown, terminal).time_left is None
 
 
 @pytest.mark.parametrize("fields", [{"app": None}, {"installation": installation(request=None)}])
@@ -263,7 +263,7 @@ def test_no_deadline_is_near_without_an_app_or_a_request(fields: dict[str, Any])
 
 
 def test_a_rejection_that_was_sent_is_reported_as_rejected() -> None:
-    told = scope(answer=answer(decision=Decision.REJECT), sent=SendState.DELIVERED)
-    known = found(told, replace(WAITING, reason=Reason.REJECTED), ConditionType.ANSWERED)
+    shown = scope(answer=answer(decision=Decision.REJECT), sent=SendState.DELIVERED)
+    known = found(shown, replace(WAITING, reason=Reason.REJECTED), ConditionType.ANSWERED)
     assert known is not None
     assert (known.status, known.reason, "reject" in known.message) == ("True", "Rejected", True)

@@ -136,9 +136,9 @@ def test_nothing_is_compared_without_an_answer_or_a_state(fields: dict[str, Any]
 
 @pytest.mark.case(57)
 def test_a_state_word_of_any_length_fits_into_the_message() -> None:
-    told = compare_with_talkdesk(seen("rejected" + " " * 200))
-    assert told is not None
-    assert len(told[2]) < 200
+    judged = compare_with_talkdesk(seen("rejected" + " " * 200))
+    assert judged is not None
+    assert len(judged[2]) < 200
 
 
 @pytest.mark.case(35)

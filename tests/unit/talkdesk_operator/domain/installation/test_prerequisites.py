@@ -46,7 +46,7 @@ LATE = NOON + WEEK
 
 
 def read(**fields: Any) -> Scope:
-    """A pass that has read everything; Talkdesk waits for the answer."""
+    """A scope in which everything is read and Talkdesk waits for the answer."""
     known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
     return scope(**(known | fields))
 
@@ -89,8 +89,8 @@ def test_a_failing_tenant_of_an_active_installation_leaves_it_active() -> None:
 def test_a_tenant_that_cannot_be_provisioned_rejects_its_request_if_the_app_says_so(reason: Reason) -> None:
     broken = TenantOutcome(TenantResult.FAILED, "no", failure(reason, RetryClass.SLOW))
     at = read(app=view(approval={"onTenantFailure": "Reject"}), tenant_outcome=broken)
-    told = "the app could not be set up for this account"
-    assert decide(at) == Send(Decision.REJECT, told)
+    explanation = "the app could not be set up for this account"
+    assert decide(at) == Send(Decision.REJECT, explanation)
     over = finish(replace(at, sent=SendState.DELIVERED, answer=answer(decision=Decision.REJECT)))
     assert (over.phase, over.reason) == (InstallationPhase.REJECTED, Reason.POLICY_REJECTED)
     assert finish(replace(at, app=view())).failure == broken.failure
@@ -108,7 +108,7 @@ OFFBOARDING = view(license={"onSuspended": "Offboard"})
 
 
 def live(**fields: Any) -> Scope:
-    """A pass over an answered installation that looks at everything, and has read it."""
+    """The scope of an answered installation at a resync, in which everything is read."""
     known = {"installation": installation(status=answered()), "resync": True, "remote": remote("completed")}
     return read(**(known | {"tenant": tenant()} | fields))
 
@@ -173,10 +173,10 @@ def test_the_acknowledgement_of_a_rotation_does_not_wait_for_the_tenant(tenant_o
     at = live(installation=rotated, secret_name="keys-2")
     assert decide(at) == Provision()
     assert decide(replace(at, tenant_outcome=tenant_outcome)) == Acknowledge()
-    told = replace(
+    acknowledged = replace(
         at, tenant_outcome=tenant_outcome, acknowledged=AcknowledgementState.DONE, previous_versions_deleted=True
     )
-    assert finish(told).message == tenant_outcome.message
+    assert finish(acknowledged).message == tenant_outcome.message
 
 
 @pytest.mark.case(63)

@@ -1,4 +1,4 @@
-"""What holds for every pass over every installation, whatever the cluster and Talkdesk make of its steps."""
+"""What holds for every reconcile of every installation, whatever the outcomes of its steps are."""
 
 from dataclasses import replace
 
@@ -49,7 +49,7 @@ from talkdesk_operator.domain.reconcile.steps import (
 from talkdesk_operator.domain.tenant.desired import is_purge_due
 from talkdesk_operator.domain.tenant.entitlement import desired_state
 
-MOST_PASSES_AT_ONCE = 4
+MOST_RECONCILES_AT_ONCE = 4
 PATIENTLY = settings(deadline=None)  # a busy machine is no fault
 
 
@@ -174,7 +174,7 @@ def test_unfinished_work_is_requeued_or_waits_for_a_watched_change(start: Scope,
     status = with_new_status(at, finish).status
     coming = finish.requeue_at is not None or status.retry is not None
     if waits_for_answer(with_new_status(at, finish)) and at.app is not None and at.failure is None:
-        assert coming, "the deadline would pass unseen"
+        assert coming, "nothing would check the deadline"
     watched = {Reason.NO_REQUEST, Reason.APP_NOT_FOUND, Reason.RENDER_FAILED, Reason.FOREIGN_HOST}
     assert coming or finish.reason in watched | {Reason.CREDENTIALS_MISSING, Reason.FORBIDDEN, Reason.UNAVAILABLE}
 
@@ -194,7 +194,7 @@ def test_a_second_reconcile_of_the_same_facts_gives_the_same_status(start: Scope
 @PATIENTLY
 def test_no_installation_is_reconciled_endlessly_without_a_pause(start: Scope, data: st.DataObject) -> None:
     at, world = start, World(data)
-    for _ in range(MOST_PASSES_AT_ONCE):
+    for _ in range(MOST_RECONCILES_AT_ONCE):
         end, finish, _ = follow(at, data, world)
         if isinstance(finish, RemoveFinalizer) or finish.requeue_at is None or finish.requeue_at > end.now:
             return

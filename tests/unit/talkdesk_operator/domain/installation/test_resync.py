@@ -1,4 +1,4 @@
-"""An answered installation is kept as it should be, and compared with Talkdesk now and then."""
+"""The tenant of an answered installation converges, and Talkdesk's state is compared at each resync."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -55,7 +55,7 @@ LATE = NOON + WEEK
 
 
 def read(**fields: Any) -> Scope:
-    """A pass that has read everything; Talkdesk waits for the answer."""
+    """A scope in which everything is read and Talkdesk waits for the answer."""
     known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
     return scope(**(known | fields))
 
@@ -64,7 +64,7 @@ LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 
 
 def answered_scope(**fields: Any) -> Scope:
-    """An answered installation whose tenant is as it should be."""
+    """The scope of an answered installation whose tenant is current."""
     at = scope(**({"installation": installation(status=answered())} | fields))
     return replace(at, tenant=current_tenant(at))
 

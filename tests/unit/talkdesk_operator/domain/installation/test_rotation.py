@@ -1,4 +1,4 @@
-"""A rotated set is acknowledged once it is proven, and those before it go after that."""
+"""A rotated credential version is acknowledged once it is proven, and previous versions are deleted after that."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ SECRET = "keys-2"
 
 
 def rotated(*, known: CredentialsStatus | None = None, origin: str | None = "Rotation") -> TalkdeskInstallation:
-    """An answered installation with a new set; `known` is what is on record of the credentials."""
+    """An answered installation with a new credential version; `known` is its recorded status of credentials."""
     return installation(status=answered(credentials=known), credentials=credentials_object(SECRET, origin=origin))
 
 
@@ -24,7 +24,7 @@ def used(secret: str | None = "keys-1", acknowledged: str | None = None) -> Cred
 
 
 def proven(**fields: Any) -> Scope:
-    """A pass in which a call with the new set went well."""
+    """A scope in which a call with the new credential version succeeded."""
     known: dict[str, Any] = {"installation": rotated(), "secret_name": SECRET, "remote": remote("completed")}
     return scope(**(known | fields))
 

@@ -69,9 +69,9 @@ def before(*conditions: Condition, **fields: Any) -> Scope:
 
 
 def test_a_status_has_the_observed_generation() -> None:
-    looked_at = status(scope(installation=installation(meta={"generation": 7})), WAITING)
-    assert looked_at.observed_generation == 7
-    assert {c.observed_generation for c in looked_at.conditions} == {7}
+    written = status(scope(installation=installation(meta={"generation": 7})), WAITING)
+    assert written.observed_generation == 7
+    assert {c.observed_generation for c in written.conditions} == {7}
 
 
 @pytest.mark.case(34)
@@ -140,12 +140,12 @@ def test_messages_of_any_length_fit_into_the_status() -> None:
 
 
 def test_an_answer_is_reported_as_approved_or_as_already_answered() -> None:
-    told = scope(answer=answer(), sent=SendState.DELIVERED)
-    assert judged(told, ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
-    assert status(told, ACTIVE).answer == answer()
+    delivered = scope(answer=answer(), sent=SendState.DELIVERED)
+    assert judged(delivered, ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
+    assert status(delivered, ACTIVE).answer == answer()
     verified = replace(ACTIVE, verified=True)
     assert judged(scope(), verified, ConditionType.ANSWERED) == ("True", "AlreadyAnswered")
-    assert judged(with_new_status(told, ACTIVE), ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
+    assert judged(with_new_status(delivered, ACTIVE), ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
 
 
 @pytest.mark.case(23)

@@ -1,4 +1,4 @@
-"""How a pass over an installation in order ends."""
+"""How a reconcile ends when nothing is left to do."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Uninstalls: the tenant is seen off, Talkdesk is told once and knows it, and only then is it over."""
+"""Uninstalls: the tenant is offboarded, the acknowledgement is sent once and verified, and only then it ends."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -54,7 +54,7 @@ BEFORE = view(uninstall={"approve": "BeforeOffboard"})
 
 
 def leaving(**fields: Any) -> Scope:
-    """The pass of an uninstall whose tenant is seen off already."""
+    """The scope of an uninstall whose tenant is already offboarded."""
     known = {"installation": UNINSTALL, "role": Role.LAST_OWNER, "tenant": OFF, "tenant_outcome": OFFBOARDED}
     return scope(**(known | fields))
 
@@ -134,8 +134,8 @@ def test_refused_credentials_after_the_call_prove_the_answer(reason: Reason) -> 
 @pytest.mark.case(15)
 @pytest.mark.parametrize("seconds", [-1, 0, 60])
 def test_an_approval_that_was_sent_after_the_uninstall_request_has_answered_the_uninstall(seconds: int) -> None:
-    told = answer(event="the-install").model_copy(update={"at": NOON + timedelta(seconds=seconds)})
-    earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=told)})
+    delivered = answer(event="the-install").model_copy(update={"at": NOON + timedelta(seconds=seconds)})
+    earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=delivered)})
     refused = RemoteFailed(failure(Reason.CREDENTIALS_REFUSED, RetryClass.SLOW))
     ended = finish(leaving(installation=earlier, credentials=credentials(), remote=refused)).ending
     assert (ended is not None) is (seconds >= 0)
@@ -173,10 +173,10 @@ def test_an_answer_that_did_not_arrive_is_retried_until_the_deadline(sent: SendS
 
 
 def test_an_answer_that_talkdesk_does_not_show_yet_is_verified_and_not_repeated() -> None:
-    told = asked(answer=answer())
-    assert (finish(told).reason, finish(told).requeue_at) == (Reason.VERIFYING, LATE)
-    assert finish(replace(told, now=LATE)).reason is Reason.DEPROVISIONED
-    assert is_done(replace(told, remote=remote("martian")))
+    delivered = asked(answer=answer())
+    assert (finish(delivered).reason, finish(delivered).requeue_at) == (Reason.VERIFYING, LATE)
+    assert finish(replace(delivered, now=LATE)).reason is Reason.DEPROVISIONED
+    assert is_done(replace(delivered, remote=remote("martian")))
 
 
 @pytest.mark.case(49)

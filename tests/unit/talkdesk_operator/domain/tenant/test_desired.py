@@ -237,7 +237,9 @@ def test_the_fingerprint_depends_on_the_credential_version_in_use() -> None:
     assert inputs_digest(scope(secret_name="keys-1"), view()) == inputs_digest(scope(), view())
 
 
-def put_away(after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAINED, **spec: Any) -> Scope:
+def suspended_and_offboarded(
+    after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAINED, **spec: Any
+) -> Scope:
     """A suspended customer whom the policy offboards."""
     known = TenantStatus(purge_after=after, conditions=(condition(ConditionType.READY, "False", reason),))
     made = tenant(TenantState.OFFBOARDED, status=known, **spec)
@@ -246,14 +248,14 @@ def put_away(after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAIN
 
 @pytest.mark.case(42)
 def test_an_offboarded_tenant_is_current_until_its_retention_ends() -> None:
-    assert is_current(put_away())
-    assert is_current(put_away(None))
-    assert not is_current(put_away(NOON))
-    assert is_current(put_away(NOON, deletionProtection=True))
-    assert not is_current(put_away(reason=Reason.OFFBOARDING))
-    assert is_current(replace(put_away(), tenant=None))
-    assert not is_current(replace(put_away(), tenant=tenant()))
-    assert not is_current(replace(put_away(), tenant=tenant(TenantState.OFFBOARDED)))
+    assert is_current(suspended_and_offboarded())
+    assert is_current(suspended_and_offboarded(None))
+    assert not is_current(suspended_and_offboarded(NOON))
+    assert is_current(suspended_and_offboarded(NOON, deletionProtection=True))
+    assert not is_current(suspended_and_offboarded(reason=Reason.OFFBOARDING))
+    assert is_current(replace(suspended_and_offboarded(), tenant=None))
+    assert not is_current(replace(suspended_and_offboarded(), tenant=tenant()))
+    assert not is_current(replace(suspended_and_offboarded(), tenant=tenant(TenantState.OFFBOARDED)))
 
 
 @pytest.mark.case(41)
@@ -262,7 +264,7 @@ def test_a_requested_purge_ends_a_retention_but_not_a_tenant_in_use() -> None:
     assert is_purge_due(offboarded(NOON + DAY, purge=purge))
     assert is_purge_due(offboarded(None, purge=purge))
     assert not is_purge_due(scope(tenant=tenant(purge=purge)))
-    assert not is_current(put_away(purge=purge))
+    assert not is_current(suspended_and_offboarded(purge=purge))
     assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON))) == NOON
     assert retention_ends(tenant(status=TenantStatus(purge_after=NOON))) is None
 

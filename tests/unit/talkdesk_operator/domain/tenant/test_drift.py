@@ -1,4 +1,4 @@
-"""Drift as objects' metadata tells it: whose change it was, told once, to the tenant that lost something."""
+"""Drift is detected from objects' metadata, and reported once with the tenant that owns the object."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,10 +29,10 @@ def raw(version: object, *entries: Any, uid: Any = "u1", tenant: Any = "one") ->
 
 
 def seen(*objects: Mapping[str, Any]) -> DriftDetector:
-    sightings = DriftDetector()
+    detector = DriftDetector()
     for found in objects:
-        sightings.present(found)
-    return sightings
+        detector.present(found)
+    return detector
 
 
 def test_an_object_that_is_seen_for_the_first_time_has_not_drifted() -> None:
@@ -52,11 +52,11 @@ def test_an_object_that_is_seen_for_the_first_time_has_not_drifted() -> None:
     ids=["changed", "changed within the second", "removed", "all of it changed", "managers wiped out", "relabelled"],
 )
 def test_an_object_that_loses_a_field_of_ours_has_drifted_and_is_reported_once(after: dict[str, Any]) -> None:
-    sightings = seen(raw("5", ours("a", "b")))
-    assert sightings.present(after) == "one"
-    assert sightings.present(after) is None
+    detector = seen(raw("5", ours("a", "b")))
+    assert detector.present(after) == "one"
+    assert detector.present(after) is None
     metadata = after["metadata"]
-    assert sightings.present({"metadata": metadata | {"resourceVersion": "7"}}) is None
+    assert detector.present({"metadata": metadata | {"resourceVersion": "7"}}) is None
 
 
 @pytest.mark.parametrize(
@@ -87,64 +87,64 @@ def test_an_object_with_all_our_fields_or_a_newer_apply_has_not_drifted(after: d
 
 
 def test_the_watch_event_of_our_own_apply_is_not_drift() -> None:
-    sightings = seen(raw("5", ours("a", "b")))
-    sightings.applied(raw("6", ours("a")))
-    assert sightings.present(raw("6", ours("a"))) is None
+    detector = seen(raw("5", ours("a", "b")))
+    detector.applied(raw("6", ours("a")))
+    assert detector.present(raw("6", ours("a"))) is None
 
 
 def test_a_change_that_our_apply_has_overwritten_is_not_drift() -> None:
-    sightings = seen(raw("5", ours("a")))
-    sightings.applied(raw("7", ours("a", time=LATER)))
-    assert sightings.present(raw("6", theirs("a"))) is None
+    detector = seen(raw("5", ours("a")))
+    detector.applied(raw("7", ours("a", time=LATER)))
+    assert detector.present(raw("6", theirs("a"))) is None
 
 
 def test_a_change_right_after_our_apply_is_found_by_the_next_list() -> None:
-    sightings = seen(raw("5", ours("a", "b")))
-    sightings.applied(raw("6", ours("a", "b", time=LATER)))
-    assert sightings.present(raw("7", ours("b", time=LATER), theirs("a", time=LATER))) == "one"
+    detector = seen(raw("5", ours("a", "b")))
+    detector.applied(raw("6", ours("a", "b", time=LATER)))
+    assert detector.present(raw("7", ours("b", time=LATER), theirs("a", time=LATER))) == "one"
 
 
 def test_a_late_response_to_our_apply_does_not_hide_a_change() -> None:
-    sightings = seen(raw("5", ours("a")), raw("7", ours("a")))
-    sightings.applied(raw("6", ours("a", "b")))
-    assert sightings.present(raw("8", theirs("a"))) == "one"
+    detector = seen(raw("5", ours("a")), raw("7", ours("a")))
+    detector.applied(raw("6", ours("a", "b")))
+    assert detector.present(raw("8", theirs("a"))) == "one"
 
 
 def test_a_deleted_object_is_reported_with_its_tenant() -> None:
-    sightings = seen(raw("5", ours("a")))
-    assert sightings.gone(raw("6", tenant="relabelled")) == "one"
-    assert sightings.gone(raw("6", uid="unknown", tenant="two")) == "two"
-    assert len(sightings) == 0
+    detector = seen(raw("5", ours("a")))
+    assert detector.gone(raw("6", tenant="relabelled")) == "one"
+    assert detector.gone(raw("6", uid="unknown", tenant="two")) == "two"
+    assert len(detector) == 0
 
 
 def test_an_object_that_a_list_no_longer_contains_was_deleted() -> None:
-    sightings = seen(raw("5", uid="kept"), raw("6", uid="lost", tenant="two"))
-    assert sightings.retain({"kept"}, "9") == {"two"}
-    assert sightings.retain({"kept"}, "9") == frozenset()
+    detector = seen(raw("5", uid="kept"), raw("6", uid="lost", tenant="two"))
+    assert detector.retain({"kept"}, "9") == {"two"}
+    assert detector.retain({"kept"}, "9") == frozenset()
 
 
 def test_an_object_that_was_applied_after_a_list_is_not_reported_as_deleted() -> None:
-    sightings = seen(raw("5", uid="kept"))
-    sightings.applied(raw("10", uid="new"))
-    assert sightings.retain({"kept"}, "9") == frozenset()
-    assert len(sightings) == 2
+    detector = seen(raw("5", uid="kept"))
+    detector.applied(raw("10", uid="new"))
+    assert detector.retain({"kept"}, "9") == frozenset()
+    assert len(detector) == 2
 
 
 def test_resource_versions_that_are_not_numbers_count_in_the_order_of_arrival() -> None:
-    sightings = seen(raw("x", ours("a", "b")))
-    sightings.applied(raw("y", ours("a", "b", "c")))
-    assert sightings.present(raw("w", ours("a"))) == "one"
-    assert sightings.retain(set(), "z") == {"one"}
+    detector = seen(raw("x", ours("a", "b")))
+    detector.applied(raw("y", ours("a", "b", "c")))
+    assert detector.present(raw("w", ours("a"))) == "one"
+    assert detector.retain(set(), "z") == {"one"}
 
 
 def test_the_number_of_remembered_objects_is_bounded() -> None:
-    sightings = DriftDetector(limit=1)
+    detector = DriftDetector(limit=1)
     for number in range(3):
-        sightings.present(raw("5", ours("a"), uid=f"u{number}"))
-    assert len(sightings) == 1
-    assert sightings.present(raw("6", uid="u0")) == "one"
-    assert sightings.present(raw("6", uid="u1")) is None
-    assert sightings.gone(raw("7", uid="u1", tenant="two")) == "two"
+        detector.present(raw("5", ours("a"), uid=f"u{number}"))
+    assert len(detector) == 1
+    assert detector.present(raw("6", uid="u0")) == "one"
+    assert detector.present(raw("6", uid="u1")) is None
+    assert detector.gone(raw("7", uid="u1", tenant="two")) == "two"
 
 
 @pytest.mark.parametrize(
@@ -163,11 +163,11 @@ def test_the_number_of_remembered_objects_is_bounded() -> None:
     ],
 )
 def test_objects_without_a_tenants_label_or_with_malformed_metadata_are_ignored(strange: dict[str, Any]) -> None:
-    sightings = DriftDetector()
+    detector = DriftDetector()
     assert observed_object(strange) is None
-    assert (sightings.present(strange), sightings.gone(strange)) == (None, None)
-    sightings.applied(strange)
-    assert len(sightings) == 0
+    assert (detector.present(strange), detector.gone(strange)) == (None, None)
+    detector.applied(strange)
+    assert len(detector) == 0
 
 
 @pytest.mark.parametrize(

@@ -177,9 +177,9 @@ def running(remote: RemoteTrial) -> TrialStatus | None:
 @pytest.mark.case(11, 42)
 def test_an_end_of_the_trial_without_an_event_is_taken_from_talkdesk() -> None:
     over = RemoteTrial("ended", NOON + MONTH, NOON + DAY, "trial_expired")
-    told = TrialStatus(state=TrialState.ENDED, at=NOON + DAY, expires_at=NOON + MONTH, ended_reason="trial_expired")
-    assert running(over) == told
-    assert trial_of(installation(), over, now=NOON) == told
+    expected = TrialStatus(state=TrialState.ENDED, at=NOON + DAY, expires_at=NOON + MONTH, ended_reason="trial_expired")
+    assert running(over) == expected
+    assert trial_of(installation(), over, now=NOON) == expected
     silent = running(replace(over, ended_reason=None))
     assert silent is not None
     assert silent.ended_reason is None

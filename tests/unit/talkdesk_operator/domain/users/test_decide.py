@@ -161,19 +161,19 @@ def test_a_completed_order_is_recorded() -> None:
 
 @pytest.mark.case(60)
 def test_users_who_left_the_list_are_deactivated_once() -> None:
-    roster = UserRecord("s", SALT)
-    roster.put("stays", RecordedUser(Ref("p1"), active=True))
-    roster.put("left", RecordedUser(Ref("p2", "v"), active=True))
-    roster.put("left long ago", RecordedUser(Ref("p3"), active=False))
-    roster.put("may have come", RecordedUser(None, active=True))
-    roster.put("never came", RecordedUser(None))
-    roster.put("in trouble", RecordedUser(Ref("p4"), active=True, failed_before=True))
+    record = UserRecord("s", SALT)
+    record.put("stays", RecordedUser(Ref("p1"), active=True))
+    record.put("left", RecordedUser(Ref("p2", "v"), active=True))
+    record.put("left long ago", RecordedUser(Ref("p3"), active=False))
+    record.put("may have come", RecordedUser(None, active=True))
+    record.put("never came", RecordedUser(None))
+    record.put("in trouble", RecordedUser(Ref("p4"), active=True, failed_before=True))
     listed = {"stays", "new"}
-    assert list(removed_users(roster, listed, failed_before=False)) == [
+    assert list(removed_users(record, listed, failed_before=False)) == [
         Deactivate("left", Ref("p2", "v")),
         Deactivate("may have come", None),
     ]
-    assert list(removed_users(roster, listed, failed_before=True)) == [Deactivate("in trouble", Ref("p4"))]
+    assert list(removed_users(record, listed, failed_before=True)) == [Deactivate("in trouble", Ref("p4"))]
 
 
 @pytest.mark.parametrize(
