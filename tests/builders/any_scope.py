@@ -1,4 +1,4 @@
-"""Strategies for whatever scope a pass may begin with."""
+"""Hypothesis strategies for every scope with which a reconcile may begin."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -68,8 +68,8 @@ APPS = [
     None,
 ]
 WORDS = ["installing", "pending", "completed", "rejected", "timeout", "suspended", "revoked", "martian", ""]
-REQUESTED = ["updating", "uninstalling", "uninstalled"]
-SETS = ["keys-1", "keys-2", None]
+REQUEST_STATES = ["updating", "uninstalling", "uninstalled"]
+SECRETS = ["keys-1", "keys-2", None]
 MOMENTS = st.sampled_from([NOON - 30 * DAY, NOON - 7 * DAY, NOON - DAY, NOON, NOON + DAY])
 FAILURES = st.builds(
     failure,
@@ -85,12 +85,12 @@ UNRENDERABLE = failure(Reason.RENDER_FAILED, RetryClass.TERMINAL)
 
 @st.composite
 def statuses(draw: st.DrawFn) -> InstallationStatus:
-    """What may be on record, of this request or of one before it."""
+    """Any status, of the current request or an earlier one."""
     event = st.sampled_from([EVENT, "event-0"])
     ending = st.builds(
         lambda *a: Ending(reason=a[0], event_id=a[1], time=a[2]), st.sampled_from(EndingReason), event, MOMENTS
     )
-    told = st.builds(answer, event=event, sent=st.booleans(), delivered=st.booleans())
+    answers = st.builds(answer, event=event, sent=st.booleans(), delivered=st.booleans())
     reasons = st.sampled_from([Reason.NOT_FOUND_ONCE, Reason.UNAVAILABLE])
     known = st.sampled_from([Reason.SUCCEEDED, Reason.CREDENTIALS_LOST, Reason.CREDENTIALS_DELETED])
     valid = st.builds(condition, st.just(ConditionType.CREDENTIALS_VALID), st.just("False"), known)
@@ -98,7 +98,7 @@ def statuses(draw: st.DrawFn) -> InstallationStatus:
         condition, st.sampled_from([ConditionType.IN_SYNC, ConditionType.DEADLINE_NEAR]), st.sampled_from(TRUTHS)
     )
     return InstallationStatus(
-        answer=draw(st.none() | told),
+        answer=draw(st.none() | answers),
         ending=draw(st.none() | ending),
         retry=draw(st.none() | st.builds(retry, reasons, MOMENTS)),
         account=draw(st.sampled_from([None, AccountFacts(id="acc-1", name="acme")])),
@@ -106,7 +106,7 @@ def statuses(draw: st.DrawFn) -> InstallationStatus:
         talkdesk_state=draw(st.sampled_from([None, None, "suspended", "revoked"])),
         trial=draw(st.none() | st.builds(trial_on_record, st.sampled_from(TrialState), MOMENTS)),
         users=draw(st.sampled_from([None, UsersStatus(licensed=3), UsersStatus(licensed=3, complete=False)])),
-        credentials=draw(st.none() | st.builds(used, st.sampled_from(SETS), st.sampled_from([None, "rotation-1"]))),
+        credentials=draw(st.none() | st.builds(used, st.sampled_from(SECRETS), st.sampled_from([None, "rotation-1"]))),
     )
 
 
@@ -173,7 +173,7 @@ def tenants(draw: st.DrawFn, of: Scope) -> TalkdeskTenant | None:
 
 @st.composite
 def scopes(draw: st.DrawFn) -> Scope:
-    """Any scope that a pass may begin with."""
+    """Any scope with which a reconcile may begin."""
     known = scope(
         app=draw(st.sampled_from(APPS)),
         installation=draw(installations()),
@@ -185,5 +185,5 @@ def scopes(draw: st.DrawFn) -> Scope:
 
 
 def so_far(known: TalkdeskInstallation) -> Answer | None:
-    request, told = known.spec.request, known.status.answer
-    return told if request is not None and told is not None and told.event_id == request.event_id else None
+    request, answers = known.spec.request, known.status.answer
+    return answers if request is not None and answers is not None and answers.event_id == request.event_id else None

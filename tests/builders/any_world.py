@@ -1,11 +1,11 @@
-"""A cluster and a Talkdesk that do a pass's steps as well or badly as Hypothesis likes."""
+"""A cluster and a Talkdesk whose outcomes of steps Hypothesis chooses."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from builders.any_scope import FAILURES, MOMENTS, REFUSED, REQUESTED, STUCK, UNRENDERABLE, WORDS, so_far
+from builders.any_scope import FAILURES, MOMENTS, REFUSED, REQUEST_STATES, STUCK, UNRENDERABLE, WORDS, so_far
 from builders.objects import (
     NOON,
     answer,
@@ -30,12 +30,12 @@ from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteTr
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
     CredentialsMissing,
+    RemoteFailed,
     RemoteMissing,
-    RemoteRefused,
     Scope,
     SendState,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
     UsersOutcome,
 )
 from talkdesk_operator.domain.reconcile.steps import (
@@ -52,18 +52,18 @@ from talkdesk_operator.domain.reconcile.steps import (
     ReadTalkdesk,
     RecordAnswer,
     RecordMissedRequest,
-    Release,
+    RemoveFinalizer,
     Send,
     Step,
     SyncUsers,
 )
-from talkdesk_operator.domain.tenant.entitlement import wanted_state
+from talkdesk_operator.domain.tenant.entitlement import desired_state
 
 MOST_STEPS = 40
 
 
 class World:
-    """Does a step as well or badly as Hypothesis likes. A request changes once at most, as nobody writes forever."""
+    """Does steps with outcomes that Hypothesis chooses. A request changes at most once, so that each run ends."""
 
     def __init__(self, data: st.DataObject) -> None:
         self._draw = data.draw
@@ -80,14 +80,14 @@ class World:
             case ReadTalkdesk():
                 return self._read(step, at)
             case Provision():
-                return self._tenant(at, wanted_state(at), TenancyState.READY, TenancyState.WAITING)
+                return self._tenant(at, desired_state(at), TenantResult.READY, TenantResult.WAITING)
             case Offboard() | Purge():
-                end = TenancyState.PURGED if isinstance(step, Purge) else TenancyState.OFFBOARDED
-                return self._tenant(at, TenantState.OFFBOARDED, end, TenancyState.DELETING)
+                end = TenantResult.PURGED if isinstance(step, Purge) else TenantResult.OFFBOARDED
+                return self._tenant(at, TenantState.OFFBOARDED, end, TenantResult.DELETING)
             case RecordAnswer():
-                told = answer(delivered=False)
-                status = at.installation.status.model_copy(update={"answer": told})
-                return replace(at, answer=told, installation=at.installation.model_copy(update={"status": status}))
+                recorded = answer(delivered=False)
+                status = at.installation.status.model_copy(update={"answer": recorded})
+                return replace(at, answer=recorded, installation=at.installation.model_copy(update={"status": status}))
             case Send(decision=decision):
                 return self._send(at, decision)
             case DeleteCredentials():
@@ -95,11 +95,11 @@ class World:
             case Erase():
                 return replace(at, erased=True)
             case SyncUsers() | DeactivateUsers() | Acknowledge() | DeletePreviousCredentials() | RecordMissedRequest():
-                return self._keep_up(step, at)
-            case Release() | Finish():
-                raise AssertionError("ends the pass")
+                return self._converge(step, at)
+            case RemoveFinalizer() | Finish():
+                raise AssertionError("ends the reconcile")
 
-    def _keep_up(self, step: Step, at: Scope) -> Scope:
+    def _converge(self, step: Step, at: Scope) -> Scope:
         match step:
             case SyncUsers() | DeactivateUsers():
                 return replace(at, users=self._users())
@@ -110,15 +110,15 @@ class World:
             case DeletePreviousCredentials():
                 return replace(at, previous_versions_deleted=True)
             case RecordMissedRequest(request=request):
-                return self._note(request, at)
+                return self._record_request(request, at)
             case _:
                 raise AssertionError(f"not among these: {step}")
 
     def _read(self, step: ReadTalkdesk, at: Scope) -> Scope:
-        entitlement = st.builds(remote, st.sampled_from(WORDS + REQUESTED), updated_at=st.none() | MOMENTS)
-        refused = st.builds(RemoteRefused, FAILURES)
+        entitlement = st.builds(remote, st.sampled_from(WORDS + REQUEST_STATES), updated_at=st.none() | MOMENTS)
+        refused = st.builds(RemoteFailed, FAILURES)
         seen = self._draw(entitlement | entitlement | st.just(RemoteMissing("not found")) | refused)
-        # Now and then Talkdesk refuses the newest set and takes another one.
+        # Sometimes Talkdesk refuses the newest credential version and accepts a previous one.
         name = self._draw(st.sampled_from(["keys-1", "keys-1", "keys-0"]))
         at = replace(at, remote=seen, secret_name=name)
         if not step.facts or not isinstance(seen, RemoteInstallation):
@@ -128,7 +128,7 @@ class World:
         return replace(at, facts=read, trial=self._draw(trial) if step.trial else None)
 
     def _users(self) -> UsersOutcome:
-        """A list of users comes to its end some time, so that it is not at its end is said once at most."""
+        """Choose an outcome; at most one is unfinished, so that a list of users ends at some point."""
         came = self._draw(st.sampled_from([UsersOutcome(3, synced=3), UsersOutcome(3, synced=2, failed=1), None]))
         if came is not None:
             return came
@@ -137,22 +137,22 @@ class World:
             return UsersOutcome(3, synced=1, done=False, message="1 of 3")
         return UsersOutcome(3, failure=failure(Reason.SCIM_UNAVAILABLE))
 
-    def _note(self, request: Request, at: Scope) -> Scope:
+    def _record_request(self, request: Request, at: Scope) -> Scope:
         """The API server may refuse a request that is not the newest any more."""
         taken = self._draw(st.booleans())
         spec = at.installation.spec.model_copy(update={"request": request}) if taken else at.installation.spec
         known = at.installation.model_copy(update={"spec": spec})
         return replace(at, installation=known, answer=so_far(known), missed_request_recorded=True)
 
-    def _tenant(self, at: Scope, state: TenantState, good: TenancyState, slow: TenancyState) -> Scope:
-        came = self._draw(st.sampled_from([good, good, slow, TenancyState.FAILED]))
+    def _tenant(self, at: Scope, state: TenantState, good: TenantResult, slow: TenantResult) -> Scope:
+        came = self._draw(st.sampled_from([good, good, slow, TenantResult.FAILED]))
         how = [REFUSED, UNRENDERABLE] if state is not TenantState.OFFBOARDED else [REFUSED]
-        bad = self._draw(st.sampled_from(how)) if came is TenancyState.FAILED else None
+        bad = self._draw(st.sampled_from(how)) if came is TenantResult.FAILED else None
         spec = (at.tenant or tenant()).spec.model_copy(update={"state": state, "uninstall_time": NOON})
         return replace(
             at,
             tenant=(at.tenant or tenant()).model_copy(update={"spec": spec}),
-            tenancy=Tenancy(came, "so it is", bad, NOON - timedelta(seconds=8)),
+            tenant_outcome=TenantOutcome(came, "so it is", bad, NOON - timedelta(seconds=8)),
         )
 
     def _send(self, at: Scope, decision: Decision) -> Scope:
@@ -162,8 +162,8 @@ class World:
         match came:
             case SendState.DELIVERED:
                 again = at.request.type is RequestType.UNINSTALL
-                told = (at.answer or answer()).model_copy(update={"delivery_time": NOON, "decision": decision})
-                return replace(at, sent=came, answer=told, remote=None if again else at.remote)
+                delivered = (at.answer or answer()).model_copy(update={"at": NOON, "decision": decision})
+                return replace(at, sent=came, answer=delivered, remote=None if again else at.remote)
             case SendState.OUTDATED:
                 self._changes -= 1
                 return replace(at, sent=came)
@@ -171,18 +171,20 @@ class World:
                 return replace(at, sent=came, send_failure=self._draw(FAILURES), remote=None)
 
 
-def follow(start: Scope, data: st.DataObject, world: World | None = None) -> tuple[Scope, Finish | Release, list[Step]]:
-    """Make a pass; several passes may share one world, in which a list comes to its end some time."""
+def follow(
+    start: Scope, data: st.DataObject, world: World | None = None
+) -> tuple[Scope, Finish | RemoveFinalizer, list[Step]]:
+    """Run a reconcile; several may share one world, so that a list of users ends at some point."""
     world, at, steps = world or World(data), start, list[Step]()
     for _ in range(MOST_STEPS):
         step = decide(at)
-        if isinstance(step, Finish | Release):
+        if isinstance(step, Finish | RemoveFinalizer):
             return at, step, steps
         steps.append(step)
         at = world.do(step, at)
     raise AssertionError(f"no end: {steps}")
 
 
-def missed_request_recorded(at: Scope, finish: Finish) -> TalkdeskInstallation:
+def with_new_status(at: Scope, finish: Finish) -> TalkdeskInstallation:
     status = compute(at, finish, jitter=1)
     return at.installation.model_copy(update={"status": status})

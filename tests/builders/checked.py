@@ -1,4 +1,4 @@
-"""Stacks at whose end the four invariants hold; where one does not, with the last lines of the programs' logs."""
+"""Stacks that check the four invariants at their end; a failure shows the last lines of the programs' logs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ _LAST_LINES = 30  # of a log, when a test fails
 
 
 def checked(platform: Platform) -> Stacks:
-    """Make apps with Talkdesks of their own on that platform."""
+    """Return a factory of stacks on that platform: an app with a Talkdesk of its own."""
 
     @asynccontextmanager
     async def make(**spec: Any) -> AsyncIterator[Stack]:

@@ -1,4 +1,4 @@
-"""Our kinds as the API server gives them, and scopes of a pass; small by default, keywords replace what matters."""
+"""Objects of our kinds as the API server returns them, and scopes; small by default, keywords replace what matters."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ def metadata(name: str, **overrides: Any) -> dict[str, Any]:
 
 
 def app_object(name: str = "sentiment", *, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    """A TalkdeskApp as JSON; keywords replace members of the spec, None takes one away."""
+    """A TalkdeskApp as JSON; keywords replace fields of the spec, None removes one."""
     tenant = {"serviceAccountName": "provisioner", "steps": STEPS}
     whole = {"appId": "app-1", "region": "US", "tenant": tenant} | spec
     return {
@@ -62,7 +62,7 @@ def app_object(name: str = "sentiment", *, meta: dict[str, Any] | None = None, *
 
 
 def installation_object(name: str = INSTALLATION, *, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    """A TalkdeskInstallation as JSON; keywords replace members of the spec, None takes one away."""
+    """A TalkdeskInstallation as JSON; keywords replace fields of the spec, None removes one."""
     whole = {
         "appRef": {"name": "sentiment"},
         "installationId": "i1",
@@ -80,7 +80,7 @@ def installation_object(name: str = INSTALLATION, *, meta: dict[str, Any] | None
 
 
 def tenant_object(name: str = "sentiment-acc", *, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    """A TalkdeskTenant as JSON; keywords replace members of the spec, None takes one away."""
+    """A TalkdeskTenant as JSON; keywords replace fields of the spec, None removes one."""
     whole = {
         "appRef": {"name": "sentiment"},
         "accountId": "acc-1",
@@ -105,7 +105,7 @@ def app(name: str = "sentiment", **spec: Any) -> TalkdeskApp:
 
 
 def view(**spec: Any) -> CompiledApp:
-    """An app whose hosts and rules are understood; its template is not compiled, as no decision looks into it."""
+    """An app with compiled hosts and rules; its template is not compiled because no decision reads it."""
     resource = app(**spec)
     rules = tuple(CompiledRule(compile_expression(r.expression), r.reason) for r in resource.spec.approval.reject_when)
     return CompiledApp(resource, HostAllowList.for_region(Region.US), None, reject_rules=rules)
@@ -217,7 +217,7 @@ def trial_object(state: str = "Ended", *, at: datetime = NOON, **more: Any) -> d
 def credentials_object(
     secret: str = "keys-2", *, origin: str | None = "Rotation", event: str = "rotation-1", at: datetime = NOON
 ) -> dict[str, Any]:
-    """The register of a set; a rotated one by default."""
+    """The credentials register; of a rotation by default."""
     known = {"secretName": secret, "eventId": event, "eventTime": to_wire_time(at)}
     return known if origin is None else known | {"origin": origin}
 
@@ -232,7 +232,7 @@ def remote(state: str = "installing", **more: Any) -> RemoteInstallation:
 
 
 def scope(**fields: Any) -> Scope:
-    """A pass's scope at noon over an owner whose tenant is not made yet; keywords replace fields."""
+    """A scope at noon of an owner whose tenant does not exist yet; keywords replace fields."""
     known: dict[str, Any] = {
         "now": NOON,
         "app": view(),
@@ -244,9 +244,9 @@ def scope(**fields: Any) -> Scope:
 
 
 def current_tenant(of: Scope, **spec: Any) -> TalkdeskTenant:
-    """The tenant that is ready and made from exactly what the scope knows."""
+    """The tenant that is ready and rendered from exactly what the scope knows."""
     made = tenant(owner=of.installation.metadata.name, **spec)
-    inputs = inputs_digest(replace(of, tenant=made), of.policy)
+    inputs = inputs_digest(replace(of, tenant=made), of.required_app)
     ready = condition(ConditionType.READY, "True", Reason.APPLIED)
     status = TenantStatus(observed_generation=1, conditions=(ready,), applied_inputs=inputs)
     return made.model_copy(update={"status": status})

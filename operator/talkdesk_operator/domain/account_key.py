@@ -1,4 +1,8 @@
-"""The unit of work: everything about one customer's account of one app is reconciled together."""
+"""The key of the work queue: one customer's account of one app.
+
+All installations of an account and its tenant are reconciled together, because an answer to Talkdesk names no event
+and answers whatever is pending.
+"""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,13 +12,13 @@ __all__ = ["AccountKey"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class AccountKey:
-    """The unit of work: a customer's account of one app. Its installations and its tenant share it."""
+    """A customer's account of one app, or the app itself. The account's installations and its tenant share one key."""
 
     namespace: str
     app: str
     """Name of the TalkdeskApp."""
     account_id: str
-    """Empty for the app itself, whose status is a piece of work like any other."""
+    """Empty for the app itself, whose status is reconciled under a key of its own."""
 
     @classmethod
     def of_app(cls, namespace: str, name: str) -> Self:

@@ -10,13 +10,13 @@ from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.priority import Priority
-from talkdesk_operator.domain.installation.status import handled_request
+from talkdesk_operator.domain.installation.status import reconcile_requested_at
 from talkdesk_operator.domain.ports.cache import Cache
 from talkdesk_operator.domain.ports.cluster import Cluster
-from talkdesk_operator.domain.reconcile.deadlines import next_mark
+from talkdesk_operator.domain.reconcile.deadlines import next_warning
 from talkdesk_operator.domain.reconcile.ownership import roles
-from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Role, Scope, TenancyState
-from talkdesk_operator.domain.tenant.desired import next_read, unclaimed_until
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Role, Scope, TenantResult
+from talkdesk_operator.domain.tenant.desired import next_poll, orphan_purge_at
 from talkdesk_operator.reconcilers.apps import CompiledApps
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
@@ -98,16 +98,16 @@ class AccountReconciler:
 
     async def _unclaimed(self, app: CompiledApp | None, tenant: TalkdeskTenant | None) -> Result:
         """See a retention to its end though no installation is left: their objects may all have been deleted."""
-        ends = unclaimed_until(app, tenant) if app is not None and tenant is not None else None
+        ends = orphan_purge_at(app, tenant) if app is not None and tenant is not None else None
         if app is None or tenant is None or ends is None:
             return Result()
         if ends > self._now():
             return Result((Requeue(ends - self._now(), Priority.CHANGED),))
-        _, tenancy = await self._tenants.purge_tenant(app, tenant)
-        if tenancy.state is TenancyState.PURGED:
+        _, tenant_outcome = await self._tenants.purge_tenant(app, tenant)
+        if tenant_outcome.result is TenantResult.PURGED:
             return Result()
-        again = Requeue(max(next_read(tenancy, self._now()) - self._now(), timedelta()), Priority.RETRY)
-        return Result((again,), failed=tenancy.failure is not None)
+        again = Requeue(max(next_poll(tenant_outcome, self._now()) - self._now(), timedelta()), Priority.RETRY)
+        return Result((again,), failed=tenant_outcome.failure is not None)
 
     async def _unreadable(self, key: AccountKey) -> Failure | None:
         """Say at what can't be understood that it can't be; nothing of such an account is touched."""
@@ -154,16 +154,16 @@ class AccountReconciler:
             yield Requeue(max(resync, _RESYNC_AFTER_END), Priority.RESYNC)
         request = outcome.scope.installation.spec.request
         if request is not None and outcome.status.deadline is not None:
-            mark = next_mark(request, app.resource, now)
+            mark = next_warning(request, app.resource, now)
             if mark is not None:
                 yield Requeue(mark - now, Priority.CHANGED)
 
 
 def _is_asked_for(installation: TalkdeskInstallation, tenant: TalkdeskTenant | None) -> bool:
     """Return whether a person asked for a look that was not taken yet."""
-    if handled_request(installation) != installation.status.last_handled_reconcile_at:
+    if reconcile_requested_at(installation) != installation.status.last_handled_reconcile_at:
         return True
-    return tenant is not None and handled_request(tenant) != tenant.status.last_handled_reconcile_at
+    return tenant is not None and reconcile_requested_at(tenant) != tenant.status.last_handled_reconcile_at
 
 
 _FAULT = "a fault in the operator keeps it from working on this account; it is tried again, and the log has the trace"

@@ -12,11 +12,12 @@ from datetime import datetime
 import structlog
 
 from talkdesk_crds.installation import Answer, Decision, InstallationStatus, RequestType, TalkdeskInstallation
+from talkdesk_operator.domain.installation.kube_events import events_for
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.ports.cluster import Cluster
-from talkdesk_operator.domain.ports.kube_event import EventDraft, events_for
-from talkdesk_operator.domain.reconcile.error_policy import of_kube
+from talkdesk_operator.domain.ports.kube_event import EventDraft
+from talkdesk_operator.domain.reconcile.error_policy import cluster_failure
 from talkdesk_operator.domain.reconcile.scope import Scope, SendState
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
@@ -32,7 +33,7 @@ from talkdesk_operator.domain.reconcile.steps import (
     ReadTalkdesk,
     RecordAnswer,
     RecordMissedRequest,
-    Release,
+    RemoveFinalizer,
     Send,
     Step,
     SyncUsers,
@@ -92,13 +93,13 @@ class InstallationReconciler:
             step = decide(scope)
             if isinstance(step, Finish):
                 return await self._finish(scope, step)
-            if isinstance(step, Release):
-                await self._cluster.release(scope.installation)
+            if isinstance(step, RemoveFinalizer):
+                await self._cluster.remove_finalizer(scope.installation)
                 return Outcome(scope, None, scope.installation.status)
             try:
                 scope = replace(await self._do(step, scope), now=self._now())
             except KubeError as error:
-                scope = replace(scope, failure=of_kube(error))
+                scope = replace(scope, failure=cluster_failure(error))
         raise RuntimeError(f"{scope.installation.metadata.name}: no end after {_MOST_STEPS} steps")
 
     async def _do(self, step: Step, scope: Scope) -> Scope:
@@ -127,7 +128,7 @@ class InstallationReconciler:
                 await self._cluster.erase(scope.installation)
                 known = self._reread(scope.installation) or scope.installation
                 return replace(scope, erased=True, installation=known)
-            case Release() | Finish():
+            case RemoveFinalizer() | Finish():
                 return scope
 
     async def _keep_up(

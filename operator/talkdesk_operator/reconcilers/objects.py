@@ -14,7 +14,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
 from talkdesk_crds.tenant import StepState, StepStatus
 from talkdesk_operator.domain.ports.cluster import Cluster, Identity
-from talkdesk_operator.domain.reconcile.error_policy import of_object
+from talkdesk_operator.domain.reconcile.error_policy import object_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready, readiness
@@ -114,7 +114,7 @@ class TenantObjects:
                         return failure
                     live = await self._cluster.apply(manifest, state.owner.identity, force=step.adopt)
             except KubeError as error:
-                return of_object(error, entry.kind, where(entry))
+                return object_failure(error, entry.kind, where(entry))
             state.inventory[entry.identity] = replace(entry, uid=str(live["metadata"]["uid"]))
             match readiness(live, step.ready_when):
                 case Ready():
@@ -167,7 +167,7 @@ class TenantObjects:
             try:
                 live = await self._delete(entry, owner)
             except KubeError as error:
-                return Deleted(_in_order(entries, remaining), failure=of_object(error, entry.kind, where(entry)))
+                return Deleted(_in_order(entries, remaining), failure=object_failure(error, entry.kind, where(entry)))
             if live is None:
                 remaining.remove(entry)
             else:

@@ -25,7 +25,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskNotFound,
     TalkdeskOutcomeUnknown,
 )
-from talkdesk_operator.domain.reconcile.error_policy import of_talkdesk
+from talkdesk_operator.domain.reconcile.error_policy import talkdesk_failure
 from talkdesk_operator.domain.reconcile.observation import is_urgent
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
@@ -33,8 +33,8 @@ from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
     Facts,
     Failure,
+    RemoteFailed,
     RemoteMissing,
-    RemoteRefused,
     RetryClass,
     Scope,
     SendState,
@@ -106,7 +106,7 @@ class TalkdeskSteps:
     async def _read(self, scope: Scope, step: ReadTalkdesk) -> Scope:
         access = access_of(scope)
         if isinstance(access, Failure):
-            return replace(scope, remote=RemoteRefused(access))
+            return replace(scope, remote=RemoteFailed(access))
         app_id, installation_id = _ids(scope)
         installation = self._api.installation(access, app_id, installation_id)
         if not step.facts:
@@ -134,19 +134,19 @@ class TalkdeskSteps:
         except TalkdeskConflict:
             return replace(scope, acknowledged=AcknowledgementState.DONE)
         except TalkdeskError as error:
-            return replace(scope, acknowledged=AcknowledgementState.FAILED, ack_failure=of_talkdesk(error))
+            return replace(scope, acknowledged=AcknowledgementState.FAILED, ack_failure=talkdesk_failure(error))
         return replace(scope, acknowledged=AcknowledgementState.DONE)
 
     async def send(self, scope: Scope, decision: Decision, reason: str) -> Scope:
         """Tell Talkdesk, and have its state read anew where that is needed to know what came of it."""
         access = access_of(scope)
         if isinstance(access, Failure):
-            return replace(scope, sent=SendState.REFUSED, send_failure=access, remote=RemoteRefused(access))
+            return replace(scope, sent=SendState.REFUSED, send_failure=access, remote=RemoteFailed(access))
         try:
             await self._api.answer(access, *_ids(scope), decision, reason)
         except TalkdeskError as error:
             sent = SendState.UNCLEAR if isinstance(error, _JUDGED_BY_STATE) else SendState.REFUSED
-            return replace(scope, sent=sent, send_failure=of_talkdesk(error), remote=None)
+            return replace(scope, sent=sent, send_failure=talkdesk_failure(error), remote=None)
         return replace(scope, sent=SendState.DELIVERED)
 
     def forget(self, scope: Scope) -> None:
@@ -192,7 +192,7 @@ def _urls(spec: InstallationSpec, hosts: HostAllowList) -> tuple[str, str]:
 
 def _token_urls_of_other_names(scope: Scope) -> Iterator[str]:
     """Yield the token URLs by the names that the account has had, but for the one that the events brought."""
-    hosts, spec = scope.policy.hosts, scope.installation.spec
+    hosts, spec = scope.required_app.hosts, scope.installation.spec
     if hosts is None or spec.endpoints is None:
         return
     tried = {spec.endpoints.token}
@@ -221,7 +221,7 @@ async def _nothing() -> None:
 
 def _is_refused(scope: Scope) -> bool:
     remote = scope.remote
-    return isinstance(remote, RemoteRefused) and remote.failure.reason is Reason.CREDENTIALS_REFUSED
+    return isinstance(remote, RemoteFailed) and remote.failure.reason is Reason.CREDENTIALS_REFUSED
 
 
 def _with_trial(scope: Scope, trial: RemoteTrial | BaseException | None) -> Scope:
@@ -245,14 +245,14 @@ def _credentials(data: dict[str, SecretStr]) -> Credentials:
     )
 
 
-def _remote(found: RemoteInstallation | BaseException) -> RemoteInstallation | RemoteMissing | RemoteRefused:
+def _remote(found: RemoteInstallation | BaseException) -> RemoteInstallation | RemoteMissing | RemoteFailed:
     match found:
         case RemoteInstallation():
             return found
         case TalkdeskNotFound():
             return RemoteMissing(found.message)
         case TalkdeskError():
-            return RemoteRefused(of_talkdesk(found))
+            return RemoteFailed(talkdesk_failure(found))
         case _:
             raise found
 
@@ -270,7 +270,7 @@ def _with_facts(
         subscription = Subscription()
     for result in (account, subscription):
         if isinstance(result, TalkdeskError):
-            return replace(scope, remote=RemoteRefused(of_talkdesk(result)))
+            return replace(scope, remote=RemoteFailed(talkdesk_failure(result)))
     if not isinstance(account, Account) or not isinstance(subscription, Subscription):
         raise TypeError("neither a fact nor a failure")
     facts = Facts(

@@ -19,12 +19,19 @@ from talkdesk_crds.tenant import (
     TenantState,
     TenantStatus,
 )
-from talkdesk_operator.domain.installation.status import handled_request
+from talkdesk_operator.domain.installation.status import reconcile_requested_at
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.ports.kube_event import EventDraft
-from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Scope, Tenancy, TenancyState
-from talkdesk_operator.domain.tenant.desired import inputs_digest, purge_time
-from talkdesk_operator.domain.tenant.entitlement import wanted_state
+from talkdesk_operator.domain.reconcile.scope import (
+    CompiledApp,
+    Failure,
+    RetryClass,
+    Scope,
+    TenantOutcome,
+    TenantResult,
+)
+from talkdesk_operator.domain.tenant.desired import inputs_digest, purge_after
+from talkdesk_operator.domain.tenant.entitlement import desired_state
 from talkdesk_operator.reconcilers.context import template_variables
 from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
 from talkdesk_operator.reconcilers.record import (
@@ -99,26 +106,26 @@ class TenantReconciler:
             (Reason.OFFBOARDING, Reason.RETAINED, "offboarded; what remains is kept until the retention ends"),
         )
         ended_at = tenant.spec.uninstall_time or self._now()
-        status = status.model_copy(update={"purge_time": purge_time(ended_at, app)})
-        tenant, tenancy = await self._left(tenant, status, deleted, TenancyState.OFFBOARDED)
-        return replace(scope, tenant=tenant, tenancy=tenancy)
+        status = status.model_copy(update={"purge_time": purge_after(ended_at, app)})
+        tenant, tenant_outcome = await self._left(tenant, status, deleted, TenantResult.OFFBOARDED)
+        return replace(scope, tenant=tenant, tenant_outcome=tenant_outcome)
 
     async def purge(self, scope: Scope) -> Scope:
         """Delete everything of the tenant, and its record at last."""
-        tenant, tenancy = await self.purge_tenant(_app(scope), _tenant(scope))
-        return replace(scope, tenant=tenant, tenancy=tenancy)
+        tenant, tenant_outcome = await self.purge_tenant(_app(scope), _tenant(scope))
+        return replace(scope, tenant=tenant, tenant_outcome=tenant_outcome)
 
-    async def purge_tenant(self, app: CompiledApp, tenant: TalkdeskTenant) -> tuple[TalkdeskTenant, Tenancy]:
+    async def purge_tenant(self, app: CompiledApp, tenant: TalkdeskTenant) -> tuple[TalkdeskTenant, TenantOutcome]:
         """Delete everything of a tenant, whether or not an installation is left of it, and its record at last."""
         deleted = await self._objects.delete(everything_of(tenant), _owner(app, tenant.metadata.name))
         if not deleted.remaining and deleted.failure is None:
             await self._forget(tenant)
             await self._emit_purge_event(tenant)
             await self._cluster.delete_tenant(tenant)
-            return tenant, Tenancy(TenancyState.PURGED, "nothing of the tenant is left")
+            return tenant, TenantOutcome(TenantResult.PURGED, "nothing of the tenant is left")
         sentence = (Reason.PURGING, Reason.PURGING, "the tenant's objects are being deleted")
         status = self._leaving(tenant, deleted.remaining, deleted, sentence)
-        return await self._left(tenant, status, deleted, TenancyState.DELETING)
+        return await self._left(tenant, status, deleted, TenantResult.DELETING)
 
     async def _emit_purge_event(self, tenant: TalkdeskTenant) -> None:
         """Tell of a purge that a person asked for, and who it was."""
@@ -148,7 +155,7 @@ class TenantReconciler:
             app_ref=LocalRef(name=installation.spec.app_ref.name),
             account_id=installation.spec.account_id,
             installation_ref=LocalRef(name=installation.metadata.name),
-            state=wanted_state(scope),
+            state=desired_state(scope),
             name=rendered.name,
             objects=tuple(planned_object(e) for e in planned(rendered)),
         )
@@ -182,12 +189,12 @@ class TenantReconciler:
             inventory=tuple(item_of(e) for e in inventory),
             steps=applied.steps,
             applied_inputs=inputs_digest(replace(scope, tenant=tenant), app),
-            last_handled_reconcile_at=handled_request(tenant),
+            last_handled_reconcile_at=reconcile_requested_at(tenant),
         )
         tenant = await self._write(tenant, status)
-        state = TenancyState.FAILED if failure is not None else TenancyState.WAITING if waiting else TenancyState.READY
-        tenancy = Tenancy(state, message, failure, _since(tenant))
-        return replace(scope, tenant=tenant, tenancy=tenancy)
+        state = TenantResult.FAILED if failure is not None else TenantResult.WAITING if waiting else TenantResult.READY
+        tenant_outcome = TenantOutcome(state, message, failure, _since(tenant))
+        return replace(scope, tenant=tenant, tenant_outcome=tenant_outcome)
 
     def _leaving(
         self,
@@ -213,22 +220,22 @@ class TenantReconciler:
                 "inventory": tuple(item_of(e) for e in kept),
                 "steps": steps,
                 "applied_inputs": None,
-                "last_handled_reconcile_at": handled_request(tenant),
+                "last_handled_reconcile_at": reconcile_requested_at(tenant),
             }
         )
 
     async def _left(
-        self, tenant: TalkdeskTenant, status: TenantStatus, deleted: Deleted, end: TenancyState
-    ) -> tuple[TalkdeskTenant, Tenancy]:
+        self, tenant: TalkdeskTenant, status: TenantStatus, deleted: Deleted, end: TenantResult
+    ) -> tuple[TalkdeskTenant, TenantOutcome]:
         tenant = await self._write(tenant, status)
         since = tenant.spec.uninstall_time or _since(tenant)
         if deleted.failure is not None:
-            tenancy = Tenancy(TenancyState.FAILED, deleted.failure.message, deleted.failure, since)
+            tenant_outcome = TenantOutcome(TenantResult.FAILED, deleted.failure.message, deleted.failure, since)
         elif deleted.remaining:
-            tenancy = Tenancy(TenancyState.DELETING, deleted.blocking, None, since)
+            tenant_outcome = TenantOutcome(TenantResult.DELETING, deleted.blocking, None, since)
         else:
-            tenancy = Tenancy(end)
-        return tenant, tenancy
+            tenant_outcome = TenantOutcome(end)
+        return tenant, tenant_outcome
 
     async def _write(self, tenant: TalkdeskTenant, status: TenantStatus) -> TalkdeskTenant:
         if status == tenant.status:
@@ -273,7 +280,7 @@ def _tenant(scope: Scope) -> TalkdeskTenant:
 
 
 def _failed(scope: Scope, failure: Failure) -> Scope:
-    return replace(scope, tenancy=Tenancy(TenancyState.FAILED, failure.message, failure))
+    return replace(scope, tenant_outcome=TenantOutcome(TenantResult.FAILED, failure.message, failure))
 
 
 def _owner(app: CompiledApp, tenant: str) -> Owner:

@@ -1,8 +1,8 @@
-"""Tenant templates: from a person's manifests and one account's facts to the objects that are applied.
+"""Tenant templates: from an app's manifests and one account's facts to the objects that are applied.
 
-Belongs here: CEL in leaves, checks at compile time, rendering, inventories and their order, readiness.
-All pure: same input, same result.
-Does not belong here: input and output, clocks, logging, and when to do what (domain/, reconcilers/).
+Belongs here: CEL in leaves, checks at compile time, rendering, inventories and their order, readiness. All of it is
+pure: the same input gives the same result.
+Does not belong here: input and output, clocks, logging, and when to do what (`domain`, `reconcilers`).
 """
 
 from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression

@@ -1,21 +1,21 @@
 """CEL expressions: compiled once, evaluated often, with plain JSON in and out.
 
-Belongs here: the one place that touches the CEL library. Does not belong here: `${ }` segments, which names a
-template may use, Kubernetes.
+Belongs here: the only use of the CEL library. Does not belong here: `${ }` segments (`leaves`), which variables a
+template may use (`template`), Kubernetes.
 
     ExpressionError    the expression is wrong, or cannot be evaluated with this data
 
 Facts about the library (common-expression-language 0.10, over the Rust crate cel), as measured:
 
-* A missing key raises `KeyError(key)` without its path, and with the *value* where a key was computed; a conversion
+* A missing key raises `KeyError(key)` without its path, and with the *value* where the key was computed; a conversion
   repeats its input. So no text of the library is passed on; the reasons are ours, and name only what the source names.
 * `has(a.b)` is true for a null; selecting from null is a type error. int, uint and double do not mix. `.?` and `[?]`
-  are unknown. Maps have no order: it differs with each evaluation.
+  are not supported. Maps have no order: it differs with each evaluation.
 * Building a context costs 3 to 5 us for each text and map in it, compiling 50 us, evaluating 0.5 us, calling a Python
-  function 4 us. Hence `Scope`, which is built once for many expressions.
+  function 4 us. Hence `Activation`, which is built once for many expressions.
 * Programs may be shared among threads. A panic becomes an exception. The parser stops at 96 levels of nesting; the
   stack of a thread of 1 MB was exhausted by 4,000 characters, not by 2,000.
-* Nothing interrupts an evaluation, and comprehensions can make work and data grow: see limits.py.
+* Nothing interrupts an evaluation, and comprehensions can make work and data grow: see `limits`.
 """
 
 import datetime as dt
@@ -42,7 +42,7 @@ _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
 
 
 class ExpressionError(ValueError):
-    """An expression is wrong, or cannot be evaluated with this data. Never holds a value of the data."""
+    """An expression is wrong, or cannot be evaluated with this data. It never contains a value of the data."""
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(reason)
@@ -54,15 +54,15 @@ class Activation:
     """Variables for many evaluations, converted once. Not for use by two threads at the same time."""
 
     def __init__(self, variables: Mapping[str, object]) -> None:
-        """Take the variables: plain JSON values under their names.
+        """Convert the variables: plain JSON values under their names.
 
-        Raises ExpressionError, naming the variable, for what is no JSON value or no valid Unicode.
+        Raises ExpressionError, naming the variable, for a value that is not JSON or not valid Unicode.
         """
         self.variables = variables
         self.context = cel.Context({}, dict(FUNCTIONS))
         for name, value in variables.items():
             if not _converts(self.context, name, value):
-                raise ExpressionError("", f"{name} holds something that is no JSON value or no valid Unicode")
+                raise ExpressionError("", f"{name} contains something that is not JSON or not valid Unicode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Expression:
             result, reason = self._program.execute(scope.context), ""
         except Exception as error:  # noqa: BLE001 - the library raises built-in exceptions of many kinds
             result, reason = None, self._reason(error, scope.variables)
-        # Raised outside the handler, so that no foreign exception with data in its text hangs on ours.
+        # Raised outside the handler, so that no foreign exception with data in its text is attached to ours.
         if reason:
             raise ExpressionError(self.source, reason)
         return self._plain(result)
@@ -161,15 +161,15 @@ class Expression:
             case dict() if all(isinstance(key, str) for key in value):
                 return {key: self._plain(value[key]) for key in sorted(value)}
             case dict():
-                raise ExpressionError(self.source, "a key of the resulting map is no string")
+                raise ExpressionError(self.source, "a key of the resulting map is not a string")
             case bytes():
                 raise ExpressionError(self.source, "the result is bytes: use base64.encode() or string()")
             case _:
-                raise ExpressionError(self.source, "the result is no JSON value")
+                raise ExpressionError(self.source, "the result is not a JSON value")
 
 
 def compile_expression(source: str) -> Expression:
-    """Compile `source`; raises ExpressionError for bad syntax, unknown functions and what exceeds the limits."""
+    """Compile `source`. Raises ExpressionError for bad syntax, unknown functions and exceeded limits."""
     if len(source) > MAX_SOURCE:
         raise ExpressionError(source, f"longer than {MAX_SOURCE} characters")
     listed = tuple(cel_lexer.tokenize(source))
@@ -188,14 +188,14 @@ def compile_expression(source: str) -> Expression:
 def _compiled(source: str) -> cel.Program:
     try:
         return cel.compile(source)
-    except ValueError as error:  # a syntax error, or text that is no Unicode
+    except ValueError as error:  # a syntax error, or text that is not valid Unicode
         found = _SYNTAX.search(str(error))
     if found is None:
         raise ExpressionError(source, "cannot be parsed")
-    line, column, said = found.groups()
+    line, column, explanation = found.groups()
     place = f"column {column}" if line == "1" else f"line {line}, column {column}"
-    # What the parser would have expected instead is a list of some twenty tokens.
-    raise ExpressionError(source, f"syntax error at {place}: {said.partition(' expecting {')[0]}")
+    # The parser adds what it would have accepted instead: a list of about twenty tokens.
+    raise ExpressionError(source, f"syntax error at {place}: {explanation.partition(' expecting {')[0]}")
 
 
 def _check_functions(source: str, program: cel.Program) -> None:
@@ -215,14 +215,14 @@ def _converts(context: cel.Context, name: str, value: object) -> bool:
 
 
 class _Absent:
-    """What `_walk` gives when there is no such value; None is a value."""
+    """The result of `_walk` when there is no such value, because None is a value."""
 
 
 _ABSENT: Final = _Absent()
 
 
 def _walk(variables: Mapping[str, object], chain: Sequence[str]) -> object:
-    """Return the value that a chain of keys leads to, from the variables on."""
+    """Return the value at a chain of keys that begins with a variable; `_ABSENT` when there is none."""
     value: object = variables
     for key in chain:
         if not isinstance(value, Mapping) or key not in value:

@@ -1,8 +1,8 @@
 """Lexical analysis of CEL: where an expression ends, which names it binds, which keys it reads.
 
-Belongs here: what can be told from the tokens alone. The parser proper is the CEL library's; it gives no syntax
-tree, so what it cannot say (the names a macro binds, the path of a missing key) is read from the tokens.
-Does not belong here: evaluation, `${ }` segments (leaves.py).
+Belongs here: what can be seen from the tokens alone. The parser is the CEL library's, but it returns no syntax tree. So
+what it does not return (the names that a macro binds, the path of a missing key) is read from the tokens.
+Does not belong here: evaluation (`cel`), `${ }` segments (`leaves`).
 
 The lexical rules are those of the CEL language definition, section "Syntax".
 """
@@ -16,7 +16,7 @@ __all__ = ["MACROS", "Macro", "Token", "TokenKind", "chains", "closing_brace", "
 
 
 class TokenKind(Enum):
-    """What a token is; blanks and comments are no tokens."""
+    """The kind of a token; blanks and comments are not tokens."""
 
     STRING = auto()
     NUMBER = auto()
@@ -25,7 +25,7 @@ class TokenKind(Enum):
 
 
 class Token(NamedTuple):
-    """A token and where it stands in the text (offsets in characters)."""
+    """A token and its position in the text (offsets in characters)."""
 
     kind: TokenKind
     text: str
@@ -40,7 +40,7 @@ class Macro(NamedTuple):
     bound: str
     """The variable that it binds."""
     target: tuple[str, ...]
-    """What it goes through, where that is a plain chain such as `tenant.values.env`; else empty."""
+    """What it iterates over, if that is a plain chain such as `tenant.values.env`; otherwise empty."""
     start: int
     """Index of the token that is its name."""
     arguments: range
@@ -73,14 +73,14 @@ _KINDS: Final = {
 
 
 def tokenize(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
-    """Yield the tokens of `text[start:end]`; never fails, an unclosed quote is a punctuation."""
+    """Yield the tokens of `text[start:end]`. Never fails: an unclosed quote is a punctuation token."""
     for match in _PATTERN.finditer(text, start, len(text) if end is None else end):
         if (kind := _KINDS.get(str(match.lastgroup))) is not None:
             yield Token(kind, match.group(), match.start(), match.end())
 
 
 def closing_brace(text: str, start: int, limit: int) -> int | None:
-    """Find the `}` that closes a brace opened just before `start`, within `limit` characters; None if there is none.
+    """Return where the brace that was opened just before `start` is closed, within `limit` characters; None if not.
 
     Braces within CEL's strings, comments and map literals do not count.
     """
@@ -148,7 +148,7 @@ def _closing_parenthesis(tokens: Sequence[Token], start: int) -> int:
 
 
 def _target(tokens: Sequence[Token], dot: int) -> tuple[str, ...]:
-    """Return the chain that ends just before the token at `dot`, or nothing if something else stands there."""
+    """Return the chain that ends just before the token at `dot`; empty if something else is there."""
     start = dot
     while start >= 1 and tokens[start - 1].kind is TokenKind.NAME:
         start -= 1

@@ -1,10 +1,10 @@
 """What can be wrong with a template.
 
     TemplateError    wrong for every account: found when the template is compiled
-    RenderError      wrong for one account: found when it is rendered
+    RenderError      wrong for one account: found when the template is rendered
 
-Belongs here: the two errors, and how a place in a template is written. Messages name leaves and keys, never values of
-`credentials`. Does not belong here: errors of CEL itself (cel.py), which become one of these with the leaf's path.
+Belongs here: the two errors, and how a path in a template is written. Messages name leaves and keys, never values of
+`credentials`. Does not belong here: errors of CEL itself (`cel`), which become one of these with the leaf's path.
 """
 
 import re
@@ -18,7 +18,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and the path of the leaf where it is: `steps[base].manifests[3].data.key`."""
+    """One problem, and the path of its leaf: `steps[base].manifests[3].data.key`."""
 
     path: str
     reason: str
@@ -30,7 +30,7 @@ class Problem:
 
 
 class TemplateError(ValueError):
-    """A template is wrong for every account. Holds all that was found."""
+    """A template is wrong for every account. Contains all problems that were found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
@@ -47,7 +47,7 @@ class RenderError(ValueError):
 
 
 def child(path: str, key: str | int) -> str:
-    """Return the path of an element or a key below `path`; a key of more than letters, digits, - and _ is quoted."""
+    """Return the path of an element or a key below `path`; a key with special characters is quoted."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if _PLAIN_KEY.fullmatch(key) else f'{path}["{key}"]'

@@ -1,12 +1,12 @@
-"""Functions that templates have beyond the CEL core: strings, lists and math extensions, and a few of our own.
+"""Functions that templates have in addition to the CEL core: strings, lists and math extensions, and a few of our own.
 
 Belongs here: pure functions with bounded results, under the names of cel-go's extension libraries where those exist.
-Does not belong here: anything that reads a clock, a random source or the outside.
+Does not belong here: anything that reads a clock, a random source or the outside world.
 
-Each runs as a callback of the CEL library, which logs the text of an exception that a callback raises. So whatever
-goes wrong becomes one fixed text here: arguments can be secrets. Left out on purpose: `lists.range` (makes lists of
-any size from a short expression), `contains` for lists (`in` does it), `first`, `last` (their results are optionals,
-which this CEL has no syntax for), `reverse` (no use known).
+Each runs as a callback of the CEL library, which logs the text of an exception that a callback raises. Arguments can be
+secrets, so every error becomes one fixed text here. Left out on purpose: `lists.range` (makes lists of any size from a
+short expression), `contains` for lists (`in` does it), `first`, `last` (their results are optionals, for which this CEL
+has no syntax), `reverse` (no known use).
 """
 
 import functools
@@ -30,19 +30,19 @@ _FROM_LIBRARY = (
 
 
 def _string(value: Any) -> str:
-    """Extend CEL's own `string()`, which this library lacks for bool."""
+    """Return a bool as text; the library's own `string()` does not accept bools."""
     if not isinstance(value, bool):
         raise TypeError
     return json.dumps(value)
 
 
 def _keys(value: Any) -> list[str]:
-    """Return a map's keys, sorted: CEL's own iteration over a map comes in another order each time."""
+    """Return a map's keys, sorted, because CEL's own iteration over a map has no stable order."""
     return sorted(value.keys())
 
 
 def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
-    """Replace as the library does, but refuse before a huge text is made."""
+    """Replace as the library does, but fail before a huge text is made."""
     count = text.count(old) if limit < 0 else min(limit, text.count(old))
     if len(text) + count * (len(new) - len(old)) > MAX_TEXT:
         raise ValueError
@@ -50,7 +50,7 @@ def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
 
 
 def _join(items: list[str], separator: str = "") -> str:
-    """Join as the library does, but refuse before a huge text is made."""
+    """Join as the library does, but fail before a huge text is made."""
     if sum(map(len, items)) + len(items) * len(separator) > MAX_TEXT:
         raise ValueError
     return separator.join(items)
@@ -86,10 +86,10 @@ def _functions() -> dict[str, Callable[..., Any]]:
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(_functions())
-"""Functions registered with each evaluation, by their CEL name. `string` only adds what the native one lacks."""
+"""Functions registered with each evaluation, by their CEL name. `string` only adds bools to the native one."""
 
 NAMESPACES: Final = frozenset(name.partition(".")[0] for name in FUNCTIONS if "." in name)
-"""Names before the dot of namespaced functions, which look like variables: `math`, `base64`."""
+"""The namespaces of functions, which look like variables to the library: `math`, `base64`."""
 
 NATIVE_FUNCTIONS: Final = frozenset(
     {
@@ -98,4 +98,4 @@ NATIVE_FUNCTIONS: Final = frozenset(
         *("getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds"),
     }
 )
-"""Functions of the CEL core that the library brings. `size` of a string counts UTF-8 bytes there."""
+"""Functions of the CEL core that the library has. `size` of a string counts UTF-8 bytes there."""

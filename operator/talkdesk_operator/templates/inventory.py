@@ -1,22 +1,19 @@
-"""Which objects a tenant has or is about to get, and in which order they go.
+"""Which objects a tenant has or is about to get, and in which order they are deleted.
 
-Belongs here: comparisons of inventories. Does not belong here: applying, deleting, the status they are kept in.
+Belongs here: comparisons of inventories. Does not belong here: applying, deleting, the status that stores them.
 
-The inventory is recorded *before* an apply, so that no crash can orphan an object; deletion reads it alone and never
-renders again. Two entries are the same object when group, kind, namespace and name agree: the version is only how
-it was spoken of.
+The inventory is recorded *before* an apply, so that no crash can orphan an object; a deletion uses only the inventory
+and never renders again. Two entries are the same object when group, kind, namespace and name are equal: the version is
+only how the object was addressed.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from talkdesk_operator.templates.render import RenderedTenant
+from talkdesk_operator.templates.render import ObjectIdentity, RenderedTenant
 from talkdesk_operator.templates.template import OnOffboard
 
-__all__ = ["Identity", "InventoryEntry", "deletion_order", "merge", "planned", "pruned"]
-
-Identity = tuple[str, str, str, str]
-"""Group, kind, namespace, name."""
+__all__ = ["InventoryEntry", "deletion_order", "merge", "planned", "pruned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +30,10 @@ class InventoryEntry:
     name: str
     on_offboard: OnOffboard = "Retain"
     uid: str = ""
-    """Empty while it is not known whether the apply happened."""
+    """Empty while it is not known whether the object was applied."""
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> ObjectIdentity:
         """What makes it the same object."""
         return (self.group, self.kind, self.namespace, self.name)
 
@@ -54,9 +51,9 @@ def planned(rendered: RenderedTenant) -> tuple[InventoryEntry, ...]:
 
 
 def merge(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
-    """Return what must be recorded before `wanted` is applied: all of both, with the uids that are known.
+    """Return the inventory to record before `wanted` is applied: all entries of both, with the known uids.
 
-    The wanted come first, in their order; what left the template follows, and so is deleted first.
+    The wanted entries come first, in their order; those that left the template follow, and so are deleted first.
     """
     uids = {entry.identity: entry.uid for entry in previous}
     known = tuple(replace(entry, uid=uids.get(entry.identity, entry.uid)) for entry in wanted)
@@ -69,7 +66,7 @@ def pruned(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry])
 
 
 def deletion_order(inventory: Iterable[InventoryEntry]) -> tuple[InventoryEntry, ...]:
-    """Return the entries in their order of deletion: steps and objects in reverse, a step's Namespaces last."""
+    """Return the entries in the order of deletion: steps and objects in reverse, a step's Namespaces last."""
     entries = tuple(inventory)
     steps = {name: position for position, name in enumerate(dict.fromkeys(entry.step for entry in entries))}
 

@@ -1,12 +1,12 @@
 """`${ CEL }` in the string leaves of a manifest: found and compiled once, filled in for each account.
 
-Belongs here: the scanner, the compiled tree and how it is filled in. Does not belong here: Kubernetes, which names may
-be used where (template.py).
+Belongs here: the scanner, the compiled tree and how it is filled in. Does not belong here: Kubernetes, which variables
+may be used where (`template`).
 
-Rules: only values are templates, never keys. `$${` stands for a literal `${`. A leaf that is one expression keeps its
-type; else the pieces are joined as text, numbers and bools as JSON writes them. What an expression gives is never
-scanned again, so a value holding `${` stays text and no value can inject structure. The text `$` directly before an
-expression is written `${"$"}${...}`.
+Rules: only values are templates, never keys. `$${` stands for a literal `${`. A leaf that is a single expression keeps
+the type of its value; otherwise the parts are joined as text, with numbers and bools as in JSON. The value of an
+expression is never scanned again, so a value that contains `${` stays text and no value can inject structure. The text
+`$` directly before an expression is written `${"$"}${...}`.
 """
 
 import json
@@ -26,6 +26,7 @@ __all__ = [
     "ListNode",
     "MapNode",
     "Node",
+    "activation",
     "compile_leaf",
     "compile_map",
     "compile_tree",
@@ -47,7 +48,7 @@ class Leaf:
 
     path: str
     parts: tuple[str | Expression, ...]
-    """Text and expressions in turn. A single expression stands for the whole leaf."""
+    """Text and expressions in their order. A single expression is the whole leaf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ Node = Constant | Leaf | MapNode | ListNode
 
 
 def compile_tree(tree: object, path: str, problems: list[Problem]) -> Node:
-    """Compile a manifest or a part of it; what is wrong is added to `problems`, with its path."""
+    """Compile a manifest or a part of it; problems are added to `problems`, with their paths."""
     match tree:
         case str():
             return compile_leaf(tree, path, problems)
@@ -81,27 +82,27 @@ def compile_tree(tree: object, path: str, problems: list[Problem]) -> Node:
         case float() if math.isfinite(tree):
             return Constant(tree)
         case _:
-            problems.append(Problem(path, f"not a JSON value: {type(tree).__name__}"))
+            problems.append(Problem(path, f"is not a JSON value: {type(tree).__name__}"))
             return Constant(None)
 
 
 def compile_map(tree: Mapping[Any, object], path: str, problems: list[Problem]) -> MapNode:
-    """Compile a map, such as a whole manifest; what is wrong is added to `problems`, with its path."""
+    """Compile a map, such as a whole manifest; problems are added to `problems`, with their paths."""
     return MapNode(tuple(_items(tree, path, problems)))
 
 
 def _items(tree: Mapping[Any, object], path: str, problems: list[Problem]) -> Iterator[tuple[str, Node]]:
     for key, value in tree.items():
         if not isinstance(key, str):
-            problems.append(Problem(path, f"the key {key!r} is no string"))
+            problems.append(Problem(path, f"the key {key!r} is not a string"))
             continue
         if "${" in key:
-            problems.append(Problem(child(path, key), "a key cannot hold ${ }"))
+            problems.append(Problem(child(path, key), "a key cannot contain ${ }"))
         yield key, compile_tree(value, child(path, key), problems)
 
 
 def compile_leaf(text: str, path: str, problems: list[Problem]) -> Constant | Leaf:
-    """Compile one string leaf; what is wrong is added to `problems`."""
+    """Compile one string leaf; problems are added to `problems`."""
     parts: list[str | Expression] = []
     try:
         for literal, source in _segments(text):
@@ -118,7 +119,7 @@ def compile_leaf(text: str, path: str, problems: list[Problem]) -> Constant | Le
 
 
 def _segments(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield pairs of literal text and the source of the expression after it (None at the end and after an escape)."""
+    """Yield pairs of literal text and the source of the expression after it; None at the end and after an escape."""
     start = 0
     while (dollar := text.find("${", start)) >= 0:
         if dollar > start and text[dollar - 1] == "$":
@@ -153,8 +154,21 @@ def expressions(node: Node) -> Iterator[tuple[str, Expression]]:
             assert_never(node)
 
 
+def activation(context: Mapping[str, Any], names: frozenset[str], path: str) -> Activation:
+    """Return those variables of the context that are in `names`. Raises RenderError with `path`."""
+    try:
+        return Activation({name: context[name] for name in sorted(names) if name in context})
+    except ExpressionError as error:
+        reason = error.reason
+    # Raised outside the handler, so that no foreign exception with data in its text is attached to ours.
+    raise RenderError(path, reason)
+
+
 def fill(node: Node, activation_for: Callable[[Expression], Activation]) -> Any:
-    """Return the tree as new, plain JSON; raises RenderError with the path of the leaf that cannot be filled in."""
+    """Return the tree as new, plain JSON. Raises RenderError with the path of the first leaf that cannot be filled in.
+
+    `activation_for` returns the variables that an expression may see.
+    """
     match node:
         case Constant():
             return node.value
@@ -191,6 +205,6 @@ def _text(value: object, path: str) -> str:
         case bool() | int() | float():
             return json.dumps(value)
         case None:
-            raise RenderError(path, "null cannot stand within text")
+            raise RenderError(path, "null cannot be part of a text")
         case _:
-            raise RenderError(path, "a list or a map cannot stand within text")
+            raise RenderError(path, "a list or a map cannot be part of a text")

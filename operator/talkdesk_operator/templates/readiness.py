@@ -1,16 +1,16 @@
 """Whether an applied object is ready, by the rules of kstatus or by a step's `readyWhen`.
 
-Belongs here: the verdict on one object as the API server shows it.
-Does not belong here: reading it, waiting, giving up.
+Belongs here: the readiness of one object as the API server shows it.
+Does not belong here: reading the object, waiting, giving up (`reconcilers`).
 
-The rules are those of sigs.k8s.io/cli-utils/pkg/kstatus (September 2026), learnt from its source, but for:
-* a Job is ready when it is complete, not while it runs: the next step may need what it does;
+The rules are those of sigs.k8s.io/cli-utils/pkg/kstatus (September 2026), learnt from its source, except:
+* a Job is ready when it is complete, not while it runs, because the next step may need its result;
 * a Pod that failed is Failed (kstatus: current);
-* a Pod that cannot be scheduled is not ready for as long as that lasts (kstatus, with a clock: failed after 15 s);
-* a Namespace is ready when Active, since objects cannot be made in it before.
+* a Pod that cannot be scheduled is not ready as long as that lasts (kstatus, with a clock: failed after 15 s);
+* a Namespace is ready when Active, because objects cannot be created in it before.
 
-`readyWhen` takes the place of the rules for the kind, not of the general ones (deletion, generation). Kinds that have
-nothing to wait for, such as ConfigMap, are not asked, so that they may share a step with what is waited for.
+`readyWhen` replaces the rules for the kind, but not the general ones (deletion, generation). It does not apply to kinds
+that are always ready, such as ConfigMap, so that these can be in the same step as objects that need time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,19 +27,19 @@ _Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """As it should be."""
+    """The object is ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    """Not yet as it should be."""
+    """The object is not ready yet."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Its controller has given up; it gets ready only if something is changed."""
+    """The object's controller has given up; the object becomes ready only if somebody changes something."""
 
     message: str
 
@@ -47,18 +47,18 @@ class Failed:
 Readiness = Ready | NotReady | Failed
 
 _UNLIMITED: Final = 2**31 - 1
-"""What the deployment controller takes for "no progress deadline"."""
+"""The deployment controller's value for "no progress deadline"."""
 
 
 def readiness(obj: _Object, ready_when: Expression | None = None) -> Readiness:
-    """Judge an object as the API server shows it, status included. Never raises for what an object may hold."""
+    """Return the readiness of an object as the API server shows it, including its status. Never raises."""
     group, _, _ = str(obj.get("apiVersion", "")).rpartition("/")
     kind = (group, str(obj.get("kind", "")))
     if (verdict := _general(obj)) is not None:
         return verdict
-    if ready_when is not None and kind not in _NOTHING_TO_WAIT_FOR:
+    if ready_when is not None and kind not in _ALWAYS_READY:
         return _by_expression(obj, ready_when)
-    return _stated(obj) or _RULES.get(kind, _by_ready_condition)(obj)
+    return _by_kstatus_conditions(obj) or _RULES.get(kind, _by_ready_condition)(obj)
 
 
 def _by_expression(obj: _Object, ready_when: Expression) -> Readiness:
@@ -68,7 +68,7 @@ def _by_expression(obj: _Object, ready_when: Expression) -> Readiness:
         return NotReady(f"readyWhen: {error.reason}")
     if value is True:
         return Ready()
-    return NotReady("readyWhen is false" if value is False else "readyWhen gives no bool")
+    return NotReady("readyWhen is false" if value is False else "readyWhen must give true or false")
 
 
 def _general(obj: _Object) -> NotReady | None:
@@ -76,18 +76,18 @@ def _general(obj: _Object) -> NotReady | None:
         return NotReady("is being deleted")
     generation, observed = _at(obj, "metadata", "generation"), _at(obj, "status", "observedGeneration")
     if isinstance(generation, int) and isinstance(observed, int) and observed < generation:
-        return NotReady(f"generation {generation} not yet observed, but {observed}")
+        return NotReady(f"its controller has observed generation {observed}, not yet {generation}")
     return None
 
 
-def _stated(obj: _Object) -> NotReady | Failed | None:
-    """Believe a controller that states by kstatus' own conditions how it goes."""
+def _by_kstatus_conditions(obj: _Object) -> NotReady | Failed | None:
+    """Return what the controller says by kstatus' own conditions; None when it uses none of them."""
     for condition in _conditions(obj):
         match condition.get("type"), condition.get("status"):
             case "Reconciling", "True":
-                return NotReady(_said(condition, "is reconciling"))
+                return NotReady(_explanation(condition, "is reconciling"))
             case "Stalled", "True":
-                return Failed(_said(condition, "is stalled"))
+                return Failed(_explanation(condition, "is stalled"))
             case _:
                 pass
     return None
@@ -97,7 +97,7 @@ def _by_ready_condition(obj: _Object) -> Readiness:
     condition = _condition(obj, "Ready")
     if condition is None or condition.get("status") == "True":
         return Ready()
-    return NotReady(_said(condition, "is not Ready"))
+    return NotReady(_explanation(condition, "is not Ready"))
 
 
 def _always(_: _Object) -> Readiness:
@@ -107,16 +107,16 @@ def _always(_: _Object) -> Readiness:
 def _deployment(obj: _Object) -> Readiness:
     progressing = _condition(obj, "Progressing") or {}
     if progressing.get("reason") == "ProgressDeadlineExceeded":
-        return Failed(_said(progressing, "progress deadline exceeded"))
+        return Failed(_explanation(progressing, "progress deadline exceeded"))
     wanted, existing = _count(obj, "spec", "replicas", default=1), _count(obj, "status", "replicas")
     updated, available = _count(obj, "status", "updatedReplicas"), _count(obj, "status", "availableReplicas")
-    if (short := _short(wanted, existing, "replicas") or _short(wanted, updated, "updated")) is not None:
-        return short
+    if (too_few := _too_few(wanted, existing, "replicas") or _too_few(wanted, updated, "updated")) is not None:
+        return too_few
     if existing > wanted:
         return NotReady(f"{existing - wanted} pods to terminate")
     ready = _count(obj, "status", "readyReplicas")
-    if (short := _short(updated, available, "available") or _short(wanted, ready, "ready")) is not None:
-        return short
+    if (too_few := _too_few(updated, available, "available") or _too_few(wanted, ready, "ready")) is not None:
+        return too_few
     unlimited = _count(obj, "spec", "progressDeadlineSeconds", default=_UNLIMITED) == _UNLIMITED
     if not unlimited and (progressing.get("status"), progressing.get("reason")) != ("True", "NewReplicaSetAvailable"):
         return NotReady("new ReplicaSet is not available")
@@ -125,15 +125,15 @@ def _deployment(obj: _Object) -> Readiness:
 
 def _replica_set(obj: _Object) -> Readiness:
     if _is_true(obj, "ReplicaFailure"):
-        return NotReady(_said(_condition(obj, "ReplicaFailure") or {}, "pods cannot be made"))
+        return NotReady(_explanation(_condition(obj, "ReplicaFailure") or {}, "pods cannot be created"))
     wanted = _count(obj, "spec", "replicas", default=1)
     for field, word in (
-        ("fullyLabeledReplicas", "labelled"),
+        ("fullyLabeledReplicas", "labeled"),
         ("availableReplicas", "available"),
         ("readyReplicas", "ready"),
     ):
-        if (short := _short(wanted, _count(obj, "status", field), word)) is not None:
-            return short
+        if (too_few := _too_few(wanted, _count(obj, "status", field), word)) is not None:
+            return too_few
     existing = _count(obj, "status", "replicas")
     return NotReady(f"{existing - wanted} pods to terminate") if existing > wanted else Ready()
 
@@ -143,16 +143,16 @@ def _stateful_set(obj: _Object) -> Readiness:
         return Ready()
     wanted, existing = _count(obj, "spec", "replicas", default=1), _count(obj, "status", "replicas")
     ready = _count(obj, "status", "readyReplicas")
-    if (short := _short(wanted, existing, "replicas") or _short(wanted, ready, "ready")) is not None:
-        return short
+    if (too_few := _too_few(wanted, existing, "replicas") or _too_few(wanted, ready, "ready")) is not None:
+        return too_few
     if existing > wanted:
         return NotReady(f"{existing - wanted} pods to terminate")
     partition = _at(obj, "spec", "updateStrategy", "rollingUpdate", "partition")
     # The API server fills in partition 0, which asks for all pods to be updated, as no partition does.
     if isinstance(partition, int):
-        return _short(wanted - partition, _count(obj, "status", "updatedReplicas"), "updated") or Ready()
-    if (short := _short(wanted, _count(obj, "status", "currentReplicas"), "current")) is not None:
-        return short
+        return _too_few(wanted - partition, _count(obj, "status", "updatedReplicas"), "updated") or Ready()
+    if (too_few := _too_few(wanted, _count(obj, "status", "currentReplicas"), "current")) is not None:
+        return too_few
     if _at(obj, "status", "currentRevision") != _at(obj, "status", "updateRevision"):
         return NotReady("pods of an older revision remain")
     return Ready()
@@ -168,14 +168,14 @@ def _daemon_set(obj: _Object) -> Readiness:
         ("numberAvailable", "available"),
         ("numberReady", "ready"),
     ):
-        if (short := _short(wanted, _count(obj, "status", field), word)) is not None:
-            return short
+        if (too_few := _too_few(wanted, _count(obj, "status", field), word)) is not None:
+            return too_few
     return Ready()
 
 
 def _job(obj: _Object) -> Readiness:
     if _is_true(obj, "Failed"):
-        return Failed(_said(_condition(obj, "Failed") or {}, "job failed"))
+        return Failed(_explanation(_condition(obj, "Failed") or {}, "job failed"))
     if _is_true(obj, "Complete"):
         return Ready()
     if _at(obj, "spec", "suspend") is True and _is_true(obj, "Suspended"):
@@ -197,7 +197,7 @@ def _pod(obj: _Object) -> Readiness:
         case "Pending":
             scheduled = _condition(obj, "PodScheduled") or {}
             stuck = scheduled.get("status") == "False"
-            return NotReady(_said(scheduled, "not scheduled") if stuck else "pending")
+            return NotReady(_explanation(scheduled, "not scheduled") if stuck else "pending")
         case _:
             return NotReady("not yet observed")
 
@@ -222,9 +222,9 @@ def _service(obj: _Object) -> Readiness:
 def _crd(obj: _Object) -> Readiness:
     names, established = _condition(obj, "NamesAccepted") or {}, _condition(obj, "Established") or {}
     if names.get("status") == "False":
-        return Failed(_said(names, "names not accepted"))
+        return Failed(_explanation(names, "names not accepted"))
     if established.get("status") == "False" and established.get("reason") != "Installing":
-        return Failed(_said(established, "not established"))
+        return Failed(_explanation(established, "not established"))
     return Ready() if established.get("status") == "True" else NotReady("not yet established")
 
 
@@ -245,12 +245,12 @@ _RULES: Final[Mapping[tuple[str, str], Callable[[_Object], Readiness]]] = Mappin
         ("", "PersistentVolumeClaim"): _claim,
         ("", "Service"): _service,
         ("", "Namespace"): _namespace,
-        ("policy", "PodDisruptionBudget"): _always,  # that its generation was observed is all there is
+        ("policy", "PodDisruptionBudget"): _always,  # only its observed generation counts
         ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
     }
 )
 
-_NOTHING_TO_WAIT_FOR: Final = frozenset(
+_ALWAYS_READY: Final = frozenset(
     {("", kind) for kind in ("ConfigMap", "LimitRange", "Namespace", "ResourceQuota", "Secret", "ServiceAccount")}
     | {("rbac.authorization.k8s.io", kind) for kind in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")}
     | {("networking.k8s.io", "NetworkPolicy")}
@@ -258,7 +258,7 @@ _NOTHING_TO_WAIT_FOR: Final = frozenset(
 
 
 def _at(obj: object, *path: str) -> Any:
-    """Return the value at a path; None when it or anything before it is absent or of another shape."""
+    """Return the value at a path; None when any part of the path is absent or has another shape."""
     for key in path:
         if not isinstance(obj, Mapping):
             return None
@@ -271,7 +271,7 @@ def _count(obj: _Object, *path: str, default: int = 0) -> int:
     return value if isinstance(value, int) else default
 
 
-def _short(wanted: int, have: int, word: str) -> NotReady | None:
+def _too_few(wanted: int, have: int, word: str) -> NotReady | None:
     return NotReady(f"{word}: {have} of {wanted}") if have < wanted else None
 
 
@@ -291,5 +291,5 @@ def _is_true(obj: _Object, name: str) -> bool:
     return (_condition(obj, name) or {}).get("status") == "True"
 
 
-def _said(condition: Mapping[str, Any], otherwise: str) -> str:
+def _explanation(condition: Mapping[str, Any], otherwise: str) -> str:
     return str(condition.get("message") or condition.get("reason") or otherwise)

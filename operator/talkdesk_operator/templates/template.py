@@ -1,11 +1,11 @@
 """Tenant templates, checked and compiled once per revision.
 
-Belongs here: what a template may hold, found wrong before any account meets it. Does not belong here: filling in
-(render.py), and a cache of compiled templates (the caller's, by revision).
+Belongs here: what a template may contain, checked before it is used for any account. Does not belong here: rendering
+(`render`), and a cache of compiled templates (`reconcilers.apps`).
 
-Secrets stay in Secrets: `credentials` is refused everywhere but in `data` and `stringData` of a `v1` Secret. That is
-decided from the variables which the CEL library finds in the expression; and render.py evaluates all other leaves
-in a scope that has no credentials.
+Secrets stay in Secrets: `credentials` is refused everywhere except in `data` and `stringData` of a `v1` Secret. The
+check uses the variables that the CEL library finds in the expression; and `render` evaluates all other leaves without
+the variable `credentials`.
 """
 
 import re
@@ -33,7 +33,7 @@ _API_VERSION: Final = re.compile(r"(?:(?P<group>[a-z0-9.-]+)/)?(?P<version>[a-z0
 
 @dataclass(frozen=True, slots=True)
 class StepSource:
-    """One step of a template as a person wrote it."""
+    """One step of a template as it is in the TalkdeskApp."""
 
     name: str
     manifests: Sequence[Mapping[str, object]]
@@ -45,7 +45,7 @@ class StepSource:
 
 @dataclass(frozen=True, slots=True)
 class CompiledManifest:
-    """One manifest, ready to be filled in."""
+    """One manifest, ready to be rendered."""
 
     path: str
     group: str
@@ -56,7 +56,7 @@ class CompiledManifest:
 
 @dataclass(frozen=True, slots=True)
 class CompiledStep:
-    """One step, ready to be filled in."""
+    """One step, ready to be rendered."""
 
     name: str
     manifests: tuple[CompiledManifest, ...]
@@ -67,7 +67,7 @@ class CompiledStep:
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
-    """A template in which nothing was found wrong. Immutable; may be shared by all accounts."""
+    """A valid template. Immutable; may be shared by all accounts."""
 
     revision: str
     name: Constant | Leaf
@@ -80,9 +80,9 @@ class CompiledTemplate:
 
     @classmethod
     def compile(cls, name_expression: str, steps: Sequence[StepSource], revision: str) -> Self:
-        """Compile and check everything; raises TemplateError with all that is wrong.
+        """Compile and check everything. Raises TemplateError with all problems.
 
-        `name_expression` is text with `${ CEL }` for the tenant's name. `revision` is only kept.
+        `name_expression` is text with `${ CEL }` for the tenant's name. `revision` is only stored.
         """
         problems: list[Problem] = []
         name = compile_leaf(name_expression, "name", problems)
@@ -154,13 +154,13 @@ def _manifest(source: Mapping[str, object], path: str, problems: list[Problem]) 
 
 
 def _literal(source: Mapping[str, object], key: str, path: str, problems: list[Problem]) -> str:
-    """Return the text under `key`, or nothing, with a problem, when it is absent or a template."""
+    """Return the text under `key`; an empty text, and a problem, when it is absent or a template."""
     value = source.get(key)
     if not isinstance(value, str) or not value:
-        problems.append(Problem(child(path, key), "is missing or no text"))
+        problems.append(Problem(child(path, key), "is missing or not a text"))
         return ""
     if "${" in value:
-        problems.append(Problem(child(path, key), "cannot hold ${ }"))
+        problems.append(Problem(child(path, key), "cannot contain ${ }"))
         return ""
     return value
 
@@ -171,7 +171,7 @@ def _metadata_problems(metadata: object, path: str) -> Iterator[Problem]:
         return
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
-        yield Problem(child(path, "name"), "is missing or no text")
+        yield Problem(child(path, "name"), "is missing or not a text")
     for key in _OWNED_BY_SERVER:
         if key in metadata:
             yield Problem(child(path, key), f"{key} cannot be in a template")

@@ -130,7 +130,7 @@ class KubernetesCluster:
         """Put our finalizer beside the others."""
         await self._finalizers(installation, (*installation.metadata.finalizers, FINALIZER))
 
-    async def release(self, installation: TalkdeskInstallation) -> None:
+    async def remove_finalizer(self, installation: TalkdeskInstallation) -> None:
         """Leave the others' finalizers."""
         rest = tuple(f for f in installation.metadata.finalizers if f != FINALIZER)
         try:

@@ -17,7 +17,7 @@ import structlog
 
 from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
 from talkdesk_operator.adapters.kubernetes.resources import Resources
-from talkdesk_operator.domain.tenant.drift import Observations, Target
+from talkdesk_operator.domain.tenant.drift import DriftDetector, Target
 from talkdesk_runtime.kube import Kube
 from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubePermanent, KubeRefused, KubeTransient
 
@@ -80,7 +80,7 @@ class DriftWatch:
     """The watch of one target."""
 
     def __init__(self, target: Target, parts: WatchParts) -> None:
-        self.sightings: Final = Observations()
+        self.sightings: Final = DriftDetector()
         """What is known of the target's objects."""
         self._target = target
         self._parts = parts

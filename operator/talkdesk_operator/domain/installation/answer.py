@@ -1,7 +1,7 @@
-"""The answer to an Install or Update, and the end of an installation that Talkdesk's state tells.
+"""How a verdict on an Install or Update reaches Talkdesk, and the end of an installation that Talkdesk's state shows.
 
-Belongs here: telling Talkdesk the verdict and making sure that it arrived. Does not belong here: the verdict
-(`approval`), what must be done before an approval (`prerequisites`).
+Belongs here: sending the answer and making sure that it arrived. Does not belong here: the verdict (`approval`), what
+must be done before an approval (`prerequisites`), uninstalls (`uninstall`).
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from talkdesk_operator.domain.installation import approval
 from talkdesk_operator.domain.installation.approval import Verdict
 from talkdesk_operator.domain.installation.steady_state import in_steady_state
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
-from talkdesk_operator.domain.reconcile.observation import is_of_before, read_before_deadline, second_read
+from talkdesk_operator.domain.reconcile.observation import confirm_missing, next_deadline_check, remote_predates_request
 from talkdesk_operator.domain.reconcile.scope import (
     Failure,
     RemoteMissing,
@@ -25,68 +25,74 @@ from talkdesk_operator.domain.reconcile.steps import (
     Step,
 )
 
-__all__ = ["approve", "end", "end_at_talkdesk", "reject"]
+__all__ = ["approve", "end_at_talkdesk", "end_request", "reject", "request_changed"]
 
 
 def approve(scope: Scope) -> Step:
-    """Tell Talkdesk, unless it turns out to know; the tenant is as it should be."""
-    # Of an update nobody knows whether Talkdesk's state shows that it waits; "completed" may be from before it.
-    evidence = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
-    if approval.is_installed(scope) and evidence:
+    """Approve the request, unless Talkdesk's state shows it as approved already. The prerequisites must be met."""
+    # After an Update, "completed" may still be the state from before it, so it proves an answer only after a call.
+    conclusive = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
+    if approval.is_installed(scope) and conclusive:
         return in_steady_state(scope, verified=True)
     if scope.sent is not SendState.DELIVERED:
         return _send(scope, Send(Decision.APPROVE))
     finish = in_steady_state(scope)
-    # What an update asked for is in Talkdesk's lists only after the approval: they are read once more.
+    # What an update asked for is in Talkdesk's lists only after the approval, so they are read once more.
     return replace(finish, requeue_at=scope.now) if scope.request.type is RequestType.UPDATE else finish
 
 
 def reject(scope: Scope, verdict: Verdict) -> Step:
-    """Tell Talkdesk, unless it turns out to know; it ends an installation, and of an update only the update."""
-    message = f"rejected: {verdict.told}" if verdict.told else "rejected"
+    """Reject the request, unless Talkdesk's state shows it as answered; ends an installation, or only the Update."""
+    message = f"rejected: {verdict.explanation}" if verdict.explanation else "rejected"
     if scope.sent is SendState.DELIVERED:
-        return end(scope, EndingReason.REJECTED, verdict.reason, message)
-    # Something waited before; what Talkdesk shows now is no longer waiting, so it had our answer.
+        return end_request(scope, EndingReason.REJECTED, verdict.reason, message)
+    # A request was pending before the call and no longer is, so the call answered it.
     if scope.sent is SendState.UNCLEAR and approval.is_installed(scope):
-        return end(scope, EndingReason.REJECTED, verdict.reason, message)
-    return _send(scope, Send(Decision.REJECT, verdict.told))
+        return end_request(scope, EndingReason.REJECTED, verdict.reason, message)
+    return _send(scope, Send(Decision.REJECT, verdict.explanation))
 
 
 def _send(scope: Scope, send: Send) -> Step:
     if scope.send_failure is not None:
-        return _unsent(scope, scope.send_failure)
-    if scope.sent is None:
-        return send
-    message = "the request changed before it was answered"
-    phase = InstallationPhase.PROVISIONING
+        return _send_failed(scope, scope.send_failure)
+    return send if scope.sent is None else request_changed(scope, InstallationPhase.PROVISIONING)
+
+
+def request_changed(scope: Scope, phase: InstallationPhase) -> Finish:
+    """Reconcile again at once: an answer was not sent because the request had changed."""
+    message = "the request changed before its answer was sent; the new request is handled next"
     return Finish(phase=phase, reason=Reason.PROGRESSING, message=message, requeue_at=scope.now)
 
 
-def _unsent(scope: Scope, failure: Failure) -> Finish:
-    phase, requeue_at = InstallationPhase.ANSWERING, read_before_deadline(scope)
+def _send_failed(scope: Scope, failure: Failure) -> Finish:
+    phase, requeue_at = InstallationPhase.ANSWERING, next_deadline_check(scope)
     return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, requeue_at=requeue_at)
 
 
 def end_at_talkdesk(scope: Scope) -> Step | None:
-    """Take the end that Talkdesk's state tells; None while it tells none."""
-    if is_of_before(scope):
+    """Return the end that Talkdesk's state shows; None while it shows none."""
+    if remote_predates_request(scope):
         return None
     match scope.remote:
         case RemoteMissing() as missing:
-            return second_read(scope, missing) or end(scope, EndingReason.GONE, Reason.GONE, missing.message)
-        case RemoteInstallation(entitlement=RemoteState.TIMED_OUT):
-            return end(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, "Talkdesk gave up waiting for an answer")
-        case RemoteInstallation(entitlement=RemoteState.REJECTED, state=word):
-            return end(scope, EndingReason.REJECTED, Reason.REJECTED, f"Talkdesk has the installation as {word}")
-        case RemoteInstallation(entitlement=RemoteState.REVOKED, state=word):
-            return end(scope, EndingReason.GONE, Reason.GONE, f"Talkdesk has the installation as {word}")
+            return confirm_missing(scope, missing) or end_request(
+                scope, EndingReason.GONE, Reason.GONE, missing.message
+            )
+        case RemoteInstallation(classified_state=RemoteState.TIMED_OUT):
+            message = "Talkdesk received no answer in time and ended the request"
+            return end_request(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, message)
+        case RemoteInstallation(classified_state=RemoteState.REJECTED, state=word):
+            message = f"Talkdesk shows the request as rejected or failed (its state is {word})"
+            return end_request(scope, EndingReason.REJECTED, Reason.REJECTED, message)
+        case RemoteInstallation(classified_state=RemoteState.REVOKED, state=word):
+            message = f"Talkdesk shows the app as no longer installed (its state is {word})"
+            return end_request(scope, EndingReason.GONE, Reason.GONE, message)
         case _:
             return None
 
 
-def end(scope: Scope, kind: EndingReason, reason: Reason, message: str) -> Finish:
-    """End the pass with the request at its end."""
+def end_request(scope: Scope, kind: EndingReason, reason: Reason, message: str) -> Finish:
+    """End the reconcile with the request's end, and reconcile again at once for what follows it."""
     phase = InstallationPhase(kind.value)
     ending = Ending(reason=kind, event_id=scope.request.event_id, time=scope.now)
-    # What follows the end is decided by the next pass, which comes at once; until then it is not settled.
     return Finish(phase=phase, reason=reason, message=message, ending=ending, requeue_at=scope.now)

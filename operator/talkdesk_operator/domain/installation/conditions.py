@@ -1,7 +1,10 @@
-"""The conditions of an installation, judged from a pass's scope and how it finished.
+"""The conditions of an installation, computed from a reconcile's scope and how it finished.
 
-Belongs here: what each condition says, and when it says nothing new. Does not belong here: transition times and the
-rest of the status (`status`).
+Belongs here: status, reason and message of each condition, and when a condition stays as it was.
+Does not belong here: transition times and the rest of the status (`status`).
+
+Messages are for an operator: what is wrong, whose it is, what to do. They contain no figure that changes with every
+retry, because a status is only written when it changes; and no secret and no personal data.
 """
 
 from collections.abc import Iterator
@@ -12,17 +15,17 @@ from talkdesk_crds.installation import (
     Decision,
     RequestType,
 )
-from talkdesk_operator.domain.installation.divergence import agreement
+from talkdesk_operator.domain.installation.divergence import compare_with_talkdesk
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation
-from talkdesk_operator.domain.reconcile.deadlines import is_closed
+from talkdesk_operator.domain.reconcile.deadlines import is_closed, time_left_message
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
     Failure,
-    RemoteRefused,
+    RemoteFailed,
     Role,
     Scope,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import Finish
 from talkdesk_operator.domain.tenant.desired import is_current
@@ -33,9 +36,9 @@ _MESSAGE_LENGTH = 2048
 
 
 def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | None) -> Iterator[Condition]:
-    """Yield every condition that is known of, as it is now.
+    """Yield every condition as it is now.
 
-    `answer` is the one to the present request, `left` the mark before its deadline that has passed.
+    `answer` is the answer to the current request, `left` what `time_left` says about its deadline.
     """
     generation = scope.installation.metadata.generation
 
@@ -51,7 +54,7 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
         )
 
     yield condition(ConditionType.READY, finish.ready, finish.reason, finish.message)
-    for kind, judge, always in (
+    for kind, judgement, always in (
         (ConditionType.CREDENTIALS_VALID, _credentials(scope), True),
         (ConditionType.TENANT_READY, _tenant(scope, finish), True),
         (ConditionType.ANSWERED, _answered(scope, finish, answer), True),
@@ -59,15 +62,15 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
         (ConditionType.IN_SYNC, _in_sync(scope), False),
         (ConditionType.DEADLINE_NEAR, _deadline(scope, left), False),
     ):
-        known = find(scope.installation.status.conditions, kind)
-        if judge is not None:
-            yield condition(kind, *judge)
-        elif known is not None:
-            yield known.model_copy(update={"observed_generation": generation})
+        previous = find(scope.installation.status.conditions, kind)
+        if judgement is not None:
+            yield condition(kind, *judgement)
+        elif previous is not None:
+            yield previous.model_copy(update={"observed_generation": generation})
         elif always:
-            yield condition(kind, None, Reason.PENDING, "not looked at yet")
-    moving = not (finish.ready or finish.terminal or finish.stalled)
-    yield condition(ConditionType.RECONCILING, moving, finish.reason, finish.message if moving else "")
+            yield condition(kind, None, Reason.PENDING, "not evaluated yet")
+    reconciling = not (finish.ready or finish.terminal or finish.stalled)
+    yield condition(ConditionType.RECONCILING, reconciling, finish.reason, finish.message if reconciling else "")
     yield condition(ConditionType.STALLED, finish.stalled, finish.reason, finish.message if finish.stalled else "")
 
 
@@ -78,18 +81,19 @@ _Judgement = tuple[bool | None, Reason, str]
 def _credentials(scope: Scope) -> _Judgement | None:
     if scope.credentials_deleted:
         return False, Reason.CREDENTIALS_DELETED, "the installation ended and its credentials were deleted"
-    known = find(scope.installation.status.conditions, ConditionType.CREDENTIALS_VALID)
+    previous = find(scope.installation.status.conditions, ConditionType.CREDENTIALS_VALID)
     match scope.credentials, scope.remote:
         case CredentialsMissing(failure=failure), _:
             return False, failure.reason, failure.message
         case _, RemoteInstallation() if scope.secret_name != _newest_secret(scope):
-            return True, Reason.SUCCEEDED, "Talkdesk refuses the newest set and takes one from before it"
+            message = "Talkdesk refuses the newest credentials; a previous version, which it accepts, is in use"
+            return True, Reason.SUCCEEDED, message
         case _, RemoteInstallation():
-            return True, Reason.SUCCEEDED, "Talkdesk took them"
-        case _, RemoteRefused(failure=Failure(reason=Reason.CREDENTIALS_REFUSED, message=message)):
+            return True, Reason.SUCCEEDED, "Talkdesk accepts the credentials"
+        case _, RemoteFailed(failure=Failure(reason=Reason.CREDENTIALS_REFUSED, message=message)):
             return False, Reason.CREDENTIALS_REFUSED, message
-        case Credentials(), _ if known is not None and known.reason in _NO_CREDENTIALS:
-            return None, Reason.PENDING, "there are some; Talkdesk was not asked for a token yet"
+        case Credentials(), _ if previous is not None and previous.reason in _NO_CREDENTIALS:
+            return None, Reason.PENDING, "the credentials are stored, but were not used with Talkdesk yet"
         case _:
             return None
 
@@ -100,23 +104,27 @@ def _newest_secret(scope: Scope) -> str | None:
 
 
 def _tenant(scope: Scope, finish: Finish) -> _Judgement | None:
-    if finish.ready and scope.tenancy is None and is_current(scope):
+    if finish.ready and scope.tenant_outcome is None and is_current(scope):
         return True, Reason.APPLIED, "every object is applied and ready"
     if scope.role is Role.NON_OWNER and finish.terminal:
-        return False, Reason.SUPERSEDED, "the tenant is another installation's"
-    match scope.tenancy:
-        case Tenancy(state=TenancyState.READY):
+        return False, Reason.SUPERSEDED, "another installation of the same account owns the tenant"
+    match scope.tenant_outcome:
+        case TenantOutcome(result=TenantResult.READY):
             return True, Reason.APPLIED, "every object is applied and ready"
-        case Tenancy(state=TenancyState.WAITING, message=message):
+        case TenantOutcome(result=TenantResult.WAITING, message=message):
             return False, Reason.NOT_READY, message
-        case Tenancy(state=TenancyState.FAILED, message=message, failure=failure):
+        case TenantOutcome(result=TenantResult.FAILED, message=message, failure=failure):
             return False, failure.reason if failure is not None else Reason.INTERNAL_ERROR, message
-        case Tenancy(state=TenancyState.OFFBOARDED):
-            return False, Reason.RETAINED, "offboarded; what remains is kept until the retention ends"
-        case Tenancy(state=TenancyState.DELETING, message=message):
+        case TenantOutcome(result=TenantResult.OFFBOARDED):
+            return (
+                False,
+                Reason.RETAINED,
+                "the tenant is offboarded; its retained objects stay until the retention ends",
+            )
+        case TenantOutcome(result=TenantResult.DELETING, message=message):
             return False, Reason.OFFBOARDING, message
-        case Tenancy(state=TenancyState.PURGED):
-            return False, Reason.PURGED, "nothing of the tenant is left"
+        case TenantOutcome(result=TenantResult.PURGED):
+            return False, Reason.PURGED, "all objects of the tenant are deleted"
         case _:
             return None
 
@@ -133,38 +141,38 @@ def _users(scope: Scope) -> _Judgement | None:
     if outcome.failure is not None:
         return False, outcome.failure.reason, outcome.failure.message
     if not outcome.done:
-        return False, Reason.USERS_SYNCING, f"{outcome.synced} of {outcome.licensed} users are brought over"
-    if outcome.trouble is not None:
-        return False, outcome.trouble.reason, outcome.message
-    return True, Reason.SUCCEEDED, "the SCIM service has every licensed user as it should be"
+        return False, Reason.USERS_SYNCING, "users are being synced to the SCIM service; status.users has the numbers"
+    if outcome.partial_failure is not None:
+        return False, outcome.partial_failure.reason, outcome.message
+    return True, Reason.SUCCEEDED, "every licensed user is up to date at the SCIM service"
 
 
 def _deadline(scope: Scope, left: str | None) -> _Judgement | None:
-    """Judge whether the time for the answer runs out; None while there is plenty, and never was little."""
-    known = find(scope.installation.status.conditions, ConditionType.DEADLINE_NEAR)
+    """Return whether the deadline for the answer is near; None where it is not and never was."""
+    previous = find(scope.installation.status.conditions, ConditionType.DEADLINE_NEAR)
     if left is not None:
-        return True, Reason.DEADLINE_NEAR, f"{left} for the answer to Talkdesk"
-    return (False, Reason.NOT_NEAR, "no answer is about to be late") if known is not None else None
+        return True, Reason.DEADLINE_NEAR, time_left_message(left)
+    return (False, Reason.NOT_NEAR, "no answer to Talkdesk is due soon") if previous is not None else None
 
 
 def _in_sync(scope: Scope) -> _Judgement | None:
-    """Judge whether Talkdesk agrees; that it does is only news after it did not."""
-    judged = agreement(scope)
-    known = find(scope.installation.status.conditions, ConditionType.IN_SYNC)
-    return None if judged is not None and judged[0] and known is None else judged
+    """Return whether Talkdesk agrees with the recorded answer; None where it does and always did."""
+    judgement = compare_with_talkdesk(scope)
+    previous = find(scope.installation.status.conditions, ConditionType.IN_SYNC)
+    return None if judgement is not None and judgement[0] and previous is None else judgement
 
 
 def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement | None:
     if scope.installation.spec.request is None:
-        return None, Reason.NO_REQUEST, "nothing was asked for"
+        return None, Reason.NO_REQUEST, "there is no request to answer"
     if answer is not None and answer.delivery_time is not None:
         if finish.reason is Reason.VERIFYING:
             return True, Reason.VERIFYING, finish.message
         if answer != scope.installation.status.answer or finish.verified:
-            told = scope.answer is not None and scope.answer.send_time is not None
+            was_sent = scope.answer is not None and scope.answer.send_time is not None
             given = Reason.APPROVED if answer.decision is Decision.APPROVE else Reason.REJECTED
-            reason = given if told else Reason.ALREADY_ANSWERED
-            return True, reason, f"Talkdesk has our {answer.decision.value.lower()}"
+            reason = given if was_sent else Reason.ALREADY_ANSWERED
+            return True, reason, f"Talkdesk has the answer: {answer.decision.value.lower()}"
         return None
     if finish.ending is not None:
         return False, finish.reason, finish.message
@@ -173,4 +181,4 @@ def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement
     if finish.failure is not None and scope.send_failure is finish.failure:
         return False, finish.reason, finish.message
     what = "acknowledgement" if scope.request.type is RequestType.UNINSTALL else "answer"
-    return False, Reason.PENDING, f"the {what} waits for what Ready says"
+    return False, Reason.PENDING, f"the {what} is not sent yet; the Ready condition says what it waits for"

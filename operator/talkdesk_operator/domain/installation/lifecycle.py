@@ -1,24 +1,26 @@
-"""What to do next for one installation: the one entry of all decisions.
+"""What to do next for one installation: the only entry of all decisions.
 
     decide(scope) ──▶ Step
 
+    a request that waits for its answer     approval (the verdict), prerequisites (tenant, credentials, users), answer
+    a request that was answered             resync, steady_state
+    an uninstall                            uninstall
+    after an end, or a deletion by hand     retention
 
-    a request that waits        policy (the verdict), prerequisites (tenant, credentials, users), answering
-    one that was answered       upkeep, rest
-    an uninstall                uninstall
-    what follows an end         retention
+Each rule is a small function that returns a step, or None when it has nothing to do; rules are called in order.
 
-Each rule is a small function that gives a step, or None when it has nothing to say; they are asked in order.
+Belongs here: which of these modules decides. Does not belong here: what they decide.
 """
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, RequestType
-from talkdesk_operator.domain.installation import approval, retention, rotation, uninstall
-from talkdesk_operator.domain.installation.answer import approve, end, end_at_talkdesk, reject
+from talkdesk_operator.domain.installation import approval, retention, rotation
+from talkdesk_operator.domain.installation.answer import approve, end_at_talkdesk, end_request, reject
 from talkdesk_operator.domain.installation.prerequisites import converge
-from talkdesk_operator.domain.installation.resync import steady
+from talkdesk_operator.domain.installation.resync import decide_answered
+from talkdesk_operator.domain.installation.uninstall import decide_uninstall
 from talkdesk_operator.domain.reconcile.deadlines import is_ended, waits_for_answer
-from talkdesk_operator.domain.reconcile.observation import overdue, read
+from talkdesk_operator.domain.reconcile.observation import is_overdue, observe
 from talkdesk_operator.domain.reconcile.scope import (
     Failure,
     RetryClass,
@@ -34,9 +36,9 @@ __all__ = ["decide"]
 
 
 def decide(scope: Scope) -> Step:
-    """Name the next step; total, and free of side effects."""
+    """Return the next step; total, and free of side effects."""
     if scope.failure is not None:
-        return _stopped(scope, scope.failure)
+        return _after_failure(scope, scope.failure)
     paused = _paused(scope)
     if scope.installation.metadata.deletion_timestamp is not None:
         step = retention.decide_deletion(scope)
@@ -46,49 +48,50 @@ def decide(scope: Scope) -> Step:
     if paused:
         return Finish(phase=InstallationPhase.PAUSED, reason=Reason.PAUSED, message=paused, terminal=True)
     if scope.installation.spec.request is None:
-        message = "waits for an app.installed event, or for spec.request"
+        message = "there is no request yet: waiting for Talkdesk's app.installed event, or for spec.request to be set"
         return Finish(phase=InstallationPhase.PENDING, reason=Reason.NO_REQUEST, message=message)
     if scope.app is None:
-        message = f"there is no TalkdeskApp {scope.installation.spec.app_ref.name} in this namespace"
-        return Finish(phase=scope.kept_phase, reason=Reason.APP_NOT_FOUND, message=message, stalled=True)
+        name = scope.installation.spec.app_ref.name
+        message = f"the TalkdeskApp {name} is missing or invalid; create or correct it in this namespace"
+        return Finish(phase=scope.current_phase, reason=Reason.APP_NOT_FOUND, message=message, stalled=True)
     if scope.missed_request_recorded:
-        # It may change whose the tenant is, which only a new pass knows.
-        message = "noted what Talkdesk says was asked for, as no event of it has come"
-        return Finish(phase=scope.kept_phase, reason=Reason.PROGRESSING, message=message, requeue_at=scope.now)
+        # The request may change which installation owns the tenant, which only a new reconcile knows.
+        message = "a request whose event never arrived was taken from Talkdesk's state and recorded in spec.request"
+        return Finish(phase=scope.current_phase, reason=Reason.PROGRESSING, message=message, requeue_at=scope.now)
     ending = scope.installation.status.ending
     if ending is not None and is_ended(scope.installation):
         return retention.decide_ended(scope, ending)
     if scope.request.type is RequestType.UNINSTALL:
-        return uninstall.decide(scope)
-    return _pending(scope) if waits_for_answer(scope.installation) else steady(scope)
+        return decide_uninstall(scope)
+    return _pending(scope) if waits_for_answer(scope.installation) else decide_answered(scope)
 
 
 def _paused(scope: Scope) -> str:
-    """Return where somebody paused it; nothing when nobody did."""
+    """Return which object pauses the work; empty when none does."""
     if scope.installation.spec.paused:
-        return "spec.paused is true"
+        return "paused: spec.paused is true"
     if scope.tenant is not None and scope.tenant.spec.paused:
-        return f"spec.paused of the TalkdeskTenant {scope.tenant.metadata.name} is true"
+        return f"paused: spec.paused of the TalkdeskTenant {scope.tenant.metadata.name} is true"
     if scope.app is not None and scope.app.resource.spec.paused:
-        return f"spec.paused of the TalkdeskApp {scope.app.resource.metadata.name} is true"
+        return f"paused: spec.paused of the TalkdeskApp {scope.app.resource.metadata.name} is true"
     return ""
 
 
-def _stopped(scope: Scope, failure: Failure) -> Finish:
-    stuck = failure.retry_class is RetryClass.TERMINAL
+def _after_failure(scope: Scope, failure: Failure) -> Finish:
+    stalled = failure.retry_class is RetryClass.TERMINAL
     return Finish(
-        phase=scope.kept_phase, reason=failure.reason, message=failure.message, failure=failure, stalled=stuck
+        phase=scope.current_phase, reason=failure.reason, message=failure.message, failure=failure, stalled=stalled
     )
 
 
 def _pending(scope: Scope) -> Step:
     """Work towards the answer to an Install or Update."""
-    reading = read(scope, facts=True, otherwise=_unanswerable) or end_at_talkdesk(scope)
-    if reading is not None:
-        return reading
+    step = observe(scope, facts=True, fallback=_timed_out) or end_at_talkdesk(scope)
+    if step is not None:
+        return step
     verdict = approval.judge(scope)
     if isinstance(verdict, Finish):
-        # Nothing is made for an install that nobody decided; what there is already is kept up meanwhile.
+        # Nothing is provisioned for an Install without a verdict; before an Update, what is installed converges.
         installed = scope.request.type is RequestType.UPDATE
         return (converge(scope) if installed else rotation.next_step(scope)) or verdict
     if verdict.decision is Decision.REJECT:
@@ -96,8 +99,12 @@ def _pending(scope: Scope) -> Step:
     return converge(scope) or approve(scope)
 
 
-def _unanswerable(scope: Scope) -> Finish | None:
-    """Without credentials nobody can be answered; when the time for it is over, that is the end."""
-    if not overdue(scope):
+def _timed_out(scope: Scope) -> Finish | None:
+    """Return the end of a request that cannot be answered because Talkdesk cannot be called; None before the deadline.
+
+    Talkdesk's own state would show the end, but cannot be read either.
+    """
+    if not is_overdue(scope):
         return None
-    return end(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, "the deadline passed, and Talkdesk can't be asked")
+    message = "the deadline passed without an answer, because Talkdesk could not be called"
+    return end_request(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, message)

@@ -1,4 +1,8 @@
-"""What a live installation needs before it is answered, and keeps afterwards: tenant, credentials, users."""
+"""What a live installation needs before its answer and keeps afterwards: tenant, credentials, users.
+
+Belongs here: the next step towards these three, in their order. Does not belong here: what the tenant should be
+(`domain.tenant`), when it is checked again (`resync`).
+"""
 
 from typing import Final
 
@@ -9,8 +13,15 @@ from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.installation import approval, rotation
 from talkdesk_operator.domain.installation.answer import reject
 from talkdesk_operator.domain.reconcile.deadlines import waits_for_answer
-from talkdesk_operator.domain.reconcile.observation import read_before_deadline
-from talkdesk_operator.domain.reconcile.scope import RemoteRefused, Role, Scope, Tenancy, TenancyState, UsersOutcome
+from talkdesk_operator.domain.reconcile.observation import next_deadline_check
+from talkdesk_operator.domain.reconcile.scope import (
+    RemoteFailed,
+    Role,
+    Scope,
+    TenantOutcome,
+    TenantResult,
+    UsersOutcome,
+)
 from talkdesk_operator.domain.reconcile.steps import (
     Finish,
     Offboard,
@@ -19,89 +30,87 @@ from talkdesk_operator.domain.reconcile.steps import (
     Step,
     SyncUsers,
 )
-from talkdesk_operator.domain.tenant.desired import is_protected, next_read, purge_due
-from talkdesk_operator.domain.tenant.entitlement import suspension, wanted_state
+from talkdesk_operator.domain.tenant.desired import is_protected, is_purge_due, next_poll
+from talkdesk_operator.domain.tenant.entitlement import desired_state, suspension
 from talkdesk_operator.domain.users.decide import deprovision
 
 __all__ = ["converge"]
 
 
 def converge(scope: Scope) -> Step | None:
-    """See to tenant, credentials and users, in this order; None when all are as they should be."""
+    """Return the next step for tenant, credentials and users, in this order; None when all have converged."""
     step = _tenant(scope)
     if step is not None and not isinstance(step, Finish):
         return step
-    # A tenant that lags behind does not hold up the acknowledgement.
+    # The acknowledgement does not wait for a tenant that is not ready.
     return rotation.next_step(scope) or step or _users(scope)
 
 
 def _tenant(scope: Scope) -> Step | None:
     if scope.role is not Role.OWNER:
         return None
-    offboards = wanted_state(scope) is TenantState.OFFBOARDED
-    if scope.tenancy is None:
+    offboards = desired_state(scope) is TenantState.OFFBOARDED
+    if scope.tenant_outcome is None:
         return _offboard_live(scope) if offboards else Provision()
-    if scope.tenancy.state in _AS_WANTED[offboards]:
+    if scope.tenant_outcome.result in (_OFFBOARDED if offboards else _PROVISIONED):
         return None
-    return _unready(scope, scope.tenancy)
+    return _tenant_not_ready(scope, scope.tenant_outcome)
 
 
-_AS_WANTED: Final = {
-    False: frozenset({TenancyState.READY}),
-    True: frozenset({TenancyState.OFFBOARDED, TenancyState.PURGED}),
-}
+_PROVISIONED: Final = frozenset({TenantResult.READY})
+_OFFBOARDED: Final = frozenset({TenantResult.OFFBOARDED, TenantResult.PURGED})
 
 
 def _offboard_live(scope: Scope) -> Step | None:
-    """Take the tenant of a customer who may not use the app for now to where an uninstall would."""
+    """Offboard the tenant of a suspended customer, as an uninstall would."""
     if scope.tenant is None:
         return None
-    return Purge() if purge_due(scope) and not is_protected(scope) else Offboard()
+    return Purge() if is_purge_due(scope) and not is_protected(scope) else Offboard()
 
 
-def _unready(scope: Scope, tenancy: Tenancy) -> Step:
-    waits, failure = waits_for_answer(scope.installation), tenancy.failure
-    verdict = approval.of_failure(scope, tenancy) if waits else None
+def _tenant_not_ready(scope: Scope, outcome: TenantOutcome) -> Step:
+    waits, failure = waits_for_answer(scope.installation), outcome.failure
+    verdict = approval.rejection_for(scope, outcome) if waits else None
     if verdict is not None:
         return reject(scope, verdict)
     return Finish(
         phase=InstallationPhase.PROVISIONING if waits else InstallationPhase.ACTIVE,
         reason=failure.reason if failure is not None else Reason.NOT_READY,
-        message=tenancy.message,
+        message=outcome.message,
         stalled=failure is not None and failure.reason in {Reason.RENDER_FAILED, Reason.TEMPLATE_INVALID},
         failure=failure,
-        requeue_at=next_read(tenancy, scope.now) if failure is None else read_before_deadline(scope) if waits else None,
+        requeue_at=next_poll(outcome, scope.now) if failure is None else next_deadline_check(scope) if waits else None,
     )
 
 
 def _users(scope: Scope) -> Step | None:
-    """Have the licensed users where the app wants them; some that are refused for good hold up nobody."""
-    if scope.role is not Role.OWNER or scope.policy.resource.spec.users is None:
+    """Return the next step for the licensed users; users whom the service refuses do not delay the answer."""
+    if scope.role is not Role.OWNER or scope.required_app.resource.spec.users is None:
         return None
     found = suspension(scope)
     if found is not None:
         step = deprovision(scope) if found.policy is SuspensionPolicy.OFFBOARD else None
-        return _users_left(scope, step) if isinstance(step, UsersOutcome) else step
+        return _continue_users(scope, step) if isinstance(step, UsersOutcome) else step
     outcome = scope.users
     if outcome is None:
-        return None if _can_wait(scope) else SyncUsers()
-    return None if outcome.finished else _users_left(scope, outcome)
+        return None if _users_can_wait(scope) else SyncUsers()
+    return None if outcome.finished else _continue_users(scope, outcome)
 
 
-def _users_left(scope: Scope, outcome: UsersOutcome) -> Finish:
-    """Go on with the users who are left, at once or when what failed is tried again."""
+def _continue_users(scope: Scope, outcome: UsersOutcome) -> Finish:
+    """Continue with the users who are left: at once, or with the retry of what failed."""
     waits, failure = waits_for_answer(scope.installation), outcome.failure
     return Finish(
         phase=InstallationPhase.PROVISIONING if waits else InstallationPhase.ACTIVE,
         reason=failure.reason if failure is not None else Reason.USERS_SYNCING,
         message=failure.message if failure is not None else outcome.message,
         failure=failure,
-        requeue_at=scope.now if failure is None else read_before_deadline(scope) if waits else None,
+        requeue_at=scope.now if failure is None else next_deadline_check(scope) if waits else None,
     )
 
 
-def _can_wait(scope: Scope) -> bool:
-    """Return whether all users were synced before and Talkdesk, who would be asked for them, has just not answered."""
-    known = scope.installation.status.users
-    complete = known is not None and known.complete and not waits_for_answer(scope.installation)
-    return complete and isinstance(scope.remote, RemoteRefused)
+def _users_can_wait(scope: Scope) -> bool:
+    """Return whether all users were synced before and Talkdesk, which has the list, could not be read just now."""
+    recorded = scope.installation.status.users
+    complete = recorded is not None and recorded.complete and not waits_for_answer(scope.installation)
+    return complete and isinstance(scope.remote, RemoteFailed)

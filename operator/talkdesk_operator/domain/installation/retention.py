@@ -1,55 +1,67 @@
-"""What follows an end: the tenant's retention, the erasure of personal data, and a deletion of our object by hand.
+"""What follows an end: the tenant's retention, the erasure of personal data; and a deletion of our object by hand.
 
-Deleting our object is not an uninstall: with `deletionPolicy: Retain` the finalizer goes and the tenant stays.
+Deleting our object is not an uninstall: with `deletionPolicy: Retain` the finalizer is removed and the tenant stays.
+
+Belongs here: the next step after an end or a deletion. Does not belong here: the end itself (`uninstall`, `answer`),
+when a retention ends (`domain.tenant.desired`).
 """
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.installation import DeletionPolicy, Ending, EndingReason, InstallationPhase
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
-from talkdesk_operator.domain.reconcile.deadlines import end_of_grace
-from talkdesk_operator.domain.reconcile.scope import Scope, Tenancy, TenancyState, UsersOutcome
-from talkdesk_operator.domain.reconcile.steps import DeleteCredentials, Erase, Finish, Offboard, Purge, Release, Step
-from talkdesk_operator.domain.tenant.desired import held_up, is_protected, next_read, purge_due
+from talkdesk_operator.domain.reconcile.deadlines import grace_period_end
+from talkdesk_operator.domain.reconcile.scope import Scope, TenantOutcome, TenantResult, UsersOutcome
+from talkdesk_operator.domain.reconcile.steps import (
+    DeleteCredentials,
+    Erase,
+    Finish,
+    Offboard,
+    Purge,
+    RemoveFinalizer,
+    Step,
+)
+from talkdesk_operator.domain.tenant.desired import is_protected, is_purge_due, next_poll, offboard_timed_out
 from talkdesk_operator.domain.users.decide import deprovision
 
-__all__ = ["decide_deletion", "decide_ended", "sentence"]
+__all__ = ["decide_deletion", "decide_ended", "ending_message"]
 
 
 def decide_ended(scope: Scope, ending: Ending) -> Step:
-    """Name the next step for an installation that has ended."""
-    return _after_grace(scope, ending) or _credentials(scope) or _tenant(scope, ending) or _record(scope, ending)
+    """Return the next step for an installation that has ended."""
+    return _in_grace_period(scope, ending) or _credentials(scope) or _tenant(scope, ending) or _retain(scope, ending)
 
 
-def _after_grace(scope: Scope, ending: Ending) -> Step | None:
-    """Keep everything for a while, as a customer who was not answered in time may simply try again."""
-    until = end_of_grace(ending, scope.policy.resource)
+def _in_grace_period(scope: Scope, ending: Ending) -> Step | None:
+    """Keep everything for a while, because a customer who was not answered in time may repeat the installation."""
+    until = grace_period_end(ending, scope.required_app.resource)
     if ending.reason is not EndingReason.TIMED_OUT or scope.now >= until:
         return None
-    message = "not answered in time; a repeated installation finds the tenant as it is"
+    message = "the request was not answered in time; the tenant is kept for now, in case the customer installs again"
     phase = InstallationPhase.TIMED_OUT
     return Finish(phase=phase, reason=Reason.TIMED_OUT, message=message, terminal=True, requeue_at=until)
 
 
 def _credentials(scope: Scope) -> Step | None:
-    known = find(scope.installation.status.conditions, ConditionType.CREDENTIALS_VALID)
-    deleted = known is not None and known.reason == Reason.CREDENTIALS_DELETED
-    # A late event may have brought another set since; our own erasure has not.
-    seen = scope.erased or (known is not None and known.observed_generation == scope.installation.metadata.generation)
-    # A replayed event may have left a set behind without changing the object, so now and then it is looked for.
-    return None if scope.credentials_deleted or (deleted and seen and not scope.resync) else DeleteCredentials()
+    valid = find(scope.installation.status.conditions, ConditionType.CREDENTIALS_VALID)
+    deleted = valid is not None and valid.reason == Reason.CREDENTIALS_DELETED
+    # A late event changes the spec and may have stored another version; our own erasure changes only the spec.
+    observed = valid is not None and valid.observed_generation == scope.installation.metadata.generation
+    # A replayed event may have stored a version without changing the object, so a resync deletes again.
+    finished = deleted and (scope.erased or observed) and not scope.resync
+    return None if scope.credentials_deleted or finished else DeleteCredentials()
 
 
 def _tenant(scope: Scope, ending: Ending) -> Step | None:
-    if not scope.owned:
+    if not scope.owns_tenant:
         return None
-    if scope.tenancy is None:
-        return Purge() if purge_due(scope) and not is_protected(scope) else Offboard()
-    if scope.tenancy.state is TenancyState.PURGED:
+    if scope.tenant_outcome is None:
+        return Purge() if is_purge_due(scope) and not is_protected(scope) else Offboard()
+    if scope.tenant_outcome.result is TenantResult.PURGED:
         return None
-    if scope.tenancy.state is TenancyState.OFFBOARDED:
+    if scope.tenant_outcome.result is TenantResult.OFFBOARDED:
         return _users(scope, ending)
-    return _going(scope, scope.tenancy, InstallationPhase(ending.reason.value))
+    return _deleting(scope, scope.tenant_outcome, InstallationPhase(ending.reason.value))
 
 
 def _users(scope: Scope, ending: Ending) -> Step | None:
@@ -63,38 +75,37 @@ def _users(scope: Scope, ending: Ending) -> Step | None:
             return step
 
 
-def _going(scope: Scope, tenancy: Tenancy, phase: InstallationPhase) -> Finish:
-    failure = tenancy.failure
+def _deleting(scope: Scope, outcome: TenantOutcome, phase: InstallationPhase) -> Finish:
+    failure = outcome.failure
     if failure is not None:
-        return Finish(phase=phase, reason=failure.reason, message=tenancy.message, failure=failure)
-    if phase is InstallationPhase.DELETING or purge_due(scope):
+        return Finish(phase=phase, reason=failure.reason, message=outcome.message, failure=failure)
+    if phase is InstallationPhase.DELETING or is_purge_due(scope):
         reason = Reason.PURGING
     else:
-        reason = Reason.DELETION_BLOCKED if held_up(scope) else Reason.OFFBOARDING
-    return Finish(phase=phase, reason=reason, message=tenancy.message, requeue_at=next_read(tenancy, scope.now))
+        reason = Reason.DELETION_BLOCKED if offboard_timed_out(scope) else Reason.OFFBOARDING
+    return Finish(phase=phase, reason=reason, message=outcome.message, requeue_at=next_poll(outcome, scope.now))
 
 
-def _record(scope: Scope, ending: Ending) -> Step:
-    """Nothing is left to do before the retention ends; once nothing is kept, the record loses what is personal."""
+def _retain(scope: Scope, ending: Ending) -> Step:
+    """Wait for the end of the retention; once the tenant is purged, erase the personal data of the installation."""
     if scope.tenant is not None and not _purged(scope):
-        return _kept(scope, scope.tenant, ending)
+        return _retained(scope, scope.tenant, ending)
     if _has_personal_data(scope) and not scope.erased:
         return Erase()
     had_tenant = scope.installation.status.tenant_ref is not None
     phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.reason.value)
     reason = Reason.PURGED if had_tenant else Reason(ending.reason.value)
-    return Finish(phase=phase, reason=reason, message=_SENTENCES[ending.reason], terminal=True)
+    return Finish(phase=phase, reason=reason, message=_ENDS[ending.reason], terminal=True)
 
 
-def _kept(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
+def _retained(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
     phase = InstallationPhase(ending.reason.value)
-    message = sentence(scope, ending.reason)
-    if not scope.owned:
+    message = ending_message(scope, ending.reason)
+    if not scope.owns_tenant:
         return Finish(phase=phase, reason=Reason(ending.reason.value), message=message, terminal=True)
-    if purge_due(scope) and is_protected(scope):
-        message = (
-            f"{_SENTENCES[ending.reason]}; the retention is over, but the tenant's spec.deletionProtection is true"
-        )
+    if is_purge_due(scope) and is_protected(scope):
+        protected = f"spec.deletionProtection of the TalkdeskTenant {tenant.metadata.name} forbids the purge"
+        message = f"{_ENDS[ending.reason]}; the retention is over, but {protected}"
         return Finish(phase=phase, reason=Reason.PROTECTED, message=message, terminal=True)
     requeue_at = tenant.status.purge_time
     return Finish(
@@ -102,42 +113,44 @@ def _kept(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
     )
 
 
-_SENTENCES = {
-    EndingReason.UNINSTALLED: "uninstalled",
-    EndingReason.TIMED_OUT: "not answered in time",
-    EndingReason.REJECTED: "rejected at Talkdesk",
-    EndingReason.GONE: "no longer known to Talkdesk",
+_ENDS = {
+    EndingReason.UNINSTALLED: "the customer uninstalled the app",
+    EndingReason.TIMED_OUT: "the request was not answered in time",
+    EndingReason.REJECTED: "the request was rejected",
+    EndingReason.GONE: "Talkdesk no longer has the installation",
 }
 
 
-def sentence(scope: Scope, kind: EndingReason) -> str:
-    """Return how an installation ended, and what becomes of the tenant while there is one."""
+def ending_message(scope: Scope, kind: EndingReason) -> str:
+    """Return how an installation ended, and what happens to the tenant while there is one."""
     if scope.tenant is None:
-        return _SENTENCES[kind]
-    fate = "what the tenant retains is kept for a while" if scope.owned else "the tenant is another installation's"
-    return f"{_SENTENCES[kind]}; {fate}"
+        return _ENDS[kind]
+    if not scope.owns_tenant:
+        return f"{_ENDS[kind]}; another installation of the same account owns the tenant"
+    return f"{_ENDS[kind]}; the tenant's retained objects stay until the retention ends"
 
 
 def _purged(scope: Scope) -> bool:
-    return scope.tenancy is not None and scope.tenancy.state is TenancyState.PURGED
+    return scope.tenant_outcome is not None and scope.tenant_outcome.result is TenantResult.PURGED
 
 
 def _has_personal_data(scope: Scope) -> bool:
     spec = scope.installation.spec
-    said = spec.request is not None and spec.request.reason is not None
-    return said or spec.account_name is not None or spec.endpoints is not None
+    has_reason = spec.request is not None and spec.request.reason is not None
+    return has_reason or spec.account_name is not None or spec.endpoints is not None
 
 
 def decide_deletion(scope: Scope) -> Step:
-    """Name the next step for an object that a person deleted."""
-    if FINALIZER not in scope.installation.metadata.finalizers:
-        message = "waits for finalizers of others"
+    """Return the next step for an object that a person deleted."""
+    finalizers = scope.installation.metadata.finalizers
+    if FINALIZER not in finalizers:
+        message = f"the object is being deleted and waits for other controllers' finalizers: {', '.join(finalizers)}"
         return Finish(phase=InstallationPhase.DELETING, reason=Reason.DELETING, message=message, terminal=True)
     if scope.installation.spec.deletion_policy is DeletionPolicy.RETAIN:
-        return Release()
-    if scope.owned and scope.app is not None and not is_protected(scope):
-        if scope.tenancy is None:
+        return RemoveFinalizer()
+    if scope.owns_tenant and scope.app is not None and not is_protected(scope):
+        if scope.tenant_outcome is None:
             return Purge()
-        if scope.tenancy.state is not TenancyState.PURGED:
-            return _going(scope, scope.tenancy, InstallationPhase.DELETING)
-    return Release() if scope.credentials_deleted else DeleteCredentials()
+        if scope.tenant_outcome.result is not TenantResult.PURGED:
+            return _deleting(scope, scope.tenant_outcome, InstallationPhase.DELETING)
+    return RemoveFinalizer() if scope.credentials_deleted else DeleteCredentials()

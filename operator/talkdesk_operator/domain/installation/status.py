@@ -1,4 +1,7 @@
-"""The status of an installation, computed in one place from a pass's scope and how it finished."""
+"""The status of an installation, computed in one place from a reconcile's scope and how it finished.
+
+Belongs here: every field of the status. Does not belong here: what the conditions say (`conditions`), writing it.
+"""
 
 from talkdesk_crds.conditions import transitioned
 from talkdesk_crds.fields import LocalRef
@@ -16,7 +19,7 @@ from talkdesk_operator.domain.installation.conditions import conditions
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation, RemoteState
 from talkdesk_operator.domain.reconcile.backoff import next_retry
 from talkdesk_operator.domain.reconcile.deadlines import deadline, time_left, waits_for_answer
-from talkdesk_operator.domain.reconcile.observation import is_of_before
+from talkdesk_operator.domain.reconcile.observation import remote_predates_request
 from talkdesk_operator.domain.reconcile.ownership import install_time
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
@@ -26,17 +29,17 @@ from talkdesk_operator.domain.reconcile.scope import (
 from talkdesk_operator.domain.reconcile.steps import Finish
 from talkdesk_operator.domain.tenant.entitlement import trial_of
 
-__all__ = ["compute", "handled_request"]
+__all__ = ["compute", "reconcile_requested_at"]
 
 _WHY_LENGTH = 512
 _WORD_LENGTH = 128
 _HISTORY = 20
 
-_USUAL = frozenset({RemoteState.PENDING, RemoteState.DONE})
+_EXPECTED = frozenset({RemoteState.PENDING, RemoteState.DONE})
 
 
 def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatus:
-    """Return the new status; equal to the present one when nothing changed. `jitter` (0 to 1) spreads the back-off."""
+    """Return the new status; equal to the current one when nothing changed. `jitter` (0 to 1) spreads the back-off."""
     before, installation = scope.installation.status, scope.installation
     answer = _answer(scope, finish)
     ending = finish.ending or before.ending
@@ -49,7 +52,6 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
     retry = None
     if finish.failure is not None:
         retry = next_retry(finish.failure, before.retry, scope.now, jitter=jitter, deadline=limit)
-    known = _known_facts(scope)
     return InstallationStatus(
         observed_generation=installation.metadata.generation,
         conditions=transitioned(before.conditions, tuple(conditions(scope, finish, answer, left)), scope.now),
@@ -60,33 +62,29 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
         retry=retry,
         deadline=limit,
         time_left=left,
-        last_handled_reconcile_at=handled_request(installation),
+        last_handled_reconcile_at=reconcile_requested_at(installation),
         tenant_ref=LocalRef(name=scope.tenant.metadata.name) if scope.tenant is not None else before.tenant_ref,
         history=_history(before, finish, scope),
-        **known,
+        **_remote_facts(scope),
     )
 
 
-def handled_request(resource: CustomResource) -> str | None:
-    """Return what the annotation that asks for a look says, as far as a status can hold it."""
+def reconcile_requested_at(resource: CustomResource) -> str | None:
+    """Return the value of the annotation that requests a reconcile, cut to the length that a status can hold."""
     return resource.metadata.annotations.get(ANNOTATION_RECONCILE, "")[:_WORD_LENGTH] or None
 
 
-def _known_facts(scope: Scope) -> dict[str, object]:
+def _remote_facts(scope: Scope) -> dict[str, object]:
+    """Return the fields that come from Talkdesk and the SCIM service, without personal data after the erasure."""
     before = scope.installation.status
-    remote, word = scope.remote, before.talkdesk_state
-    if isinstance(remote, RemoteInstallation):
-        asked = scope.installation.spec.request is not None
-        tells = remote.entitlement not in _USUAL and not (asked and is_of_before(scope))
-        word = remote.state[:_WORD_LENGTH] if tells else None
-    known: dict[str, object] = {
+    fields: dict[str, object] = {
         "trial": trial_of(scope.installation, scope.trial, now=scope.now),
-        "talkdesk_state": word,
+        "talkdesk_state": _talkdesk_state(scope),
     }
     if scope.erased:
-        return known
+        return fields
     facts, users = scope.facts, scope.users
-    return known | {
+    return fields | {
         "account": facts.account if facts is not None else before.account,
         "subscription": facts.subscription if facts is not None else before.subscription,
         "created_by": (facts.created_by if facts is not None else None) or before.created_by,
@@ -95,9 +93,18 @@ def _known_facts(scope: Scope) -> dict[str, object]:
     }
 
 
+def _talkdesk_state(scope: Scope) -> str | None:
+    """Return Talkdesk's word for the state, unless it is an expected one or older than the request."""
+    remote = scope.remote
+    if not isinstance(remote, RemoteInstallation):
+        return scope.installation.status.talkdesk_state
+    outdated = scope.installation.spec.request is not None and remote_predates_request(scope)
+    return None if outdated or remote.classified_state in _EXPECTED else remote.state[:_WORD_LENGTH]
+
+
 def _users_status(users: UsersOutcome, before: UsersStatus | None) -> UsersStatus:
     if before is not None and not users.listed and users.failure is not None:
-        return before.model_copy(update={"complete": False})  # a list that can't be read counts nobody
+        return before.model_copy(update={"complete": False})  # without the list there are no new numbers
     return UsersStatus(licensed=users.licensed, synced=users.synced, failed=users.failed, complete=users.finished)
 
 
@@ -125,13 +132,16 @@ def _credentials_status(scope: Scope) -> CredentialsStatus | None:
 
 
 def _answer(scope: Scope, finish: Finish) -> Answer | None:
-    """Return the answer to the present request as far as it got, or None."""
+    """Return the answer to the current request as far as it got; None while there is none."""
     if not finish.verified or scope.installation.spec.request is None:
         return scope.answer
-    known = scope.answer or Answer(event_id=scope.request.event_id, decision=Decision.APPROVE)
+    answer = scope.answer or Answer(event_id=scope.request.event_id, decision=Decision.APPROVE)
     moment = scope.now.replace(microsecond=0)
-    return known.model_copy(
-        update={"delivery_time": known.delivery_time or moment, "verification_time": known.verification_time or moment}
+    return answer.model_copy(
+        update={
+            "delivery_time": answer.delivery_time or moment,
+            "verification_time": answer.verification_time or moment,
+        }
     )
 
 

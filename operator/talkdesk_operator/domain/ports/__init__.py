@@ -1,4 +1,4 @@
-"""What the operator asks of the world outside: protocols, their values, and one tree of errors each.
+"""What the operator needs from the outside world: protocols, their values, and one tree of errors for each.
 
 Belongs here: shapes that an adapter implements. Does not belong here: HTTP, and decisions.
 """

@@ -1,4 +1,8 @@
-"""What is known of the cluster's objects of our kinds, without asking the API server."""
+"""The port to the informer cache: our kinds' objects, without a request to the API server.
+
+Belongs here: questions about the cached objects. Does not belong here: watching, and parsing what was watched
+(`informer`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +18,7 @@ __all__ = ["Cache", "Unreadable"]
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An object that this version can't understand."""
+    """An object that this version of the operator cannot parse."""
 
     kind: str
     namespace: str
@@ -25,14 +29,14 @@ class Unreadable:
     reason: str
     """Which fields are wrong, without their values."""
     key: AccountKey | None
-    """The account it belongs to, where as much can be read; None for an app."""
+    """The account that it belongs to, where that can be read; None for an app."""
 
 
 class Cache(Protocol):
-    """A view of the cluster that may lag behind it by moments, and holds our own writes at once."""
+    """A view of the cluster. It may be slightly stale, but it always contains the operator's own writes."""
 
     def app(self, namespace: str, name: str) -> TalkdeskApp | None:
-        """Return the app, or None when there is none that can be read."""
+        """Return the app; None when there is none, or none that can be read."""
         ...
 
     def installations(self, key: AccountKey) -> Sequence[TalkdeskInstallation]:
@@ -40,11 +44,11 @@ class Cache(Protocol):
         ...
 
     def tenant(self, key: AccountKey) -> TalkdeskTenant | None:
-        """Return the account's tenant, or None."""
+        """Return the account's tenant; None when there is none, or none that can be read."""
         ...
 
     def unreadable(self, key: AccountKey) -> Sequence[Unreadable]:
-        """Return what of the account can't be read."""
+        """Return the account's objects that cannot be read."""
         ...
 
     def current(self, installation: TalkdeskInstallation) -> TalkdeskInstallation | None:

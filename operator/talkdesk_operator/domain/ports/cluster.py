@@ -1,7 +1,8 @@
-"""The port to the cluster: what the reconcilers ask of it.
+"""The port to the cluster: what the reconcilers read and write there.
 
-Belongs here: questions and orders, in terms of our kinds and of tenant objects. Does not belong here: paths, patches,
-HTTP. `adapters.cluster` implements it; its errors are talkdesk_runtime.kube_errors, and nothing else is raised.
+Belongs here: reads and writes, in terms of our kinds and of tenant objects. Does not belong here: paths, patches, HTTP.
+`adapters.kubernetes.cluster` implements it; every method raises the errors of `talkdesk_runtime.kube_errors` and
+nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,17 +22,17 @@ from talkdesk_operator.templates.inventory import InventoryEntry
 __all__ = ["Cluster", "Identity", "ObjectKey"]
 
 ObjectKey = tuple[str, str, str]
-"""Kind, namespace and name of an object of ours."""
+"""Kind, namespace and name of an object of our kinds."""
 
 Identity = str
-"""The user in whose name a tenant's object is touched: `system:serviceaccount:<namespace>:<name>`."""
+"""The user that is impersonated for a request about a tenant's object: `system:serviceaccount:<namespace>:<name>`."""
 
 
 class Cluster(Protocol):
     """The cluster as the reconcilers use it."""
 
     async def read_credentials(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
-        """Read a Secret's data; None when there is none. Values that are no UTF-8 text are left out."""
+        """Read a Secret's data; None when there is no such Secret. Values that are not UTF-8 text are left out."""
         ...
 
     async def delete_credentials(self, installation: TalkdeskInstallation) -> None:
@@ -39,27 +40,27 @@ class Cluster(Protocol):
         ...
 
     async def previous_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
-        """Return the names of the Secrets with other sets of the installation than the spec names, newest first."""
+        """Return the names of the Secrets with other credential versions than the one in the spec, newest first."""
         ...
 
     async def delete_previous_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
-        """Delete the Secrets with sets that the one in the spec replaced."""
+        """Delete the Secrets with credential versions that the one in the spec replaced."""
         ...
 
     async def record_missed_request(self, installation: TalkdeskInstallation, request: Request) -> None:
-        """Put a request into the spec, as the webhook does; one that is older than what is there is dropped."""
+        """Write a request into the spec, as the webhook does; it is dropped when the spec has a newer one."""
         ...
 
     async def add_finalizer(self, installation: TalkdeskInstallation) -> None:
-        """Put our finalizer on."""
+        """Add our finalizer."""
         ...
 
-    async def release(self, installation: TalkdeskInstallation) -> None:
-        """Take our finalizer off."""
+    async def remove_finalizer(self, installation: TalkdeskInstallation) -> None:
+        """Remove our finalizer."""
         ...
 
     async def erase(self, installation: TalkdeskInstallation) -> None:
-        """Take the account's name, its endpoints and the customer's words out of the spec."""
+        """Remove personal data from the spec: the account's name, its endpoints and the customer's reason."""
         ...
 
     async def write_installation_status(self, installation: TalkdeskInstallation, status: InstallationStatus) -> None:
@@ -71,15 +72,15 @@ class Cluster(Protocol):
         ...
 
     async def write_stalled(self, place: ObjectKey, reason: Reason, message: str) -> None:
-        """Put in the place of the conditions of an object of ours two that say why nothing is done about it."""
+        """Replace the conditions of an object by Ready=False and Stalled=True with that reason and message."""
         ...
 
     async def create_tenant(self, namespace: str, name: str, spec: TenantSpec) -> TalkdeskTenant:
-        """Create the TalkdeskTenant; when it exists already, give that one as it is."""
+        """Create the TalkdeskTenant and return it; when it exists already, return that one unchanged."""
         ...
 
     async def change_tenant(self, tenant: TalkdeskTenant, changes: Mapping[str, Any]) -> TalkdeskTenant:
-        """Change members of the spec, by their names on the wire; None takes one away."""
+        """Change fields of the spec, by their names on the wire; None removes a field."""
         ...
 
     async def write_tenant_status(self, tenant: TalkdeskTenant, status: TenantStatus) -> TalkdeskTenant:
@@ -87,11 +88,11 @@ class Cluster(Protocol):
         ...
 
     async def delete_tenant(self, tenant: TalkdeskTenant) -> None:
-        """Delete the TalkdeskTenant; nothing of the tenant's objects."""
+        """Delete the TalkdeskTenant, but none of the tenant's objects."""
         ...
 
     async def apply(self, manifest: Mapping[str, Any], identity: Identity, *, force: bool) -> dict[str, Any]:
-        """Apply an object server-side; return it as it is then. `force` takes fields from other managers."""
+        """Apply an object server-side and return the result. `force` takes over fields of other managers."""
         ...
 
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
@@ -99,9 +100,9 @@ class Cluster(Protocol):
         ...
 
     async def delete(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
-        """Delete the object of exactly the item's uid; return it while it is still going, None when it is gone."""
+        """Delete the object with the item's uid; return it while its deletion is pending, None when it is gone."""
         ...
 
     async def emit_event(self, regarding: CustomResource, event: EventDraft) -> None:
-        """Post a Kubernetes Event; a failure is only counted."""
+        """Emit a Kubernetes Event; a failure is only counted."""
         ...

@@ -1,7 +1,8 @@
-"""The port to a partner's SCIM 2.0 service: orders that concern one user each, and what came of them.
+"""The port to a partner's SCIM 2.0 service: orders that concern one user each, and their results.
 
 Belongs here: the types of both directions. Does not belong here: HTTP, JSON, SCIM's grammar; `adapters.scim` implements
-the port. How a call can fail is drawn in `scim_errors`. What is ordered for whom is decided in `users`.
+the port. How a call can fail is drawn in `scim_errors`. Which orders there are for which user is decided in
+`domain.users`.
 """
 
 from collections.abc import Sequence
@@ -30,15 +31,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where a service is, and how it is spoken to."""
+    """Where a service is, and how it is called."""
 
     url: str
-    """Base URL, without a slash at its end; checked."""
+    """Base URL without a trailing slash; already validated."""
     token: SecretStr
     timeout: timedelta
     """For one request."""
     concurrency: int
-    """Requests at once."""
+    """Requests in flight at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,13 @@ class Person:
     """A user as the service should have it. Its repr shows nothing personal."""
 
     external_id: str
-    """Talkdesk's id: all that stays the same."""
+    """Talkdesk's id of the user, which never changes."""
     user_name: str = field(repr=False)
     email: str | None = field(repr=False)
     name: str | None = field(repr=False)
     active: bool
     admin: bool
-    """Whether this is the one who installed the app; all others are standard users."""
+    """Whether this user installed the app; all others are standard users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +63,17 @@ class Ref:
     id: str
     """The service's own id."""
     version: str | None = None
-    """Its ETag when we saw it last, if the service has such."""
+    """Its ETag when it was last read, if the service has ETags."""
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Let the service have the person: found by `ref`, else by the external id, else made anew."""
+    """Create or update the person at the service, found by `ref`, else by the external id."""
 
     person: Person
     ref: Ref | None
     roles: bool = True
-    """Whether an update sets the roles too; else what was set at the service stays."""
+    """Whether an update sets the roles, too; otherwise the roles that the service has stay."""
 
     @property
     def external_id(self) -> str:
@@ -82,11 +83,11 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Deactivate:
-    """Let the service keep the user, but inactive. Who it is need not be known any more."""
+    """Set the user inactive at the service. Only the id of the user is needed."""
 
     external_id: str
     ref: Ref | None
-    """None when it isn't known whether the service has the user: it is looked for then."""
+    """None when it is not known whether the service has the user; the adapter searches for it then."""
 
 
 Order = Put | Deactivate
@@ -94,22 +95,22 @@ Order = Put | Deactivate
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It is as ordered."""
+    """The order was carried out."""
 
     ref: Ref | None
-    """None when the user to be deactivated is not there any more."""
+    """None when the service no longer has the user to be deactivated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It did not work for this user."""
+    """The order failed for this user."""
 
     error: ScimError
 
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """It was not begun: the time was over, or the service as a whole failed."""
+    """The order was not started: the time was over, or the service as a whole failed."""
 
 
 Result = Done | Failed | NotStarted
@@ -121,9 +122,9 @@ class ScimService(Protocol):
     async def execute(
         self, service: Service, orders: Sequence[Order], *, within: timedelta
     ) -> tuple[tuple[Result, ...], ScimError | None]:
-        """Carry out orders for different users; return what came of each, in their order, and what ended it early.
+        """Carry out orders for different users; return their results in the same order, and what ended it early.
 
-        Nothing new is begun after `within`. Nothing is raised. Any order may be given again, whatever came of it.
+        No order is started after `within`. Nothing is raised. Any order may be repeated, whatever its result was.
         """
         ...
 

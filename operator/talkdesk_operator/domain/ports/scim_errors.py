@@ -1,18 +1,18 @@
-"""How a call of a SCIM service can fail.
+"""How a call to a SCIM service can fail: the error tree of the port in `talkdesk_operator.domain.ports.scim`.
 
-The adapter raises these and nothing else does:
+Belongs here: the errors, which only the adapter raises. Does not belong here: what follows from them.
 
     ScimError
     ├── ScimTransient         may work later; `retry_after` when the service said how much later
     │   ├── ScimUnavailable   5xx, no answer in time, the connection was cut: a change may have happened or not
     │   ├── ScimUnreachable *    DNS, TLS, proxy, connection: nothing was sent
     │   ├── ScimRateLimited *    429, or the pause that the service asked for isn't over
-    │   ├── ScimCircuitOpen *    it failed several times in a row and is left alone for a while; nothing was sent
-    │   ├── ScimMalformed     a success whose body is too big, no JSON, or lacks what it must have
+    │   ├── ScimCircuitOpen *    it failed several times in a row, so calls pause for a while; nothing was sent
+    │   ├── ScimMalformed     a success whose body is too big, is not JSON, or lacks required fields
     │   └── ScimOutdated      412: the user was changed by somebody else, more than once
     └── ScimPermanent         the same call will fail again until something else changes
         ├── ScimUnauthorized *    401
-        ├── ScimForbidden *    403 to a question that concerns no single user
+        ├── ScimForbidden *    403 to a request that concerns no single user
         ├── ScimNotFound *    404 where the service itself should be
         ├── ScimRedirected *    3xx; it was not followed
         ├── ScimGone          404 for one user
@@ -20,7 +20,7 @@ The adapter raises these and nothing else does:
         └── ScimRefused       any other 4xx
             └── ScimUnsupported   405, 501: the service has no such call
 
-Those with a star speak of the service as a whole: there is no use in asking it for the next user.
+Those with a star concern the service as a whole: a call for the next user would fail as well.
 """
 
 from datetime import timedelta
@@ -47,16 +47,16 @@ __all__ = [
 
 
 class ScimError(Exception):
-    """A call failed; the message is for people, names call and host, and never holds a secret or a person's data."""
+    """A call failed. The message names call and host, and never contains a secret or personal data."""
 
     concerns_all = False
-    """Whether it speaks of the service as a whole."""
+    """Whether the error concerns the service as a whole."""
 
     def __init__(self, message: str, *, kind: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.kind = kind or message
-        """A few words by which failures of the same kind are counted together."""
+        """A short text by which failures of the same kind are counted together."""
 
 
 class ScimTransient(ScimError):
@@ -73,7 +73,7 @@ class ScimUnavailable(ScimTransient):
 
 
 class ScimUnreachable(ScimTransient):
-    """No connection came about: nothing was sent."""
+    """No connection could be made; nothing was sent."""
 
     concerns_all = True
 
@@ -85,17 +85,17 @@ class ScimRateLimited(ScimTransient):
 
 
 class ScimCircuitOpen(ScimTransient):
-    """The service failed several times in a row, and is left alone for a while. Nothing was sent."""
+    """The service failed several times in a row, so calls pause for a while. Nothing was sent."""
 
     concerns_all = True
 
 
 class ScimMalformed(ScimTransient):
-    """The service said success with a body that can't be used."""
+    """The service answered with success and a body that cannot be used."""
 
 
 class ScimOutdated(ScimTransient):
-    """The user was changed by somebody else in between."""
+    """The user was changed by somebody else at the same time."""
 
 
 class ScimPermanent(ScimError):
@@ -103,13 +103,13 @@ class ScimPermanent(ScimError):
 
 
 class ScimUnauthorized(ScimPermanent):
-    """The service does not take our token."""
+    """The service does not accept the token."""
 
     concerns_all = True
 
 
 class ScimForbidden(ScimPermanent):
-    """Our token may not do that."""
+    """The token does not permit the call."""
 
     concerns_all = True
 
@@ -121,7 +121,7 @@ class ScimNotFound(ScimPermanent):
 
 
 class ScimRedirected(ScimPermanent):
-    """The service answered with a redirect, which is never followed: it would take the token elsewhere."""
+    """The service answered with a redirect, which is never followed because the token would go to another host."""
 
     concerns_all = True
 
@@ -139,4 +139,4 @@ class ScimRefused(ScimPermanent):
 
 
 class ScimUnsupported(ScimRefused):
-    """The service does not have what SCIM leaves to its choice."""
+    """The service lacks an optional feature of SCIM."""

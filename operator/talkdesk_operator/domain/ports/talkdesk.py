@@ -1,8 +1,8 @@
-"""The port to Talkdesk's API: what the operator asks of it, and what it gets back.
+"""The port to Talkdesk's API: what the operator calls, and what it gets back.
 
 Belongs here: the types of both directions, the meaning of Talkdesk's open list of states.
 Does not belong here: URLs, JSON, tokens, waiting; `adapters.talkdesk` implements the port. How a call can fail is
-drawn in `talkdesk_errors`, whose classes can be had from here too.
+drawn in `talkdesk_errors`, whose classes this module exports as well.
 """
 
 from collections.abc import AsyncIterator
@@ -67,7 +67,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One set of an installation's OAuth credentials, as Talkdesk's event brought it. Its repr shows no secret."""
+    """One version of an installation's OAuth credentials, as Talkdesk's event sent it. Its repr shows no secret."""
 
     client_id: str
     client_secret: SecretStr
@@ -81,7 +81,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Everything a call needs beside its own arguments."""
+    """Everything that a call needs in addition to its own arguments."""
 
     api_url: str
     """Base URL of the API gateway."""
@@ -90,15 +90,15 @@ class Access:
     credentials: Credentials
     method: AuthMethod
     scopes: tuple[str, ...]
-    """OAuth scopes to ask for; none asks for all that were granted."""
+    """OAuth scopes to request; without any, all granted scopes are requested."""
     region_key: str
     """Names the app and its region. Calls with the same key share one limiter."""
     hosts: HostAllowList
-    """Where the app may go; both URLs are checked against it before the first call."""
+    """The hosts that may be called; both URLs are checked against it before the first call."""
     urgent: bool = False
-    """An answer's deadline is near: the call is made even where a host that is down is being spared."""
+    """An answer's deadline is near: the call is made even while the host's circuit is open."""
     background: bool = False
-    """Of the periodic sweep: the call leaves room for those that somebody waits for."""
+    """The call belongs to a periodic resync, so it leaves capacity for calls that somebody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +114,22 @@ class Account:
 
 
 class RemoteState(StrEnum):
-    """What Talkdesk's state of an installation means to us. The state itself is an open list of words."""
+    """What Talkdesk's state of an installation means. The state itself is an open list of words."""
 
     PENDING = "Pending"
-    """Something waits for our answer, or Talkdesk is at work."""
+    """A request waits for the operator's answer, or Talkdesk is processing one."""
     DONE = "Done"
-    """Installed or updated; nothing waits."""
+    """Installed or updated; no request waits."""
     REJECTED = "Rejected"
-    """The last request ended against the customer; nothing waits."""
+    """The last request was rejected or failed; no request waits."""
     TIMED_OUT = "TimedOut"
-    """Nobody answered in time; the customer may ask again."""
+    """The last request was not answered in time; the customer may repeat it."""
     SUSPENDED = "Suspended"
     """The customer's use is stopped for now."""
     REVOKED = "Revoked"
     """No longer installed."""
     UNKNOWN = "Unknown"
-    """A word that isn't documented, or none."""
+    """A word that is not documented, or no word."""
 
 
 _WORDS: Final = {
@@ -146,7 +146,7 @@ _WORDS: Final = {
     "updating": RemoteState.PENDING,
     "uninstalling": RemoteState.PENDING,
     "uninstalled": RemoteState.REVOKED,
-    # Talkdesk's schema gives the two verbs as states.
+    # Talkdesk's schema lists the two verbs as states.
     "approve": RemoteState.DONE,
     "reject": RemoteState.REJECTED,
     # Spellings that mean the same.
@@ -156,7 +156,7 @@ _WORDS: Final = {
 
 
 def classify(state: str) -> RemoteState:
-    """Return what a state word means; total, and blind to case, separators and space around it."""
+    """Return what a state word means, for any word; case, separators and surrounding space are ignored."""
     word = state.strip().lower().replace("-", "_").replace(" ", "_")
     return _WORDS.get(word, RemoteState.UNKNOWN)
 
@@ -167,19 +167,19 @@ class RemoteInstallation:
 
     id: str
     state: str
-    """Talkdesk's own word; empty when it gave none. `standing` says what it means."""
+    """Talkdesk's own word; empty when it gave none. `classified_state` says what it means."""
     reason: str | None = None
     updated_at: datetime | None = None
-    """When the state changed last, with zone."""
+    """When the state last changed, with time zone."""
     app_id: str | None = None
     account_id: str | None = None
     created_by: str | None = None
     """Id of the user who installed the app."""
     server_time: datetime | None = None
-    """Talkdesk's clock at the moment of reading, to judge windows of time without our own clock's error."""
+    """Talkdesk's clock at the moment of reading, to compare its times without the error of our own clock."""
 
     @property
-    def entitlement(self) -> RemoteState:
+    def classified_state(self) -> RemoteState:
         """What the state means."""
         return classify(self.state)
 
@@ -204,10 +204,10 @@ class RemoteTrial:
     state: str
     """Talkdesk's own word; empty when it gave none."""
     expires_at: datetime | None = None
-    """With zone, as all times here."""
+    """With time zone, like all times here."""
     ended_at: datetime | None = None
     ended_reason: str | None = None
-    """`trial_expired`, `app_uninstalled`, `plan_upgraded`, or a word that isn't documented."""
+    """`trial_expired`, `app_uninstalled`, `plan_upgraded`, or a word that is not documented."""
     started_at: datetime | None = None
 
 
@@ -216,11 +216,11 @@ class User:
     """A user with a license. Its repr shows nothing personal."""
 
     id: str
-    """All that stays the same: a customer can change everything else."""
+    """The only stable part: a customer can change everything else."""
     email: str | None = field(default=None, repr=False)
     name: str | None = field(default=None, repr=False)
     active: bool | None = None
-    """None when Talkdesk doesn't say."""
+    """None when Talkdesk does not say."""
     gender: str | None = field(default=None, repr=False)
     extension: str | None = field(default=None, repr=False)
     external_phone_number: str | None = field(default=None, repr=False)
@@ -242,34 +242,34 @@ class TalkdeskApi(Protocol):
         ...
 
     async def trial(self, access: Access, app_id: str, installation_id: str) -> RemoteTrial:
-        """Read the installation's trial; NotFound when it never had one."""
+        """Read the installation's trial. Raises TalkdeskNotFound when it never had one."""
         ...
 
     def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
-        """Read the users who hold a license, one page of the list at a time; nobody but that page is kept.
+        """Read the licensed users, one page of the list at a time; only the current page is kept in memory.
 
-        Users may come and go meanwhile, so a user can be on two pages. Only a list that was read to its end is
-        complete: after an error, begin anew.
+        The list may change while it is read, so a user can be on two pages. Only a list that was read to its end is
+        complete: after an error, start again.
         """
         ...
 
     async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
         """Answer whatever request of the installation is pending; an empty reason is left out.
 
-        Never sent twice by itself, except after a 401. After OutcomeUnknown, `installation` decides.
+        Sent once, except after a 401. After TalkdeskOutcomeUnknown, read `installation` to find out what happened.
         """
         ...
 
     async def acknowledge(self, access: Access, app_id: str, installation_id: str, client_id: str) -> None:
-        """Acknowledge the rotated credentials of that client: Talkdesk ends the older set at once.
+        """Acknowledge the rotated credentials of that client: Talkdesk revokes the previous version at once.
 
-        Conflict when there is nothing to acknowledge, which may be because it was done before.
-        Never sent twice by itself, except after a 401. It is safe to send again after OutcomeUnknown.
+        Raises TalkdeskConflict when there is nothing to acknowledge, for example because it was acknowledged before.
+        Sent once, except after a 401. It is safe to send it again after TalkdeskOutcomeUnknown.
         """
         ...
 
     def forget(self, access: Access) -> None:
-        """Drop the cached token of these credentials, and the one that is being fetched."""
+        """Drop the cached token of these credentials, and a token that is being fetched for them."""
         ...
 
     async def aclose(self) -> None:

@@ -1,15 +1,15 @@
 """How a call to Talkdesk can fail: the error tree of the port in `talkdesk_operator.domain.ports.talkdesk`.
 
-Belongs here: the errors, which the adapter raises and nothing else does. Does not belong here: what follows from them.
+Belongs here: the errors, which only the adapter raises. Does not belong here: what follows from them.
 
     TalkdeskError
     ├── TalkdeskTransient     may work later; `retry_after` when it is known how much later
-    │   ├── TalkdeskUnavailable 5xx, DNS, connection, TLS, proxy, time-out: nothing was changed; or nothing was
-    │   │                     sent, to spare a host where calls keep failing
+    │   ├── TalkdeskUnavailable 5xx, DNS, connection, TLS, proxy, timeout: nothing was changed; or nothing was
+    │   │                     sent because the host's circuit is open
     │   ├── TalkdeskRateLimited 429, or the pause that Talkdesk asked for isn't over
-    │   ├── TalkdeskMalformed a success whose body is empty, too big, no JSON, or lacks what it must have; a list
+    │   ├── TalkdeskMalformed a success whose body is empty, too big, not JSON, or lacks required fields; a list
     │   │                     without end
-    │   └── TalkdeskOutcomeUnknown a change was sent and its result got lost: read before sending again
+    │   └── TalkdeskOutcomeUnknown a change was sent and its result was lost: read before sending again
     └── TalkdeskPermanent     the same call will fail again until something else changes
         ├── TalkdeskUnauthorized 401, with a new token too
         │   └── TalkdeskInvalidCredentials no token for these credentials, or a key that can't be used
@@ -17,7 +17,7 @@ Belongs here: the errors, which the adapter raises and nothing else does. Does n
         ├── TalkdeskNotFound  404 from the API gateway (never from a token host)
         ├── TalkdeskConflict  409
         ├── TalkdeskRefused   any other 4xx
-        ├── TalkdeskForeignHost the URL leads to a host that isn't the app's; nothing was sent
+        ├── TalkdeskForeignHost the URL leads to a host that is not one of the app's; nothing was sent
         └── TalkdeskRedirected 3xx; it was not followed
 """
 
@@ -43,7 +43,7 @@ __all__ = [
 
 
 class TalkdeskError(Exception):
-    """A call failed; the message is for people, names call and host, and never holds a secret."""
+    """A call failed. The message names call and host, and never contains a secret."""
 
     def __init__(self, message: str, *, server_time: datetime | None = None) -> None:
         super().__init__(message)
@@ -64,11 +64,11 @@ class TalkdeskTransient(TalkdeskError):
     ) -> None:
         super().__init__(message, server_time=server_time)
         self.retry_after = retry_after
-        """How long to wait at least: Talkdesk asked for it, or its host is spared for that long."""
+        """How long to wait at least: Talkdesk asked for it, or the host's circuit is open for that long."""
 
 
 class TalkdeskUnavailable(TalkdeskTransient):
-    """Talkdesk couldn't be reached or couldn't answer. Nothing was changed."""
+    """Talkdesk could not be reached or could not answer. Nothing was changed."""
 
 
 class TalkdeskRateLimited(TalkdeskTransient):
@@ -76,11 +76,11 @@ class TalkdeskRateLimited(TalkdeskTransient):
 
 
 class TalkdeskMalformed(TalkdeskTransient):
-    """Talkdesk said success with a body that can't be used."""
+    """Talkdesk answered with success and a body that cannot be used."""
 
 
 class TalkdeskOutcomeUnknown(TalkdeskTransient):
-    """A change was sent, and whether it was made isn't known."""
+    """A change was sent, and it is not known whether Talkdesk made it."""
 
 
 class TalkdeskPermanent(TalkdeskError):
@@ -88,15 +88,15 @@ class TalkdeskPermanent(TalkdeskError):
 
 
 class TalkdeskUnauthorized(TalkdeskPermanent):
-    """The API gateway takes no token of these credentials, not even a new one."""
+    """The API gateway accepts no token of these credentials, not even a new one."""
 
 
 class TalkdeskInvalidCredentials(TalkdeskUnauthorized):
-    """The token endpoint refuses these credentials, or they can't be used at all."""
+    """The token endpoint refuses these credentials, or they cannot be used at all."""
 
 
 class TalkdeskForbidden(TalkdeskPermanent):
-    """These credentials may not do that: a scope is missing, or a customer restricts addresses."""
+    """These credentials do not permit the call: a scope is missing, or the customer allows only some IP addresses."""
 
 
 class TalkdeskNotFound(TalkdeskPermanent):
@@ -104,7 +104,7 @@ class TalkdeskNotFound(TalkdeskPermanent):
 
 
 class TalkdeskConflict(TalkdeskPermanent):
-    """The call doesn't fit the present state."""
+    """The call conflicts with the current state."""
 
 
 class TalkdeskRefused(TalkdeskPermanent):
@@ -112,8 +112,8 @@ class TalkdeskRefused(TalkdeskPermanent):
 
 
 class TalkdeskForeignHost(TalkdeskPermanent):
-    """A URL leads to a host that isn't among the app's; nothing was sent."""
+    """A URL leads to a host that is not one of the app's; nothing was sent."""
 
 
 class TalkdeskRedirected(TalkdeskPermanent):
-    """Talkdesk answered with a redirect, which is never followed: it would take secrets elsewhere."""
+    """Talkdesk answered with a redirect, which is never followed because secrets would go to another host."""

@@ -1,4 +1,8 @@
-"""When Talkdesk must have our answer, and what has passed by then."""
+"""When Talkdesk must have the answer to a request, and whether a request still waits for one.
+
+Belongs here: the times of a request and of its end, and how Talkdesk's times compare with ours.
+Does not belong here: what is done when a deadline passes.
+"""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,23 +13,25 @@ from talkdesk_crds.installation import Ending, EndingReason, Request, RequestTyp
 
 __all__ = [
     "deadline",
-    "end_of_grace",
+    "grace_period_end",
     "is_answered",
     "is_before",
     "is_closed",
     "is_ended",
-    "later",
-    "next_mark",
+    "next_warning",
+    "saturating_add",
     "time_left",
+    "time_left_message",
     "waits_for_answer",
 ]
 
-_OF_THE_REQUEST: Final = frozenset({EndingReason.TIMED_OUT, EndingReason.REJECTED})
-"""Endings that say what became of a request, not that the customer has the app no more."""
+_ENDS_REQUEST_ONLY: Final = frozenset({EndingReason.TIMED_OUT, EndingReason.REJECTED})
+"""Endings that close an Update without ending the installation."""
+_OVERDUE: Final = "overdue"
 
 
 def is_answered(installation: TalkdeskInstallation) -> bool:
-    """Return whether Talkdesk has our answer to the present request."""
+    """Return whether Talkdesk has the answer to the current request."""
     request, answer = installation.spec.request, installation.status.answer
     return (
         request is not None
@@ -36,63 +42,74 @@ def is_answered(installation: TalkdeskInstallation) -> bool:
 
 
 def is_closed(installation: TalkdeskInstallation) -> bool:
-    """Return whether the present request ended without an answer that anybody still waits for."""
+    """Return whether the current request ended, so that Talkdesk no longer waits for an answer to it."""
     request, ending = installation.spec.request, installation.status.ending
     return request is not None and ending is not None and ending.event_id == request.event_id
 
 
 def is_ended(installation: TalkdeskInstallation) -> bool:
-    """Return whether the installation ended with the present request.
+    """Return whether the installation ended with the current request.
 
-    An Update that Talkdesk gave up waiting for or rejected leaves the customer with what was installed before.
+    An Update that was rejected or not answered in time leaves the customer with what was installed before.
     """
     request, ending = installation.spec.request, installation.status.ending
     if request is None or ending is None or not is_closed(installation):
         return False
-    return request.type is not RequestType.UPDATE or ending.reason not in _OF_THE_REQUEST
+    return request.type is not RequestType.UPDATE or ending.reason not in _ENDS_REQUEST_ONLY
 
 
 def waits_for_answer(installation: TalkdeskInstallation) -> bool:
-    """Return whether Talkdesk waits for us."""
+    """Return whether Talkdesk waits for the answer to the current request."""
     return installation.spec.request is not None and not is_answered(installation) and not is_closed(installation)
 
 
 def deadline(request: Request, app: TalkdeskApp) -> datetime:
-    """Return the moment until which Talkdesk waits for the answer, from the event's own time."""
-    return later(request.event_time, parse_duration(app.spec.deadline.answer_within))
+    """Return until when Talkdesk waits for the answer, counted from the event's own time."""
+    return saturating_add(request.event_time, parse_duration(app.spec.deadline.answer_within))
 
 
-def end_of_grace(ending: Ending, app: TalkdeskApp) -> datetime:
-    """Return the moment from which the tenant of an unanswered installation is offboarded."""
-    return later(ending.time, parse_duration(app.spec.deadline.grace_period))
+def grace_period_end(ending: Ending, app: TalkdeskApp) -> datetime:
+    """Return until when the tenant of an installation that was not answered in time is kept unchanged."""
+    return saturating_add(ending.time, parse_duration(app.spec.deadline.grace_period))
 
 
 def time_left(request: Request, app: TalkdeskApp, now: datetime) -> str | None:
-    """Return the last mark before the deadline that has passed, as `under 1d`; `overdue` after it; None before all."""
+    """Return how little time is left, by the smallest `warnBefore` reached, as `under 1d`; None while there is plenty.
+
+    After the deadline it is `overdue`. The text changes only when a threshold is passed, not with every reconcile.
+    """
     left = deadline(request, app) - now
     if left <= timedelta():
-        return "overdue"
-    passed = [mark for mark in app.spec.deadline.warn_before if left <= parse_duration(mark)]
+        return _OVERDUE
+    passed = [threshold for threshold in app.spec.deadline.warn_before if left <= parse_duration(threshold)]
     return f"under {min(passed, key=parse_duration)}" if passed else None
 
 
-def next_mark(request: Request, app: TalkdeskApp, now: datetime) -> datetime | None:
-    """Return when the next mark before the deadline passes; None when all have."""
+def time_left_message(left: str) -> str:
+    """Return the sentence for a condition or an Event on what `time_left` returned."""
+    fact = (
+        "the deadline for the answer to Talkdesk has passed" if left == _OVERDUE else f"{left} left to answer Talkdesk"
+    )
+    return f"{fact}; the Ready condition says what the answer waits for"
+
+
+def next_warning(request: Request, app: TalkdeskApp, now: datetime) -> datetime | None:
+    """Return when the next threshold in `warnBefore` is reached; None when all have been."""
     limit = deadline(request, app)
-    marks = (later(limit, -parse_duration(mark)) for mark in app.spec.deadline.warn_before)
-    return min((moment for moment in marks if moment > now), default=None)
+    moments = (saturating_add(limit, -parse_duration(threshold)) for threshold in app.spec.deadline.warn_before)
+    return min((moment for moment in moments if moment > now), default=None)
 
 
-def is_before(told: datetime, moment: datetime) -> bool:
-    """Return whether what Talkdesk dates lies before a moment.
+def is_before(talkdesk_time: datetime, moment: datetime) -> bool:
+    """Return whether a time that Talkdesk wrote lies before a moment.
 
-    It may write whole seconds: what it dates so is not before that which happened within the second.
+    Talkdesk may write whole seconds: such a time does not lie before a moment within the same second.
     """
-    return told < (moment if told.microsecond else moment.replace(microsecond=0))
+    return talkdesk_time < (moment if talkdesk_time.microsecond else moment.replace(microsecond=0))
 
 
-def later(moment: datetime, span: timedelta) -> datetime:
-    """Add up, but not past the ends of the calendar."""
+def saturating_add(moment: datetime, span: timedelta) -> datetime:
+    """Return `moment + span`, or the first or last moment of the calendar where that is out of range."""
     try:
         return moment + span
     except OverflowError:

@@ -1,15 +1,19 @@
-"""What an error of an adapter means: a reason for a condition, words for people, and how soon to try again."""
+"""What an error of Talkdesk's or the Kubernetes API means: a reason and a message for a condition, and a retry class.
+
+Belongs here: one total function for each error tree. Does not belong here: when the retry comes (`backoff`), errors of
+the SCIM service (`domain.users`).
+"""
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports import talkdesk
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_runtime import kube_errors as kube
 
-__all__ = ["of_kube", "of_object", "of_talkdesk"]
+__all__ = ["cluster_failure", "object_failure", "talkdesk_failure"]
 
 
-def of_talkdesk(error: talkdesk.TalkdeskError) -> Failure:
-    """Judge an error of Talkdesk's API; total over its tree."""
+def talkdesk_failure(error: talkdesk.TalkdeskError) -> Failure:
+    """Return the failure for an error of Talkdesk's API; total over its tree."""
     match error:
         case talkdesk.TalkdeskTransient(retry_after=retry_after):
             return Failure(Reason.UNAVAILABLE, error.message, RetryClass.TRANSIENT, retry_after)
@@ -23,19 +27,19 @@ def of_talkdesk(error: talkdesk.TalkdeskError) -> Failure:
             return Failure(Reason.REFUSED, error.message, RetryClass.SLOW)
 
 
-def of_kube(error: kube.KubeError) -> Failure:
-    """Judge an error of the Kubernetes API at our own objects."""
+def cluster_failure(error: kube.KubeError) -> Failure:
+    """Return the failure for an error of the Kubernetes API about an object of our own kinds."""
     retry_after = error.retry_after if isinstance(error, kube.KubeTransient) else None
     return Failure(Reason.CLUSTER_UNAVAILABLE, str(error), RetryClass.TRANSIENT, retry_after)
 
 
-def of_object(error: kube.KubeError, kind: str, where: str) -> Failure:
-    """Judge an error of the Kubernetes API at a tenant's object, `where` being `namespace/name` or `name`.
+def object_failure(error: kube.KubeError, kind: str, where: str) -> Failure:
+    """Return the failure for an error of the Kubernetes API about a tenant's object; `where` is `[namespace/]name`.
 
-    The message is the API server's own, but for a Secret: what it says of a value may hold it.
+    The message is the API server's own, except for a Secret, whose values the API server may quote.
     """
-    words = _of_secret(error) if kind == "Secret" else str(error)
-    message = f"{kind} {where}: {words}"
+    explanation = _without_values(error) if kind == "Secret" else str(error)
+    message = f"{kind} {where}: {explanation}"
     match error:
         case kube.KubeTransient(retry_after=retry_after):
             return Failure(Reason.CLUSTER_UNAVAILABLE, message, RetryClass.TRANSIENT, retry_after)
@@ -47,11 +51,11 @@ def of_object(error: kube.KubeError, kind: str, where: str) -> Failure:
             return Failure(Reason.APPLY_REFUSED, message, RetryClass.SLOW)
 
 
-def _of_secret(error: kube.KubeError) -> str:
+def _without_values(error: kube.KubeError) -> str:
     match error:
         case kube.KubeInvalid(fields=(_, *_) as fields):
             return f"invalid: {', '.join(fields)}"
         case kube.KubeInvalid() | kube.KubeRefused() | kube.KubeOverloaded():
-            return "refused; the API server says why, but may quote what is secret"
+            return "refused by the API server, whose message is not shown because it may quote secret values"
         case _:
             return str(error)

@@ -1,4 +1,8 @@
-"""Reading before acting: credentials, then Talkdesk's own state; and what to do where they can't be read."""
+"""What is read before anything is done: credentials, then Talkdesk's own state; and what to do when that fails.
+
+Belongs here: which read comes next, whether Talkdesk's state is up to date, and how to wait for what cannot be read.
+Does not belong here: what follows from what was read (`domain.installation`).
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,97 +11,95 @@ from typing import Final
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationPhase
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
-from talkdesk_operator.domain.reconcile.deadlines import deadline, is_before, later, waits_for_answer
+from talkdesk_operator.domain.reconcile.deadlines import deadline, is_before, saturating_add, waits_for_answer
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
     Failure,
+    RemoteFailed,
     RemoteMissing,
-    RemoteRefused,
     RetryClass,
     Scope,
 )
 from talkdesk_operator.domain.reconcile.steps import Finish, ReadCredentials, ReadTalkdesk, Step
 
 __all__ = [
-    "SECOND_READ_AFTER",
-    "is_of_before",
+    "CONFIRM_MISSING_AFTER",
+    "confirm_missing",
+    "is_overdue",
     "is_urgent",
-    "missing_credentials",
-    "overdue",
-    "read",
-    "read_before_deadline",
-    "second_read",
+    "next_deadline_check",
+    "observe",
+    "remote_predates_request",
+    "wait_for_credentials",
 ]
 
-SECOND_READ_AFTER: Final = timedelta(minutes=1)
-"""A 404 may be a replica of Talkdesk's that lags behind; only one that lasts this long is believed."""
+CONFIRM_MISSING_AFTER: Final = timedelta(minutes=1)
+"""A 404 may come from a replica at Talkdesk that lags behind, so only one that lasts this long is believed."""
 
 _URGENT: Final = timedelta(hours=1)
+"""Before the deadline: from then on Talkdesk is called even while its circuit is open."""
+_RECHECK_AFTER_DEADLINE: Final = timedelta(minutes=10)
 
-_AFTER_DEADLINE: Final = timedelta(minutes=10)
 
-
-def overdue(scope: Scope) -> bool:
+def is_overdue(scope: Scope) -> bool:
     """Return whether Talkdesk has stopped waiting for the answer, by our clock."""
-    return scope.now >= deadline(scope.request, scope.policy.resource)
+    return scope.now >= deadline(scope.request, scope.required_app.resource)
 
 
 def is_urgent(scope: Scope) -> bool:
-    """Return whether Talkdesk will soon stop waiting for the answer, so that its API is called whatever its state."""
+    """Return whether the deadline for the answer is so near that Talkdesk's API is called even if it seems down."""
     if scope.installation.spec.request is None or scope.app is None or not waits_for_answer(scope.installation):
         return False
-    return scope.now >= later(deadline(scope.request, scope.policy.resource), -_URGENT)
+    return scope.now >= saturating_add(deadline(scope.request, scope.app.resource), -_URGENT)
 
 
-def is_of_before(scope: Scope) -> bool:
-    """Return whether Talkdesk's state is older than the request: a repeated installation has ended once already."""
+def remote_predates_request(scope: Scope) -> bool:
+    """Return whether Talkdesk's state is older than the request: it may show the end of an earlier installation."""
     match scope.remote:
         case RemoteInstallation(updated_at=datetime() as moment):
-            return is_before(moment, scope.request.event_time) and not overdue(scope)
+            return is_before(moment, scope.request.event_time) and not is_overdue(scope)
         case _:
             return False
 
 
-def read_before_deadline(scope: Scope) -> datetime:
-    """Return when to see whether Talkdesk still waits: at the deadline, and now and then after it, as clocks differ."""
-    limit = deadline(scope.request, scope.policy.resource)
-    return limit if limit > scope.now else scope.now + _AFTER_DEADLINE
+def next_deadline_check(scope: Scope) -> datetime:
+    """Return when to check whether Talkdesk still waits: at the deadline, then repeatedly because clocks differ."""
+    limit = deadline(scope.request, scope.required_app.resource)
+    return limit if limit > scope.now else scope.now + _RECHECK_AFTER_DEADLINE
 
 
-def read(scope: Scope, *, facts: bool, otherwise: Callable[[Scope], Finish | None]) -> Step | None:
-    """Read what is not read yet. Where that fails for good, `otherwise` may know an end; else it is tried again."""
+def observe(scope: Scope, *, facts: bool, fallback: Callable[[Scope], Finish | None]) -> Step | None:
+    """Return the next read; None when everything is read.
+
+    Where reading fails and no retry is likely to help, `fallback` may name an end; otherwise the read is retried.
+    """
     if scope.credentials is None:
         return ReadCredentials()
     if isinstance(scope.credentials, CredentialsMissing):
-        return otherwise(scope) or missing_credentials(scope, scope.credentials, InstallationPhase.PENDING)
+        return fallback(scope) or wait_for_credentials(scope, scope.credentials, InstallationPhase.PENDING)
     if scope.remote is None:
         return ReadTalkdesk(facts=facts and scope.facts is None)
-    if isinstance(scope.remote, RemoteRefused):
+    if isinstance(scope.remote, RemoteFailed):
         failure = scope.remote.failure
-        end = otherwise(scope) if failure.retry_class is not RetryClass.TRANSIENT else None
-        phase = scope.installation.status.phase or InstallationPhase.PENDING
-        return end or Finish(
-            phase=phase,
-            reason=failure.reason,
-            message=failure.message,
-            failure=failure,
-            requeue_at=read_before_deadline(scope),
-        )
+        end = fallback(scope) if failure.retry_class is not RetryClass.TRANSIENT else None
+        return end or _retry(scope, failure, scope.current_phase)
     return None
 
 
-def missing_credentials(scope: Scope, missing: CredentialsMissing, phase: InstallationPhase) -> Finish:
-    """Wait for credentials; calls stop, the tenant goes on."""
-    failure = missing.failure
-    requeue_at = read_before_deadline(scope)
+def wait_for_credentials(scope: Scope, missing: CredentialsMissing, phase: InstallationPhase) -> Finish:
+    """Wait for credentials: Talkdesk cannot be called meanwhile, and the tenant stays as it is."""
+    return _retry(scope, missing.failure, phase)
+
+
+def _retry(scope: Scope, failure: Failure, phase: InstallationPhase) -> Finish:
+    requeue_at = next_deadline_check(scope)
     return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure, requeue_at=requeue_at)
 
 
-def second_read(scope: Scope, missing: RemoteMissing) -> Finish | None:
-    """Ask for a second look at an installation that Talkdesk does not find; None when this is the second one."""
+def confirm_missing(scope: Scope, missing: RemoteMissing) -> Finish | None:
+    """Read again an installation that Talkdesk did not find; None when the second read did not find it either."""
     retry = scope.installation.status.retry
     if retry is not None and retry.reason == Reason.NOT_FOUND_ONCE and scope.now >= retry.next_attempt_time:
         return None
-    failure = Failure(Reason.NOT_FOUND_ONCE, missing.message, RetryClass.TRANSIENT, fixed=SECOND_READ_AFTER)
-    phase = scope.installation.status.phase or InstallationPhase.PENDING
-    return Finish(phase=phase, reason=failure.reason, message=failure.message, failure=failure)
+    failure = Failure(Reason.NOT_FOUND_ONCE, missing.message, RetryClass.TRANSIENT, fixed_delay=CONFIRM_MISSING_AFTER)
+    return Finish(phase=scope.current_phase, reason=failure.reason, message=failure.message, failure=failure)

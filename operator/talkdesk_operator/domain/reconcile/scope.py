@@ -1,8 +1,10 @@
-"""Everything known in one pass over one installation.
+"""Everything that is known during one reconcile of one installation.
 
-A pass is a loop: `decide` looks at the scope and names one step (`steps`); the reconciler does it and puts what came of
-it into a new scope; until the step is Finish. The scope holds results and failures alike as values, so that deciding
-stays pure.
+A reconcile is a loop: `decide` reads the scope and returns one step (`steps`); the reconciler does the step and puts
+its outcome into a new scope; the loop ends with Finish. The scope holds results and failures alike as values, so that
+deciding stays pure.
+
+Belongs here: the scope and the outcomes of steps. Does not belong here: decisions.
 """
 
 from dataclasses import dataclass
@@ -32,65 +34,65 @@ __all__ = [
     "CredentialsMissing",
     "Facts",
     "Failure",
+    "RemoteFailed",
     "RemoteMissing",
-    "RemoteRefused",
     "RetryClass",
     "Role",
     "Scope",
     "SendState",
-    "Tenancy",
-    "TenancyState",
+    "TenantOutcome",
+    "TenantResult",
     "UsersOutcome",
 ]
 
 
 class Role(Enum):
-    """What the account's tenant is to an installation."""
+    """What an installation has to do with the account's tenant."""
 
     OWNER = auto()
-    """Live, and the newest: the tenant is made for it."""
+    """The newest live installation: the tenant is provisioned for it."""
     LAST_OWNER = auto()
-    """Ended or ending, and no live one has the tenant: it must see the tenant off."""
+    """It ended or is ending, and no live installation owns the tenant: it must offboard the tenant."""
     NON_OWNER = auto()
-    """The tenant is another installation's."""
+    """Another installation owns the tenant."""
 
 
 class RetryClass(StrEnum):
-    """How soon a failure is worth another try."""
+    """How soon a failure is retried."""
 
-    TRANSIENT = "Soon"
-    """Likely to pass by itself within seconds."""
+    TRANSIENT = "Transient"
+    """It is likely to go away by itself within seconds."""
     SLOW = "Slow"
-    """Somebody must change something, though maybe not here: a scope, a network, Talkdesk."""
-    TERMINAL = "Never"
-    """Only a change of our own objects helps, and that is noticed anyway."""
+    """Somebody must change something that is not watched: an OAuth scope, a network, something at Talkdesk."""
+    TERMINAL = "Terminal"
+    """Only a change of a watched object helps, and that starts a reconcile anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why something did not work, fit for a condition."""
+    """Why something did not work, in terms of a condition."""
 
     reason: Reason
     message: str
     retry_class: RetryClass
     retry_after: timedelta | None = None
     """How long the other side asked us to wait."""
-    fixed: timedelta | None = None
-    """Exactly when to look again, instead of a back-off."""
+    fixed_delay: timedelta | None = None
+    """The exact delay before the retry, instead of a back-off."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """One of an app's rules for rejecting a request, understood."""
+    """One compiled rule of an app's `approval.rejectWhen`."""
 
     expression: Expression
     reason: str
-    """What Talkdesk is told."""
+    """Sent to Talkdesk with the rejection."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledApp:
-    """A TalkdeskApp, understood as far as it can be."""
+    """A TalkdeskApp with its hosts, template and rules compiled, as far as they are valid."""
 
     resource: TalkdeskApp
     hosts: HostAllowList | None
@@ -102,7 +104,7 @@ class CompiledApp:
 
     @property
     def identity(self) -> str:
-        """The service account in whose name all tenant objects are touched, as the API server calls it."""
+        """The service account that is impersonated for all tenant objects, as the API server names it."""
         name = self.resource.spec.tenant.service_account_name
         return f"system:serviceaccount:{self.resource.metadata.namespace}:{name}"
 
@@ -116,7 +118,7 @@ class CredentialsMissing:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a template may know of the account and its subscription."""
+    """What Talkdesk knows about the account and its subscription, as far as templates may use it."""
 
     account: AccountFacts
     subscription: SubscriptionFacts
@@ -132,93 +134,93 @@ class RemoteMissing:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteRefused:
-    """Talkdesk could not be read."""
+class RemoteFailed:
+    """Reading the installation at Talkdesk failed."""
 
     failure: Failure
 
 
-class TenancyState(Enum):
-    """What came of working on the tenant."""
+class TenantResult(Enum):
+    """How far a step on the tenant has come."""
 
     READY = auto()
-    """Everything is applied and ready."""
+    """All objects are applied and ready."""
     WAITING = auto()
-    """Applied; something is not ready yet."""
+    """Objects are applied; at least one is not ready yet."""
     FAILED = auto()
     """An object could not be applied or deleted."""
     OFFBOARDED = auto()
-    """What goes at an uninstall is gone."""
+    """All objects of steps with `onOffboard: Delete` are deleted."""
     DELETING = auto()
-    """Objects are going; some are still there."""
+    """Objects are being deleted; at least one still exists."""
     PURGED = auto()
-    """Nothing is left."""
+    """All objects are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tenancy:
+class TenantOutcome:
     """The outcome of Provision, Offboard or Purge."""
 
-    state: TenancyState
+    result: TenantResult
     message: str = ""
     failure: Failure | None = None
     """Set when FAILED."""
-    since: datetime | None = None
+    started_at: datetime | None = None
     """Since when it is WAITING or DELETING."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsersOutcome:
-    """What came of reading the licensed users, and of bringing them to the SCIM service where the app has one."""
+    """The outcome of SyncUsers or DeactivateUsers."""
 
     licensed: int
-    """Different users on Talkdesk's list, as far as it was read."""
+    """Number of different users on Talkdesk's list, as far as it was read."""
     listed: bool = True
     """Whether the list was read to its end."""
     synced: int = 0
-    """Of these, how many the service has as they should be."""
+    """How many of them are up to date at the SCIM service."""
     failed: int = 0
-    """Users for whom it did not work."""
+    """Number of users for whom it failed."""
     done: bool = True
-    """False when there is more to do and only the time was over: come again at once."""
+    """False when only the time for one reconcile was used up: continue at once."""
     failure: Failure | None = None
-    """Why nobody, or nobody else, could be looked at."""
-    trouble: Failure | None = None
-    """Why it did not work for some, who hold up nobody else."""
+    """Why the work ended early for all users that were left."""
+    partial_failure: Failure | None = None
+    """Why it failed for some users, which does not delay the others or the answer."""
     message: str = ""
     """For a condition."""
 
     @property
     def finished(self) -> bool:
-        """Whether everybody was looked at."""
+        """Whether all users were handled, successfully or not."""
         return self.done and self.failure is None
 
 
 class AcknowledgementState(Enum):
-    """What came of acknowledging rotated credentials."""
+    """The outcome of Acknowledge."""
 
     DONE = auto()
-    """Talkdesk took it, or had it already."""
+    """Talkdesk accepted it, or had it already."""
     FAILED = auto()
-    """It is to be tried again."""
+    """It must be retried."""
 
 
 class SendState(Enum):
-    """What came of sending an answer."""
+    """The outcome of Send."""
 
     DELIVERED = auto()
-    """Talkdesk took it."""
+    """Talkdesk accepted the answer."""
     UNCLEAR = auto()
-    """Talkdesk's own state must tell whether it was taken."""
+    """Only Talkdesk's own state shows whether the answer was accepted."""
     REFUSED = auto()
-    """Not taken, for certain."""
+    """The answer was certainly not accepted."""
     OUTDATED = auto()
-    """Not sent: the request changed in the meantime."""
+    """The answer was not sent because the request had changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """All that is known in one pass."""
+    """Everything that is known during one reconcile. Fields without a value were not read or done yet."""
 
     now: datetime
     app: CompiledApp | None
@@ -226,61 +228,61 @@ class Scope:
     role: Role
     tenant: TalkdeskTenant | None
     resync: bool = False
-    """Whether to look at everything anew though nothing seems to have changed."""
+    """Whether to read and apply everything again, even if nothing seems to have changed."""
     background: bool = False
-    """Whether nothing but the periodic look is the cause, so that everybody else goes first."""
+    """Whether the periodic resync is the only cause, so that all other work goes first."""
     drifted: bool = False
-    """Whether an object of the tenant was seen to be changed or deleted by somebody else."""
+    """Whether somebody else was seen to change or delete an object of the tenant."""
 
     credentials: Credentials | CredentialsMissing | None = None
-    remote: RemoteInstallation | RemoteMissing | RemoteRefused | None = None
+    remote: RemoteInstallation | RemoteMissing | RemoteFailed | None = None
     facts: Facts | None = None
     trial: RemoteTrial | None = None
-    """The trial as Talkdesk itself has it; read where the subscription is a trial."""
+    """The trial in Talkdesk's own words; read while the subscription is a trial."""
     token_url: str | None = None
-    """Where tokens come from, when it is not where the events say: the account may have got another name."""
+    """The token URL in use, when it differs from the one in the events because the account was renamed."""
     secret_name: str | None = None
-    """The Secret that `credentials` are from: that of the spec, or another that Talkdesk still takes."""
+    """The Secret of `credentials`: the one in the spec, or a previous version that Talkdesk still accepts."""
     users: UsersOutcome | None = None
     acknowledged: AcknowledgementState | None = None
     ack_failure: Failure | None = None
-    tenancy: Tenancy | None = None
+    tenant_outcome: TenantOutcome | None = None
     answer: Answer | None = None
-    """The answer to the present request, as far as it got."""
+    """The answer to the current request, as far as it got."""
     sent: SendState | None = None
     send_failure: Failure | None = None
     credentials_deleted: bool = False
     previous_versions_deleted: bool = False
-    """Whether the sets that the present one replaced were deleted."""
+    """Whether the credential versions that the current one replaced were deleted."""
     missed_request_recorded: bool = False
-    """Whether a request was put into the spec whose event never came."""
+    """Whether a request was written into the spec whose event never arrived."""
     erased: bool = False
     failure: Failure | None = None
-    """Set when the Kubernetes API failed; ends the pass."""
+    """Set when the Kubernetes API failed, or an object of the account cannot be read; ends the reconcile."""
 
     @property
     def request(self) -> Request:
-        """The request; only to be asked for where there is one."""
+        """The request. Raises LookupError when there is none."""
         request = self.installation.spec.request
         if request is None:
             raise LookupError("the installation has no request")
         return request
 
     @property
-    def policy(self) -> CompiledApp:
-        """The app; only to be asked for where there is one."""
+    def required_app(self) -> CompiledApp:
+        """The app. Raises LookupError when there is none."""
         if self.app is None:
             raise LookupError("the installation has no app")
         return self.app
 
     @property
-    def kept_phase(self) -> InstallationPhase:
-        """The phase to stay in while nothing can be found out."""
+    def current_phase(self) -> InstallationPhase:
+        """The phase in the status, to be kept while nothing new can be read."""
         return self.installation.status.phase or InstallationPhase.PENDING
 
     @property
     def known_facts(self) -> Facts:
-        """The facts as just read, else as last written down, else what the events told."""
+        """The facts that were just read, else those in the status, else those from the events."""
         if self.facts is not None:
             return self.facts
         spec, status = self.installation.spec, self.installation.status
@@ -288,6 +290,6 @@ class Scope:
         return Facts(account, status.subscription or SubscriptionFacts(), status.created_by)
 
     @property
-    def owned(self) -> bool:
-        """Whether there is a tenant that this installation must look after."""
+    def owns_tenant(self) -> bool:
+        """Whether there is a tenant that this installation owns, or owned last."""
         return self.tenant is not None and self.role is not Role.NON_OWNER

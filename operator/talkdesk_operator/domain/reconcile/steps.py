@@ -1,6 +1,7 @@
-"""The steps that can come next in a pass: data, with all that the reconciler needs to know.
+"""The steps of a reconcile: values with everything that the reconciler needs in order to do them.
 
-Belongs here: shapes. Does not belong here: which step comes when (`lifecycle`), what a step does (reconcilers).
+Belongs here: shapes. Does not belong here: which step comes next (`installation.lifecycle`), what a step does
+(`reconcilers`).
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ __all__ = [
     "ReadTalkdesk",
     "RecordAnswer",
     "RecordMissedRequest",
-    "Release",
+    "RemoveFinalizer",
     "Send",
     "Step",
     "SyncUsers",
@@ -33,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ReadCredentials:
-    """Read the Secret."""
+    """Read the Secret with the credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +48,17 @@ class ReadTalkdesk:
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """Make the tenant as the template says."""
+    """Apply the tenant's objects as the template says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offboard:
-    """Delete what goes at an uninstall and start the retention."""
+    """Delete the objects of steps with `onOffboard: Delete`, and start the retention."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncUsers:
-    """Read the licensed users, and bring them to the SCIM service where the app has one."""
+    """Read the licensed users, and sync them to the SCIM service where the app has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,75 +68,76 @@ class DeactivateUsers:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Tell Talkdesk that the rotated credentials are stored and work."""
+    """Acknowledge the rotated credentials to Talkdesk: they are stored and work."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeletePreviousCredentials:
-    """Delete the Secrets with sets that the present one replaced."""
+    """Delete the Secrets with credential versions that the current one replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordMissedRequest:
-    """Put a request into the spec whose event never came."""
+    """Write a request into the spec whose event never arrived."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """Delete everything of the tenant."""
+    """Delete all objects of the tenant, and the TalkdeskTenant last."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordAnswer:
-    """Put on record that an answer is about to be sent, as its outcome can't be read back later."""
+    """Record in the status that an answer is about to be sent, because its outcome cannot be read back later."""
 
     decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Tell Talkdesk."""
+    """Send the answer to Talkdesk."""
 
     decision: Decision
     reason: str = ""
-    """Told with it; an empty one is left out."""
+    """Sent with the decision; an empty one is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteCredentials:
-    """Delete the installation's Secrets."""
+    """Delete the Secrets with the installation's credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erase:
-    """Take personal data out of the record."""
+    """Remove personal data from the installation's spec."""
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """Take our finalizer off; the object goes."""
+class RemoveFinalizer:
+    """Remove our finalizer, so that the API server can delete the object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """End the pass; the status follows from this and the scope."""
+    """End the reconcile; the status is computed from this and the scope."""
 
     phase: InstallationPhase
     reason: Reason
     message: str
     ready: bool = False
     terminal: bool = False
-    """Nothing is left to do, though it is not Ready: an end."""
+    """Nothing is left to do, even if it is not Ready."""
     stalled: bool = False
+    """Nothing will change before a person changes something."""
     verified: bool = False
     """Talkdesk's own state shows that the request is answered."""
     ending: Ending | None = None
     failure: Failure | None = None
-    """What to try again, with back-off."""
+    """What to retry, with back-off."""
     requeue_at: datetime | None = None
-    """When to look again."""
+    """When to reconcile again at the latest."""
 
 
 Step = (
@@ -153,6 +155,6 @@ Step = (
     | Send
     | DeleteCredentials
     | Erase
-    | Release
+    | RemoveFinalizer
     | Finish
 )

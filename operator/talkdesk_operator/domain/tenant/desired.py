@@ -1,4 +1,8 @@
-"""What a tenant should be, and whether it is so already."""
+"""What a tenant should be, and whether it is that already.
+
+Belongs here: the inputs of the template, the fingerprint that shows whether they changed, the times of offboarding and
+retention. Does not belong here: applying and deleting objects (`reconcilers`), rendering them (`templates`).
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,36 +15,36 @@ from talkdesk_crds.fields import parse_duration, to_wire_time
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.names import digest
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
-from talkdesk_operator.domain.reconcile.deadlines import later
-from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope, Tenancy
-from talkdesk_operator.domain.tenant.entitlement import trial_of, wanted_state
+from talkdesk_operator.domain.reconcile.deadlines import saturating_add
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope, TenantOutcome
+from talkdesk_operator.domain.tenant.entitlement import desired_state, trial_of
 
 __all__ = [
-    "held_up",
     "inputs_digest",
     "is_current",
     "is_protected",
-    "next_read",
-    "purge_due",
-    "purge_time",
+    "is_purge_due",
+    "next_poll",
+    "offboard_timed_out",
+    "orphan_purge_at",
+    "purge_after",
     "retention_ends",
     "template_context",
-    "unclaimed_until",
 ]
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-_SHORTEST_WAIT: Final = timedelta(seconds=1)
-_LONGEST_WAIT: Final = timedelta(seconds=30)
+_MIN_POLL: Final = timedelta(seconds=1)
+_MAX_POLL: Final = timedelta(seconds=30)
 
 
 def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
-    """Return everything that a template can see, but for the credentials: plain JSON, with a key for every fact.
+    """Return the variables of a template, except `credentials`: plain JSON, with a key for every fact.
 
-    Facts that are not known are null, not missing, so that a template can say `has` or compare with null.
+    Unknown facts are null instead of missing, so that a template can use `has` or compare with null.
     """
     facts, spec, tenant = scope.known_facts, scope.installation.spec, scope.tenant
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
-    state = wanted_state(scope)
+    state = desired_state(scope)
     values = app.resource.spec.tenant.values | (tenant.spec.values if tenant is not None else {})
     return {
         "app": {
@@ -74,7 +78,7 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
 
 
 def _single_sign_on(scope: Scope, app: CompiledApp) -> dict[str, Any]:
-    """Return what the tenant's sign-on needs, but for the client id, which comes with the credentials."""
+    """Return what the tenant's single sign-on needs, except the client id, which is one of the credentials."""
     endpoints = scope.installation.spec.endpoints
     token_url = endpoints.token if endpoints is not None else None
     authorization = endpoints.authorization if endpoints is not None else None
@@ -99,10 +103,10 @@ def _all_keys(facts: AccountFacts | SubscriptionFacts) -> dict[str, Any]:
 
 
 def inputs_digest(scope: Scope, app: CompiledApp) -> str:
-    """Fingerprint everything the rendered objects depend on, without rendering.
+    """Return a fingerprint of everything that the rendered objects depend on, without rendering them.
 
-    The credentials are in it by the name of their Secret, which derives from their content; so no secret is hashed
-    into a status.
+    The credentials are represented by the name of their Secret, which is derived from their content. So no digest of a
+    secret gets into a status.
     """
     context = template_context(scope, app)
     del context["tenant"]["name"]
@@ -114,9 +118,9 @@ def inputs_digest(scope: Scope, app: CompiledApp) -> str:
 
 
 def is_current(scope: Scope) -> bool:
-    """Return whether the tenant is ready, this installation's, and made from what is known now."""
+    """Return whether the tenant is ready, owned by this installation, and rendered from what is known now."""
     tenant = scope.tenant
-    wanted = wanted_state(scope) if scope.app is not None else None
+    wanted = desired_state(scope) if scope.app is not None else None
     if wanted is TenantState.OFFBOARDED:
         return _is_offboarded(scope)
     if tenant is None or scope.app is None or tenant.spec.state is not wanted:
@@ -132,52 +136,52 @@ def is_current(scope: Scope) -> bool:
 
 
 def _is_offboarded(scope: Scope) -> bool:
-    """Return whether nothing is left of the tenant that an uninstall would delete, and nothing to purge yet."""
+    """Return whether the tenant is offboarded completely, and its purge is not due."""
     tenant = scope.tenant
     if tenant is None:
         return True
     ready = find(tenant.status.conditions, ConditionType.READY)
-    away = ready is not None and ready.reason == Reason.RETAINED and tenant.spec.state is TenantState.OFFBOARDED
-    return away and not (purge_due(scope) and not is_protected(scope))
+    retained = ready is not None and ready.reason == Reason.RETAINED and tenant.spec.state is TenantState.OFFBOARDED
+    return retained and not (is_purge_due(scope) and not is_protected(scope))
 
 
-def purge_time(ended_at: datetime, app: CompiledApp) -> datetime:
-    """Return the moment from which what is retained gets deleted."""
-    return later(ended_at, parse_duration(app.resource.spec.retention.keep_for))
+def purge_after(ended_at: datetime, app: CompiledApp) -> datetime:
+    """Return when the retained objects are to be deleted."""
+    return saturating_add(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 
 
 def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
-    """Return when the tenant's retention ends, long ago if a person asked for the purge; None while none runs."""
+    """Return when the tenant's retention ends, in the past if a person requested a purge; None without retention."""
     if tenant.spec.state is not TenantState.OFFBOARDED:
         return None
     return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_time
 
 
-def unclaimed_until(app: CompiledApp, tenant: TalkdeskTenant) -> datetime | None:
-    """Return when a tenant without any installation is purged; None when a person wants it to stay, or left alone."""
+def orphan_purge_at(app: CompiledApp, tenant: TalkdeskTenant) -> datetime | None:
+    """Return when a tenant without any installation is to be purged; None when it is protected or paused."""
     paused = app.resource.spec.paused or tenant.spec.paused
     return None if paused or tenant.spec.deletion_protection else retention_ends(tenant)
 
 
-def purge_due(scope: Scope) -> bool:
+def is_purge_due(scope: Scope) -> bool:
     """Return whether the retention is over, though `deletionProtection` may still forbid the purge."""
     after = retention_ends(scope.tenant) if scope.tenant is not None else None
     return after is not None and scope.now >= after
 
 
 def is_protected(scope: Scope) -> bool:
-    """Return whether a person forbade to purge the tenant."""
+    """Return whether a person forbade the purge of the tenant."""
     return scope.tenant is not None and scope.tenant.spec.deletion_protection
 
 
-def held_up(scope: Scope) -> bool:
-    """Return whether objects that don't go away have delayed the uninstall's answer for as long as they may."""
-    since = scope.tenant.spec.uninstall_time if scope.tenant is not None else None
-    span = parse_duration(scope.policy.resource.spec.uninstall.offboard_timeout)
-    return since is not None and scope.now >= later(since, span)
+def offboard_timed_out(scope: Scope) -> bool:
+    """Return whether the offboarding has delayed the uninstall's answer for `uninstall.offboardTimeout`."""
+    started_at = scope.tenant.spec.uninstall_time if scope.tenant is not None else None
+    timeout = parse_duration(scope.required_app.resource.spec.uninstall.offboard_timeout)
+    return started_at is not None and scope.now >= saturating_add(started_at, timeout)
 
 
-def next_read(tenancy: Tenancy, now: datetime) -> datetime:
-    """Return when to look again at something that goes on: soon at first, then ever less often."""
-    age = now - tenancy.since if tenancy.since is not None else timedelta()
-    return now + min(max(age / 4, _SHORTEST_WAIT), _LONGEST_WAIT)
+def next_poll(outcome: TenantOutcome, now: datetime) -> datetime:
+    """Return when to read again objects that are not ready or being deleted: the longer it takes, the less often."""
+    age = now - outcome.started_at if outcome.started_at is not None else timedelta()
+    return now + min(max(age / 4, _MIN_POLL), _MAX_POLL)

@@ -1,12 +1,15 @@
-"""What drift of a tenant's object is, as far as its metadata tells.
+"""Whether a tenant's object has drifted from what was applied, judged by its metadata only.
 
-Server-side apply keeps, in `managedFields`, the set of fields that our last apply gave their values. Whoever changes or
-removes such a field, by whatever tool, takes it out of our set, and nothing but our own apply puts one in or moves the
-time of our entry. So an object has drifted when our set is smaller and our entry has kept its time, or is gone.
+Server-side apply records in `managedFields` which fields our last apply set. Whoever changes or removes such a field,
+with whatever tool, removes it from our entry; and only our own apply adds a field or changes the time of our entry. So
+an object has drifted when our entry has fewer fields and the same time, or does not exist any more.
 
-The order of the entries' times, which have whole seconds only, would not do: a field that somebody removes is noted
-nowhere but in our own set. And fields that we never applied may change as they like: controllers write annotations and
-status, and an apply would not undo it.
+Comparing the times of the entries is not enough: they have whole seconds, and a field that somebody removes is visible
+only in our own entry. Fields that we never applied do not count: controllers write annotations and status, and an apply
+would not undo that.
+
+Belongs here: the comparison of an object's versions. Does not belong here: the watches (`adapters.kubernetes`), and
+what is done about drift.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,7 +23,7 @@ from talkdesk_crds import names
 from talkdesk_operator.domain.ports.cluster import Identity
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
 
-__all__ = ["Observation", "Observations", "Target", "sighting", "targets_of"]
+__all__ = ["DriftDetector", "ObservedObject", "Target", "observed_object", "targets_of"]
 
 _REMEMBERED: Final = 100_000
 
@@ -34,14 +37,14 @@ class Target:
     app: str
     """The app's name."""
     identity: Identity
-    """In whose name they are looked at."""
+    """The user that is impersonated to watch them."""
     group: str
     version: str
     kind: str
 
 
 def targets_of(view: CompiledApp) -> frozenset[Target]:
-    """Return all kinds in the app's template; none while the template is invalid, as nothing could be put back."""
+    """Return all kinds in the app's template; none while it is invalid, because drift could not be corrected."""
     if view.template is None:
         return frozenset()
     metadata = view.resource.metadata
@@ -53,21 +56,21 @@ def targets_of(view: CompiledApp) -> frozenset[Target]:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """One version of an object, as much of it as drift is judged by."""
+class ObservedObject:
+    """One version of an object, as far as it matters for drift."""
 
     tenant: str
     """Name of the TalkdeskTenant."""
     version: int
-    """Its resourceVersion; 0 for one that is no number, though Kubernetes promises that it is."""
-    held: int
-    """Size of the set of fields that we applied and nobody took from us since, as bytes of JSON."""
+    """Its resourceVersion; 0 if it is not a number, although Kubernetes promises one."""
+    owned_size: int
+    """Size of the fields in our entry of `managedFields`, as bytes of JSON."""
     applied_at: str
-    """When an apply of ours last changed the object, in whole seconds; empty when we hold none of its fields."""
+    """When our apply last changed the object, in whole seconds; empty when we own none of its fields."""
 
 
-def sighting(raw: Mapping[str, Any]) -> tuple[str, Observation] | None:
-    """Read an object, or its metadata alone: its uid and what it shows; None when it bears no tenant's label."""
+def observed_object(raw: Mapping[str, Any]) -> tuple[str, ObservedObject] | None:
+    """Parse an object, or only its metadata, into its uid and version; None when it has no tenant's label."""
     match raw.get("metadata"):
         case {
             "uid": str(uid),
@@ -76,85 +79,84 @@ def sighting(raw: Mapping[str, Any]) -> tuple[str, Observation] | None:
             **rest,
         } if tenant:
             number = int(version) if version.isdecimal() else 0
-            return uid, Observation(intern(tenant), number, *_ours(rest.get("managedFields")))
+            return uid, ObservedObject(intern(tenant), number, *_own_entry(rest.get("managedFields")))
         case _:
             return None
 
 
-def _ours(entries: object) -> tuple[int, str]:
+def _own_entry(entries: object) -> tuple[int, str]:
     for entry in entries if isinstance(entries, list) else ():
         match entry:
             case {"subresource": _}:
                 pass
             case {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields, "time": str(time)}:
-                return len(orjson.dumps(fields)), intern(time)  # objects of one pass share it
+                return len(orjson.dumps(fields)), intern(time)  # objects of one reconcile share it
             case _:
                 pass
     return 0, ""
 
 
-class Observations:
-    """What is known of the objects of one target, and what has become of them; bounded.
+class DriftDetector:
+    """Detects drift of the objects of one target by remembering their last version; bounded.
 
-    Of objects beyond the bound only deletions are noticed.
+    Of objects beyond the bound only deletions are detected.
     """
 
     def __init__(self, limit: int = _REMEMBERED) -> None:
-        self._known: dict[str, Observation] = {}
+        self._known: dict[str, ObservedObject] = {}
         self._limit = limit
 
     def __len__(self) -> int:
         return len(self._known)
 
     def applied(self, raw: Mapping[str, Any]) -> None:
-        """Take an object as our own apply left it: what comes later is measured by this."""
-        if (read := sighting(raw)) is not None:
-            uid, seen = read
-            if not self._is_stale(uid, seen):
-                self._remember(uid, seen)
+        """Remember an object as our own apply left it; later versions are compared with this one."""
+        if (parsed := observed_object(raw)) is not None:
+            uid, current = parsed
+            if not self._is_stale(uid, current):
+                self._remember(uid, current)
 
     def present(self, raw: Mapping[str, Any]) -> str | None:
-        """Take an object as it is; return its tenant if it has drifted since it was last seen.
+        """Remember an object as it was observed; return its tenant if it has drifted since the last version.
 
-        Each change is told once. It takes the object as it is for what is known: whether it was put right, or whether
-        it can be, is no matter of ours.
+        Each drift is reported once, whether or not it gets corrected.
         """
-        read = sighting(raw)
-        if read is None:
+        parsed = observed_object(raw)
+        if parsed is None:
             return None
-        uid, seen = read
+        uid, current = parsed
         known = self._known.get(uid)
-        if self._is_stale(uid, seen):
-            return None  # we have written over it since, and know what came of it
-        self._remember(uid, seen)
-        return known.tenant if known is not None and _drifted(known, seen) else None
+        if self._is_stale(uid, current):
+            return None  # our own apply has overwritten this version
+        self._remember(uid, current)
+        return known.tenant if known is not None and _drifted(known, current) else None
 
     def gone(self, raw: Mapping[str, Any]) -> str | None:
-        """Take an object that was deleted, or lost the labels that we look for; return its tenant."""
-        read = sighting(raw)
-        if read is None:
+        """Forget an object that was deleted, or has lost the label that is watched; return its tenant."""
+        parsed = observed_object(raw)
+        if parsed is None:
             return None
-        uid, seen = read
-        return self._known.pop(uid, seen).tenant
+        uid, last = parsed
+        return self._known.pop(uid, last).tenant
 
     def retain(self, present: Collection[str], version: str) -> frozenset[str]:
-        """Forget the objects whose uids a complete listing at `version` did not show; return their tenants."""
+        """Forget the objects that a complete list at `version` does not contain; return their tenants."""
         number = int(version) if version.isdecimal() else 0
         lost = [
             uid
             for uid, known in self._known.items()
-            if uid not in present and (known.version <= number or not number)  # what is newer the listing can't show
+            if uid not in present and (known.version <= number or not number)  # a newer object cannot be in the list
         ]
         return frozenset(self._known.pop(uid).tenant for uid in lost)
 
-    def _is_stale(self, uid: str, seen: Observation) -> bool:
+    def _is_stale(self, uid: str, current: ObservedObject) -> bool:
         known = self._known.get(uid)
-        return known is not None and 0 < seen.version <= known.version
+        return known is not None and 0 < current.version <= known.version
 
-    def _remember(self, uid: str, seen: Observation) -> None:
+    def _remember(self, uid: str, current: ObservedObject) -> None:
         if uid in self._known or len(self._known) < self._limit:
-            self._known[uid] = seen
+            self._known[uid] = current
 
 
-def _drifted(known: Observation, seen: Observation) -> bool:
-    return seen.held < known.held and seen.applied_at in ("", known.applied_at)
+def _drifted(known: ObservedObject, current: ObservedObject) -> bool:
+    return current.owned_size < known.owned_size and current.applied_at in ("", known.applied_at)

@@ -1,7 +1,7 @@
-"""Whether a customer who has the app installed may use it now: trial and license, and what the app makes of them.
+"""Whether a customer who has the app installed is entitled to use it now, by trial, license and the app's policies.
 
-Belongs here: the trial as events and Talkdesk tell it, and the state that a tenant should have because of it. Does not
-belong here: how the tenant gets into that state, uninstalls (`uninstall`).
+Belongs here: the trial, merged from events and Talkdesk's state, and the tenant's desired state that follows.
+Does not belong here: how the tenant gets into that state, uninstalls (`installation.uninstall`).
 """
 
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation, TrialState, TrialStatus
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState, RemoteTrial, classify
-from talkdesk_operator.domain.reconcile.deadlines import is_before, later
-from talkdesk_operator.domain.reconcile.observation import is_of_before
+from talkdesk_operator.domain.reconcile.deadlines import is_before, saturating_add
+from talkdesk_operator.domain.reconcile.observation import remote_predates_request
 from talkdesk_operator.domain.reconcile.ownership import install_time
 from talkdesk_operator.domain.reconcile.scope import Scope
 
-__all__ = ["Suspension", "suspension", "trial_is_open", "trial_of", "wanted_state"]
+__all__ = ["Suspension", "desired_state", "suspension", "trial_is_open", "trial_of"]
 
-_GOES_ON: Final = frozenset({"plan_upgraded", "app_uninstalled"})
-"""Reasons for a trial's end that stop nobody: the customer pays from now on, or an uninstall follows by itself."""
+_NOT_SUSPENDING: Final = frozenset({"plan_upgraded", "app_uninstalled"})
+"""Reasons for a trial's end that suspend nobody: the customer pays from now on, or an uninstall event follows."""
 _PAID: Final = "paid"
 _ON_TRIAL: Final = "trial"
-_JUST: Final = timedelta(microseconds=1)
+_TICK: Final = timedelta(microseconds=1)
 _RANK: Final = {TrialState.STARTED: 0, TrialState.EXTENDED: 1, TrialState.ENDED: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """Why the customer may not use the app for now, and what the app's policy makes of it."""
+    """Why the customer is not entitled to use the app now, and the app's policy for that case."""
 
     policy: SuspensionPolicy
     reason: Reason
@@ -38,12 +38,12 @@ class Suspension:
 
 
 def suspension(scope: Scope) -> Suspension | None:
-    """Return why the customer may not use the app; None while nothing is known against it, or the policy is Keep."""
+    """Return why the customer is suspended; None while entitled, or where the app's policy is Keep."""
     found = (_license(scope), _trial(scope))
     return next((each for each in found if each is not None and each.policy is not SuspensionPolicy.KEEP), None)
 
 
-def wanted_state(scope: Scope) -> TenantState:
+def desired_state(scope: Scope) -> TenantState:
     """Return the state that the tenant of a live installation should have."""
     found = suspension(scope)
     match found and found.policy:
@@ -56,35 +56,37 @@ def wanted_state(scope: Scope) -> TenantState:
 
 
 def _license(scope: Scope) -> Suspension | None:
-    policy = scope.policy.resource.spec.license
-    match _talkdesk_entitlement(scope):
+    policy = scope.required_app.resource.spec.license
+    match _remote_state(scope):
         case RemoteState.SUSPENDED:
-            return Suspension(policy.on_suspended, Reason.SUSPENDED, "Talkdesk has suspended the installation")
-        case RemoteState.REVOKED if not is_of_before(scope):
-            message = "Talkdesk has revoked the installation, and no uninstall has come"
+            return Suspension(policy.on_suspended, Reason.SUSPENDED, "Talkdesk suspended the installation")
+        case RemoteState.REVOKED if not remote_predates_request(scope):
+            message = "Talkdesk revoked the installation, but no uninstall event has arrived"
             return Suspension(policy.on_revoked, Reason.REVOKED, message)
         case _:
             return None
 
 
-def _talkdesk_entitlement(scope: Scope) -> RemoteState:
-    """Return what Talkdesk's state means: as just read, else as it was last seen."""
+def _remote_state(scope: Scope) -> RemoteState:
+    """Return what Talkdesk's state means: the one that was just read, else the one in the status."""
     if isinstance(scope.remote, RemoteInstallation):
-        return scope.remote.entitlement
+        return scope.remote.classified_state
     return classify(scope.installation.status.talkdesk_state or "")
 
 
 def _trial(scope: Scope) -> Suspension | None:
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
-    if trial is None or trial.state is not TrialState.ENDED or trial.ended_reason in _GOES_ON:
+    if trial is None or trial.state is not TrialState.ENDED or trial.ended_reason in _NOT_SUSPENDING:
         return None
     if scope.known_facts.subscription.type == _PAID:
         return None
-    return Suspension(scope.policy.resource.spec.trial.on_end, Reason.TRIAL_ENDED, "the trial ended without an upgrade")
+    return Suspension(
+        scope.required_app.resource.spec.trial.on_end, Reason.TRIAL_ENDED, "the trial ended without an upgrade"
+    )
 
 
 def trial_is_open(scope: Scope) -> bool:
-    """Return whether Talkdesk should be asked for the trial: there is one, and no event has told its end."""
+    """Return whether the trial should be read from Talkdesk: there is one, and its end is not known yet."""
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
     if trial is not None:
         return trial.state is not TrialState.ENDED
@@ -94,38 +96,40 @@ def trial_is_open(scope: Scope) -> bool:
 def trial_of(
     installation: TalkdeskInstallation, remote: RemoteTrial | None = None, *, now: datetime
 ) -> TrialStatus | None:
-    """Return the trial by the newest that is known of it: its event, what is on record, what Talkdesk just said.
+    """Return the newest state of the trial: from its event, from the status, or as Talkdesk just showed it.
 
-    What is older than the installation is of one before it, under the same id.
+    A trial that is older than the installation belongs to an earlier installation under the same id.
     """
-    since, event, recorded = install_time(installation), installation.spec.trial, installation.status.trial
-    told = (
-        TrialStatus(
-            state=event.state,
-            last_transition_time=event.event_time,
-            expiration_time=event.expiration_time,
-            ended_reason=event.ended_reason,
-        )
-        if event is not None
-        else None
-    )
+    installed = install_time(installation)
     known = [
         trial
-        for trial in (told, recorded)
-        if trial is not None and (since is None or not is_before(trial.last_transition_time, since))
+        for trial in (_from_event(installation), installation.status.trial)
+        if trial is not None and (installed is None or not is_before(trial.last_transition_time, installed))
     ]
-    newest = max(known, key=_age, default=None)
-    if remote is None or (remote.ended_at is not None and since is not None and is_before(remote.ended_at, since)):
+    newest = max(known, key=_recency, default=None)
+    if remote is None or (remote.ended_at is not None and installed and is_before(remote.ended_at, installed)):
         return newest
-    begun = remote.started_at or now.replace(microsecond=0)
-    return _as_talkdesk_says(newest, remote, begun if since is None else max(begun, since))
+    started = remote.started_at or now.replace(microsecond=0)
+    return _corrected(newest, remote, started if installed is None else max(started, installed))
 
 
-def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, begun: datetime) -> TrialStatus | None:
-    """Correct it by an end that no event told, and by more time than the events know of.
+def _from_event(installation: TalkdeskInstallation) -> TrialStatus | None:
+    event = installation.spec.trial
+    if event is None:
+        return None
+    return TrialStatus(
+        state=event.state,
+        last_transition_time=event.event_time,
+        expiration_time=event.expiration_time,
+        ended_reason=event.ended_reason,
+    )
 
-    Whatever comes next must be younger than what is read here, and our clock is not Talkdesk's: so the time of an
-    extension that no event told is only just later than what it extends.
+
+def _corrected(known: TrialStatus | None, remote: RemoteTrial, started: datetime) -> TrialStatus | None:
+    """Return the trial with an end or an extension that only Talkdesk's state shows.
+
+    The next event must count as newer than what is read here, and our clock differs from Talkdesk's. So an extension
+    without an event gets a time that is one tick after that of the state it extends.
     """
     if remote.ended_at is not None:
         if known is not None and (
@@ -143,13 +147,13 @@ def _as_talkdesk_says(known: TrialStatus | None, remote: RemoteTrial, begun: dat
     ):
         return known
     if known is None:
-        return TrialStatus(state=TrialState.STARTED, last_transition_time=begun, expiration_time=remote.expires_at)
+        return TrialStatus(state=TrialState.STARTED, last_transition_time=started, expiration_time=remote.expires_at)
     return TrialStatus(
         state=TrialState.EXTENDED,
-        last_transition_time=later(known.last_transition_time, _JUST),
+        last_transition_time=saturating_add(known.last_transition_time, _TICK),
         expiration_time=remote.expires_at,
     )
 
 
-def _age(trial: TrialStatus) -> tuple[datetime, int]:
+def _recency(trial: TrialStatus) -> tuple[datetime, int]:
     return trial.last_transition_time, _RANK[trial.state]

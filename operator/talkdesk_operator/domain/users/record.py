@@ -1,10 +1,10 @@
-"""What is on record of a tenant's users at the SCIM service, in pieces of a size that a Secret can hold.
+"""The record of what the SCIM service has of a tenant's users, in pieces that fit into a Secret.
 
-Belongs here: the record, which piece holds whom, which pieces changed; the port by which it is kept. Does not belong
-here: Secrets (`adapters.user_records`), what follows from the record (users.py).
+Belongs here: the record, which piece contains which user, which pieces changed; the port that stores it.
+Does not belong here: Secrets (`adapters.kubernetes.user_records`), what follows from the record (`decide`).
 
-Pieces are filled one after the other and nobody ever moves, so that bringing ten thousand users for the first time
-writes one piece per batch, and a small tenant has a single one.
+Pieces are filled one after the other, and a user never moves to another piece. So the first sync of ten thousand users
+writes one piece for each batch, and a small tenant has a single piece.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,47 +16,47 @@ from talkdesk_operator.domain.ports.scim import Ref
 __all__ = ["CAPACITY", "MAX_ID_BYTES", "Piece", "RecordedUser", "UserRecord", "UserRecordStore"]
 
 CAPACITY: Final = 800
-"""Users in a piece: some 110 KB, at most 700 KB with ids and versions of the greatest length. A Secret holds 1 MiB, and
-in base64, a third longer, a request should have no more than that either: it is sent without a break."""
+"""Users in a piece: about 110 KB, at most 700 KB with ids and versions of maximum length. A Secret holds 1 MiB, and the
+request that writes it, a third longer because of base64, should not exceed that either: it is sent in one chunk."""
 MAX_ID_BYTES: Final = 256
-"""Longest id or version that is kept, in UTF-8."""
+"""Longest id or version that is stored, in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedUser:
-    """What is on record of one user. Nothing of it is personal."""
+    """The record of one user. It contains no personal data."""
 
     ref: Ref | None
-    """None when the service was never seen to have the user; it may have it all the same."""
+    """None when the service never confirmed that it has the user; it may have the user nevertheless."""
     sent: str = ""
-    """Fingerprint of what the service was told last; empty when it isn't certain what the service has."""
+    """Fingerprint of what was last sent to the service; empty when it is uncertain what the service has."""
     active: bool = False
-    """Whether the service may have it as active."""
+    """Whether the service may have the user as active."""
     admin: bool | None = False
-    """Whether the service was told that this is the one who installed the app; None when that isn't certain."""
+    """Whether the user was sent with the role of the installing admin; None when that is uncertain."""
     failed_before: bool = False
-    """The last attempt failed, so that the next one comes after everybody else's."""
+    """Whether the last attempt failed, so that the next one comes after those of all other users."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of a record as it is kept."""
+    """One piece of a record as it is stored."""
 
     service: str
-    """Digest of the service's URL: ids of one service mean nothing, or somebody else, at another."""
+    """Digest of the service's URL, because ids of one service mean nothing, or another user, at another."""
     salt: str = field(repr=False)
-    """Of the fingerprints."""
+    """Salt of the fingerprints."""
     users: Mapping[str, RecordedUser]
     """By Talkdesk's id."""
 
 
 class UserRecord:
-    """The whole record of one tenant, and which pieces of it are yet to be saved."""
+    """The whole record of one tenant, and which of its pieces must be saved."""
 
     def __init__(self, service: str, salt: str, pieces: Sequence[Piece] = ()) -> None:
-        """Take the pieces as they were kept; those of another service count as empty. The first one's salt is used.
+        """Take the stored pieces; those of another service count as empty. The first one's salt is used.
 
-        `salt` is for a record that is new.
+        `salt` is for a new record.
         """
         ours = [piece for piece in pieces if piece.service == service]
         self.service = service
@@ -69,15 +69,15 @@ class UserRecord:
         return len(self._place)
 
     def get(self, user_id: str) -> RecordedUser | None:
-        """Return what is known of a user, if anything."""
+        """Return the record of a user; None when there is none."""
         place = self._place.get(user_id)
         return None if place is None else self._pieces[place][user_id]
 
     def put(self, user_id: str, known: RecordedUser) -> None:
-        """Note what is known of a user now."""
+        """Replace the record of a user."""
         place = self._place.get(user_id)
         if place is None:
-            place = self._place[user_id] = self._room()
+            place = self._place[user_id] = self._piece_with_room()
         elif self._pieces[place][user_id] == known:
             return
         self._pieces[place][user_id] = known
@@ -89,14 +89,14 @@ class UserRecord:
             yield user_id, self._pieces[place][user_id]
 
     def changed(self) -> dict[int, Piece]:
-        """Return the pieces that were changed since the last `saved`, by their number."""
+        """Return the pieces that were changed since the last `mark_saved`, by their number."""
         return {place: Piece(self.service, self.salt, self._pieces[place]) for place in sorted(self._changed)}
 
-    def saved(self) -> None:
-        """Take everything for saved."""
+    def mark_saved(self) -> None:
+        """Take all changes as saved."""
         self._changed.clear()
 
-    def _room(self) -> int:
+    def _piece_with_room(self) -> int:
         """Return the number of the first piece with room."""
         for place, users in enumerate(self._pieces):
             if len(users) < CAPACITY:
@@ -106,10 +106,10 @@ class UserRecord:
 
 
 class UserRecordStore(Protocol):
-    """Where records of users are kept. Methods raise talkdesk_runtime.kube_errors and nothing else."""
+    """The store of users' records. Methods raise the errors of `talkdesk_runtime.kube_errors` and nothing else."""
 
     async def load(self, namespace: str, tenant: str) -> tuple[Piece, ...]:
-        """Read all pieces of a tenant; what can't be understood counts as not there."""
+        """Read all pieces of a tenant; a piece that cannot be parsed counts as missing."""
         ...
 
     async def save(self, namespace: str, tenant: str, pieces: Mapping[int, Piece]) -> None:

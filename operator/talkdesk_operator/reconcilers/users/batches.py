@@ -28,19 +28,18 @@ from talkdesk_operator.domain.ports.scim import (
 )
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimUnavailable
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, User
-from talkdesk_operator.domain.reconcile.error_policy import of_talkdesk
+from talkdesk_operator.domain.reconcile.error_policy import talkdesk_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, UsersOutcome
 from talkdesk_operator.domain.users.decide import (
-    Action,
-    decide,
-    failure_of,
     fingerprint,
-    intended,
-    of_scim,
+    is_up_to_date,
     person_of,
-    put,
-    remembered,
+    put_order,
+    record_after,
+    record_before,
     removed_users,
+    scim_failure,
+    users_failure,
 )
 from talkdesk_operator.domain.users.record import MAX_ID_BYTES, RecordedUser, UserRecord
 
@@ -113,7 +112,7 @@ class UserBatches:
                         return
                 self._complete = True
         except TalkdeskError as error:
-            broken = of_talkdesk(error)
+            broken = talkdesk_failure(error)
         await self._execute_pending(1)
         self._failure = self._failure or broken
         if self._complete:
@@ -126,7 +125,7 @@ class UserBatches:
 
     def outcome(self) -> UsersOutcome:
         """Return what came of it."""
-        failure, trouble = self._failure, failure_of(self._errors)
+        failure, partial_failure = self._failure, users_failure(self._errors)
         licensed, failed = len(self._listed), len(self._errors)
         words = f"{self._synced} of {licensed} users are as they should be"
         if self._deactivated:
@@ -138,8 +137,8 @@ class UserBatches:
             failed=failed,
             done=not self._out_of_time,
             failure=failure,
-            trouble=trouble,
-            message=worst.message if (worst := failure or trouble) is not None else words,
+            partial_failure=partial_failure,
+            message=worst.message if (worst := failure or partial_failure) is not None else words,
         )
 
     @property
@@ -161,13 +160,13 @@ class UserBatches:
             return
         known = self._roster.get(user.id)
         person = person_of(user, known, created_by)
-        if decide(person, known, fingerprint(person, self._roster.salt)) is Action.NOTHING:
+        if is_up_to_date(known, fingerprint(person, self._roster.salt)):
             self._synced += 1
             return
         # Once the service has failed, the rest is only counted: nobody needs to be kept for it.
         if self._at_work:
             queue = self._failed_before if known is not None and known.failed_before else self._waiting
-            queue.append(put(person, known))
+            queue.append(put_order(person, known))
 
     async def _finish(self) -> None:
         """Turn to those who left, and then to those in trouble, as they are now.
@@ -209,7 +208,7 @@ class UserBatches:
             self._out_of_time = True
             return
         for order in batch:
-            self._roster.put(order.external_id, intended(order, self._roster.get(order.external_id)))
+            self._roster.put(order.external_id, record_before(order, self._roster.get(order.external_id)))
         await self._save()
         with self._budget.spending():
             results, error = await self._scim.execute(self._service, batch, within=self._budget.left)
@@ -217,7 +216,7 @@ class UserBatches:
                 self._note(self._roster, order, result)
             await self._save()
         if error is not None:
-            self._failure = of_scim(error)
+            self._failure = scim_failure(error)
         elif any(isinstance(result, NotStarted) for result in results):
             self._out_of_time = True
 
@@ -227,7 +226,7 @@ class UserBatches:
             case Put(person=person), Done(ref=ref):
                 self._synced += 1
                 sent = fingerprint(person, roster.salt)
-                roster.put(person.external_id, remembered(person, replace(order, ref=ref), sent))
+                roster.put(person.external_id, record_after(person, replace(order, ref=ref), sent))
             case Deactivate(), Done(ref=ref):
                 self._deactivated += 1
                 roster.put(order.external_id, replace(before, ref=ref, active=False, failed_before=False))

@@ -29,7 +29,7 @@ class LicensedUsers:
         access = access_of(scope)
         if isinstance(access, Failure):
             return replace(scope, users=UsersOutcome(_known(scope), failure=access))
-        app = scope.policy
+        app = scope.required_app
         pages = self._api.users(access, app.resource.spec.app_id, scope.installation.spec.installation_id)
         facts, context = scope.known_facts, template_context(scope, app)
         outcome = await self._scim.sync(app, _tenant(scope), context, pages, facts.created_by)
@@ -40,8 +40,8 @@ class LicensedUsers:
 
     async def deactivate(self, scope: Scope) -> Scope:
         """Deactivate all users that the SCIM service has of the tenant."""
-        context = template_context(scope, scope.policy)
-        return replace(scope, users=await self._scim.deactivate_all(scope.policy, _tenant(scope), context))
+        context = template_context(scope, scope.required_app)
+        return replace(scope, users=await self._scim.deactivate_all(scope.required_app, _tenant(scope), context))
 
     async def forget(self, tenant: TalkdeskTenant) -> None:
         """Delete what is kept about a tenant's users."""
@@ -54,4 +54,4 @@ def _known(scope: Scope) -> int:
 
 
 def _tenant(scope: Scope) -> str:
-    return tenant_name(scope.policy.resource.metadata.name, scope.installation.spec.account_id)
+    return tenant_name(scope.required_app.resource.metadata.name, scope.installation.spec.account_id)

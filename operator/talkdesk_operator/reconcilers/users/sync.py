@@ -103,7 +103,7 @@ class UserSync:
         async def save() -> None:
             if roster is not None and (changed := roster.changed()):
                 await self._records.save(namespace, tenant, changed)
-                roster.saved()
+                roster.mark_saved()
 
         budget = Budget(self._budget.total_seconds(), self._monotonic)
         return UserBatches(self._scim, service, roster, save=save, budget=budget, batch=self._batch)

@@ -56,14 +56,14 @@ def reason(source: str, data: dict[str, Any] | None = None) -> str:
         ("dnsLabel('acme')", "acme"),
     ],
 )
-def test_an_expression_gives_plain_json(source: str, expected: object) -> None:
+def test_an_expression_returns_plain_json(source: str, expected: object) -> None:
     value = evaluate(source)
 
     assert value == expected
     assert type(value) is type(expected)
 
 
-def test_a_map_comes_out_in_one_order() -> None:
+def test_a_map_is_returned_in_a_stable_order() -> None:
     assert {json.dumps(evaluate("{'c': 1, 'a': 2, 'b': 3}")) for _ in range(20)} == {'{"a": 2, "b": 3, "c": 1}'}
 
 
@@ -92,18 +92,18 @@ def test_a_map_comes_out_in_one_order() -> None:
         ("string([1])", "string() cannot take these arguments"),
         ("Foo{a: 1}", "cannot be evaluated"),
         ("b'x'", "the result is bytes: use base64.encode() or string()"),
-        ("{1: 2}", "a key of the resulting map is no string"),
-        ("double('NaN')", "the result is no JSON value"),
-        ("1.0 / 0.0", "the result is no JSON value"),
+        ("{1: 2}", "a key of the resulting map is not a string"),
+        ("double('NaN')", "the result is not a JSON value"),
+        ("1.0 / 0.0", "the result is not a JSON value"),
         ("a.map.map(k, k)", "a.map is a map, which has no order: use keys(a.map).map"),
         ("a.map.filter(k, true)", "a.map is a map, which has no order: use keys(a.map).filter"),
     ],
 )
-def test_what_cannot_be_evaluated_is_said_in_plain_words(source: str, expected: str) -> None:
+def test_an_evaluation_error_is_reported_in_plain_words(source: str, expected: str) -> None:
     assert reason(source) == expected
 
 
-def test_operands_that_do_not_fit_are_said_in_plain_words() -> None:
+def test_mismatched_operands_are_reported_in_plain_words() -> None:
     assert reason("a.b + a.half").startswith("types do not fit")
     assert reason("1 + 'x'").startswith("types do not fit")
 
@@ -152,7 +152,7 @@ def test_references_leave_out_bound_variables_types_and_namespaces() -> None:
         "'x'.matches('(' + s.secret)",
     ],
 )
-def test_no_value_gets_into_an_error_or_a_log(source: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_value_appears_in_an_error_or_a_log(source: str, caplog: pytest.LogCaptureFixture) -> None:
     canary = f"canary {secrets.token_hex(16)} ("
     with caplog.at_level(logging.DEBUG), pytest.raises(ExpressionError) as caught:
         evaluate(source, {"s": {"secret": canary}})
@@ -163,8 +163,8 @@ def test_no_value_gets_into_an_error_or_a_log(source: str, caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, "\ud800", {"k": "\udfff"}])
-def test_a_scope_names_the_variable_that_is_no_json(value: object) -> None:
-    with pytest.raises(ExpressionError, match=r"^a holds something that is no JSON value or no valid Unicode$"):
+def test_an_activation_names_the_variable_that_is_not_json(value: object) -> None:
+    with pytest.raises(ExpressionError, match=r"^a contains something that is not JSON or not valid Unicode$"):
         Activation({"a": value})
 
 
@@ -210,5 +210,5 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_any_json_value_passes_unchanged(value: object) -> None:
+def test_any_json_value_is_returned_unchanged(value: object) -> None:
     assert evaluate("a", {"a": value}) == value

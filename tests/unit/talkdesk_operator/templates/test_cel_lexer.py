@@ -23,7 +23,7 @@ def test_a_string_literal_is_one_token(literal: str) -> None:
     assert [(token.kind, token.text) for token in tokenize(f"{literal} ")] == [(TokenKind.STRING, literal)]
 
 
-def test_blanks_and_comments_are_no_tokens() -> None:
+def test_blanks_and_comments_are_not_tokens() -> None:
     assert [token.text for token in tokenize("a // b }\n + 0x1Fu")] == ["a", "+", "0x1Fu"]
 
 
@@ -48,7 +48,7 @@ def test_the_closing_brace_is_the_one_outside_literals(text: str, source: str) -
 
 
 @pytest.mark.parametrize("text", ["", "a", "'}", "{ }", "a // }"])
-def test_there_may_be_no_closing_brace(text: str) -> None:
+def test_an_unclosed_brace_has_no_closing_brace(text: str) -> None:
     assert closing_brace(text, 0, 100) == (1 if text == "'}" else None)
 
 

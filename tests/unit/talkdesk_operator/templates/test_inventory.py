@@ -21,7 +21,7 @@ def names(entries: tuple[InventoryEntry, ...]) -> list[str]:
     return [item.name for item in entries]
 
 
-def test_planned_gives_every_object_in_the_order_of_the_template() -> None:
+def test_planned_returns_every_object_in_the_order_of_the_template() -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "t"}}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "t"}}
     steps = [StepSource("base", [namespace]), StepSource("app", [deployment], on_offboard="Delete")]
@@ -56,7 +56,7 @@ def test_each_part_of_the_identity_makes_another_object() -> None:
         assert entry(**({"name": "a"} | {part: "other"})).identity != entry("a").identity
 
 
-def test_pruned_gives_what_left_the_template_in_the_order_of_deletion() -> None:
+def test_pruned_returns_what_left_the_template_in_the_order_of_deletion() -> None:
     previous = (entry("a"), entry("b"), entry("c", step="app"), entry("d"))
 
     assert names(pruned(previous, (entry("b"), entry("new")))) == ["c", "d", "a"]

@@ -66,18 +66,18 @@ def test_a_tree_keeps_its_shape() -> None:
         ({"k": "x ${'a}"}, "m.k: syntax error at column 1: token recognition error at: ''a'"),
         ({"k": "${" + "1" * 2000 + "}"}, "m.k: the expression after ${ is longer than 1024 characters"),
         ({"k": ["${}"]}, "m.k[0]: empty expression"),
-        ({"${a}": 1}, 'm["${a}"]: a key cannot hold ${ }'),
+        ({"${a}": 1}, 'm["${a}"]: a key cannot contain ${ }'),
         ({"x.y/z": "${1 +}"}, "m[\"x.y/z\"]: syntax error at column 4: mismatched input '<EOF>'"),
-        ({1: "x"}, "m: the key 1 is no string"),
-        ({"k": float("nan")}, "m.k: not a JSON value: float"),
-        ({"k": b"x"}, "m.k: not a JSON value: bytes"),
+        ({1: "x"}, "m: the key 1 is not a string"),
+        ({"k": float("nan")}, "m.k: is not a JSON value: float"),
+        ({"k": b"x"}, "m.k: is not a JSON value: bytes"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_path(tree: object, problem: str) -> None:
+def test_a_problem_is_reported_with_its_path(tree: object, problem: str) -> None:
     assert problems_of(tree) == [problem]
 
 
-def test_all_that_is_wrong_is_told() -> None:
+def test_all_problems_are_reported() -> None:
     assert len(problems_of({"a": "${", "b": ["${1 +}", "${}"]})) == 3
 
 
@@ -86,12 +86,12 @@ def test_all_that_is_wrong_is_told() -> None:
     [
         ("${a.zz}", "m.k: no such key: a.zz"),
         ("x${a.zz}", "m.k: no such key: a.zz"),
-        ("x${a.none}", "m.k: null cannot stand within text"),
-        ("x${a.list}", "m.k: a list or a map cannot stand within text"),
-        ("x${a}", "m.k: a list or a map cannot stand within text"),
+        ("x${a.none}", "m.k: null cannot be part of a text"),
+        ("x${a.list}", "m.k: a list or a map cannot be part of a text"),
+        ("x${a}", "m.k: a list or a map cannot be part of a text"),
     ],
 )
-def test_what_cannot_be_filled_in_is_told_with_its_path(leaf: str, message: str) -> None:
+def test_a_leaf_that_cannot_be_filled_in_is_reported_with_its_path(leaf: str, message: str) -> None:
     with pytest.raises(RenderError) as caught:
         filled({"k": leaf})
 
@@ -114,7 +114,7 @@ def test_expressions_come_with_the_paths_of_their_leaves() -> None:
 @example("${a.n}")
 @example("$${")
 @example("\u30a2\u30af\u30e1 \U0001f600 \"quotes\" 'and' \\ ${credentials.clientSecret}\n" + "x" * 300)
-def test_any_value_comes_out_as_it_is(value: str) -> None:
+def test_any_value_is_filled_in_unchanged(value: str) -> None:
     assert filled("${v}", {"v": value}) == value
     assert filled({"k": "<${v}|${v}>"}, {"v": value}) == {"k": f"<{value}|{value}>"}
 
@@ -125,5 +125,5 @@ def test_any_text_can_be_written_with_escapes(text: str) -> None:
 
 
 @given(st.text("${}a'\"\\/ \n.", max_size=30))
-def test_any_leaf_is_compiled_or_told_wrong(leaf: str) -> None:
+def test_any_leaf_is_compiled_or_reported(leaf: str) -> None:
     assert all(message.startswith("m: ") for message in problems_of(leaf))

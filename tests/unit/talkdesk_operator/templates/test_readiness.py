@@ -89,7 +89,7 @@ def crash(name: str, reason: str = "CrashLoopBackOff") -> dict[str, Any]:
         ),
         (obj("Deployment"), NotReady("replicas: 0 of 1")),
         (replica_set(), Ready()),
-        (replica_set(fullyLabeledReplicas=1), NotReady("labelled: 1 of 2")),
+        (replica_set(fullyLabeledReplicas=1), NotReady("labeled: 1 of 2")),
         (replica_set(availableReplicas=1), NotReady("available: 1 of 2")),
         (replica_set(readyReplicas=1), NotReady("ready: 1 of 2")),
         (replica_set(replicas=3), NotReady("1 pods to terminate")),
@@ -140,7 +140,7 @@ def crash(name: str, reason: str = "CrashLoopBackOff") -> dict[str, Any]:
         (obj("PodDisruptionBudget"), Ready()),
         (
             obj("PodDisruptionBudget", {"observedGeneration": 1}, generation=2),
-            NotReady("generation 2 not yet observed, but 1"),
+            NotReady("its controller has observed generation 1, not yet 2"),
         ),
         (obj("CustomResourceDefinition"), NotReady("not yet established")),
         (obj("CustomResourceDefinition", conditions(condition("Established"))), Ready()),
@@ -196,16 +196,14 @@ READY_WHEN = compile_expression("object.status.availableReplicas >= 1")
         (obj("Namespace", {"phase": "Terminating"}), NotReady("not Active, but Terminating")),
     ],
 )
-def test_ready_when_takes_the_place_of_the_rules_for_the_kind(
-    given_object: dict[str, Any], verdict: Readiness | None
-) -> None:
+def test_ready_when_replaces_the_rules_for_the_kind(given_object: dict[str, Any], verdict: Readiness | None) -> None:
     found = readiness(given_object, READY_WHEN)
 
     assert isinstance(found, NotReady) if verdict is None else found == verdict
 
 
-def test_ready_when_must_give_a_bool() -> None:
-    assert readiness(obj("Widget"), compile_expression("1")) == NotReady("readyWhen gives no bool")
+def test_ready_when_must_return_a_bool() -> None:
+    assert readiness(obj("Widget"), compile_expression("1")) == NotReady("readyWhen must give true or false")
 
 
 junk = st.recursive(
@@ -218,7 +216,9 @@ junk = st.recursive(
 
 
 @given(st.sampled_from([*KINDS, "Pod", "Service", "Namespace", "PersistentVolumeClaim"]), junk, junk, junk)
-def test_no_object_of_any_shape_makes_it_fail(kind: str, status: Any, spec: Any, conditions: Any) -> None:
+def test_readiness_never_raises_whatever_the_object_contains(
+    kind: str, status: Any, spec: Any, conditions: Any
+) -> None:
     for made in (status, {"conditions": conditions, "containerStatuses": conditions, "phase": "Running"}):
         assert isinstance(readiness(obj(kind, made, spec), READY_WHEN), Ready | NotReady | Failed)
         assert isinstance(readiness(obj(kind, made, spec)), Ready | NotReady | Failed)

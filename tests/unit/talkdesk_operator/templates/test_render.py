@@ -52,7 +52,7 @@ def error(*manifests: dict[str, Any], **overrides: Any) -> str:
     return str(caught.value)
 
 
-def test_an_object_is_filled_in_and_marked() -> None:
+def test_an_object_is_rendered_and_labeled() -> None:
     obj = only_object(
         manifest(
             "Deployment",
@@ -98,14 +98,14 @@ def test_labels_may_come_from_one_expression() -> None:
     assert obj["metadata"]["labels"]["tier"] == "gold"
 
 
-def test_a_step_keeps_how_it_is_handled() -> None:
+def test_a_rendered_step_keeps_its_settings() -> None:
     (step,) = rendered(manifest(), ready_when="object.x", on_offboard="Delete", adopt=True).steps
 
     assert step.ready_when is not None
     assert (step.name, step.ready_when.source, step.on_offboard, step.adopt) == ("base", "object.x", "Delete", True)
 
 
-def test_the_name_of_a_tenant_is_kept_once_it_is_fixed() -> None:
+def test_the_name_of_a_tenant_never_changes() -> None:
     fixed = context(tenant={"name": "td-old"})
 
     assert rendered(manifest(metadata={"namespace": "${tenant.name}"}), facts=fixed).name == "td-old"
@@ -122,7 +122,7 @@ def test_the_name_of_a_tenant_is_kept_once_it_is_fixed() -> None:
         ({"data": {"x": "${subscription.name.first}"}}, "data.x: subscription.name is a string and has no key first"),
     ],
 )
-def test_a_missing_key_stops_one_account_and_is_named_with_its_leaf(fields: dict[str, Any], message: str) -> None:
+def test_a_missing_key_fails_one_account_and_is_named_with_its_leaf(fields: dict[str, Any], message: str) -> None:
     compiled = template(manifest("Namespace"), manifest(**fields))
     with pytest.raises(RenderError) as caught:
         render(compiled, context(), app_name="a", tenant_name="t")
@@ -139,17 +139,17 @@ def test_a_missing_key_stops_one_account_and_is_named_with_its_leaf(fields: dict
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"name": "${trial}"}, "metadata.name: is no name for an object"),
-        ({"name": "${'a/b'}"}, "metadata.name: is no name for an object"),
-        ({"name": "${'..'}"}, "metadata.name: is no name for an object"),
-        ({"name": "${''}"}, "metadata.name: is no name for an object"),
-        ({"namespace": "${account.companyName}"}, "metadata.namespace: is no name for a namespace"),
-        ({"namespace": "${app}"}, "metadata.namespace: is no name for a namespace"),
+        ({"name": "${trial}"}, "metadata.name: is not a valid name of an object"),
+        ({"name": "${'a/b'}"}, "metadata.name: is not a valid name of an object"),
+        ({"name": "${'..'}"}, "metadata.name: is not a valid name of an object"),
+        ({"name": "${''}"}, "metadata.name: is not a valid name of an object"),
+        ({"namespace": "${account.companyName}"}, "metadata.namespace: is not a valid name of a namespace"),
+        ({"namespace": "${app}"}, "metadata.namespace: is not a valid name of a namespace"),
         ({"labels": "${app.id}"}, "metadata.labels: must be a map of strings"),
         ({"annotations": {"n": "${tenant.values.replicas}"}}, "metadata.annotations: must be a map of strings"),
     ],
 )
-def test_metadata_that_turns_out_unusable_is_named(metadata: dict[str, Any], message: str) -> None:
+def test_invalid_rendered_metadata_is_named(metadata: dict[str, Any], message: str) -> None:
     assert error(manifest(metadata=metadata)) == f"steps[base].manifests[0].{message}"
 
 
@@ -163,7 +163,7 @@ def test_two_manifests_cannot_make_one_object() -> None:
     ("name", "account_id", "shown"),
     [("${account.id}", "Acme_1", "'Acme_1'"), ("${account.id}", "x" * 64, f"'{'x' * 64}'"), ("${account}", "x", "{")],
 )
-def test_a_name_that_is_no_dns_label_is_shown(name: str, account_id: str, shown: str) -> None:
+def test_a_name_that_is_not_a_dns_label_is_in_the_message(name: str, account_id: str, shown: str) -> None:
     message = error(manifest(), name=name, facts=context(account={"id": account_id}))
 
     assert message.startswith(f"name: {shown}")
@@ -172,7 +172,7 @@ def test_a_name_that_is_no_dns_label_is_shown(name: str, account_id: str, shown:
 
 @pytest.mark.case(57)
 @given(st.text())
-def test_any_account_id_has_a_name_and_any_account_name_is_only_a_value(text: str) -> None:
+def test_any_account_id_gives_a_valid_name_and_any_account_name_stays_a_value(text: str) -> None:
     facts = context(account={"id": text, "name": text})
 
     tenant = rendered(manifest(data={"name": "${account.name}"}), name="${dnsLabel('td-' + account.id)}", facts=facts)
@@ -182,7 +182,7 @@ def test_any_account_id_has_a_name_and_any_account_name_is_only_a_value(text: st
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers(0, 9) | st.lists(st.text(), max_size=2), max_size=4))
-def test_nothing_that_is_passed_in_is_changed_or_shared(values: dict[str, Any]) -> None:
+def test_rendering_neither_changes_nor_shares_its_inputs(values: dict[str, Any]) -> None:
     source = manifest(data={"v": "${tenant.values}", "constant": ["x"]})
     facts = context(tenant={"values": values})
     before = copy.deepcopy((source, facts))
@@ -199,14 +199,14 @@ def test_nothing_that_is_passed_in_is_changed_or_shared(values: dict[str, Any]) 
 
 
 @pytest.mark.case(61)
-def test_no_error_holds_a_secret() -> None:
+def test_no_error_contains_a_secret() -> None:
     canary = secrets.token_hex(16)
     facts = context(credentials={"clientSecret": canary})
     for source in ("${int(credentials.clientSecret)}", "${tenant.values[credentials.clientSecret]}", "x${credentials}"):
         assert canary not in error(manifest("Secret", stringData={"k": source}), facts=facts)
 
 
-def test_credentials_that_are_not_there_are_an_error_of_the_leaf() -> None:
+def test_missing_credentials_are_an_error_of_the_leaf() -> None:
     facts = context()
     del facts["credentials"]
 
@@ -215,10 +215,10 @@ def test_credentials_that_are_not_there_are_an_error_of_the_leaf() -> None:
     assert message == "steps[base].manifests[0].stringData.k: no such variable: credentials"
 
 
-def test_a_context_that_is_no_json_is_an_error() -> None:
+def test_a_context_that_is_not_json_is_an_error() -> None:
     facts = context(account={"id": "5f1", "name": "\ud800"})
 
-    assert error(manifest(data={"k": "${account.id}"}), facts=facts).startswith("context: account holds something")
+    assert error(manifest(data={"k": "${account.id}"}), facts=facts).startswith("context: account contains something")
 
 
 def test_the_name_alone_can_be_rendered_without_the_tenant() -> None:

@@ -23,7 +23,7 @@ def problems(*manifests: Any, **overrides: Any) -> list[str]:
     return [problem.message for problem in caught.value.problems]
 
 
-def test_a_sound_template_is_compiled() -> None:
+def test_a_valid_template_is_compiled() -> None:
     template = compiled(
         config_map(data={"a": "${account.id}", "b": "${tenant.values.list.map(x, x + trial.state)}"}),
         secret(stringData={"c": "${credentials.clientId + app.id}"}, data={"d": "x"}),
@@ -48,11 +48,11 @@ M = "steps[base].manifests[0]"
     ("manifest", "expected"),
     [
         ("text", f"{M}: a manifest must be a map"),
-        (config_map(apiVersion=None), f"{M}.apiVersion: is missing or no text"),
-        (config_map(apiVersion="v${app.id}"), f"{M}.apiVersion: cannot hold ${{ }}"),
+        (config_map(apiVersion=None), f"{M}.apiVersion: is missing or not a text"),
+        (config_map(apiVersion="v${app.id}"), f"{M}.apiVersion: cannot contain ${{ }}"),
         (config_map(apiVersion="a/b/c"), f"{M}.apiVersion: must be a version, or a group and a version with a slash"),
-        (config_map(kind=""), f"{M}.kind: is missing or no text"),
-        (config_map(kind="${app.kind}"), f"{M}.kind: cannot hold ${{ }}"),
+        (config_map(kind=""), f"{M}.kind: is missing or not a text"),
+        (config_map(kind="${app.kind}"), f"{M}.kind: cannot contain ${{ }}"),
         (config_map(kind="List"), f"{M}.kind: a list of objects must be written as separate manifests"),
         (
             config_map(kind="ConfigMapList", items=[]),
@@ -60,8 +60,8 @@ M = "steps[base].manifests[0]"
         ),
         (config_map(metadata=None), f"{M}.metadata: is missing"),
         (config_map(metadata="${tenant.values}"), f"{M}.metadata: must be a map"),
-        (config_map(metadata={}), f"{M}.metadata.name: is missing or no text"),
-        (config_map(metadata={"name": 1}), f"{M}.metadata.name: is missing or no text"),
+        (config_map(metadata={}), f"{M}.metadata.name: is missing or not a text"),
+        (config_map(metadata={"name": 1}), f"{M}.metadata.name: is missing or not a text"),
         (config_map(metadata={"name": "a", "labels": [1]}), f"{M}.metadata.labels: must be a map of strings"),
         (config_map(status={}), f"{M}.status: status belongs to the cluster and cannot be in a template"),
         (
@@ -72,7 +72,7 @@ M = "steps[base].manifests[0]"
         (config_map(data={"key": "${nope(1)}"}), f"{M}.data.key: unknown function nope()"),
     ],
 )
-def test_a_bad_manifest_is_told_with_the_path(manifest: object, expected: str) -> None:
+def test_a_bad_manifest_is_reported_with_its_path(manifest: object, expected: str) -> None:
     assert problems(manifest) == [expected]
 
 
@@ -83,7 +83,7 @@ def test_metadata_that_belongs_to_the_server_is_refused(key: str) -> None:
     ]
 
 
-def test_an_unknown_variable_is_told_with_those_that_there_are() -> None:
+def test_an_unknown_variable_is_reported_with_the_known_ones() -> None:
     assert problems(config_map(data={"k": "${nobody.id}"})) == [
         f"{M}.data.k: no such variable: nobody (there are account, app, installation, sso, subscription, tenant, trial)"
     ]
@@ -105,7 +105,7 @@ def test_credentials_are_refused_outside_of_a_secrets_data(manifest: object, lea
     assert problems(manifest) == [f"{M}.{leaf}: credentials can only be used in data and stringData of a v1 Secret"]
 
 
-def test_the_word_credentials_is_not_refused_where_it_is_no_variable() -> None:
+def test_the_word_credentials_is_allowed_if_it_is_not_a_variable() -> None:
     data = {
         "a": "credentials",
         "b": "${'credentials'}",
@@ -123,7 +123,7 @@ def test_a_comprehension_cannot_hide_a_variable() -> None:
 
 
 @pytest.mark.parametrize("name", ["${tenant.name}", "${credentials.keyId}", "${object.x}"])
-def test_the_name_cannot_use_what_is_not_there_yet_or_secret(name: str) -> None:
+def test_the_name_can_use_neither_the_tenant_nor_credentials(name: str) -> None:
     (problem,) = problems(config_map(), name=name)
 
     assert problem.startswith("name: ")
@@ -138,7 +138,7 @@ def test_the_name_cannot_use_what_is_not_there_yet_or_secret(name: str) -> None:
         ("[1].all(object, true)", "object cannot be the variable"),
     ],
 )
-def test_ready_when_sees_the_object_alone(source: str, expected: str) -> None:
+def test_ready_when_sees_only_the_object(source: str, expected: str) -> None:
     (problem,) = problems(config_map(), ready_when=source)
 
     assert problem.startswith(f"steps[base].readyWhen: {expected}")
@@ -151,7 +151,7 @@ def test_step_names_are_unique() -> None:
         CompiledTemplate.compile("x", steps, "r1")
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     found = problems(
         {"kind": "Pod"}, config_map(data={"a": "${", "b": "${credentials.keyId}"}), name="${", ready_when="("
     )

@@ -50,7 +50,7 @@ def test_numbers_count_as_text_and_long_text_is_cut() -> None:
 )
 def test_the_state_is_found_or_unknown(embedded: Any, state: str, entitlement: RemoteState) -> None:
     found = wire.to_installation(of({"_embedded": embedded}), "i1")
-    assert (found.id, found.state, found.entitlement) == ("i1", state, entitlement)
+    assert (found.id, found.state, found.classified_state) == ("i1", state, entitlement)
 
 
 @pytest.mark.parametrize(

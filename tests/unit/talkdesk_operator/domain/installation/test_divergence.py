@@ -8,7 +8,7 @@ import pytest
 from builders.objects import HOUR, NOON, answer, answered, installation, remote, scope
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, RequestType
-from talkdesk_operator.domain.installation.divergence import agreement, lost_request
+from talkdesk_operator.domain.installation.divergence import compare_with_talkdesk, missed_request
 from talkdesk_operator.domain.reconcile.scope import RemoteMissing, Scope, SendState
 
 LATER = NOON + HOUR
@@ -22,7 +22,7 @@ def seen(word: str, *, at: datetime | None = LATER, **fields: Any) -> Scope:
 
 
 def verdict(at: Scope) -> tuple[bool, Reason] | None:
-    judged = agreement(at)
+    judged = compare_with_talkdesk(at)
     return None if judged is None else judged[:2]
 
 
@@ -40,43 +40,41 @@ DIVERGES = (False, Reason.DIVERGED)
         ("uninstalled", RequestType.UNINSTALL),
     ],
 )
-def test_a_request_whose_event_was_lost_is_noted_by_the_name_that_talkdesks_state_gives(
-    word: str, kind: RequestType
-) -> None:
-    lost = lost_request(seen(word))
+def test_a_missed_request_is_recorded_if_talkdesks_state_names_it(word: str, kind: RequestType) -> None:
+    lost = missed_request(seen(word))
     assert lost is not None
     assert (lost.type, lost.event_time) == (kind, LATER)
     assert lost.event_id.startswith("found-")
-    assert lost == lost_request(seen(word))
-    again = lost_request(seen(word, at=LATER + HOUR))
+    assert lost == missed_request(seen(word))
+    again = missed_request(seen(word, at=LATER + HOUR))
     assert again is not None
     assert again.event_id != lost.event_id
 
 
 @pytest.mark.case(31)
 @pytest.mark.parametrize("word", ["pending", "installing", "completed", "revoked", "suspended", "martian", ""])
-def test_a_state_that_names_no_request_is_none(word: str) -> None:
-    assert lost_request(seen(word)) is None
+def test_a_state_that_names_no_request_is_not_a_missed_request(word: str) -> None:
+    assert missed_request(seen(word)) is None
 
 
 @pytest.mark.case(31)
 @pytest.mark.parametrize("moment", [None, NOON - HOUR, NOON, NOON + timedelta(seconds=2)])
-def test_a_state_that_may_be_the_one_we_answered_is_no_news(moment: datetime | None) -> None:
-    assert lost_request(seen("updating", at=moment)) is None
+def test_a_state_that_the_answer_may_have_ended_is_not_a_missed_request(moment: datetime | None) -> None:
+    assert missed_request(seen("updating", at=moment)) is None
 
 
 @pytest.mark.case(31)
-def test_an_answer_that_came_later_than_the_state_answered_it() -> None:
+def test_an_answer_that_is_newer_than_the_state_has_answered_it() -> None:
     late = installation(status=answered(answer=answer().model_copy(update={"delivery_time": LATER})))
-    assert lost_request(seen("updating", installation=late)) is None
-    assert lost_request(seen("updating", at=LATER + HOUR, installation=late)) is not None
+    assert missed_request(seen("updating", installation=late)) is None
+    assert missed_request(seen("updating", at=LATER + HOUR, installation=late)) is not None
 
 
-def test_nothing_is_lost_while_an_answer_is_awaited_or_nothing_was_read() -> None:
-    assert lost_request(seen("updating", installation=installation())) is None
-    assert lost_request(seen("updating", remote=RemoteMissing("not found"))) is None
+def test_no_request_is_missed_while_one_waits_or_nothing_was_read() -> None:
+    assert missed_request(seen("updating", installation=installation())) is None
+    assert missed_request(seen("updating", remote=RemoteMissing("not found"))) is None
     gone = installation(request=RequestType.UNINSTALL, status=answered())
-    assert lost_request(seen("uninstalled", installation=gone)) is None
+    assert missed_request(seen("uninstalled", installation=gone)) is None
 
 
 @pytest.mark.case(31)
@@ -94,13 +92,13 @@ def test_nothing_is_lost_while_an_answer_is_awaited_or_nothing_was_read() -> Non
         ("revoked", DIVERGES),
     ],
 )
-def test_an_approval_on_record_is_compared_with_talkdesks_state(word: str, expected: Any) -> None:
+def test_a_recorded_approval_is_compared_with_talkdesks_state(word: str, expected: Any) -> None:
     assert verdict(seen(word)) == expected
 
 
 @pytest.mark.case(31)
-def test_a_pending_state_of_before_our_answer_is_told_to_nobody() -> None:
-    assert agreement(seen("pending", at=NOON)) is None
+def test_a_pending_state_from_before_the_answer_is_not_reported() -> None:
+    assert compare_with_talkdesk(seen("pending", at=NOON)) is None
     assert verdict(seen("pending", at=None)) == DIVERGES
 
 
@@ -114,13 +112,13 @@ def test_an_update_that_we_rejected_may_be_shown_as_rejected() -> None:
 
 @pytest.mark.case(31)
 @pytest.mark.parametrize("word", ["revoked", "uninstalled", "uninstalling"])
-def test_an_uninstall_on_its_way_is_no_divergence(word: str) -> None:
+def test_a_pending_uninstall_is_not_a_divergence(word: str) -> None:
     leaving = installation(request=RequestType.UNINSTALL, status=answered())
-    assert agreement(seen(word, installation=leaving)) is None
+    assert compare_with_talkdesk(seen(word, installation=leaving)) is None
 
 
-def test_what_was_read_before_the_answer_says_nothing_of_it() -> None:
-    assert agreement(seen("pending", sent=SendState.DELIVERED)) is None
+def test_a_state_from_before_the_answer_does_not_judge_it() -> None:
+    assert compare_with_talkdesk(seen("pending", sent=SendState.DELIVERED)) is None
 
 
 @pytest.mark.parametrize(
@@ -133,18 +131,18 @@ def test_what_was_read_before_the_answer_says_nothing_of_it() -> None:
     ],
 )
 def test_nothing_is_compared_without_an_answer_or_a_state(fields: dict[str, Any]) -> None:
-    assert agreement(seen("completed", **fields)) is None
+    assert compare_with_talkdesk(seen("completed", **fields)) is None
 
 
 @pytest.mark.case(57)
-def test_a_word_of_any_length_fits() -> None:
-    told = agreement(seen("rejected" + " " * 200))
-    assert told is not None
-    assert len(told[2]) < 200
+def test_a_state_word_of_any_length_fits_into_the_message() -> None:
+    judged = compare_with_talkdesk(seen("rejected" + " " * 200))
+    assert judged is not None
+    assert len(judged[2]) < 200
 
 
 @pytest.mark.case(35)
-def test_a_request_at_the_end_of_the_calendar_is_compared_too() -> None:
+def test_a_request_at_the_end_of_the_calendar_can_be_compared() -> None:
     last = installation(at=datetime.max.replace(microsecond=0, tzinfo=NOON.tzinfo), status=answered())
     assert verdict(seen("completed", installation=last)) == AGREES
-    assert lost_request(seen("updating", installation=last)) is None
+    assert missed_request(seen("updating", installation=last)) is None

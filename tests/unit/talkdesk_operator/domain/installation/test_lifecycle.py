@@ -34,8 +34,8 @@ from talkdesk_operator.domain.reconcile.scope import (
     Role,
     Scope,
     SendState,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
@@ -43,19 +43,19 @@ from talkdesk_operator.domain.reconcile.steps import (
     Provision,
     ReadCredentials,
     ReadTalkdesk,
-    Release,
+    RemoveFinalizer,
     Send,
     Step,
 )
 
-READY = Tenancy(TenancyState.READY)
+READY = TenantOutcome(TenantResult.READY)
 LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 LATE = NOON + WEEK
 UPDATE = installation(request=RequestType.UPDATE)
 
 
 def read(**fields: Any) -> Scope:
-    """A pass that has read everything; Talkdesk waits for the answer."""
+    """A scope in which everything is read and Talkdesk waits for the answer."""
     known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
     return scope(**(known | fields))
 
@@ -73,7 +73,7 @@ def test_an_install_reads_provisions_and_answers_in_this_order() -> None:
     assert decide(at) == ReadTalkdesk(facts=True)
     at = replace(at, remote=remote(), facts=facts())
     assert decide(at) == Provision()
-    at = replace(at, tenancy=READY, tenant=tenant())
+    at = replace(at, tenant_outcome=READY, tenant=tenant())
     assert decide(at) == Send(Decision.APPROVE)
     at = replace(at, sent=SendState.DELIVERED, answer=answer())
     assert finish(at).phase is InstallationPhase.ACTIVE
@@ -93,7 +93,7 @@ def test_without_request_or_app_nothing_is_done() -> None:
 
 
 @pytest.mark.case(50)
-def test_a_failure_of_the_cluster_ends_the_pass_and_keeps_the_phase() -> None:
+def test_a_failure_of_the_cluster_ends_the_reconcile_and_keeps_the_phase() -> None:
     known = installation(status=InstallationStatus(phase=InstallationPhase.PROVISIONING))
     stopped = finish(scope(installation=known, failure=failure(Reason.CLUSTER_UNAVAILABLE)))
     assert (stopped.phase, stopped.reason) == (InstallationPhase.PROVISIONING, Reason.CLUSTER_UNAVAILABLE)
@@ -108,22 +108,22 @@ def test_without_credentials_the_deadline_is_the_end_of_an_install() -> None:
 
 
 @pytest.mark.case(39)
-def test_a_superseded_installation_is_answered_and_makes_no_tenant() -> None:
+def test_a_superseded_installation_is_answered_without_a_tenant() -> None:
     at = read(role=Role.NON_OWNER)
     assert decide(at) == Send(Decision.APPROVE)
     done = finish(replace(at, sent=SendState.DELIVERED, answer=answer()))
     assert (done.phase, done.ready, done.terminal) == (InstallationPhase.SUPERSEDED, False, True)
 
 
-def steady(**fields: Any) -> Scope:
+def answered_scope(**fields: Any) -> Scope:
     at = scope(**({"installation": installation(status=answered())} | fields))
     return replace(at, tenant=current_tenant(at))
 
 
 @pytest.mark.case(35)
 @pytest.mark.parametrize("at", [datetime(1, 1, 2, tzinfo=NOON.tzinfo), datetime(9999, 12, 31, tzinfo=NOON.tzinfo)])
-def test_no_time_of_an_event_is_refused_for_itself(at: datetime) -> None:
-    asked = read(installation=installation(at=at), tenancy=READY)
+def test_an_event_time_at_the_ends_of_the_calendar_is_handled(at: datetime) -> None:
+    asked = read(installation=installation(at=at), tenant_outcome=READY)
     assert decide(asked) == Send(Decision.APPROVE)
 
 
@@ -148,30 +148,30 @@ def test_a_person_may_pause_an_installation_a_tenant_or_the_whole_app() -> None:
         {"installation": deleted(deletionPolicy="Delete", paused=True)},
     ],
 )
-def test_what_is_paused_is_not_purged_by_a_deletion_before_it_goes_on(paused: dict[str, Any]) -> None:
+def test_a_deletion_of_a_paused_installation_does_not_purge_the_tenant(paused: dict[str, Any]) -> None:
     known = {"installation": deleted(deletionPolicy="Delete"), "tenant": tenant(), "role": Role.LAST_OWNER}
     at = scope(**(known | paused))
     waiting = finish(at)
     assert (waiting.phase, waiting.reason, waiting.terminal) == (InstallationPhase.DELETING, Reason.PAUSED, True)
-    assert decide(replace(at, installation=deleted())) == Release()
+    assert decide(replace(at, installation=deleted())) == RemoveFinalizer()
 
 
 @pytest.mark.case(34)
-def test_while_a_person_is_waited_for_nothing_is_made() -> None:
+def test_while_a_person_must_decide_nothing_is_provisioned() -> None:
     waiting = finish(read(app=view(approval={"mode": "Manual"})))
     assert waiting.phase is InstallationPhase.AWAITING_DECISION
 
 
 @pytest.mark.case(34, 51)
-def test_while_a_person_is_waited_for_what_an_update_finds_installed_is_kept_up() -> None:
+def test_while_a_person_must_decide_on_an_update_the_installed_tenant_converges() -> None:
     waiting = read(app=view(approval={"mode": "Manual"}), installation=installation(request=RequestType.UPDATE))
     assert decide(waiting) == Provision()
-    kept = finish(replace(waiting, tenancy=Tenancy(TenancyState.READY), tenant=tenant()))
+    kept = finish(replace(waiting, tenant_outcome=TenantOutcome(TenantResult.READY), tenant=tenant()))
     assert kept.phase is InstallationPhase.AWAITING_DECISION
 
 
 @pytest.mark.case(20, 63)
-def test_while_a_person_is_waited_for_rotated_credentials_are_acknowledged() -> None:
+def test_while_a_person_must_decide_rotated_credentials_are_acknowledged() -> None:
     rotated = installation(credentials=credentials_object())
     at = read(app=view(approval={"mode": "Manual"}), installation=rotated, secret_name="keys-2")
     assert decide(at) == Acknowledge()
@@ -182,8 +182,8 @@ def test_while_a_person_is_waited_for_rotated_credentials_are_acknowledged() -> 
 
 
 @pytest.mark.case(34)
-def test_a_person_who_approves_gets_the_tenant_made_and_the_answer_sent() -> None:
+def test_after_a_persons_approval_the_tenant_is_provisioned_and_the_answer_sent() -> None:
     manual = view(approval={"mode": "Manual"})
     at = read(app=manual, installation=installation(approval=decided("Approve")))
     assert decide(at) == Provision()
-    assert decide(replace(at, tenancy=READY)) == Send(Decision.APPROVE)
+    assert decide(replace(at, tenant_outcome=READY)) == Send(Decision.APPROVE)

@@ -29,24 +29,24 @@ from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
-    RemoteRefused,
+    RemoteFailed,
     RetryClass,
     Role,
     Scope,
     SendState,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
     UsersOutcome,
 )
 from talkdesk_operator.domain.reconcile.steps import Acknowledge, Finish, Offboard, Provision, Purge, Send, SyncUsers
-from talkdesk_operator.domain.tenant.entitlement import wanted_state
+from talkdesk_operator.domain.tenant.entitlement import desired_state
 
-READY = Tenancy(TenancyState.READY)
+READY = TenantOutcome(TenantResult.READY)
 LATE = NOON + WEEK
 
 
 def read(**fields: Any) -> Scope:
-    """A pass that has read everything; Talkdesk waits for the answer."""
+    """A scope in which everything is read and Talkdesk waits for the answer."""
     known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
     return scope(**(known | fields))
 
@@ -58,19 +58,21 @@ def finish(at: Scope) -> Finish:
 
 
 @pytest.mark.case(52, 53)
-def test_a_tenant_that_is_not_ready_holds_the_answer_up() -> None:
-    waiting = finish(read(tenancy=Tenancy(TenancyState.WAITING, "Deployment td-1/web: 0 of 1", since=NOON)))
+def test_the_answer_waits_for_the_tenant() -> None:
+    waiting = finish(
+        read(tenant_outcome=TenantOutcome(TenantResult.WAITING, "Deployment td-1/web: 0 of 1", started_at=NOON))
+    )
     assert (waiting.phase, waiting.reason) == (InstallationPhase.PROVISIONING, Reason.NOT_READY)
     assert waiting.requeue_at == NOON + timedelta(seconds=1)
     refused = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
-    failing = finish(read(tenancy=Tenancy(TenancyState.FAILED, "quota", refused)))
+    failing = finish(read(tenant_outcome=TenantOutcome(TenantResult.FAILED, "quota", refused)))
     assert (failing.reason, failing.failure, failing.stalled) == (Reason.APPLY_REFUSED, refused, False)
 
 
 @pytest.mark.case(32, 54)
-def test_a_template_error_is_stuck_but_the_deadline_is_still_looked_at() -> None:
+def test_a_template_error_stalls_but_the_deadline_is_still_checked() -> None:
     error = failure(Reason.RENDER_FAILED, RetryClass.TERMINAL)
-    stuck = read(tenancy=Tenancy(TenancyState.FAILED, "steps[0]: no such key", error))
+    stuck = read(tenant_outcome=TenantOutcome(TenantResult.FAILED, "steps[0]: no such key", error))
     assert (finish(stuck).stalled, finish(stuck).requeue_at) == (True, LATE)
     assert finish(replace(stuck, now=LATE)).requeue_at == LATE + timedelta(minutes=10)
 
@@ -78,26 +80,26 @@ def test_a_template_error_is_stuck_but_the_deadline_is_still_looked_at() -> None
 def test_a_failing_tenant_of_an_active_installation_leaves_it_active() -> None:
     failing = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
     at = live()
-    broken = finish(replace(at, tenancy=Tenancy(TenancyState.FAILED, "quota", failing)))
+    broken = finish(replace(at, tenant_outcome=TenantOutcome(TenantResult.FAILED, "quota", failing)))
     assert (broken.phase, broken.ready, broken.requeue_at) == (InstallationPhase.ACTIVE, False, None)
 
 
 @pytest.mark.case(53, 54)
 @pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
-def test_a_tenant_that_cannot_be_made_rejects_its_request_where_the_app_wants_that(reason: Reason) -> None:
-    broken = Tenancy(TenancyState.FAILED, "no", failure(reason, RetryClass.SLOW))
-    at = read(app=view(approval={"onTenantFailure": "Reject"}), tenancy=broken)
-    told = "the app could not be set up for this account"
-    assert decide(at) == Send(Decision.REJECT, told)
+def test_a_tenant_that_cannot_be_provisioned_rejects_its_request_if_the_app_says_so(reason: Reason) -> None:
+    broken = TenantOutcome(TenantResult.FAILED, "no", failure(reason, RetryClass.SLOW))
+    at = read(app=view(approval={"onTenantFailure": "Reject"}), tenant_outcome=broken)
+    explanation = "the app could not be set up for this account"
+    assert decide(at) == Send(Decision.REJECT, explanation)
     over = finish(replace(at, sent=SendState.DELIVERED, answer=answer(decision=Decision.REJECT)))
     assert (over.phase, over.reason) == (InstallationPhase.REJECTED, Reason.POLICY_REJECTED)
     assert finish(replace(at, app=view())).failure == broken.failure
 
 
-def test_the_tenant_of_an_answered_installation_rejects_nothing() -> None:
-    broken = Tenancy(TenancyState.FAILED, "no", failure(Reason.RENDER_FAILED, RetryClass.SLOW))
+def test_a_failing_tenant_of_an_answered_installation_rejects_nothing() -> None:
+    broken = TenantOutcome(TenantResult.FAILED, "no", failure(Reason.RENDER_FAILED, RetryClass.SLOW))
     strict = view(approval={"onTenantFailure": "Reject"})
-    at = live(app=strict, tenancy=broken)
+    at = live(app=strict, tenant_outcome=broken)
     stuck = finish(at)
     assert (stuck.reason, stuck.stalled, stuck.ending) == (Reason.RENDER_FAILED, True, None)
 
@@ -106,75 +108,79 @@ OFFBOARDING = view(license={"onSuspended": "Offboard"})
 
 
 def live(**fields: Any) -> Scope:
-    """A pass over an answered installation that looks at everything, and has read it."""
+    """The scope of an answered installation at a resync, in which everything is read."""
     known = {"installation": installation(status=answered()), "resync": True, "remote": remote("completed")}
     return read(**(known | {"tenant": tenant()} | fields))
 
 
 @pytest.mark.case(42)
-def test_a_suspended_tenant_is_applied_as_any_other() -> None:
+def test_a_suspended_tenant_is_applied_like_any_other() -> None:
     at = live(remote=remote("suspended"))
     assert decide(at) == Provision()
-    stopped = finish(replace(at, tenancy=READY))
+    stopped = finish(replace(at, tenant_outcome=READY))
     assert (stopped.phase, stopped.reason) == (InstallationPhase.SUSPENDED, Reason.SUSPENDED)
 
 
 @pytest.mark.case(42)
-def test_a_customer_whom_the_policy_puts_away_is_offboarded_and_later_purged() -> None:
+def test_a_suspended_customer_is_offboarded_and_later_purged_if_the_policy_says_so() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING)
     assert decide(at) == Offboard()
     away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
-    stopped = finish(replace(at, tenant=away, tenancy=Tenancy(TenancyState.OFFBOARDED)))
+    stopped = finish(replace(at, tenant=away, tenant_outcome=TenantOutcome(TenantResult.OFFBOARDED)))
     assert (stopped.phase, stopped.requeue_at) == (InstallationPhase.SUSPENDED, NOON + DAY)
     late = replace(at, tenant=away, now=NOON + DAY)
     assert decide(late) == Purge()
-    gone = finish(replace(late, tenancy=Tenancy(TenancyState.PURGED)))
+    gone = finish(replace(late, tenant_outcome=TenantOutcome(TenantResult.PURGED)))
     assert (gone.phase, gone.requeue_at) == (InstallationPhase.SUSPENDED, None)
 
 
 @pytest.mark.case(42)
-def test_a_protected_tenant_is_put_away_and_never_purged() -> None:
+def test_a_protected_tenant_is_offboarded_but_never_purged() -> None:
     away = tenant(TenantState.OFFBOARDED, deletionProtection=True, status=TenantStatus(purge_time=NOON))
     assert decide(live(remote=remote("suspended"), app=OFFBOARDING, tenant=away)) == Offboard()
 
 
 @pytest.mark.case(42)
-def test_what_is_slow_to_go_is_looked_at_again() -> None:
+def test_objects_that_are_slow_to_go_are_polled() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING)
-    going = Tenancy(TenancyState.DELETING, "Namespace td-1 is being deleted", since=NOON)
-    slow = finish(replace(at, tenancy=going))
+    going = TenantOutcome(TenantResult.DELETING, "Namespace td-1 is being deleted", started_at=NOON)
+    slow = finish(replace(at, tenant_outcome=going))
     assert (slow.ready, slow.message, slow.requeue_at) == (False, going.message, NOON + timedelta(seconds=1))
 
 
 @pytest.mark.case(42)
-def test_where_there_is_no_tenant_none_is_put_away() -> None:
+def test_without_a_tenant_there_is_nothing_to_offboard() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING, tenant=None)
     assert finish(at).phase is InstallationPhase.SUSPENDED
 
 
 @pytest.mark.case(21, 42)
-def test_a_customer_who_may_use_it_again_is_provisioned_again() -> None:
+def test_a_customer_who_is_entitled_again_is_provisioned_again() -> None:
     away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
     assert decide(live(app=OFFBOARDING, tenant=away)) == Provision()
     upgraded = installation(status=answered(), trial=trial_object(endedReason="trial_expired"))
     suspended = live(installation=upgraded, facts=facts(subscription="trial"))
-    assert wanted_state(suspended) is TenantState.SUSPENDED
-    assert wanted_state(replace(suspended, facts=facts(subscription="paid"))) is TenantState.ACTIVE
+    assert desired_state(suspended) is TenantState.SUSPENDED
+    assert desired_state(replace(suspended, facts=facts(subscription="paid"))) is TenantState.ACTIVE
 
 
 @pytest.mark.case(63)
-@pytest.mark.parametrize("tenancy", [Tenancy(TenancyState.WAITING, "0 of 1"), Tenancy(TenancyState.FAILED, "quota")])
-def test_a_tenant_that_lags_does_not_hold_up_the_acknowledgement(tenancy: Tenancy) -> None:
+@pytest.mark.parametrize(
+    "tenant_outcome", [TenantOutcome(TenantResult.WAITING, "0 of 1"), TenantOutcome(TenantResult.FAILED, "quota")]
+)
+def test_the_acknowledgement_of_a_rotation_does_not_wait_for_the_tenant(tenant_outcome: TenantOutcome) -> None:
     rotated = installation(status=answered(), credentials=credentials_object())
     at = live(installation=rotated, secret_name="keys-2")
     assert decide(at) == Provision()
-    assert decide(replace(at, tenancy=tenancy)) == Acknowledge()
-    told = replace(at, tenancy=tenancy, acknowledged=AcknowledgementState.DONE, previous_versions_deleted=True)
-    assert finish(told).message == tenancy.message
+    assert decide(replace(at, tenant_outcome=tenant_outcome)) == Acknowledge()
+    acknowledged = replace(
+        at, tenant_outcome=tenant_outcome, acknowledged=AcknowledgementState.DONE, previous_versions_deleted=True
+    )
+    assert finish(acknowledged).message == tenant_outcome.message
 
 
 @pytest.mark.case(63)
-def test_rotated_credentials_of_a_bystander_are_acknowledged_too() -> None:
+def test_rotated_credentials_of_a_non_owner_are_acknowledged_too() -> None:
     rotated = installation(status=answered(), credentials=credentials_object())
     assert decide(live(role=Role.NON_OWNER, installation=rotated, secret_name="keys-2")) == Acknowledge()
 
@@ -183,8 +189,8 @@ COUNTED = view(users={})
 
 
 @pytest.mark.case(60)
-def test_users_come_after_the_tenant_and_before_the_answer() -> None:
-    at = read(app=COUNTED, tenancy=READY)
+def test_users_are_synced_after_the_tenant_and_before_the_answer() -> None:
+    at = read(app=COUNTED, tenant_outcome=READY)
     assert decide(at) == SyncUsers()
     assert decide(replace(at, users=UsersOutcome(3))) == Send(Decision.APPROVE)
     assert decide(replace(at, users=UsersOutcome(3, synced=2, failed=1))) == Send(Decision.APPROVE)
@@ -193,33 +199,33 @@ def test_users_come_after_the_tenant_and_before_the_answer() -> None:
 
 @pytest.mark.case(60)
 @pytest.mark.parametrize("fields", [{"role": Role.NON_OWNER}, {"remote": remote("suspended")}])
-def test_users_are_only_brought_for_who_may_use_the_tenant(fields: dict[str, Any]) -> None:
-    assert not isinstance(decide(live(app=COUNTED, tenancy=READY, **fields)), SyncUsers)
+def test_users_are_synced_only_for_an_entitled_owner(fields: dict[str, Any]) -> None:
+    assert not isinstance(decide(live(app=COUNTED, tenant_outcome=READY, **fields)), SyncUsers)
 
 
 @pytest.mark.case(60)
-def test_a_list_of_users_that_is_not_at_its_end_is_gone_on_with_at_once() -> None:
+def test_an_unfinished_user_sync_continues_at_once() -> None:
     part = UsersOutcome(1000, synced=300, done=False, message="300 of 1000")
-    waiting = finish(read(app=COUNTED, tenancy=READY, users=part))
+    waiting = finish(read(app=COUNTED, tenant_outcome=READY, users=part))
     assert (waiting.phase, waiting.reason) == (InstallationPhase.PROVISIONING, Reason.USERS_SYNCING)
     assert (waiting.message, waiting.requeue_at, waiting.failure) == ("300 of 1000", NOON, None)
-    assert finish(live(app=COUNTED, tenancy=READY, users=part)).phase is InstallationPhase.ACTIVE
+    assert finish(live(app=COUNTED, tenant_outcome=READY, users=part)).phase is InstallationPhase.ACTIVE
 
 
 @pytest.mark.case(60)
-def test_users_that_cannot_be_brought_are_tried_again_and_the_deadline_is_looked_at() -> None:
+def test_a_failed_user_sync_is_retried_and_the_deadline_is_checked() -> None:
     down = UsersOutcome(0, failure=failure(Reason.SCIM_UNAVAILABLE))
-    waiting = finish(read(app=COUNTED, tenancy=READY, users=down))
+    waiting = finish(read(app=COUNTED, tenant_outcome=READY, users=down))
     assert (waiting.reason, waiting.failure, waiting.requeue_at) == (Reason.SCIM_UNAVAILABLE, down.failure, LATE)
-    active = finish(live(app=COUNTED, tenancy=READY, users=down))
+    active = finish(live(app=COUNTED, tenant_outcome=READY, users=down))
     assert (active.phase, active.failure, active.requeue_at) == (InstallationPhase.ACTIVE, down.failure, None)
 
 
 @pytest.mark.case(27)
-def test_while_talkdesk_is_down_users_who_were_all_brought_are_not_asked_for() -> None:
+def test_while_talkdesk_is_down_users_that_are_all_synced_are_not_read() -> None:
     for complete, users in ((True, None), (False, SyncUsers())):
         known = answered(users=UsersStatus(licensed=3, synced=3, complete=complete))
         at = live(app=view(users={}), installation=installation(status=known))
-        at = replace(at, resync=True, credentials=credentials(), remote=RemoteRefused(failure()), tenancy=READY)
+        at = replace(at, resync=True, credentials=credentials(), remote=RemoteFailed(failure()), tenant_outcome=READY)
         step = decide(at)
         assert step == users if users is not None else isinstance(step, Finish) and step.ready

@@ -19,7 +19,7 @@ def test_the_oldest_request_has_the_nearest_deadline_and_goes_first() -> None:
     assert priority_of([new], NOW) == (Priority.ANSWER, NOON.timestamp())
 
 
-def test_who_waits_goes_before_who_only_changed() -> None:
+def test_a_request_that_waits_goes_before_a_mere_change() -> None:
     terminal = installation(at=NOON - timedelta(days=99), status=answered())
     assert priority_of([terminal], NOW) == (Priority.CHANGED, NOW.timestamp())
     assert priority_of([installation()], NOW) < priority_of([terminal], NOW)
@@ -33,6 +33,6 @@ def test_an_uninstall_or_a_deletion_goes_before_an_install() -> None:
     assert priority_of([leaving], NOW) < priority_of([installation()], NOW)
 
 
-def test_an_uninstall_that_is_through_is_not_urgent_any_more() -> None:
+def test_an_acknowledged_uninstall_is_no_longer_urgent() -> None:
     over = installation(request=RequestType.UNINSTALL, status=ended())
     assert priority_of([over], NOW)[0] is Priority.CHANGED

@@ -1,4 +1,4 @@
-"""What holds for every pass over every installation, whatever the cluster and Talkdesk make of its steps."""
+"""What holds for every reconcile of every installation, whatever the outcomes of its steps are."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.any_scope import scopes, so_far
-from builders.any_world import MOST_STEPS, World, follow, missed_request_recorded
+from builders.any_world import MOST_STEPS, World, follow, with_new_status
 from builders.objects import (
     scope,
 )
@@ -20,7 +20,7 @@ from talkdesk_crds.installation import (
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.installation.approval import is_installed
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.installation.rotation import is_due
+from talkdesk_operator.domain.installation.rotation import needs_acknowledgement
 from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
 from talkdesk_operator.domain.reconcile.deadlines import is_closed, is_ended, waits_for_answer
@@ -30,7 +30,7 @@ from talkdesk_operator.domain.reconcile.scope import (
     RetryClass,
     Role,
     Scope,
-    TenancyState,
+    TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
@@ -43,19 +43,19 @@ from talkdesk_operator.domain.reconcile.steps import (
     ReadTalkdesk,
     RecordAnswer,
     RecordMissedRequest,
-    Release,
+    RemoveFinalizer,
     Send,
 )
-from talkdesk_operator.domain.tenant.desired import purge_due
-from talkdesk_operator.domain.tenant.entitlement import wanted_state
+from talkdesk_operator.domain.tenant.desired import is_purge_due
+from talkdesk_operator.domain.tenant.entitlement import desired_state
 
-MOST_PASSES_AT_ONCE = 4
+MOST_RECONCILES_AT_ONCE = 4
 PATIENTLY = settings(deadline=None)  # a busy machine is no fault
 
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Scope, data: st.DataObject) -> None:
+def test_every_reconcile_ends_and_every_step_is_permitted(start: Scope, data: st.DataObject) -> None:
     at, _, steps = follow(start, data)
     first, kinds = start.installation, [type(step) for step in steps]
     leaving = first.spec.request is not None and first.spec.request.type is RequestType.UNINSTALL
@@ -66,7 +66,7 @@ def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Sco
         assert ReadTalkdesk in kinds[: kinds.index(Send)]
         assert not leaving or (start.answer is not None and start.answer.send_time) or RecordAnswer in kinds
     if Offboard in kinds:
-        assert leaving or is_ended(first) or wanted_state(at) is TenantState.OFFBOARDED
+        assert leaving or is_ended(first) or desired_state(at) is TenantState.OFFBOARDED
     if {Offboard, Purge, Provision} & set(kinds):
         assert start.role is not Role.NON_OWNER
     if Provision in kinds:
@@ -77,8 +77,8 @@ def test_every_pass_ends_and_no_step_is_taken_without_the_right_to_it(start: Sco
         assert start.tenant is not None
         assert not start.tenant.spec.deletion_protection
         explicit = deleted and first.spec.deletion_policy is DeletionPolicy.DELETE
-        away = is_ended(first) or wanted_state(at) is TenantState.OFFBOARDED
-        assert explicit or (away and purge_due(start))
+        away = is_ended(first) or desired_state(at) is TenantState.OFFBOARDED
+        assert explicit or (away and is_purge_due(start))
     if DeleteCredentials in kinds:
         assert is_ended(first) or deleted
     if is_paused(start) and not deleted:
@@ -119,7 +119,7 @@ def test_no_answer_goes_out_without_a_verdict(start: Scope, data: st.DataObject)
     if by_person and approval is not None and approval.decision is Decision.REJECT:
         assert sent.decision is Decision.REJECT or is_installed(at)
     if sent.decision is Decision.REJECT:
-        broken = at.tenancy is not None and at.tenancy.state is TenancyState.FAILED
+        broken = at.tenant_outcome is not None and at.tenant_outcome.result is TenantResult.FAILED
         assert by_person or policy.reject_when or policy.automatic or broken
         assert Provision not in map(type, steps) or broken
         assert not isinstance(finish, Finish) or not finish.ready or is_installed(at)
@@ -128,16 +128,16 @@ def test_no_answer_goes_out_without_a_verdict(start: Scope, data: st.DataObject)
     elif policy.mode is ApprovalMode.MANUAL and not by_person:
         assert policy.automatic is not None
     if sent.decision is Decision.APPROVE and start.role is Role.OWNER:
-        assert at.tenancy is None or at.tenancy.state not in {TenancyState.FAILED, TenancyState.WAITING}
+        assert at.tenant_outcome is None or at.tenant_outcome.result not in {TenantResult.FAILED, TenantResult.WAITING}
 
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_an_install_that_talkdesk_has_is_never_rejected(start: Scope, data: st.DataObject) -> None:
+def test_an_install_that_talkdesk_shows_as_approved_is_never_rejected(start: Scope, data: st.DataObject) -> None:
     world, at = World(data), start
     for _ in range(MOST_STEPS):
         step = decide(at)
-        if isinstance(step, Finish | Release):
+        if isinstance(step, Finish | RemoveFinalizer):
             return
         if isinstance(step, Send) and step.decision is Decision.REJECT:
             assert not (is_installed(at) and at.request.type is RequestType.INSTALL)
@@ -146,11 +146,13 @@ def test_an_install_that_talkdesk_has_is_never_rejected(start: Scope, data: st.D
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_credentials_are_acknowledged_and_replaced_only_by_a_set_that_works(start: Scope, data: st.DataObject) -> None:
+def test_credentials_are_acknowledged_and_replaced_only_by_a_version_that_works(
+    start: Scope, data: st.DataObject
+) -> None:
     world, at = World(data), start
     for _ in range(MOST_STEPS):
         step = decide(at)
-        if isinstance(step, Finish | Release):
+        if isinstance(step, Finish | RemoveFinalizer):
             return
         if isinstance(step, Acknowledge | DeletePreviousCredentials):
             register = at.installation.spec.credentials
@@ -159,52 +161,52 @@ def test_credentials_are_acknowledged_and_replaced_only_by_a_set_that_works(star
             assert at.secret_name == register.secret_name
         if isinstance(step, DeletePreviousCredentials):
             assert at.acknowledged is not AcknowledgementState.FAILED
-            assert not is_due(at) or at.acknowledged is AcknowledgementState.DONE
+            assert not needs_acknowledgement(at) or at.acknowledged is AcknowledgementState.DONE
         at = world.do(step, at)
 
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_what_is_unfinished_is_looked_at_again_or_waits_for_something_that_is_watched(
-    start: Scope, data: st.DataObject
-) -> None:
+def test_unfinished_work_is_requeued_or_waits_for_a_watched_change(start: Scope, data: st.DataObject) -> None:
     at, finish, _ = follow(start, data)
-    if isinstance(finish, Release) or finish.ready or finish.terminal:
+    if isinstance(finish, RemoveFinalizer) or finish.ready or finish.terminal:
         return
-    status = missed_request_recorded(at, finish).status
+    status = with_new_status(at, finish).status
     coming = finish.requeue_at is not None or status.retry is not None
-    if waits_for_answer(missed_request_recorded(at, finish)) and at.app is not None and at.failure is None:
-        assert coming, "the deadline would pass unseen"
+    if waits_for_answer(with_new_status(at, finish)) and at.app is not None and at.failure is None:
+        assert coming, "nothing would check the deadline"
     watched = {Reason.NO_REQUEST, Reason.APP_NOT_FOUND, Reason.RENDER_FAILED, Reason.FOREIGN_HOST}
     assert coming or finish.reason in watched | {Reason.CREDENTIALS_MISSING, Reason.FORBIDDEN, Reason.UNAVAILABLE}
 
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_the_same_facts_give_the_same_status_so_that_nothing_is_written(start: Scope, data: st.DataObject) -> None:
+def test_a_second_reconcile_of_the_same_facts_gives_the_same_status(start: Scope, data: st.DataObject) -> None:
     at, finish, _ = follow(start, data)
-    if isinstance(finish, Release):
+    if isinstance(finish, RemoveFinalizer):
         return
-    once = missed_request_recorded(at, finish)
+    once = with_new_status(at, finish)
     again = compute(replace(at, installation=once), finish, jitter=1)
     assert again.model_copy(update={"retry": None}) == once.status.model_copy(update={"retry": None})
 
 
 @given(scopes(), st.data())
 @PATIENTLY
-def test_no_installation_is_looked_at_over_and_over_without_a_pause(start: Scope, data: st.DataObject) -> None:
+def test_no_installation_is_reconciled_endlessly_without_a_pause(start: Scope, data: st.DataObject) -> None:
     at, world = start, World(data)
-    for _ in range(MOST_PASSES_AT_ONCE):
+    for _ in range(MOST_RECONCILES_AT_ONCE):
         end, finish, _ = follow(at, data, world)
-        if isinstance(finish, Release) or finish.requeue_at is None or finish.requeue_at > end.now:
+        if isinstance(finish, RemoveFinalizer) or finish.requeue_at is None or finish.requeue_at > end.now:
             return
-        known = missed_request_recorded(end, finish)
-        kept = None if end.tenancy is not None and end.tenancy.state is TenancyState.PURGED else end.tenant
+        known = with_new_status(end, finish)
+        kept = (
+            None if end.tenant_outcome is not None and end.tenant_outcome.result is TenantResult.PURGED else end.tenant
+        )
         at = replace(start, installation=known, tenant=kept, answer=so_far(known))
     raise AssertionError(f"still at it: {finish}")
 
 
-def test_a_failure_that_nobody_foresaw_has_a_message_and_a_pace() -> None:
+def test_an_unreadable_object_stalls_the_installation_with_a_message() -> None:
     stopped = decide(scope(failure=Failure(Reason.INVALID_SPEC, "can't read it", RetryClass.TERMINAL)))
     assert isinstance(stopped, Finish)
     assert (stopped.stalled, stopped.message) == (True, "can't read it")

@@ -1,4 +1,4 @@
-"""An answered installation is kept as it should be, and compared with Talkdesk now and then."""
+"""The tenant of an answered installation converges, and Talkdesk's state is compared at each resync."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -33,13 +33,13 @@ from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
     CredentialsMissing,
+    RemoteFailed,
     RemoteMissing,
-    RemoteRefused,
     RetryClass,
     Role,
     Scope,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
@@ -50,12 +50,12 @@ from talkdesk_operator.domain.reconcile.steps import (
     RecordMissedRequest,
 )
 
-READY = Tenancy(TenancyState.READY)
+READY = TenantOutcome(TenantResult.READY)
 LATE = NOON + WEEK
 
 
 def read(**fields: Any) -> Scope:
-    """A pass that has read everything; Talkdesk waits for the answer."""
+    """A scope in which everything is read and Talkdesk waits for the answer."""
     known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
     return scope(**(known | fields))
 
@@ -63,8 +63,8 @@ def read(**fields: Any) -> Scope:
 LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 
 
-def steady(**fields: Any) -> Scope:
-    """An answered installation whose tenant is as it should be."""
+def answered_scope(**fields: Any) -> Scope:
+    """The scope of an answered installation whose tenant is current."""
     at = scope(**({"installation": installation(status=answered())} | fields))
     return replace(at, tenant=current_tenant(at))
 
@@ -75,38 +75,38 @@ def finish(at: Scope) -> Finish:
     return step
 
 
-def test_an_answered_installation_whose_tenant_is_current_costs_nothing() -> None:
-    assert finish(steady()).ready
-    assert finish(steady(role=Role.NON_OWNER)).phase is InstallationPhase.SUPERSEDED
+def test_an_answered_installation_with_a_current_tenant_needs_no_step() -> None:
+    assert finish(answered_scope()).ready
+    assert finish(answered_scope(role=Role.NON_OWNER)).phase is InstallationPhase.SUPERSEDED
 
 
 @pytest.mark.case(51)
-def test_drift_is_put_right_without_asking_talkdesk() -> None:
-    drifted = steady(drifted=True)
+def test_drift_is_corrected_without_reading_talkdesk() -> None:
+    drifted = answered_scope(drifted=True)
     assert decide(drifted) == ReadCredentials()
     assert decide(replace(drifted, credentials=credentials())) == Provision()
 
 
-def test_a_resync_asks_talkdesk_and_applies_again() -> None:
-    at = steady(resync=True, credentials=credentials())
+def test_a_resync_reads_talkdesk_and_applies_again() -> None:
+    at = answered_scope(resync=True, credentials=credentials())
     assert decide(at) == ReadTalkdesk(facts=True)
     at = replace(at, remote=remote("completed"), facts=facts())
     assert decide(at) == Provision()
-    assert finish(replace(at, tenancy=READY)).ready
+    assert finish(replace(at, tenant_outcome=READY)).ready
 
 
 @pytest.mark.case(44, 50)
-def test_a_tenant_that_is_gone_is_made_again_with_the_facts_that_are_known() -> None:
-    at = replace(steady(credentials=credentials()), tenant=None)
+def test_a_tenant_that_is_gone_is_provisioned_again_with_the_recorded_facts() -> None:
+    at = replace(answered_scope(credentials=credentials()), tenant=None)
     assert decide(at) == Provision()
     forgotten = installation(status=answered(account=None))
     assert decide(replace(at, installation=forgotten)) == ReadTalkdesk(facts=True)
 
 
 @pytest.mark.case(24)
-def test_while_talkdesk_refuses_the_tenant_is_kept_as_it_should_be() -> None:
-    refused = steady(
-        resync=True, credentials=credentials(), remote=RemoteRefused(failure(Reason.FORBIDDEN, RetryClass.SLOW))
+def test_the_tenant_converges_even_while_talkdesk_refuses_calls() -> None:
+    refused = answered_scope(
+        resync=True, credentials=credentials(), remote=RemoteFailed(failure(Reason.FORBIDDEN, RetryClass.SLOW))
     )
     assert decide(refused) == Provision()
     unknown = replace(refused, installation=installation(status=answered(account=None)), tenant=None)
@@ -114,14 +114,14 @@ def test_while_talkdesk_refuses_the_tenant_is_kept_as_it_should_be() -> None:
 
 
 @pytest.mark.case(43)
-def test_lost_credentials_of_an_active_installation_stop_calls_and_nothing_else() -> None:
-    lost = finish(steady(resync=True, credentials=LOST))
+def test_lost_credentials_of_an_active_installation_stop_only_the_calls() -> None:
+    lost = finish(answered_scope(resync=True, credentials=LOST))
     assert (lost.phase, lost.reason, lost.ending) == (InstallationPhase.ACTIVE, Reason.CREDENTIALS_LOST, None)
 
 
 @pytest.mark.case(26)
-def test_an_active_installation_that_talkdesk_lost_gets_its_second_look_too() -> None:
-    missing = steady(resync=True, credentials=credentials(), remote=RemoteMissing("not found"))
+def test_an_active_installation_that_talkdesk_does_not_find_is_read_a_second_time() -> None:
+    missing = answered_scope(resync=True, credentials=credentials(), remote=RemoteMissing("not found"))
     assert finish(missing).reason is Reason.NOT_FOUND_ONCE
     seen_once = installation(status=answered(retry=retry(Reason.NOT_FOUND_ONCE, NOON)))
     again = replace(missing, installation=seen_once, resync=False, remote=None)
@@ -133,7 +133,7 @@ def test_an_active_installation_that_talkdesk_lost_gets_its_second_look_too() ->
 
 @pytest.mark.case(32)
 @pytest.mark.parametrize("kind", [EndingReason.TIMED_OUT, EndingReason.REJECTED])
-def test_an_update_that_came_to_nothing_leaves_the_tenant_running(kind: EndingReason) -> None:
+def test_an_update_that_was_rejected_or_timed_out_leaves_the_tenant_running(kind: EndingReason) -> None:
     valid = condition(ConditionType.CREDENTIALS_VALID)
     over = installation(request=RequestType.UPDATE, status=ended(kind, conditions=(valid,)))
     at = scope(installation=over, now=NOON + timedelta(days=99))
@@ -145,8 +145,8 @@ def test_an_update_that_came_to_nothing_leaves_the_tenant_running(kind: EndingRe
 
 
 @pytest.mark.case(43)
-def test_lost_credentials_of_a_bystander_leave_it_superseded() -> None:
-    lost = finish(steady(role=Role.NON_OWNER, resync=True, credentials=LOST))
+def test_lost_credentials_of_a_non_owner_leave_it_superseded() -> None:
+    lost = finish(answered_scope(role=Role.NON_OWNER, resync=True, credentials=LOST))
     assert lost.phase is InstallationPhase.SUPERSEDED
 
 
@@ -163,8 +163,8 @@ def test_lost_credentials_of_a_bystander_leave_it_superseded() -> None:
     ids=lambda status: next(iter(status)),
 )
 @pytest.mark.parametrize("role", [Role.OWNER, Role.NON_OWNER])
-def test_what_changed_or_is_unfinished_is_looked_at_again(status: dict[str, Any], role: Role) -> None:
-    at = steady(installation=installation(status=answered(**status)), role=role)
+def test_a_changed_or_unfinished_installation_reads_talkdesk_again(status: dict[str, Any], role: Role) -> None:
+    at = answered_scope(installation=installation(status=answered(**status)), role=role)
     assert decide(at) == ReadCredentials()
     assert decide(replace(at, credentials=credentials())) == ReadTalkdesk(facts=role is Role.OWNER)
 
@@ -177,61 +177,55 @@ def test_what_changed_or_is_unfinished_is_looked_at_again(status: dict[str, Any]
         {"credentials": CredentialsStatus(key_id="key-1", secret_name="keys-1")},
     ],
 )
-def test_what_is_in_order_costs_nothing(status: dict[str, Any]) -> None:
-    assert finish(steady(installation=installation(status=answered(**status)))).ready
+def test_an_installation_in_steady_state_needs_no_step(status: dict[str, Any]) -> None:
+    assert finish(answered_scope(installation=installation(status=answered(**status)))).ready
 
 
-def test_credentials_that_nothing_names_are_of_no_other_set() -> None:
+def test_without_a_credentials_register_no_other_version_is_in_use() -> None:
     used = answered(credentials=CredentialsStatus(key_id="key-1", secret_name="keys-1"))
-    assert finish(steady(installation=installation(status=used, credentials=None))).ready
+    assert finish(answered_scope(installation=installation(status=used, credentials=None))).ready
 
 
 @pytest.mark.case(11)
-def test_the_trial_is_asked_for_while_one_runs_and_only_for_the_owner() -> None:
+def test_the_trial_is_read_only_while_one_runs_and_only_for_the_owner() -> None:
     running = installation(status=answered(), trial=trial_object("Started"))
-    at = steady(installation=running, resync=True, credentials=credentials())
+    at = answered_scope(installation=running, resync=True, credentials=credentials())
     assert decide(at) == ReadTalkdesk(facts=True, trial=True)
     assert decide(replace(at, role=Role.NON_OWNER)) == ReadTalkdesk(facts=False)
 
 
 @pytest.mark.case(11, 48)
-def test_a_lost_update_is_noted_and_left_to_a_new_pass() -> None:
+def test_a_missed_update_is_recorded_and_left_to_the_next_reconcile() -> None:
     asked = remote("updating", updated_at=NOON + HOUR)
-    at = steady(resync=True, credentials=credentials(), remote=asked, now=NOON + 2 * HOUR)
+    at = answered_scope(resync=True, credentials=credentials(), remote=asked, now=NOON + 2 * HOUR)
     note = decide(at)
     assert isinstance(note, RecordMissedRequest)
-    missed_request_recorded = installation(
-        request=request_object("Update", event=note.request.event_id), status=answered()
-    )
-    waiting = finish(replace(at, installation=missed_request_recorded, missed_request_recorded=True))
+    recorded = installation(request=request_object("Update", event=note.request.event_id), status=answered())
+    waiting = finish(replace(at, installation=recorded, missed_request_recorded=True))
     assert (waiting.reason, waiting.requeue_at, waiting.ready) == (Reason.PROGRESSING, at.now, False)
 
 
 @pytest.mark.case(16, 39)
-def test_a_lost_uninstall_touches_no_tenant_before_it_is_known_whose_that_is() -> None:
-    missed_request_recorded = installation(
-        request=RequestType.UNINSTALL, at=NOON + HOUR, event="found-1", status=answered()
-    )
-    at = steady(installation=installation(status=answered()))
-    waiting = finish(
-        replace(at, installation=missed_request_recorded, missed_request_recorded=True, remote=remote("uninstalled"))
-    )
+def test_a_missed_uninstall_touches_no_tenant_before_its_owner_is_known() -> None:
+    recorded = installation(request=RequestType.UNINSTALL, at=NOON + HOUR, event="found-1", status=answered())
+    at = answered_scope(installation=installation(status=answered()))
+    waiting = finish(replace(at, installation=recorded, missed_request_recorded=True, remote=remote("uninstalled")))
     assert (waiting.ending, waiting.requeue_at) == (None, NOON)
 
 
 @pytest.mark.case(31)
 @pytest.mark.parametrize("word", ["pending", "rejected", "timeout", "martian"])
-def test_what_is_not_named_is_not_acted_upon(word: str) -> None:
-    at = steady(resync=True, credentials=credentials(), remote=remote(word, updated_at=NOON + HOUR))
+def test_a_state_that_names_no_request_causes_no_action(word: str) -> None:
+    at = answered_scope(resync=True, credentials=credentials(), remote=remote(word, updated_at=NOON + HOUR))
     assert decide(at) == Provision()
-    assert finish(replace(at, tenancy=READY)).ready
+    assert finish(replace(at, tenant_outcome=READY)).ready
 
 
 @pytest.mark.case(20)
-def test_an_acknowledgement_that_failed_is_tried_again_while_the_tenant_goes_on() -> None:
+def test_a_failed_acknowledgement_is_retried_while_the_tenant_converges() -> None:
     rotated = installation(status=answered(), credentials=credentials_object())
-    at = steady(installation=rotated, resync=True, credentials=credentials(), secret_name="keys-2")
-    at = replace(at, remote=remote("completed"), tenancy=READY)
+    at = answered_scope(installation=rotated, resync=True, credentials=credentials(), secret_name="keys-2")
+    at = replace(at, remote=remote("completed"), tenant_outcome=READY)
     assert decide(at) == Acknowledge()
     lost = finish(replace(at, acknowledged=AcknowledgementState.FAILED, ack_failure=failure()))
     assert (lost.ready, lost.failure) == (True, failure())

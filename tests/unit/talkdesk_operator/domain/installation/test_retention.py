@@ -22,7 +22,7 @@ from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import EndingReason, InstallationPhase, RequestType, TalkdeskInstallation, UsersStatus
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.reconcile.scope import RetryClass, Role, Scope, Tenancy, TenancyState, UsersOutcome
+from talkdesk_operator.domain.reconcile.scope import RetryClass, Role, Scope, TenantOutcome, TenantResult, UsersOutcome
 from talkdesk_operator.domain.reconcile.steps import (
     DeactivateUsers,
     DeleteCredentials,
@@ -30,12 +30,12 @@ from talkdesk_operator.domain.reconcile.steps import (
     Finish,
     Offboard,
     Purge,
-    Release,
+    RemoveFinalizer,
 )
 
 MONTH = timedelta(days=30)
 DAY = timedelta(days=1)
-GOING = Tenancy(TenancyState.DELETING, "Namespace td-1 is being deleted", since=NOON)
+GOING = TenantOutcome(TenantResult.DELETING, "Namespace td-1 is being deleted", started_at=NOON)
 
 
 def over(kind: EndingReason = EndingReason.UNINSTALLED, **keywords: Any) -> TalkdeskInstallation:
@@ -69,13 +69,13 @@ def test_credentials_are_deleted_first_and_once() -> None:
 
 
 @pytest.mark.case(3)
-def test_credentials_that_a_late_event_left_behind_are_looked_for_now_and_then() -> None:
+def test_a_resync_deletes_credentials_that_a_late_event_stored() -> None:
     assert decide(after(resync=True)) == DeleteCredentials()
     assert decide(after(resync=True, credentials_deleted=True)) == Offboard()
 
 
 @pytest.mark.case(32)
-def test_who_was_not_answered_in_time_keeps_everything_for_the_grace() -> None:
+def test_an_installation_that_timed_out_keeps_everything_for_the_grace_period() -> None:
     late = over(EndingReason.TIMED_OUT, status=ended(EndingReason.TIMED_OUT, conditions=()))
     waiting = finish(after(installation=late, tenant=tenant()))
     assert (waiting.phase, waiting.terminal, waiting.requeue_at) == (InstallationPhase.TIMED_OUT, True, NOON + DAY)
@@ -83,53 +83,53 @@ def test_who_was_not_answered_in_time_keeps_everything_for_the_grace() -> None:
 
 
 @pytest.mark.parametrize("kind", EndingReason)
-def test_the_tenant_goes_to_retention_after_any_end(kind: EndingReason) -> None:
+def test_the_tenant_is_offboarded_after_any_end(kind: EndingReason) -> None:
     at = after(installation=over(kind), tenant=tenant(), now=NOON + DAY)
     assert decide(at) == Offboard()
-    kept = finish(replace(at, tenant=retained(), tenancy=Tenancy(TenancyState.OFFBOARDED)))
+    kept = finish(replace(at, tenant=retained(), tenant_outcome=TenantOutcome(TenantResult.OFFBOARDED)))
     assert (kept.phase, kept.reason, kept.terminal) == (kind.value, kind.value, True)
     assert kept.requeue_at == NOON + MONTH
 
 
 @pytest.mark.case(52)
-def test_what_does_not_go_is_named_and_looked_at_again() -> None:
-    slow = finish(after(tenancy=GOING))
+def test_an_object_that_does_not_go_away_is_named_and_polled() -> None:
+    slow = finish(after(tenant_outcome=GOING))
     assert (slow.reason, slow.message) == (Reason.OFFBOARDING, GOING.message)
     assert slow.requeue_at == NOON + timedelta(seconds=1)
     begun = retained(uninstallTime="2026-03-01T12:00:00Z")
-    assert finish(after(tenant=begun, tenancy=GOING, now=NOON + DAY)).reason is Reason.DELETION_BLOCKED
-    assert finish(after(tenant=retained(NOON), tenancy=GOING)).reason is Reason.PURGING
+    assert finish(after(tenant=begun, tenant_outcome=GOING, now=NOON + DAY)).reason is Reason.DELETION_BLOCKED
+    assert finish(after(tenant=retained(NOON), tenant_outcome=GOING)).reason is Reason.PURGING
 
 
 @pytest.mark.case(53)
-def test_a_refused_deletion_is_tried_again() -> None:
+def test_a_refused_deletion_is_retried() -> None:
     refused = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
-    failing = finish(after(tenancy=Tenancy(TenancyState.FAILED, "forbidden", refused)))
+    failing = finish(after(tenant_outcome=TenantOutcome(TenantResult.FAILED, "forbidden", refused)))
     assert (failing.reason, failing.failure, failing.requeue_at) == (Reason.APPLY_REFUSED, refused, None)
 
 
 @pytest.mark.case(40)
-def test_when_the_retention_ends_everything_goes_and_the_record_forgets_the_customer() -> None:
+def test_after_the_retention_the_tenant_is_purged_and_personal_data_erased() -> None:
     at = after(tenant=retained(NOON))
     assert decide(at) == Purge()
-    at = replace(at, tenancy=Tenancy(TenancyState.PURGED))
+    at = replace(at, tenant_outcome=TenantOutcome(TenantResult.PURGED))
     assert decide(at) == Erase()
     purged = finish(replace(at, erased=True))
     assert (purged.phase, purged.reason, purged.terminal) == (InstallationPhase.PURGED, Reason.PURGED, True)
     assert purged.requeue_at is None
 
 
-def test_a_tenant_that_a_person_protected_is_kept_and_nobody_looks_again_before_that_changes() -> None:
+def test_a_protected_tenant_is_kept_without_a_wake_up() -> None:
     at = after(tenant=retained(NOON - DAY, deletionProtection=True))
     assert decide(at) == Offboard()
-    kept = finish(replace(at, tenancy=Tenancy(TenancyState.OFFBOARDED)))
+    kept = finish(replace(at, tenant_outcome=TenantOutcome(TenantResult.OFFBOARDED)))
     assert (kept.reason, kept.requeue_at, kept.terminal) == (Reason.PROTECTED, None, True)
 
 
 @pytest.mark.case(16, 40)
-def test_the_record_of_a_bystander_waits_until_the_tenant_is_gone() -> None:
+def test_personal_data_of_a_non_owner_is_erased_when_the_tenant_is_gone() -> None:
     at = after(role=Role.NON_OWNER, tenant=tenant())
-    assert finish(at).message == "uninstalled; the tenant is another installation's"
+    assert (finish(at).reason, "another installation" in finish(at).message) == (Reason.UNINSTALLED, True)
     assert finish(at).requeue_at is None
     assert decide(replace(at, tenant=None)) == Erase()
 
@@ -143,11 +143,11 @@ def test_the_record_of_a_bystander_waits_until_the_tenant_is_gone() -> None:
         {"accountName": None, "endpoints": {"api": "https://api.talkdeskapp.com", "token": "https://a.talkdeskid.com"}},
     ],
 )
-def test_anything_personal_is_erased(personal: dict[str, Any]) -> None:
+def test_all_personal_data_is_erased(personal: dict[str, Any]) -> None:
     assert decide(after(installation=over(**personal), tenant=None)) == Erase()
 
 
-def test_a_record_without_personal_data_is_left_as_it_is() -> None:
+def test_an_installation_without_personal_data_is_not_erased_again() -> None:
     bare = over(accountName=None)
     assert finish(after(installation=bare, tenant=None)).phase is InstallationPhase.PURGED
     never = over(accountName=None, status=ended(tenant_ref=None))
@@ -162,18 +162,18 @@ def gone(policy: str = "Delete", **fields: Any) -> Scope:
 
 @pytest.mark.case(44)
 def test_deleting_our_object_is_not_an_uninstall() -> None:
-    assert decide(gone("Retain")) == Release()
+    assert decide(gone("Retain")) == RemoveFinalizer()
 
 
 @pytest.mark.case(44)
 def test_a_person_can_have_the_tenant_deleted_with_the_object() -> None:
     at = gone()
     assert decide(at) == Purge()
-    slow = finish(replace(at, tenancy=GOING))
+    slow = finish(replace(at, tenant_outcome=GOING))
     assert (slow.phase, slow.reason) == (InstallationPhase.DELETING, Reason.PURGING)
-    at = replace(at, tenancy=Tenancy(TenancyState.PURGED))
+    at = replace(at, tenant_outcome=TenantOutcome(TenantResult.PURGED))
     assert decide(at) == DeleteCredentials()
-    assert decide(replace(at, credentials_deleted=True)) == Release()
+    assert decide(replace(at, credentials_deleted=True)) == RemoveFinalizer()
 
 
 @pytest.mark.case(44)
@@ -186,12 +186,12 @@ def test_a_person_can_have_the_tenant_deleted_with_the_object() -> None:
         {"tenant": tenant(deletionProtection=True)},
     ],
 )
-def test_a_deletion_never_gets_stuck_where_there_is_nothing_to_delete_or_it_may_not(why: dict[str, Any]) -> None:
+def test_a_deletion_ends_even_if_nothing_can_or_may_be_purged(why: dict[str, Any]) -> None:
     assert decide(gone(**why)) == DeleteCredentials()
-    assert decide(gone(**why, credentials_deleted=True)) == Release()
+    assert decide(gone(**why, credentials_deleted=True)) == RemoveFinalizer()
 
 
-def test_an_object_that_others_hold_is_left_to_them() -> None:
+def test_an_object_with_finalizers_of_others_is_left_to_them() -> None:
     held = finish(
         gone(
             installation=deleted().model_copy(
@@ -207,13 +207,13 @@ def test_an_installation_whose_app_is_gone_is_left_alone_after_its_end() -> None
 
 
 @pytest.mark.case(36)
-def test_the_grace_of_an_app_may_be_nothing() -> None:
+def test_the_grace_period_may_be_zero() -> None:
     late = over(EndingReason.TIMED_OUT)
     assert decide(after(installation=late, tenant=tenant(), app=view(deadline={"gracePeriod": "0s"}))) == Offboard()
 
 
 @pytest.mark.case(41)
-def test_a_person_may_have_everything_purged_at_once_unless_it_is_protected() -> None:
+def test_a_requested_purge_is_done_at_once_unless_the_tenant_is_protected() -> None:
     asked = retained(purge={"requestedBy": "sam"})
     assert decide(after(tenant=asked)) == Purge()
     guarded = retained(purge={"requestedBy": "sam"}, deletionProtection=True)
@@ -221,13 +221,13 @@ def test_a_person_may_have_everything_purged_at_once_unless_it_is_protected() ->
 
 
 WITH_SCIM = view(users={"scim": {"url": "https://scim.example.com", "tokenSecretRef": {"name": "s", "key": "k"}}})
-PUT_AWAY = Tenancy(TenancyState.OFFBOARDED)
+PUT_AWAY = TenantOutcome(TenantResult.OFFBOARDED)
 
 
 @pytest.mark.case(26, 32)
-def test_the_users_of_a_tenant_that_was_put_away_are_deactivated_once() -> None:
+def test_the_users_of_an_offboarded_tenant_are_deactivated_once() -> None:
     gone = over(EndingReason.GONE, status=ended(EndingReason.GONE, users=UsersStatus(licensed=7)))
-    at = after(installation=gone, app=WITH_SCIM, tenancy=PUT_AWAY)
+    at = after(installation=gone, app=WITH_SCIM, tenant_outcome=PUT_AWAY)
     assert decide(at) == DeactivateUsers()
     assert finish(replace(at, users=UsersOutcome(0))).terminal
     nobody = over(EndingReason.GONE, status=ended(EndingReason.GONE, users=UsersStatus(licensed=0)))
@@ -241,9 +241,9 @@ def test_the_users_of_a_tenant_that_was_put_away_are_deactivated_once() -> None:
         (UsersOutcome(0, failure=failure(Reason.SCIM_UNAVAILABLE)), Reason.SCIM_UNAVAILABLE, None),
     ],
 )
-def test_users_who_are_still_active_after_an_end_are_gone_on_with(
+def test_the_deactivation_of_users_continues_after_an_end(
     outcome: UsersOutcome, reason: Reason, requeue_at: datetime | None
 ) -> None:
-    going = finish(after(app=WITH_SCIM, tenancy=PUT_AWAY, users=outcome))
+    going = finish(after(app=WITH_SCIM, tenant_outcome=PUT_AWAY, users=outcome))
     assert (going.phase, going.reason, going.requeue_at) == (InstallationPhase.UNINSTALLED, reason, requeue_at)
     assert (going.terminal, going.failure) == (False, outcome.failure)

@@ -59,7 +59,7 @@ def judged(at: Scope, finish: Finish, kind: ConditionType) -> tuple[str, str]:
     return found.status, found.reason
 
 
-def missed_request_recorded(at: Scope, finish: Finish) -> Scope:
+def with_new_status(at: Scope, finish: Finish) -> Scope:
     known = at.installation.model_copy(update={"status": status(at, finish)})
     return replace(at, installation=known)
 
@@ -68,10 +68,10 @@ def before(*conditions: Condition, **fields: Any) -> Scope:
     return scope(installation=installation(status=InstallationStatus(conditions=conditions, **fields)))
 
 
-def test_a_status_speaks_of_the_generation_that_was_looked_at() -> None:
-    looked_at = status(scope(installation=installation(meta={"generation": 7})), WAITING)
-    assert looked_at.observed_generation == 7
-    assert {c.observed_generation for c in looked_at.conditions} == {7}
+def test_a_status_has_the_observed_generation() -> None:
+    written = status(scope(installation=installation(meta={"generation": 7})), WAITING)
+    assert written.observed_generation == 7
+    assert {c.observed_generation for c in written.conditions} == {7}
 
 
 @pytest.mark.case(34)
@@ -84,52 +84,47 @@ def test_the_deadline_shows_only_while_talkdesk_waits() -> None:
     assert status(scope(), replace(WAITING, ending=end)).deadline is None
 
 
-def test_a_failure_is_noted_with_its_next_try_and_forgotten_when_it_is_over() -> None:
+def test_a_failure_is_recorded_with_its_next_retry_until_it_is_over() -> None:
     failing = replace(WAITING, failure=failure())
-    at = missed_request_recorded(scope(), failing)
+    at = with_new_status(scope(), failing)
     assert at.installation.status.retry == retry(Reason.UNAVAILABLE, NOON + timedelta(seconds=1))
     assert status(at, failing).retry == retry(Reason.UNAVAILABLE, NOON + timedelta(seconds=2), 2)
     assert status(at, ACTIVE).retry is None
 
 
-def test_facts_are_kept_until_they_are_read_anew_or_erased() -> None:
+def test_facts_are_kept_until_they_are_read_again_or_erased() -> None:
     known = before(account=AccountFacts(id="acc-1", name="old"))
     assert status(known, WAITING).account == AccountFacts(id="acc-1", name="old")
     fresh = status(replace(known, facts=facts(name="new")), WAITING)
     assert (fresh.account, fresh.subscription) == (facts(name="new").account, facts().subscription)
-    erased = status(
-        replace(missed_request_recorded(replace(known, credentials=credentials()), WAITING), erased=True), WAITING
-    )
+    erased = status(replace(with_new_status(replace(known, credentials=credentials()), WAITING), erased=True), WAITING)
     assert (erased.account, erased.subscription, erased.credentials) == (None, None, None)
 
 
 @pytest.mark.case(61)
-def test_the_credentials_in_use_are_named_by_their_key_and_by_nothing_secret() -> None:
+def test_the_credentials_in_use_are_recorded_by_key_id_without_a_secret() -> None:
     used = status(scope(credentials=credentials()), WAITING)
     assert used.credentials is not None
     assert used.credentials.key_id == "key-1"
     assert "made-up" not in used.model_dump_json()
-    assert (
-        status(missed_request_recorded(scope(credentials=credentials()), WAITING), WAITING).credentials
-        == used.credentials
-    )
-    dropped = replace(missed_request_recorded(scope(credentials=credentials()), WAITING), credentials_deleted=True)
+    assert status(with_new_status(scope(credentials=credentials()), WAITING), WAITING).credentials == used.credentials
+    dropped = replace(with_new_status(scope(credentials=credentials()), WAITING), credentials_deleted=True)
     assert status(dropped, WAITING).credentials is None
 
 
-def test_the_tenant_stays_named_after_it_is_gone() -> None:
+def test_the_reference_to_the_tenant_stays_after_it_is_gone() -> None:
     assert status(scope(tenant=tenant()), WAITING).tenant_ref == LocalRef(name="sentiment-acc")
-    assert status(missed_request_recorded(scope(tenant=tenant()), WAITING), WAITING).tenant_ref == LocalRef(
+    assert status(with_new_status(scope(tenant=tenant()), WAITING), WAITING).tenant_ref == LocalRef(
         name="sentiment-acc"
     )
-    gone = replace(missed_request_recorded(scope(tenant=tenant()), WAITING), tenant=None)
+    gone = replace(with_new_status(scope(tenant=tenant()), WAITING), tenant=None)
     assert status(gone, WAITING).tenant_ref == LocalRef(name="sentiment-acc")
 
 
 def test_history_grows_by_phases_and_keeps_the_last_twenty() -> None:
     at = scope()
     for _ in range(15):
-        at = missed_request_recorded(missed_request_recorded(missed_request_recorded(at, WAITING), ACTIVE), ACTIVE)
+        at = with_new_status(with_new_status(with_new_status(at, WAITING), ACTIVE), ACTIVE)
     history = at.installation.status.history
     assert len(history) == 20
     assert history[-1] == Transition(time=NOON, reason="Active", message="Succeeded: all is well")
@@ -138,23 +133,23 @@ def test_history_grows_by_phases_and_keeps_the_last_twenty() -> None:
 
 
 @pytest.mark.case(57)
-def test_words_of_any_length_fit() -> None:
+def test_messages_of_any_length_fit_into_the_status() -> None:
     long = status(scope(), replace(WAITING, message="x" * 9000, stalled=True))
     assert {len(c.message) for c in long.conditions if c.type in {"Ready", "Stalled"}} == {2048}
     assert len(long.history[0].message) == 512
 
 
-def test_an_answer_is_told_by_us_or_found_to_be_known() -> None:
-    told = scope(answer=answer(), sent=SendState.DELIVERED)
-    assert judged(told, ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
-    assert status(told, ACTIVE).answer == answer()
+def test_an_answer_is_reported_as_approved_or_as_already_answered() -> None:
+    delivered = scope(answer=answer(), sent=SendState.DELIVERED)
+    assert judged(delivered, ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
+    assert status(delivered, ACTIVE).answer == answer()
     verified = replace(ACTIVE, verified=True)
     assert judged(scope(), verified, ConditionType.ANSWERED) == ("True", "AlreadyAnswered")
-    assert judged(missed_request_recorded(told, ACTIVE), ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
+    assert judged(with_new_status(delivered, ACTIVE), ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
 
 
 @pytest.mark.case(23)
-def test_a_verified_answer_keeps_the_times_that_were_known() -> None:
+def test_a_verified_answer_keeps_its_recorded_times() -> None:
     later = scope(now=NOON + WEEK, answer=answer(verified=True))
     assert status(later, replace(ACTIVE, verified=True)).answer == answer(verified=True)
     first = status(scope(), replace(ACTIVE, verified=True)).answer
@@ -163,7 +158,7 @@ def test_a_verified_answer_keeps_the_times_that_were_known() -> None:
 
 
 @pytest.mark.case(36)
-def test_a_new_life_remembers_the_old_answer_only_until_it_has_its_own() -> None:
+def test_the_previous_answer_is_kept_until_a_new_request_has_its_own() -> None:
     again = installation(event="event-2", status=ended(answer=answer()))
     assert status(scope(installation=again), WAITING).answer == answer()
     assert status(scope(installation=again), WAITING).deadline == NOON + WEEK
@@ -171,7 +166,7 @@ def test_a_new_life_remembers_the_old_answer_only_until_it_has_its_own() -> None
 
 
 def test_the_time_of_the_newest_install_is_kept_over_other_requests() -> None:
-    at = missed_request_recorded(scope(), WAITING)
+    at = with_new_status(scope(), WAITING)
     assert at.installation.status.install_time == NOON
     update = installation(request=RequestType.UPDATE, at=NOON + WEEK, status=at.installation.status)
     assert status(scope(installation=update), WAITING).install_time == NOON
@@ -184,23 +179,23 @@ def used(at: Scope) -> CredentialsStatus:
 
 
 @pytest.mark.case(20, 63)
-def test_an_acknowledgement_is_noted_under_its_event_and_kept() -> None:
+def test_an_acknowledgement_is_recorded_under_its_event_and_kept() -> None:
     rotated = installation(credentials=credentials_object())
     at = scope(installation=rotated, credentials=credentials(), secret_name="keys-2")
     assert used(at).acknowledged_event_id is None
     done = replace(at, acknowledged=AcknowledgementState.DONE, now=NOON + timedelta(milliseconds=7))
     assert (used(done).acknowledged_event_id, used(done).acknowledgement_time) == ("rotation-1", NOON)
     assert (used(done).secret_name, used(done).key_id) == ("keys-2", "key-1")
-    later = replace(missed_request_recorded(done, ACTIVE), acknowledged=None, now=NOON + WEEK)
+    later = replace(with_new_status(done, ACTIVE), acknowledged=None, now=NOON + WEEK)
     assert used(later) == used(done)
     assert used(replace(at, acknowledged=AcknowledgementState.FAILED)).acknowledged_event_id is None
     assert used(replace(done, installation=installation(credentials=None))).acknowledged_event_id is None
 
 
 @pytest.mark.case(60)
-def test_users_are_noted_in_numbers() -> None:
+def test_the_numbers_of_users_are_recorded() -> None:
     assert status(scope(), ACTIVE).users is None
-    part = missed_request_recorded(scope(users=UsersOutcome(9, synced=4, failed=1, done=False)), ACTIVE)
+    part = with_new_status(scope(users=UsersOutcome(9, synced=4, failed=1, done=False)), ACTIVE)
     assert part.installation.status.users == UsersStatus(licensed=9, synced=4, failed=1, complete=False)
     assert status(part, ACTIVE).users == part.installation.status.users
     done = status(replace(part, users=UsersOutcome(9, synced=9)), ACTIVE).users
@@ -211,8 +206,8 @@ def test_users_are_noted_in_numbers() -> None:
 
 
 @pytest.mark.case(42)
-def test_talkdesks_word_is_kept_while_it_is_an_unusual_one() -> None:
-    stopped = missed_request_recorded(scope(remote=remote("Suspended")), ACTIVE)
+def test_talkdesks_state_is_recorded_only_if_it_is_unexpected() -> None:
+    stopped = with_new_status(scope(remote=remote("Suspended")), ACTIVE)
     assert stopped.installation.status.talkdesk_state == "Suspended"
     assert status(replace(stopped, remote=None), ACTIVE).talkdesk_state == "Suspended"
     for usual in ("completed", "installing"):
@@ -222,14 +217,14 @@ def test_talkdesks_word_is_kept_while_it_is_an_unusual_one() -> None:
 
 
 @pytest.mark.case(36)
-def test_the_word_of_before_a_repeated_installation_is_not_kept() -> None:
+def test_a_state_from_before_a_repeated_installation_is_not_recorded() -> None:
     old = remote("revoked", updated_at=NOON - WEEK)
     assert status(scope(remote=old), ACTIVE).talkdesk_state is None
 
 
 @pytest.mark.case(19)
-def test_the_trial_is_noted_and_survives_the_erasure() -> None:
-    at = missed_request_recorded(scope(installation=installation(trial=trial_object())), ACTIVE)
+def test_the_trial_is_recorded_and_survives_the_erasure() -> None:
+    at = with_new_status(scope(installation=installation(trial=trial_object())), ACTIVE)
     trial = at.installation.status.trial
     assert trial is not None
     assert trial.state is TrialState.ENDED
@@ -245,8 +240,8 @@ def test_the_time_left_shows_while_talkdesk_waits() -> None:
     assert status(replace(late, app=None), WAITING).time_left is None
 
 
-def test_who_installed_it_is_kept_where_talkdesk_does_not_say() -> None:
-    at = missed_request_recorded(scope(facts=replace(facts(), created_by="admin-1")), ACTIVE)
+def test_the_installing_user_is_kept_if_talkdesk_does_not_name_one() -> None:
+    at = with_new_status(scope(facts=replace(facts(), created_by="admin-1")), ACTIVE)
     assert at.installation.status.created_by == "admin-1"
     assert status(replace(at, facts=facts()), ACTIVE).created_by == "admin-1"
     assert status(replace(at, facts=None), ACTIVE).created_by == "admin-1"
@@ -254,7 +249,7 @@ def test_who_installed_it_is_kept_where_talkdesk_does_not_say() -> None:
 
 
 @pytest.mark.case(27, 60)
-def test_a_list_of_users_that_can_not_be_read_leaves_the_numbers_that_are_known() -> None:
+def test_an_unreadable_list_of_users_keeps_the_recorded_numbers() -> None:
     unread = UsersOutcome(licensed=0, listed=False, failure=failure())
     known = replace(before(users=UsersStatus(licensed=5, synced=5, complete=True)), users=unread)
     assert status(known, WAITING).users == UsersStatus(licensed=5, synced=5, complete=False)

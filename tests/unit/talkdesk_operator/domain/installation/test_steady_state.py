@@ -1,4 +1,4 @@
-"""How a pass over an installation in order ends."""
+"""How a reconcile ends when nothing is left to do."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import EndingReason, InstallationPhase, RequestType
 from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.installation.steady_state import in_steady_state
-from talkdesk_operator.domain.reconcile.scope import RemoteRefused, RetryClass, Role
+from talkdesk_operator.domain.reconcile.scope import RemoteFailed, RetryClass, Role
 
 AWAY = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
 OFFBOARDING = view(license={"onSuspended": "Offboard"})
@@ -24,20 +24,20 @@ def test_an_active_installation_is_ready() -> None:
 
 
 @pytest.mark.case(32)
-def test_an_update_that_ended_without_answer_leaves_it_active_and_is_told() -> None:
+def test_an_update_that_ended_without_an_answer_leaves_the_installation_active() -> None:
     over = installation(request=RequestType.UPDATE, status=ended(EndingReason.TIMED_OUT))
     assert "no longer waits" in in_steady_state(scope(installation=over)).message
 
 
 @pytest.mark.case(39)
-def test_a_bystander_is_settled() -> None:
+def test_a_non_owner_is_superseded_and_terminal() -> None:
     beside = in_steady_state(scope(role=Role.NON_OWNER, remote=remote("suspended")), verified=True)
     assert (beside.phase, beside.terminal, beside.ready) == (InstallationPhase.SUPERSEDED, True, False)
     assert beside.verified
 
 
 @pytest.mark.case(42)
-def test_a_suspended_tenant_is_as_it_should_be() -> None:
+def test_a_suspended_tenant_is_ready_and_terminal() -> None:
     stopped = in_steady_state(scope(remote=remote("suspended"), tenant=tenant()), verified=True)
     assert (stopped.phase, stopped.reason) == (InstallationPhase.SUSPENDED, Reason.SUSPENDED)
     assert (stopped.ready, stopped.terminal, stopped.verified, stopped.requeue_at) == (True, True, True, None)
@@ -45,7 +45,7 @@ def test_a_suspended_tenant_is_as_it_should_be() -> None:
 
 
 @pytest.mark.case(42)
-def test_a_tenant_that_was_put_away_is_looked_at_when_its_retention_ends() -> None:
+def test_an_offboarded_tenant_is_reconciled_when_its_retention_ends() -> None:
     at = scope(remote=remote("suspended"), app=OFFBOARDING, tenant=AWAY)
     stopped = in_steady_state(at)
     assert (stopped.phase, stopped.ready, stopped.terminal) == (InstallationPhase.SUSPENDED, False, True)
@@ -55,7 +55,7 @@ def test_a_tenant_that_was_put_away_is_looked_at_when_its_retention_ends() -> No
 
 
 @pytest.mark.case(42)
-def test_a_retention_that_is_over_and_holds_what_is_protected_wakes_nobody() -> None:
+def test_a_protected_tenant_after_its_retention_causes_no_wake_up() -> None:
     assert (
         in_steady_state(scope(now=NOON + DAY, remote=remote("suspended"), app=OFFBOARDING, tenant=AWAY)).requeue_at
         is None
@@ -64,8 +64,8 @@ def test_a_retention_that_is_over_and_holds_what_is_protected_wakes_nobody() -> 
 
 @pytest.mark.case(20, 24, 25)
 @pytest.mark.parametrize("fields", [{}, {"role": Role.NON_OWNER}, {"installation": installation(trial=trial_object())}])
-def test_what_does_not_pass_by_itself_is_tried_again(fields: dict[str, Any]) -> None:
-    assert in_steady_state(scope(remote=RemoteRefused(FORBIDDEN), **fields)).failure == FORBIDDEN
-    assert in_steady_state(scope(remote=RemoteRefused(failure()), **fields)).failure is None
-    both = scope(remote=RemoteRefused(FORBIDDEN), ack_failure=failure(), **fields)
+def test_a_lasting_refusal_and_a_partial_failure_are_retried(fields: dict[str, Any]) -> None:
+    assert in_steady_state(scope(remote=RemoteFailed(FORBIDDEN), **fields)).failure == FORBIDDEN
+    assert in_steady_state(scope(remote=RemoteFailed(failure()), **fields)).failure is None
+    both = scope(remote=RemoteFailed(FORBIDDEN), ack_failure=failure(), **fields)
     assert in_steady_state(both).failure == failure()

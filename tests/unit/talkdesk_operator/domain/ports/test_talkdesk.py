@@ -45,11 +45,11 @@ from talkdesk_operator.domain.ports.talkdesk import (
     ],
 )
 def test_a_state_word_has_one_meaning(word: str, meaning: RemoteState) -> None:
-    assert RemoteInstallation(id="i", state=word).entitlement is meaning
+    assert RemoteInstallation(id="i", state=word).classified_state is meaning
 
 
 @given(st.text())
-def test_every_word_has_a_meaning_whatever_is_around_it(word: str) -> None:
+def test_every_state_word_has_a_meaning_whatever_surrounds_it(word: str) -> None:
     assert classify(word) is classify(f"\t{word}\n")
     assert isinstance(classify(word), RemoteState)
 
@@ -81,7 +81,7 @@ def test_a_users_repr_shows_the_id_and_nothing_personal() -> None:
     assert f"{user!r}{user}" == "User(id='u1', active=True)" * 2
 
 
-def test_every_error_is_drawn_in_the_tree_and_is_transient_or_permanent() -> None:
+def test_every_error_is_in_the_documented_tree_and_transient_or_permanent() -> None:
     drawn = talkdesk_errors.__doc__ or ""
     errors = [kind for kind in vars(talkdesk_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     assert len(errors) > 10
@@ -92,7 +92,7 @@ def test_every_error_is_drawn_in_the_tree_and_is_transient_or_permanent() -> Non
         assert kind is TalkdeskError or issubclass(kind, TalkdeskTransient) is not issubclass(kind, TalkdeskPermanent)
 
 
-def test_an_error_carries_the_wait_and_the_servers_clock() -> None:
+def test_an_error_has_the_requested_delay_and_the_servers_time() -> None:
     now = datetime.now(UTC)
     error = TalkdeskTransient("later", retry_after=timedelta(seconds=3), server_time=now)
     assert (str(error), error.message, error.retry_after, error.server_time) == (

@@ -24,12 +24,12 @@ def after(
     return planned.next_attempt_time - NOON
 
 
-def test_what_only_our_own_objects_can_mend_is_not_tried_again() -> None:
+def test_a_terminal_failure_is_not_retried() -> None:
     assert next_retry(failure(retry_class=RetryClass.TERMINAL), None, NOON, jitter=1, deadline=None) is None
 
 
 @pytest.mark.case(27)
-def test_the_wait_doubles_up_to_a_bound() -> None:
+def test_the_delay_doubles_up_to_a_bound() -> None:
     waits = [after(failure(), retry(Reason.UNAVAILABLE, NOON, attempts)) for attempts in range(1, 12)]
     assert waits[:3] == [2 * SECOND, 4 * SECOND, 8 * SECOND]
     assert waits[-1] == timedelta(minutes=5)
@@ -37,12 +37,12 @@ def test_the_wait_doubles_up_to_a_bound() -> None:
 
 
 @pytest.mark.case(27)
-def test_half_of_the_wait_is_random() -> None:
+def test_half_of_the_delay_is_random() -> None:
     assert after(failure(retry_class=RetryClass.SLOW), jitter=0) == timedelta(seconds=15)
     assert after(failure(retry_class=RetryClass.SLOW), jitter=1) == timedelta(seconds=30)
 
 
-def test_attempts_are_counted_and_the_count_starts_anew_with_another_reason() -> None:
+def test_the_count_of_attempts_restarts_with_another_reason() -> None:
     known = retry(Reason.UNAVAILABLE, NOON, 7)
     same = next_retry(failure(), known, NOON, jitter=1, deadline=None)
     other = next_retry(failure(Reason.FORBIDDEN), known, NOON, jitter=1, deadline=None)
@@ -53,14 +53,14 @@ def test_attempts_are_counted_and_the_count_starts_anew_with_another_reason() ->
 
 
 @pytest.mark.case(27)
-def test_what_the_other_side_asked_for_is_a_lower_bound() -> None:
+def test_a_requested_delay_is_a_lower_bound() -> None:
     assert after(failure(retry_after=timedelta(minutes=20))) == timedelta(minutes=20)
     assert after(failure(retry_after=SECOND), retry(Reason.UNAVAILABLE, NOON, 8)) == timedelta(seconds=256)
     assert after(failure(retry_after=timedelta(hours=1)), deadline=timedelta(minutes=2)) == timedelta(hours=1)
 
 
 @pytest.mark.case(27)
-def test_a_deadline_is_not_slept_through() -> None:
+def test_no_delay_skips_the_deadline() -> None:
     known = retry(Reason.UNAVAILABLE, NOON, 10)
     assert after(failure(), known, deadline=timedelta(minutes=2)) == timedelta(seconds=90)
     assert after(failure(), known, deadline=timedelta(minutes=6)) == timedelta(minutes=5)
@@ -68,12 +68,12 @@ def test_a_deadline_is_not_slept_through() -> None:
     assert after(failure(), known, deadline=-SECOND) == timedelta(minutes=5)
 
 
-def test_a_fixed_look_is_neither_put_off_nor_moved_forward_by_looks_in_between() -> None:
-    second_read = failure(Reason.NOT_FOUND_ONCE, fixed=timedelta(minutes=1))
-    assert after(second_read) == timedelta(minutes=1)
+def test_a_fixed_delay_is_not_changed_by_reconciles_in_between() -> None:
+    missing = failure(Reason.NOT_FOUND_ONCE, fixed_delay=timedelta(minutes=1))
+    assert after(missing) == timedelta(minutes=1)
     pending = retry(Reason.NOT_FOUND_ONCE, NOON + SECOND)
-    assert next_retry(second_read, pending, NOON, jitter=1, deadline=None) is pending
-    assert after(second_read, retry(Reason.NOT_FOUND_ONCE, NOON)) == timedelta(minutes=1)
+    assert next_retry(missing, pending, NOON, jitter=1, deadline=None) is pending
+    assert after(missing, retry(Reason.NOT_FOUND_ONCE, NOON)) == timedelta(minutes=1)
 
 
 @given(
@@ -83,7 +83,7 @@ def test_a_fixed_look_is_neither_put_off_nor_moved_forward_by_looks_in_between()
     jitter=st.floats(0, 1),
     left=st.none() | st.timedeltas(timedelta(days=-9), timedelta(days=9)),
 )
-def test_the_wait_is_never_nothing_and_never_long(
+def test_the_delay_is_never_zero_and_never_too_long(
     retry_class: RetryClass, asked: timedelta | None, attempts: int, jitter: float, left: timedelta | None
 ) -> None:
     wait = after(

@@ -8,13 +8,13 @@ from builders.objects import DAY, HOUR, NOON, WEEK, answer, answered, app, ended
 from talkdesk_crds.installation import Ending, EndingReason, InstallationStatus, Request, RequestType
 from talkdesk_operator.domain.reconcile.deadlines import (
     deadline,
-    end_of_grace,
+    grace_period_end,
     is_answered,
     is_before,
     is_closed,
     is_ended,
-    later,
-    next_mark,
+    next_warning,
+    saturating_add,
     time_left,
     waits_for_answer,
 )
@@ -28,15 +28,15 @@ def test_the_deadline_counts_from_the_events_own_time() -> None:
     assert deadline(request, app(deadline={"answerWithin": "3d"})) == NOON + timedelta(days=1)
 
 
-def test_the_grace_counts_from_the_end() -> None:
+def test_the_grace_period_counts_from_the_end() -> None:
     ending = Ending(reason=EndingReason.TIMED_OUT, event_id="e", time=NOON)
-    assert end_of_grace(ending, app(deadline={"gracePeriod": "2h"})) == NOON + timedelta(hours=2)
+    assert grace_period_end(ending, app(deadline={"gracePeriod": "2h"})) == NOON + timedelta(hours=2)
 
 
 @pytest.mark.case(35)
-def test_a_moment_past_the_end_of_the_calendar_is_its_last_one() -> None:
-    assert later(NOON.replace(year=9999), timedelta(days=400)) == datetime.max.replace(tzinfo=NOON.tzinfo)
-    assert later(NOON, timedelta(days=-999999)) == datetime.min.replace(tzinfo=NOON.tzinfo)
+def test_an_addition_past_the_ends_of_the_calendar_is_clamped() -> None:
+    assert saturating_add(NOON.replace(year=9999), timedelta(days=400)) == datetime.max.replace(tzinfo=NOON.tzinfo)
+    assert saturating_add(NOON, timedelta(days=-999999)) == datetime.min.replace(tzinfo=NOON.tzinfo)
 
 
 REQUEST = Request(type=RequestType.INSTALL, event_id="e", event_time=NOON)
@@ -58,26 +58,28 @@ LIMIT = NOON + WEEK
         (-DAY, "overdue", None),
     ],
 )
-def test_the_time_left_is_told_by_marks(before: timedelta, said: str | None, next_before: timedelta | None) -> None:
+def test_the_time_left_is_the_smallest_warning_that_was_reached(
+    before: timedelta, said: str | None, next_before: timedelta | None
+) -> None:
     now = LIMIT - before
     assert time_left(REQUEST, app(), now) == said
-    assert next_mark(REQUEST, app(), now) == (LIMIT - next_before if next_before is not None else None)
+    assert next_warning(REQUEST, app(), now) == (LIMIT - next_before if next_before is not None else None)
 
 
 @pytest.mark.case(34)
-def test_marks_may_stand_in_any_order_and_be_none_at_all() -> None:
+def test_warnings_may_be_in_any_order_or_missing() -> None:
     mixed, silent = app(deadline={"warnBefore": ["1h", "3d", "90m"]}), app(deadline={"warnBefore": []})
     assert time_left(REQUEST, mixed, LIMIT - 80 * timedelta(minutes=1)) == "under 90m"
-    assert next_mark(REQUEST, mixed, LIMIT - 2 * HOUR) == LIMIT - timedelta(minutes=90)
-    assert (time_left(REQUEST, silent, LIMIT - HOUR), next_mark(REQUEST, silent, NOON)) == (None, None)
+    assert next_warning(REQUEST, mixed, LIMIT - 2 * HOUR) == LIMIT - timedelta(minutes=90)
+    assert (time_left(REQUEST, silent, LIMIT - HOUR), next_warning(REQUEST, silent, NOON)) == (None, None)
     assert time_left(REQUEST, silent, LIMIT) == "overdue"
 
 
 @pytest.mark.case(35)
-def test_a_mark_before_the_beginning_of_the_calendar_has_passed() -> None:
+def test_a_warning_before_the_beginning_of_the_calendar_has_passed() -> None:
     always = app(deadline={"warnBefore": ["999999d"]})
     assert time_left(REQUEST, always, NOON) == "under 999999d"
-    assert next_mark(REQUEST, always, NOON) is None
+    assert next_warning(REQUEST, always, NOON) is None
 
 
 def test_a_new_request_waits_for_its_answer() -> None:
@@ -88,7 +90,7 @@ def test_a_new_request_waits_for_its_answer() -> None:
     assert not is_ended(installation(request=None, status=ended()))
 
 
-def test_an_answer_counts_for_its_own_request_only_and_only_when_it_arrived() -> None:
+def test_an_answer_counts_only_for_its_own_request_and_only_if_it_arrived() -> None:
     assert is_answered(installation(status=answered()))
     assert not waits_for_answer(installation(status=answered()))
     assert not is_answered(installation(status=answered("another")))
@@ -98,7 +100,9 @@ def test_an_answer_counts_for_its_own_request_only_and_only_when_it_arrived() ->
 @pytest.mark.case(32)
 @pytest.mark.parametrize("kind", EndingReason)
 @pytest.mark.parametrize("request_type", [RequestType.INSTALL, RequestType.UNINSTALL])
-def test_any_ending_of_an_install_or_uninstall_is_the_end(kind: EndingReason, request_type: RequestType) -> None:
+def test_any_ending_of_an_install_or_uninstall_ends_the_installation(
+    kind: EndingReason, request_type: RequestType
+) -> None:
     over = installation(request=request_type, status=ended(kind))
     assert is_closed(over)
     assert is_ended(over)
@@ -114,7 +118,7 @@ def test_any_ending_of_an_install_or_uninstall_is_the_end(kind: EndingReason, re
         (EndingReason.UNINSTALLED, True),
     ],
 )
-def test_an_update_that_came_to_nothing_is_closed_but_the_installation_goes_on(
+def test_a_rejected_or_timed_out_update_is_closed_without_ending_the_installation(
     kind: EndingReason, *, final: bool
 ) -> None:
     over = installation(request=RequestType.UPDATE, status=ended(kind))
@@ -123,14 +127,14 @@ def test_an_update_that_came_to_nothing_is_closed_but_the_installation_goes_on(
     assert not waits_for_answer(over)
 
 
-def test_a_new_request_begins_a_new_life() -> None:
+def test_a_new_request_reopens_an_ended_installation() -> None:
     again = installation(event="event-2", status=ended())
     assert not is_ended(again)
     assert waits_for_answer(again)
 
 
 @pytest.mark.case(35)
-def test_what_talkdesk_dates_in_whole_seconds_is_not_before_what_happened_within_them() -> None:
+def test_a_time_in_whole_seconds_is_not_before_a_moment_within_the_same_second() -> None:
     half = NOON + timedelta(milliseconds=500)
     assert not is_before(NOON, half)
     assert is_before(NOON - timedelta(seconds=1), half)

@@ -7,7 +7,7 @@ import pytest
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports import talkdesk
-from talkdesk_operator.domain.reconcile.error_policy import of_kube, of_object, of_talkdesk
+from talkdesk_operator.domain.reconcile.error_policy import cluster_failure, object_failure, talkdesk_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_runtime import kube_errors as kube
 
@@ -21,8 +21,8 @@ def tree(error: type[talkdesk.TalkdeskError]) -> Iterator[type[talkdesk.Talkdesk
 
 
 @pytest.mark.parametrize("error", list(tree(talkdesk.TalkdeskError)))
-def test_every_error_of_talkdesk_is_a_failure_that_is_tried_again(error: type[talkdesk.TalkdeskError]) -> None:
-    judged = of_talkdesk(error("what Talkdesk said"))
+def test_every_error_of_talkdesk_is_a_failure_that_is_retried(error: type[talkdesk.TalkdeskError]) -> None:
+    judged = talkdesk_failure(error("what Talkdesk said"))
     assert judged.message == "what Talkdesk said"
     assert judged.retry_class is (
         RetryClass.TRANSIENT if issubclass(error, talkdesk.TalkdeskTransient) else RetryClass.SLOW
@@ -44,18 +44,18 @@ def test_every_error_of_talkdesk_is_a_failure_that_is_tried_again(error: type[ta
     ],
 )
 def test_each_error_of_talkdesk_has_its_reason(error: talkdesk.TalkdeskError, reason: Reason) -> None:
-    assert of_talkdesk(error).reason is reason
+    assert talkdesk_failure(error).reason is reason
 
 
 @pytest.mark.case(27)
-def test_what_talkdesk_asked_for_is_passed_on() -> None:
-    assert of_talkdesk(talkdesk.TalkdeskRateLimited("m", retry_after=MINUTE)).retry_after == MINUTE
+def test_talkdesks_requested_delay_is_passed_on() -> None:
+    assert talkdesk_failure(talkdesk.TalkdeskRateLimited("m", retry_after=MINUTE)).retry_after == MINUTE
 
 
-def test_an_error_of_our_own_objects_is_the_clusters() -> None:
+def test_an_error_about_our_own_objects_has_the_reason_cluster_unavailable() -> None:
     failed = Failure(Reason.CLUSTER_UNAVAILABLE, "gone", RetryClass.TRANSIENT)
-    assert of_kube(kube.KubeNotFound("gone")) == failed
-    assert of_kube(kube.KubeOverloaded("m", retry_after=MINUTE)).retry_after == MINUTE
+    assert cluster_failure(kube.KubeNotFound("gone")) == failed
+    assert cluster_failure(kube.KubeOverloaded("m", retry_after=MINUTE)).retry_after == MINUTE
 
 
 @pytest.mark.case(53)
@@ -75,10 +75,10 @@ def test_an_error_of_our_own_objects_is_the_clusters() -> None:
         ),
     ],
 )
-def test_an_error_at_a_tenants_object_names_it_in_the_api_servers_words(
+def test_an_error_about_a_tenants_object_names_it_with_the_api_servers_message(
     error: kube.KubeError, reason: Reason, retry_class: RetryClass
 ) -> None:
-    judged = of_object(error, "Deployment", "td-1/web")
+    judged = object_failure(error, "Deployment", "td-1/web")
     assert (judged.reason, judged.retry_class) == (reason, retry_class)
     assert judged.message == f"Deployment td-1/web: {error}"
 
@@ -87,13 +87,13 @@ def test_an_error_at_a_tenants_object_names_it_in_the_api_servers_words(
 @pytest.mark.parametrize(
     "error", [kube.KubeInvalid("canary"), kube.KubeRefused("got canary"), kube.KubeOverloaded("typed patch: canary")]
 )
-def test_what_is_said_of_a_secrets_content_is_not_repeated(error: kube.KubeError) -> None:
-    assert "canary" not in of_object(error, "Secret", "td-1/keys").message
-    assert "canary" in of_object(error, "ConfigMap", "td-1/facts").message
+def test_the_api_servers_message_about_a_secrets_content_is_withheld(error: kube.KubeError) -> None:
+    assert "canary" not in object_failure(error, "Secret", "td-1/keys").message
+    assert "canary" in object_failure(error, "ConfigMap", "td-1/facts").message
 
 
 @pytest.mark.case(53)
-def test_what_is_wrong_with_a_secret_is_named_where_that_shows_no_content() -> None:
+def test_a_secrets_problem_is_named_if_that_shows_no_content() -> None:
     invalid = kube.KubeInvalid("canary", fields=("data.key", "type"))
-    assert of_object(invalid, "Secret", "td-1/keys").message == "Secret td-1/keys: invalid: data.key, type"
-    assert "exceeded quota" in of_object(kube.KubeForbidden("exceeded quota"), "Secret", "td-1/keys").message
+    assert object_failure(invalid, "Secret", "td-1/keys").message == "Secret td-1/keys: invalid: data.key, type"
+    assert "exceeded quota" in object_failure(kube.KubeForbidden("exceeded quota"), "Secret", "td-1/keys").message

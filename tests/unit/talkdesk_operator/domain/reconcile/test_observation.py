@@ -24,25 +24,25 @@ from builders.objects import (
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import EndingReason, InstallationStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.reconcile.observation import is_of_before, is_urgent
+from talkdesk_operator.domain.reconcile.observation import is_urgent, remote_predates_request
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
+    RemoteFailed,
     RemoteMissing,
-    RemoteRefused,
     RetryClass,
     Scope,
-    Tenancy,
-    TenancyState,
+    TenantOutcome,
+    TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import Finish
 
-READY = Tenancy(TenancyState.READY)
+READY = TenantOutcome(TenantResult.READY)
 LATE = NOON + WEEK
 LOST = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
 
 
 def read(**fields: Any) -> Scope:
-    """A pass that has read everything; Talkdesk waits for the answer."""
+    """A scope in which everything is read and Talkdesk waits for the answer."""
     known = {"credentials": credentials(), "remote": remote(), "facts": facts()}
     return scope(**(known | fields))
 
@@ -54,11 +54,11 @@ def finish(at: Scope) -> Finish:
 
 
 @pytest.mark.case(26)
-def test_an_installation_that_is_not_found_gets_a_second_look_before_it_is_gone() -> None:
+def test_an_installation_that_is_not_found_is_read_again_before_it_is_gone() -> None:
     missing = read(remote=RemoteMissing("not found"))
     first = finish(missing)
     assert first.failure is not None
-    assert (first.reason, first.failure.fixed) == (Reason.NOT_FOUND_ONCE, timedelta(minutes=1))
+    assert (first.reason, first.failure.fixed_delay) == (Reason.NOT_FOUND_ONCE, timedelta(minutes=1))
     known = installation(status=InstallationStatus(retry=retry(Reason.NOT_FOUND_ONCE, NOON + timedelta(minutes=1))))
     assert finish(replace(missing, installation=known)).ending is None
     second = finish(replace(missing, installation=known, now=NOON + timedelta(minutes=1)))
@@ -67,21 +67,21 @@ def test_an_installation_that_is_not_found_gets_a_second_look_before_it_is_gone(
 
 
 @pytest.mark.case(26)
-def test_a_404_after_another_failure_is_a_first_one() -> None:
+def test_a_404_after_another_failure_needs_a_second_one() -> None:
     known = installation(status=InstallationStatus(retry=retry(Reason.UNAVAILABLE, NOON)))
     assert finish(read(installation=known, remote=RemoteMissing("not found"))).ending is None
 
 
 @pytest.mark.case(43)
-def test_without_credentials_nobody_is_called_and_the_deadline_is_looked_at() -> None:
+def test_without_credentials_nothing_is_called_and_the_deadline_is_checked() -> None:
     waiting = finish(scope(credentials=LOST))
     assert (waiting.reason, waiting.failure, waiting.requeue_at) == (Reason.CREDENTIALS_LOST, LOST.failure, LATE)
 
 
 @pytest.mark.case(24, 25)
 @pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
-def test_a_refusal_is_tried_again_slowly_and_is_never_a_reject(reason: Reason) -> None:
-    refused = read(remote=RemoteRefused(failure(reason, RetryClass.SLOW)))
+def test_a_refusal_by_talkdesk_is_retried_slowly_and_never_rejects_the_request(reason: Reason) -> None:
+    refused = read(remote=RemoteFailed(failure(reason, RetryClass.SLOW)))
     assert finish(refused).failure == failure(reason, RetryClass.SLOW)
     assert finish(refused).requeue_at == LATE
     end = finish(replace(refused, now=LATE)).ending
@@ -90,8 +90,8 @@ def test_a_refusal_is_tried_again_slowly_and_is_never_a_reject(reason: Reason) -
 
 
 @pytest.mark.case(27, 33)
-def test_while_talkdesk_is_down_even_a_passed_deadline_ends_nothing() -> None:
-    down = finish(read(remote=RemoteRefused(failure()), now=LATE + WEEK))
+def test_while_talkdesk_is_down_not_even_a_passed_deadline_ends_an_install() -> None:
+    down = finish(read(remote=RemoteFailed(failure()), now=LATE + WEEK))
     assert down.ending is None
     assert down.failure == failure()
 
@@ -103,7 +103,7 @@ def test_an_answer_is_urgent_in_the_last_hour_and_after_it(before: timedelta, ur
 
 
 @pytest.mark.case(33)
-def test_nothing_is_urgent_that_talkdesk_does_not_wait_for_or_nobody_can_judge() -> None:
+def test_nothing_is_urgent_without_a_request_an_app_or_a_missing_answer() -> None:
     assert not is_urgent(scope(now=LATE, installation=installation(status=answered())))
     assert not is_urgent(scope(now=LATE, installation=installation(request=None)))
     assert not is_urgent(scope(now=LATE, app=None))
@@ -116,10 +116,10 @@ def test_a_deadline_at_the_beginning_of_the_calendar_is_urgent() -> None:
 
 
 @pytest.mark.case(36)
-def test_a_state_is_of_before_when_it_is_older_than_the_request_and_there_is_time() -> None:
+def test_a_state_predates_the_request_if_it_is_older_and_the_deadline_has_not_passed() -> None:
     old = remote("revoked", updated_at=NOON - timedelta(seconds=1))
-    assert is_of_before(scope(remote=old))
-    assert not is_of_before(scope(remote=old, now=LATE))
-    assert not is_of_before(scope(remote=remote("revoked", updated_at=NOON)))
-    assert not is_of_before(scope(remote=remote("revoked")))
-    assert not is_of_before(scope())
+    assert remote_predates_request(scope(remote=old))
+    assert not remote_predates_request(scope(remote=old, now=LATE))
+    assert not remote_predates_request(scope(remote=remote("revoked", updated_at=NOON)))
+    assert not remote_predates_request(scope(remote=remote("revoked")))
+    assert not remote_predates_request(scope())

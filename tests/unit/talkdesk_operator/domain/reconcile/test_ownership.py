@@ -20,18 +20,18 @@ def uninstalled(name: str, **keywords: Any) -> TalkdeskInstallation:
     return installation(name, request=RequestType.UNINSTALL, status=ended(install_time=NOON), **keywords)
 
 
-def test_nobody_is_nobodys_owner() -> None:
+def test_without_installations_there_is_no_owner() -> None:
     assert roles([], tenant()) == {}
 
 
 @pytest.mark.case(39)
-def test_of_two_live_installations_the_newest_has_the_tenant() -> None:
+def test_of_two_live_installations_the_newest_owns_the_tenant() -> None:
     pair = [installation("old", at=NOON), installation("new", at=NOON + DAY)]
     assert roles(pair, tenant(owner="old")) == {"old": Role.NON_OWNER, "new": Role.OWNER}
 
 
 @pytest.mark.case(39)
-def test_two_installations_of_the_same_moment_still_have_one_owner() -> None:
+def test_of_two_installations_of_the_same_moment_exactly_one_is_the_owner() -> None:
     assert sorted(role.name for role in roles([installation("a"), installation("b")], None).values()) == [
         "NON_OWNER",
         "OWNER",
@@ -39,7 +39,7 @@ def test_two_installations_of_the_same_moment_still_have_one_owner() -> None:
 
 
 @pytest.mark.case(16)
-def test_an_uninstall_of_the_old_installation_leaves_the_tenant_to_the_new_one() -> None:
+def test_an_uninstall_of_an_older_installation_leaves_the_tenant_with_the_newer_one() -> None:
     old = installation("old", request=RequestType.UNINSTALL, at=NOON + 2 * DAY)
     assert roles([old, installation("new", at=NOON + DAY)], tenant(owner="old")) == {
         "old": Role.NON_OWNER,
@@ -70,18 +70,18 @@ def test_an_installation_without_any_known_install_is_as_old_as_its_object() -> 
         deleted(),
     ],
 )
-def test_what_was_never_asked_for_is_leaving_over_or_deleted_is_not_alive(gone: TalkdeskInstallation) -> None:
+def test_an_installation_without_request_or_with_an_end_is_not_alive(gone: TalkdeskInstallation) -> None:
     assert not is_alive(gone)
     assert roles([gone], None)[gone.metadata.name] is Role.LAST_OWNER
 
 
-def test_where_none_is_alive_the_one_that_had_the_tenant_sees_it_off() -> None:
+def test_without_a_live_installation_the_last_owner_offboards_the_tenant() -> None:
     pair = [uninstalled("had"), uninstalled("newer", at=NOON + DAY)]
     assert roles(pair, tenant(owner="had")) == {"had": Role.LAST_OWNER, "newer": Role.NON_OWNER}
 
 
 @pytest.mark.parametrize("kept", [None, tenant(owner=None)])
-def test_a_tenant_that_names_nobody_is_seen_off_by_the_newest(kept: TalkdeskTenant | None) -> None:
+def test_a_tenant_without_an_owner_is_offboarded_by_the_newest_installation(kept: TalkdeskTenant | None) -> None:
     pair = [
         uninstalled("old"),
         installation("newer", request=RequestType.UNINSTALL, status=ended(install_time=NOON + DAY)),
@@ -91,12 +91,12 @@ def test_a_tenant_that_names_nobody_is_seen_off_by_the_newest(kept: TalkdeskTena
 
 @pytest.mark.case(44)
 @pytest.mark.parametrize("state", [TenantState.ACTIVE, TenantState.SUSPENDED])
-def test_a_tenant_whose_installation_was_deleted_by_hand_is_nobodys_to_see_off(state: TenantState) -> None:
+def test_a_tenant_whose_installation_was_deleted_by_hand_is_not_offboarded(state: TenantState) -> None:
     assert roles([uninstalled("old")], tenant(state, owner="deleted-by-hand")) == {"old": Role.NON_OWNER}
 
 
 @pytest.mark.case(44)
-def test_a_live_sibling_adopts_the_tenant_of_an_installation_that_was_deleted_by_hand() -> None:
+def test_a_live_installation_takes_over_the_tenant_of_one_that_was_deleted_by_hand() -> None:
     assert roles([installation("sibling")], tenant(owner="deleted-by-hand")) == {"sibling": Role.OWNER}
 
 
@@ -120,7 +120,7 @@ def test_a_retention_that_began_before_the_object_was_deleted_still_ends() -> No
     ),
     st.sampled_from([None, tenant(owner="a"), tenant(TenantState.OFFBOARDED, owner="z")]),
 )
-def test_at_most_one_has_the_tenant_and_a_live_one_whenever_there_is_any(
+def test_at_most_one_installation_owns_the_tenant_and_a_live_one_if_there_is_any(
     installations: list[TalkdeskInstallation], kept: TalkdeskTenant | None
 ) -> None:
     given_roles = roles(installations, kept)

@@ -22,24 +22,24 @@ from builders.objects import (
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
-from talkdesk_operator.domain.reconcile.scope import Scope, Tenancy, TenancyState
+from talkdesk_operator.domain.reconcile.scope import Scope, TenantOutcome, TenantResult
 from talkdesk_operator.domain.tenant.desired import (
-    held_up,
     inputs_digest,
     is_current,
     is_protected,
-    next_read,
-    purge_due,
-    purge_time,
+    is_purge_due,
+    next_poll,
+    offboard_timed_out,
+    orphan_purge_at,
+    purge_after,
     retention_ends,
     template_context,
-    unclaimed_until,
 )
 
 DAY = timedelta(days=1)
 
 
-def test_facts_just_read_go_before_those_written_down_before_those_of_the_events() -> None:
+def test_facts_just_read_win_over_recorded_ones_and_these_over_those_of_events() -> None:
     written = installation(status=answered(account=AccountFacts(id="acc-1", name="written")))
     assert scope(installation=written, facts=facts(name="read")).known_facts.account.name == "read"
     assert scope(installation=written).known_facts.account.name == "written"
@@ -86,14 +86,14 @@ def test_a_trial_without_end_and_an_installation_without_request_leave_their_fac
     assert context["installation"]["appVersion"] is None
 
 
-def test_values_of_the_tenant_go_before_those_of_the_app() -> None:
+def test_values_of_the_tenant_win_over_those_of_the_app() -> None:
     template = {"serviceAccountName": "p", "steps": [{"name": "s", "manifests": [{}]}], "values": {"a": 1, "b": 1}}
     seen = template_context(scope(tenant=tenant(values={"b": 2})), view(tenant=template))
     assert seen["tenant"]["values"] == {"a": 1, "b": 2}
 
 
 @pytest.mark.case(59)
-def test_the_account_is_the_specs_even_if_talkdesk_speaks_of_another() -> None:
+def test_the_account_id_is_the_specs_even_if_talkdesk_returns_another() -> None:
     assert template_context(scope(facts=facts(id="another")), view())["account"]["id"] == "acc-1"
 
 
@@ -105,7 +105,7 @@ def ready_tenant(**status: Any) -> TalkdeskTenant:
     return made.model_copy(update={"status": made.status.model_copy(update=status)})
 
 
-def test_a_tenant_is_current_when_nothing_that_it_is_made_of_changed() -> None:
+def test_a_tenant_is_current_if_none_of_its_inputs_changed() -> None:
     assert is_current(replace(READY, tenant=ready_tenant()))
 
 
@@ -136,12 +136,12 @@ def test_a_tenant_is_current_when_nothing_that_it_is_made_of_changed() -> None:
     ],
     ids=lambda differs: next(iter(differs)),
 )
-def test_a_tenant_is_not_current_when_anything_that_it_is_made_of_changed(differs: dict[str, Any]) -> None:
+def test_a_tenant_is_not_current_if_one_of_its_inputs_changed(differs: dict[str, Any]) -> None:
     assert not is_current(replace(replace(READY, tenant=ready_tenant()), **differs))
 
 
 @pytest.mark.case(36)
-def test_a_tenant_without_owner_is_not_this_installations() -> None:
+def test_a_tenant_without_an_owner_is_not_current() -> None:
     made = ready_tenant()
     ownerless = made.model_copy(update={"spec": made.spec.model_copy(update={"installation_ref": None})})
     assert not is_current(replace(READY, tenant=ownerless))
@@ -154,8 +154,8 @@ def test_the_fingerprint_does_not_depend_on_whether_the_tenant_was_named_yet() -
 
 @pytest.mark.case(40)
 def test_retention_counts_from_the_end() -> None:
-    assert purge_time(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
-    assert purge_time(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
+    assert purge_after(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
+    assert purge_after(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
 
 
 def offboarded(after: datetime | None, **spec: Any) -> Scope:
@@ -164,41 +164,41 @@ def offboarded(after: datetime | None, **spec: Any) -> Scope:
 
 @pytest.mark.case(40)
 def test_a_purge_is_due_from_the_end_of_the_retention_and_not_before() -> None:
-    assert purge_due(offboarded(NOON))
-    assert not purge_due(offboarded(NOON + DAY))
-    assert not purge_due(offboarded(None))
-    assert not purge_due(scope())
+    assert is_purge_due(offboarded(NOON))
+    assert not is_purge_due(offboarded(NOON + DAY))
+    assert not is_purge_due(offboarded(None))
+    assert not is_purge_due(scope())
 
 
 @pytest.mark.case(36)
-def test_a_tenant_that_is_in_use_is_never_due() -> None:
-    assert not purge_due(scope(tenant=tenant(status=TenantStatus(purge_time=NOON))))
+def test_a_tenant_in_use_is_never_due_for_a_purge() -> None:
+    assert not is_purge_due(scope(tenant=tenant(status=TenantStatus(purge_time=NOON))))
 
 
-def test_a_person_can_forbid_the_purge() -> None:
+def test_deletion_protection_forbids_the_purge() -> None:
     assert is_protected(scope(tenant=tenant(deletionProtection=True)))
     assert not is_protected(scope(tenant=tenant()))
     assert not is_protected(scope())
 
 
 @pytest.mark.case(52)
-def test_an_offboarding_holds_an_answer_up_for_as_long_as_the_app_says() -> None:
+def test_an_offboarding_times_out_after_the_apps_offboard_timeout() -> None:
     begun = tenant(TenantState.OFFBOARDED, uninstallTime="2026-03-01T12:00:00Z")
-    assert not held_up(scope(tenant=begun, now=NOON + timedelta(minutes=9)))
-    assert held_up(scope(tenant=begun, now=NOON + timedelta(minutes=10)))
-    assert held_up(scope(tenant=begun, app=view(uninstall={"offboardTimeout": "0s"})))
-    assert not held_up(scope(tenant=tenant()))
-    assert not held_up(scope())
+    assert not offboard_timed_out(scope(tenant=begun, now=NOON + timedelta(minutes=9)))
+    assert offboard_timed_out(scope(tenant=begun, now=NOON + timedelta(minutes=10)))
+    assert offboard_timed_out(scope(tenant=begun, app=view(uninstall={"offboardTimeout": "0s"})))
+    assert not offboard_timed_out(scope(tenant=tenant()))
+    assert not offboard_timed_out(scope())
 
 
 @pytest.mark.parametrize(("age", "wait"), [(0, 1), (8, 2), (60, 15), (10**6, 30)])
-def test_what_goes_on_is_looked_at_often_at_first(age: int, wait: int) -> None:
-    going = Tenancy(TenancyState.WAITING, since=NOON - timedelta(seconds=age))
-    assert next_read(going, NOON) == NOON + timedelta(seconds=wait)
+def test_pending_objects_are_polled_often_at_first_and_then_less_often(age: int, wait: int) -> None:
+    going = TenantOutcome(TenantResult.WAITING, started_at=NOON - timedelta(seconds=age))
+    assert next_poll(going, NOON) == NOON + timedelta(seconds=wait)
 
 
-def test_what_nobody_knows_the_beginning_of_is_looked_at_soon() -> None:
-    assert next_read(Tenancy(TenancyState.WAITING), NOON) == NOON + timedelta(seconds=1)
+def test_pending_objects_of_unknown_age_are_polled_soon() -> None:
+    assert next_poll(TenantOutcome(TenantResult.WAITING), NOON) == NOON + timedelta(seconds=1)
 
 
 SUSPENDED = installation(status=answered(talkdesk_state="suspended"))
@@ -236,13 +236,15 @@ def test_a_template_sees_where_its_users_sign_on() -> None:
 
 
 @pytest.mark.case(24)
-def test_the_fingerprint_names_the_set_in_use() -> None:
+def test_the_fingerprint_depends_on_the_credential_version_in_use() -> None:
     other = scope(secret_name="keys-0")
     assert inputs_digest(other, view()) != inputs_digest(scope(), view())
     assert inputs_digest(scope(secret_name="keys-1"), view()) == inputs_digest(scope(), view())
 
 
-def put_away(after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAINED, **spec: Any) -> Scope:
+def suspended_and_offboarded(
+    after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAINED, **spec: Any
+) -> Scope:
     """A suspended customer whom the policy offboards."""
     known = TenantStatus(purge_time=after, conditions=(condition(ConditionType.READY, "False", reason),))
     made = tenant(TenantState.OFFBOARDED, status=known, **spec)
@@ -250,33 +252,33 @@ def put_away(after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAIN
 
 
 @pytest.mark.case(42)
-def test_a_tenant_that_was_put_away_is_current_until_its_retention_ends() -> None:
-    assert is_current(put_away())
-    assert is_current(put_away(None))
-    assert not is_current(put_away(NOON))
-    assert is_current(put_away(NOON, deletionProtection=True))
-    assert not is_current(put_away(reason=Reason.OFFBOARDING))
-    assert is_current(replace(put_away(), tenant=None))
-    assert not is_current(replace(put_away(), tenant=tenant()))
-    assert not is_current(replace(put_away(), tenant=tenant(TenantState.OFFBOARDED)))
+def test_an_offboarded_tenant_is_current_until_its_retention_ends() -> None:
+    assert is_current(suspended_and_offboarded())
+    assert is_current(suspended_and_offboarded(None))
+    assert not is_current(suspended_and_offboarded(NOON))
+    assert is_current(suspended_and_offboarded(NOON, deletionProtection=True))
+    assert not is_current(suspended_and_offboarded(reason=Reason.OFFBOARDING))
+    assert is_current(replace(suspended_and_offboarded(), tenant=None))
+    assert not is_current(replace(suspended_and_offboarded(), tenant=tenant()))
+    assert not is_current(replace(suspended_and_offboarded(), tenant=tenant(TenantState.OFFBOARDED)))
 
 
 @pytest.mark.case(41)
-def test_a_person_may_end_a_retention_at_once_but_not_that_of_a_tenant_in_use() -> None:
+def test_a_requested_purge_ends_a_retention_but_not_a_tenant_in_use() -> None:
     purge = {"requestedBy": "sam"}
-    assert purge_due(offboarded(NOON + DAY, purge=purge))
-    assert purge_due(offboarded(None, purge=purge))
-    assert not purge_due(scope(tenant=tenant(purge=purge)))
-    assert not is_current(put_away(purge=purge))
+    assert is_purge_due(offboarded(NOON + DAY, purge=purge))
+    assert is_purge_due(offboarded(None, purge=purge))
+    assert not is_purge_due(scope(tenant=tenant(purge=purge)))
+    assert not is_current(suspended_and_offboarded(purge=purge))
     assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON))) == NOON
     assert retention_ends(tenant(status=TenantStatus(purge_time=NOON))) is None
 
 
 @pytest.mark.case(40, 44)
-def test_a_tenant_that_nobody_claims_goes_at_the_end_of_its_retention_unless_a_person_holds_it() -> None:
+def test_an_orphaned_tenant_is_purged_after_its_retention_unless_protected_or_paused() -> None:
     kept = TenantStatus(purge_time=NOON)
-    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
-    assert unclaimed_until(view(), tenant(status=kept)) is None
-    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None
-    assert unclaimed_until(view(), tenant(TenantState.OFFBOARDED, status=kept, paused=True)) is None
-    assert unclaimed_until(view(paused=True), tenant(TenantState.OFFBOARDED, status=kept)) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
+    assert orphan_purge_at(view(), tenant(status=kept)) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, paused=True)) is None
+    assert orphan_purge_at(view(paused=True), tenant(TenantState.OFFBOARDED, status=kept)) is None

@@ -1,4 +1,4 @@
-"""Drift as objects' metadata tells it: whose change it was, told once, to the tenant that lost something."""
+"""Drift is detected from objects' metadata, and reported once with the tenant that owns the object."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.names import FIELD_MANAGER, LABEL_TENANT
-from talkdesk_operator.domain.tenant.drift import Observations, Target, sighting, targets_of
+from talkdesk_operator.domain.tenant.drift import DriftDetector, Target, observed_object, targets_of
 from talkdesk_operator.reconcilers.apps import compile_app
 
 pytestmark = pytest.mark.case(51)
@@ -28,15 +28,15 @@ def raw(version: object, *entries: Any, uid: Any = "u1", tenant: Any = "one") ->
     return {"metadata": metadata}
 
 
-def seen(*objects: Mapping[str, Any]) -> Observations:
-    sightings = Observations()
+def seen(*objects: Mapping[str, Any]) -> DriftDetector:
+    detector = DriftDetector()
     for found in objects:
-        sightings.present(found)
-    return sightings
+        detector.present(found)
+    return detector
 
 
-def test_what_is_first_seen_is_taken_as_it_is() -> None:
-    assert Observations().present(raw("5", theirs("a"))) is None
+def test_an_object_that_is_seen_for_the_first_time_has_not_drifted() -> None:
+    assert DriftDetector().present(raw("5", theirs("a"))) is None
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_what_is_first_seen_is_taken_as_it_is() -> None:
     ],
     ids=["changed", "changed within the second", "removed", "all of it changed", "managers wiped out", "relabelled"],
 )
-def test_what_loses_a_field_of_ours_has_drifted_and_the_tenant_that_had_it_is_told_once(after: dict[str, Any]) -> None:
-    sightings = seen(raw("5", ours("a", "b")))
-    assert sightings.present(after) == "one"
-    assert sightings.present(after) is None
+def test_an_object_that_loses_a_field_of_ours_has_drifted_and_is_reported_once(after: dict[str, Any]) -> None:
+    detector = seen(raw("5", ours("a", "b")))
+    assert detector.present(after) == "one"
+    assert detector.present(after) is None
     metadata = after["metadata"]
-    assert sightings.present({"metadata": metadata | {"resourceVersion": "7"}}) is None
+    assert detector.present({"metadata": metadata | {"resourceVersion": "7"}}) is None
 
 
 @pytest.mark.parametrize(
@@ -82,69 +82,69 @@ def test_what_loses_a_field_of_ours_has_drifted_and_the_tenant_that_had_it_is_to
         "older",
     ],
 )
-def test_what_keeps_our_fields_or_was_applied_by_us_has_not_drifted(after: dict[str, Any]) -> None:
+def test_an_object_with_all_our_fields_or_a_newer_apply_has_not_drifted(after: dict[str, Any]) -> None:
     assert seen(raw("5", ours("a", "b"))).present(after) is None
 
 
-def test_the_echo_of_our_apply_is_not_drift_even_within_the_second() -> None:
-    sightings = seen(raw("5", ours("a", "b")))
-    sightings.applied(raw("6", ours("a")))
-    assert sightings.present(raw("6", ours("a"))) is None
+def test_the_watch_event_of_our_own_apply_is_not_drift() -> None:
+    detector = seen(raw("5", ours("a", "b")))
+    detector.applied(raw("6", ours("a")))
+    assert detector.present(raw("6", ours("a"))) is None
 
 
-def test_a_change_that_our_apply_has_overtaken_is_not_drift() -> None:
-    sightings = seen(raw("5", ours("a")))
-    sightings.applied(raw("7", ours("a", time=LATER)))
-    assert sightings.present(raw("6", theirs("a"))) is None
+def test_a_change_that_our_apply_has_overwritten_is_not_drift() -> None:
+    detector = seen(raw("5", ours("a")))
+    detector.applied(raw("7", ours("a", time=LATER)))
+    assert detector.present(raw("6", theirs("a"))) is None
 
 
-def test_a_change_after_our_apply_is_found_by_a_listing_that_shows_both_as_one() -> None:
-    sightings = seen(raw("5", ours("a", "b")))
-    sightings.applied(raw("6", ours("a", "b", time=LATER)))
-    assert sightings.present(raw("7", ours("b", time=LATER), theirs("a", time=LATER))) == "one"
+def test_a_change_right_after_our_apply_is_found_by_the_next_list() -> None:
+    detector = seen(raw("5", ours("a", "b")))
+    detector.applied(raw("6", ours("a", "b", time=LATER)))
+    assert detector.present(raw("7", ours("b", time=LATER), theirs("a", time=LATER))) == "one"
 
 
-def test_an_answer_of_our_apply_that_comes_late_does_not_hide_a_change() -> None:
-    sightings = seen(raw("5", ours("a")), raw("7", ours("a")))
-    sightings.applied(raw("6", ours("a", "b")))
-    assert sightings.present(raw("8", theirs("a"))) == "one"
+def test_a_late_response_to_our_apply_does_not_hide_a_change() -> None:
+    detector = seen(raw("5", ours("a")), raw("7", ours("a")))
+    detector.applied(raw("6", ours("a", "b")))
+    assert detector.present(raw("8", theirs("a"))) == "one"
 
 
-def test_what_is_deleted_is_told_to_its_tenant() -> None:
-    sightings = seen(raw("5", ours("a")))
-    assert sightings.gone(raw("6", tenant="relabelled")) == "one"
-    assert sightings.gone(raw("6", uid="unknown", tenant="two")) == "two"
-    assert len(sightings) == 0
+def test_a_deleted_object_is_reported_with_its_tenant() -> None:
+    detector = seen(raw("5", ours("a")))
+    assert detector.gone(raw("6", tenant="relabelled")) == "one"
+    assert detector.gone(raw("6", uid="unknown", tenant="two")) == "two"
+    assert len(detector) == 0
 
 
-def test_what_a_listing_does_not_show_any_more_was_deleted() -> None:
-    sightings = seen(raw("5", uid="kept"), raw("6", uid="lost", tenant="two"))
-    assert sightings.retain({"kept"}, "9") == {"two"}
-    assert sightings.retain({"kept"}, "9") == frozenset()
+def test_an_object_that_a_list_no_longer_contains_was_deleted() -> None:
+    detector = seen(raw("5", uid="kept"), raw("6", uid="lost", tenant="two"))
+    assert detector.retain({"kept"}, "9") == {"two"}
+    assert detector.retain({"kept"}, "9") == frozenset()
 
 
-def test_what_was_applied_after_a_listing_is_not_missed_in_it() -> None:
-    sightings = seen(raw("5", uid="kept"))
-    sightings.applied(raw("10", uid="new"))
-    assert sightings.retain({"kept"}, "9") == frozenset()
-    assert len(sightings) == 2
+def test_an_object_that_was_applied_after_a_list_is_not_reported_as_deleted() -> None:
+    detector = seen(raw("5", uid="kept"))
+    detector.applied(raw("10", uid="new"))
+    assert detector.retain({"kept"}, "9") == frozenset()
+    assert len(detector) == 2
 
 
-def test_versions_that_are_no_numbers_are_taken_in_the_order_of_coming() -> None:
-    sightings = seen(raw("x", ours("a", "b")))
-    sightings.applied(raw("y", ours("a", "b", "c")))
-    assert sightings.present(raw("w", ours("a"))) == "one"
-    assert sightings.retain(set(), "z") == {"one"}
+def test_resource_versions_that_are_not_numbers_count_in_the_order_of_arrival() -> None:
+    detector = seen(raw("x", ours("a", "b")))
+    detector.applied(raw("y", ours("a", "b", "c")))
+    assert detector.present(raw("w", ours("a"))) == "one"
+    assert detector.retain(set(), "z") == {"one"}
 
 
-def test_no_more_is_remembered_than_allowed() -> None:
-    sightings = Observations(limit=1)
+def test_the_number_of_remembered_objects_is_bounded() -> None:
+    detector = DriftDetector(limit=1)
     for number in range(3):
-        sightings.present(raw("5", ours("a"), uid=f"u{number}"))
-    assert len(sightings) == 1
-    assert sightings.present(raw("6", uid="u0")) == "one"
-    assert sightings.present(raw("6", uid="u1")) is None
-    assert sightings.gone(raw("7", uid="u1", tenant="two")) == "two"
+        detector.present(raw("5", ours("a"), uid=f"u{number}"))
+    assert len(detector) == 1
+    assert detector.present(raw("6", uid="u0")) == "one"
+    assert detector.present(raw("6", uid="u1")) is None
+    assert detector.gone(raw("7", uid="u1", tenant="two")) == "two"
 
 
 @pytest.mark.parametrize(
@@ -162,22 +162,22 @@ def test_no_more_is_remembered_than_allowed() -> None:
         raw("1", uid=None),
     ],
 )
-def test_what_names_no_tenant_or_makes_no_sense_is_passed_over(strange: dict[str, Any]) -> None:
-    sightings = Observations()
-    assert sighting(strange) is None
-    assert (sightings.present(strange), sightings.gone(strange)) == (None, None)
-    sightings.applied(strange)
-    assert len(sightings) == 0
+def test_objects_without_a_tenants_label_or_with_malformed_metadata_are_ignored(strange: dict[str, Any]) -> None:
+    detector = DriftDetector()
+    assert observed_object(strange) is None
+    assert (detector.present(strange), detector.gone(strange)) == (None, None)
+    detector.applied(strange)
+    assert len(detector) == 0
 
 
 @pytest.mark.parametrize(
     "entry", [None, "text", {}, {"manager": FIELD_MANAGER}, ours("a", time=None), ours("a") | {"manager": 1}]
 )
-def test_entries_that_make_no_sense_are_none_of_ours(entry: Any) -> None:
+def test_malformed_entries_of_managed_fields_are_ignored(entry: Any) -> None:
     assert seen(raw("5", ours("a"))).present(raw("6", entry)) == "one"
 
 
-def test_managers_that_are_no_list_are_none() -> None:
+def test_managed_fields_that_are_not_a_list_are_ignored() -> None:
     strange = raw("6")
     strange["metadata"]["managedFields"] = None
     assert seen(raw("5", ours("a"))).present(strange) == "one"
@@ -195,7 +195,7 @@ def manifest(api_version: str, kind: str, name: str = "x") -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
 
 
-def test_each_kind_of_a_template_is_one_target_in_the_provisioners_name() -> None:
+def test_each_kind_of_a_template_is_one_target_for_the_apps_service_account() -> None:
     view = compile_app(
         app(manifest("v1", "Namespace"), manifest("apps/v1", "Deployment"), manifest("v1", "Namespace", "y"))
     )
@@ -207,7 +207,7 @@ def test_each_kind_of_a_template_is_one_target_in_the_provisioners_name() -> Non
     }
 
 
-def test_a_template_that_is_not_understood_has_no_targets() -> None:
+def test_an_invalid_template_has_no_targets() -> None:
     view = compile_app(app({"kind": "Namespace"}))
     assert view.problem
     assert targets_of(view) == frozenset()

@@ -23,8 +23,8 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import RequestType, SubscriptionFacts, TrialState, TrialStatus
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.ports.talkdesk import RemoteTrial
-from talkdesk_operator.domain.reconcile.scope import RemoteRefused, RetryClass, Scope
-from talkdesk_operator.domain.tenant.entitlement import suspension, trial_is_open, trial_of, wanted_state
+from talkdesk_operator.domain.reconcile.scope import RemoteFailed, RetryClass, Scope
+from talkdesk_operator.domain.tenant.entitlement import desired_state, suspension, trial_is_open, trial_of
 
 MONTH = 30 * DAY
 ENDED = TrialStatus(state=TrialState.ENDED, last_transition_time=NOON, ended_reason="trial_expired")
@@ -42,7 +42,7 @@ def after_trial(reason: str | None = "trial_expired", **fields: Any) -> Scope:
 
 def state_under(policy: str, at: Scope, key: str) -> TenantState:
     block = {"onEnd": "trial"}.get(key, "license")
-    return wanted_state(replace(at, app=view(**{block: {key: policy}})))
+    return desired_state(replace(at, app=view(**{block: {key: policy}})))
 
 
 POLICIES = [
@@ -52,15 +52,15 @@ POLICIES = [
 ]
 
 
-def test_nothing_is_known_against_a_new_customer() -> None:
+def test_a_new_customer_is_entitled() -> None:
     assert suspension(scope()) is None
-    assert wanted_state(scope()) is TenantState.ACTIVE
+    assert desired_state(scope()) is TenantState.ACTIVE
 
 
 @pytest.mark.case(42)
 @pytest.mark.parametrize(("policy", "state"), POLICIES)
 @pytest.mark.parametrize(("word", "key"), [("suspended", "onSuspended"), ("revoked", "onRevoked")])
-def test_the_apps_policy_says_what_becomes_of_a_customer_whom_talkdesk_stopped(
+def test_the_apps_policy_decides_what_follows_a_suspended_or_revoked_license(
     word: str, key: str, policy: str, state: TenantState
 ) -> None:
     assert state_under(policy, live(remote=remote(word)), key) is state
@@ -68,7 +68,7 @@ def test_the_apps_policy_says_what_becomes_of_a_customer_whom_talkdesk_stopped(
 
 
 @pytest.mark.case(42)
-def test_a_customer_whom_talkdesk_stopped_is_suspended_by_default_with_the_reason() -> None:
+def test_a_suspended_or_revoked_license_suspends_by_default_with_the_reason() -> None:
     found = suspension(live(remote=remote("suspended")))
     assert found is not None
     assert found.reason is Reason.SUSPENDED
@@ -78,22 +78,22 @@ def test_a_customer_whom_talkdesk_stopped_is_suspended_by_default_with_the_reaso
 
 
 @pytest.mark.case(42)
-def test_the_state_just_read_goes_before_the_one_on_record() -> None:
+def test_the_state_just_read_wins_over_the_recorded_one() -> None:
     stopped = live(status={"talkdesk_state": "suspended"})
-    assert wanted_state(stopped) is TenantState.SUSPENDED
-    assert wanted_state(replace(stopped, remote=RemoteRefused(failure()))) is TenantState.SUSPENDED
-    assert wanted_state(replace(stopped, remote=remote("completed"))) is TenantState.ACTIVE
+    assert desired_state(stopped) is TenantState.SUSPENDED
+    assert desired_state(replace(stopped, remote=RemoteFailed(failure()))) is TenantState.SUSPENDED
+    assert desired_state(replace(stopped, remote=remote("completed"))) is TenantState.ACTIVE
 
 
 @pytest.mark.case(36, 42)
-def test_the_end_of_the_installation_before_says_nothing_of_a_repeated_one() -> None:
+def test_a_revoked_state_of_an_earlier_installation_does_not_count() -> None:
     old = remote("revoked", updated_at=NOON - timedelta(seconds=1))
-    assert wanted_state(scope(remote=old)) is TenantState.ACTIVE
-    assert wanted_state(scope(remote=remote("revoked", updated_at=NOON))) is TenantState.SUSPENDED
+    assert desired_state(scope(remote=old)) is TenantState.ACTIVE
+    assert desired_state(scope(remote=remote("revoked", updated_at=NOON))) is TenantState.SUSPENDED
 
 
 @pytest.mark.parametrize(("policy", "state"), POLICIES)
-def test_the_apps_policy_says_what_becomes_of_a_customer_after_the_trial(policy: str, state: TenantState) -> None:
+def test_the_apps_policy_decides_what_follows_the_end_of_a_trial(policy: str, state: TenantState) -> None:
     assert state_under(policy, after_trial(), "onEnd") is state
     assert state_under(policy, after_trial(None), "onEnd") is state
     assert state_under(policy, after_trial("martian"), "onEnd") is state
@@ -101,24 +101,24 @@ def test_the_apps_policy_says_what_becomes_of_a_customer_after_the_trial(policy:
 
 @pytest.mark.case(21)
 @pytest.mark.parametrize("reason", ["app_uninstalled", "plan_upgraded"])
-def test_an_upgrade_or_an_uninstall_ends_a_trial_without_stopping_anybody(reason: str) -> None:
+def test_a_trial_that_ends_by_an_upgrade_or_uninstall_suspends_nobody(reason: str) -> None:
     assert suspension(after_trial(reason)) is None
 
 
 @pytest.mark.case(21)
-def test_a_customer_who_pays_goes_on_whatever_ended_the_trial() -> None:
+def test_a_paying_customer_stays_entitled_after_any_end_of_the_trial() -> None:
     assert suspension(after_trial(facts=facts(subscription="paid"))) is None
     assert suspension(after_trial(status={"subscription": SubscriptionFacts(type="paid")})) is None
     assert suspension(after_trial(facts=facts(subscription="trial"))) is not None
 
 
 @pytest.mark.parametrize("state", ["Started", "Extended"])
-def test_a_running_trial_stops_nobody(state: str) -> None:
+def test_a_running_trial_suspends_nobody(state: str) -> None:
     assert suspension(live(spec={"trial": trial_object(state)})) is None
 
 
 @pytest.mark.case(42)
-def test_to_keep_a_suspended_customer_does_not_prolong_the_trial() -> None:
+def test_keeping_customers_with_a_suspended_license_does_not_extend_their_trial() -> None:
     at = after_trial(remote=remote("suspended"), app=view(license={"onSuspended": "Keep"}))
     found = suspension(at)
     assert found is not None
@@ -130,7 +130,7 @@ def test_to_keep_a_suspended_customer_does_not_prolong_the_trial() -> None:
 
 
 @pytest.mark.case(36)
-def test_a_trial_of_the_installation_before_does_not_count() -> None:
+def test_a_trial_of_an_earlier_installation_does_not_count() -> None:
     again = installation(at=NOON + DAY, trial=trial_object(at=NOON), status=answered(trial=ENDED))
     assert trial_of(again, now=NOON + DAY) is None
     old = RemoteTrial("ended", ended_at=NOON, ended_reason="trial_expired")
@@ -140,12 +140,12 @@ def test_a_trial_of_the_installation_before_does_not_count() -> None:
     assert trial_of(own, now=NOON) is not None
 
 
-def test_an_event_of_the_same_second_as_the_install_is_of_this_installation() -> None:
+def test_a_trial_event_of_the_same_second_as_the_install_belongs_to_it() -> None:
     made = installation(at=NOON + timedelta(milliseconds=400), trial=trial_object("Started", at=NOON))
     assert trial_of(made, now=NOON) is not None
 
 
-def test_without_a_known_install_every_trial_counts() -> None:
+def test_without_a_known_install_time_every_trial_counts() -> None:
     imported = installation(request=RequestType.UPDATE, at=NOON + DAY, trial=trial_object())
     assert trial_of(imported, now=NOON) == TrialStatus(state=TrialState.ENDED, last_transition_time=NOON)
     old = RemoteTrial("ended", ended_at=NOON - MONTH)
@@ -154,15 +154,13 @@ def test_without_a_known_install_every_trial_counts() -> None:
     assert known.state is TrialState.ENDED
 
 
-def test_no_trial_is_none() -> None:
+def test_without_an_event_a_record_or_talkdesks_word_there_is_no_trial() -> None:
     assert trial_of(installation(), now=NOON) is None
 
 
 @pytest.mark.case(19)
-def test_of_event_and_record_the_newest_counts_and_of_two_of_one_instant_the_end() -> None:
-    made = installation(
-        trial=trial_object("Started", expirationTime="2026-04-01T00:00:00Z"), status=answered(trial=ENDED)
-    )
+def test_the_newest_of_event_and_record_counts_and_an_end_wins_at_the_same_instant() -> None:
+    made = installation(trial=trial_object("Started", expiresAt="2026-04-01T00:00:00Z"), status=answered(trial=ENDED))
     assert trial_of(made, now=NOON) == ENDED
     later = ENDED.model_copy(update={"last_transition_time": NOON + DAY})
     assert trial_of(installation(trial=trial_object("Started"), status=answered(trial=later)), now=NOON) == later
@@ -177,16 +175,16 @@ def running(remote: RemoteTrial) -> TrialStatus | None:
 
 
 @pytest.mark.case(11, 42)
-def test_an_end_that_no_event_told_is_taken_from_talkdesk() -> None:
+def test_an_end_of_the_trial_without_an_event_is_taken_from_talkdesk() -> None:
     over = RemoteTrial("ended", NOON + MONTH, NOON + DAY, "trial_expired")
-    told = TrialStatus(
+    expected = TrialStatus(
         state=TrialState.ENDED,
         last_transition_time=NOON + DAY,
         expiration_time=NOON + MONTH,
         ended_reason="trial_expired",
     )
-    assert running(over) == told
-    assert trial_of(installation(), over, now=NOON) == told
+    assert running(over) == expected
+    assert trial_of(installation(), over, now=NOON) == expected
     silent = running(replace(over, ended_reason=None))
     assert silent is not None
     assert silent.ended_reason is None
@@ -195,7 +193,7 @@ def test_an_end_that_no_event_told_is_taken_from_talkdesk() -> None:
     assert long.ended_reason == "x" * 128
 
 
-def test_an_end_that_is_known_or_older_than_what_is_known_changes_nothing() -> None:
+def test_a_known_or_outdated_end_of_the_trial_changes_nothing() -> None:
     over = RemoteTrial("ended", None, NOON + DAY, "plan_upgraded")
     assert trial_of(installation(status=answered(trial=ENDED)), over, now=NOON) == ENDED
     extended = STARTED.model_copy(update={"last_transition_time": NOON + 2 * DAY})
@@ -203,7 +201,7 @@ def test_an_end_that_is_known_or_older_than_what_is_known_changes_nothing() -> N
 
 
 @pytest.mark.case(11)
-def test_more_time_than_the_events_know_of_is_an_extension() -> None:
+def test_a_later_expiry_at_talkdesk_than_in_the_events_is_an_extension() -> None:
     more = running(RemoteTrial("active", NOON + 2 * MONTH))
     just_later = STARTED.last_transition_time + timedelta(microseconds=1)
     assert more == TrialStatus(
@@ -213,7 +211,7 @@ def test_more_time_than_the_events_know_of_is_an_extension() -> None:
     assert again == more
 
 
-def test_a_trial_of_which_no_event_came_is_taken_from_talkdesk() -> None:
+def test_a_trial_without_an_event_is_taken_from_talkdesk() -> None:
     found = trial_of(installation(), RemoteTrial("active", NOON + MONTH), now=NOON + HOUR)
     assert found == TrialStatus(
         state=TrialState.STARTED, last_transition_time=NOON + HOUR, expiration_time=NOON + MONTH
@@ -225,11 +223,11 @@ def test_a_trial_of_which_no_event_came_is_taken_from_talkdesk() -> None:
 
 
 @pytest.mark.parametrize("says", [RemoteTrial(""), RemoteTrial("active", NOON + MONTH), RemoteTrial("active", NOON)])
-def test_what_talkdesk_says_and_is_known_changes_nothing(says: RemoteTrial) -> None:
+def test_a_trial_that_talkdesk_shows_as_known_changes_nothing(says: RemoteTrial) -> None:
     assert running(says) == STARTED
 
 
-def test_talkdesk_is_asked_for_a_trial_while_one_runs_or_the_subscription_is_one() -> None:
+def test_a_trial_is_read_while_one_runs_or_the_subscription_is_a_trial() -> None:
     assert trial_is_open(live(spec={"trial": trial_object("Started")}))
     assert not trial_is_open(after_trial())
     assert trial_is_open(live(facts=facts(subscription="trial")))
@@ -238,6 +236,6 @@ def test_talkdesk_is_asked_for_a_trial_while_one_runs_or_the_subscription_is_one
     assert not trial_is_open(live())
 
 
-def test_a_refusal_says_nothing_of_the_license() -> None:
-    refused = RemoteRefused(failure(Reason.FORBIDDEN, RetryClass.SLOW))
+def test_a_failed_read_does_not_change_the_entitlement() -> None:
+    refused = RemoteFailed(failure(Reason.FORBIDDEN, RetryClass.SLOW))
     assert suspension(live(remote=refused)) is None

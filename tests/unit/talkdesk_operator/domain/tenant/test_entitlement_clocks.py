@@ -26,20 +26,20 @@ def ended(at: datetime) -> dict[str, Any]:
     return {"state": "Ended", "eventId": "e", "eventTime": to_wire_time(at), "endedReason": "trial_expired"}
 
 
-def test_a_trial_that_no_event_told_began_when_talkdesk_says() -> None:
+def test_a_trial_without_an_event_started_when_talkdesk_says() -> None:
     found = trial_of(known(), OPEN, now=AHEAD)
     assert found == TrialStatus(
         state=TrialState.STARTED, last_transition_time=NOON + HOUR, expiration_time=OPEN.expires_at
     )
 
 
-def test_without_a_word_on_its_beginning_it_is_as_old_as_the_look() -> None:
+def test_a_trial_without_a_start_time_starts_when_it_is_read() -> None:
     found = trial_of(known(), RemoteTrial("started", expires_at=NOON + 30 * DAY), now=AHEAD)
     assert found is not None
     assert found.last_transition_time == AHEAD
 
 
-def test_it_is_never_older_than_its_installation() -> None:
+def test_a_trial_never_starts_before_its_installation() -> None:
     found = trial_of(known(), RemoteTrial("started", NOON + DAY, started_at=NOON - DAY), now=AHEAD)
     assert found is not None
     assert found.last_transition_time == NOON
@@ -47,7 +47,7 @@ def test_it_is_never_older_than_its_installation() -> None:
 
 @pytest.mark.case(35)
 @pytest.mark.parametrize("reads", [1, 2])
-def test_the_end_of_a_trial_counts_after_what_was_read_by_a_clock_that_is_ahead(reads: int) -> None:
+def test_the_end_of_a_trial_counts_even_after_reads_by_a_clock_that_is_ahead(reads: int) -> None:
     recorded = None
     for number in range(reads):
         longer = RemoteTrial("started", NOON + (30 + number) * DAY, started_at=NOON + HOUR)
@@ -61,7 +61,7 @@ def test_the_end_of_a_trial_counts_after_what_was_read_by_a_clock_that_is_ahead(
     assert found.state is TrialState.ENDED
 
 
-def test_more_time_that_no_event_told_stays_on_record_without_another_look() -> None:
+def test_an_extension_without_an_event_stays_recorded() -> None:
     started = {
         "state": "Started",
         "eventId": "e",

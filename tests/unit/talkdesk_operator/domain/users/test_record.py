@@ -9,33 +9,33 @@ def known(number: int = 1) -> RecordedUser:
 
 
 def filled(count: int) -> UserRecord:
-    roster = UserRecord(HERE, "salt")
+    record = UserRecord(HERE, "salt")
     for number in range(count):
-        roster.put(f"u{number}", known(number))
-    return roster
+        record.put(f"u{number}", known(number))
+    return record
 
 
 def test_a_new_record_is_empty_and_needs_no_saving() -> None:
-    roster = UserRecord(HERE, "salt")
-    assert len(roster) == 0
-    assert roster.get("u1") is None
-    assert roster.changed() == {}
-    assert list(roster.items()) == []
+    record = UserRecord(HERE, "salt")
+    assert len(record) == 0
+    assert record.get("u1") is None
+    assert record.changed() == {}
+    assert list(record.items()) == []
 
 
 def test_only_pieces_that_changed_are_to_be_saved() -> None:
-    roster = filled(CAPACITY + 1)
-    assert sorted(roster.changed()) == [0, 1]
-    roster.saved()
-    assert roster.changed() == {}
-    roster.put("u0", known(0))
-    assert roster.changed() == {}, "the same again"
-    roster.put("u0", known(7))
-    roster.put("new", known())
-    assert {number: len(piece.users) for number, piece in roster.changed().items()} == {0: CAPACITY, 1: 2}
+    record = filled(CAPACITY + 1)
+    assert sorted(record.changed()) == [0, 1]
+    record.mark_saved()
+    assert record.changed() == {}
+    record.put("u0", known(0))
+    assert record.changed() == {}, "the same again"
+    record.put("u0", known(7))
+    record.put("new", known())
+    assert {number: len(piece.users) for number, piece in record.changed().items()} == {0: CAPACITY, 1: 2}
 
 
-def test_a_record_that_is_read_again_is_the_same() -> None:
+def test_a_record_that_is_loaded_again_is_the_same() -> None:
     before = filled(3)
     again = UserRecord(HERE, "another salt", list(before.changed().values()))
     assert dict(again.items()) == dict(before.items())
@@ -43,18 +43,18 @@ def test_a_record_that_is_read_again_is_the_same() -> None:
     assert again.changed() == {}
 
 
-def test_what_is_known_of_another_service_counts_for_nothing_and_is_overwritten() -> None:
-    roster = UserRecord(HERE, "new salt", [Piece("service-2", "old salt", {"u1": known()})])
-    assert roster.get("u1") is None
-    assert roster.salt == "new salt"
-    assert roster.changed() == {0: Piece(HERE, "new salt", {})}
+def test_a_record_of_another_service_is_ignored_and_overwritten() -> None:
+    record = UserRecord(HERE, "new salt", [Piece("service-2", "old salt", {"u1": known()})])
+    assert record.get("u1") is None
+    assert record.salt == "new salt"
+    assert record.changed() == {0: Piece(HERE, "new salt", {})}
 
 
-def test_a_users_place_never_changes() -> None:
-    roster = filled(CAPACITY + 1)
-    roster.saved()
-    roster.put("u5", RecordedUser(None, failed_before=True))
-    assert list(roster.changed()) == [0]
+def test_a_user_never_moves_to_another_piece() -> None:
+    record = filled(CAPACITY + 1)
+    record.mark_saved()
+    record.put("u5", RecordedUser(None, failed_before=True))
+    assert list(record.changed()) == [0]
 
 
 def test_neither_the_salt_nor_anything_personal_is_in_a_repr() -> None:

@@ -162,12 +162,15 @@ async def test_a_user_that_is_refused_holds_up_nobody_and_is_tried_again(partner
     partner.scim.answer = failing(ScimTaken("m", kind="409"), 1)
     outcome = await partner.bring(users(3))
     assert (outcome.licensed, outcome.synced, outcome.failed, outcome.done) == (3, 2, 1, True)
-    assert outcome.trouble is not None
-    assert (outcome.trouble.reason, outcome.trouble.retry_class) == (Reason.USERS_FAILED, RetryClass.TERMINAL)
-    assert outcome.message == outcome.trouble.message == "the SCIM service refuses one user: 409 (1)"
+    assert outcome.partial_failure is not None
+    assert (outcome.partial_failure.reason, outcome.partial_failure.retry_class) == (
+        Reason.USERS_FAILED,
+        RetryClass.TERMINAL,
+    )
+    assert outcome.message == outcome.partial_failure.message == "the SCIM service refuses one user: 409 (1)"
     partner.orders()
     partner.scim.answer = failing(ScimTaken("m"))
-    assert (await partner.bring(users(3))).trouble is None
+    assert (await partner.bring(users(3))).partial_failure is None
     assert [order.external_id for order in partner.orders()] == [user(1).id]
 
 
@@ -198,8 +201,8 @@ async def test_what_failed_half_way_is_told_again_even_if_it_changes_back(partne
     await partner.bring(users(1))
     partner.scim.answer = failing(ScimUnavailable("m"), 1)
     outcome = await partner.bring([user(1, name="Ana B")])
-    assert outcome.trouble is not None
-    assert outcome.trouble.reason is Reason.SCIM_UNAVAILABLE
+    assert outcome.partial_failure is not None
+    assert outcome.partial_failure.reason is Reason.SCIM_UNAVAILABLE
     partner.orders()
     partner.scim.answer = failing(ScimUnavailable("m"))
     await partner.bring(users(1))
@@ -269,8 +272,8 @@ async def test_no_call_is_wanted_at_once_for_those_in_trouble_alone(partner: Par
     outcome = await partner.bring(users(5))
     assert outcome.done
     assert (outcome.synced, outcome.failed) == (0, 5)
-    assert outcome.trouble is not None
-    assert outcome.trouble.retry_class is RetryClass.TRANSIENT
+    assert outcome.partial_failure is not None
+    assert outcome.partial_failure.retry_class is RetryClass.TRANSIENT
     assert "no time to try again (3)" in outcome.message
 
 

@@ -114,7 +114,7 @@ async def test_answers_that_got_lost_make_nobody_twice(status: int) -> None:
         here.server.faults.set(Drop(route="POST */Users", after_effect=True, count=2, skip=3))
         here.server.faults.set(Malformed(route="POST */Users", after_effect=True, count=1, skip=5))
         first = await here.bring(users(10))
-        assert first.trouble is not None
+        assert first.partial_failure is not None
         assert first.failed + first.synced == 10
         outcome = await here.bring(users(10))
         assert (outcome.synced, outcome.failure) == (10, None)

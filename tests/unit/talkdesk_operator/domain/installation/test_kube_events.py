@@ -5,14 +5,15 @@ import pytest
 from builders.objects import NOON, condition, retry
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import CredentialsStatus, InstallationPhase, InstallationStatus
-from talkdesk_operator.domain.ports.kube_event import EventDraft, events_for
+from talkdesk_operator.domain.installation.kube_events import events_for
+from talkdesk_operator.domain.ports.kube_event import EventDraft
 
 
 def event(before: InstallationStatus, after: InstallationStatus) -> EventDraft | None:
     """The only thing to tell."""
-    told = tuple(events_for(before, after))
-    assert len(told) <= 1
-    return told[0] if told else None
+    emitted = tuple(events_for(before, after))
+    assert len(emitted) <= 1
+    return emitted[0] if emitted else None
 
 
 def status(
@@ -28,65 +29,65 @@ def status(
 ACTIVE = status(InstallationPhase.ACTIVE)
 
 
-def test_nothing_is_told_when_nothing_changed() -> None:
+def test_an_unchanged_status_gives_no_event() -> None:
     assert event(ACTIVE, ACTIVE) is None
 
 
 @pytest.mark.parametrize("after", [InstallationStatus(phase=InstallationPhase.ACTIVE), status(None)])
-def test_nothing_is_told_of_a_status_that_says_nothing(after: InstallationStatus) -> None:
+def test_a_status_without_phase_or_conditions_gives_no_event(after: InstallationStatus) -> None:
     assert event(InstallationStatus(), after) is None
 
 
-def test_a_new_phase_is_told_under_its_own_name() -> None:
-    told = event(status(InstallationPhase.PROVISIONING), ACTIVE)
-    assert told is not None
-    assert (told.warning, told.reason, told.action) == (False, "Active", "Active")
+def test_a_new_phase_gives_an_event_named_after_it() -> None:
+    emitted = event(status(InstallationPhase.PROVISIONING), ACTIVE)
+    assert emitted is not None
+    assert (emitted.warning, emitted.reason, emitted.action) == (False, "Active", "Active")
 
 
 @pytest.mark.case(32)
 @pytest.mark.parametrize("phase", [InstallationPhase.TIMED_OUT, InstallationPhase.REJECTED, InstallationPhase.GONE])
-def test_a_bad_end_is_a_warning(phase: InstallationPhase) -> None:
-    told = event(ACTIVE, status(phase))
-    assert told is not None
-    assert told.warning
+def test_a_failed_end_gives_a_warning_event(phase: InstallationPhase) -> None:
+    emitted = event(ACTIVE, status(phase))
+    assert emitted is not None
+    assert emitted.warning
 
 
 @pytest.mark.case(25)
-def test_a_failure_is_a_warning_with_its_reason_once() -> None:
+def test_a_failure_gives_one_warning_event_with_its_reason() -> None:
     failing = status(InstallationPhase.ACTIVE, Reason.FORBIDDEN, failing=True)
-    told = event(ACTIVE, failing)
-    assert told is not None
-    assert (told.warning, told.reason) == (True, "Forbidden")
+    emitted = event(ACTIVE, failing)
+    assert emitted is not None
+    assert (emitted.warning, emitted.reason) == (True, "Forbidden")
     assert event(failing, failing.model_copy(update={"retry": retry(Reason.FORBIDDEN, NOON, 2)})) is None
 
 
 @pytest.mark.case(54)
-def test_what_is_stuck_is_a_warning_too() -> None:
-    told = event(ACTIVE, status(InstallationPhase.ACTIVE, Reason.RENDER_FAILED, stalled=True))
-    assert told is not None
-    assert (told.warning, told.reason) == (True, "RenderFailed")
+def test_a_stalled_installation_gives_a_warning_event() -> None:
+    emitted = event(ACTIVE, status(InstallationPhase.ACTIVE, Reason.RENDER_FAILED, stalled=True))
+    assert emitted is not None
+    assert (emitted.warning, emitted.reason) == (True, "RenderFailed")
 
 
-def test_another_reason_alone_is_not_told_while_all_goes_well() -> None:
+def test_a_new_reason_without_a_failure_gives_no_event() -> None:
     assert event(ACTIVE, status(InstallationPhase.ACTIVE, Reason.PROGRESSING)) is None
 
 
-def test_a_first_status_without_stalled_condition_is_told() -> None:
+def test_a_first_status_without_a_stalled_condition_gives_an_event() -> None:
     first = InstallationStatus(
         phase=InstallationPhase.PENDING, conditions=(condition(ConditionType.READY, "False", Reason.NO_REQUEST),)
     )
-    told = event(InstallationStatus(), first)
-    assert told is not None
-    assert told.reason == "Pending"
+    emitted = event(InstallationStatus(), first)
+    assert emitted is not None
+    assert emitted.reason == "Pending"
 
 
 @pytest.mark.case(34)
-def test_every_mark_before_the_deadline_is_a_warning_once() -> None:
+def test_every_warning_before_the_deadline_gives_one_event() -> None:
     near = ACTIVE.model_copy(update={"time_left": "under 1d"})
-    told = event(ACTIVE, near)
-    assert told is not None
-    assert (told.warning, told.reason) == (True, "DeadlineNear")
-    assert told.message.startswith("under 1d")
+    emitted = event(ACTIVE, near)
+    assert emitted is not None
+    assert (emitted.warning, emitted.reason) == (True, "DeadlineNear")
+    assert emitted.message.startswith("under 1d")
     assert event(near, near) is None
     assert event(near, ACTIVE.model_copy(update={"time_left": "overdue"})) is not None
     assert event(near, ACTIVE) is None
@@ -109,21 +110,23 @@ def compared(word: str | None) -> InstallationStatus:
         ("False", None, False),
     ],
 )
-def test_a_divergence_is_a_warning_when_it_begins(before: str | None, after: str | None, *, warned: bool) -> None:
-    told = event(compared(before), compared(after))
-    assert (told is not None) is warned
-    assert told is None or (told.warning, told.reason, told.action) == (True, "Diverged", "Compare")
+def test_a_divergence_gives_one_warning_event_when_it_begins(
+    before: str | None, after: str | None, *, warned: bool
+) -> None:
+    emitted = event(compared(before), compared(after))
+    assert (emitted is not None) is warned
+    assert emitted is None or (emitted.warning, emitted.reason, emitted.action) == (True, "Diverged", "Compare")
 
 
 @pytest.mark.case(20)
-def test_an_acknowledgement_is_told_once() -> None:
+def test_an_acknowledgement_gives_one_event() -> None:
     def with_credentials(acknowledged: str | None) -> InstallationStatus:
         known = CredentialsStatus(key_id="k", acknowledged_event_id=acknowledged)
         return ACTIVE.model_copy(update={"credentials": known})
 
-    told = event(ACTIVE, with_credentials("e1"))
-    assert told is not None
-    assert (told.warning, told.reason) == (False, "CredentialsRotated")
+    emitted = event(ACTIVE, with_credentials("e1"))
+    assert emitted is not None
+    assert (emitted.warning, emitted.reason) == (False, "CredentialsRotated")
     assert event(with_credentials("e1"), with_credentials("e2")) is not None
     assert event(with_credentials("e1"), with_credentials("e1")) is None
     assert event(ACTIVE, with_credentials(None)) is None
