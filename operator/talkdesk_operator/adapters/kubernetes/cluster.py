@@ -31,8 +31,8 @@ from talkdesk_crds.names import (
     VERSION,
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
-from talkdesk_operator.adapters.kubernetes.credential_sets import ended_versions, previous_versions, replaced_versions
-from talkdesk_operator.adapters.kubernetes.events import event_of
+from talkdesk_operator.adapters.kubernetes.credential_versions import ended_versions, previous_versions, replaced_versions
+from talkdesk_operator.adapters.kubernetes.event_objects import event_of
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.ports.cluster import Identity, ObjectKey
 from talkdesk_operator.domain.ports.kube_event import EventDraft
