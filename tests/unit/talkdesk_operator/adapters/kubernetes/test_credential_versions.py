@@ -7,7 +7,11 @@ import pytest
 
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import InstallationSpec
-from talkdesk_operator.adapters.kubernetes.credential_versions import ended_versions, previous_versions, replaced_versions
+from talkdesk_operator.adapters.kubernetes.credential_versions import (
+    ended_versions,
+    previous_versions,
+    replaced_versions,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
