@@ -321,6 +321,12 @@ async def test_the_same_name_is_not_tried_twice(world: World) -> None:
     assert isinstance(after.remote, RemoteRefused)
 
 
+async def test_without_a_token_url_from_an_event_there_is_no_other_name_to_try(world: World) -> None:
+    world.talkdesk.clients = set()
+    await world.steps.read(known(), STATE)
+    assert world.journal.lines == ["ASK installation", "LIST secrets"]
+
+
 @pytest.mark.case(24)
 async def test_refused_credentials_give_way_to_an_older_version_that_talkdesk_still_takes(world: World) -> None:
     for number in (8, 9):

@@ -252,6 +252,21 @@ async def test_a_tenant_of_an_installation_before_gets_its_new_owner() -> None:
     assert operator.tenant.spec.installation_ref.name == INSTALLATION
 
 
+async def test_a_new_owner_of_the_same_plan_costs_one_write_of_the_record() -> None:
+    operator = await provisioned()
+    operator.change("TalkdeskTenant", TENANT, {"spec": {"installationRef": {"name": "before"}}})
+    await operator.tenants.provision(scope_of(operator))
+    assert operator.journal.writes[0] == RECORD
+    assert operator.journal.writes.count(RECORD) == 1
+
+
+async def test_a_record_without_a_name_gets_the_rendered_one() -> None:
+    operator = world(tenant=tenant_object(TENANT, accountId=ACCOUNT))
+    operator.change("TalkdeskTenant", TENANT, {"spec": {"name": None}})
+    await operator.tenants.provision(scope_of(operator))
+    assert operator.tenant.spec.name == SPACE
+
+
 async def test_a_tenant_that_comes_back_loses_the_marks_of_its_retention() -> None:
     operator = await offboarded()
     operator.change("TalkdeskTenant", TENANT, {"spec": {"purge": {"requestedBy": "me"}}})
