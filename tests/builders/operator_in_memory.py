@@ -23,7 +23,7 @@ from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordS
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import InformerCache
 from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
-from talkdesk_operator.reconcilers.talkdesk import TalkdeskSteps
+from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.users.sync import UserSync
 from talkdesk_operator.workqueue.contract import Cause, Result

@@ -11,7 +11,7 @@ from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskApi
 from talkdesk_operator.domain.reconcile.scope import Failure, Scope, UsersOutcome
 from talkdesk_operator.domain.tenant.desired import template_context
-from talkdesk_operator.reconcilers.talkdesk import access_of
+from talkdesk_operator.reconcilers.talkdesk_access import access_of
 from talkdesk_operator.reconcilers.users.sync import UserSync
 
 __all__ = ["LicensedUsers"]

@@ -25,7 +25,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
 )
 from talkdesk_operator.domain.reconcile.scope import Scope
 from talkdesk_operator.reconcilers import InstallationReconciler
-from talkdesk_operator.reconcilers.talkdesk import TalkdeskSteps
+from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.workqueue.contract import Cause
 from talkdesk_runtime.kube_errors import KubeNotFound, KubeOverloaded, KubeUnreachable
 

@@ -24,7 +24,7 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.tenant import StepState, TalkdeskTenant, TenantState
 from talkdesk_operator.domain.reconcile.scope import RetryClass, Scope, TenancyState
 from talkdesk_operator.reconcilers.apps import compile_app
-from talkdesk_operator.reconcilers.context import template_variables
+from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_runtime.kube_errors import KubeOverloaded
 
 RECORD = f"PATCH talkdesktenants/{TENANT}"

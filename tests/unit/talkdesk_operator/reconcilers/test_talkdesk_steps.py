@@ -44,7 +44,8 @@ from talkdesk_operator.domain.reconcile.scope import (
     SendState,
 )
 from talkdesk_operator.domain.reconcile.steps import ReadTalkdesk
-from talkdesk_operator.reconcilers.talkdesk import TalkdeskSteps, access_of
+from talkdesk_operator.reconcilers.talkdesk_access import access_of
+from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_runtime.kube_errors import KubeUnreachable
 
 ENDPOINTS = {"api": "https://api.talkdeskapp.com", "token": "https://acme.talkdeskid.com/oauth/token"}
