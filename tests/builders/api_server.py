@@ -205,13 +205,12 @@ class ApiServer:
 
     def _patch(self, place: Place, known: dict[str, Any], request: Request, subresource: str) -> dict[str, Any]:
         try:
-            match request.content_type:
-                case kind if kind == JSON_PATCH:
-                    changed = json_patch(known, request.body)
-                case kind if kind == MERGE_PATCH:
-                    changed = merge_patch(known, request.body)
-                case other:
-                    raise _refusal(415, "UnsupportedMediaType", other)
+            if request.content_type == JSON_PATCH:
+                changed = json_patch(known, request.body)
+            elif request.content_type == MERGE_PATCH:
+                changed = merge_patch(known, request.body)
+            else:
+                raise _refusal(415, "UnsupportedMediaType", request.content_type)
         except PatchRefused as error:
             raise _refusal(422, "Invalid", str(error)) from None
         if changed["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]:

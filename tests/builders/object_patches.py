@@ -39,8 +39,12 @@ def json_patch(target: dict[str, Any], operations: list[dict[str, Any]]) -> dict
         match operation["op"]:
             case "test" if parent.get(last) != operation["value"]:
                 raise PatchRefused(f"testing value {operation['path']} failed")
+            case "test":
+                pass
             case "add":
                 parent[last] = copy.deepcopy(operation["value"])
+            case other:
+                raise PatchRefused(f"unexpected operation {other}")
     return result
 
 

@@ -67,6 +67,9 @@ class Tenant:
         self.server.journal.clear()
         return self
 
+    def lose_inventory(self) -> None:
+        self.inventory = ()
+
     @property
     def lines(self) -> list[str]:
         return [line for line in self.server.journal.lines if not line.startswith("GET /api")]
@@ -159,7 +162,7 @@ async def test_a_step_that_adopts_takes_over_an_object_of_somebody_else_without_
 
 async def test_an_object_with_our_labels_is_ours_although_no_inventory_names_it() -> None:
     tenant = await Tenant().applied(SPACE_STEP, step("base", manifest("a")))
-    tenant.inventory = ()
+    tenant.lose_inventory()
     applied = await tenant.apply(step("base", manifest("a")))
     assert applied.failure is None
     assert tenant.inventory[-1].uid == "configmaps-a-1"

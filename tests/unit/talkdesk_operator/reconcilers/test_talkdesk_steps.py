@@ -1,24 +1,22 @@
 """Steps at Talkdesk: what is read with which credentials, what is sent, and what each failure means."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from builders.journal import Journal
 from builders.objects import HOUR, INSTALLATION, NOON, WEEK, answered, credentials, installation, scope, view
 from builders.operator_in_memory import ACCOUNT, OperatorInMemory, credentials_secret, installed, sentiment
-from builders.talkdesk_in_memory import TalkdeskInMemory
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.hosts import HostAllowList, Region
 from talkdesk_crds.installation import AccountFacts, Decision
 from talkdesk_operator.domain.ports.talkdesk import (
     Access,
-    Account,
     Credentials,
     RemoteInstallation,
     RemoteTrial,
     Subscription,
+    TalkdeskApi,
     TalkdeskConflict,
     TalkdeskError,
     TalkdeskForbidden,
@@ -58,9 +56,9 @@ OLDER = replace(NEWEST, client_id="client-0")
 class World(OperatorInMemory):
     """The steps over Secrets in a cluster and an installation at Talkdesk."""
 
-    def restart(self) -> None:
-        super().restart()
-        self.steps = TalkdeskSteps(self.cluster, self.talkdesk)
+    @property
+    def steps(self) -> TalkdeskSteps:
+        return TalkdeskSteps(self.cluster, self.talkdesk)
 
 
 @pytest.fixture
@@ -86,8 +84,7 @@ async def test_the_secret_that_the_spec_names_is_read(world: World) -> None:
 
 
 async def test_what_a_secret_lacks_besides_the_client_is_empty(world: World) -> None:
-    texts = dict.fromkeys(("client_secret", "private_key", "key_id", "key_algorithm"))
-    world.server.put(credentials_secret(**texts))
+    world.server.put(credentials_secret(client_secret=None, private_key=None, key_id=None, key_algorithm=None))
     after = await world.steps.read_credentials(scope())
     assert isinstance(after.credentials, Credentials)
     assert after.credentials.client_secret.get_secret_value() == after.credentials.private_key.get_secret_value() == ""
@@ -288,16 +285,21 @@ async def test_an_error_that_no_port_promises_is_not_hidden(world: World, what: 
         await world.steps.read(known(), ReadTalkdesk(facts=True, trial=True))
 
 
-class Nonsense(TalkdeskInMemory):
-    """Answers with something else than it promises."""
+class Nonsense:
+    """A Talkdesk that returns something else than the port promises."""
 
-    async def account(self, _access: Access) -> Account:
-        return Subscription()  # type: ignore[return-value]  # that is the point
+    async def installation(self, *_: object) -> RemoteInstallation:
+        return RemoteInstallation("i1", "installing")
+
+    async def account(self, *_: object) -> Subscription:
+        return Subscription()
+
+    subscription = account
 
 
 async def test_an_answer_of_the_wrong_type_is_a_fault(world: World) -> None:
     with pytest.raises(TypeError):
-        await TalkdeskSteps(world.cluster, Nonsense(Journal(), ACCOUNT)).read(known(), FACTS)
+        await TalkdeskSteps(world.cluster, cast("TalkdeskApi", Nonsense())).read(known(), FACTS)
 
 
 # Other credentials.
