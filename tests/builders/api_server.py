@@ -227,8 +227,10 @@ class ApiServer:
         body, manager = request.body, request.query["fieldManager"]
         self._check_namespace(place)
         uid = body["metadata"].get("uid")
-        if uid is not None and (known is None or known["metadata"]["uid"] != uid):
+        if uid is not None and known is None:
             raise _refusal(409, "Conflict", f"uid mismatch: {uid}")
+        if known is not None and uid not in {None, known["metadata"]["uid"]}:
+            raise _refusal(422, "Invalid", "metadata.uid: field is immutable", causes=[{"field": "metadata.uid"}])
         live = copy.deepcopy(known) if known is not None else {key: body[key] for key in ("apiVersion", "kind")}
         live.setdefault("metadata", {"name": place[2]} | ({"namespace": place[1]} if place[1] else {}))
         owners, wanted = self._managers.setdefault(place, {}), dict(leaves(body))

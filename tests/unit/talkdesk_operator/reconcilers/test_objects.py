@@ -149,8 +149,20 @@ async def test_an_object_of_ours_that_somebody_replaced_by_their_own_is_left_alo
     tenant.server.put(there("a", "ConfigMap", data={"x": "theirs"}))
     applied = await tenant.apply(*steps)
     assert applied.failure is not None
-    assert applied.failure.reason is Reason.CONFLICT
+    assert f"ConfigMap {SPACE}/a" in applied.failure.message
     assert tenant.server.get("ConfigMap", "a", SPACE)["data"] == {"x": "theirs"}
+
+
+@pytest.mark.xfail(reason="the API server refuses another uid as invalid, which is not taken for 'not the same object'")
+async def test_an_object_of_ours_that_came_back_with_another_uid_is_ours_again() -> None:
+    steps = SPACE_STEP, step("base", manifest("a", data={"x": "1"}))
+    tenant = await Tenant().applied(*steps)
+    restored = tenant.server.get("ConfigMap", "a", SPACE)
+    tenant.server.remove("ConfigMap", "a", SPACE)
+    tenant.server.put(restored | {"metadata": restored["metadata"] | {"uid": "restored"}})
+    applied = await tenant.apply(*steps)
+    assert applied.failure is None
+    assert tenant.inventory[-1].uid == "restored"
 
 
 async def test_a_step_that_adopts_takes_over_an_object_of_somebody_else_without_looking() -> None:
