@@ -1,20 +1,24 @@
-"""The process may end before or after any write: the next one comes to the same end, and nothing happens twice.
+"""A process or a connection may end before or after any write: the end is the same, and nothing happens twice.
 
 Each story is told once without a crash. Then it is told again for each of its writes, with a crash before and after
 that write, and another process that begins with nothing but what the API server and Talkdesk hold.
 """
 
+import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import pytest
 
 from builders.journal import Crashed, When
-from builders.objects import DAY, INSTALLATION, NOON, credentials_object
+from builders.objects import DAY, HOUR, INSTALLATION, NOON, credentials_object
 from builders.operator_in_memory import SPACE, OperatorInMemory, credentials_secret, installed, sentiment
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import to_wire_time
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskOutcomeUnknown
 from talkdesk_operator.workqueue.contract import Cause
+from talkdesk_runtime.kube_errors import KubeUnreachable
 
 Story: TypeAlias = Callable[[], Awaitable[OperatorInMemory]]
 _UNLIKE = frozenset({"resourceVersion", "generation", "observedGeneration"})
@@ -116,25 +120,20 @@ async def _crashed(beginning: OperatorInMemory, write: int, when: When) -> Opera
     return None
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(
+STORIES = [install, update, new_template, rotation, uninstall, deletion_by_hand]
+LOST_ERASURE = pytest.mark.xfail(
+    reason="what ends between the erasure of the spec and the status leaves the account's facts in the status"
+)
+of_each_story = pytest.mark.parametrize(
     "story",
-    [
-        install,
-        update,
-        new_template,
-        rotation,
-        uninstall,
-        deletion_by_hand,
-        pytest.param(
-            end_of_retention,
-            marks=pytest.mark.xfail(
-                reason="a crash between the erasure of the spec and the status leaves the account's facts in the status"
-            ),
-        ),
-    ],
+    [*STORIES, pytest.param(end_of_retention, marks=LOST_ERASURE)],
     ids=lambda story: story.__name__.replace("_", " "),
 )
+before_and_after = pytest.mark.parametrize("when", ["before", "after"])
+
+
+@before_and_after
+@of_each_story
 async def test_a_crash_at_any_write_changes_neither_the_end_nor_what_talkdesk_was_sent(
     story: Story, when: When
 ) -> None:
@@ -151,3 +150,55 @@ async def test_a_crash_at_any_write_changes_neither_the_end_nor_what_talkdesk_wa
         await operator.reconcile()
         assert operator.journal.writes == []
     assert crashes == len(straight.journal.writes)
+
+
+def outline(operator: OperatorInMemory) -> dict[str, Any]:
+    """Return the world without its times: an hour has passed since something failed."""
+    kinds = ("TalkdeskInstallation", "TalkdeskTenant")
+    readable = {
+        f"{kind}/{raw['metadata']['name']}": (raw["status"].get("phase"), raw["status"].get("account"), ready(raw))
+        for kind in kinds
+        for raw in operator.server.all(kind)
+    }
+    others = {place: raw.get("data") for place, raw in operator.server.objects.items() if "/talkdesk" not in place}
+    return {
+        "ours": readable,
+        "others": others,
+        "talkdesk": operator.talkdesk.remote,
+        "effects": operator.talkdesk.effects,
+    }
+
+
+def ready(raw: dict[str, Any]) -> list[str]:
+    return [condition["reason"] for condition in raw["status"]["conditions"] if condition["type"] == "Ready"]
+
+
+async def _failed(beginning: OperatorInMemory, line: str, count: int, when: When) -> OperatorInMemory:
+    """Tell the story with one lost connection, and an operator that tries again an hour later and at the resync."""
+    operator = beginning.fork()
+    at_talkdesk = line.startswith(("ANSWER", "ACKNOWLEDGE"))
+    error = TalkdeskOutcomeUnknown("cut") if at_talkdesk else KubeUnreachable("cut")
+    operator.journal.fail(re.escape(line), error, when, skip=count)
+    with suppress(KubeUnreachable):
+        await operator.converge()
+    operator.now += HOUR
+    await operator.converge(Cause.RETRY)
+    # An old Secret whose deletion failed is deleted by the next resync, not by the retry.
+    await operator.converge(Cause.RESYNC)
+    return operator
+
+
+@before_and_after
+@of_each_story
+async def test_a_lost_connection_at_any_write_changes_neither_the_end_nor_what_talkdesk_was_sent(
+    story: Story, when: When
+) -> None:
+    beginning = await story()
+    straight = beginning.fork()
+    await straight.converge()
+    writes = straight.journal.writes
+    await straight.converge(Cause.RESYNC)
+    expected = outline(straight)
+    for number, line in enumerate(writes):
+        operator = await _failed(beginning, line, writes[:number].count(line), when)
+        assert outline(operator) == expected, operator.journal.lines
