@@ -160,7 +160,7 @@ class Customer:
     async def announced(self, reason: str) -> None:
         """Wait until a Kubernetes Event of that reason was posted about it, which is the last thing in a pass."""
         gate = self.stack.platform.gate
-        await gate.until(lambda: any(call.announces(self.name, reason) for call in gate.calls))
+        await gate.until(lambda: any(call.has_posted(self.name, reason) for call in gate.calls))
 
     async def settles(self, phase: str) -> None:
         """Wait until it became so, and that was announced."""
