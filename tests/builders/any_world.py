@@ -162,7 +162,7 @@ class World:
         match came:
             case SendState.DELIVERED:
                 again = at.request.type is RequestType.UNINSTALL
-                delivered = (at.answer or answer()).model_copy(update={"at": NOON, "decision": decision})
+                delivered = (at.answer or answer()).model_copy(update={"delivery_time": NOON, "decision": decision})
                 return replace(at, sent=came, answer=delivered, remote=None if again else at.remote)
             case SendState.OUTDATED:
                 self._changes -= 1
