@@ -1,4 +1,4 @@
-"""A running operator process whose reconciler only says what it is asked to do (`shell_program`)."""
+"""A running operator process whose reconciler only prints what it is asked to do (`shell_program`)."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ WITHIN = 30.0
 
 @dataclass
 class ShellProcess:
-    """The process, and what it said so far."""
+    """The process, and the lines it has printed so far."""
 
     process: asyncio.subprocess.Process
     said: list[dict[str, Any]] = field(default_factory=list)
@@ -39,9 +39,9 @@ class ShellProcess:
     def all(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.said if line["event"] == event]
 
-    def passes(self, account: str) -> list[list[str]]:
-        """Return the causes of the passes over an account."""
-        return [line["causes"] for line in self.all("pass") if line["account"] == account]
+    def reconciles(self, account: str) -> list[list[str]]:
+        """Return the causes of each reconcile of an account."""
+        return [line["causes"] for line in self.all("reconcile") if line["account"] == account]
 
     async def probe(self, path: str) -> httpx.Response:
         port = (await self.says("probes.listening"))["port"]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_MANAGED_BY, LABE
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.tenant.drift import Target
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import APPLY, MERGE_PATCH, Kube
 from talkdesk_sandbox.controlplane import Cluster
 
@@ -140,18 +141,19 @@ async def allow(team: Team) -> None:
 @asynccontextmanager
 async def running(team: Team, kind: str, kube: Kube | None = None) -> AsyncIterator[DriftWatches]:
     """Run the watches of one kind until the end of the block."""
-    kube, stop = kube or team.kube, asyncio.Event()
+    kube = kube or team.kube
     rng = random.Random(1)  # noqa: S311 - spreads load only
-    watches = DriftWatches(kube, Resources(kube), team.notify, observe=str, rng=rng, times=PACE)
+    watches = DriftWatches(kube, Resources(kube), team.notify, count=str, clock=Clock.system(), rng=rng, times=PACE)
     watches.follow(frozenset({team.target(kind)}))
-    task = asyncio.create_task(watches.run(stop))
+    task = asyncio.create_task(watches.run())
     team.watches = watches
     try:
         yield watches
     finally:
         team.watches = None
-        stop.set()
-        await task
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @asynccontextmanager

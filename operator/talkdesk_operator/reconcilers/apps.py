@@ -1,6 +1,5 @@
 """TalkdeskApps, understood once for each revision, and their status."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +13,7 @@ from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule
 from talkdesk_operator.templates.cel import ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import TemplateError
 from talkdesk_operator.templates.template import CompiledTemplate, StepSource
+from talkdesk_runtime.lru import LruMap
 
 __all__ = ["CompiledApps", "app_status", "compile_app"]
 
@@ -86,17 +86,15 @@ class CompiledApps:
     def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._now = now
-        self._known: OrderedDict[tuple[str, int], CompiledApp] = OrderedDict()
+        self._known: LruMap[tuple[str, int], CompiledApp] = LruMap(_REVISIONS)
 
     def view(self, app: TalkdeskApp) -> CompiledApp:
         """Return the app as the domain uses it."""
         key = (app.metadata.uid, app.metadata.generation)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = compile_app(app)
-            if len(self._known) > _REVISIONS:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
+            known = compile_app(app)
+            self._known.put(key, known)
         return replace(known, resource=app)
 
     async def write_status(self, app: TalkdeskApp) -> None:

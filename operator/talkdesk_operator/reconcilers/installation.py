@@ -4,7 +4,6 @@ Where a pass may break off matters more than where it ends: each effect is eithe
 state, the inventory) or put on record before it (the answer to an uninstall).
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -73,15 +72,20 @@ class InstallationReconciler:
         *,
         reread: Reread,
         now: Callable[[], datetime],
+        chance: Callable[[], float],
         answered: Callable[[RequestType, Decision, str, float], None],
     ) -> None:
-        """Take ports; `answered` is told of every answer: its outcome, and the seconds since the event."""
+        """Take ports; `answered` is told of every answer: its outcome, and the seconds since the event.
+
+        `chance` returns a random number from 0 to 1, which spreads retries.
+        """
         self._cluster = cluster
         self._talkdesk = talkdesk
         self._tenants = tenants
         self._users = users
         self._reread = reread
         self._now = now
+        self._chance = chance
         self._answered = answered
         self._log = structlog.get_logger("talkdesk_operator.installation")
 
@@ -179,7 +183,7 @@ class InstallationReconciler:
 
     async def _finish(self, scope: Scope, finish: Finish) -> Outcome:
         before = scope.installation.status
-        status = compute(scope, finish, jitter=random.random())  # noqa: S311 - spreads load, guards nothing
+        status = compute(scope, finish, jitter=self._chance())
         if status != before:
             try:
                 await self._cluster.write_installation_status(scope.installation, status)

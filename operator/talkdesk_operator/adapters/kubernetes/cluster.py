@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -58,6 +58,7 @@ class KubernetesCluster:
         seen: Callable[[dict[str, Any]], object],
         applied: Callable[[Identity, Mapping[str, Any]], object],
         wrote: Callable[[str, str], object],
+        now: Callable[[], datetime],
     ) -> None:
         """Take a connection and who is to know of writes.
 
@@ -70,6 +71,7 @@ class KubernetesCluster:
         self._instance = instance
         self._seen = seen
         self._wrote = wrote
+        self._now = now
         self._log = structlog.get_logger("talkdesk_operator.cluster")
 
     async def read_credentials(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
@@ -155,7 +157,7 @@ class KubernetesCluster:
     async def write_stalled(self, place: ObjectKey, reason: Reason, message: str) -> None:
         """Write conditions alone: nothing else of such an object is known for sure."""
         kind, namespace, name = place
-        now = to_wire_time(datetime.now(UTC).replace(microsecond=0))
+        now = to_wire_time(self._now().replace(microsecond=0))
         conditions = [
             {
                 "type": kind_of_condition,
@@ -239,7 +241,7 @@ class KubernetesCluster:
         self._wrote("Event", "create")
         path = resource_path("events.k8s.io", "v1", "events", regarding.metadata.namespace)
         try:
-            await self._kube.request("POST", path, body=event_of(regarding, event, self._instance))
+            await self._kube.request("POST", path, body=event_of(regarding, event, self._instance, self._now()))
         except KubeError as error:
             self._log.warning("event not posted", reason=event.reason, error=str(error))
 

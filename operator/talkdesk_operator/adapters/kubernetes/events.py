@@ -3,7 +3,7 @@
 Belongs here: the shape, and the bounds of its fields. Does not belong here: what is worth telling (domain/transitions).
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from talkdesk_crds.kind import CustomResource
@@ -15,9 +15,8 @@ __all__ = ["event_of"]
 _MESSAGE_LENGTH: Final = 1024
 
 
-def event_of(regarding: CustomResource, event: EventDraft, instance: str) -> dict[str, Any]:
+def event_of(regarding: CustomResource, event: EventDraft, instance: str, now: datetime) -> dict[str, Any]:
     """Return the Event; `instance` is the process that reports it."""
-    now = datetime.now(UTC)
     name, namespace = regarding.metadata.name, regarding.metadata.namespace
     return {
         "apiVersion": "events.k8s.io/v1",

@@ -4,12 +4,14 @@ from datetime import datetime, timedelta
 
 from talkdesk_crds.installation import Retry
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
+from talkdesk_runtime.backoff import Backoff
 
 __all__ = ["next_retry"]
 
-_FIRST = {RetryClass.TRANSIENT: timedelta(seconds=1), RetryClass.SLOW: timedelta(seconds=30)}
-_LONGEST = {RetryClass.TRANSIENT: timedelta(minutes=5), RetryClass.SLOW: timedelta(minutes=30)}
-_DOUBLINGS = 16
+_BACKOFFS = {
+    RetryClass.TRANSIENT: Backoff(timedelta(seconds=1), timedelta(minutes=5)),
+    RetryClass.SLOW: Backoff(timedelta(seconds=30), timedelta(minutes=30)),
+}
 _BEFORE_DEADLINE = timedelta(seconds=30)
 
 
@@ -30,8 +32,7 @@ def next_retry(
             return before
         return Retry(attempts=_attempts(before), next_attempt_at=now + failure.fixed, reason=failure.reason)
     attempts = _attempts(before)
-    delay = min(_FIRST[failure.retry_class] * 2 ** min(attempts - 1, _DOUBLINGS), _LONGEST[failure.retry_class])
-    delay = delay * (0.5 + jitter / 2)
+    delay = _BACKOFFS[failure.retry_class].delay(attempts, jitter)
     if failure.retry_after is not None:
         delay = max(delay, failure.retry_after)
     elif deadline is not None and now + _BEFORE_DEADLINE < deadline < now + delay + _BEFORE_DEADLINE:

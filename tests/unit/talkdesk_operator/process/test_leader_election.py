@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from talkdesk_operator.process.leader_election import ElectionTimes, Leadership
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeNotFound, KubeUnreachable
 
 WITHIN = 15.0
@@ -61,7 +62,7 @@ class Leases:
 
 @asynccontextmanager
 async def candidate(kube: Leases, identity: str = "me", times: ElectionTimes = QUICK) -> AsyncIterator[Leadership]:
-    it = Leadership(kube, namespace="system", name="operator", identity=identity, times=times)
+    it = Leadership(kube, namespace="system", name="operator", identity=identity, clock=Clock.system(), times=times)
     try:
         yield it
     finally:
@@ -126,7 +127,7 @@ async def test_of_candidates_that_start_at_once_one_leads() -> None:
 
 async def test_the_lease_of_a_leader_that_died_is_taken_when_it_ran_out() -> None:
     kube = Leases()
-    dead = Leadership(kube, namespace="system", name="operator", identity="dead", times=QUICK)
+    dead = Leadership(kube, namespace="system", name="operator", identity="dead", clock=Clock.system(), times=QUICK)
     await soon(dead.acquire())
     assert dead._election is not None
     dead._election.cancel()

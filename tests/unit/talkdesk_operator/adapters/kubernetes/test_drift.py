@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_TENANT
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.tenant.drift import Target
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeOverloaded, KubeUnreachable
 
 pytestmark = pytest.mark.case(51)
@@ -81,11 +82,11 @@ class Api:
 
 @dataclass
 class Run:
-    """Watches that run, and what they told."""
+    """Watches that run, and what they reported."""
 
     api: Api
     watches: DriftWatches
-    told: list[str]
+    reported: list[str]
     counted: list[str]
     logs: list[Any]
 
@@ -94,21 +95,24 @@ class Run:
 async def running(
     tmp_path: Path, *targets: Target, times: WatchTimes = QUICK, **scripts: list[Answer]
 ) -> AsyncIterator[Run]:
-    api, told, counted, stop = Api(scripts), list[str](), list[str](), asyncio.Event()
+    api, reported, counted = Api(scripts), list[str](), list[str]()
 
     def notify(namespace: str, tenant: str) -> None:
         assert namespace == "team"
-        told.append(tenant)
+        reported.append(tenant)
 
     with structlog.testing.capture_logs() as logs:
         async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
             rng = random.Random(1)  # noqa: S311 - spreads load only
-            watches = DriftWatches(kube, Resources(kube), notify, observe=counted.append, rng=rng, times=times)
+            watches = DriftWatches(
+                kube, Resources(kube), notify, count=counted.append, clock=Clock.system(), rng=rng, times=times
+            )
             watches.follow(frozenset(targets))
-            task = asyncio.create_task(watches.run(stop))
-            yield Run(api, watches, told, counted, logs)
-            stop.set()
-            await task
+            task = asyncio.create_task(watches.run())
+            yield Run(api, watches, reported, counted, logs)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def in_steady_state(run: Run, streams: int = 1) -> None:
@@ -134,7 +138,7 @@ async def test_a_watch_lists_and_goes_on_from_there_with_metadata_only_in_the_pr
     assert {asked.headers["Impersonate-User"] for asked in run.api.asked} == {IDENTITY}
 
 
-async def test_drift_is_told_and_counted_and_nothing_else(tmp_path: Path) -> None:
+async def test_drift_is_reported_and_counted_and_nothing_else(tmp_path: Path) -> None:
     events = [
         changed("ADDED", found("new", 8)),
         changed("MODIFIED", found("quiet", 9, held=2)),
@@ -146,7 +150,7 @@ async def test_drift_is_told_and_counted_and_nothing_else(tmp_path: Path) -> Non
     start = listing(7, found("quiet", 5, held=2), found("edited", 5, held=2), found("deleted", 5))
     async with running(tmp_path, target(), configmaps=[start, stream(*events)]) as run:
         await in_steady_state(run)
-        assert run.told == ["edited-tenant", "deleted-tenant"]
+        assert run.reported == ["edited-tenant", "deleted-tenant"]
         assert run.counted == ["ConfigMap", "ConfigMap"]
         assert run.api.asked[-1].query["resourceVersion"] == "13"
 
@@ -183,7 +187,7 @@ async def test_after_a_gap_a_new_listing_shows_what_was_changed_or_deleted_in_it
     after = [listing(20, found("edited", 9), more="next"), listing(20, found("kept", 6))]
     async with running(tmp_path, target(), configmaps=[before, broken, *after]) as run:
         await in_steady_state(run)
-        assert run.told == ["edited-tenant", "deleted-tenant"]
+        assert run.reported == ["edited-tenant", "deleted-tenant"]
         assert [asked.query.get("continue") for asked in run.api.asked if not asked.is_watch] == [None, None, "next"]
 
 
@@ -191,7 +195,7 @@ async def test_a_listing_whose_continuation_is_too_old_begins_anew_and_loses_not
     script = [listing(7, found("a", 5), more="next"), failure(410), listing(8, found("a", 5), found("b", 6))]
     async with running(tmp_path, target(), configmaps=script) as run:
         await in_steady_state(run)
-        assert run.told == []
+        assert run.reported == []
 
 
 @pytest.mark.parametrize("strange", [{}, {"metadata": None}, {"metadata": {"resourceVersion": ""}, "items": None}])
@@ -219,7 +223,7 @@ async def test_what_was_applied_is_what_later_changes_are_measured_by(tmp_path: 
         run.watches.applied(IDENTITY, {"apiVersion": "v1", "kind": "Secret", "metadata": {"labels": None}})
         go_on.set()
         await in_steady_state(run)
-        assert run.told == ["one-tenant"]
+        assert run.reported == ["one-tenant"]
 
 
 async def test_exactly_the_targets_are_watched_and_the_others_go_on_undisturbed(tmp_path: Path) -> None:
@@ -237,12 +241,14 @@ async def test_exactly_the_targets_are_watched_and_the_others_go_on_undisturbed(
 
 async def test_targets_may_change_before_the_start(tmp_path: Path) -> None:
     async with served() as server, await connect(tmp_path, server.url) as kube:
-        watches = DriftWatches(kube, Resources(kube), print, observe=print, rng=random.Random(1))  # noqa: S311 - spreads load only
+        watches = DriftWatches(kube, Resources(kube), print, count=print, clock=Clock.system(), rng=random.Random(1))  # noqa: S311 - spreads load only
         watches.follow(frozenset({target()}))
         watches.follow(frozenset())
-        stop = asyncio.Event()
-        stop.set()
-        await watches.run(stop)
+        task = asyncio.create_task(watches.run())
+        await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
     assert server.asked == []
 
 
@@ -271,17 +277,17 @@ async def test_a_kind_that_nobody_serves_is_looked_for_again(tmp_path: Path) -> 
         assert "the API server has no kind Gadget" in run.logs[0]["error"]
 
 
-async def test_a_fault_of_who_is_told_is_not_swallowed(tmp_path: Path) -> None:
+async def test_a_fault_of_who_is_reported_is_not_swallowed(tmp_path: Path) -> None:
     def notify(_: str, tenant: str) -> None:
         raise LookupError(tenant)
 
     api = Api({"configmaps": [listing(7), stream(changed("DELETED", found("one", 8)))]})
     async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
         rng = random.Random(1)  # noqa: S311 - spreads load only
-        watches = DriftWatches(kube, Resources(kube), notify, observe=str, rng=rng)
+        watches = DriftWatches(kube, Resources(kube), notify, count=str, clock=Clock.system(), rng=rng)
         watches.follow(frozenset({target()}))
         with pytest.raises(ExceptionGroup) as raised:
-            await watches.run(asyncio.Event())
+            await watches.run()
     assert [str(error) for error in raised.value.exceptions] == ["one-tenant"]
 
 
@@ -305,6 +311,6 @@ def test_delays_double_up_to_a_bound_and_half_of_each_is_chance(
     failures: int, error: KubeError | None, least: float, most: float
 ) -> None:
     rng = random.Random(1)  # noqa: S311 - spreads load only
-    delays = [WatchTimes().delay(failures, error, rng) for _ in range(200)]
+    delays = [WatchTimes().delay(failures, error, rng.random()) for _ in range(200)]
     assert least <= min(delays) <= max(delays) <= most
     assert len(set(delays)) > 1 or least == most
