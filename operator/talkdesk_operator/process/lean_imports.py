@@ -18,8 +18,8 @@ from typing import Final
 __all__ = ["install_import_stubs"]
 
 _SHELLS: Final = ("kubernetes", "kubernetes.aio")
-"""Packages that import all their parts, down to a second HTTP stack for the blocking client. The few parts that are used
-import what they need themselves, so these packages stay empty."""
+"""Packages that import all their parts, down to a second HTTP stack for the blocking client. The few parts that are
+used import what they need themselves, so these packages stay empty."""
 _COMMAND_LINES: Final = ("cel.cli",)
 """Modules that a library imports with itself and only its own command needs; this one imports a terminal UI."""
 _OPTIONAL: Final = ("rich",)
