@@ -74,16 +74,22 @@ class Login:
         self._kube = kube
         self._clock = clock
         self._last: float | None = None
+        self._sessions: list[aiohttp.ClientSession] = []
 
     async def session(self, **_: Any) -> kopf.AiohttpSession:
         """Make a session; called at the start and after each 401, so not again at once."""
-        now = self._clock.monotonic()
         if self._last is not None:
-            await self._clock.sleep(max(0.0, self._last + _BETWEEN_LOGINS - now))
-        self._last = now
+            await self._clock.sleep(max(0.0, self._last + _BETWEEN_LOGINS - self._clock.monotonic()))
+        self._last = self._clock.monotonic()
         connector = aiohttp.TCPConnector(limit=0, ssl=self._kube.ssl_context)
         session = aiohttp.ClientSession(connector=connector, trust_env=True, middlewares=(self._authorize,))
+        self._sessions = [*(each for each in self._sessions if not each.closed), session]
         return kopf.AiohttpSession(server=self._kube.server, aiohttp_session=session)
+
+    async def aclose(self) -> None:
+        """Close the sessions that kopf has left open, as it does when it is cancelled."""
+        for session in self._sessions:
+            await session.close()
 
     async def _authorize(self, request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
         try:
@@ -92,7 +98,7 @@ class Login:
             # kopf tries again only after what it takes for a lost connection.
             raise aiohttp.ClientConnectionError(f"the credentials can't be read: {error}") from None
         if authorization:
-            request.headers["Authorization"] = authorization
+            request.headers["Authorization"] = authorization.strip()  # a token's file may end with a newline
         return await send(request)
 
 
@@ -135,7 +141,8 @@ async def watch(
     tasks are waited for here. It also installs handlers of SIGTERM and SIGINT, which would stop the watches before the
     running reconciles have ended: `started` is called when ours can be installed again.
     """
-    kopf.on.login(id="login", registry=registry)(Login(kube, clock).session)
+    login = Login(kube, clock)
+    kopf.on.login(id="login", registry=registry)(login.session)
     tasks = await kopf.spawn_tasks(
         registry=registry, settings=settings, namespaces=namespaces, clusterwide=not namespaces
     )
@@ -146,5 +153,6 @@ async def watch(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await login.aclose()
     for task in done:
         task.result()

@@ -1,4 +1,4 @@
-"""The watches over a scripted API: which run, what they ask, how they go on, and at what pace."""
+"""The drift watches over a scripted API: which run, what they ask, report and log. See also test_reflector."""
 
 import asyncio
 import random
@@ -21,7 +21,6 @@ from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.tenant.drift import Target
 from talkdesk_runtime.clock import Clock
-from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeOverloaded, KubeUnreachable
 
 pytestmark = pytest.mark.case(51)
 IDENTITY = "system:serviceaccount:team:maker"
@@ -164,7 +163,7 @@ async def test_drift_is_reported_and_counted_and_nothing_else(tmp_path: Path) ->
     ],
     ids=["ended", "cut", "overloaded"],
 )
-async def test_a_stream_that_ends_is_taken_up_where_it_was(tmp_path: Path, broken: Answer) -> None:
+async def test_a_stream_that_ends_goes_on_from_its_last_version(tmp_path: Path, broken: Answer) -> None:
     async with running(tmp_path, target(), configmaps=[listing(7), broken, failure(503)]) as run:
         await in_steady_state(run)
         assert [(asked.is_watch, asked.query.get("resourceVersion")) for asked in run.api.asked] == [
@@ -206,7 +205,7 @@ async def test_a_listing_that_makes_no_sense_is_asked_for_again(tmp_path: Path, 
         assert run.api.asked[-1].query["resourceVersion"] == "7"
 
 
-async def test_what_was_applied_is_what_later_changes_are_measured_by(tmp_path: Path) -> None:
+async def test_later_changes_are_compared_with_the_object_as_we_applied_it(tmp_path: Path) -> None:
     go_on = asyncio.Event()
 
     async def later(request: web.BaseRequest) -> web.StreamResponse:
@@ -252,7 +251,7 @@ async def test_targets_may_change_before_the_start(tmp_path: Path) -> None:
     assert server.asked == []
 
 
-async def test_what_somebody_must_do_is_said_once_and_again_when_it_is_done(tmp_path: Path) -> None:
+async def test_a_missing_right_is_logged_once_and_again_when_it_was_granted(tmp_path: Path) -> None:
     quick = WatchTimes(first_delay=timedelta(milliseconds=1), longest_delay_refused=timedelta(milliseconds=1))
     refused = [failure(403, "Forbidden", "she may not list secrets")] * 7
     async with running(tmp_path, target("Secret"), times=quick, secrets=[*refused, listing(7)]) as run:
@@ -265,19 +264,19 @@ async def test_what_somebody_must_do_is_said_once_and_again_when_it_is_done(tmp_
     assert run.logs[0]["hint"].endswith(f"allow list and watch to {IDENTITY}")
 
 
-async def test_what_passes_by_itself_is_only_said_when_it_does_not_pass(tmp_path: Path) -> None:
+async def test_failures_that_pass_by_themselves_are_logged_only_when_they_go_on(tmp_path: Path) -> None:
     async with running(tmp_path, target(), configmaps=[failure(503)] * 12) as run:
         await in_steady_state(run)
     assert [(log["event"], log["log_level"]) for log in run.logs] == [("drift.watch_fails", "warning")]
 
 
-async def test_a_kind_that_nobody_serves_is_looked_for_again(tmp_path: Path) -> None:
+async def test_a_kind_that_is_not_served_is_logged_and_tried_again(tmp_path: Path) -> None:
     async with running(tmp_path, target("Gadget")) as run:
         await until(lambda: bool(run.logs))
         assert "the API server has no kind Gadget" in run.logs[0]["error"]
 
 
-async def test_a_fault_of_who_is_reported_is_not_swallowed(tmp_path: Path) -> None:
+async def test_an_exception_of_whoever_gets_the_reports_is_raised(tmp_path: Path) -> None:
     def notify(_: str, tenant: str) -> None:
         raise LookupError(tenant)
 
@@ -289,28 +288,3 @@ async def test_a_fault_of_who_is_reported_is_not_swallowed(tmp_path: Path) -> No
         with pytest.raises(ExceptionGroup) as raised:
             await watches.run()
     assert [str(error) for error in raised.value.exceptions] == ["one-tenant"]
-
-
-@pytest.mark.parametrize(
-    ("failures", "error", "least", "most"),
-    [
-        (0, None, 0.25, 0.5),
-        (1, None, 0.5, 1),
-        (1, KubeUnreachable("x"), 0.5, 1),
-        (3, KubeUnreachable("x"), 2, 4),
-        (9, KubeUnreachable("x"), 15, 30),
-        (9, None, 15, 30),
-        (3, KubeForbidden("x"), 2, 4),
-        (99_999, KubeForbidden("x"), 300, 600),
-        (99_999, KubeNotFound("x"), 300, 600),
-        (1, KubeOverloaded("x", timedelta(seconds=7)), 7, 7),
-        (9, KubeOverloaded("x", timedelta(seconds=1)), 15, 30),
-    ],
-)
-def test_delays_double_up_to_a_bound_and_half_of_each_is_chance(
-    failures: int, error: KubeError | None, least: float, most: float
-) -> None:
-    rng = random.Random(1)  # noqa: S311 - spreads load only
-    delays = [WatchTimes().delay(failures, error, rng.random()) for _ in range(200)]
-    assert least <= min(delays) <= max(delays) <= most
-    assert len(set(delays)) > 1 or least == most
