@@ -50,7 +50,7 @@ async def at_work(it: ShellProcess, account: str) -> None:
     await it.until(lambda: it.reconciles(account))
 
 
-async def test_what_is_there_at_the_start_and_what_comes_later_is_worked_on(team: Team) -> None:
+async def test_objects_that_are_there_at_the_start_and_objects_that_come_later_are_reconciled(team: Team) -> None:
     await team.apply(app(), installation("i1", account="a1", spec=request()))
     async with shell_process(team.kubeconfig, team.namespace) as it:
         await it.until(lambda: it.reconciles("a1") and it.reconciles(""))
@@ -78,7 +78,7 @@ async def test_our_own_writes_cause_no_loop(team: Team) -> None:
 
 
 @pytest.mark.case(44)
-async def test_a_deletion_is_seen_when_it_is_asked_for(team: Team) -> None:
+async def test_a_deletion_is_reconciled_when_it_is_requested(team: Team) -> None:
     await team.apply(installation("i1", account="a1", finalizers=["example.com/hold"]))
     async with shell_process(team.kubeconfig, team.namespace) as it:
         await at_work(it, "a1")
@@ -110,13 +110,13 @@ async def test_after_a_signal_running_work_ends_and_the_lease_is_free(team: Team
         assert (await team.spec_of_lease())["holderIdentity"]
         assert await it.end(number) == 0
         for event in ("slow reconcile ended", "closed", "leader.released"):
-            await it.says(event)
-        assert not [line for line in it.said if line.get("level") in ("error", "critical")]
+            await it.prints(event)
+        assert not [line for line in it.lines if line.get("level") in ("error", "critical")]
     assert (await team.spec_of_lease())["holderIdentity"] == ""
 
 
 @pytest.mark.case(49)
-async def test_the_second_process_stands_by_and_takes_over_at_once(team: Team) -> None:
+async def test_a_second_process_stands_by_and_takes_over_at_once(team: Team) -> None:
     await team.apply(installation("i1", account="a1"))
     async with (
         shell_process(team.kubeconfig, team.namespace) as first,
@@ -132,9 +132,9 @@ async def test_the_second_process_stands_by_and_takes_over_at_once(team: Team) -
         await at_work(other, "a1")
 
 
-async def test_who_loses_the_lease_ends_at_once(team: Team) -> None:
+async def test_a_process_that_loses_the_lease_ends_at_once(team: Team) -> None:
     async with shell_process(team.kubeconfig, team.namespace) as it:
-        await it.says("leader.acquired")
+        await it.prints("leader.acquired")
         thief = '-p={"spec":{"holderIdentity":"thief","leaseDurationSeconds":600}}'
         await team.kubectl("patch", "lease", LEASE, "--type=merge", thief)
         assert await asyncio.wait_for(it.process.wait(), 40) == 1
@@ -160,7 +160,7 @@ async def test_an_api_server_that_goes_and_comes_back_is_watched_again(
             assert await it.end() == 0
 
 
-async def test_what_was_deleted_while_nobody_watched_is_found_out(team: Team, tmp_path: Path) -> None:
+async def test_an_object_deleted_while_the_watch_was_broken_is_dropped(team: Team, tmp_path: Path) -> None:
     await team.apply(installation("i1", account="a1"), installation("i2", account="a1"))
     async with relaying(team.cluster.url) as relay:
         kubeconfig = tmp_path / "kubeconfig"
@@ -173,11 +173,11 @@ async def test_what_was_deleted_while_nobody_watched_is_found_out(team: Team, tm
             await it.until(lambda: it.all("reconcile")[-1]["installations"] == ["i1"])
 
 
-async def test_who_may_not_list_waits_for_it_and_says_so(team: Team) -> None:
+async def test_a_process_without_the_right_to_list_waits_and_reports_the_reason(team: Team) -> None:
     await team.kubectl("create", "serviceaccount", "nobody")
     kubeconfig = await asyncio.to_thread(team.cluster.kubeconfig_for, team.namespace, "nobody")
     async with shell_process(kubeconfig, team.namespace, "--no-leader-election") as it:
-        line = await it.says("listing.failed")
+        line = await it.prints("listing.failed")
         assert "talkdeskapps" in line["reason"]
         answer = await it.probe("/readyz")
         assert answer.status_code == 503
@@ -187,7 +187,7 @@ async def test_who_may_not_list_waits_for_it_and_says_so(team: Team) -> None:
 
 
 async def _leader_of(first: ShellProcess, second: ShellProcess) -> tuple[ShellProcess, ShellProcess]:
-    waits = [asyncio.create_task(it.says("leader.acquired")) for it in (first, second)]
+    waits = [asyncio.create_task(it.prints("leader.acquired")) for it in (first, second)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     won = waits[0].done()
     for task in waits:
