@@ -20,6 +20,10 @@ test: setup ## all tests (ARGS="-k name" for some)
 	@$(PY) -m talkdesk_sandbox.controlplane build
 	@$(PY) -m pytest $(ARGS)
 
+.PHONY: test-unit
+test-unit: setup ## the fast lane: unit tests alone, properties with a fifth of their examples
+	@$(PY) -m pytest -q --hypothesis-profile=fast tests/unit $(ARGS)
+
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested
 	@$(PY) -m pytest -q $(addprefix tests/unit/,talkdesk_crds talkdesk_operator/domain talkdesk_operator/templates) \

@@ -54,7 +54,7 @@ class ManualClock:
         return sorted(when - self.now for when, _, timer in self.due if not timer.cancelled)
 
     def runtime_clock(self) -> Clock:
-        """Return this clock as what the product is handed; whoever sleeps by it lets its time pass at once."""
+        """Return a Clock for the product. A sleep by it advances this clock at once."""
 
         async def sleep(seconds: float) -> None:
             self.sleeps.append(seconds)

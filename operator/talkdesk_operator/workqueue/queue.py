@@ -215,7 +215,7 @@ class WorkQueue:
         started = self._active[key]
         try:
             result = await reconcile(key, causes)
-        except Exception:  # noqa: BLE001 - the one place for what nobody foresaw: the other accounts must go on
+        except Exception:  # noqa: BLE001 - the one place for unforeseen exceptions: the other accounts must go on
             self._log.exception("reconcile.raised")
             self._raised(key, causes)
         else:

@@ -1,6 +1,6 @@
 """The drift of one target: what a reflector sees of its objects, as reports of tenants and lines in the log.
 
-Belongs here: the collection to watch, and who is told of what. Does not belong here: keeping the watch alive
+Belongs here: the collection to watch, and what is reported. Does not belong here: keeping the watch alive
 (`reflector`), which watches run (`drift`), what drift is (`domain.tenant.drift`).
 """
 

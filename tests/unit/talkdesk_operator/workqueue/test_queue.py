@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
@@ -449,7 +449,6 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(workers=st.integers(1, 3), steps=st.lists(STEPS, max_size=30))
 def test_whatever_happens_no_key_has_two_workers_and_no_add_is_lost(workers: int, steps: list[Step]) -> None:
     asyncio.run(_no_key_has_two_workers_and_no_add_is_lost(workers, steps))
@@ -475,7 +474,6 @@ async def _no_key_has_two_workers_and_no_add_is_lost(workers: int, steps: list[S
             assert it.queued("depth") == 0
 
 
-@settings(max_examples=100, deadline=None)
 @given(adds=st.lists(st.tuples(st.integers(0, 8), st.sampled_from(Priority), st.integers(0, 5)), max_size=25))
 def test_keys_are_reconciled_in_the_order_of_their_best_ranks(adds: list[tuple[int, Priority, int]]) -> None:
     async def run() -> list[str]:
