@@ -23,8 +23,8 @@ test: setup ## all tests (ARGS="-k name" for some)
 	@$(PY) -m pytest $(ARGS)
 
 .PHONY: test-unit
-test-unit: setup ## the fast lane: everything that needs no cluster
-	@$(PY) -m pytest -q tests/unit $(ARGS)
+test-unit: setup ## the fast lane: unit tests alone, properties with a fifth of their examples
+	@$(PY) -m pytest -q --hypothesis-profile=fast tests/unit $(ARGS)
 
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested

@@ -16,6 +16,8 @@ from talkdesk_sandbox.controlplane import Cluster, ControlPlane, Programs, Progr
 settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
+settings.register_profile("fast", settings.get_profile("patient"), max_examples=20)
+"""For `make test-unit`: a fifth of the examples. `make test` and CI take all of them."""
 settings.load_profile("patient")
 
 

@@ -1,4 +1,4 @@
-"""Where the process begins: it is spared some imports, and then put together and run (`composition`)."""
+"""Where the process begins: stand-ins for unused imports first, then everything else (`wiring`)."""
 
 import sys
 from collections.abc import Sequence

@@ -1,14 +1,17 @@
 """The operator as a process: reads settings, connects what belongs together, works until SIGTERM or SIGINT.
 
-The composition root: the only module that names the adapters.
+The composition root: the only module that names the adapters, and the one place where the process gets its clock and
+its source of random numbers.
 """
 
 import asyncio
 import ssl
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import structlog
 
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches
@@ -26,9 +29,10 @@ from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, Insta
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.users.sync import UserSync
-from talkdesk_operator.settings import UnusableSettings, read_settings
+from talkdesk_operator.settings import Settings, UnusableSettings, read_settings
 from talkdesk_operator.workqueue.contract import Cause, Reconcile
 from talkdesk_runtime import logs
+from talkdesk_runtime.clock import Clock, new_rng
 from talkdesk_runtime.kube_errors import KubeRefused
 
 __all__ = ["build_reconciler", "run"]
@@ -36,9 +40,58 @@ __all__ = ["build_reconciler", "run"]
 
 @asynccontextmanager
 async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
-    """Connect the adapters and the reconcilers, and close them at the end."""
-    settings, store, metrics = parts.settings, parts.store, parts.metrics
-    bounds = ClientSettings(
+    """Connect the adapters and the reconcilers. At the end, close every one, also when closing another failed."""
+    cache, metrics, clock = parts.cache, parts.metrics, parts.clock
+    tls = _trust(parts.settings)
+    async with AsyncExitStack() as stack:
+        resources = Resources(parts.kube)
+        drift = DriftWatches(
+            parts.kube, resources, _queue_drift(parts), count=metrics.count_drift, clock=clock, rng=parts.rng
+        )
+        cluster = KubernetesCluster(
+            parts.kube,
+            resources,
+            instance=parts.identity,
+            seen=parts.on_own_write,
+            applied=drift.applied,
+            wrote=metrics.count_write,
+            now=clock.now,
+        )
+        talkdesk = TalkdeskClient(_limits(parts.settings), tls=tls, clock=clock, observe=metrics.count_talkdesk_request)
+        stack.push_async_callback(talkdesk.aclose)
+        scim = ScimOnDemand(
+            lambda adapter: adapter.ScimClient(tls=tls, clock=clock, observe=metrics.count_scim_request)
+        )
+        stack.push_async_callback(scim.aclose)
+        breakers = CircuitBreakersCollector(talkdesk.open_breakers)
+        metrics.registry.register(breakers)
+        stack.callback(metrics.registry.unregister, breakers)
+        records = SecretUserRecordStore(parts.kube, wrote=metrics.count_write)
+        sync = UserSync(cluster.read_credentials, records, scim, monotonic=clock.monotonic)
+        users = LicensedUsers(talkdesk, sync)
+        tenants = TenantReconciler(cluster, clock.now, forget=users.forget)
+        installations = InstallationReconciler(
+            cluster,
+            TalkdeskSteps(cluster, talkdesk),
+            tenants,
+            users,
+            reread=cache.current,
+            now=clock.now,
+            chance=parts.rng.random,
+            answered=metrics.count_answer,
+        )
+        apps = CompiledApps(cluster, clock.now)
+
+        def follow() -> None:
+            drift.follow(frozenset(target for app in cache.apps() for target in targets_of(apps.view(app))))
+
+        account = AccountReconciler(cache, cluster, apps, installations, tenants, now=clock.now, follow=follow)
+        await stack.enter_async_context(_in_background(drift.run(), "drift"))
+        yield account.reconcile
+
+
+def _limits(settings: Settings) -> ClientSettings:
+    return ClientSettings(
         connect_timeout=settings.talkdesk_connect_timeout,
         total_timeout=settings.talkdesk_timeout,
         concurrency=settings.talkdesk_concurrency,
@@ -48,59 +101,39 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
             longest=settings.talkdesk_breaker_longest,
         ),
     )
+
+
+def _trust(settings: Settings) -> ssl.SSLContext:
     tls = ssl.create_default_context()
     if settings.talkdesk_ca_file is not None:
         tls.load_verify_locations(settings.talkdesk_ca_file)
-    resources = Resources(parts.kube)
+    return tls
 
+
+def _queue_drift(parts: Parts) -> Callable[[str, str], None]:
     def drifted(namespace: str, tenant: str) -> None:
-        key = store.key_of_tenant(namespace, tenant)
+        key = parts.cache.key_of_tenant(namespace, tenant)
         if key is not None:
             parts.queue.add(key, Priority.CHANGED, cause=Cause.DRIFT)
 
-    drift = DriftWatches(parts.kube, resources, drifted, observe=metrics.count_drift, rng=parts.rng)
-    cluster = KubernetesCluster(
-        parts.kube,
-        resources,
-        instance=parts.identity,
-        seen=store.put,
-        applied=drift.applied,
-        wrote=metrics.count_write,
-    )
-    talkdesk = TalkdeskClient(bounds, tls=tls, observe=metrics.count_talkdesk_request)
-    breakers = CircuitBreakersCollector(talkdesk.open_breakers)
-    metrics.registry.register(breakers)
-    scim = ScimOnDemand(lambda adapter: adapter.ScimClient(tls=tls, observe=metrics.count_scim_request))
-    records = SecretUserRecordStore(parts.kube, wrote=metrics.count_write)
-    users = LicensedUsers(talkdesk, UserSync(cluster.read_credentials, records, scim))
-    tenants = TenantReconciler(cluster, _now, forget=users.forget)
-    installations = InstallationReconciler(
-        cluster,
-        TalkdeskSteps(cluster, talkdesk),
-        tenants,
-        users,
-        reread=store.current,
-        now=_now,
-        answered=metrics.count_answer,
-    )
-    apps = CompiledApps(cluster, _now)
+    return drifted
 
-    def follow() -> None:
-        drift.follow(frozenset(target for app in store.apps() for target in targets_of(apps.view(app))))
 
-    watching = asyncio.create_task(drift.run(asyncio.Event()), name="drift")
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Run something until the end of the block. An error in it costs only itself, but is logged when it happens."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            structlog.stdlib.get_logger(__name__).error("operator.part_failed", part=name, exc_info=error)
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(ended)
     try:
-        yield AccountReconciler(store, cluster, apps, installations, tenants, now=_now, follow=follow).reconcile
+        yield
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        metrics.registry.unregister(breakers)
-        await talkdesk.aclose()
-        await scim.aclose()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def run(arguments: Sequence[str] | None = None, build: BuildReconciler = build_reconciler) -> int:
@@ -112,7 +145,7 @@ def run(arguments: Sequence[str] | None = None, build: BuildReconciler = build_r
     logs.configure(settings.log_level, settings.log_format)
     tune()
     try:
-        return asyncio.run(serve(settings, build))
+        return asyncio.run(serve(settings, build, clock=Clock.system(), rng=new_rng()))
     except KubeRefused as error:
         return _unusable(str(error), 2)
     except CannotListen as error:

@@ -97,7 +97,7 @@ class Installs:
 def operators_own(seen: Mapping[str, float]) -> float:
     """Return the writes beside tenants' objects that are the operator's, from what the API server saw.
 
-    The webhook's create of the TalkdeskInstallation is taken off; nobody else writes our kinds, or Events here.
+    The webhook's create of the TalkdeskInstallation is subtracted; nothing else writes our kinds, or Events here.
     """
     total = 0.0
     for name, count in seen.items():

@@ -55,7 +55,7 @@ def parse_metrics(text: str) -> Samples:
 
 
 def wait_until(condition: Callable[[], bool], what: str, within: float, every: float = 0.1) -> None:
-    """Wait for something that nobody tells us of. Raises BenchFailed when it does not happen in time."""
+    """Wait for a condition by asking again and again. Raises BenchFailed when it does not come true in time."""
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:

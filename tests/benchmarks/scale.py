@@ -30,7 +30,7 @@ class Scale:
     newcomers: int
     """Installs during the sweep, one a second."""
     users: int
-    """Users brought to a SCIM service."""
+    """Users synced to a SCIM service."""
     warm_up: int
     """Installs before anything counts."""
 

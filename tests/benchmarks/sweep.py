@@ -65,23 +65,23 @@ class Sweep:
         waits = [firsts[name] - at for name, at in posted.items()]
         approved = self._customers.approvals(newcomers)
         whole = [approved[each.installation_id].timestamp() - posted[each.account] for each in newcomers]
-        passes = sum(record.path.count("/") == _INSTALLATION_PATH and record.method == "GET" for record in records)
+        reconciles = sum(record.path.count("/") == _INSTALLATION_PATH and record.method == "GET" for record in records)
         note = f"{len(present)} installations"
         return [
             plain("sweep: all read once in", seconds, "s", note=note),
-            plain("sweep: requests to Talkdesk per installation", len(records) / max(passes, 1), ""),
-            plain("sweep: operator CPU per installation", used / max(passes, 1) * 1000, "ms"),
+            plain("sweep: requests to Talkdesk per installation", len(records) / max(reconciles, 1), ""),
+            plain("sweep: operator CPU per installation", used / max(reconciles, 1) * 1000, "ms"),
             at_most("sweep: a new install's first call to Talkdesk after", max(waits) * 1000, "ms", 1000),
             plain("sweep: a new install's p50 to approval", percentile(whole, 0.5) * 1000, "ms"),
         ]
 
     def _begin(self, present: int) -> None:
-        """Set the resync, and wait until each account has had the pass that the change of the app brings."""
-        before = self._passes()
+        """Set the resync, and wait until each account has had the reconcile that the change of the app causes."""
+        before = self._reconciles()
         self._set_resync(_ENDLESS)
-        wait_until(lambda: self._passes() - before > present, "the sweep to begin", _WITHIN, every=0.5)
+        wait_until(lambda: self._reconciles() - before > present, "the sweep to begin", _WITHIN, every=0.5)
 
-    def _passes(self) -> float:
+    def _reconciles(self) -> float:
         counted = "controller_runtime_reconcile_total"
         return sum(value for name, _, value in self._stage.operator_metrics() if name == counted)
 

@@ -59,14 +59,14 @@ def measure(count: int = COUNT) -> list[Figure]:
         service.terminate()
         service.communicate()
     if ended.returncode != 0:
-        raise BenchFailed(f"users were not brought: {ended.stderr.strip()[-500:]}")
+        raise BenchFailed(f"users were not synced: {ended.stderr.strip()[-500:]}")
     return _figures(Measured(**json.loads(ended.stdout)), count)
 
 
 def _figures(run: Measured, count: int) -> list[Figure]:
     note = f"{count} users, {run.first_requests} requests, {run.first_saves} Secrets written"
     return [
-        plain("users: brought", count / run.first_seconds, "/s", note=note),
+        plain("users: synced", count / run.first_seconds, "/s", note=note),
         plain("users: CPU for each", run.first_cpu / count * 1000, "ms"),
         plain("users: all, when nothing changed", run.again_seconds, "s", note=f"{run.again_requests} requests"),
         plain("users: RSS above the start", run.rss_peak - run.rss_before, "MB", note=f"{run.rss_peak:.0f} MB in all"),

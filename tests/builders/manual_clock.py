@@ -1,9 +1,16 @@
-"""A clock that stands still until it is told to go on."""
+"""A clock that stands still until a test advances it, or until somebody sleeps by it."""
 
+import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from talkdesk_runtime.clock import Clock
+
+EPOCH = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
+"""The wall clock's time when the clock shows 1000 seconds."""
 
 
 @dataclass
@@ -20,6 +27,8 @@ class ManualClock:
     now: float = 1000.0
     due: list[tuple[float, int, ManualTimer]] = field(default_factory=list)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    sleeps: list[float] = field(default_factory=list)
+    """How long each sleep by `runtime_clock` was."""
 
     def time(self) -> float:
         return self.now
@@ -43,3 +52,13 @@ class ManualClock:
     def waiting(self) -> list[float]:
         """How long each timer that still stands has yet to wait."""
         return sorted(when - self.now for when, _, timer in self.due if not timer.cancelled)
+
+    def runtime_clock(self) -> Clock:
+        """Return a Clock for the product. A sleep by it advances this clock at once."""
+
+        async def sleep(seconds: float) -> None:
+            self.sleeps.append(seconds)
+            self.advance(seconds)
+            await asyncio.sleep(0)
+
+        return Clock(monotonic=self.time, now=lambda: EPOCH + timedelta(seconds=self.now - 1000.0), sleep=sleep)

@@ -113,6 +113,7 @@ class OperatorInMemory:
             kube,
             Resources(kube),
             instance="operator-1",
+            now=self._now,
             seen=self.cache.put,
             applied=lambda identity, live: self.applied.append((identity, live["kind"])),
             wrote=lambda _kind, _verb: None,
@@ -127,6 +128,7 @@ class OperatorInMemory:
             self.users,
             reread=self.cache.current,
             now=self._now,
+            chance=lambda: 0.5,
             answered=lambda kind, decision, outcome, _age: self.answers.append((kind, decision, outcome)),
         )
         self.apps = CompiledApps(self.cluster, self._now)

@@ -57,7 +57,7 @@ class Platform:
         return self.gates["operator"]
 
     async def start_operator(self) -> None:
-        """Start it, and wait until it works. The Lease of a killed one is taken away, as if its time had run out."""
+        """Start it, and wait until it works. The Lease of a killed one is deleted first, as if it had expired."""
         await self._free_lease()
         settings = {
             "KUBECONFIG": str(self.kubeconfigs["operator"]),

@@ -1,4 +1,4 @@
-"""A running operator process whose reconciler only says what it is asked to do (`shell_program`)."""
+"""A running operator process whose reconciler only prints what it is asked to do (`shell_program`)."""
 
 import asyncio
 import json
@@ -20,31 +20,31 @@ WITHIN = 30.0
 
 @dataclass
 class ShellProcess:
-    """The process, and what it said so far."""
+    """The process, and the lines it has printed so far."""
 
     process: asyncio.subprocess.Process
-    said: list[dict[str, Any]] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(WITHIN):
             while not condition():
-                self.news.clear()
-                await self.news.wait()
+                self.changed.clear()
+                await self.changed.wait()
 
-    async def says(self, event: str) -> dict[str, Any]:
+    async def prints(self, event: str) -> dict[str, Any]:
         await self.until(lambda: self.all(event))
         return self.all(event)[-1]
 
     def all(self, event: str) -> list[dict[str, Any]]:
-        return [line for line in self.said if line["event"] == event]
+        return [line for line in self.lines if line["event"] == event]
 
-    def passes(self, account: str) -> list[list[str]]:
-        """Return the causes of the passes over an account."""
-        return [line["causes"] for line in self.all("pass") if line["account"] == account]
+    def reconciles(self, account: str) -> list[list[str]]:
+        """Return the causes of each reconcile of an account."""
+        return [line["causes"] for line in self.all("reconcile") if line["account"] == account]
 
     async def probe(self, path: str) -> httpx.Response:
-        port = (await self.says("probes.listening"))["port"]
+        port = (await self.prints("probes.listening"))["port"]
         async with httpx.AsyncClient(trust_env=False) as client:
             return await client.get(f"http://127.0.0.1:{port}{path}")
 
@@ -82,5 +82,5 @@ async def shell_process(kubeconfig: Path, namespace: str, *flags: str) -> AsyncI
 async def _read(it: ShellProcess, stream: asyncio.StreamReader | None) -> None:
     assert stream is not None
     while line := await stream.readline():
-        it.said.append(json.loads(line) if line.startswith(b"{") else {"event": line.decode()})
-        it.news.set()
+        it.lines.append(json.loads(line) if line.startswith(b"{") else {"event": line.decode()})
+        it.changed.set()

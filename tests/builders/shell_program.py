@@ -1,6 +1,6 @@
-"""The operator's process with a reconciler that only says what it is asked to do, and writes a status once an object.
+"""The operator's process with a reconciler that only prints what it is asked to do, and writes each status once.
 
-Run as a program, it prints one line of JSON for each pass.
+Run as a program, it prints one line of JSON for each reconcile.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from talkdesk_operator.process.run import Parts, serve
 from talkdesk_operator.settings import read_settings
 from talkdesk_operator.workqueue.queue import Cause, Reconcile, Result
 from talkdesk_runtime import logs
+from talkdesk_runtime.clock import Clock, new_rng
 from talkdesk_runtime.kube import MERGE_PATCH, resource_path
 
 
@@ -25,18 +26,18 @@ async def build(parts: Parts) -> AsyncIterator[Reconcile]:
         path = resource_path(GROUP, VERSION, TalkdeskInstallation.INFO.plural, *installation.key)
         status = {"status": {"observedGeneration": installation.metadata.generation}}
         answer = await parts.kube.request("PATCH", f"{path}/status", body=status, content_type=MERGE_PATCH)
-        parts.store.put(answer)
+        parts.on_own_write(answer)
 
     async def reconcile(key: AccountKey, causes: frozenset[Cause]) -> Result:
-        installations = parts.store.installations(key)
+        installations = parts.cache.installations(key)
         names = [installation.metadata.name for installation in installations]
-        say("pass", account=key.account_id, causes=sorted(causes), installations=names)
+        say("reconcile", account=key.account_id, causes=sorted(causes), installations=names)
         for installation in installations:
             if installation.status.observed_generation != installation.metadata.generation:
                 await write(installation)
             if installation.spec.account_name == "slow":
                 await asyncio.sleep(1.5)
-                say("slow pass ended", account=key.account_id)
+                say("slow reconcile ended", account=key.account_id)
         return Result()
 
     yield reconcile
@@ -51,4 +52,4 @@ def say(event: str, **fields: object) -> None:
 if __name__ == "__main__":
     settings = read_settings(sys.argv[1:])
     logs.configure(settings.log_level, settings.log_format)
-    sys.exit(asyncio.run(serve(settings, build)))
+    sys.exit(asyncio.run(serve(settings, build, clock=Clock.system(), rng=new_rng())))

@@ -41,7 +41,7 @@ class Watched:
     namespace: str
     seen: list[Seen] = field(default_factory=list)
     _now: dict[tuple[str, str], Object] = field(default_factory=dict)
-    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def get(self, kind: str, name: str) -> Object | None:
         """Return the newest version; None when there is no such object."""
@@ -60,8 +60,8 @@ class Watched:
     ) -> Object | None:
         """Wait until the object is so, and give it; fails with what it was instead."""
         try:
-            async with asyncio.timeout(within), self._news:
-                await self._news.wait_for(lambda: condition(self.get(kind, name)))
+            async with asyncio.timeout(within), self._changed:
+                await self._changed.wait_for(lambda: condition(self.get(kind, name)))
         except TimeoutError:
             held = self.get(kind, name)
             raise AssertionError(f"{kind} {name} did not {what} within {within:.0f} s:\n{_short(held)}") from None
@@ -82,13 +82,13 @@ class Watched:
     async def take(self, event: Object) -> None:
         obj = event["object"]
         key = obj["kind"], obj["metadata"]["name"]
-        async with self._news:
+        async with self._changed:
             if event["type"] == "DELETED":
                 self._now.pop(key, None)
             else:
                 self._now[key] = obj
             self.seen.append(Seen(*key, event["type"], datetime.now(UTC), obj))
-            self._news.notify_all()
+            self._changed.notify_all()
 
 
 def _version(held: Object) -> int:

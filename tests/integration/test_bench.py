@@ -33,7 +33,7 @@ PROMISED = {
     "sweep: requests to Talkdesk per installation",
     "sweep: operator CPU per installation",
     "sweep: a new install's first call to Talkdesk after",
-    "users: brought",
+    "users: synced",
     "users: RSS above the start",
 }
 AIMS = {

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_MANAGED_BY, LABE
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.tenant.drift import Target
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import APPLY, MERGE_PATCH, Kube
 from talkdesk_sandbox.controlplane import Cluster
 
@@ -51,8 +52,8 @@ class Team:
     kube: Kube
     name: str
     watches: DriftWatches | None = None
-    told: list[tuple[str, str]] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    reported: list[tuple[str, str]] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def identity(self) -> str:
@@ -63,17 +64,17 @@ class Team:
         return Target(self.name, self.name, self.identity, group, version, kind)
 
     def notify(self, namespace: str, tenant: str) -> None:
-        self.told.append((namespace, tenant))
-        self.news.set()
+        self.reported.append((namespace, tenant))
+        self.changed.set()
 
-    async def hears_of(self, *tenants: str) -> None:
-        """Wait until something was told of the last of them, and see that it is all that was told; forget it."""
+    async def gets_reports_of(self, *tenants: str) -> None:
+        """Wait for a report of the last of them; assert that these are all reports so far, and forget them."""
         async with asyncio.timeout(TRANSIENT):
-            while (self.name, tenants[-1]) not in self.told:
-                self.news.clear()
-                await self.news.wait()
-        assert self.told == [(self.name, tenant) for tenant in tenants]
-        self.told.clear()
+            while (self.name, tenants[-1]) not in self.reported:
+                self.changed.clear()
+                await self.changed.wait()
+        assert self.reported == [(self.name, tenant) for tenant in tenants]
+        self.reported.clear()
 
     async def kubectl(self, *arguments: str, stdin: str = "") -> str:
         return await asyncio.to_thread(self.cluster.kubectl, "-n", self.name, *arguments, stdin=stdin)
@@ -140,18 +141,19 @@ async def allow(team: Team) -> None:
 @asynccontextmanager
 async def running(team: Team, kind: str, kube: Kube | None = None) -> AsyncIterator[DriftWatches]:
     """Run the watches of one kind until the end of the block."""
-    kube, stop = kube or team.kube, asyncio.Event()
+    kube = kube or team.kube
     rng = random.Random(1)  # noqa: S311 - spreads load only
-    watches = DriftWatches(kube, Resources(kube), team.notify, observe=str, rng=rng, times=PACE)
+    watches = DriftWatches(kube, Resources(kube), team.notify, count=str, clock=Clock.system(), rng=rng, times=PACE)
     watches.follow(frozenset({team.target(kind)}))
-    task = asyncio.create_task(watches.run(stop))
+    task = asyncio.create_task(watches.run())
     team.watches = watches
     try:
         yield watches
     finally:
         team.watches = None
-        stop.set()
-        await task
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @asynccontextmanager
@@ -165,11 +167,11 @@ async def watching(team: Team, kind: str, kube: Kube | None = None) -> AsyncIter
 async def sees(team: Team, kind: str) -> None:
     """Wait until a change is noticed, by making one again and again; and then until all of these were."""
     async with asyncio.timeout(30):
-        while not team.told:
+        while not team.reported:
             await come_and_go(team, kind, "probe")
     await come_and_go(team, kind, "end-of-probes")
-    await until(lambda: team.told[-1] == (team.name, "end-of-probes"))
-    team.told.clear()
+    await until(lambda: team.reported[-1] == (team.name, "end-of-probes"))
+    team.reported.clear()
 
 
 async def come_and_go(team: Team, kind: str, tenant: str) -> None:
@@ -183,7 +185,7 @@ async def test_an_object_deleted_by_hand_is_noticed(allowed: Team) -> None:
     await allowed.apply(allowed.config_map("one"))
     async with watching(allowed, "ConfigMap"):
         await allowed.kubectl("delete", "configmap", "one-settings")
-        await allowed.hears_of("one")
+        await allowed.gets_reports_of("one")
 
 
 @pytest.mark.case(51)
@@ -204,7 +206,7 @@ async def test_a_change_by_hand_of_what_we_applied_is_noticed(allowed: Team, pat
     async with watching(allowed, "ConfigMap"):
         await allowed.apply(allowed.config_map("one"))
         await allowed.kubectl("patch", "configmap", "one-settings", kind, "--patch", json.dumps(body))
-        await allowed.hears_of("one")
+        await allowed.gets_reports_of("one")
 
 
 @pytest.mark.case(51)
@@ -212,7 +214,7 @@ async def test_scaling_by_hand_is_noticed_where_the_template_sets_the_replicas(a
     async with watching(allowed, "Deployment"):
         await allowed.apply(allowed.deployment("one"))
         await allowed.kubectl("scale", "deployment/one", "--replicas=3")
-        await allowed.hears_of("one")
+        await allowed.gets_reports_of("one")
 
 
 @pytest.mark.case(51)
@@ -223,22 +225,22 @@ async def test_a_change_right_after_our_apply_is_noticed_though_times_have_whole
             await allowed.apply(allowed.config_map("one", a=f"ours {number}"), force=True)
             change = {"data": {"a": f"another's {number}"}}
             await allowed.kube.request("PATCH", path, body=change, content_type=MERGE_PATCH)
-            await allowed.hears_of("one")
+            await allowed.gets_reports_of("one")
 
 
 @pytest.mark.case(51)
-@pytest.mark.parametrize("hook", [True, False], ids=["told of applies", "untold"])
+@pytest.mark.parametrize("hook", [True, False], ids=["reported of applies", "unreported"])
 async def test_our_own_applies_are_not_taken_for_drift(allowed: Team, hook: bool) -> None:  # noqa: FBT001 - a parameter of the test
     async with watching(allowed, "ConfigMap"):
         for number in range(20):
             data = {f"key{n}": str(number) for n in range(1 + number // 10)}
             await allowed.apply(allowed.config_map("one", **data), hook=hook)
         await come_and_go(allowed, "ConfigMap", "last")
-        await allowed.hears_of("last")
+        await allowed.gets_reports_of("last")
 
 
 @pytest.mark.case(51)
-async def test_what_controllers_write_is_not_taken_for_drift(allowed: Team) -> None:
+async def test_changes_by_controllers_are_not_taken_for_drift(allowed: Team) -> None:
     status = {"status": {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1}}
     async with watching(allowed, "Deployment"):
         await allowed.apply(allowed.deployment("one"))
@@ -248,13 +250,11 @@ async def test_what_controllers_write_is_not_taken_for_drift(allowed: Team) -> N
         await allowed.kubectl("annotate", "deployment/one", "deployment.kubernetes.io/revision=1")
         await allowed.kubectl("label", "deployment/one", "somebodys/label=x")
         await come_and_go(allowed, "Deployment", "last")
-        await allowed.hears_of("last")
+        await allowed.gets_reports_of("last")
 
 
 @pytest.mark.case(51)
-async def test_what_happened_while_the_server_could_not_be_reached_is_noticed_afterwards(
-    allowed: Team, tmp_path: Path
-) -> None:
+async def test_drift_while_the_server_could_not_be_reached_is_noticed_afterwards(allowed: Team, tmp_path: Path) -> None:
     for tenant in ("changed", "deleted", "left"):
         await allowed.apply(allowed.config_map(tenant))
     async with (
@@ -265,9 +265,9 @@ async def test_what_happened_while_the_server_could_not_be_reached_is_noticed_af
         await relay.cut()
         await allowed.kubectl("delete", "configmap", "deleted-settings")
         await allowed.kubectl("patch", "configmap", "changed-settings", "--patch", '{"data": {"a": "x"}}')
-        assert allowed.told == []
+        assert allowed.reported == []
         await relay.mend()
-        await allowed.hears_of("deleted", "changed")
+        await allowed.gets_reports_of("deleted", "changed")
 
 
 async def through(relay: Relay, team: Team, folder: Path) -> Kube:
@@ -279,7 +279,7 @@ async def through(relay: Relay, team: Team, folder: Path) -> Kube:
 
 
 @pytest.mark.case(51)
-async def test_without_the_right_to_watch_it_says_so_once_and_sees_once_it_may(team: Team) -> None:
+async def test_a_missing_right_to_watch_is_logged_once_and_drift_is_noticed_after_it_was_granted(team: Team) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(team, "ConfigMap"):
             await until(lambda: bool(logs))
@@ -308,4 +308,4 @@ async def test_a_restart_of_the_server_is_survived() -> None:
                 server.kill()
                 await server.start()
                 await team.kubectl("delete", "configmap", "one-settings")
-                await team.hears_of("one")
+                await team.gets_reports_of("one")

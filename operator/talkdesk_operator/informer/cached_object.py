@@ -1,6 +1,6 @@
-"""An object of ours as the store holds it: understood, or known to be beyond understanding.
+"""An object of our kinds in the cache: a model, or a note of why it can't be read.
 
-Belongs here: reading one object, and what can be asked of one alone. Does not belong here: how objects hang together.
+Belongs here: reading one object, and what can be asked of one alone. Does not belong here: how objects belong together.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,18 +21,18 @@ __all__ = [
     "KINDS",
     "CachedObject",
     "ObjectKey",
-    "is_over",
+    "is_deleted",
     "key_of",
     "newer",
     "object_key_of",
-    "of_others",
     "raw_version",
     "read_object",
     "slim",
+    "written_by_others",
 ]
 
 KINDS: Final = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
-"""The kinds that are kept."""
+"""The kinds in the cache."""
 
 _READ: Final = {kind.INFO.kind: kind.read for kind in KINDS}
 _PROBLEMS_NAMED: Final = 3
@@ -43,41 +43,41 @@ ObjectKey: TypeAlias = tuple[str, str, str]
 
 
 def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object without its managedFields, which are half of it and say nothing here."""
+    """Return an object without its managedFields, which are half of it and are not read here."""
     metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
     return {**raw, "metadata": metadata}
 
 
-def read_object(raw: dict[str, Any], place: ObjectKey) -> CachedObject:
-    """Understand an object as far as that can be. KeyError for another kind."""
-    read: Callable[[dict[str, Any]], CachedObject] = _READ[place[0]]
+def read_object(raw: dict[str, Any], object_key: ObjectKey) -> CachedObject:
+    """Return an object as a model, or as Unreadable. Raises KeyError for another kind."""
+    read: Callable[[dict[str, Any]], CachedObject] = _READ[object_key[0]]
     try:
         return read(raw)
     except ValidationError as error:
         return Unreadable(
-            *place,
+            *object_key,
             uid=raw["metadata"].get("uid", ""),
             version=raw["metadata"].get("resourceVersion", ""),
-            reason=_in_words(error),
-            key=_key_of_raw(raw, place),
+            reason=_describe(error),
+            key=_key_of_raw(raw, object_key),
         )
 
 
-def _key_of_raw(raw: Mapping[str, Any], place: ObjectKey) -> AccountKey | None:
-    kind, namespace, _ = place
+def _key_of_raw(raw: Mapping[str, Any], object_key: ObjectKey) -> AccountKey | None:
+    kind, namespace, _ = object_key
     match raw.get("spec"):
         case {"appRef": {"name": str(app)}, "accountId": str(account_id)} if kind != TalkdeskApp.INFO.kind:
             return AccountKey(namespace, app, account_id) if account_id else None
     return None
 
 
-def key_of(held: CachedObject) -> AccountKey | None:
-    """Return the account that an object belongs to; None for an app, and where nobody knows."""
-    match held:
+def key_of(cached: CachedObject) -> AccountKey | None:
+    """Return the account that an object belongs to; None for an app, and where it can't be read."""
+    match cached:
         case TalkdeskInstallation() | TalkdeskTenant():
-            return AccountKey(held.metadata.namespace, held.spec.app_ref.name, held.spec.account_id)
+            return AccountKey(cached.metadata.namespace, cached.spec.app_ref.name, cached.spec.account_id)
         case Unreadable():
-            return held.key
+            return cached.key
         case TalkdeskApp():
             return None
 
@@ -88,26 +88,26 @@ def object_key_of(raw: Mapping[str, Any]) -> ObjectKey:
     return intern(raw["kind"]), intern(metadata.get("namespace", "")), metadata["name"]
 
 
-def is_over(raw: Mapping[str, Any]) -> bool:
-    """Return whether the write that made this version has ended the object: there is no later one."""
+def is_deleted(raw: Mapping[str, Any]) -> bool:
+    """Return whether the object is deleted with this version: its last finalizer was removed."""
     metadata = raw["metadata"]
     return bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
 
 
-def of_others(held: CachedObject) -> tuple[Any, ...]:
+def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
     """Return what others than the operator write of an object."""
-    match held:
+    match cached:
         case TalkdeskApp() | TalkdeskInstallation():
-            return held.spec, *_of_anybody(held)
+            return cached.spec, *_asked_by_anybody(cached)
         case TalkdeskTenant(spec=spec):
-            return spec.values, spec.deletion_protection, spec.paused, spec.purge, *_of_anybody(held)
+            return spec.values, spec.deletion_protection, spec.paused, spec.purge, *_asked_by_anybody(cached)
         case Unreadable():
-            return (held.reason,)
+            return (cached.reason,)
 
 
-def _of_anybody(held: CustomResource) -> tuple[Any, ...]:
-    """Return what people ask for by an object's metadata: a look, or its deletion."""
-    return held.metadata.annotations.get(ANNOTATION_RECONCILE), held.metadata.deletion_timestamp
+def _asked_by_anybody(cached: CustomResource) -> tuple[Any, ...]:
+    """Return what people ask for by an object's metadata: a reconcile, or its deletion."""
+    return cached.metadata.annotations.get(ANNOTATION_RECONCILE), cached.metadata.deletion_timestamp
 
 
 def raw_version(raw: Mapping[str, Any]) -> str:
@@ -122,7 +122,7 @@ def newer(version: str, than: str) -> bool:
     return version != than
 
 
-def _in_words(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     problems = error.errors(include_input=False, include_context=False, include_url=False)
     named = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:_PROBLEMS_NAMED]]
     more = len(problems) - len(named)

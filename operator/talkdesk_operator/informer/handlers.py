@@ -1,10 +1,10 @@
-"""kopf's part: watches of our three kinds and of the leader's own Lease, each event into store and queue.
+"""kopf's handlers: each event of our three kinds goes into cache and queue; those of the leader's Lease into health.
 
-Belongs here: the handlers. Does not belong here: deciding anything, kopf's settings (`watching`). There are only
-`on.event` handlers, because all others make kopf write to the objects.
+Belongs here: the handlers, and what a new version of an object queues. Does not belong here: deciding anything, kopf's
+settings (`kopf_watch`). There are only `on.event` handlers, because all others make kopf write to the objects.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -26,18 +26,18 @@ Prioritize: TypeAlias = Callable[[Sequence[TalkdeskInstallation], datetime], tup
 
 
 class Handlers:
-    """Events into store and queue."""
+    """Events into cache and queue."""
 
     def __init__(
         self,
-        store: InformerCache,
+        cache: InformerCache,
         queue: WorkQueue,
         health: Health,
         *,
         prioritize: Prioritize,
         now: Callable[[], datetime],
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._queue = queue
         self._health = health
         self._prioritize = prioritize
@@ -47,34 +47,40 @@ class Handlers:
         """Return a registry with all handlers; the Lease's only where there is one to watch."""
         registry = kopf.OperatorRegistry()
         for kind in KINDS:
-            kopf.on.event(GROUP, VERSION, kind.INFO.plural, id="changed", registry=registry)(self.changed)
+            kopf.on.event(GROUP, VERSION, kind.INFO.plural, id="object", registry=registry)(self.on_object)
         if lease:
-            kopf.on.event(*LEASES, id="renewed", registry=registry)(self.renewed)
+            kopf.on.event(*LEASES, id="lease", registry=registry)(self.on_lease)
         return registry
 
-    async def changed(self, event: kopf.RawEvent, **_: Any) -> None:
+    async def on_object(self, event: kopf.RawEvent, **_: Any) -> None:
         """Take an event of one of our kinds."""
-        self._health.heard()
+        self._health.record_event()
         raw = dict(event["object"])
-        gone = event["type"] == "DELETED"
-        change = self._store.remove(raw) if gone else self._store.observe(raw)
+        change = self._cache.remove(raw) if event["type"] == "DELETED" else self._cache.observe(raw)
         for key in change.keys:
             if raw["kind"] == TalkdeskApp.INFO.kind:
-                self._queue.add(key, Priority.CHANGED, cause=Cause.WATCH, evidence=change.evidence)
+                self._queue.add(key, Priority.CHANGED, cause=Cause.WATCH)  # its accounts come after urgent ones
             else:
-                self.enqueue(key, Cause.WATCH, change.evidence)
+                self.enqueue(key, Cause.WATCH)
 
-    async def renewed(self, **_: Any) -> None:
-        """Take an event of the Lease: watches are alive."""
-        self._health.heard()
+    async def on_lease(self, **_: Any) -> None:
+        """Take an event of the Lease: it shows that watches work."""
+        self._health.record_event()
 
-    def enqueue(self, key: AccountKey, cause: Cause, evidence: str = "") -> None:
-        """Queue an account by its urgency; forget it when nothing of it is left."""
+    def on_own_write(self, raw: Mapping[str, Any]) -> None:
+        """Take the answer to a write of ours. Queue the account only if somebody else had changed the object before."""
+        change = self._cache.put(raw)
+        if change.by_others:
+            for key in change.keys:
+                self.enqueue(key, Cause.WATCH)
+
+    def enqueue(self, key: AccountKey, cause: Cause) -> None:
+        """Queue an account by its urgency; drop it from the queue's records when nothing of it is left."""
         if key.is_app:
-            self._queue.add(key, Priority.CHANGED, cause=cause, evidence=evidence)
+            self._queue.add(key, Priority.CHANGED, cause=cause)
             return
-        if key not in self._store:
+        if key not in self._cache:
             self._queue.forget(key)
             return
-        priority, order = self._prioritize(self._store.installations(key), self._now())
-        self._queue.add(key, priority, order, cause=cause, evidence=evidence)
+        priority, order = self._prioritize(self._cache.installations(key), self._now())
+        self._queue.add(key, priority, order, cause=cause)

@@ -1,12 +1,17 @@
 """kopf as the watch layer: its settings, its login, and running it inside our own event loop.
 
-Belongs here: everything about kopf but the handlers. kopf is told to write nothing, anywhere.
+Belongs here: everything about kopf but the handlers. kopf is configured to write nothing, anywhere.
+
+kopf watches our own three kinds and the Lease, with its own list, watch and back-off. It is the second watch loop
+beside `adapters.kubernetes.reflector`, whose docstring says why neither can do the other's work.
 """
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import aiohttp
@@ -16,11 +21,13 @@ from kubernetes.aio.config import ConfigException
 from typing_extensions import override
 
 from talkdesk_operator.observability.heartbeat import LEASES
+from talkdesk_runtime.backoff import Backoff
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
 
 __all__ = ["LeasePlace", "Login", "kopf_settings", "watch"]
 
-_LONGEST_BACKOFF: Final = 60.0
+_BACKOFF: Final = Backoff(first=timedelta(seconds=1), longest=timedelta(minutes=1))
 _BETWEEN_LOGINS: Final = 5.0
 
 
@@ -32,19 +39,20 @@ class LeasePlace:
     name: str
 
 
-class _Backoffs(Iterable[float]):
-    """Seconds between attempts of a request: without end, doubling, the half of each random."""
+class _Delays(Iterable[float]):
+    """Seconds between attempts of a request, without end: kopf must never give up. It begins anew for each request."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
 
     @override
     def __iter__(self) -> Iterator[float]:
-        delay = 1.0
-        while True:
-            yield random.uniform(delay / 2, delay)  # noqa: S311 - spreads load, protects nothing
-            delay = min(delay * 2, _LONGEST_BACKOFF)
+        for failures in itertools.count(1):
+            yield _BACKOFF.delay(failures, self._rng.random()).total_seconds()
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
-    """kopf computes what changed since the last handled state of each object; nothing here wants to know."""
+    """kopf computes what changed since the last handled state of each object, which nothing here needs."""
 
     @override
     def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
@@ -60,34 +68,41 @@ class _NoDiffs(kopf.DiffBaseStorage):
 
 
 class Login:
-    """Gives kopf sessions that know what Kube knows, renewed tokens included."""
+    """Gives kopf sessions with the credentials of Kube, renewed tokens included."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, clock: Clock) -> None:
         self._kube = kube
+        self._clock = clock
         self._last: float | None = None
+        self._sessions: list[aiohttp.ClientSession] = []
 
     async def session(self, **_: Any) -> kopf.AiohttpSession:
         """Make a session; called at the start and after each 401, so not again at once."""
-        now = asyncio.get_running_loop().time()
         if self._last is not None:
-            await asyncio.sleep(max(0.0, self._last + _BETWEEN_LOGINS - now))
-        self._last = now
+            await self._clock.sleep(max(0.0, self._last + _BETWEEN_LOGINS - self._clock.monotonic()))
+        self._last = self._clock.monotonic()
         connector = aiohttp.TCPConnector(limit=0, ssl=self._kube.ssl_context)
         session = aiohttp.ClientSession(connector=connector, trust_env=True, middlewares=(self._authorize,))
+        self._sessions = [*(each for each in self._sessions if not each.closed), session]
         return kopf.AiohttpSession(server=self._kube.server, aiohttp_session=session)
+
+    async def aclose(self) -> None:
+        """Close the sessions that kopf has left open, as it does when it is cancelled."""
+        for session in self._sessions:
+            await session.close()
 
     async def _authorize(self, request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
         try:
             authorization = await self._kube.authorization()
         except (ConfigException, OSError) as error:
-            # For kopf, a lost connection is what is worth another try.
+            # kopf tries again only after what it takes for a lost connection.
             raise aiohttp.ClientConnectionError(f"the credentials can't be read: {error}") from None
         if authorization:
-            request.headers["Authorization"] = authorization
+            request.headers["Authorization"] = authorization.strip()  # a token's file may end with a newline
         return await send(request)
 
 
-def kopf_settings(lease: LeasePlace | None) -> kopf.OperatorSettings:
+def kopf_settings(lease: LeasePlace | None, rng: random.Random) -> kopf.OperatorSettings:
     """Return kopf's settings; `lease` is the one Lease to watch."""
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
@@ -101,7 +116,7 @@ def kopf_settings(lease: LeasePlace | None) -> kopf.OperatorSettings:
     settings.watching.inactivity_timeout = 70
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
-    settings.networking.error_backoffs = _Backoffs()
+    settings.networking.error_backoffs = _Delays(rng)
     settings.networking.trust_env = True
     settings.persistence.diffbase_storage = _NoDiffs()
     if lease is not None:
@@ -116,15 +131,18 @@ async def watch(
     registry: kopf.OperatorRegistry,
     settings: kopf.OperatorSettings,
     namespaces: Sequence[str],
+    *,
+    clock: Clock,
     started: Callable[[], None],
 ) -> None:
-    """Watch until cancelled; raise what broke kopf, such as a kind that is not served any more.
+    """Watch until cancelled; raise what ended kopf, such as a kind that is not served any more.
 
     kopf's `operator()` would, at its end, also cancel every task that was made while it ran, ours included; so its
-    tasks are waited for here. It also takes SIGTERM and SIGINT for itself, to stop watching before running work ended:
-    `started` is called when ours can be put in their place again.
+    tasks are waited for here. It also installs handlers of SIGTERM and SIGINT, which would stop the watches before the
+    running reconciles have ended: `started` is called when ours can be installed again.
     """
-    kopf.on.login(id="login", registry=registry)(Login(kube).session)
+    login = Login(kube, clock)
+    kopf.on.login(id="login", registry=registry)(login.session)
     tasks = await kopf.spawn_tasks(
         registry=registry, settings=settings, namespaces=namespaces, clusterwide=not namespaces
     )
@@ -135,5 +153,6 @@ async def watch(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await login.aclose()
     for task in done:
         task.result()

@@ -1,12 +1,12 @@
-"""Lists our three kinds into the store: all of them before work begins, and again now and then.
+"""Lists our three kinds into the cache: all of them before work begins, and again now and then.
 
-Belongs here: complete looks. Does not belong here: watching. A watch alone would not do: work that begins before all
+Belongs here: complete listings. Does not belong here: watching. A watch alone would not do: a reconcile before all
 kinds are listed could take a tenant for missing, and an object that is deleted while a watch is broken leaves no event.
 """
 
-import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -14,21 +14,24 @@ import structlog
 
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import GROUP, VERSION
+from talkdesk_operator.adapters.kubernetes.paging import PAGE_SIZE, list_pages
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import KINDS, InformerCache
 from talkdesk_operator.observability.probes import Health
+from talkdesk_runtime.backoff import Backoff
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 
 __all__ = ["KubeReads", "Relist", "ResourceVersionWentBack"]
 
-_CHUNK: Final = 500
-_FIRST_DELAY: Final = 1.0
-_LONGEST_DELAY: Final = 30.0
+_BACKOFF: Final = Backoff(first=timedelta(seconds=1), longest=timedelta(seconds=30))
+_JITTER: Final = 0.1
+"""Listings come earlier or later by up to this share, so that those of several processes don't meet for ever."""
 
 
 class ResourceVersionWentBack(Exception):
-    """The API server counts lower than before: its etcd was restored. What the store holds is worth nothing then."""
+    """The API server counts lower than before: its etcd was restored. The cache is worth nothing then."""
 
 
 class KubeReads(Protocol):
@@ -40,23 +43,24 @@ class KubeReads(Protocol):
 
 
 class Relist:
-    """Complete looks at the three kinds in some namespaces, or in all."""
+    """Complete listings of the three kinds in some namespaces, or in all."""
 
     def __init__(
         self,
         kube: KubeReads,
-        store: InformerCache,
+        cache: InformerCache,
         namespaces: Sequence[str],
         *,
-        chunk: int = _CHUNK,
-        first_delay: float = _FIRST_DELAY,
+        clock: Clock,
+        rng: random.Random,
+        page_size: int = PAGE_SIZE,
     ) -> None:
-        """List in pages of `chunk` objects; `first_delay` is in seconds, and grows."""
         self._kube = kube
-        self._store = store
+        self._cache = cache
         self._namespaces = tuple(namespaces) or ("",)
-        self._chunk = chunk
-        self._first_delay = first_delay
+        self._clock = clock
+        self._rng = rng
+        self._page_size = page_size
         self._log = structlog.stdlib.get_logger(__name__)
 
     async def load(self) -> frozenset[AccountKey]:
@@ -67,9 +71,9 @@ class Relist:
                 keys |= await self._load(kind, namespace)
         return keys
 
-    async def load_until_successful(self, health: Health, rng: random.Random) -> None:
-        """Load, and try again until it works, however long that takes; say what is in the way."""
-        delay = self._first_delay
+    async def load_until_successful(self, health: Health) -> None:
+        """Load, and try again until it works, however long that takes; report what is in the way to `health`."""
+        failures = 0
         while True:
             try:
                 await self.load()
@@ -80,13 +84,13 @@ class Relist:
             else:
                 return
             self._log.warning("listing.failed", reason=health.blocker)
-            await asyncio.sleep(rng.uniform(delay / 2, delay))
-            delay = min(delay * 2, _LONGEST_DELAY)
+            failures += 1
+            await self._clock.sleep(_BACKOFF.delay(failures, self._rng.random()).total_seconds())
 
-    async def repeat(self, every: timedelta, rng: random.Random, changed: Callable[[AccountKey], None]) -> None:
-        """Load now and then, for ever, and tell which accounts changed; raises ResourceVersionWentBack."""
+    async def repeat(self, every: timedelta, changed: Callable[[AccountKey], None]) -> None:
+        """Load now and then, for ever, and report which accounts changed; raises ResourceVersionWentBack."""
         while True:
-            await asyncio.sleep(every.total_seconds() * rng.uniform(0.9, 1.1))
+            await self._clock.sleep(every.total_seconds() * self._rng.uniform(1 - _JITTER, 1 + _JITTER))
             try:
                 keys = await self.load()
             except KubeError as error:
@@ -96,22 +100,20 @@ class Relist:
                 changed(key)
 
     async def _load(self, kind: type[CustomResource], namespace: str) -> frozenset[AccountKey]:
-        before = self._store.newest()
+        before, version = self._cache.newest(), ""
         path = resource_path(GROUP, VERSION, kind.INFO.plural, namespace)
-        query = {"limit": str(self._chunk)}
         present: set[tuple[str, str]] = set()
         keys: frozenset[AccountKey] = frozenset()
-        while True:
-            page = await self._kube.request("GET", path, query=query)
-            for item in page.get("items") or ():
-                raw = {**item, "kind": kind.INFO.kind}
-                present.add((raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-                keys |= self._store.observe(raw).keys
-            metadata = page.get("metadata") or {}
-            if not (rest := metadata.get("continue")):
-                break
-            query["continue"] = rest
-        version = metadata.get("resourceVersion", "")
+        async with aclosing(list_pages(self._read, path, size=self._page_size)) as pages:
+            async for page in pages:
+                version = page.version
+                for item in page.items:
+                    raw = {**item, "kind": kind.INFO.kind}  # the items of a listing come without their kind
+                    present.add((raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
+                    keys |= self._cache.observe(raw).keys
         if version.isdecimal() and int(version) < before:
             raise ResourceVersionWentBack(f"resourceVersion {version} is lower than {before}, which was seen before")
-        return keys | self._store.retain(kind.INFO.kind, namespace, present, version).keys
+        return keys | self._cache.retain(kind.INFO.kind, namespace, present, version).keys
+
+    async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
+        return await self._kube.request("GET", path, query=query)

@@ -1,6 +1,6 @@
-"""What the process shows of itself: metrics and probes. The ground floor: everybody may count.
+"""What the process shows of itself: metrics and probes. The lowest layer: every other may count.
 
-Belongs here: names, labels and texts of metrics, health. Does not belong here: what is being counted.
+Belongs here: names, labels and help texts of metrics, health. Does not belong here: what is counted.
 """
 
 __all__: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The resource whose renewals show that watches are alive, however quiet our own kinds are."""
+"""The resource whose renewals show that the watches work, when nothing happens to our own kinds."""
 
 from typing import Final
 

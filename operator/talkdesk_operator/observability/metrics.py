@@ -1,7 +1,7 @@
 """Prometheus metrics of the operator, on a registry that is handed in.
 
 Belongs here: names, labels, help texts. Work queue and reconciler have controller-runtime's names, so that its
-dashboards fit. Labels hold words of ours and names of apps, never anything of a customer's.
+dashboards fit. Labels hold constants of ours and names of apps, never anything of a customer's.
 """
 
 from collections import Counter as Tally
@@ -35,50 +35,50 @@ class Metrics:
         self.reconciles = ReconcileMetrics(registry)
         self._requests = Counter(
             "talkdesk_api_requests",
-            "Requests to Talkdesk, by call and what came of them.",
+            "Requests to Talkdesk, by call and outcome.",
             ("call", "outcome"),
             registry=registry,
         )
         self._request_seconds = Histogram(
             "talkdesk_api_request_duration_seconds",
-            "Time of a request to Talkdesk with its whole answer.",
+            "Duration of a request to Talkdesk, until its whole answer is read.",
             ("call",),
             buckets=_SECONDS,
             registry=registry,
         )
         self._scim_requests = Counter(
             "talkdesk_scim_requests",
-            "Requests to SCIM services, by call and what came of them.",
+            "Requests to SCIM services, by call and outcome.",
             ("call", "outcome"),
             registry=registry,
         )
         self._answers = Counter(
             "talkdesk_answers",
-            "Answers sent to Talkdesk, by what was asked, what was decided and what came of it.",
+            "Answers sent to Talkdesk, by type of request, decision and outcome.",
             ("request", "decision", "outcome"),
             registry=registry,
         )
         self._event_to_answer = Histogram(
             "talkdesk_event_to_answer_seconds",
-            "From the event's own time to Talkdesk having our answer.",
+            "Time between an event at Talkdesk and the delivery of our answer.",
             buckets=_ANSWER_SECONDS,
             registry=registry,
         )
         self._writes = Counter(
             "talkdesk_kubernetes_writes",
-            "Requests to the Kubernetes API that change something.",
+            "Write requests to the Kubernetes API, by kind and verb.",
             ("kind", "verb"),
             registry=registry,
         )
         self._drifts = Counter(
             "talkdesk_drift",
-            "Tenants' objects that were changed or deleted by somebody else.",
+            "Objects of tenants that somebody else changed or deleted, by kind.",
             ("kind",),
             registry=registry,
         )
         self.watch_age = Gauge(
             "talkdesk_watch_last_event_age_seconds",
-            "Since the last event of any watch; the leader's own Lease makes one every few seconds.",
+            "Seconds since the last event of any watch; the leader's own Lease causes one every few seconds.",
             registry=registry,
         )
 
@@ -121,13 +121,19 @@ class QueueMetrics:
             made = Histogram(name, text, labels, buckets=_QUEUE_SECONDS, registry=registry)
             return made.labels(CONTROLLER, CONTROLLER)
 
-        self.depth = gauge("workqueue_depth", "Keys that wait for a worker.")
-        self.unfinished = gauge("workqueue_unfinished_work_seconds", "Sum of the ages of all running passes.")
-        self.longest = gauge("workqueue_longest_running_processor_seconds", "Age of the oldest running pass.")
-        self.adds = counter("workqueue_adds", "Keys put into the queue; adding one that waits already is none.")
-        self.retries = counter("workqueue_retries", "Keys put into the queue again because a pass failed.")
-        self.waited = histogram("workqueue_queue_duration_seconds", "How long a key waited for a worker.")
-        self.worked = histogram("workqueue_work_duration_seconds", "How long a pass took.")
+        self.depth = gauge("workqueue_depth", "Keys that are pending: they wait for a worker.")
+        self.unfinished = gauge("workqueue_unfinished_work_seconds", "Sum of the ages of all running reconciles.")
+        self.longest = gauge("workqueue_longest_running_processor_seconds", "Age of the oldest running reconcile.")
+        self.adds = counter(
+            "workqueue_adds", "Keys added to the queue; adding a key that is pending already does not count."
+        )
+        self.retries = counter(
+            "workqueue_retries", "Keys added to the queue again because a reconcile failed or asked for it."
+        )
+        self.waited = histogram(
+            "workqueue_queue_duration_seconds", "Time between a key being added and a worker starting on it."
+        )
+        self.worked = histogram("workqueue_work_duration_seconds", "Duration of a reconcile.")
 
 
 class ReconcileMetrics:
@@ -136,31 +142,34 @@ class ReconcileMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.total = Counter(
             "controller_runtime_reconcile",
-            "Passes, by result: success, error, requeue, requeue_after.",
+            "Reconciles, by result: success, error, requeue, requeue_after.",
             ("controller", "result"),
             registry=registry,
         )
         controller = ("controller",)
         self.errors = Counter(
-            "controller_runtime_reconcile_errors", "Passes that failed.", controller, registry=registry
+            "controller_runtime_reconcile_errors", "Reconciles that failed.", controller, registry=registry
         ).labels(CONTROLLER)
         self.seconds = Histogram(
             "controller_runtime_reconcile_time_seconds",
-            "How long a pass took.",
+            "Duration of a reconcile.",
             controller,
             buckets=_SECONDS,
             registry=registry,
         ).labels(CONTROLLER)
         self.limit = Gauge(
-            "controller_runtime_max_concurrent_reconciles", "Workers.", controller, registry=registry
+            "controller_runtime_max_concurrent_reconciles", "Number of workers.", controller, registry=registry
         ).labels(CONTROLLER)
         self.active = Gauge(
-            "controller_runtime_active_workers", "Workers that are in a pass.", controller, registry=registry
+            "controller_runtime_active_workers",
+            "Number of workers that are reconciling now.",
+            controller,
+            registry=registry,
         ).labels(CONTROLLER)
 
 
 class CircuitBreakersCollector(Collector):
-    """Looks at the breakers of Talkdesk's hosts at each scrape: one closes when the next call works, and not before."""
+    """Reads the circuit breakers of Talkdesk's hosts at each scrape."""
 
     def __init__(self, read: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Take a count of open breakers by app (`namespace/name`) and kind of host (`api` or `token`)."""
@@ -171,7 +180,7 @@ class CircuitBreakersCollector(Collector):
         """Count the open breakers; there is no series for an app whose hosts all answer."""
         counted = GaugeMetricFamily(
             "talkdesk_api_breaker_open",
-            "Hosts of Talkdesk's that are spared because calls keep failing; token hosts are one per customer.",
+            "Hosts of Talkdesk whose circuit is open because calls keep failing; token hosts are one per customer.",
             labels=("app", "host"),
         )
         for labels, number in self._read().items():
@@ -180,7 +189,7 @@ class CircuitBreakersCollector(Collector):
 
 
 class InstallationsCollector(Collector):
-    """Looks at the installations at each scrape, so that nothing has to be kept up to date by hand."""
+    """Reads the installations at each scrape, so that no counter can get out of step with them."""
 
     def __init__(self, read: Callable[[], Iterable[TalkdeskInstallation]], now: Callable[[], datetime]) -> None:
         self._read = read
@@ -202,9 +211,9 @@ class InstallationsCollector(Collector):
         yield _gauge("talkdesk_installations", "TalkdeskInstallations, by phase.", "phase", phases)
         text = "TalkdeskInstallations, by a condition's type and status."
         yield _gauge("talkdesk_installation_conditions", text, ("type", "status"), conditions)
-        text = "TalkdeskInstallations whose time for an answer runs out, by the last mark that passed."
+        text = "TalkdeskInstallations whose deadline is near, by the last warning mark that has passed."
         yield _gauge("talkdesk_installations_near_deadline", text, "left", left)
-        text = "Until Talkdesk stops waiting for the most urgent answer; negative when that has passed."
+        text = "Seconds until the nearest deadline for an answer; negative when it has passed."
         now = self._now()
         seconds = {app: (moment - now).total_seconds() for app, moment in nearest.items()}
         yield _gauge("talkdesk_nearest_deadline_seconds", text, (), seconds)

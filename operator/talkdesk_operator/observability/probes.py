@@ -1,6 +1,6 @@
-"""The process's health, and the small HTTP server that tells it: /healthz, /readyz, /metrics.
+"""The process's health, and the small HTTP server that reports it: /healthz, /readyz, /metrics.
 
-Belongs here: what alive and ready mean. Does not belong here: finding out, which each part does and says.
+Belongs here: what live and ready mean. Does not belong here: finding out, which each part does and reports here.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,26 +26,26 @@ class Stage(StrEnum):
     STARTING = "starting"
     """Nothing is asked of the API server yet."""
     STANDBY = "standby"
-    """Another process has the Lease. Ready, or a rolling update would wait for ever."""
+    """Another process has the Lease. This counts as ready, or a rolling update would wait for ever."""
     LOADING = "loading"
-    """Leader; our objects are being listed."""
+    """Leader; our objects are being listed. What keeps it here is in `blocker`."""
     RUNNING = "running"
     """Leader; at work."""
     STOPPING = "stopping"
-    """Nothing new is begun."""
+    """No new reconcile begins."""
 
 
 class Health:
-    """The stage, and the last sign of life of the watches."""
+    """The stage, and the time of the last event of any watch."""
 
-    def __init__(self, *, clock: Callable[[], float], silence_limit: timedelta | None) -> None:
-        """Take a monotonic clock; without a limit, silence is never held against the watches."""
+    def __init__(self, *, clock: Callable[[], float], max_event_age: timedelta | None) -> None:
+        """Take a monotonic clock. Without a `max_event_age` the process is live however old the last event is."""
         self._clock = clock
-        self._limit = None if silence_limit is None else silence_limit.total_seconds()
-        self._heard = clock()
+        self._limit = None if max_event_age is None else max_event_age.total_seconds()
+        self._last_event = clock()
         self._stage = Stage.STARTING
         self.blocker = ""
-        """What keeps it from getting further, in words."""
+        """What keeps it from the next stage, in words; empty for nothing."""
 
     @property
     def stage(self) -> Stage:
@@ -53,28 +53,28 @@ class Health:
         return self._stage
 
     def enter(self, stage: Stage) -> None:
-        """Get to the next stage."""
+        """Begin the next stage."""
         self._stage = stage
         self.blocker = ""
-        self._heard = self._clock()
+        self._last_event = self._clock()
 
-    def heard(self) -> None:
-        """Note an event of a watch."""
-        self._heard = self._clock()
+    def record_event(self) -> None:
+        """Record that a watch showed an event."""
+        self._last_event = self._clock()
 
-    def silence(self) -> float:
-        """Return the seconds since the last event of a watch; 0 where none is to be expected."""
-        return self._clock() - self._heard if self._stage is Stage.RUNNING else 0.0
+    def event_age(self) -> float:
+        """Return the seconds since the last event of a watch; 0 in stages in which nothing is watched."""
+        return self._clock() - self._last_event if self._stage is Stage.RUNNING else 0.0
 
-    def illness(self) -> str | None:
-        """Return why the process should be started anew, if it should."""
-        silence = self.silence()
-        if self._limit is not None and silence > self._limit:
-            return f"no event of any watch for {silence:.0f} s"
+    def not_live(self) -> str | None:
+        """Return why the process should be started anew, or None."""
+        age = self.event_age()
+        if self._limit is not None and age > self._limit:
+            return f"no event of any watch for {age:.0f} s"
         return None
 
-    def unready(self) -> str | None:
-        """Return why the process is not ready, if it isn't."""
+    def not_ready(self) -> str | None:
+        """Return why the process is not ready, or None."""
         if self._stage in (Stage.STANDBY, Stage.RUNNING):
             return None
         return f"{self._stage}: {self.blocker}" if self.blocker else str(self._stage)
@@ -84,8 +84,8 @@ class Health:
 async def serving(health: Health, registry: CollectorRegistry, *, host: str, port: int) -> AsyncIterator[int]:
     """Serve until left; yield the port. Raises CannotListen."""
     app = web.Application()
-    app.router.add_get("/healthz", _probe(health, health.illness))
-    app.router.add_get("/readyz", _probe(health, health.unready))
+    app.router.add_get("/healthz", _probe(health, health.not_live))
+    app.router.add_get("/readyz", _probe(health, health.not_ready))
     app.router.add_get("/metrics", _metrics(registry))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
@@ -101,10 +101,10 @@ async def serving(health: Health, registry: CollectorRegistry, *, host: str, por
         await runner.cleanup()
 
 
-def _probe(health: Health, problem: Callable[[], str | None]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _probe(health: Health, find_problem: Callable[[], str | None]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
-        said = problem()
-        return web.Response(status=200 if said is None else 503, text=f"{said or health.stage}\n")
+        problem = find_problem()
+        return web.Response(status=200 if problem is None else 503, text=f"{problem or health.stage}\n")
 
     return answer
 

@@ -2,22 +2,21 @@
 
 The official client's election loop decides. What it needs from outside is here, because as it comes it
 
-* ends at the first lost connection, as it knows only errors that have an HTTP status,
-* sends requests without a time limit, so that one that hangs outlives the leadership,
+* ends at the first lost connection, because it knows only errors that have an HTTP status,
+* sends requests without a time limit, so that a request that hangs outlives the leadership,
 * writes local time with a Z behind it, and
 * never gives the Lease back.
 
-So the lock is made of our own requests, a watchman ends a leadership that was not renewed in time, and `release`
-empties the Lease for the next one. Whoever loses the Lease ends its process, as every controller of Kubernetes' own
-does: a fresh start is the one state that is surely right, and the pod's restart makes it a candidate again.
+So the lock is made of our own requests, `lost` returns when the Lease was not renewed in time, and `release` empties
+the Lease for the next candidate. A process that loses the Lease ends, like Kubernetes' own controllers: a fresh start
+is the one state that is surely right, and after the pod's restart it is a candidate again.
+
+The election retries at a fixed period that the client's loop has; there is no back-off of ours in it.
 """
 
 import asyncio
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
@@ -29,6 +28,7 @@ from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 from typing_extensions import override
 
 from talkdesk_operator.observability.heartbeat import LEASES
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 
@@ -45,16 +45,16 @@ class KubeRequests(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ElectionTimes:
-    """Seconds, as Kubernetes' own controllers have them."""
+    """Seconds; the defaults are those of Kubernetes' own controllers."""
 
     lease_duration: float = 15
-    """A Lease that was not renewed for so long may be taken. In whole seconds."""
+    """A Lease that was not renewed for so long may be taken by another. In whole seconds."""
     renew_deadline: float = 10
-    """A leader that could not renew for so long stops; the difference is its time for that."""
+    """A leader that could not renew for so long stops; it has the difference to `lease_duration` for that."""
     retry_period: float = 2
-    """Between attempts."""
+    """Between two attempts to take or renew the Lease."""
     request_timeout: float = 4
-    """For one request."""
+    """Of one request."""
 
 
 class Leadership:
@@ -67,8 +67,8 @@ class Leadership:
         namespace: str,
         name: str,
         identity: str,
+        clock: Clock,
         times: ElectionTimes | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._times = times or ElectionTimes()
         self._clock = clock
@@ -98,14 +98,17 @@ class Leadership:
             await self._election
 
     async def lost(self) -> None:
-        """Wait until we are the leader no longer."""
-        while not self._ended() and (left := self._lock.renewed + self._times.renew_deadline - self._clock()) > 0:
+        """Wait until we are no longer the leader. Raises what ended the election, if it was an error."""
+        while (
+            not self._ended()
+            and (left := self._lock.renewed + self._times.renew_deadline - self._clock.monotonic()) > 0
+        ):
             await asyncio.wait((self._running(),), timeout=left)
         if self._ended():
-            await self._running()  # raises what broke the election, if something did
+            await self._running()
 
     async def release(self) -> None:
-        """End the candidacy; give the Lease back, if we have it, so that the next one can start at once."""
+        """End the candidacy; give the Lease back, if we have it, so that the next candidate can start at once."""
         if self._election is not None:
             self._election.cancel()
             await asyncio.gather(self._election, return_exceptions=True)
@@ -129,7 +132,7 @@ class Leadership:
 
 
 class _LeaseLock(BaseLock):
-    """A Lease, by our own requests. The client's record says who holds it and since when it was seen so."""
+    """A Lease, by our own requests. The client keeps who holds it, and since when it has seen that."""
 
     def __init__(
         self,
@@ -138,7 +141,7 @@ class _LeaseLock(BaseLock):
         name: str,
         identity: str,
         times: ElectionTimes,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         super().__init__(name, namespace, identity)
         self._kube = kube
@@ -146,8 +149,8 @@ class _LeaseLock(BaseLock):
         self._clock = clock
         self._lease: dict[str, Any] = {}
         self._log = structlog.stdlib.get_logger(__name__)
-        self.renewed = clock()
-        """When the request was sent that was the last to renew the Lease."""
+        self.renewed = clock.monotonic()
+        """When the last request was sent that renewed the Lease."""
 
     @override
     async def get(
@@ -176,15 +179,15 @@ class _LeaseLock(BaseLock):
         return await self._write("PUT", name, self.identity)
 
     async def give_back(self) -> bool:
-        """Empty the Lease, unless somebody else has it or it can't be done now."""
+        """Empty the Lease; return False when somebody else has it, or when that can't be done now."""
         found, record = await self.get(self.name, self.namespace)
         ours = found and isinstance(record, LeaderElectionRecord) and record.holder_identity == self.identity
         return ours and await self._write("PUT", self.name, "")
 
     async def _write(self, method: str, name: str, holder: str) -> bool:
-        sent = self._clock()
+        sent = self._clock.monotonic()
         try:
-            # The resourceVersion goes along: of two candidates that saw the same Lease, one gets a conflict.
+            # The resourceVersion goes along: of two candidates that read the same Lease, one gets a conflict.
             self._lease = await self._request(method, name, {**self._lease, "spec": self._spec(holder)})
         except KubeError as error:
             self._log.warning("leader.write_failed", reason=str(error))
@@ -194,7 +197,7 @@ class _LeaseLock(BaseLock):
 
     def _spec(self, holder: str) -> dict[str, Any]:
         old = self._lease.get("spec") or {}
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
         changes = old.get("holderIdentity", "") != holder
         return {
             **old,
@@ -211,11 +214,11 @@ class _LeaseLock(BaseLock):
             async with asyncio.timeout(self._times.request_timeout):
                 return await self._kube.request(method, path, body=body)
         except TimeoutError:
-            raise _TooSlow("the API server did not answer in time") from None
+            raise _NoAnswer("the API server did not answer in time") from None
 
 
-class _TooSlow(KubeError):
-    """No answer in the time that is left for one."""
+class _NoAnswer(KubeError):
+    """The API server did not answer within the time limit."""
 
 
 def _not_found() -> ApiException:

@@ -1,19 +1,22 @@
 """The operator's process around the reconcilers: standby, loading, work, and an orderly end.
 
 Belongs here: what starts and ends in which order. Does not belong here: what any part does, nor which reconciler runs,
-which the composition root says.
+which `wiring` decides.
+
+    probes ──▶ Lease ──▶ list ──▶ workers, watch, relist ──▶ signal ──▶ workers end ──▶ watches end ──▶ Lease given back
+                 │                        │
+                 │                        └── one of them ends ──▶ the same end, exit code 1
+                 └── lost ──▶ workers are cancelled at once, exit code 1
 """
 
 import asyncio
 import random
 import signal
 import socket
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, TypeAlias
 
@@ -30,9 +33,10 @@ from talkdesk_operator.observability.probes import Health, Stage, serving
 from talkdesk_operator.process.leader_election import Leadership
 from talkdesk_operator.settings import Settings
 from talkdesk_operator.workqueue.queue import Cause, QueueSettings, Reconcile, WorkQueue
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
 
-__all__ = ["BuildReconciler", "Parts", "serve"]
+__all__ = ["BuildReconciler", "Parts", "Shutdown", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,14 @@ class Parts:
 
     settings: Settings
     kube: Kube
-    store: InformerCache
+    cache: InformerCache
     queue: WorkQueue
     metrics: Metrics
+    on_own_write: Callable[[Mapping[str, Any]], None]
+    """Takes an object of ours as the answer to a write showed it; see Handlers."""
     identity: str
     """Names this process among all operators."""
+    clock: Clock
     rng: random.Random
 
 
@@ -60,7 +67,7 @@ class Shutdown:
     event: asyncio.Event = field(default_factory=asyncio.Event)
     code: int = 0
     abrupt: bool = False
-    """Running work must stop now, as another process may begin with it."""
+    """Running reconciles must stop now, because another process may begin with the same accounts."""
 
     def begin(self, reason: str, code: int, *, abrupt: bool = False) -> None:
         """Begin to end, with that exit code."""
@@ -69,7 +76,7 @@ class Shutdown:
             structlog.stdlib.get_logger(__name__).info("operator.stopping", reason=reason, code=code)
             self.event.set()
 
-    def take_signals(self) -> None:
+    def install_signal_handlers(self) -> None:
         """End in order at SIGTERM and SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.begin, number.name, 0)
@@ -80,15 +87,18 @@ class Shutdown:
         def ended(task: asyncio.Task[None]) -> None:
             error = None if task.cancelled() else task.exception()
             if error is not None:
-                structlog.stdlib.get_logger(__name__).error("operator.part_broke", part=name, exc_info=error)
+                structlog.stdlib.get_logger(__name__).error("operator.part_failed", part=name, exc_info=error)
             self.begin(f"{name} ended", 1, abrupt=abrupt)
 
         task = asyncio.create_task(coroutine, name=name)
         task.add_done_callback(ended)
         return task
 
-    async def unless_stopped(self, work: Awaitable[None]) -> bool:
-        """Wait for the work or the end of the process, whichever is first; return whether the work is done."""
+    async def completes_before(self, work: Awaitable[None]) -> bool:
+        """Wait for the work or the begin of the end; return whether the work was first. Else it is cancelled.
+
+        Raises what the work raised.
+        """
         task = asyncio.ensure_future(work)
         end = asyncio.create_task(self.event.wait())
         try:
@@ -104,13 +114,13 @@ class Shutdown:
         return not self.event.is_set()
 
 
-async def serve(settings: Settings, build: BuildReconciler) -> int:
+async def serve(settings: Settings, build: BuildReconciler, *, clock: Clock, rng: random.Random) -> int:
     """Run until a signal or a loss; return the exit code: 0 after a signal, else 1.
 
     Raises KubeRefused without a usable configuration for the Kubernetes API, CannotListen without the probes' port.
     """
     shutdown = Shutdown()
-    shutdown.take_signals()
+    shutdown.install_signal_handlers()
     kube = await Kube.connect(
         user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
         kubeconfig=settings.kubeconfig,
@@ -118,75 +128,106 @@ async def serve(settings: Settings, build: BuildReconciler) -> int:
         timeout=settings.kubernetes_timeout,
     )
     limit = settings.silence_limit if settings.leader_election else None
-    health = Health(clock=time.monotonic, silence_limit=limit)
-    parts = _parts(settings, kube, health)
-    async with kube, serving(health, parts.metrics.registry, host=settings.probe_host, port=settings.probe_port):
+    health = Health(clock=clock.monotonic, max_event_age=limit)
+    process = _Process(settings, build, kube, health, shutdown, clock, rng)
+    async with kube, serving(health, process.metrics.registry, host=settings.probe_host, port=settings.probe_port):
         if not settings.leader_election:
-            await _work(parts, build, health, shutdown)
+            await process.work()
             return shutdown.code
-        place = settings.lease_place()
-        leadership = Leadership(kube, namespace=place, name=settings.lease_name, identity=parts.identity)
+        leadership = Leadership(
+            kube,
+            namespace=settings.lease_place(),
+            name=settings.lease_name,
+            identity=process.parts.identity,
+            clock=clock,
+        )
         health.enter(Stage.STANDBY)
         try:
-            if await shutdown.unless_stopped(leadership.acquire()):
+            if await shutdown.completes_before(leadership.acquire()):
                 lost = shutdown.supervise(leadership.lost(), "leadership", abrupt=True)
-                await _work(parts, build, health, shutdown)
+                await process.work()
                 lost.cancel()
         finally:
             await leadership.release()
     return shutdown.code
 
 
-async def _work(parts: Parts, build: BuildReconciler, health: Health, shutdown: Shutdown) -> None:
-    settings, store, queue = parts.settings, parts.store, parts.queue
-    health.enter(Stage.LOADING)
-    listing = Relist(parts.kube, store, settings.namespaces)
-    if not await shutdown.unless_stopped(listing.load_until_successful(health, parts.rng)):
-        return
-    handlers = Handlers(store, queue, health, prioritize=priority_of, now=_now)
-    for key in store.account_keys():
-        handlers.enqueue(key, Cause.STARTUP)
-    lease = LeasePlace(settings.lease_place(), settings.lease_name) if settings.leader_election else None
-    async with build(parts) as reconcile:
-        workers = shutdown.supervise(queue.run(reconcile, shutdown.event), "workers")
-        registry, watching = handlers.registry(lease=lease is not None), kopf_settings(lease)
-        others = [
-            shutdown.supervise(
-                watch(parts.kube, registry, watching, settings.namespaces, shutdown.take_signals), "watch"
-            ),
-            shutdown.supervise(
-                listing.repeat(settings.relist_every, parts.rng, lambda key: handlers.enqueue(key, Cause.WATCH)),
-                "listing",
-            ),
-        ]
-        health.enter(Stage.RUNNING)
-        await shutdown.event.wait()
-        health.enter(Stage.STOPPING)
-        if shutdown.abrupt:
-            workers.cancel()
-        # The watches go on until the last pass has ended, which may yet need what they bring.
-        await asyncio.gather(workers, return_exceptions=True)
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+class _Process:
+    """The parts of one process, and what they do from the first listing to the end of the last reconcile."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        build: BuildReconciler,
+        kube: Kube,
+        health: Health,
+        shutdown: Shutdown,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._build = build
+        self._health = health
+        self._shutdown = shutdown
+        self.metrics = _metrics(health)
+        cache = InformerCache()
+        self.metrics.registry.register(InstallationsCollector(cache.all_installations, clock.now))
+        bounds = QueueSettings(
+            workers=settings.workers, grace=settings.shutdown_within, resync_jitter=settings.resync_jitter
+        )
+        queue = WorkQueue(self.metrics, scheduler=asyncio.get_running_loop(), rng=rng, settings=bounds)
+        self._handlers = Handlers(cache, queue, health, prioritize=priority_of, now=clock.now)
+        self._relist = Relist(kube, cache, settings.namespaces, clock=clock, rng=rng)
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        written = self._handlers.on_own_write
+        self.parts = Parts(settings, kube, cache, queue, self.metrics, written, identity, clock, rng)
+
+    async def work(self) -> None:
+        """List everything, then reconcile until the end of the process begins, and end in order."""
+        self._health.enter(Stage.LOADING)
+        if not await self._shutdown.completes_before(self._relist.load_until_successful(self._health)):
+            return
+        for key in self.parts.cache.account_keys():
+            self._handlers.enqueue(key, Cause.STARTUP)
+        async with self._build(self.parts) as reconcile:
+            workers = self._shutdown.supervise(self.parts.queue.run(reconcile, self._shutdown.event), "workers")
+            watches = [
+                self._shutdown.supervise(self._watch(), "watch"),
+                self._shutdown.supervise(
+                    self._relist.repeat(
+                        self._settings.relist_every, lambda key: self._handlers.enqueue(key, Cause.WATCH)
+                    ),
+                    "listing",
+                ),
+            ]
+            self._health.enter(Stage.RUNNING)
+            await self._shutdown.event.wait()
+            self._health.enter(Stage.STOPPING)
+            if self._shutdown.abrupt:
+                workers.cancel()
+            # The watches go on until the last reconcile has ended, which may yet need what they bring.
+            await asyncio.gather(workers, return_exceptions=True)
+            for task in watches:
+                task.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        settings, parts = self._settings, self.parts
+        lease = LeasePlace(settings.lease_place(), settings.lease_name) if settings.leader_election else None
+        await watch(
+            parts.kube,
+            self._handlers.registry(lease=lease is not None),
+            kopf_settings(lease, parts.rng),
+            settings.namespaces,
+            clock=parts.clock,
+            started=self._shutdown.install_signal_handlers,
+        )
 
 
-def _parts(settings: Settings, kube: Kube, health: Health) -> Parts:
+def _metrics(health: Health) -> Metrics:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     metrics = Metrics(registry)
-    metrics.watch_age.set_function(health.silence)
-    rng = random.Random()  # noqa: S311 - spreads load, protects nothing
-    bounds = QueueSettings(
-        workers=settings.workers, grace=settings.shutdown_within, resync_jitter=settings.resync_jitter
-    )
-    queue = WorkQueue(metrics, clock=asyncio.get_running_loop(), rng=rng, settings=bounds)
-    store = InformerCache(echoed=queue.disown)
-    registry.register(InstallationsCollector(store.all_installations, _now))
-    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-    return Parts(settings, kube, store, queue, metrics, identity, rng)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    metrics.watch_age.set_function(health.event_age)
+    return metrics

@@ -1,6 +1,5 @@
 """TalkdeskApps: compiled once for each generation, and their status."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +13,7 @@ from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule
 from talkdesk_operator.templates.cel import ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import TemplateError
 from talkdesk_operator.templates.template import CompiledTemplate, StepSource
+from talkdesk_runtime.lru import LruMap
 
 __all__ = ["CompiledApps", "app_status", "compile_app"]
 
@@ -92,17 +92,15 @@ class CompiledApps:
     def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._now = now
-        self._compiled: OrderedDict[tuple[str, int], CompiledApp] = OrderedDict()
+        self._compiled: LruMap[tuple[str, int], CompiledApp] = LruMap(_MAX_COMPILED)
 
     def view(self, app: TalkdeskApp) -> CompiledApp:
         """Return the app as the domain uses it."""
         key = (app.metadata.uid, app.metadata.generation)
         known = self._compiled.get(key)
         if known is None:
-            known = self._compiled[key] = compile_app(app)
-            if len(self._compiled) > _MAX_COMPILED:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(key)
+            known = compile_app(app)
+            self._compiled.put(key, known)
         return replace(known, resource=app)
 
     async def write_status(self, app: TalkdeskApp) -> None:

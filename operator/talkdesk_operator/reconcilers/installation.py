@@ -4,7 +4,6 @@ The process may end after any effect. So each effect is either found again by re
 or recorded before it happens (the answer to an uninstall).
 """
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -74,12 +73,12 @@ class InstallationReconciler:
         *,
         reread: Reread,
         now: Callable[[], datetime],
+        chance: Callable[[], float],
         answered: Callable[[RequestType, Decision, str, float], None],
     ) -> None:
-        """Take ports.
+        """Take ports; `answered` is told of every answer: its outcome, and the seconds since the event.
 
-        `answered` is called for every answer: the request's type, the decision, `delivered` or `unclear`, and the
-        seconds since the event.
+        `chance` returns a random number from 0 to 1, which spreads retries.
         """
         self._cluster = cluster
         self._talkdesk = talkdesk
@@ -87,6 +86,7 @@ class InstallationReconciler:
         self._users = users
         self._reread = reread
         self._now = now
+        self._chance = chance
         self._answered = answered
         self._log = structlog.get_logger("talkdesk_operator.installation")
 
@@ -190,7 +190,7 @@ class InstallationReconciler:
 
     async def _finish(self, scope: Scope, finish: Finish) -> Outcome:
         before = scope.installation.status
-        status = compute(scope, finish, jitter=random.random())  # noqa: S311 - spreads load, guards nothing
+        status = compute(scope, finish, jitter=self._chance())
         if status != before:
             try:
                 await self._cluster.write_installation_status(scope.installation, status)

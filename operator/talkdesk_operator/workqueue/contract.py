@@ -1,6 +1,6 @@
-"""What the work queue and whoever works say to each other.
+"""The contract between the work queue and the reconciler.
 
-Belongs here: causes, results, the shape of a pass, the clock it is measured by. Does not belong here: any behaviour.
+Belongs here: causes, results, the signature of a reconcile, timers. Does not belong here: any behaviour.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,61 +12,61 @@ from typing import Protocol, TypeAlias
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.priority import Priority
 
-__all__ = ["Cause", "Clock", "Reconcile", "Requeue", "Result", "Timer"]
+__all__ = ["Cause", "Reconcile", "Requeue", "Result", "Scheduler", "Timer"]
 
 
 class Cause(StrEnum):
-    """Why an account is looked at."""
+    """Why an account is reconciled."""
 
     WATCH = "Watch"
     """Something of it changed."""
     RETRY = "Retry"
-    """A pass asked for it, or broke."""
+    """The reconcile before this one asked for it."""
     RESYNC = "Resync"
-    """It was not looked at for long."""
+    """Nothing happened, but it is time to read Talkdesk's state again."""
     STARTUP = "Startup"
     """The operator started."""
     FAULT = "Fault"
-    """The pass before this one broke off with something that nobody foresaw."""
+    """The reconcile before this one raised an exception that nothing else handles: a fault of ours."""
     DRIFT = "Drift"
     """Somebody else changed or deleted an object of the tenant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """A pass's wish for another one."""
+    """A request of a reconcile for another one."""
 
     after: timedelta
     priority: Priority
-    """RESYNC wakes have their own timer and cause, and are spread by some jitter; all others count as retries."""
+    """RESYNC has its own timer and cause, and is spread by jitter; all others count as retries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a pass."""
+    """The result of a reconcile."""
 
     next: tuple[Requeue, ...] = ()
-    """When to look again."""
+    """When to reconcile again."""
     failed: bool = False
     """Whether it counts as an error in the metrics."""
 
 
 Reconcile: TypeAlias = Callable[[AccountKey, frozenset[Cause]], Awaitable[Result]]
-"""One pass over one account."""
+"""Reconciles one account."""
 
 
 class Timer(Protocol):
-    """A call that was put off."""
+    """A call at a later time."""
 
     def cancel(self) -> None:
-        """Forget about it."""
+        """Don't make the call."""
 
 
-class Clock(Protocol):
+class Scheduler(Protocol):
     """The part of an event loop that has to do with time; an event loop is one."""
 
     def time(self) -> float:
-        """Return the seconds since some moment; never goes back."""
+        """Return the seconds since some moment; they never go back."""
         ...
 
     def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:

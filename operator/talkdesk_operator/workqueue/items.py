@@ -1,6 +1,9 @@
-"""What the work queue keeps of a key that waits: for a worker, for the pass before it, or for its time.
+"""What the work queue keeps of a key that is pending, dirty or scheduled.
 
-Belongs here: the merging of several wishes for one key. Does not belong here: who is next (`queue`).
+Pending: it waits for a worker. Dirty: it is being reconciled, and was added again meanwhile. Scheduled: it is added at
+a later time.
+
+Belongs here: the merging of several additions of one key. Does not belong here: which key is next (`queue`).
 """
 
 from dataclasses import dataclass
@@ -13,24 +16,22 @@ __all__ = ["PendingItem", "ScheduledItem"]
 
 @dataclass(slots=True)
 class PendingItem:
-    """A key that waits for a worker, or for the end of the pass over it."""
+    """A key that waits for a worker, or for the end of its present reconcile."""
 
     priority: Priority
     order: float
     number: int
     since: float
     causes: set[Cause]
-    evidence: set[str]
 
     @property
     def rank(self) -> tuple[Priority, float]:
         """Class and order: the lowest goes first."""
         return self.priority, self.order
 
-    def merge(self, priority: Priority, order: float, cause: Cause, evidence: str) -> bool:
-        """Take in another wish for the same key; return whether its place is better."""
+    def merge(self, priority: Priority, order: float, cause: Cause) -> bool:
+        """Take in another addition of the same key; return whether its rank is better."""
         self.causes.add(cause)
-        self.evidence.add(evidence)
         if (priority, order) >= self.rank:
             return False
         self.priority, self.order = priority, order
@@ -39,7 +40,7 @@ class PendingItem:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledItem:
-    """A key that waits for its time."""
+    """A key that is added at a later time."""
 
     when: float
     timer: Timer

@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -60,6 +60,7 @@ class KubernetesCluster:
         seen: Callable[[dict[str, Any]], object],
         applied: Callable[[Identity, Mapping[str, Any]], object],
         wrote: Callable[[str, str], object],
+        now: Callable[[], datetime],
     ) -> None:
         """Take a connection, and callbacks for writes.
 
@@ -72,6 +73,7 @@ class KubernetesCluster:
         self._instance = instance
         self._own = OwnObjects(kube, seen=seen, wrote=wrote)
         self._wrote = wrote
+        self._now = now
         self._log = structlog.get_logger("talkdesk_operator.cluster")
 
     async def read_credentials(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
@@ -149,7 +151,7 @@ class KubernetesCluster:
 
     async def write_stalled(self, place: ObjectKey, reason: Reason, message: str) -> None:
         """Write conditions alone: nothing else of such an object is known for sure."""
-        now = to_wire_time(datetime.now(UTC).replace(microsecond=0))
+        now = to_wire_time(self._now().replace(microsecond=0))
         conditions = [
             {
                 "type": condition,
@@ -216,7 +218,7 @@ class KubernetesCluster:
         self._wrote("Event", "create")
         path = resource_path("events.k8s.io", "v1", "events", regarding.metadata.namespace)
         try:
-            await self._kube.request("POST", path, body=event_of(regarding, event, self._instance))
+            await self._kube.request("POST", path, body=event_of(regarding, event, self._instance, self._now()))
         except KubeError as error:
             self._log.warning("kube_event.post_failed", reason=event.reason, error=str(error))
 

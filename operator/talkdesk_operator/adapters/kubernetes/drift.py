@@ -1,10 +1,11 @@
 """Watches of tenants' objects, of whatever kind a template holds, so that what somebody changes is put back at once.
 
-Belongs here: which watches run. Does not belong here: keeping one alive (adapters.drift_watch), what drift is
-(domain.drift), and what is done about it. kopf watches our own kinds; it can't act in another's name.
+Belongs here: which watches run. Does not belong here: keeping one alive (`reflector`), what is reported
+(`drift_watch`), what drift is (`domain.tenant.drift`), and what is done about it. kopf watches our own kinds; it can't
+impersonate.
 
-Each watch is of metadata only, cluster-wide, in the name of the app's provisioner, as the operator itself has no right
-to look. Where the provisioner has none either, drift is found at the next resync.
+Each watch is of metadata only, cluster-wide, in the name of the app's service account, because the operator itself has
+no right to read these objects. Where the service account has none either, drift is found at the next resync.
 """
 
 import asyncio
@@ -13,13 +14,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from talkdesk_crds.names import LABEL_APP
-from talkdesk_operator.adapters.kubernetes.drift_watch import DriftWatch, Notify, WatchParts, WatchTimes
+from talkdesk_operator.adapters.kubernetes.drift_watch import DriftWatch, ReportDrift, WatchParts
+from talkdesk_operator.adapters.kubernetes.reflector import WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.ports.cluster import Identity
 from talkdesk_operator.domain.tenant.drift import Target
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
 
-__all__ = ["DriftWatches", "Notify", "WatchTimes"]
+__all__ = ["DriftWatches", "ReportDrift", "WatchTimes"]
 
 
 class DriftWatches:
@@ -29,63 +32,64 @@ class DriftWatches:
         self,
         kube: Kube,
         resources: Resources,
-        notify: Notify,
+        report: ReportDrift,
         *,
-        observe: Callable[[str], object],
+        count: Callable[[str], object],
+        clock: Clock,
         rng: random.Random,
         times: WatchTimes | None = None,
     ) -> None:
-        """Take who is to be told; `observe` gets the kind of each object that has drifted, to count it.
+        """Take who gets the reports; `count` gets the kind of each object that has drifted.
 
-        Objects bear the name of their app but not its namespace: `notify` may be told of a namesake's tenant.
+        Objects bear the name of their app but not its namespace: `report` may get a tenant of an app of that name in
+        another namespace.
         """
-        self._parts = WatchParts(kube, resources, notify, observe, rng, times or WatchTimes())
+        self._parts = WatchParts(kube, resources, report, count, clock, rng, times or WatchTimes())
         self._watches: dict[tuple[str, ...], DriftWatch] = {}
         self._tasks: dict[tuple[str, ...], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     def follow(self, targets: frozenset[Target]) -> None:
         """Watch exactly these from now on, or from `run` on; what is watched already goes on undisturbed."""
-        wanted = {_place(t.identity, t.app, t.group, t.version, t.kind): t for t in targets}
-        for place in self._watches.keys() - wanted.keys():
-            del self._watches[place]
-            if place in self._tasks:
-                self._tasks.pop(place).cancel()
-        for place in wanted.keys() - self._watches.keys():
-            self._watches[place] = DriftWatch(wanted[place], self._parts)
-            self._start(place)
+        wanted = {_key(t.identity, t.app, t.group, t.version, t.kind): t for t in targets}
+        for key in self._watches.keys() - wanted.keys():
+            del self._watches[key]
+            if key in self._tasks:
+                self._tasks.pop(key).cancel()
+        for key in wanted.keys() - self._watches.keys():
+            self._watches[key] = DriftWatch(wanted[key], self._parts)
+            self._start(key)
 
     def applied(self, identity: Identity, live: Mapping[str, Any]) -> None:
-        """Take an object as an apply of ours left it: what comes later is measured by this.
+        """Take an object as an apply of ours left it: later versions are compared with this one.
 
-        Without it a change is missed that comes between our apply and a new listing, and two applies within a second,
-        of which the later has fewer fields, look like a change by another.
+        Without it, a change that comes between our apply and a new listing would be missed. And two applies within a
+        second, of which the later has fewer fields, would look like somebody else's change.
         """
         group, _, version = str(live.get("apiVersion")).rpartition("/")
         labels = live.get("metadata", {}).get("labels") or {}
-        watch = self._watches.get(_place(identity, str(labels.get(LABEL_APP)), group, version, str(live.get("kind"))))
+        watch = self._watches.get(_key(identity, str(labels.get(LABEL_APP)), group, version, str(live.get("kind"))))
         if watch is not None:
-            watch.sightings.applied(live)
+            watch.observations.applied(live)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Watch until `stop`. Raises an ExceptionGroup when `notify` or `observe` raised something."""
+    async def run(self) -> None:
+        """Watch until cancelled. Raises an ExceptionGroup when `report` or `count` raised something."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for place in self._watches:
-                self._start(place)
+            for key in self._watches:
+                self._start(key)
             try:
-                await stop.wait()
+                # There may be no watch for now; those to come belong to this group.
+                await asyncio.get_running_loop().create_future()
             finally:
                 self._group = None
-                for task in self._tasks.values():
-                    task.cancel()
                 self._tasks.clear()
 
-    def _start(self, place: tuple[str, ...]) -> None:
+    def _start(self, key: tuple[str, ...]) -> None:
         if self._group is not None:
-            name = f"drift of {place[-1]}"
-            self._tasks[place] = self._group.create_task(self._watches[place].run(), name=name)
+            name = f"drift of {key[-1]}"
+            self._tasks[key] = self._group.create_task(self._watches[key].run(), name=name)
 
 
-def _place(identity: Identity, app: str, group: str, version: str, kind: str) -> tuple[str, ...]:
+def _key(identity: Identity, app: str, group: str, version: str, kind: str) -> tuple[str, ...]:
     return (identity, app, group, version, kind)

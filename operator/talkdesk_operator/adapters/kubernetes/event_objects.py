@@ -4,7 +4,7 @@ Belongs here: their shape, and the limits of their fields. Does not belong here:
 (domain/ports/kube_event).
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from talkdesk_crds.kind import CustomResource
@@ -16,9 +16,8 @@ __all__ = ["event_of"]
 _MESSAGE_LENGTH: Final = 1024
 
 
-def event_of(regarding: CustomResource, event: EventDraft, instance: str) -> dict[str, Any]:
-    """Return the Event object; `instance` names the process that reports it."""
-    now = datetime.now(UTC)
+def event_of(regarding: CustomResource, event: EventDraft, instance: str, now: datetime) -> dict[str, Any]:
+    """Return the Event; `instance` is the process that reports it."""
     name, namespace = regarding.metadata.name, regarding.metadata.namespace
     return {
         "apiVersion": "events.k8s.io/v1",

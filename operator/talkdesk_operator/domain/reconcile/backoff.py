@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 from talkdesk_crds.installation import Retry
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
+from talkdesk_runtime.backoff import Backoff
 
 __all__ = ["next_retry"]
 
-_FIRST_DELAY = {RetryClass.TRANSIENT: timedelta(seconds=1), RetryClass.SLOW: timedelta(seconds=30)}
-_MAX_DELAY = {RetryClass.TRANSIENT: timedelta(minutes=5), RetryClass.SLOW: timedelta(minutes=30)}
-_MAX_DOUBLINGS = 16
+_BACKOFFS = {
+    RetryClass.TRANSIENT: Backoff(timedelta(seconds=1), timedelta(minutes=5)),
+    RetryClass.SLOW: Backoff(timedelta(seconds=30), timedelta(minutes=30)),
+}
 _BEFORE_DEADLINE = timedelta(seconds=30)
 """How long before the deadline the last attempt is made."""
 
@@ -35,8 +37,7 @@ def next_retry(
             return before
         return Retry(attempts=_attempts(before), next_attempt_time=now + failure.fixed_delay, reason=failure.reason)
     attempts = _attempts(before)
-    exponential = _FIRST_DELAY[failure.retry_class] * 2 ** min(attempts - 1, _MAX_DOUBLINGS)
-    delay = min(exponential, _MAX_DELAY[failure.retry_class]) * (0.5 + jitter / 2)
+    delay = _BACKOFFS[failure.retry_class].delay(attempts, jitter)
     if failure.retry_after is not None:
         delay = max(delay, failure.retry_after)
     elif deadline is not None and now + _BEFORE_DEADLINE < deadline < now + delay + _BEFORE_DEADLINE:

@@ -23,23 +23,23 @@ KEY = AccountKey("team", "sentiment", "a1")
 
 @dataclass
 class Shell:
-    """Store, queue and handlers, as the process puts them together."""
+    """Cache, queue and handlers, as the process puts them together."""
 
     clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
         metrics = Metrics(CollectorRegistry())
         bounds = QueueSettings(workers=1)
-        self.queue = WorkQueue(metrics, clock=self.clock, rng=random.Random(1), settings=bounds)  # noqa: S311 - a test
-        self.store = InformerCache(echoed=self.queue.disown)
-        self.health = Health(clock=self.clock.time, silence_limit=timedelta(seconds=90))
-        self.handlers = Handlers(self.store, self.queue, self.health, prioritize=priority_of, now=lambda: NOW)
+        self.queue = WorkQueue(metrics, scheduler=self.clock, rng=random.Random(1), settings=bounds)  # noqa: S311 - a test
+        self.cache = InformerCache()
+        self.health = Health(clock=self.clock.time, max_event_age=timedelta(seconds=90))
+        self.handlers = Handlers(self.cache, self.queue, self.health, prioritize=priority_of, now=lambda: NOW)
 
     async def event(self, kind: str | None, raw: dict[str, Any]) -> None:
-        await self.handlers.changed(event={"type": kind, "object": raw})  # type: ignore[typeddict-item] # as kopf has it
+        await self.handlers.on_object(event={"type": kind, "object": raw})  # type: ignore[typeddict-item] # as kopf has it
 
     async def queued(self) -> list[tuple[str, frozenset[Cause]]]:
-        """Work on all that is queued; return the accounts in their order, and the causes."""
+        """Reconcile all that is queued; return the accounts in their order, and the causes."""
         begun: list[tuple[str, frozenset[Cause]]] = []
         stop = asyncio.Event()
 
@@ -70,9 +70,9 @@ async def test_deletions_go_before_answers_and_these_before_the_rest() -> None:
     assert [name for name, _ in await it.queued()] == ["leaves", "soon", "later", "rest"]
 
 
-async def test_what_is_known_already_queues_nothing() -> None:
+async def test_a_version_that_is_known_already_queues_nothing() -> None:
     it = Shell()
-    it.store.observe(installation(version="5"))
+    it.cache.observe(installation(version="5"))
     await it.event(None, installation(version="5"))
     await it.event("MODIFIED", installation(version="4"))
     assert await it.queued() == []
@@ -80,34 +80,33 @@ async def test_what_is_known_already_queues_nothing() -> None:
 
 async def test_the_event_of_our_own_write_queues_nothing() -> None:
     it = Shell()
-    it.store.observe(installation(version="1"))
-    it.store.put(installation(version="2", status={"observedGeneration": 1}))
+    it.cache.observe(installation(version="1"))
+    it.handlers.on_own_write(installation(version="2", status={"observedGeneration": 1}))
     await it.event("MODIFIED", installation(version="2", status={"observedGeneration": 1}))
     assert await it.queued() == []
 
 
-async def test_the_event_of_our_own_write_queues_nothing_though_it_came_before_the_answer() -> None:
+@pytest.mark.case(46)
+async def test_an_answer_to_our_write_that_shows_somebody_elses_change_queues_the_account() -> None:
     it = Shell()
-    it.store.observe(installation(version="1"))
-    await it.event("MODIFIED", installation(version="2", status={"observedGeneration": 1}))
-    it.store.put(installation(version="2", status={"observedGeneration": 1}))
-    assert await it.queued() == []
+    it.cache.observe(installation(version="1"))
+    it.handlers.on_own_write(installation(version="3", spec=request("Uninstall")))
+    assert await it.queued() == [("a1", frozenset({Cause.WATCH}))]
 
 
-async def test_our_own_status_of_an_app_wakes_none_of_its_accounts() -> None:
+async def test_the_status_of_an_app_wakes_none_of_its_accounts() -> None:
     it = Shell()
     for raw in (app(), installation("i1", account="a1"), installation("i2", account="a2")):
-        it.store.observe(raw)
+        it.cache.observe(raw)
     await it.event("MODIFIED", app(version="2", status={"observedGeneration": 1}))
-    it.store.put(app(version="2", status={"observedGeneration": 1}))
-    assert await it.queued() == []
+    assert [name for name, _ in await it.queued()] == [""]
 
 
 async def test_a_changed_app_queues_itself_and_all_its_accounts_behind_what_is_urgent() -> None:
     it = Shell()
-    it.store.observe(installation("i1", account="a1"))
-    it.store.observe(tenant("t2", account="a2"))
-    it.store.observe(installation("i3", account="a3", spec=request()))
+    it.cache.observe(installation("i1", account="a1"))
+    it.cache.observe(tenant("t2", account="a2"))
+    it.cache.observe(installation("i3", account="a3", spec=request()))
     await it.event("MODIFIED", app(version="2"))
     it.handlers.enqueue(AccountKey("team", "sentiment", "a3"), Cause.RESYNC)
     begun = await it.queued()
@@ -117,8 +116,8 @@ async def test_a_changed_app_queues_itself_and_all_its_accounts_behind_what_is_u
 
 async def test_a_tenant_that_changed_has_the_urgency_of_its_installations() -> None:
     it = Shell()
-    it.store.observe(installation("i1", account="a1"))
-    it.store.observe(installation("i2", account="a2", spec=request()))
+    it.cache.observe(installation("i1", account="a1"))
+    it.cache.observe(installation("i2", account="a2", spec=request()))
     it.handlers.enqueue(AccountKey("team", "sentiment", "a1"), Cause.STARTUP)
     await it.event("MODIFIED", tenant("t2", account="a2", version="3"))
     assert [name for name, _ in await it.queued()] == ["a2", "a1"]
@@ -127,37 +126,37 @@ async def test_a_tenant_that_changed_has_the_urgency_of_its_installations() -> N
 @pytest.mark.case(44)
 async def test_a_deleted_installation_queues_its_account_while_there_is_a_tenant() -> None:
     it = Shell()
-    it.store.observe(installation())
-    it.store.observe(tenant())
+    it.cache.observe(installation())
+    it.cache.observe(tenant())
     await it.event("DELETED", installation(version="9"))
     assert [name for name, _ in await it.queued()] == ["a1"]
 
 
-async def test_an_account_of_which_nothing_is_left_is_forgotten() -> None:
+async def test_an_account_without_objects_has_no_timers() -> None:
     it = Shell()
-    it.store.observe(installation())
+    it.cache.observe(installation())
     it.queue.add_after(KEY, 60, Priority.RESYNC, cause=Cause.RESYNC)
     await it.event("DELETED", installation(version="9"))
     assert it.clock.waiting == []
     assert await it.queued() == []
 
 
-async def test_an_account_of_which_only_something_unreadable_is_there_is_worked_on() -> None:
+async def test_an_account_with_nothing_but_an_unreadable_object_is_reconciled() -> None:
     it = Shell()
     await it.event("ADDED", installation(spec=request(at="yesterday")))
     assert [name for name, _ in await it.queued()] == ["a1"]
 
 
-async def test_every_event_is_a_sign_of_life() -> None:
+async def test_every_event_of_a_watch_is_recorded_for_the_liveness_probe() -> None:
     it = Shell()
     it.health.enter(Stage.RUNNING)
     it.clock.advance(100)
-    assert it.health.illness() is not None
-    await it.handlers.renewed()
-    assert it.health.illness() is None
+    assert it.health.not_live() is not None
+    await it.handlers.on_lease()
+    assert it.health.not_live() is None
     it.clock.advance(100)
     await it.event("ADDED", installation())
-    assert it.health.illness() is None
+    assert it.health.not_live() is None
 
 
 def test_only_handlers_that_write_nothing_are_registered() -> None:

@@ -14,11 +14,18 @@ from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import KINDS, InformerCache
 from talkdesk_operator.informer.relist import Relist, ResourceVersionWentBack
 from talkdesk_operator.observability.probes import Health, Stage
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
 
 KEY = AccountKey("team", "sentiment", "a1")
 PLURALS = {kind.INFO.plural: kind.INFO.kind for kind in KINDS}
-CHANCE = random.Random
+
+
+def relist(
+    cluster: "Cluster", cache: InformerCache, *namespaces: str, clock: Clock | None = None, **pages: int
+) -> Relist:
+    rng = random.Random(1)  # noqa: S311 - a test
+    return Relist(cluster, cache, namespaces, clock=clock or ManualClock().runtime_clock(), rng=rng, **pages)
 
 
 @dataclass
@@ -50,76 +57,78 @@ class Cluster:
 
 
 def health() -> Health:
-    it = Health(clock=ManualClock().time, silence_limit=timedelta(seconds=90))
+    it = Health(clock=ManualClock().time, max_event_age=timedelta(seconds=90))
     it.enter(Stage.LOADING)
     return it
 
 
 async def test_all_kinds_are_loaded_page_by_page() -> None:
-    store = InformerCache()
+    cache = InformerCache()
     cluster = Cluster([installation(f"i{n}", account=f"a{n}") for n in range(5)] + [tenant(account="a1"), app()])
-    keys = await Relist(cluster, store, (), chunk=2).load()
+    keys = await relist(cluster, cache, page_size=2).load()
     assert len(keys) == 6
-    assert len(list(store.all_installations())) == 5
-    assert store.tenant(KEY) is not None
-    assert store.app("team", "sentiment") is not None
+    assert len(list(cache.all_installations())) == 5
+    assert cache.tenant(KEY) is not None
+    assert cache.app("team", "sentiment") is not None
     assert len(cluster.asked) == 5
 
 
 async def test_only_the_given_namespaces_are_listed() -> None:
-    store = InformerCache()
+    cache = InformerCache()
     places = {"i1": "team", "i2": "other", "i3": "third"}
     cluster = Cluster([installation(name, namespace=place) for name, place in places.items()])
-    await Relist(cluster, store, ("team", "third")).load()
-    assert {i.metadata.name for i in store.all_installations()} == {"i1", "i3"}
+    await relist(cluster, cache, "team", "third").load()
+    assert {i.metadata.name for i in cache.all_installations()} == {"i1", "i3"}
     assert len(cluster.asked) == 6
 
 
-async def test_what_a_listing_does_not_show_any_more_is_dropped() -> None:
-    store = InformerCache()
+async def test_an_object_that_a_listing_does_not_show_any_more_is_dropped() -> None:
+    cache = InformerCache()
     cluster = Cluster([installation("i1"), installation("i2"), tenant()])
-    listing = Relist(cluster, store, ())
+    listing = relist(cluster, cache)
     await listing.load()
     assert await listing.load() == frozenset()
     del cluster.objects[1]
     assert await listing.load() == {KEY}
-    assert [i.metadata.name for i in store.installations(KEY)] == ["i1"]
+    assert [i.metadata.name for i in cache.installations(KEY)] == ["i1"]
 
 
 @pytest.mark.case(48)
-async def test_an_api_server_that_counts_lower_than_before_is_found_out() -> None:
-    store = InformerCache()
+async def test_a_resource_version_lower_than_before_is_an_error() -> None:
+    cache = InformerCache()
     cluster = Cluster([installation(version="90")])
-    listing = Relist(cluster, store, ())
+    listing = relist(cluster, cache)
     await listing.load()
     cluster.version = "50"
     with pytest.raises(ResourceVersionWentBack, match="50 is lower than 90"):
         await listing.load()
 
 
-async def test_loading_waits_for_the_api_server_and_the_kinds_and_says_what_is_in_the_way() -> None:
-    store, it = InformerCache(), health()
+async def test_loading_waits_for_the_api_server_and_the_kinds_with_a_back_off_and_reports_the_reason() -> None:
+    cache, it = InformerCache(), health()
     errors: list[KubeError] = [KubeUnreachable("refused"), KubeForbidden("may not list"), KubeNotFound("no such kind")]
     cluster = Cluster([installation()], errors=errors)
+    clock = ManualClock()
     with capture_logs() as logs:
-        await asyncio.wait_for(Relist(cluster, store, (), first_delay=0.001).load_until_successful(it, CHANCE(1)), 10)
+        await relist(cluster, cache, clock=clock.runtime_clock()).load_until_successful(it)
+    assert [least <= slept <= 2 * least for least, slept in zip((0.5, 1, 2), clock.sleeps, strict=True)] == [True] * 3
     assert [log["reason"] for log in logs] == [
         "refused",
         "may not list",
         "the CustomResourceDefinitions of appconnect.talkdesk.dev/v1alpha1 are not installed",
     ]
-    assert it.unready() == f"loading: {logs[-1]['reason']}"
-    assert store.account_keys() == (KEY,)
+    assert it.not_ready() == f"loading: {logs[-1]['reason']}"
+    assert cache.account_keys() == (KEY,)
 
 
-async def test_listings_repeat_and_tell_what_changed_also_after_a_failure() -> None:
-    store, told = InformerCache(), asyncio.Queue[AccountKey]()
+async def test_listings_repeat_and_report_what_changed_also_after_a_failure() -> None:
+    cache, reported = InformerCache(), asyncio.Queue[AccountKey]()
     cluster = Cluster(errors=[KubeUnreachable("refused")])
-    listing = Relist(cluster, store, ())
+    listing = relist(cluster, cache)
     with capture_logs() as logs:
-        repeating = asyncio.create_task(listing.repeat(timedelta(milliseconds=1), CHANCE(1), told.put_nowait))
+        repeating = asyncio.create_task(listing.repeat(timedelta(minutes=1), reported.put_nowait))
         cluster.objects.append(installation())
-        assert await asyncio.wait_for(told.get(), 10) == KEY
+        assert await asyncio.wait_for(reported.get(), 10) == KEY
         cluster.version = "0"
         with pytest.raises(ResourceVersionWentBack):
             await asyncio.wait_for(repeating, 10)

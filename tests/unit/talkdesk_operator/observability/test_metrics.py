@@ -9,7 +9,7 @@ from talkdesk_operator.observability.metrics import CircuitBreakersCollector, In
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 
 
-def test_the_names_are_those_that_dashboards_for_controller_runtime_look_for() -> None:
+def test_queue_and_reconciles_have_the_names_that_dashboards_for_controller_runtime_use() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.reconciles.total.labels("account", "success").inc()
@@ -45,16 +45,16 @@ def test_requests_are_counted_by_outcome_and_timed_by_call() -> None:
     assert count("talkdesk_kubernetes_writes_total", {"kind": "Secret", "verb": "delete"}) == 1
 
 
-def test_two_metrics_do_not_meet_unless_they_share_a_registry() -> None:
+def test_metrics_of_two_registries_do_not_collide() -> None:
     Metrics(CollectorRegistry())
     Metrics(CollectorRegistry())
 
 
 def test_installations_are_counted_at_the_scrape() -> None:
-    held: list[TalkdeskInstallation] = []
+    found: list[TalkdeskInstallation] = []
     registry = CollectorRegistry()
-    registry.register(InstallationsCollector(lambda: held, lambda: NOW))
-    held.extend(
+    registry.register(InstallationsCollector(lambda: found, lambda: NOW))
+    found.extend(
         TalkdeskInstallation.read(installation(name, status=status))
         for name, status in (
             ("i1", {"phase": "Active"}),
@@ -70,9 +70,9 @@ def test_installations_are_counted_at_the_scrape() -> None:
 
 def test_conditions_and_marks_before_deadlines_are_counted_at_the_scrape() -> None:
     valid = {"type": "CredentialsValid", "status": "False", "reason": "x", "lastTransitionTime": "2026-05-01T09:00:00Z"}
-    held = TalkdeskInstallation.read(installation(status={"conditions": [valid], "timeLeft": "under 1d"}))
+    found = TalkdeskInstallation.read(installation(status={"conditions": [valid], "timeLeft": "under 1d"}))
     registry = CollectorRegistry()
-    registry.register(InstallationsCollector(lambda: [held], lambda: NOW))
+    registry.register(InstallationsCollector(lambda: [found], lambda: NOW))
     app = {"namespace": "team", "app": "sentiment"}
     labels = app | {"type": "CredentialsValid", "status": "False"}
     assert registry.get_sample_value("talkdesk_installation_conditions", labels) == 1
@@ -88,11 +88,11 @@ def test_a_deadline_that_passed_is_negative() -> None:
 
 
 def test_open_breakers_are_counted_at_the_scrape() -> None:
-    spared = {("team/sentiment", "token"): 2}
+    open_breakers = {("team/sentiment", "token"): 2}
     registry = CollectorRegistry()
-    registry.register(CircuitBreakersCollector(lambda: spared))
+    registry.register(CircuitBreakersCollector(lambda: open_breakers))
     labels = {"app": "team/sentiment", "host": "token"}
     assert registry.get_sample_value("talkdesk_api_breaker_open", labels) == 2
-    spared.clear()
+    open_breakers.clear()
     assert registry.get_sample_value("talkdesk_api_breaker_open", labels) is None
     assert "talkdesk_api_breaker_open gauge" in generate_latest(registry).decode()

@@ -10,7 +10,7 @@ from talkdesk_operator.observability.probes import CannotListen, Health, Stage, 
 
 
 def health(clock: ManualClock, *, limit: int | None = 90) -> Health:
-    return Health(clock=clock.time, silence_limit=None if limit is None else timedelta(seconds=limit))
+    return Health(clock=clock.time, max_event_age=None if limit is None else timedelta(seconds=limit))
 
 
 @pytest.mark.parametrize(
@@ -23,51 +23,51 @@ def health(clock: ManualClock, *, limit: int | None = 90) -> Health:
         (Stage.STOPPING, False),
     ],
 )
-def test_ready_is_who_works_and_who_could_take_over(stage: Stage, *, ready: bool) -> None:
+def test_a_process_is_ready_when_it_works_and_when_it_stands_by(stage: Stage, *, ready: bool) -> None:
     it = health(ManualClock())
     it.enter(stage)
-    assert (it.unready() is None) is ready
+    assert (it.not_ready() is None) is ready
 
 
-def test_what_is_in_the_way_is_said_until_the_next_stage() -> None:
+def test_the_reason_for_not_being_ready_is_reported_until_the_next_stage() -> None:
     it = health(ManualClock())
     it.enter(Stage.LOADING)
     it.blocker = "the CustomResourceDefinitions are not installed"
-    assert it.unready() == "loading: the CustomResourceDefinitions are not installed"
+    assert it.not_ready() == "loading: the CustomResourceDefinitions are not installed"
     it.enter(Stage.STOPPING)
-    assert it.unready() == "stopping"
+    assert it.not_ready() == "stopping"
 
 
-def test_a_leader_whose_watches_are_silent_for_too_long_is_ill() -> None:
+def test_a_leader_is_not_live_when_the_last_event_of_its_watches_is_too_old() -> None:
     clock = ManualClock()
     it = health(clock)
     it.enter(Stage.RUNNING)
     clock.advance(90)
-    assert it.illness() is None
+    assert it.not_live() is None
     clock.advance(1)
-    assert it.illness() == "no event of any watch for 91 s"
-    it.heard()
-    assert it.illness() is None
-    assert it.silence() == 0
+    assert it.not_live() == "no event of any watch for 91 s"
+    it.record_event()
+    assert it.not_live() is None
+    assert it.event_age() == 0
 
 
 @pytest.mark.parametrize("stage", [Stage.STANDBY, Stage.LOADING, Stage.STOPPING])
-def test_who_has_no_watches_is_not_ill_for_their_silence(stage: Stage) -> None:
+def test_a_process_without_watches_is_live_however_old_the_last_event_is(stage: Stage) -> None:
     clock = ManualClock()
     it = health(clock)
     it.enter(stage)
     clock.advance(10_000)
-    assert it.illness() is None
-    assert it.silence() == 0
+    assert it.not_live() is None
+    assert it.event_age() == 0
 
 
-def test_without_a_limit_silence_is_never_held_against_anybody() -> None:
+def test_without_a_limit_the_age_of_the_last_event_does_not_matter() -> None:
     clock = ManualClock()
     it = health(clock, limit=None)
     it.enter(Stage.RUNNING)
     clock.advance(10_000)
-    assert it.illness() is None
-    assert it.silence() == 10_000
+    assert it.not_live() is None
+    assert it.event_age() == 10_000
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def client() -> AsyncIterator[tuple[httpx.AsyncClient, Health, ManualClock
         yield http, it, clock
 
 
-async def test_the_probes_answer_by_status_and_say_why(
+async def test_the_probes_answer_with_a_status_and_the_reason(
     client: tuple[httpx.AsyncClient, Health, ManualClock],
 ) -> None:
     http, it, clock = client
@@ -98,7 +98,7 @@ async def test_the_probes_answer_by_status_and_say_why(
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text; version=1.0.0"])
-async def test_metrics_come_in_the_form_that_is_asked_for(
+async def test_metrics_come_in_the_format_that_was_asked_for(
     accept: str, client: tuple[httpx.AsyncClient, Health, ManualClock]
 ) -> None:
     http, _, _ = client

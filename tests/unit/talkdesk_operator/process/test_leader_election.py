@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from talkdesk_operator.process.leader_election import ElectionTimes, Leadership
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeNotFound, KubeUnreachable
 
 WITHIN = 15.0
@@ -61,7 +62,7 @@ class Leases:
 
 @asynccontextmanager
 async def candidate(kube: Leases, identity: str = "me", times: ElectionTimes = QUICK) -> AsyncIterator[Leadership]:
-    it = Leadership(kube, namespace="system", name="operator", identity=identity, times=times)
+    it = Leadership(kube, namespace="system", name="operator", identity=identity, clock=Clock.system(), times=times)
     try:
         yield it
     finally:
@@ -113,7 +114,7 @@ async def test_while_one_leads_the_other_waits_and_follows_at_once_when_it_is_re
             assert kube.spec["leaseTransitions"] == 1
 
 
-async def test_of_candidates_that_start_at_once_one_leads() -> None:
+async def test_of_candidates_that_start_at_the_same_time_one_leads() -> None:
     kube = Leases()
     async with candidate(kube, "first") as first, candidate(kube, "second") as second:
         tasks = [asyncio.create_task(it.acquire()) for it in (first, second)]
@@ -124,9 +125,9 @@ async def test_of_candidates_that_start_at_once_one_leads() -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_the_lease_of_a_leader_that_died_is_taken_when_it_ran_out() -> None:
+async def test_the_lease_of_a_leader_that_died_is_taken_when_it_has_expired() -> None:
     kube = Leases()
-    dead = Leadership(kube, namespace="system", name="operator", identity="dead", times=QUICK)
+    dead = Leadership(kube, namespace="system", name="operator", identity="dead", clock=Clock.system(), times=QUICK)
     await soon(dead.acquire())
     assert dead._election is not None
     dead._election.cancel()
@@ -136,7 +137,7 @@ async def test_the_lease_of_a_leader_that_died_is_taken_when_it_ran_out() -> Non
 
 
 @pytest.mark.parametrize("fault", ["gone", "silent"])
-async def test_a_leader_that_cant_renew_stops_before_its_lease_runs_out(fault: str) -> None:
+async def test_a_leader_that_cant_renew_stops_before_its_lease_expires(fault: str) -> None:
     kube = Leases()
     times = ElectionTimes(lease_duration=9, renew_deadline=1.5, retry_period=1, request_timeout=5)
     async with candidate(kube, times=times) as it:
@@ -146,7 +147,7 @@ async def test_a_leader_that_cant_renew_stops_before_its_lease_runs_out(fault: s
         kube.silent = False
 
 
-async def test_a_short_outage_costs_no_leadership() -> None:
+async def test_a_short_outage_does_not_end_the_leadership() -> None:
     kube = Leases()
     times = ElectionTimes(lease_duration=12, renew_deadline=10, retry_period=1, request_timeout=0.5)
     async with candidate(kube, times=times) as it:
@@ -170,7 +171,7 @@ async def test_a_candidate_waits_for_an_api_server_that_is_away() -> None:
         await soon(waiting)
 
 
-async def test_what_somebody_else_took_is_not_given_back() -> None:
+async def test_a_lease_that_somebody_else_took_is_not_given_back() -> None:
     kube = Leases()
     async with candidate(kube) as it:
         await soon(it.acquire())
@@ -188,14 +189,14 @@ async def test_a_release_that_fails_is_no_error() -> None:
         kube.gone = True
 
 
-async def test_who_never_led_gives_nothing_back() -> None:
+async def test_a_candidate_that_never_led_gives_nothing_back() -> None:
     kube = Leases()
     async with candidate(kube):
         pass
     assert kube.lease is None
 
 
-async def test_leadership_can_only_be_lost_by_who_sought_it() -> None:
+async def test_waiting_for_the_loss_before_the_acquisition_is_an_error() -> None:
     async with candidate(Leases()) as it:
         with pytest.raises(RuntimeError, match="acquire comes first"):
             await it.lost()

@@ -1,4 +1,4 @@
-"""What is set holds for a whole process, so it is tried in one of its own."""
+"""These settings hold for a whole process, so they are tried in one of its own."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ asyncio.run(main())
 """
 
 
-def test_connections_are_small_and_take_long_answers_and_what_was_imported_is_left_alone(tmp_path: Path) -> None:
+def test_connections_use_little_memory_and_read_long_answers_and_imported_objects_are_frozen(tmp_path: Path) -> None:
     credentials = make_credentials(tmp_path / "keys")
     arguments = [sys.executable, "-c", CONNECTIONS, str(credentials.ca), *map(str, credentials.server)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)

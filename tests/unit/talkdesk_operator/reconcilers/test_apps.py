@@ -78,6 +78,7 @@ def written() -> tuple[ApiServer, CompiledApps]:
         kube,
         Resources(kube),
         instance="operator-1",
+        now=lambda: NOON,
         seen=lambda _: None,
         applied=lambda _, __: None,
         wrote=lambda _, __: None,

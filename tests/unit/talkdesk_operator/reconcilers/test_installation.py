@@ -531,6 +531,7 @@ async def test_work_that_never_ends_is_a_fault_and_not_a_loop() -> None:
         operator.users,
         reread=operator.cache.current,
         now=lambda: NOON,
+        chance=lambda: 0.5,
         answered=lambda *_: None,
     )
     with pytest.raises(RuntimeError, match=INSTALLATION):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from builders.api_server import ApiServer
+from builders.objects import NOON
 from builders.operator_in_memory import IDENTITY, SPACE, TENANT
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
@@ -48,6 +49,7 @@ class Tenant:
             kube,
             Resources(kube),
             instance="operator-1",
+            now=lambda: NOON,
             seen=lambda _: None,
             applied=lambda _, __: None,
             wrote=lambda _, __: None,

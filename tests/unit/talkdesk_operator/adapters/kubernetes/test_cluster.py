@@ -83,6 +83,7 @@ class World:
             kube,
             Resources(kube),
             instance="operator-1",
+            now=lambda: NOON,
             seen=self.seen.append,
             applied=lambda identity, live: self.applied.append((identity, live)),
             wrote=lambda kind, verb: self.writes.append((kind, verb)),

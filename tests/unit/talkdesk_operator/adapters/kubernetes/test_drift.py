@@ -1,9 +1,9 @@
-"""The watches over a scripted API: which run, what they ask, how they go on, and at what pace."""
+"""The drift watches over a scripted API: which run, what they ask, report and log. See also test_reflector."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_TENANT
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.tenant.drift import Target
-from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeOverloaded, KubeUnreachable
+from talkdesk_runtime.clock import Clock
 
 pytestmark = pytest.mark.case(51)
 IDENTITY = "system:serviceaccount:team:maker"
@@ -81,11 +81,11 @@ class Api:
 
 @dataclass
 class Run:
-    """Watches that run, and what they told."""
+    """Watches that run, and what they reported."""
 
     api: Api
     watches: DriftWatches
-    told: list[str]
+    reported: list[str]
     counted: list[str]
     logs: list[Any]
 
@@ -94,21 +94,24 @@ class Run:
 async def running(
     tmp_path: Path, *targets: Target, times: WatchTimes = QUICK, **scripts: list[Answer]
 ) -> AsyncIterator[Run]:
-    api, told, counted, stop = Api(scripts), list[str](), list[str](), asyncio.Event()
+    api, reported, counted = Api(scripts), list[str](), list[str]()
 
     def notify(namespace: str, tenant: str) -> None:
         assert namespace == "team"
-        told.append(tenant)
+        reported.append(tenant)
 
     with structlog.testing.capture_logs() as logs:
         async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
             rng = random.Random(1)  # noqa: S311 - spreads load only
-            watches = DriftWatches(kube, Resources(kube), notify, observe=counted.append, rng=rng, times=times)
+            watches = DriftWatches(
+                kube, Resources(kube), notify, count=counted.append, clock=Clock.system(), rng=rng, times=times
+            )
             watches.follow(frozenset(targets))
-            task = asyncio.create_task(watches.run(stop))
-            yield Run(api, watches, told, counted, logs)
-            stop.set()
-            await task
+            task = asyncio.create_task(watches.run())
+            yield Run(api, watches, reported, counted, logs)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def in_steady_state(run: Run, streams: int = 1) -> None:
@@ -134,7 +137,7 @@ async def test_a_watch_lists_and_goes_on_from_there_with_metadata_only_in_the_pr
     assert {asked.headers["Impersonate-User"] for asked in run.api.asked} == {IDENTITY}
 
 
-async def test_drift_is_told_and_counted_and_nothing_else(tmp_path: Path) -> None:
+async def test_drift_is_reported_and_counted_and_nothing_else(tmp_path: Path) -> None:
     events = [
         changed("ADDED", found("new", 8)),
         changed("MODIFIED", found("quiet", 9, held=2)),
@@ -146,7 +149,7 @@ async def test_drift_is_told_and_counted_and_nothing_else(tmp_path: Path) -> Non
     start = listing(7, found("quiet", 5, held=2), found("edited", 5, held=2), found("deleted", 5))
     async with running(tmp_path, target(), configmaps=[start, stream(*events)]) as run:
         await in_steady_state(run)
-        assert run.told == ["edited-tenant", "deleted-tenant"]
+        assert run.reported == ["edited-tenant", "deleted-tenant"]
         assert run.counted == ["ConfigMap", "ConfigMap"]
         assert run.api.asked[-1].query["resourceVersion"] == "13"
 
@@ -160,7 +163,7 @@ async def test_drift_is_told_and_counted_and_nothing_else(tmp_path: Path) -> Non
     ],
     ids=["ended", "cut", "overloaded"],
 )
-async def test_a_stream_that_ends_is_taken_up_where_it_was(tmp_path: Path, broken: Answer) -> None:
+async def test_a_stream_that_ends_goes_on_from_its_last_version(tmp_path: Path, broken: Answer) -> None:
     async with running(tmp_path, target(), configmaps=[listing(7), broken, failure(503)]) as run:
         await in_steady_state(run)
         assert [(asked.is_watch, asked.query.get("resourceVersion")) for asked in run.api.asked] == [
@@ -183,7 +186,7 @@ async def test_after_a_gap_a_new_listing_shows_what_was_changed_or_deleted_in_it
     after = [listing(20, found("edited", 9), more="next"), listing(20, found("kept", 6))]
     async with running(tmp_path, target(), configmaps=[before, broken, *after]) as run:
         await in_steady_state(run)
-        assert run.told == ["edited-tenant", "deleted-tenant"]
+        assert run.reported == ["edited-tenant", "deleted-tenant"]
         assert [asked.query.get("continue") for asked in run.api.asked if not asked.is_watch] == [None, None, "next"]
 
 
@@ -191,7 +194,7 @@ async def test_a_listing_whose_continuation_is_too_old_begins_anew_and_loses_not
     script = [listing(7, found("a", 5), more="next"), failure(410), listing(8, found("a", 5), found("b", 6))]
     async with running(tmp_path, target(), configmaps=script) as run:
         await in_steady_state(run)
-        assert run.told == []
+        assert run.reported == []
 
 
 @pytest.mark.parametrize("strange", [{}, {"metadata": None}, {"metadata": {"resourceVersion": ""}, "items": None}])
@@ -202,7 +205,7 @@ async def test_a_listing_that_makes_no_sense_is_asked_for_again(tmp_path: Path, 
         assert run.api.asked[-1].query["resourceVersion"] == "7"
 
 
-async def test_what_was_applied_is_what_later_changes_are_measured_by(tmp_path: Path) -> None:
+async def test_later_changes_are_compared_with_the_object_as_we_applied_it(tmp_path: Path) -> None:
     go_on = asyncio.Event()
 
     async def later(request: web.BaseRequest) -> web.StreamResponse:
@@ -219,7 +222,7 @@ async def test_what_was_applied_is_what_later_changes_are_measured_by(tmp_path: 
         run.watches.applied(IDENTITY, {"apiVersion": "v1", "kind": "Secret", "metadata": {"labels": None}})
         go_on.set()
         await in_steady_state(run)
-        assert run.told == ["one-tenant"]
+        assert run.reported == ["one-tenant"]
 
 
 async def test_exactly_the_targets_are_watched_and_the_others_go_on_undisturbed(tmp_path: Path) -> None:
@@ -237,16 +240,18 @@ async def test_exactly_the_targets_are_watched_and_the_others_go_on_undisturbed(
 
 async def test_targets_may_change_before_the_start(tmp_path: Path) -> None:
     async with served() as server, await connect(tmp_path, server.url) as kube:
-        watches = DriftWatches(kube, Resources(kube), print, observe=print, rng=random.Random(1))  # noqa: S311 - spreads load only
+        watches = DriftWatches(kube, Resources(kube), print, count=print, clock=Clock.system(), rng=random.Random(1))  # noqa: S311 - spreads load only
         watches.follow(frozenset({target()}))
         watches.follow(frozenset())
-        stop = asyncio.Event()
-        stop.set()
-        await watches.run(stop)
+        task = asyncio.create_task(watches.run())
+        await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
     assert server.asked == []
 
 
-async def test_what_somebody_must_do_is_said_once_and_again_when_it_is_done(tmp_path: Path) -> None:
+async def test_a_missing_right_is_logged_once_and_again_when_it_was_granted(tmp_path: Path) -> None:
     quick = WatchTimes(first_delay=timedelta(milliseconds=1), longest_delay_refused=timedelta(milliseconds=1))
     refused = [failure(403, "Forbidden", "she may not list secrets")] * 7
     async with running(tmp_path, target("Secret"), times=quick, secrets=[*refused, listing(7)]) as run:
@@ -259,52 +264,27 @@ async def test_what_somebody_must_do_is_said_once_and_again_when_it_is_done(tmp_
     assert run.logs[0]["hint"].endswith(f"allow list and watch to {IDENTITY}")
 
 
-async def test_what_passes_by_itself_is_only_said_when_it_does_not_pass(tmp_path: Path) -> None:
+async def test_failures_that_pass_by_themselves_are_logged_only_when_they_go_on(tmp_path: Path) -> None:
     async with running(tmp_path, target(), configmaps=[failure(503)] * 12) as run:
         await in_steady_state(run)
     assert [(log["event"], log["log_level"]) for log in run.logs] == [("drift.watch_fails", "warning")]
 
 
-async def test_a_kind_that_nobody_serves_is_looked_for_again(tmp_path: Path) -> None:
+async def test_a_kind_that_is_not_served_is_logged_and_tried_again(tmp_path: Path) -> None:
     async with running(tmp_path, target("Gadget")) as run:
         await until(lambda: bool(run.logs))
         assert "the API server has no kind Gadget" in run.logs[0]["error"]
 
 
-async def test_a_fault_of_who_is_told_is_not_swallowed(tmp_path: Path) -> None:
+async def test_an_exception_of_whoever_gets_the_reports_is_raised(tmp_path: Path) -> None:
     def notify(_: str, tenant: str) -> None:
         raise LookupError(tenant)
 
     api = Api({"configmaps": [listing(7), stream(changed("DELETED", found("one", 8)))]})
     async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
         rng = random.Random(1)  # noqa: S311 - spreads load only
-        watches = DriftWatches(kube, Resources(kube), notify, observe=str, rng=rng)
+        watches = DriftWatches(kube, Resources(kube), notify, count=str, clock=Clock.system(), rng=rng)
         watches.follow(frozenset({target()}))
         with pytest.raises(ExceptionGroup) as raised:
-            await watches.run(asyncio.Event())
+            await watches.run()
     assert [str(error) for error in raised.value.exceptions] == ["one-tenant"]
-
-
-@pytest.mark.parametrize(
-    ("failures", "error", "least", "most"),
-    [
-        (0, None, 0.25, 0.5),
-        (1, None, 0.5, 1),
-        (1, KubeUnreachable("x"), 0.5, 1),
-        (3, KubeUnreachable("x"), 2, 4),
-        (9, KubeUnreachable("x"), 15, 30),
-        (9, None, 15, 30),
-        (3, KubeForbidden("x"), 2, 4),
-        (99_999, KubeForbidden("x"), 300, 600),
-        (99_999, KubeNotFound("x"), 300, 600),
-        (1, KubeOverloaded("x", timedelta(seconds=7)), 7, 7),
-        (9, KubeOverloaded("x", timedelta(seconds=1)), 15, 30),
-    ],
-)
-def test_delays_double_up_to_a_bound_and_half_of_each_is_chance(
-    failures: int, error: KubeError | None, least: float, most: float
-) -> None:
-    rng = random.Random(1)  # noqa: S311 - spreads load only
-    delays = [WatchTimes().delay(failures, error, rng) for _ in range(200)]
-    assert least <= min(delays) <= max(delays) <= most
-    assert len(set(delays)) > 1 or least == most

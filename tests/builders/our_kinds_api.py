@@ -1,0 +1,195 @@
+"""A Kubernetes API on a real socket as far as the operator's process needs one: our kinds in one namespace, one Lease.
+
+It keeps objects, shows their changes to whoever watches, takes status patches, and refuses what a test says.
+"""
+
+import asyncio
+import copy
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from builders.kube_api import failure, kube_api, kubeconfig
+from talkdesk_crds import KINDS
+from talkdesk_crds.names import GROUP, VERSION
+
+PLURALS = {kind.INFO.plural: kind.INFO.kind for kind in KINDS}
+KINDS_OF_CORE = {"configmaps": "ConfigMap", "namespaces": "Namespace", "events": "Event"}
+"""kopf waits for the last two before it watches anything."""
+Raw = dict[str, Any]
+
+
+def _resource(plural: str, kind: str) -> Raw:
+    verbs = ["get", "list", "watch", "create", "patch", "update", "delete"]
+    return {
+        "name": plural,
+        "singularName": kind.lower(),
+        "kind": kind,
+        "namespaced": True,
+        "verbs": verbs,
+        "shortNames": [],
+        "categories": [],
+    }
+
+
+@dataclass
+class OurKindsApi:
+    """Made by `our_kinds_api`."""
+
+    kubeconfig: Path
+    url: str = ""
+    objects: dict[tuple[str, str], Raw] = field(default_factory=dict)
+    """By plural and name."""
+    lease: Raw | None = None
+    refused: dict[str, int] = field(default_factory=dict)
+    """The status to answer with, by the end of a path."""
+    requests: list[str] = field(default_factory=list)
+    """Method and path of each request but for discovery, with ` watch` for watches."""
+    streams: dict[str, list[asyncio.Queue[Raw]]] = field(default_factory=dict)
+    """Open watches, by plural."""
+    version: "itertools.count[int]" = field(default_factory=lambda: itertools.count(100))
+    seen_version: int = 99
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, raw: Raw) -> Raw:
+        """Store an object and show it to who watches."""
+        plural = next(plural for plural, kind in {**PLURALS, **KINDS_OF_CORE}.items() if kind == raw["kind"])
+        stored = copy.deepcopy(raw)
+        self.seen_version = next(self.version)
+        stored["metadata"]["resourceVersion"] = str(self.seen_version)
+        change = "MODIFIED" if (plural, raw["metadata"]["name"]) in self.objects else "ADDED"
+        self.objects[plural, raw["metadata"]["name"]] = stored
+        self.show(plural, change, stored)
+        return stored
+
+    def delete(self, plural: str, name: str) -> None:
+        stored = self.objects.pop((plural, name))
+        self.seen_version = next(self.version)
+        stored["metadata"]["resourceVersion"] = str(self.seen_version)
+        self.show(plural, "DELETED", stored)
+
+    def show(self, plural: str, change: str, raw: Raw) -> None:
+        for stream in self.streams.get(plural, []):
+            stream.put_nowait({"type": change, "object": raw})
+
+    @property
+    def holder(self) -> str:
+        """Who has the Lease."""
+        return "" if self.lease is None else str(self.lease["spec"]["holderIdentity"])
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = self._discovery(request.path)
+        if answer is not None:
+            return web.json_response(answer)
+        is_watch = request.query.get("watch") == "true"
+        self.requests.append(f"{request.method} {request.path}{' watch' if is_watch else ''}")
+        self.changed.set()
+        for end, status in self.refused.items():
+            if request.path.endswith(end):
+                return await failure(status, "Refused", "refused on purpose")(request)
+        if "/leases" in request.path and not is_watch:
+            return await self._lease(request)
+        *_, plural = [part for part in request.path.split("/") if part in {*PLURALS, *KINDS_OF_CORE, "leases"}]
+        if is_watch:
+            return await self._stream(request, plural)
+        if request.method == "GET":
+            items = [raw for (of, _), raw in self.objects.items() if of == plural]
+            return web.json_response({"metadata": {"resourceVersion": str(self.seen_version)}, "items": items})
+        return web.json_response(self._patch(plural, request.path, await request.json()))
+
+    def _patch(self, plural: str, path: str, operations: list[Raw]) -> Raw:
+        """Do a JSON Patch of the status; of its operations, those that add a status or one of its fields."""
+        name = path.removesuffix("/status").rpartition("/")[2]
+        stored = copy.deepcopy(self.objects[plural, name])
+        for operation in operations:
+            match operation["op"], operation["path"].split("/"):
+                case "test", _:
+                    pass
+                case (("add" | "replace"), [_, "status"]):
+                    stored["status"] = operation["value"]
+                case (("add" | "replace"), [_, "status", field_name]):
+                    stored.setdefault("status", {})[field_name] = operation["value"]
+                case other:
+                    raise NotImplementedError(other)
+        return self.put(stored)
+
+    def _discovery(self, path: str) -> Raw | None:
+        groups = {"appconnect": (GROUP, VERSION, PLURALS), "leases": ("coordination.k8s.io", "v1", {"leases": "Lease"})}
+        for group, version, plurals in groups.values():
+            if path == f"/apis/{group}/{version}":
+                return {"groupVersion": path[6:], "resources": [_resource(*each) for each in plurals.items()]}
+        if path == "/api/v1":
+            return {"groupVersion": "v1", "resources": [_resource(*each) for each in KINDS_OF_CORE.items()]}
+        if path == "/apis":
+            return {
+                "groups": [
+                    {
+                        "name": group,
+                        "versions": [{"groupVersion": f"{group}/{version}", "version": version}],
+                        "preferredVersion": {"groupVersion": f"{group}/{version}", "version": version},
+                    }
+                    for group, version, _ in groups.values()
+                ]
+            }
+        return {"versions": ["v1"]} if path == "/api" else None
+
+    async def _lease(self, request: web.BaseRequest) -> web.StreamResponse:
+        name = request.path.rpartition("/")[2]
+        if request.method == "GET" and name == "leases":
+            items = [] if self.lease is None else [self.lease]
+            return web.json_response({"metadata": {"resourceVersion": str(self.seen_version)}, "items": items})
+        if request.method == "GET":
+            if self.lease is None:
+                return await failure(404, "NotFound")(request)
+            return web.json_response(self.lease)
+        body = await request.json()
+        if (
+            self.lease is not None
+            and body["metadata"].get("resourceVersion") != self.lease["metadata"]["resourceVersion"]
+        ):
+            return await failure(409, "Conflict")(request)
+        self.seen_version = next(self.version)
+        body["metadata"]["resourceVersion"] = str(self.seen_version)
+        self.lease = body
+        self.show("leases", "MODIFIED", body)
+        return web.json_response(body)
+
+    async def _stream(self, request: web.BaseRequest, plural: str) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        with self._subscribed(plural) as events:
+            while True:
+                await response.write(json.dumps(await events.get()).encode() + b"\n")
+
+    @contextmanager
+    def _subscribed(self, plural: str) -> Iterator[asyncio.Queue[Raw]]:
+        events: asyncio.Queue[Raw] = asyncio.Queue()
+        self.streams.setdefault(plural, []).append(events)
+        try:
+            yield events
+        finally:
+            self.streams[plural].remove(events)
+
+    @property
+    def watched(self) -> set[str]:
+        """The plurals that somebody watches now."""
+        return {plural for plural, streams in self.streams.items() if streams}
+
+
+@asynccontextmanager
+async def our_kinds_api(folder: Path, *objects: Raw) -> AsyncIterator[OurKindsApi]:
+    """Serve these objects until the end of the block."""
+    api = OurKindsApi(folder / "kubeconfig")
+    for raw in objects:
+        api.put(raw)
+    async with kube_api(api.handle) as server:
+        api.url = server.url
+        kubeconfig(folder, server.url)
+        yield api

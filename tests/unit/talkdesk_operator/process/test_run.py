@@ -1,0 +1,305 @@
+"""The process on a scripted API server: what starts and ends in which order, and with which exit code."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from structlog.testing import capture_logs
+
+from builders.our_kinds_api import OurKindsApi, our_kinds_api
+from builders.raw_objects import app, installation, request
+from builders.serving import until
+from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.observability.probes import CannotListen
+from talkdesk_operator.process.run import Parts, Shutdown, serve
+from talkdesk_operator.settings import Settings
+from talkdesk_operator.workqueue.queue import Cause, Reconcile, Result
+from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.kube_errors import KubeRefused
+
+WITHIN = 10.0
+LEASE = {
+    "metadata": {"name": "talkdesk-operator", "namespace": "team", "resourceVersion": "1"},
+    "spec": {
+        "holderIdentity": "another",
+        "leaseDurationSeconds": 600,
+        "acquireTime": "2026-05-01T10:00:00.000000Z",
+        "renewTime": "2026-05-01T10:00:00.000000Z",
+    },
+}
+
+
+class Fatal(BaseException):
+    """Nothing below the process may handle it."""
+
+
+@dataclass
+class Process:
+    """A process that runs in this one, and what happened in it so far."""
+
+    api: OurKindsApi
+    happened: list[str] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Reconciles of these accounts wait."""
+    fatal: set[str] = field(default_factory=set)
+    """Reconciles of these accounts raise Fatal."""
+    parts: Parts | None = None
+    task: "asyncio.Task[int] | None" = None
+    logs: list[Any] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def build(self, parts: Parts) -> AsyncIterator[Reconcile]:
+        self.parts = parts
+        self.happened.append("built")
+        try:
+            yield self.reconcile
+        finally:
+            self.happened.append(f"closed while watching {len(self.api.watched)} kinds")
+
+    async def reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
+        self.happened.append(f"{key.account_id or 'app'} {'+'.join(sorted(causes))}")
+        if key.account_id in self.fatal:
+            raise Fatal
+        if key.account_id in self.held:
+            try:
+                await self.held[key.account_id].wait()
+            except asyncio.CancelledError:
+                self.happened.append(f"{key.account_id} cancelled")
+                raise
+            self.happened.append(f"{key.account_id} ended while watching {len(self.api.watched)} kinds")
+        return Result()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        assert self.task is not None
+        await until(lambda: condition() or bool(self.task and self.task.done()), within=WITHIN)
+        assert condition(), (self.happened, self.logs)
+
+    async def works(self) -> None:
+        """Wait until it works and watches."""
+        await self.until(lambda: "built" in self.happened and set(KINDS) <= self.api.watched)
+
+    async def probe(self, path: str) -> tuple[int, str]:
+        port = next(log["port"] for log in self.logs if log["event"] == "probes.listening")
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+            return answer.status, (await answer.text()).strip()
+
+    async def code(self) -> int:
+        """Wait for its end; return the exit code."""
+        assert self.task is not None
+        return await asyncio.wait_for(asyncio.shield(self.task), WITHIN)
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        os.kill(os.getpid(), number)
+        return await self.code()
+
+    def logged(self, event: str) -> list[Any]:
+        return [log for log in self.logs if log["event"] == event]
+
+
+KINDS = ("talkdeskapps", "talkdeskinstallations", "talkdesktenants")
+
+
+@asynccontextmanager
+async def running(folder: Path, *objects: dict[str, Any], **changes: Any) -> AsyncIterator[Process]:
+    """Start a process in a namespace with these objects; keywords are settings, or `lease`, `held`, `refused`."""
+    async with our_kinds_api(folder, *objects) as api:
+        api.lease = changes.pop("lease", None)
+        api.refused = changes.pop("refused", {})
+        held, fatal = changes.pop("held", ()), changes.pop("fatal", ())
+        it = Process(api, held={name: asyncio.Event() for name in held}, fatal=set(fatal))
+        settings = {"leader_election": False, "probe_host": "127.0.0.1", "probe_port": 0, **changes}
+        bounds = Settings(kubeconfig=api.kubeconfig, namespaces=("team",), **settings)
+        rng = random.Random(1)  # noqa: S311 - a test
+        with capture_logs() as it.logs:
+            it.task = asyncio.create_task(serve(bounds, it.build, clock=Clock.system(), rng=rng))
+            try:
+                yield it
+            finally:
+                it.task.cancel()
+                await asyncio.wait((it.task,))
+
+
+async def test_everything_is_listed_before_the_first_reconcile_and_then_watched(tmp_path: Path) -> None:
+    async with running(tmp_path, app(), installation("i1", account="a1")) as it:
+        await it.works()
+        first_watch = next(n for n, line in enumerate(it.api.requests) if line.endswith(" watch"))
+        listed = [line for line in it.api.requests[:first_watch] if line.startswith("GET")]
+        assert {line.rpartition("/")[2] for line in listed} == set(KINDS)
+        await it.until(lambda: len(it.happened) == 3)
+        assert it.happened[0] == "built"
+        assert set(it.happened[1:]) == {"app Startup", "a1 Startup"}
+        it.api.put(installation("i2", account="a2", spec=request()))
+        await it.until(lambda: it.happened[-1] == "a2 Watch")
+        assert await it.probe("/readyz") == (200, "running")
+        assert await it.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_after_a_signal_running_reconciles_end_before_the_watches_and_nothing_new_begins(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    async with running(tmp_path, installation("i1", account="a1"), held=["a1"]) as it:
+        await it.until(lambda: "a1 Startup" in it.happened)
+        await it.works()
+        os.kill(os.getpid(), number)
+        await it.until(lambda: bool(it.logged("operator.stopping")))
+        assert await it.probe("/readyz") == (503, "stopping")
+        it.api.put(installation("i2", account="a2"))
+        it.held["a1"].set()
+        assert await it.code() == 0
+        assert it.happened[2:] == ["a1 ended while watching 3 kinds", "closed while watching 0 kinds"]
+        assert it.logged("operator.stopping") == [
+            {"event": "operator.stopping", "log_level": "info", "reason": number.name, "code": 0}
+        ]
+
+
+async def test_a_reconcile_that_takes_longer_than_the_grace_is_cancelled(tmp_path: Path) -> None:
+    async with running(tmp_path, installation("i1", account="a1"), held=["a1"], shutdown_within="1s") as it:
+        await it.until(lambda: "a1 Startup" in it.happened)
+        await it.works()
+        assert await it.end() == 0
+        assert "a1 cancelled" in it.happened
+        assert len(it.logged("reconcile.cancelled")) == 1
+
+
+async def test_a_part_that_fails_ends_the_process_with_1_and_the_others_in_order(tmp_path: Path) -> None:
+    async with running(tmp_path, installation("i1", account="a1"), fatal=["a2"]) as it:
+        await it.works()
+        it.api.put(installation("i2", account="a2"))
+        assert await it.code() == 1
+        assert it.happened[-1] == "closed while watching 0 kinds"
+        (failed,) = it.logged("operator.part_failed")
+        assert failed["part"] == "workers"
+        assert isinstance(failed["exc_info"], Fatal)
+        assert it.logged("operator.stopping")[0]["reason"] == "workers ended"
+
+
+@pytest.mark.case(48)
+async def test_a_restored_etcd_ends_the_process_because_its_cache_is_worth_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, installation("i1", account="a1"), relist_every="1s") as it:
+        await it.works()
+        it.api.seen_version = 5
+        assert await it.code() == 1
+        assert it.logged("operator.part_failed")[0]["part"] == "listing"
+
+
+async def test_while_nothing_can_be_listed_it_is_live_but_not_ready_and_says_why(tmp_path: Path) -> None:
+    async with running(tmp_path, refused={"talkdesktenants": 403}) as it:
+        await it.until(lambda: bool(it.logged("listing.failed")))
+        assert await it.probe("/readyz") == (503, "loading: refused on purpose")
+        assert (await it.probe("/healthz"))[0] == 200
+        assert await it.end() == 0
+        assert it.happened == []
+
+
+@pytest.mark.case(49)
+async def test_a_leader_holds_the_lease_and_gives_it_back_at_the_end(tmp_path: Path) -> None:
+    async with running(tmp_path, installation("i1", account="a1"), leader_election=True) as it:
+        await it.works()
+        assert it.parts is not None
+        assert it.api.holder == it.parts.identity
+        await it.until(lambda: "leases" in it.api.watched)
+        assert await it.end() == 0
+        assert it.api.holder == ""
+        assert it.api.requests[-1].startswith("PUT /apis/coordination.k8s.io/v1/namespaces/team/leases/")
+
+
+@pytest.mark.case(49)
+async def test_a_candidate_is_ready_but_lists_nothing_and_ends_at_a_signal(tmp_path: Path) -> None:
+    async with running(tmp_path, installation(), leader_election=True, lease=LEASE) as it:
+        await it.until(lambda: any("/leases/" in line for line in it.api.requests))
+        assert await it.probe("/readyz") == (200, "standby")
+        assert await it.end() == 0
+        assert it.happened == []
+        assert it.api.holder == "another"
+        assert not [line for line in it.api.requests if "talkdesk.dev" in line]
+
+
+async def test_an_exception_of_the_builder_is_raised_and_the_lease_is_free(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def build(_parts: Parts) -> AsyncIterator[Reconcile]:
+        raise LookupError("no such thing")
+        yield
+
+    async with our_kinds_api(tmp_path) as api:
+        bounds = Settings(kubeconfig=api.kubeconfig, namespaces=("team",), probe_host="127.0.0.1", probe_port=0)
+        rng = random.Random(1)  # noqa: S311 - a test
+        with capture_logs(), pytest.raises(LookupError, match="no such thing"):
+            await asyncio.wait_for(serve(bounds, build, clock=Clock.system(), rng=rng), WITHIN)
+        assert api.lease is not None
+        assert api.holder == ""
+
+
+async def test_a_probe_port_that_is_taken_is_an_error_before_anything_is_asked(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with running(tmp_path, probe_port=taken.getsockname()[1]) as it:
+            with pytest.raises(CannotListen):
+                await it.code()
+            assert it.api.requests == []
+
+
+async def test_without_a_usable_kubeconfig_nothing_starts(tmp_path: Path) -> None:
+    bounds = Settings(kubeconfig=tmp_path / "missing", probe_port=0)
+    rng = random.Random(1)  # noqa: S311 - a test
+    with pytest.raises(KubeRefused, match="there is no file"):
+        await serve(bounds, Process(OurKindsApi(tmp_path)).build, clock=Clock.system(), rng=rng)
+
+
+async def test_the_first_reason_to_end_stands() -> None:
+    shutdown = Shutdown()
+    with capture_logs() as logs:
+        shutdown.begin("SIGTERM", 0)
+        shutdown.begin("leadership ended", 1, abrupt=True)
+    assert (shutdown.code, shutdown.abrupt) == (0, False)
+    assert [log["reason"] for log in logs] == ["SIGTERM"]
+
+
+async def test_a_supervised_part_that_ends_without_an_error_ends_the_process_too() -> None:
+    shutdown = Shutdown()
+
+    async def part() -> None:
+        return
+
+    with capture_logs() as logs:
+        await shutdown.supervise(part(), "leadership", abrupt=True)
+        await asyncio.wait_for(shutdown.event.wait(), WITHIN)
+    assert (shutdown.code, shutdown.abrupt) == (1, True)
+    assert [(log["event"], log["reason"]) for log in logs] == [("operator.stopping", "leadership ended")]
+
+
+async def test_work_that_completes_first_is_done() -> None:
+    assert await Shutdown().completes_before(asyncio.sleep(0))
+
+
+async def test_work_that_the_end_overtakes_is_cancelled_and_not_done() -> None:
+    shutdown, cancelled = Shutdown(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with capture_logs():
+        asyncio.get_running_loop().call_soon(shutdown.begin, "SIGTERM", 0)
+        assert not await shutdown.completes_before(work())
+    assert cancelled.is_set()
+
+
+async def test_an_error_of_the_work_is_raised() -> None:
+    async def work() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await Shutdown().completes_before(work())
