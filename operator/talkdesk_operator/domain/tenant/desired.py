@@ -42,10 +42,8 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
 
     Unknown facts are null instead of missing, so that a template can use `has` or compare with null.
     """
-    facts, spec, tenant = scope.known_facts, scope.installation.spec, scope.tenant
+    facts, spec = scope.known_facts, scope.installation.spec
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
-    state = desired_state(scope)
-    values = app.resource.spec.tenant.values | (tenant.spec.values if tenant is not None else {})
     return {
         "app": {
             "id": app.resource.spec.app_id,
@@ -65,13 +63,18 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
             "state": trial.state.value if trial is not None else None,
             "expiresAt": to_wire_time(trial.expires_at) if trial is not None and trial.expires_at else None,
         },
-        "tenant": {
-            "name": tenant.spec.name if tenant is not None else "",
-            "state": state.value,
-            "suspended": state is TenantState.SUSPENDED,
-            "values": values,
-        },
+        "tenant": _tenant_variables(scope, app),
         "sso": _single_sign_on(scope, app),
+    }
+
+
+def _tenant_variables(scope: Scope, app: CompiledApp) -> dict[str, Any]:
+    tenant, state = scope.tenant, desired_state(scope)
+    return {
+        "name": tenant.spec.name if tenant is not None else "",
+        "state": state.value,
+        "suspended": state is TenantState.SUSPENDED,
+        "values": app.resource.spec.tenant.values | (tenant.spec.values if tenant is not None else {}),
     }
 
 
