@@ -1,7 +1,9 @@
 # Every target sets up what it needs. `make help` lists them.
 .DEFAULT_GOAL := help
-PY := .venv/bin/python
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# VENV and PYTHON choose another environment: make test-unit VENV=.venv-3.13 PYTHON=python3.13
+export VENV ?= .venv
+PY := $(VENV)/bin/python
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
 help: ## this list
@@ -19,6 +21,10 @@ demo: setup ## plays a customer's life on a local control plane (KEEP=1 leaves i
 test: setup ## all tests (ARGS="-k name" for some)
 	@$(PY) -m talkdesk_sandbox.controlplane build
 	@$(PY) -m pytest $(ARGS)
+
+.PHONY: test-unit
+test-unit: setup ## the fast lane: everything that needs no cluster
+	@$(PY) -m pytest -q tests/unit $(ARGS)
 
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested
@@ -42,6 +48,10 @@ format: setup ## ruff's fixes and format
 .PHONY: crds
 crds: setup ## writes crds/yaml/*.yaml from the models
 	$(PY) -m talkdesk_crds.crdgen crds/yaml
+
+.PHONY: docs
+docs: setup ## writes docs/reference.md and the picture in ARCHITECTURE.md from the code
+	@PYTHONPATH=tests $(PY) tests/generators/run.py
 
 .PHONY: controlplane
 controlplane: setup ## a local etcd, kube-apiserver and controller manager, until Ctrl-C

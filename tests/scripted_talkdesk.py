@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
+from builders.listening import listening
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_operator.domain.ports.talkdesk import Access, AuthMethod, Credentials
 
@@ -107,16 +108,8 @@ async def serve(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> A
     talkdesk = ScriptedTalkdesk()
     talkdesk.on("/acme/oauth/token", token_reply())
     runner = web.ServerRunner(web.Server(talkdesk.handle), shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, host, 0, ssl_context=tls)
-    await site.start()
-    port = runner.addresses[0][1]
-    name = f"[{host}]" if ":" in host else host
-    talkdesk.url = f"{'https' if tls else 'http'}://{name}:{port}"
-    try:
+    async with listening(runner, host=host, tls=tls) as talkdesk.url:
         yield talkdesk
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

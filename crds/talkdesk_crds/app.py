@@ -7,14 +7,16 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.fields import (
+    ATOMIC,
+    SET,
     Duration,
     Expression,
     FreeObject,
     Id,
     LabelName,
-    LastingDuration,
     Model,
     ObjectName,
+    PositiveDuration,
     Url,
     Word,
     immutable,
@@ -24,6 +26,7 @@ from talkdesk_crds.fields import (
 from talkdesk_crds.hosts import Region
 from talkdesk_crds.installation import Decision
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
+from talkdesk_crds.tenant import OnOffboard
 
 __all__ = [
     "AppEndpoints",
@@ -31,26 +34,27 @@ __all__ = [
     "AppStatus",
     "Approval",
     "ApprovalMode",
+    "ApprovalTiming",
     "Auth",
     "AuthMethod",
     "AutomaticDecision",
+    "ConflictPolicy",
     "Deadline",
     "Events",
     "License",
     "Logout",
-    "OnOffboard",
     "OnTenantFailure",
     "RejectRule",
     "Retention",
     "Scim",
     "SecretKeyRef",
+    "SignatureVerification",
     "SuspensionPolicy",
     "TalkdeskApp",
     "TemplateStep",
     "TenantTemplate",
     "TrialPolicy",
     "Uninstall",
-    "UninstallApproval",
     "Users",
     "UsersOffboard",
 ]
@@ -63,14 +67,23 @@ class AuthMethod(StrEnum):
     BASIC = "Basic"
 
 
-class OnOffboard(StrEnum):
-    """What becomes of a step's objects at an uninstall."""
+class SignatureVerification(StrEnum):
+    """Whether events must be signed by Talkdesk."""
 
-    DELETE = "Delete"
-    RETAIN = "Retain"
+    REQUIRED = "Required"
+    DISABLED = "Disabled"
 
 
-class UninstallApproval(StrEnum):
+class ConflictPolicy(StrEnum):
+    """What becomes of an object or a field that belongs to somebody else."""
+
+    FAIL = "Fail"
+    """It is left alone and reported as a conflict."""
+    ADOPT = "Adopt"
+    """It becomes the tenant's."""
+
+
+class ApprovalTiming(StrEnum):
     """When an uninstall is approved."""
 
     AFTER_OFFBOARD = "AfterOffboard"
@@ -117,27 +130,33 @@ class AppEndpoints(Model):
     """Explicit hosts, where `region` has no fitting entry, or for a simulator."""
 
     api: Url
-    """Base URL of the API gateway; event signature keys come from here. Installations may use no other API host."""
+    """Base URL of the API gateway, for example `https://api.talkdeskapp.com`. The keys that verify events come from
+    here, and no installation of the app may use another API host."""
     token: Url
-    """A token URL, in which `{account}` stands for the account's name: `https://{account}.talkdeskid.com/oauth/token`."""
+    """Token URL, in which `{account}` stands for the account's name: `https://{account}.talkdeskid.com/oauth/token`."""
     allow_insecure: bool = False
-    """Allow plain http to these two hosts. Only for a simulator."""
+    """Allow plain http to these two hosts. Only for a simulator: credentials are sent there."""
 
 
 class Events(Model):
     """How lifecycle events are taken."""
 
-    verify_signatures: bool = True
-    """Refuse events without a good ECDSA signature of Talkdesk's. False is for a laboratory: anybody who can reach
-    the webhook can then replace credentials."""
+    signature_verification: SignatureVerification = SignatureVerification.REQUIRED
+    """Required: an event without a valid ECDSA signature of Talkdesk's is refused. Disabled: any event is taken.
+    That is for a laboratory: anybody who can reach the webhook can then replace credentials."""
 
 
 class Auth(Model):
     """How the operator gets tokens for an installation."""
 
     method: AuthMethod = AuthMethod.PRIVATE_KEY_JWT
-    """PrivateKeyJwt (signed assertion; required of apps listed on AppConnect) or Basic (client secret)."""
-    scopes: Annotated[tuple[Word, ...], Field(max_length=32)] = ("apps:read", "apps:write", "account:read")
+    """PrivateKeyJwt (signed assertion; required of apps listed on AppConnect) or Basic (client secret). A change
+    counts from the next token on."""
+    scopes: Annotated[tuple[Word, ...], Field(max_length=32, json_schema_extra=SET)] = (
+        "apps:read",
+        "apps:write",
+        "account:read",
+    )
     """OAuth scopes to ask for. An empty list asks for all that were granted."""
 
 
@@ -146,9 +165,9 @@ class RejectRule(Model):
 
     expression: Expression
     """CEL over `account`, `subscription`, `trial`, `installation` and `app` as templates see them, and `request` with
-    `type`, `appVersion` and `changes`. True rejects."""
+    `type`, `appVersion` and `changes`. The request is rejected when it is true."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=256)]
-    """What Talkdesk is told."""
+    """What Talkdesk is told as the reason."""
 
 
 class AutomaticDecision(Model):
@@ -156,8 +175,8 @@ class AutomaticDecision(Model):
 
     decision: Decision
     """Approve or Reject."""
-    before: LastingDuration = "1h"
-    """How long before the deadline."""
+    before_deadline: PositiveDuration = "1h"
+    """How long before the deadline the decision is made."""
 
 
 class Approval(Model):
@@ -175,25 +194,30 @@ class Approval(Model):
 
     mode: ApprovalMode = ApprovalMode.AUTO
     """Auto: approved as soon as the tenant is ready. Manual: a person decides in the installation's `spec.approval`."""
-    reject_when: Annotated[tuple[RejectRule, ...], Field(max_length=16)] = ()
-    """Rules that reject a request before anything is made for it, unless a person decided it; the first that is true
-    counts. One that can't be evaluated holds the request."""
+    reject_when: Annotated[tuple[RejectRule, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
+    """Rules that reject a request before anything is made for it, unless a person decided it. The first that is true
+    counts. A rule that can't be evaluated holds the request."""
     on_tenant_failure: OnTenantFailure = OnTenantFailure.HOLD
-    """Hold: a request whose tenant can't be made waits for better times. Reject: it is rejected when the template can't
-    be filled in for it or the API server refuses an object."""
+    """Hold: a request whose tenant can't be made is tried again until the deadline. Reject: it is rejected when the
+    template can't be filled in for it or the API server refuses an object."""
     automatic: AutomaticDecision | None = None
     """With mode Manual, what is decided when nobody did until shortly before the deadline. Without it, nothing is."""
 
 
 class Deadline(Model):
-    """How long Talkdesk waits."""
+    """How long Talkdesk waits for an answer."""
 
-    answer_within: LastingDuration = "7d"
+    answer_within: PositiveDuration = "7d"
     """Time from an event to the moment Talkdesk gives up waiting for the answer (documented: seven days)."""
-    warn_before: Annotated[tuple[LastingDuration, ...], Field(max_length=8)] = ("3d", "1d", "1h")
-    """Marks before the deadline at which an unanswered request is warned about, by Event, condition and metric."""
-    grace: Duration = "1d"
-    """Time from there until the tenant of an unanswered installation is offboarded."""
+    warn_before: Annotated[tuple[PositiveDuration, ...], Field(max_length=8, json_schema_extra=SET)] = (
+        "3d",
+        "1d",
+        "1h",
+    )
+    """Marks before the deadline. When one passes and the request is unanswered, an Event, the condition DeadlineNear
+    and a metric say so."""
+    grace_period: Duration = "1d"
+    """Time from the deadline until the tenant of an unanswered installation is offboarded."""
 
 
 class TemplateStep(Model):
@@ -201,28 +225,33 @@ class TemplateStep(Model):
 
     name: LabelName
     """Name of the step, unique in the template."""
-    manifests: Annotated[tuple[FreeObject, ...], Field(min_length=1, max_length=50)]
-    """Kubernetes objects. Each string in them may hold `${ CEL }`; one that is a single expression keeps its type."""
+    manifests: Annotated[tuple[FreeObject, ...], Field(min_length=1, max_length=50, json_schema_extra=ATOMIC)]
+    """Kubernetes objects. Each string in them may hold `${ CEL }`; one that is a single expression keeps its type. An
+    object that is taken out of the template is deleted from every tenant."""
     ready_when: Expression | None = None
     """CEL over `object`, true when an object of the step is ready. Without it, kstatus' rules decide."""
     on_offboard: OnOffboard = OnOffboard.RETAIN
     """Delete: the objects go at the uninstall. Retain: they stay until the retention ends."""
-    adopt: bool = False
-    """Take over objects and fields that belong to somebody else, instead of reporting a conflict."""
+    conflict_policy: ConflictPolicy = ConflictPolicy.FAIL
+    """Fail: an object or a field that belongs to somebody else is left alone, and the tenant reports a conflict.
+    Adopt: it is taken over, and is deleted with the tenant."""
 
 
 class TenantTemplate(Model):
     """What each customer account gets in the cluster."""
 
     name: Expression = "${dnsLabel('td-' + account.id)}"
-    """The tenant's name, a DNS label; `${ CEL }` over `account`, `app`, `installation`. Fixed once a tenant is made."""
+    """The tenant's name, a DNS label; `${ CEL }` over `account`, `app`, `installation`. A change counts for tenants
+    that are made after it: one that exists keeps its name."""
     service_account_name: ObjectName
     """ServiceAccount in this namespace in whose name all tenant objects are applied and deleted: its RBAC decides what
-    a template can do."""
+    a template can do. After a change everything is done in the new account's name, also the deletion of objects that
+    the old one made: give the new account its rights first, and the operator the right to impersonate it."""
     values: FreeObject = Field(default_factory=dict)
-    """Defaults of `tenant.values`."""
+    """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is applied to all tenants."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
-    """Steps, applied in order and deleted in reverse."""
+    """Steps, applied in order and deleted in reverse. A change is applied to all tenants of the app, one after the
+    other."""
 
 
 class SecretKeyRef(Model):
@@ -243,13 +272,13 @@ class Scim(Model):
     token_secret_ref: SecretKeyRef
     """The bearer token."""
     on_offboard: UsersOffboard = UsersOffboard.DEACTIVATE
-    """What becomes of the users when the tenant is offboarded: Deactivate or Keep."""
-    timeout: LastingDuration = "10s"
-    """For one request."""
+    """What becomes of the users when the tenant is offboarded: Deactivate or Keep. They are never deleted."""
+    timeout: PositiveDuration = "10s"
+    """How long one request may take."""
     concurrency: Annotated[int, Field(ge=1, le=32)] = 8
-    """Requests at once for one tenant."""
+    """How many requests are made at once for one tenant."""
     allow_insecure: bool = False
-    """Allow plain http. Only for a laboratory."""
+    """Allow plain http. Only for a laboratory: the token is sent there."""
 
 
 class Users(Model):
@@ -263,13 +292,13 @@ class Users(Model):
 
 
 class Logout(Model):
-    """Where the end of a user's session is told (`user.logout` events)."""
+    """Where the end of a user's session is sent (`user.logout` events)."""
 
     url: Url
-    """The app's single-logout endpoint. Gets Talkdesk's event as it came, signed as Standard Webhooks says."""
+    """The app's single-logout endpoint. It gets Talkdesk's event as it came, signed as Standard Webhooks says."""
     secret_ref: SecretKeyRef
-    """The signing key: `whsec_` and base64, or any other text."""
-    timeout: LastingDuration = "3s"
+    """The signing key: `whsec_` and base64, or any other text. The webhook needs the right to read this Secret."""
+    timeout: PositiveDuration = "3s"
     """How long the endpoint may take; then Talkdesk is asked to send the event again."""
     allow_insecure: bool = False
     """Allow plain http. Only for a laboratory."""
@@ -279,33 +308,35 @@ class TrialPolicy(Model):
     """What happens when a trial ends without an upgrade."""
 
     on_end: SuspensionPolicy = SuspensionPolicy.SUSPEND
-    """Suspend, Keep or Offboard."""
+    """Suspend: the template is applied with `tenant.suspended` true. Keep: nothing changes. Offboard: steps with
+    `onOffboard: Delete` are deleted and the retention starts. An upgrade takes each of them back."""
 
 
 class License(Model):
     """What happens when Talkdesk has stopped an installation that the customer did not uninstall."""
 
     on_suspended: SuspensionPolicy = SuspensionPolicy.SUSPEND
-    """When Talkdesk's state is `suspended`: Suspend, Keep or Offboard."""
+    """When Talkdesk's state is `suspended`: Suspend, Keep or Offboard, as for `trial.onEnd`."""
     on_revoked: SuspensionPolicy = SuspensionPolicy.SUSPEND
-    """When Talkdesk's state is `revoked` and no uninstall has come: Suspend, Keep or Offboard."""
+    """When Talkdesk's state is `revoked` and no uninstall has come: Suspend, Keep or Offboard, as for `trial.onEnd`."""
 
 
 class Uninstall(Model):
     """How uninstalls are handled."""
 
-    approve: UninstallApproval = UninstallApproval.AFTER_OFFBOARD
-    """AfterOffboard: Talkdesk is told when the objects of steps with `onOffboard: Delete` are gone. BeforeOffboard: at
-    once."""
+    approval_timing: ApprovalTiming = ApprovalTiming.AFTER_OFFBOARD
+    """AfterOffboard: the uninstall is approved at Talkdesk when the objects of steps with `onOffboard: Delete` are
+    gone. BeforeOffboard: at once."""
     offboard_timeout: Duration = "10m"
-    """How long an object that does not go away can hold up the answer."""
+    """How long an object that does not go away can hold up the approval."""
 
 
 class Retention(Model):
     """What happens after an uninstall."""
 
     keep_for: Duration = "90d"
-    """How long a tenant's retained objects are kept after its last uninstall; a reinstall within finds them again."""
+    """How long a tenant's retained objects are kept after its last uninstall; a reinstall within finds them again. A
+    change counts for tenants that are offboarded after it."""
 
 
 class AppSpec(Model):
@@ -321,11 +352,15 @@ class AppSpec(Model):
     )
 
     app_id: Annotated[Id, Field(json_schema_extra=immutable("the app's id"))]
-    """Talkdesk's id of the app. Events for another app are refused."""
-    region: Region | None = None
-    """The Talkdesk region whose customers install this app: fixes the hosts that are ever talked to."""
+    """Talkdesk's id of the app. Events for another app are refused. It can't be changed."""
+    region: Annotated[Region, Field(json_schema_extra=immutable("the app's region"))] | None = None
+    """The Talkdesk region whose customers install this app: US, EU, CA, AU or UK. It fixes the hosts that are ever
+    talked to. It can't be changed to another region, where none of the app's accounts and credentials exist. It may be
+    replaced by `endpoints`, and come back, when the hosts of the region are others than this version knows."""
     endpoints: AppEndpoints | None = None
-    """Explicit hosts instead of a region."""
+    """Explicit hosts instead of a region. After a change the next call goes to the new hosts, and events are verified
+    with keys from there. An installation whose own `spec.endpoints` lead to other hosts is not called any more: its
+    condition Ready says ForeignHost until Talkdesk's next event, or a person, brings links to the new ones."""
     events: Events = Events()
     """How lifecycle events are taken."""
     auth: Auth = Auth()
@@ -333,13 +368,13 @@ class AppSpec(Model):
     approval: Approval = Approval()
     """What Talkdesk is told about installations and updates."""
     deadline: Deadline = Deadline()
-    """How long Talkdesk waits for answers."""
+    """How long Talkdesk waits for answers. A change counts for requests that wait already, too."""
     tenant: TenantTemplate
     """What each customer account gets."""
     users: Users | None = None
     """What is done with the licensed users. Without it they are not even read; `{}` counts them."""
     logout: Logout | None = None
-    """Where the end of a user's session is told. Without it, `user.logout` events are taken and dropped."""
+    """Where the end of a user's session is sent. Without it, `user.logout` events are taken and dropped."""
     trial: TrialPolicy = TrialPolicy()
     """What happens when a trial ends."""
     license: License = License()
@@ -348,9 +383,9 @@ class AppSpec(Model):
     """How uninstalls are handled."""
     retention: Retention = Retention()
     """What happens after an uninstall."""
-    resync: LastingDuration = "10m"
-    """How often an installation is compared with Talkdesk and its tenant put right when nothing tells that anything
-    changed."""
+    resync_period: PositiveDuration = "10m"
+    """How often each installation is compared with Talkdesk, and its tenant put right, when no event and no watch says
+    that anything changed. Each resync costs some calls to Talkdesk."""
     paused: bool = False
     """While true, the operator leaves all installations and tenants of the app alone. Events are still stored, and
     deadlines run on."""
@@ -362,7 +397,7 @@ class AppStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready: the template is understood."""
+    """Ready: the hosts, the rules and the template are understood."""
 
 
 class TalkdeskApp(CustomResource):
@@ -379,7 +414,7 @@ class TalkdeskApp(CustomResource):
             Column("App", ".spec.appId", "Talkdesk's id of the app", wide=True),
             Column(
                 "Reason",
-                ".status.conditions[?(@.type=='Ready')].message",
+                ".status.conditions[?(@.type=='Ready')].reason",
                 "Why it is ready or not",
                 wide=True,
             ),

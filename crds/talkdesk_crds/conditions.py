@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from talkdesk_crds.fields import Model, Moment, listed_by
+from talkdesk_crds.fields import Model, Moment, listed_by, unknown_read_as
 
 
 class ConditionType(StrEnum):
@@ -163,8 +163,8 @@ class Condition(Model):
         StringConstraints(min_length=1, max_length=316, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"),
     ]
     """What the condition speaks of."""
-    status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    status: Annotated[Literal["True", "False", "Unknown"], unknown_read_as("Unknown", ("True", "False", "Unknown"))]
+    """Whether it holds: True, False or Unknown."""
     reason: Annotated[
         str,
         StringConstraints(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),

@@ -2,7 +2,10 @@
 
 pydantic's JSON schema is turned into a structural schema: references are put in place, `X | None` becomes an optional
 X, titles and prohibitions of further properties go (the API server prunes what it doesn't know), and what a class says
-in its docstring becomes the description that `kubectl explain` shows.
+in its docstring becomes the description that `kubectl explain` shows; `{GROUP}` in it stands for the API group.
+
+A status has no enums, so that a newer operator can write to an older CRD; the descriptions name the values. It has no
+defaults either, because the API server would write them into each object, but for the keys of lists.
 """
 
 import sys
@@ -10,14 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from typing_extensions import override
 
 from talkdesk_crds import KINDS
+from talkdesk_crds.fields import DURATION_GRAMMAR, DURATION_PATTERN
 from talkdesk_crds.kind import Column, CustomResource
 from talkdesk_crds.names import GROUP, VERSION
 
 __all__ = ["crd", "file_name", "structural_schema", "to_yaml"]
 
 _DROPPED: Final = frozenset({"title", "discriminator", "additionalProperties", "$defs", "const"})
+_STATUS_WORD_LENGTH: Final = 64
+"""Bound of a status field whose values are an enumeration of ours: room for values of newer versions."""
 _KEPT: Final = frozenset(
     {
         "default", "description", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems",
@@ -66,14 +73,22 @@ def structural_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def file_name(kind: type[CustomResource]) -> str:
-    """Name the generated file as controller-gen does."""
-    return f"{GROUP}_{kind.INFO.plural}.yaml"
+    """Name the generated file; without the group, so that kustomizations hold with another one."""
+    return f"{kind.INFO.plural}.yaml"
 
 
 def to_yaml(kind: type[CustomResource]) -> str:
     """Write the kind's CustomResourceDefinition as YAML."""
     head = "# Made by `make crds` from crds/talkdesk_crds: change the models, not this file.\n"
-    return head + yaml.safe_dump(crd(kind), sort_keys=False, width=110, allow_unicode=True)
+    return head + yaml.dump(crd(kind), Dumper=_PlainDumper, sort_keys=False, width=110, allow_unicode=True)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes equal parts in full: anchors are hard to read, and not every reader of YAML knows them."""
+
+    @override
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _column(column: Column) -> dict[str, Any]:
@@ -92,7 +107,7 @@ def _root(kind: type[CustomResource]) -> dict[str, Any]:
         {"properties": {k: whole["properties"][k] for k in ("spec", "status")}, "$defs": whole["$defs"]}
     )
     properties = parts["properties"]
-    properties["status"] = _without_defaults(properties["status"])
+    properties["status"] = _open(properties["status"])
     return {
         "description": _one_line(whole["description"]),
         "type": "object",
@@ -121,8 +136,13 @@ def _convert(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[st
         out.setdefault("type", "object")
     if "items" in out:
         out["items"] = _convert(out["items"], defs, f"{path}[]")
+        _default_keys(out)
+    if out.get("pattern") == DURATION_PATTERN:
+        out["description"] = f"{out.get('description', '')} {DURATION_GRAMMAR}"
     if "description" in out:
         out["description"] = _one_line(out["description"])
+    if out.get("type") == "integer":
+        out["format"] = "int64"
     for bound, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if bound in out:
             out[inclusive], out[bound] = out[bound], True
@@ -156,17 +176,29 @@ def _settle_default(schema: dict[str, Any]) -> None:
         del schema["default"]
 
 
-def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    out = {k: v for k, v in schema.items() if k != "default"}
+def _default_keys(listed: dict[str, Any]) -> None:
+    """Give a default to each optional key of a list's items: the API server wants a value for every key."""
+    items = listed["items"]
+    for key in listed.get("x-kubernetes-list-map-keys", ()):
+        if key not in items.get("required", ()):
+            items["properties"][key].setdefault("default", "")
+
+
+def _open(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a status without defaults and without enumerations."""
+    out = {k: v for k, v in schema.items() if k not in ("default", "enum")}
+    if "enum" in schema:
+        out["maxLength"] = _STATUS_WORD_LENGTH
     if "properties" in out:
-        out["properties"] = {k: _without_defaults(v) for k, v in out["properties"].items()}
+        out["properties"] = {k: _open(v) for k, v in out["properties"].items()}
     if "items" in out:
-        out["items"] = _without_defaults(out["items"])
+        out["items"] = _open(out["items"])
+        _default_keys(out)
     return out
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.split()).replace("{GROUP}", GROUP)
 
 
 def main() -> None:

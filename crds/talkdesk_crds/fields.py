@@ -1,10 +1,12 @@
 """The building blocks of our kinds' fields: model base, bounded strings, durations, references.
 
-Every string has a bound: the API server charges CEL rules for the longest string it could meet, and a status
-must never grow past what etcd takes.
+Every string and every list has a bound: the API server charges CEL rules for the longest that it could meet, and a
+status must never grow past what etcd takes. Every list says how its items are told apart, so that two clients who
+apply it do not overwrite each other's items.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -12,6 +14,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -27,6 +30,11 @@ _UNIT: Final = {
     "s": timedelta(seconds=1),
 }
 DURATION_PATTERN: Final = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
+DURATION_GRAMMAR: Final = (
+    "Written as whole days, hours, minutes and seconds, in this order and each at most once: 7d, 1h30m, 90s."
+    " A day has 24 hours."
+)
+"""Part of the description of every field that holds a duration."""
 
 
 class Model(BaseModel):
@@ -80,9 +88,9 @@ def to_wire_time(moment: datetime) -> str:
 Duration = Annotated[
     str, StringConstraints(min_length=2, max_length=32, pattern=DURATION_PATTERN), AfterValidator(_duration)
 ]
-"""A length of time in days, hours, minutes and seconds, biggest unit first: `7d`, `1h30m`, `90s`."""
+"""A length of time in days, hours, minutes and seconds, biggest unit first (docs/durations.md): `7d`, `1h30m`."""
 
-LastingDuration = Annotated[
+PositiveDuration = Annotated[
     Duration,
     AfterValidator(_lasting),
     Field(json_schema_extra=rules({"rule": "self.matches('[1-9]')", "message": "must be longer than nothing"})),
@@ -128,6 +136,27 @@ def immutable(what: str) -> dict[str, Any]:
 def listed_by(*keys: str) -> dict[str, Any]:
     """Return the schema extension of a list whose items are told apart by `keys`."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
+"""The schema extension of a list of different values, whose order means nothing."""
+
+ATOMIC: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}
+"""The schema extension of a list that is only replaced as a whole: its order counts, or its items have no names."""
+
+
+def unknown_read_as(fallback: str | None, known: Iterable[str]) -> BeforeValidator:
+    """Return the validator of a status field that a newer operator may have filled with a value unknown here.
+
+    Such a value is read as `fallback`, so that the rest of the object stays readable. It must be the value that
+    harms nobody: the one with which nothing is deleted and nothing is sent twice.
+    """
+    names = frozenset(known)
+
+    def read(value: Any) -> Any:
+        return fallback if isinstance(value, str) and value not in names else value
+
+    return BeforeValidator(read)
 
 
 class LocalRef(Model):

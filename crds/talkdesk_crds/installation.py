@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from talkdesk_crds import order
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.fields import (
+    ATOMIC,
     Id,
     LabelName,
     LocalRef,
@@ -23,6 +24,7 @@ from talkdesk_crds.fields import (
     Word,
     immutable,
     rules,
+    unknown_read_as,
 )
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
 
@@ -36,7 +38,7 @@ __all__ = [
     "Decision",
     "DeletionPolicy",
     "Ending",
-    "EndingKind",
+    "EndingReason",
     "Endpoints",
     "InstallationPhase",
     "InstallationSpec",
@@ -147,8 +149,9 @@ class Request(Model):
     """Install, Update or Uninstall. Of two requests at the same instant, the later in this list wins."""
     event_id: Id
     """Id of the lifecycle event; the answer is recorded under it. Any unique word in an import by hand."""
-    requested_at: Moment
-    """When the event was made (`created_at`); the deadline counts from here."""
+    event_time: Moment
+    """When the event was made (`created_at`); the deadline counts from here. Only a request with a later time replaces
+    this one."""
     app_version: Word | None = None
     """The version of the app that the customer installed (`app_version_name`, else `app_version_id`)."""
     reason: Text | None = None
@@ -158,17 +161,17 @@ class Request(Model):
 
 
 class Trial(Model):
-    """The newest news of the installation's trial."""
+    """The newest event of the installation's trial."""
 
     model_config = ConfigDict(json_schema_extra=order.TRIAL)
 
     state: TrialState
-    """Started, Extended or Ended. Of two news of the same instant, the later in this list wins."""
+    """Started, Extended or Ended. Of two events of the same instant, the later in this list wins."""
     event_id: Id
     """Id of the lifecycle event."""
-    at: Moment
-    """When the event was made."""
-    expires_at: Moment | None = None
+    event_time: Moment
+    """When the event was made (`created_at`). Only an event with a later time replaces this one."""
+    expiration_time: Moment | None = None
     """When the trial ends or would have ended."""
     ended_reason: Word | None = None
     """Talkdesk's word on why the trial ended: `trial_expired`, `app_uninstalled` or `plan_upgraded`."""
@@ -184,8 +187,8 @@ class Credentials(Model):
     `key_algorithm`."""
     event_id: Id
     """Id of the lifecycle event that brought them. Any unique word in an import by hand."""
-    issued_at: Moment
-    """When the event was made (`created_at`)."""
+    event_time: Moment
+    """When the event was made (`created_at`). Only credentials with a later time replace these."""
     origin: CredentialsOrigin | None = None
     """Install or Rotation; a rotation is acknowledged at Talkdesk. Absent, as in an import by hand, means Install."""
 
@@ -198,11 +201,16 @@ class Approval(Model):
     decision: Decision
     """Approve or Reject."""
     reason: Annotated[str, Field(max_length=256)] | None = None
-    """Told to Talkdesk."""
+    """What Talkdesk is told as the reason."""
 
 
 class InstallationSpec(Model):
-    """What Talkdesk's events say of one installation, and what a person decided about it."""
+    """What Talkdesk's events say of one installation, and what a person decided about it.
+
+    Each part has its own right, a subresource that only RBAC knows: `update` on `talkdeskinstallations/registers` for
+    `request`, `trial`, `credentials`, `accountName` and `endpoints`; on `/approval`, `/paused` and `/deletionpolicy`
+    for the fields of these names.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -232,21 +240,25 @@ class InstallationSpec(Model):
     account_id: Annotated[Id, Field(json_schema_extra=immutable("the account's id"))]
     """Talkdesk's id of the customer's account; the tenant is made for the account."""
     account_name: Annotated[str, Field(max_length=512)] | None = None
-    """The account's name, which is also its subdomain. Only shown and given to templates; it may change."""
+    """The account's name, which is also its subdomain. It is shown, given to templates, and part of the token URL where
+    `endpoints` is absent; it may change."""
     endpoints: Endpoints | None = None
-    """Where to reach Talkdesk for this account. Without it, the app's region and the account's name decide."""
+    """Where to reach Talkdesk for this account: must be hosts of the app's region or endpoints. Without it, the app's
+    region and the account's name decide."""
     request: Request | None = None
     """The newest thing the customer asked for."""
     trial: Trial | None = None
-    """The newest news of the trial."""
+    """The newest event of the trial."""
     credentials: Credentials | None = None
     """The newest OAuth credentials."""
     approval: Approval | None = None
-    """A person's decision; `approval.mode` Manual of the app waits for one, and in mode Auto it overrules the rules."""
+    """A person's decision; `approval.mode` Manual of the app waits for one, and in mode Auto it overrules the rules. It
+    needs the right to update `talkdeskinstallations/approval`."""
     paused: bool = False
-    """While true, the operator leaves the installation and its tenant alone. Deadlines run on."""
+    """While true, the operator leaves the installation and its tenant alone. Events are still stored, and deadlines run
+    on: what is not answered in time is lost. It needs the right to update `talkdeskinstallations/paused`."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
-    """What becomes of the tenant when this object is deleted. Retain: it stays, as deleting the object is not an
+    """What becomes of the tenant when this object is deleted. Retain: it stays, because deleting the object is not an
     uninstall. Delete: the tenant is offboarded and its objects are deleted before this object goes."""
 
 
@@ -255,19 +267,19 @@ class Answer(Model):
 
     event_id: Id
     """The request's event id."""
-    decision: Decision
+    decision: Annotated[Decision, unknown_read_as(Decision.APPROVE, Decision)]
     """Approve or Reject."""
     reason: Annotated[str, Field(max_length=256)] | None = None
     """What Talkdesk was told as the reason."""
-    sent_at: Moment | None = None
-    """When the call was about to be made; without `at`, its outcome is not known yet."""
-    at: Moment | None = None
+    send_time: Moment | None = None
+    """When the call was about to be made; without `deliveryTime`, its outcome is not known yet."""
+    delivery_time: Moment | None = None
     """When the answer was known to have reached Talkdesk."""
-    verified_at: Moment | None = None
+    verification_time: Moment | None = None
     """When Talkdesk's own state was seen to agree."""
 
 
-class EndingKind(StrEnum):
+class EndingReason(StrEnum):
     """How an installation ended."""
 
     UNINSTALLED = "Uninstalled"
@@ -283,11 +295,11 @@ class EndingKind(StrEnum):
 class Ending(Model):
     """The end of an installation."""
 
-    kind: EndingKind
+    reason: Annotated[EndingReason, unknown_read_as(EndingReason.TIMED_OUT, EndingReason)]
     """Uninstalled, TimedOut, Rejected or Gone."""
     event_id: Id
     """Event id of the request that was the last."""
-    at: Moment
+    time: Moment
     """When it was found out."""
 
 
@@ -295,15 +307,15 @@ class Retry(Model):
     """The back-off of a failure that is tried again; kept here so that a restart doesn't start over."""
 
     attempts: Annotated[int, Field(ge=0)]
-    """How many attempts failed in a row."""
-    next_attempt_at: Moment
-    """When it is tried again, unless the spec changes before."""
+    """How many attempts failed one after the other."""
+    next_attempt_time: Moment
+    """When it is tried again; earlier if the spec changes."""
     reason: Word
     """Reason of the last failure."""
 
 
 class AccountFacts(Model):
-    """What Talkdesk says of the customer's account."""
+    """What Talkdesk says about the customer's account."""
 
     id: Id
     """The account's id."""
@@ -329,11 +341,11 @@ class SubscriptionFacts(Model):
 class TrialStatus(Model):
     """The trial, from its newest event and, at a resync, from Talkdesk itself."""
 
-    state: TrialState
+    state: Annotated[TrialState, unknown_read_as(TrialState.STARTED, TrialState)]
     """Started, Extended or Ended."""
-    at: Moment
-    """Since when it is so."""
-    expires_at: Moment | None = None
+    last_transition_time: Moment
+    """Since when `state` is so."""
+    expiration_time: Moment | None = None
     """When it ends or would have ended."""
     ended_reason: Word | None = None
     """Talkdesk's word on why it ended."""
@@ -345,9 +357,9 @@ class UsersStatus(Model):
     licensed: Annotated[int, Field(ge=0)]
     """Users that Talkdesk lists."""
     synced: Annotated[int, Field(ge=0)] = 0
-    """Of these, how many the SCIM service has as they should be."""
+    """How many of these the SCIM service has as they should be."""
     failed: Annotated[int, Field(ge=0)] = 0
-    """Users that the SCIM service refuses; each is tried again at the next resync."""
+    """How many users the SCIM service refuses; each is tried again at the next resync."""
     complete: bool = True
     """False while the list has not been worked through to its end."""
 
@@ -356,46 +368,48 @@ class CredentialsStatus(Model):
     """The credentials in use."""
 
     key_id: Word
-    """Key id of the set that was used last."""
+    """Id of the key that was used last."""
     secret_name: ObjectName | None = None
-    """The Secret that holds it; another than `spec.credentials` names while Talkdesk refuses the newest set."""
-    acknowledged_at: Moment | None = None
-    """When Talkdesk had our acknowledgement of the set in `spec.credentials`, or was seen to want none."""
-    acknowledged: Id | None = None
+    """The Secret with the credentials that were used last; another than `spec.credentials` names while Talkdesk refuses
+    the newest ones."""
+    acknowledgement_time: Moment | None = None
+    """When Talkdesk took our acknowledgement of the credentials in `spec.credentials`, or was seen to want none."""
+    acknowledged_event_id: Id | None = None
     """Event id of the rotation that was acknowledged last."""
 
 
 class Transition(Model):
     """One thing that happened to the installation."""
 
-    at: Moment
-    """When."""
-    what: Word
-    """What: a phase or an answer."""
-    why: Annotated[str, Field(max_length=512)]
+    time: Moment
+    """When it happened."""
+    reason: Word
+    """What happened, as one word: the phase that began."""
+    message: Annotated[str, Field(max_length=512)]
     """Why, for people."""
 
 
 class InstallationStatus(Model):
-    """How the installation stands; written by the operator alone."""
+    """The state of the installation; written by the operator alone."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
     """Ready, CredentialsValid, TenantReady, Answered, UsersSynced, InSync, DeadlineNear, and kstatus' Reconciling and
     Stalled."""
-    phase: InstallationPhase | None = None
-    """A summary for people. Code should read the conditions."""
+    phase: Annotated[InstallationPhase | None, unknown_read_as(None, InstallationPhase)] = None
+    """A summary for people: Pending, Provisioning, Answering, Active, AwaitingDecision, Suspended, Superseded,
+    Offboarding, Uninstalled, Rejected, TimedOut, Gone, Purged, Paused or Deleting. Code should read the conditions."""
     answer: Answer | None = None
     """What Talkdesk was told last."""
     ending: Ending | None = None
     """How the installation ended, if it did; a request with another event id starts it anew."""
-    installed_at: Moment | None = None
+    install_time: Moment | None = None
     """When the customer installed (newest Install request); the newest installation of an account has the tenant."""
     retry: Retry | None = None
-    """The back-off, while something fails."""
+    """The back-off while something fails; absent while nothing does."""
     deadline: Moment | None = None
-    """Until when Talkdesk must have our answer; absent when nothing waits for one."""
+    """Until when Talkdesk must have our answer; absent when it waits for none."""
     time_left: Word | None = None
     """The last mark of the app's `deadline.warnBefore` that has passed, as `under 3d`; `overdue` after the deadline."""
     account: AccountFacts | None = None
@@ -411,12 +425,12 @@ class InstallationStatus(Model):
     talkdesk_state: Word | None = None
     """Talkdesk's own word for the installation's state when it was last read, where it is an unusual one."""
     last_handled_reconcile_at: Word | None = None
-    """Value of the annotation `appconnect.talkdesk.dev/reconcile-requested-at` that was last acted on."""
+    """Value of the annotation `{GROUP}/reconcile-requested-at` that was last acted on."""
     tenant_ref: LocalRef | None = None
     """The account's TalkdeskTenant, also while another installation owns it."""
     credentials: CredentialsStatus | None = None
     """The credentials in use."""
-    history: Annotated[tuple[Transition, ...], Field(max_length=20)] = ()
+    history: Annotated[tuple[Transition, ...], Field(max_length=20, json_schema_extra=ATOMIC)] = ()
     """The last 20 transitions, oldest first."""
 
 
@@ -433,7 +447,7 @@ class TalkdeskInstallation(CustomResource):
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether all is as asked"),
             Column("Request", ".spec.request.type", "What the customer asked for last"),
             Column("Deadline", ".status.deadline", "Until when Talkdesk must be answered; empty when it was"),
-            Column("Left", ".status.timeLeft", "The last mark before the deadline that has passed"),
+            Column("Time-Left", ".status.timeLeft", "The last mark before the deadline that has passed"),
             Column("Trial", ".status.trial.state", "Where the trial is"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("Plan", ".status.subscription.name", "Name of the subscription", wide=True),

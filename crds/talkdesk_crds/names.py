@@ -28,7 +28,7 @@ LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 COMPONENT_USERS: Final = "users"
 """On Secrets that say which user of a tenant is which at the SCIM service."""
 
-ANNOTATION_ISSUED_AT: Final = f"{GROUP}/issued-at"
+ANNOTATION_EVENT_TIME: Final = f"{GROUP}/event-time"
 """When Talkdesk made the event that brought the credentials in a Secret: tells sets of an installation that ended from
 those of one that comes after it under the same id."""
 ANNOTATION_STEP: Final = f"{GROUP}/step"

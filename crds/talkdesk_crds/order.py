@@ -45,26 +45,26 @@ _LATER_ID: Final = "self.eventId > oldSelf.eventId"
 
 REQUEST: Final = _newest_wins(
     "request",
-    "requestedAt",
-    f"{_same('requestedAt')} && {_OTHER_EVENT} && {_REQUESTS}[self.type] > {_REQUESTS}[oldSelf.type]",
+    "eventTime",
+    f"{_same('eventTime')} && {_OTHER_EVENT} && {_REQUESTS}[self.type] > {_REQUESTS}[oldSelf.type]",
     # The customer's words are personal data and go when the tenant is purged.
-    f"!has(self.reason) && has(oldSelf.reason) && {_same('eventId', 'type', 'requestedAt')}"
+    f"!has(self.reason) && has(oldSelf.reason) && {_same('eventId', 'type', 'eventTime')}"
     f" && {_same_if_any('appVersion')} && {_same_if_any('changes')}",
 )
 """Of one instant, an uninstall beats an update, which beats an install."""
 
 TRIAL: Final = _newest_wins(
     "trial",
-    "at",
-    f"{_same('at')} && {_OTHER_EVENT} && (self.state == oldSelf.state ? {_LATER_ID}"
+    "eventTime",
+    f"{_same('eventTime')} && {_OTHER_EVENT} && (self.state == oldSelf.state ? {_LATER_ID}"
     f" : {_TRIALS}[self.state] > {_TRIALS}[oldSelf.state])",
 )
 """Of one instant, the end beats an extension, which beats the start; of equals the greater event id wins."""
 
 CREDENTIALS: Final = _newest_wins(
     "set of credentials",
-    "issuedAt",
-    f"{_same('issuedAt')} && {_OTHER_EVENT} && ({_rotation('self')} == {_rotation('oldSelf')}"
+    "eventTime",
+    f"{_same('eventTime')} && {_OTHER_EVENT} && ({_rotation('self')} == {_rotation('oldSelf')}"
     f" ? {_LATER_ID} : {_rotation('self')})",
 )
 """Of one instant, a rotation beats an install; of equals the greater event id wins."""

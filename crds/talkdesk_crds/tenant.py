@@ -18,11 +18,13 @@ from talkdesk_crds.fields import (
     immutable,
     listed_by,
     rules,
+    unknown_read_as,
 )
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
 
 __all__ = [
     "InventoryItem",
+    "OnOffboard",
     "PlannedObject",
     "Purge",
     "StepState",
@@ -42,7 +44,14 @@ class TenantState(StrEnum):
     SUSPENDED = "Suspended"
     """Provisioned, with `tenant.suspended` true in the template."""
     OFFBOARDED = "Offboarded"
-    """Steps with `onOffboard: Delete` are deleted, the rest is retained until `status.purgeAfter`."""
+    """Steps with `onOffboard: Delete` are deleted, the rest is retained until `status.purgeTime`."""
+
+
+class OnOffboard(StrEnum):
+    """What becomes of a step's objects at an uninstall."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
 
 
 class StepState(StrEnum):
@@ -62,32 +71,35 @@ class PlannedObject(Model):
     step: LabelName
     """Name of the template's step."""
     group: Annotated[str, Field(max_length=253)] = ""
-    """API group; empty for the core group."""
+    """The object's API group; empty for the core group."""
     version: Annotated[str, Field(min_length=1, max_length=63)]
-    """API version."""
+    """The object's API version, without the group."""
     kind: Annotated[str, Field(min_length=1, max_length=63)]
-    """Kind."""
+    """The object's kind."""
     namespace: Annotated[str, Field(max_length=63)] = ""
-    """Namespace; empty for a cluster-scoped object."""
+    """The object's namespace; empty for one outside all namespaces."""
     name: Annotated[str, Field(min_length=1, max_length=253)]
-    """Name."""
-    on_offboard: Word = "Retain"
-    """The step's `onOffboard` when it was planned: Delete or Retain."""
+    """The object's name."""
+    on_offboard: OnOffboard = OnOffboard.RETAIN
+    """The step's `onOffboard` when the object was planned. Delete: it goes at the uninstall. Retain: it stays until the
+    retention ends."""
 
 
 class InventoryItem(PlannedObject):
     """An object that was applied for the tenant and not yet seen to be gone."""
 
     uid: Annotated[str, Field(max_length=64)] = ""
-    """The object's uid; empty while it is not known whether the apply happened."""
+    """The object's uid; empty while it is not known whether the object was made."""
+    on_offboard: Annotated[OnOffboard, unknown_read_as(OnOffboard.RETAIN, OnOffboard)] = OnOffboard.RETAIN
+    """The step's `onOffboard` when the object was planned: Delete or Retain."""
 
 
 class StepStatus(Model):
-    """How a step of the template stands."""
+    """The state of one step of the template."""
 
     name: LabelName
     """The step's name."""
-    state: StepState
+    state: Annotated[StepState, unknown_read_as(StepState.PENDING, StepState)]
     """Pending, Waiting, Ready, Failed, Deleting or Deleted."""
     message: Text = ""
     """What it waits for or what went wrong."""
@@ -103,7 +115,9 @@ class Purge(Model):
 class TenantSpec(Model):
     """What the account should have.
 
-    Written by the operator, but for `values`, `deletionProtection`, `paused` and `purge`.
+    Written by the operator, but for `values`, `deletionProtection`, `purge` and `paused`, which are a person's. Each of
+    these four has its own right, a subresource that only RBAC knows: `update` on `talkdesktenants/values`,
+    `/deletionprotection`, `/purge` and `/paused`; all other fields need `update` on `talkdesktenants/plan`.
     """
 
     model_config = ConfigDict(
@@ -118,6 +132,11 @@ class TenantSpec(Model):
                 "message": "deletionProtection is true: take it away first",
                 "fieldPath": ".purge",
             },
+            {
+                "rule": "!has(oldSelf.name) || oldSelf.name == '' || (has(self.name) && self.name == oldSelf.name)",
+                "message": "the tenant's name can't be changed once it is given: its objects are made under it",
+                "fieldPath": ".name",
+            },
         )
     )
 
@@ -128,40 +147,49 @@ class TenantSpec(Model):
     installation_ref: LocalRef | None = None
     """The TalkdeskInstallation that owns the tenant."""
     state: TenantState
-    """Active, Suspended or Offboarded."""
+    """What the tenant should be. Active: provisioned as the template says. Suspended: provisioned with
+    `tenant.suspended` true. Offboarded: steps with `onOffboard: Delete` are deleted, the rest is retained until
+    `status.purgeTime`."""
     name: Annotated[str, Field(max_length=63)] = ""
-    """The tenant's name in the template (`tenant.name`), fixed when it was first made."""
+    """The tenant's name in the template (`tenant.name`). It may be given once, and can't be changed then."""
     values: FreeObject = Field(default_factory=dict)
-    """Values for the template (`tenant.values`); they go before the app's own."""
+    """Values for the template (`tenant.values`); they go before the app's own. A change is applied at once."""
     deletion_protection: bool = False
     """While true, nothing of the tenant is purged, even after the retention."""
     purge: Purge | None = None
-    """Ends the retention of an offboarded tenant now."""
+    """Ends the retention of an offboarded tenant now: all of its objects are deleted, and this record with them. The
+    operator takes it away when the customer installs the app again before that."""
     paused: bool = False
     """While true, the operator leaves the tenant's objects alone, whatever is asked of its installations."""
-    objects: Annotated[tuple[PlannedObject, ...], Field(max_length=500)] = ()
+    objects: Annotated[
+        tuple[PlannedObject, ...],
+        Field(max_length=500, json_schema_extra=listed_by("group", "kind", "namespace", "name")),
+    ] = ()
     """The objects that the template asks for; written before any of them is applied."""
-    uninstalled_at: Moment | None = None
+    uninstall_time: Moment | None = None
     """When the account's last installation ended; the retention counts from here."""
 
 
 class TenantStatus(Model):
-    """How the tenant stands; written by the operator alone."""
+    """The state of the tenant; written by the operator alone."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
     """Ready, Reconciling and Stalled."""
-    inventory: Annotated[tuple[InventoryItem, ...], Field(max_length=1000)] = ()
+    inventory: Annotated[
+        tuple[InventoryItem, ...],
+        Field(max_length=1000, json_schema_extra=listed_by("group", "kind", "namespace", "name")),
+    ] = ()
     """The objects that were applied and not yet seen to be gone."""
     steps: Annotated[tuple[StepStatus, ...], Field(max_length=50, json_schema_extra=listed_by("name"))] = ()
     """The template's steps."""
     applied_inputs: Word | None = None
-    """Fingerprint of what the template was last filled in with; equal means that there is nothing new to apply."""
-    purge_after: Moment | None = None
+    """Fingerprint of what the template was last filled in with; while it is the same, there is nothing new to apply."""
+    purge_time: Moment | None = None
     """When what is retained gets deleted; absent unless offboarded."""
     last_handled_reconcile_at: Word | None = None
-    """Value of the annotation `appconnect.talkdesk.dev/reconcile-requested-at` that was last acted on."""
+    """Value of the annotation `{GROUP}/reconcile-requested-at` that was last acted on."""
 
 
 class TalkdeskTenant(CustomResource):
@@ -175,7 +203,7 @@ class TalkdeskTenant(CustomResource):
             Column("Account", ".spec.accountId", "Talkdesk's id of the account"),
             Column("State", ".spec.state", "What the tenant should be"),
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether it is so"),
-            Column("Purge-After", ".status.purgeAfter", "When what is retained gets deleted"),
+            Column("Purge-Time", ".status.purgeTime", "When what is retained gets deleted"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("Tenant", ".spec.name", "The tenant's name in the template", wide=True),
             Column("Owner", ".spec.installationRef.name", "The installation that owns it", wide=True),

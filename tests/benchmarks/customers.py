@@ -12,9 +12,9 @@ from typing import Final
 
 from benchmarks.sending import Request
 from benchmarks.stage import LIMIT, WORK, Stage
-from talkdesk_sandbox.simulator.client import Client
+from talkdesk_sandbox.simulator.control import Client
 from talkdesk_sandbox.simulator.faults import Delay
-from talkdesk_sandbox.simulator.results import RecordView
+from talkdesk_sandbox.simulator.views import RecordView
 
 __all__ = ["Customers", "Install"]
 

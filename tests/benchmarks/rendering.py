@@ -35,7 +35,7 @@ def _context(app: TalkdeskApp) -> dict[str, Any]:
         "account": account,
         "installation": {"id": "1" * 32, "name": "sentiment-1", "appVersion": "1.0", "createdBy": "2" * 24},
         "subscription": {"type": "paid", "name": "Standard", "licenses": 3},
-        "trial": {"state": None, "expiresAt": None},
+        "trial": {"state": None, "expirationTime": None},
         "tenant": {"name": "", "state": "Active", "suspended": False, "values": app.spec.tenant.values},
         "sso": {**dict.fromkeys(sign_on, "x" * 50), "scopes": ["openid", *app.spec.auth.scopes]},
         "credentials": dict.fromkeys(names, "x" * 200),

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from benchmarks.customers import Install
-from talkdesk_sandbox.simulator.results import RecordView
+from talkdesk_sandbox.simulator.views import RecordView
 
 __all__ = ["calls_in_series"]
 

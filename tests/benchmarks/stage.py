@@ -27,7 +27,7 @@ from benchmarks.sending import BenchFailed
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_sandbox.controlplane import Cluster, ControlPlane
 from talkdesk_sandbox.controlplane.processes import Processes
-from talkdesk_sandbox.simulator.client import Client
+from talkdesk_sandbox.simulator.control import Client
 
 __all__ = ["APP", "LIMIT", "SYSTEM", "WORK", "Stage"]
 

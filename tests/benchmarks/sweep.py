@@ -16,7 +16,7 @@ from benchmarks.measuring import cpu_seconds, wait_until
 from benchmarks.scale import Scale
 from benchmarks.sending import percentile, send
 from benchmarks.stage import APP, WORK, Stage
-from talkdesk_sandbox.simulator.results import RecordView
+from talkdesk_sandbox.simulator.views import RecordView
 
 __all__ = ["Sweep"]
 
@@ -86,7 +86,7 @@ class Sweep:
         return sum(value for name, _, value in self._stage.operator_metrics() if name == counted)
 
     def _set_resync(self, span: str) -> None:
-        patch = json.dumps({"spec": {"resync": span}})
+        patch = json.dumps({"spec": {"resyncPeriod": span}})
         self._stage.cluster.kubectl(
             "patch", "talkdeskapp", APP, f"--namespace={WORK}", "--type=merge", f"--patch={patch}"
         )

@@ -31,7 +31,7 @@ from talkdesk_crds.installation import (
     Decision,
     DeletionPolicy,
     Ending,
-    EndingKind,
+    EndingReason,
     InstallationStatus,
     RequestType,
     TalkdeskInstallation,
@@ -54,15 +54,15 @@ KEEP = {"trial": {"onEnd": "Keep"}, "license": {"onSuspended": "Keep", "onRevoke
 APPS = [
     view(),
     view(),
-    view(uninstall={"approve": "BeforeOffboard"}),
+    view(uninstall={"approvalTiming": "BeforeOffboard"}),
     view(approval={"mode": "Manual"}),
-    view(approval={"mode": "Manual", "automatic": {"decision": "Approve", "before": "2d"}}),
-    view(approval={"mode": "Manual", "automatic": {"decision": "Reject", "before": "1h"}}, **OFFBOARD),
+    view(approval={"mode": "Manual", "automatic": {"decision": "Approve", "beforeDeadline": "2d"}}),
+    view(approval={"mode": "Manual", "automatic": {"decision": "Reject", "beforeDeadline": "1h"}}, **OFFBOARD),
     view(approval={"rejectWhen": RULES}),
     view(approval={"rejectWhen": [{"expression": "account.name", "reason": "no rule"}]}),
     view(approval={"onTenantFailure": "Reject"}, users={}),
     view(users={"scim": SCIM}, **OFFBOARD),
-    view(users={"scim": SCIM}, uninstall={"approve": "BeforeOffboard"}, **KEEP),
+    view(users={"scim": SCIM}, uninstall={"approvalTiming": "BeforeOffboard"}, **KEEP),
     view(**OFFBOARD),
     view(paused=True),
     None,
@@ -88,7 +88,7 @@ def statuses(draw: st.DrawFn) -> InstallationStatus:
     """Any status, of the current request or an earlier one."""
     event = st.sampled_from([EVENT, "event-0"])
     ending = st.builds(
-        lambda *a: Ending(kind=a[0], event_id=a[1], at=a[2]), st.sampled_from(EndingKind), event, MOMENTS
+        lambda *a: Ending(reason=a[0], event_id=a[1], time=a[2]), st.sampled_from(EndingReason), event, MOMENTS
     )
     answers = st.builds(answer, event=event, sent=st.booleans(), delivered=st.booleans())
     reasons = st.sampled_from([Reason.NOT_FOUND_ONCE, Reason.UNAVAILABLE])
@@ -111,11 +111,13 @@ def statuses(draw: st.DrawFn) -> InstallationStatus:
 
 
 def trial_on_record(state: TrialState, at: datetime) -> TrialStatus:
-    return TrialStatus(state=state, at=at, ended_reason="trial_expired" if state is TrialState.ENDED else None)
+    return TrialStatus(
+        state=state, last_transition_time=at, ended_reason="trial_expired" if state is TrialState.ENDED else None
+    )
 
 
 def used(secret: str | None, acknowledged: str | None) -> CredentialsStatus:
-    return CredentialsStatus(key_id="key-1", secret_name=secret, acknowledged=acknowledged)
+    return CredentialsStatus(key_id="key-1", secret_name=secret, acknowledged_event_id=acknowledged)
 
 
 def trial_events() -> st.SearchStrategy[dict[str, Any]]:
@@ -159,11 +161,11 @@ def installations(draw: st.DrawFn) -> TalkdeskInstallation:
 def tenants(draw: st.DrawFn, of: Scope) -> TalkdeskTenant | None:
     made = tenant(
         state := draw(st.sampled_from(TenantState)),
-        status=TenantStatus(purge_after=draw(st.none() | MOMENTS), conditions=draw(st.sampled_from([(), (RETAINED,)]))),
+        status=TenantStatus(purge_time=draw(st.none() | MOMENTS), conditions=draw(st.sampled_from([(), (RETAINED,)]))),
         paused=draw(st.integers(0, 9)) == 0,
         purge={"requestedBy": "sam"} if state is TenantState.OFFBOARDED and draw(st.booleans()) else None,
         deletionProtection=draw(st.booleans()),
-        uninstalledAt=draw(st.sampled_from([None, to_wire_time(NOON), to_wire_time(NOON - DAY)])),
+        uninstallTime=draw(st.sampled_from([None, to_wire_time(NOON), to_wire_time(NOON - DAY)])),
     )
     current = [current_tenant(of)] if of.app is not None else []
     return draw(st.sampled_from([None, made, *current]))

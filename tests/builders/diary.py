@@ -1,7 +1,7 @@
-"""A customer's life as a diary: what each chapter brought, and how everything stands at its end.
+"""The life of a customer as a diary: for each chapter what was sent, and the state at its end.
 
-Unlike a trace (`builders.traces`) it has no order within a chapter, so it is the same however much runs at once, and
-whatever Talkdesk's clock says. Ids are replaced by what they stand for.
+Unlike a trace (`builders.traces`) it has no order within a chapter, so it does not depend on how much runs at once, nor
+on Talkdesk's clock. No line has an id.
 """
 
 from base64 import b64decode
@@ -15,25 +15,25 @@ from talkdesk_sandbox.scim import ScimServer
 
 
 class Diary:
-    """A text in chapters about the customers of one account; the newest of them is the one that it is told of."""
+    """A text in chapters about the installations of one account; each chapter is about the newest of them."""
 
     def __init__(self, stack: Stack, scim: ScimServer) -> None:
         self._stack = stack
         self._scim = scim
         self._deliveries = 0
         self._answers: dict[str, int] = {}
-        self._homes: list[str] = []
+        self._namespace_uids: list[str] = []
         self.text = ""
 
     async def chapter(self, title: str, customer: Customer) -> None:
-        """Write down what has happened since the last chapter, and how it stands now."""
+        """Write down what was sent since the last chapter, and the state now."""
         lines = [
             ("events", ", ".join(self._events()) or "none"),
-            ("told", ", ".join(self._reported(customer)) or "nothing"),
+            ("sent", ", ".join(self._sent(customer)) or "nothing"),
             ("Talkdesk", f"{customer.at_talkdesk.state.value}, {len(customer.at_talkdesk.users)} users"),
             ("installation", "; ".join(_installation(customer))),
             ("tenant", "; ".join(_tenant(customer))),
-            ("in it", await self._contents(customer)),
+            ("contents", await self._contents(customer)),
             ("credentials", await _credentials(customer)),
             ("SCIM", f"{len(active(self._scim))} of {len(self._scim.users())} users active"),
         ]
@@ -41,13 +41,13 @@ class Diary:
         self.text += f"{head}== {title}\n" + "".join(f"{label:<12}  {text}\n" for label, text in lines)
 
     def _events(self) -> list[str]:
-        """Return the types of the events that the webhook has taken since the last chapter."""
-        log = self._stack.simulator.courier.log
+        """Return type and HTTP status of the events that Talkdesk sent since the last chapter."""
+        log = self._stack.simulator.dispatcher.log
         new, self._deliveries = log[self._deliveries :], len(log)
         return [f"{each.event.type} {each.attempts[-1].status}" for each in new]
 
-    def _reported(self, customer: Customer) -> list[str]:
-        """Return what Talkdesk was told about the installation since the last chapter."""
+    def _sent(self, customer: Customer) -> list[str]:
+        """Return what the operator sent to Talkdesk about the installation since the last chapter."""
         records = self._stack.simulator.journal.records(installation_id=customer.installation_id)
         effects = [each.effect for each in records if each.effect not in {None, "token"}]
         before, self._answers[customer.installation_id] = (
@@ -57,26 +57,27 @@ class Diary:
         return [str(each) for each in effects[before:]]
 
     async def _contents(self, customer: Customer) -> str:
-        """Return what the app of the customer sees, and whether its namespace is one from before."""
-        home, settings = await customer.live("Namespace"), await customer.live("ConfigMap", "settings")
-        if home is None:
+        """Return the number of the tenant's namespace, which changes when it is made anew, and the settings in it."""
+        namespace, settings = await customer.live("Namespace"), await customer.live("ConfigMap", "settings")
+        if namespace is None:
             return "nothing"
-        uid = home["metadata"]["uid"]
-        if uid not in self._homes:
-            self._homes.append(uid)
+        uid = namespace["metadata"]["uid"]
+        if uid not in self._namespace_uids:
+            self._namespace_uids.append(uid)
         facts = settings["data"] if settings is not None else {}
-        return f"namespace {self._homes.index(uid) + 1}; {', '.join(f'{k} {facts[k]}' for k in sorted(facts))}"
+        settings_text = ", ".join(f"{key} {facts[key]}" for key in sorted(facts))
+        return f"namespace {self._namespace_uids.index(uid) + 1}; {settings_text}"
 
 
 def _installation(customer: Customer) -> Iterator[str]:
-    held = customer.installation
-    status: dict[str, Any] = held["status"]
-    yield f"{status['phase']} ({reason(held, 'Ready')}), Ready={condition(held, 'Ready')}"
-    yield f"answered {held['spec']['request']['type']}"
+    obj = customer.installation
+    status: dict[str, Any] = obj["status"]
+    yield f"{status['phase']} ({reason(obj, 'Ready')}), Ready={condition(obj, 'Ready')}"
+    yield f"answered {obj['spec']['request']['type']}"
     if "trial" in status:
         yield f"trial {status['trial']['state']}"
     if status.get("talkdeskState") is not None:
-        yield f"seen as {status['talkdeskState']}"
+        yield f"Talkdesk reports {status['talkdeskState']}"
 
 
 def _tenant(customer: Customer) -> Iterator[str]:
@@ -86,18 +87,18 @@ def _tenant(customer: Customer) -> Iterator[str]:
         return
     yield tenant["spec"]["state"]
     yield ", ".join(sorted(item["kind"] for item in tenant["status"].get("inventory", [])))
-    if "purgeAfter" in tenant["status"]:
-        yield "kept for a while"
+    if "purgeTime" in tenant["status"]:
+        yield "retained"
 
 
 async def _credentials(customer: Customer) -> str:
-    """Return which of Talkdesk's sets are kept, and which one the tenant has."""
+    """Return which credential versions are stored, and which one the tenant has."""
     issued = [each.client_id for each in customer.at_talkdesk.credentials]
-    stored = sorted(_number(issued, secret) for secret in await customer.secrets())
+    stored = sorted(_number(issued, secret) for secret in await customer.credential_secrets())
     theirs = await customer.live("Secret", "talkdesk")
-    has = "the tenant has none" if theirs is None else f"the tenant has set {_number(issued, theirs)}"
-    kept = f"kept: set {', '.join(map(str, stored))} of {len(issued)}" if stored else "none kept"
-    return f"{kept}; {has}"
+    has = "the tenant has none" if theirs is None else f"the tenant has version {_number(issued, theirs)}"
+    versions = f"stored: version {', '.join(map(str, stored))} of {len(issued)}" if stored else "none stored"
+    return f"{versions}; {has}"
 
 
 def _number(issued: list[str], secret: dict[str, Any]) -> int:

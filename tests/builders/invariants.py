@@ -1,7 +1,7 @@
-"""The four invariants that hold in every row of the behaviour table, shown for what one test did.
+"""The four invariants that hold in every row of `cases.toml`, checked after each test.
 
 I1 no acknowledged event is lost; I2 no tenant object is deleted without an uninstall or an explicit purge; I3 every
-request is answered; I4 no secret stands in any log, Event, metric, status, condition.
+request is answered; I4 no secret is in any log, Event, metric, status or condition.
 """
 
 from collections.abc import Iterator
@@ -12,64 +12,65 @@ from builders.stack import INSTALLATION, PLURALS, TENANT, Stack
 from builders.watched import Object
 from talkdesk_crds.names import GROUP, VERSION, installation_name, tenant_name
 from talkdesk_runtime.kube import resource_path
-from talkdesk_sandbox.simulator.lifecycle import PENDING, State
-from talkdesk_sandbox.simulator.model import Event
+from talkdesk_sandbox.simulator.state import PENDING, Event, InstallationState
 
 _REGISTERS = {
-    "app.installed": (("request", "requestedAt"), ("credentials", "issuedAt")),
-    "app.updated": (("request", "requestedAt"),),
-    "app.uninstalled": (("request", "requestedAt"),),
-    "app.credentials_rotated": (("credentials", "issuedAt"),),
-    "app.trial_started": (("trial", "at"),),
-    "app.trial_extended": (("trial", "at"),),
-    "app.trial_ended": (("trial", "at"),),
+    "app.installed": (("request", "eventTime"), ("credentials", "eventTime")),
+    "app.updated": (("request", "eventTime"),),
+    "app.uninstalled": (("request", "eventTime"),),
+    "app.credentials_rotated": (("credentials", "eventTime"),),
+    "app.trial_started": (("trial", "eventTime"),),
+    "app.trial_extended": (("trial", "eventTime"),),
+    "app.trial_ended": (("trial", "eventTime"),),
 }
 _PLURAL = {"namespaces": "Namespace", "configmaps": "ConfigMap", "secrets": "Secret"}
 
 
 async def violations(stack: Stack) -> list[str]:
-    """Return a sentence for everything that must not be."""
+    """Return a sentence for each violation."""
     await stack.platform.watched.catch_up(stack.platform.kube)
-    found = [*_lost(stack), *_deleted(stack), *_unanswered(stack)]
+    found = [*_lost_events(stack), *_wrong_deletions(stack), *_unanswered(stack)]
     canaries = _canaries(stack)
     stack.platform.canaries |= canaries
     found += [
-        f"I4: a secret stands in {where}" for where, text in await _reported(stack.platform) if _has(text, canaries)
+        f"I4: a secret is in {where}"
+        for where, text in await _readable_texts(stack.platform)
+        if _contains(text, canaries)
     ]
     return found
 
 
-async def described(platform: Platform) -> list[str]:
-    """Return a sentence for each secret of any test so far that `kubectl describe` shows."""
+async def secrets_in_describe(platform: Platform) -> list[str]:
+    """Return a sentence when `kubectl describe` shows a secret of any test so far."""
     text = await platform.kubectl("describe", ",".join([*PLURALS.values(), "events"]))
-    return ["I4: a secret stands in kubectl describe"] if _has(text.encode(), platform.canaries) else []
+    return ["I4: a secret is in kubectl describe"] if _contains(text.encode(), platform.canaries) else []
 
 
-def _lost(stack: Stack) -> Iterator[str]:
-    for delivery in stack.simulator.courier.log:
+def _lost_events(stack: Stack) -> Iterator[str]:
+    for delivery in stack.simulator.dispatcher.log:
         event = delivery.event
         name = installation_name(stack.app, event.installation_id)
-        taken = any(attempt.status == 200 for attempt in delivery.attempts)
-        if not taken or name in stack.forgotten or event.type not in _REGISTERS:
+        accepted = any(attempt.status == 200 for attempt in delivery.attempts)
+        if not accepted or name in stack.deleted_installations or event.type not in _REGISTERS:
             continue
-        held = stack.platform.watched.get(INSTALLATION, name)
+        obj = stack.platform.watched.get(INSTALLATION, name)
         for register, moment in _REGISTERS[event.type]:
-            if held is None or not _stands(stack, held["spec"].get(register), moment, event):
-                yield f"I1: {event.type} got a 200 and stands nowhere in {register} of {name}"
+            if obj is None or not _is_recorded(stack, obj["spec"].get(register), moment, event):
+                yield f"I1: {event.type} got a 200, but {register} of {name} does not have it"
 
 
-def _stands(stack: Stack, value: Object | None, moment: str, event: Event) -> bool:
+def _is_recorded(stack: Stack, value: Object | None, moment: str, event: Event) -> bool:
     """Return whether the register holds the event or a newer one."""
     if value is None:
         return False
-    known = stack.simulator.world.events.get(value["eventId"])
-    # What a person wrote is no event of Talkdesk's; then only the times tell.
+    known = stack.simulator.state.events.get(value["eventId"])
+    # What a person wrote is not an event of Talkdesk's; then only the times can be compared.
     return (known.created_at if known is not None else datetime.fromisoformat(value[moment])) >= event.created_at
 
 
-def _deleted(stack: Stack) -> Iterator[str]:
-    """Compare what the operator deleted in tenants' names with what entitled it to."""
-    for account in stack.simulator.world.accounts.values():
+def _wrong_deletions(stack: Stack) -> Iterator[str]:
+    """Compare the tenants' objects that the operator deleted with the uninstalls and the ends of retentions."""
+    for account in stack.simulator.state.accounts.values():
         name = tenant_name(stack.app, account.id)
         versions = stack.platform.watched.versions(TENANT, name)
         owned = {
@@ -79,21 +80,21 @@ def _deleted(stack: Stack) -> Iterator[str]:
         }
         ended = [
             e.created_at
-            for e in stack.simulator.world.events.values()
+            for e in stack.simulator.state.events.values()
             if e.account_id == account.id and e.type == "app.uninstalled"
         ]
         purges = [
-            datetime.fromisoformat(seen.object["status"]["purgeAfter"])
+            datetime.fromisoformat(seen.object["status"]["purgeTime"])
             for seen in versions
-            if "purgeAfter" in seen.object.get("status", {})
+            if "purgeTime" in seen.object.get("status", {})
         ]
         for call in stack.platform.gate.calls:
             identity = _object_of(call.path)
-            if call.method != "DELETE" or identity not in owned or account.id in stack.may_delete:
+            if call.method != "DELETE" or identity not in owned or account.id in stack.may_lose_objects:
                 continue
-            # The simulator's clock may be ahead of ours, never behind by more than a test starts it with.
+            # Talkdesk's simulated clock is not ours, so the time of an uninstall is not compared with the deletion's.
             if not ended:
-                yield f"I2: {identity} was deleted, and nobody uninstalled"
+                yield f"I2: {identity} was deleted without an uninstall"
             elif owned[identity] == "Retain" and not any(due <= call.at for due in purges):
                 yield f"I2: {identity} was deleted before its retention ended"
 
@@ -109,23 +110,26 @@ def _object_of(path: str) -> tuple[str, str, str] | None:
 
 
 def _unanswered(stack: Stack) -> Iterator[str]:
-    for installation in stack.simulator.world.installations.values():
-        if installation.account_id not in stack.may_wait and installation.state in {*PENDING, State.TIMEOUT}:
+    for installation in stack.simulator.state.installations.values():
+        if installation.account_id not in stack.may_stay_unanswered and installation.state in {
+            *PENDING,
+            InstallationState.TIMEOUT,
+        }:
             yield f"I3: Talkdesk has installation {installation.id} as {installation.state}"
 
 
 def _canaries(stack: Stack) -> set[bytes]:
     secrets = set(stack.simulator.tokens._grants)
-    for installation in stack.simulator.world.installations.values():
+    for installation in stack.simulator.state.installations.values():
         for issued in installation.credentials:
             secrets.add(issued.secret)
             encoded = issued.key.encode_private("pkcs8", "none")
-            # The whole may be broken into lines, or escaped; the key itself is in the middle.
+            # The PEM text may be split into lines or escaped; so also look for a part from the middle of the key.
             secrets |= {encoded, encoded[60:100]}
     return {secret.encode() for secret in secrets}
 
 
-async def _reported(platform: Platform) -> list[tuple[str, bytes]]:
+async def _readable_texts(platform: Platform) -> list[tuple[str, bytes]]:
     logs = [("a log", bytes(log)) for log in platform.logs]
     metrics = [(f"the metrics of the {name}", (await platform.fetch(name, "/metrics"))[1]) for name in PROGRAMS]
     events = resource_path("events.k8s.io", "v1", "events", platform.namespace)
@@ -134,5 +138,5 @@ async def _reported(platform: Platform) -> list[tuple[str, bytes]]:
     return [*logs, *((where, text.encode()) for where, text in (*metrics, *objects))]
 
 
-def _has(text: bytes, canaries: set[bytes]) -> bool:
+def _contains(text: bytes, canaries: set[bytes]) -> bool:
     return any(canary in text for canary in canaries)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
+from builders.listening import listening
 from talkdesk_runtime.kube import Kube
 
 
@@ -87,14 +88,8 @@ async def kube_api(*answers: Answer, tls: ssl.SSLContext | None = None) -> Async
     api = KubeApi(list(answers) or [answer()])
     server = web.Server(api.handle, access_log=None, handler_cancellation=True)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
-    await site.start()
-    api.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(runner, tls=tls) as api.url:
         yield api
-    finally:
-        await runner.cleanup()
 
 
 def kubeconfig(folder: Path, url: str, *, user: Mapping[str, Any] | None = None, **cluster: Any) -> Path:

@@ -18,6 +18,8 @@ from typing import Any, Literal
 import aiohttp
 from aiohttp import web
 
+from builders.listening import listening
+
 WITHIN = 30.0
 """Seconds until what is waited for must have happened; two or three on an idle machine."""
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "content-length", "host", "content-encoding"})
@@ -40,8 +42,8 @@ class Call:
     def is_write(self) -> bool:
         return self.method != "GET"
 
-    def announces(self, name: str, reason: str) -> bool:
-        """Return whether it has posted a Kubernetes Event about the object of that name."""
+    def is_event_about(self, name: str, reason: str) -> bool:
+        """Return whether it has created a Kubernetes Event of that reason for the object of that name."""
         body = self.body if isinstance(self.body, dict) and self.status is not None else {}
         return bool(body.get("reason") == reason and body.get("regarding", {}).get("name") == name)
 
@@ -193,11 +195,5 @@ async def gate(server: str, trust: ssl.SSLContext) -> AsyncIterator[KubeGate]:
         runner = web.AppRunner(
             app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=0.1
         )
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
+        async with listening(runner) as made.url:
             yield made
-        finally:
-            await runner.cleanup()

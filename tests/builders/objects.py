@@ -15,7 +15,7 @@ from talkdesk_crds.installation import (
     Answer,
     Decision,
     Ending,
-    EndingKind,
+    EndingReason,
     InstallationStatus,
     RequestType,
     Retry,
@@ -69,7 +69,7 @@ def installation_object(name: str = INSTALLATION, *, meta: dict[str, Any] | None
         "accountId": "acc-1",
         "accountName": "acme",
         "request": request_object(),
-        "credentials": {"secretName": "keys-1", "eventId": EVENT, "issuedAt": to_wire_time(NOON)},
+        "credentials": {"secretName": "keys-1", "eventId": EVENT, "eventTime": to_wire_time(NOON)},
     } | spec
     return {
         "apiVersion": API_VERSION,
@@ -97,7 +97,7 @@ def tenant_object(name: str = "sentiment-acc", *, meta: dict[str, Any] | None = 
 
 
 def request_object(kind: str = "Install", *, at: datetime = NOON, event: str = EVENT, **more: Any) -> dict[str, Any]:
-    return {"type": kind, "eventId": event, "requestedAt": to_wire_time(at)} | more
+    return {"type": kind, "eventId": event, "eventTime": to_wire_time(at)} | more
 
 
 def app(name: str = "sentiment", **spec: Any) -> TalkdeskApp:
@@ -168,9 +168,9 @@ def answer(
     return Answer(
         event_id=event,
         decision=decision,
-        sent_at=NOON if sent else None,
-        at=NOON if delivered else None,
-        verified_at=NOON if verified else None,
+        send_time=NOON if sent else None,
+        delivery_time=NOON if delivered else None,
+        verification_time=NOON if verified else None,
     )
 
 
@@ -181,17 +181,17 @@ def answered(event: str = EVENT, **status: Any) -> InstallationStatus:
     return known.model_copy(update=status)
 
 
-def ended(kind: EndingKind = EndingKind.UNINSTALLED, *, at: datetime = NOON, **status: Any) -> InstallationStatus:
+def ended(kind: EndingReason = EndingReason.UNINSTALLED, *, at: datetime = NOON, **status: Any) -> InstallationStatus:
     """The status of an installation that ended, its credentials deleted."""
     gone = condition(ConditionType.CREDENTIALS_VALID, "False", Reason.CREDENTIALS_DELETED)
-    ending = Ending(kind=kind, event_id=EVENT, at=at)
+    ending = Ending(reason=kind, event_id=EVENT, time=at)
     ref = LocalRef(name="sentiment-acc")
     known = InstallationStatus(observed_generation=1, ending=ending, conditions=(gone,), tenant_ref=ref)
     return known.model_copy(update=status)
 
 
 def retry(reason: Reason, at: datetime, attempts: int = 1) -> Retry:
-    return Retry(attempts=attempts, next_attempt_at=at, reason=reason)
+    return Retry(attempts=attempts, next_attempt_time=at, reason=reason)
 
 
 def failure(
@@ -211,7 +211,7 @@ def facts(*, subscription: str | None = None, **account: Any) -> Facts:
 
 
 def trial_object(state: str = "Ended", *, at: datetime = NOON, **more: Any) -> dict[str, Any]:
-    return {"state": state, "eventId": "trial-1", "at": to_wire_time(at)} | more
+    return {"state": state, "eventId": "trial-1", "eventTime": to_wire_time(at)} | more
 
 
 def credentials_object(

@@ -15,6 +15,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from builders.listening import listening
+
 CONFIG = {
     "patch": {"supported": True},
     "bulk": {"supported": True, "maxOperations": 1000, "maxPayloadSize": 1 << 20},
@@ -67,13 +69,9 @@ async def quick_scim() -> AsyncIterator[QuickScim]:
     """Serve on a free port of loopback."""
     scim = QuickScim()
     runner = web.ServerRunner(web.Server(scim.handle), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    scim.url = f"http://127.0.0.1:{runner.addresses[0][1]}/scim"
-    try:
+    async with listening(runner) as url:
+        scim.url = f"{url}/scim"
         yield scim
-    finally:
-        await runner.cleanup()
 
 
 def _json(content: Any) -> web.Response:

@@ -17,7 +17,7 @@ def installation(name: str = "i1", *, account: str = "a1", app: str = "sentiment
 
 
 def request(kind: str = "Install", *, at: str = "2026-05-01T10:00:00Z", event: str = "e1") -> dict[str, Any]:
-    return {"request": {"type": kind, "eventId": event, "requestedAt": at}}
+    return {"request": {"type": kind, "eventId": event, "eventTime": at}}
 
 
 def tenant(

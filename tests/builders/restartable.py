@@ -1,13 +1,13 @@
-"""A Kubernetes API server that can be killed and started again over the same data, which a ControlPlane can't be."""
+"""A Kubernetes API server that can be killed and started again with the same data; a ControlPlane can't do that."""
 
-import json
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builders.kube_api import kubeconfig
+from builders.listening import free_port
 from builders.serving import until
 from talkdesk_sandbox.controlplane import Cluster, commands, find_programs
 from talkdesk_sandbox.controlplane.certificates import Credentials, make_credentials
@@ -18,7 +18,7 @@ from talkdesk_sandbox.controlplane.programs import Programs
 
 @dataclass
 class Restartable:
-    """The server's half; the database stays."""
+    """Start and kill the API server; its database keeps running."""
 
     programs: Programs
     credentials: Credentials
@@ -45,12 +45,12 @@ class Restartable:
 
 @contextmanager
 def restartable() -> Iterator[Restartable]:
+    """Run the database until the end of the block; the API server is started by the test."""
     folder = Path(tempfile.mkdtemp())
     programs, credentials = find_programs(), make_credentials(folder / "credentials")
-    database, port = folder / "etcd.sock", _free_port()
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(_kubeconfig(port, credentials))
-    made = Restartable(programs, credentials, database, Cluster(kubeconfig, programs.kubectl, folder), port)
+    database, port = folder / "etcd.sock", free_port()
+    cluster = Cluster(_kubeconfig(folder, port, credentials), programs.kubectl, folder)
+    made = Restartable(programs, credentials, database, cluster, port)
     processes = Processes(folder)
     try:
         processes.start("etcd", commands.etcd(programs, folder / "etcd", database, fsync=False))
@@ -61,25 +61,8 @@ def restartable() -> Iterator[Restartable]:
         processes.stop(keep_logs=False)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((commands.LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _kubeconfig(port: int, credentials: Credentials) -> str:
+def _kubeconfig(folder: Path, port: int, credentials: Credentials) -> Path:
     certificate, key = credentials.admin
-    cluster = {"server": f"https://{commands.LOOPBACK}:{port}", "certificate-authority": str(credentials.ca)}
     user = {"client-certificate": str(certificate), "client-key": str(key)}
-    context = {"cluster": "it", "user": "it"}
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "it", "cluster": cluster}],
-            "users": [{"name": "it", "user": user}],
-            "contexts": [{"name": "it", "context": context}],
-            "current-context": "it",
-        }
-    )
+    url = f"https://{commands.LOOPBACK}:{port}"
+    return kubeconfig(folder, url, user=user, certificate_authority=str(credentials.ca))

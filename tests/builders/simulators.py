@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from builders.partner import Partner
 from talkdesk_sandbox.simulator import SimulatorServer
-from talkdesk_sandbox.simulator.results import Outcome
+from talkdesk_sandbox.simulator.views import Outcome
 
 Start = Callable[..., Awaitable[SimulatorServer]]
 """Starts a simulator by `clock`, `callback_url` and any field of `Behaviour`; it ends with the test."""

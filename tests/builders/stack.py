@@ -1,14 +1,15 @@
-"""One test's app and Talkdesk on a platform, and its customers.
+"""An app with a Talkdesk of its own on a platform, for one test, and its customers.
 
     async with stack(platform, deadline={"answerWithin": "3s"}) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
 
-At its end it shows that the four invariants hold (`builders.invariants`).
+The fixture `stacks` makes them so that the four invariants are checked at the end (`builders.invariants`).
 """
 
 import json
 import secrets
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,10 +32,10 @@ from talkdesk_crds.names import (
 )
 from talkdesk_runtime.kube import JSON_PATCH, MERGE_PATCH, resource_path
 from talkdesk_runtime.kube_errors import KubeNotFound
-from talkdesk_sandbox.simulator import Behaviour, Settings, Simulator, SimulatorServer, commands
-from talkdesk_sandbox.simulator.journal import Record
-from talkdesk_sandbox.simulator.model import Event, Installation
-from talkdesk_sandbox.simulator.results import Outcome
+from talkdesk_sandbox.simulator import Behavior, Settings, Simulator, SimulatorServer, commands
+from talkdesk_sandbox.simulator.http import Record
+from talkdesk_sandbox.simulator.state import Event, Installation
+from talkdesk_sandbox.simulator.views import Outcome
 
 APP, INSTALLATION, TENANT = "TalkdeskApp", "TalkdeskInstallation", "TalkdeskTenant"
 PLURALS = {APP: "talkdeskapps", INSTALLATION: "talkdeskinstallations", TENANT: "talkdesktenants"}
@@ -43,17 +44,17 @@ TENANT_KINDS = {"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": 
 
 @dataclass
 class Stack:
-    """Made by `stack`."""
+    """Create it by `stack`."""
 
     platform: Platform
     app: str
     app_id: str
     server: SimulatorServer
-    may_delete: set[str] = field(default_factory=set)
-    """Ids of accounts whose tenants may lose objects though nobody uninstalled: they are purged, or lapse."""
-    may_wait: set[str] = field(default_factory=set)
+    may_lose_objects: set[str] = field(default_factory=set)
+    """Ids of accounts whose tenants may lose objects without an uninstall, by a purge or a request that times out."""
+    may_stay_unanswered: set[str] = field(default_factory=set)
     """Ids of accounts that the test leaves without an answer."""
-    forgotten: set[str] = field(default_factory=set)
+    deleted_installations: set[str] = field(default_factory=set)
     """Names of installations that the test deletes."""
 
     @property
@@ -65,7 +66,7 @@ class Stack:
         return self.platform.namespace
 
     async def install(self, account: str | None = None, *, deliver: bool = True, **fields: Any) -> "Customer":
-        """Let a new customer install the app; returns when the webhook has taken the event."""
+        """Let a new customer install the app. Return when the webhook has accepted the event."""
         name = account or f"acme-{secrets.token_hex(3)}"
         command = commands.Install(account=name, app_id=self.app_id, deliver=deliver, **fields)
         outcome = self.simulator.install(command)
@@ -75,22 +76,20 @@ class Stack:
         return customer
 
     async def delivered(self, outcome: Outcome) -> None:
-        """Wait until the events of a command were taken by the webhook."""
-        await self.simulator.courier.settled()
+        """Wait until the webhook has accepted the events of a command."""
+        await self.simulator.dispatcher.drain()
         for event in outcome.events:
-            for delivery in self.simulator.courier.log:
+            for delivery in self.simulator.dispatcher.log:
                 if delivery.event.id == event.id:
                     assert delivery.state == "delivered", (event.type, delivery.attempts)
         await self.platform.watched.catch_up(self.platform.kube)
 
     async def become_ready(self) -> None:
         """Wait until the operator has read the app."""
-        await self.platform.watched.until(
-            APP, self.app, lambda held: condition(held, "Ready") == "True", "become Ready"
-        )
+        await self.platform.watched.until(APP, self.app, lambda obj: condition(obj, "Ready") == "True", "become Ready")
 
     async def change_app(self, **spec: Any) -> None:
-        """Merge into the app's spec, as a person does."""
+        """Merge these fields into the app's spec, as a person does."""
         path = resource_path(GROUP, VERSION, PLURALS[APP], self.namespace, self.app)
         await self.platform.kube.request("PATCH", path, body={"spec": spec}, content_type=MERGE_PATCH)
 
@@ -101,7 +100,7 @@ class Stack:
 
 @dataclass
 class Customer:
-    """An account, its newest installation, and what became of both."""
+    """An account and its newest installation, as Talkdesk, our kinds and the cluster show them."""
 
     stack: Stack
     account: str
@@ -110,7 +109,7 @@ class Customer:
 
     @property
     def name(self) -> str:
-        """Name of the TalkdeskInstallation."""
+        """Return the name of the TalkdeskInstallation."""
         return installation_name(self.stack.app, self.installation_id)
 
     @property
@@ -118,58 +117,72 @@ class Customer:
         return tenant_name(self.stack.app, self.account_id)
 
     @property
-    def home(self) -> str:
-        """Name of the tenant's namespace."""
+    def tenant_namespace(self) -> str:
+        """Return the name of the tenant's namespace."""
         return f"td-{self.account_id}"
 
     @property
     def at_talkdesk(self) -> Installation:
-        return self.stack.simulator.world.installation(self.installation_id)
+        return self.stack.simulator.state.installation(self.installation_id)
 
     @property
     def installation(self) -> Object:
-        held = self.stack.platform.watched.get(INSTALLATION, self.name)
-        assert held is not None, f"there is no TalkdeskInstallation {self.name}"
-        return held
+        obj = self.stack.platform.watched.get(INSTALLATION, self.name)
+        assert obj is not None, f"there is no TalkdeskInstallation {self.name}"
+        return obj
 
     @property
     def tenant(self) -> Object | None:
         return self.stack.platform.watched.get(TENANT, self.tenant_name)
 
     async def becomes(self, phase: str, *, within: float = WITHIN) -> Object:
-        """Wait for a phase that speaks of the present spec, with its work done."""
+        """Wait until the present spec is in this phase and nothing is under way; return the object."""
 
-        def so(held: Object) -> bool:
-            status = held.get("status", {})
+        def reached(obj: Object) -> bool:
+            status = obj.get("status", {})
             return (
                 status.get("phase") == phase
-                and status.get("observedGeneration") == held["metadata"]["generation"]
-                and condition(held, "Reconciling") == "False"
+                and status.get("observedGeneration") == obj["metadata"]["generation"]
+                and condition(obj, "Reconciling") == "False"
             )
 
-        return await self.until(so, f"become {phase} and rest", within=within)
+        return await self.until(reached, f"become {phase} and have nothing under way", within=within)
 
-    async def until(self, so: Callable[[Object], object], what: str, *, within: float = WITHIN) -> Object:
-        """Wait until the TalkdeskInstallation is so."""
-        held = await self.stack.platform.watched.until(
-            INSTALLATION, self.name, lambda held: held is not None and so(held), what, within
+    async def until(self, predicate: Callable[[Object], object], what: str, *, within: float = WITHIN) -> Object:
+        """Wait until the predicate holds for the TalkdeskInstallation; return the object."""
+        obj = await self.stack.platform.watched.until(
+            INSTALLATION, self.name, lambda obj: obj is not None and predicate(obj), what, within
         )
-        assert held is not None
-        return held
+        assert obj is not None
+        return obj
 
-    async def announced(self, reason: str) -> None:
-        """Wait until a Kubernetes Event of that reason was posted about it, which is the last thing in a pass."""
+    async def kubernetes_event(self, reason: str) -> None:
+        """Wait until a Kubernetes Event of that reason was created for it, which is the last write of a reconcile."""
         gate = self.stack.platform.gate
-        await gate.until(lambda: any(call.announces(self.name, reason) for call in gate.calls))
+        await gate.until(lambda: any(call.is_event_about(self.name, reason) for call in gate.calls))
 
-    async def settles(self, phase: str) -> None:
-        """Wait until it became so, and that was announced."""
+    async def converges(self, phase: str) -> None:
+        """Wait until it is in this phase and the Kubernetes Event of that name was created."""
         await self.becomes(phase)
-        await self.announced(phase)
+        await self.kubernetes_event(phase)
 
-    async def tenant_until(self, so: Callable[[Object | None], object], what: str) -> Object | None:
-        """Wait until the TalkdeskTenant is so."""
-        return await self.stack.platform.watched.until(TENANT, self.tenant_name, so, what)
+    async def backs_off(self) -> Object:
+        """Wait until a failed attempt is recorded together with the time of the next one; return the object."""
+        return await self.until(lambda obj: obj.get("status", {}).get("retry"), "back off")
+
+    async def until_on_trial(self) -> Object:
+        """Wait until the status shows a trial."""
+        return await self.until(lambda obj: obj.get("status", {}).get("trial"), "be on trial")
+
+    async def until_acknowledged(self, event_id: str, *, within: float = WITHIN) -> Object:
+        """Wait until Talkdesk has the acknowledgement of the rotation that came with this event."""
+        return await self.until(
+            lambda obj: acknowledged_event(obj) == event_id, "acknowledge the rotation", within=within
+        )
+
+    async def tenant_until(self, predicate: Callable[[Object | None], object], what: str) -> Object | None:
+        """Wait until the predicate holds for the TalkdeskTenant, or for None when there is none."""
+        return await self.stack.platform.watched.until(TENANT, self.tenant_name, predicate, what)
 
     async def uninstall(self, *, deliver: bool = True, **fields: Any) -> None:
         """Let the customer uninstall."""
@@ -179,7 +192,7 @@ class Customer:
             await self.stack.delivered(outcome)
 
     async def reinstall(self, *, same_id: bool = False, deliver: bool = True) -> "Customer":
-        """Let the customer install again; return the customer with the new installation."""
+        """Let the customer install the app again; return the customer with the new installation."""
         command = commands.Reinstall(account=self.account, app_id=self.stack.app_id, same_id=same_id, deliver=deliver)
         outcome = self.stack.simulator.reinstall(command)
         if deliver:
@@ -188,47 +201,64 @@ class Customer:
 
     def events(self, kind: str | None = None) -> list[Event]:
         """Return Talkdesk's events of this installation, oldest first."""
-        every = self.stack.simulator.world.events.values()
+        every = self.stack.simulator.state.events.values()
         return [e for e in every if e.installation_id == self.installation_id and kind in {None, e.type}]
 
     async def deliver(self, event: Event) -> None:
-        """Let Talkdesk send an event (again)."""
+        """Let Talkdesk send an event, for the first time or again."""
         self.stack.simulator.deliver(event)
-        await self.stack.simulator.courier.settled()
+        await self.stack.simulator.dispatcher.drain()
         await self.stack.platform.watched.catch_up(self.stack.platform.kube)
 
     def approvals(self) -> list[Record]:
-        """Return the calls by which Talkdesk took an approval of this installation."""
+        """Return the calls by which Talkdesk accepted an approval of this installation."""
         return self.stack.simulator.journal.records(installation_id=self.installation_id, effect="approve")
 
-    def posts(self) -> list[Record]:
-        """Return every call that tried to answer, whatever came of it."""
+    def answer_calls(self) -> list[Record]:
+        """Return every call that tried to answer, also those without success."""
         path = f"/apps/{self.stack.app_id}/installations/{self.installation_id}/state"
         return [r for r in self.stack.simulator.journal.records() if (r.method, r.path) == ("POST", path)]
 
     async def live(self, kind: str, name: str = "") -> Object | None:
-        """Read one of the tenant's objects; without a name, its namespace."""
-        path = resource_path("", "v1", TENANT_KINDS[kind], self.home if name else "", name or self.home)
+        """Read one of the tenant's objects, or without a name its namespace; None when there is no such object."""
+        path = resource_path(
+            "", "v1", TENANT_KINDS[kind], self.tenant_namespace if name else "", name or self.tenant_namespace
+        )
         try:
             return await self.stack.platform.kube.request("GET", path)
         except KubeNotFound:
             return None
 
-    async def secrets(self) -> list[Object]:
-        """Read the stored credentials of this installation."""
+    async def existing(self, kind: str, name: str = "") -> Object:
+        """Read one of the tenant's objects, or without a name its namespace; fail when there is no such object."""
+        obj = await self.live(kind, name)
+        assert obj is not None, f"{self.tenant_namespace} has no {kind} {name}"
+        return obj
+
+    async def uid(self, kind: str, name: str = "") -> str:
+        """Return the uid of one of the tenant's objects, which tells it from an earlier one of the same name."""
+        return str((await self.existing(kind, name))["metadata"]["uid"])
+
+    async def tenant_client_id(self) -> str:
+        """Return the OAuth client id in the tenant's Secret, which tells the credential versions apart."""
+        secret = await self.existing("Secret", "talkdesk")
+        return b64decode(secret["data"]["client_id"]).decode()
+
+    async def credential_secrets(self) -> list[Object]:
+        """Return the Secrets that hold the credential versions of this installation."""
         path = resource_path("", "v1", "secrets", self.stack.namespace)
         query = {"labelSelector": f"{GROUP}/installation={self.name}"}
         items: list[Object] = (await self.stack.platform.kube.request("GET", path, query=query))["items"]
         return items
 
     async def patch(self, *operations: Object, kind: str = INSTALLATION) -> Object:
-        """Change the TalkdeskInstallation, or the TalkdeskTenant, as a person does: by a JSON patch."""
+        """Change the TalkdeskInstallation or the TalkdeskTenant by a JSON patch, as a person does."""
         name = self.name if kind == INSTALLATION else self.tenant_name
         path = resource_path(GROUP, VERSION, PLURALS[kind], self.stack.namespace, name)
         return await self.stack.platform.kube.request("PATCH", path, body=operations, content_type=JSON_PATCH)
 
     async def apply_by_hand(self, **spec: Any) -> None:
-        """Do with kubectl what manifests/examples/import says, with what Talkdesk issued."""
+        """Import the installation as manifests/examples/import shows, with the credentials that Talkdesk issued."""
         (event,) = self.events("app.installed")
         data, links, at = event.document["data"], event.document["_links"], event.document["created_at"]
         keys = ("client_id", "client_secret", "private_key", "key_id", "key_algorithm")
@@ -249,8 +279,8 @@ class Customer:
                 "accountId": self.account_id,
                 "accountName": self.account,
                 "endpoints": {"api": links["root"]["href"], "token": links["tokens"]["href"]},
-                "request": {"type": "Install", "eventId": "by-hand", "requestedAt": at},
-                "credentials": {"secretName": name, "eventId": "by-hand", "issuedAt": at},
+                "request": {"type": "Install", "eventId": "by-hand", "eventTime": at},
+                "credentials": {"secretName": name, "eventId": "by-hand", "eventTime": at},
                 **spec,
             },
         }
@@ -258,50 +288,56 @@ class Customer:
         await self.stack.platform.kubectl("apply", "-f", "-", stdin=json.dumps(objects))
 
     async def touch(self) -> None:
-        """Annotate the TalkdeskInstallation, so that the operator looks at it."""
+        """Annotate the TalkdeskInstallation, so that the operator reconciles it."""
         await self.stack.platform.kubectl(
             "annotate", "tdi", self.name, f"touched={secrets.token_hex(4)}", "--overwrite"
         )
 
-    async def looked_at(self) -> Object:
-        """Ask for a look, as a person does; returns when it was taken."""
+    async def request_reconcile(self) -> Object:
+        """Request a reconcile by the annotation, as a person does; return the object when it was done."""
         moment, key = secrets.token_hex(8), ANNOTATION_RECONCILE
         await self.stack.platform.kubectl("annotate", "tdi", self.name, f"{key}={moment}", "--overwrite")
 
-        def taken(held: Object) -> bool:
-            return bool(held.get("status", {}).get("lastHandledReconcileAt") == moment)
+        def handled(obj: Object) -> bool:
+            return bool(obj.get("status", {}).get("lastHandledReconcileAt") == moment)
 
-        return await self.until(taken, "take the look")
+        return await self.until(handled, "be reconciled")
 
-    async def hurry(self) -> None:
-        """Let the time of a back-off have passed, as far as the operator can tell."""
-        patch = [{"op": "replace", "path": "/status/retry/nextAttemptAt", "value": "2026-01-01T00:00:00Z"}]
+    async def skip_backoff(self) -> None:
+        """Set the time of the next attempt to the past, as if the back-off were over."""
+        patch = [{"op": "replace", "path": "/status/retry/nextAttemptTime", "value": "2026-01-01T00:00:00Z"}]
         path = resource_path(GROUP, VERSION, PLURALS[INSTALLATION], self.stack.namespace, self.name)
         await self.stack.platform.kube.request("PATCH", f"{path}/status", body=patch, content_type=JSON_PATCH)
 
     async def delete(self) -> None:
         """Delete the TalkdeskInstallation, as a person does."""
-        self.stack.forgotten.add(self.name)
+        self.stack.deleted_installations.add(self.name)
         path = resource_path(GROUP, VERSION, PLURALS[INSTALLATION], self.stack.namespace, self.name)
         await self.stack.platform.kube.request("DELETE", path)
 
-    async def vanishes(self) -> None:
-        """Wait until there is no TalkdeskInstallation any more."""
+    async def until_deleted(self) -> None:
+        """Wait until the TalkdeskInstallation no longer exists."""
         watched = self.stack.platform.watched
-        await watched.until(INSTALLATION, self.name, lambda held: held is None, "vanish")
+        await watched.until(INSTALLATION, self.name, lambda obj: obj is None, "be deleted")
+
+
+def acknowledged_event(obj: Object) -> str | None:
+    """Return the id of the event whose credentials were acknowledged last."""
+    event_id: str | None = obj.get("status", {}).get("credentials", {}).get("acknowledgedEventId")
+    return event_id
 
 
 Stacks: TypeAlias = Callable[..., AbstractAsyncContextManager[Stack]]
-"""Makes apps with Talkdesks of their own; keywords are members of the app's spec."""
+"""Creates an app with a Talkdesk of its own; keywords are fields of the app's spec."""
 
 
 @asynccontextmanager
 async def stack(platform: Platform, *, settings: Settings | None = None, **spec: Any) -> AsyncIterator[Stack]:
-    """Make an app of its own; keywords replace members of its spec, `steps` its template's."""
+    """Create an app with a Talkdesk of its own; keywords replace fields of its spec, `steps` those of its template."""
     app, app_id = f"app{secrets.token_hex(3)}", secrets.token_hex(16)
     callback = f"http://127.0.0.1:{platform.ports['webhook']}/events/{platform.namespace}/{app}"
-    # Whole seconds would make one moment of what a test does in quick succession.
-    defaults = Settings(behaviour=Behaviour(timestamp_form="milliseconds"))
+    # With whole seconds, events that a test causes in quick succession would have the same time.
+    defaults = Settings(behavior=Behavior(timestamp_form="milliseconds"))
     chosen = (settings or defaults).model_copy(update={"callback_url": callback})
     async with SimulatorServer(chosen) as server:
         made = Stack(platform, app, app_id, server)

@@ -1,7 +1,7 @@
-"""The repository's own rights, moved into the namespace of one test; and a TalkdeskApp small enough to read.
+"""The repository's RBAC objects, moved into the namespace of one test, and a small TalkdeskApp.
 
-The rules of every role are those of `manifests/`, untouched: only names and namespaces are replaced, so that any number
-of stacks fit into one cluster.
+The rules of every role are exactly those of `manifests/`. Only names and namespaces are replaced, so that any number of
+platforms can be in one cluster.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import yaml
 
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 CLUSTER_WIDE: Final = frozenset({"ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
-"""Kinds outside all namespaces of which each stack has its own. ClusterRoles are the same for all."""
+"""Cluster-scoped kinds of which each platform has its own objects. ClusterRoles are the same for all."""
 _FILES: Final = (
     "base/operator/rbac.yaml",
     "base/webhook/rbac.yaml",
@@ -20,16 +20,17 @@ _FILES: Final = (
     "examples/users/access.yaml",
 )
 
+
+def config_map(data: dict[str, str], name: str = "settings") -> dict[str, Any]:
+    """Return the manifest of a ConfigMap in the tenant's namespace."""
+    metadata = {"name": name, "namespace": "${tenant.name}"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+ACCOUNT_NAME: Final = "${account.name != null ? account.name : ''}"
+PLAN: Final = "${subscription.name != null ? subscription.name : ''}"
 NAMESPACE: Final = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "${tenant.name}"}}
-SETTINGS: Final = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {"name": "settings", "namespace": "${tenant.name}"},
-    "data": {
-        "account": "${account.name != null ? account.name : ''}",
-        "plan": "${subscription.name != null ? subscription.name : ''}",
-    },
-}
+SETTINGS: Final = config_map({"account": ACCOUNT_NAME, "plan": PLAN})
 SECRET: Final = {
     "apiVersion": "v1",
     "kind": "Secret",
@@ -46,8 +47,15 @@ STEPS: Final = (
 )
 
 
+def provisioner_policy_message() -> str:
+    """Return what the API server says when the provisioner's admission policy denies a request."""
+    policy, _ = yaml.safe_load_all((MANIFESTS / "examples/sentiment/guard.yaml").read_text())
+    message: str = policy["spec"]["validations"][0]["message"]
+    return message
+
+
 def rights(namespace: str) -> list[dict[str, Any]]:
-    """Return accounts, roles and the provisioner's guard, all for programs and an app in this one namespace."""
+    """Return service accounts, roles, bindings and the provisioner's admission policy for this one namespace."""
     documents = [
         document for file in _FILES for document in yaml.safe_load_all((MANIFESTS / file).read_text()) if document
     ]
@@ -55,13 +63,13 @@ def rights(namespace: str) -> list[dict[str, Any]]:
 
 
 def _moved(document: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """Move it: names of what stands for itself stay, names of bindings and of the guard get the namespace's."""
+    """Move an object to the namespace; names of bindings and of the admission policy are made unique."""
     moved: dict[str, Any] = _replaced(document, namespace)
     metadata = moved["metadata"]
     if moved["kind"] in CLUSTER_WIDE:
         metadata["name"] = f"{metadata['name']}-{namespace}"
     elif "namespace" in metadata and "roleRef" in moved:
-        # The example's bindings would replace the base's of the same name, as both are in one namespace here.
+        # The example's bindings would replace those of the base, because here both are in one namespace.
         metadata["name"] = f"{metadata['name']}-{moved['roleRef']['kind'].lower()}-{moved['roleRef']['name']}"
     if moved["kind"] == "ValidatingAdmissionPolicyBinding":
         moved["spec"]["policyName"] += f"-{namespace}"
@@ -86,7 +94,7 @@ def _replaced(value: Any, namespace: str) -> Any:
 
 
 def talkdesk_app(name: str, app_id: str, talkdesk: str, **spec: Any) -> dict[str, Any]:
-    """Return a TalkdeskApp with its Talkdesk at that URL; keywords are members of its spec, `steps` the template's."""
+    """Return a TalkdeskApp for the Talkdesk at this URL; keywords replace fields of its spec, `steps` its template."""
     tenant = {
         "name": "${dnsLabel('td-' + account.id)}",
         "serviceAccountName": "tenant-provisioner",

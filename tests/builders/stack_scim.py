@@ -1,4 +1,4 @@
-"""An app whose users are brought to a SCIM service of its own."""
+"""An app whose users are synced to a SCIM service of its own."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ TOKEN: Final = "made-up-scim-token"
 
 @asynccontextmanager
 async def with_scim(stacks: Stacks, **spec: Any) -> AsyncIterator[tuple[Stack, ScimServer]]:
-    """Make both; keywords are members of the app's spec."""
+    """Create both; keywords are fields of the app's spec."""
     async with ScimServer(ScimSettings(token=TOKEN)) as scim, stacks(**spec, paused=True) as talkdesk:
         path = resource_path("", "v1", "secrets", talkdesk.namespace)
         secret = {"metadata": {"name": f"{talkdesk.app}-scim"}, "stringData": {"token": TOKEN}}
@@ -26,5 +26,5 @@ async def with_scim(stacks: Stacks, **spec: Any) -> AsyncIterator[tuple[Stack, S
 
 
 def active(scim: ScimServer) -> set[str]:
-    """Return Talkdesk's ids of the users that may use the app."""
+    """Return the Talkdesk ids of the active users."""
     return {user["externalId"] for user in scim.users() if user.get("active")}

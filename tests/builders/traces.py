@@ -1,7 +1,8 @@
 """What happened, as text that people read and tests compare: which program sent what to whom, in which order.
 
-One line for each event of Talkdesk's, each call to its API and each write to the Kubernetes API; of a status, what is
-new in it. Reads of Talkdesk that go out together stand in one line. Ids are replaced by what they stand for.
+There is one line for each event that Talkdesk sends, each call to its API and each write to the Kubernetes API. Of a
+status it shows what changed: types, statuses and reasons of conditions, never their messages. Reads of Talkdesk that go
+out together are in one line. No line has an id.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing_extensions import override
 
 from builders.kube_gate import Call
 from builders.stack import Stack
-from talkdesk_sandbox.simulator.journal import Record
+from talkdesk_sandbox.simulator.http import Record
 
 _KINDS = {
     "namespaces": "Namespace",
@@ -31,15 +32,15 @@ _VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update
 
 @dataclass(frozen=True)
 class Line:
-    """One line, and when it happened."""
+    """One line and its time."""
 
     at: datetime
-    who: str
+    actor: str
     text: str
 
     @override
     def __str__(self) -> str:
-        return f"{self.who:<9} {self.text}"
+        return f"{self.actor:<9} {self.text}"
 
 
 def trace(stack: Stack, since: datetime) -> str:
@@ -50,18 +51,18 @@ def trace(stack: Stack, since: datetime) -> str:
 
 
 def _joined(lines: list[Line]) -> Iterator[str]:
-    """Put reads that follow one another into one line: they go out at once, in no order."""
-    for key, group in groupby(lines, key=lambda line: line.who if line.text.startswith("reads ") else id(line)):
+    """Join consecutive reads to one line, because they go out at once and in no order."""
+    for key, group in groupby(lines, key=lambda line: line.actor if line.text.startswith("reads ") else id(line)):
         members = list(group)
         if isinstance(key, str):
-            what = sorted({line.text.removeprefix("reads ") for line in members})
-            yield str(Line(members[0].at, key, f"reads {', '.join(what)}"))
+            targets = sorted({line.text.removeprefix("reads ") for line in members})
+            yield str(Line(members[0].at, key, f"reads {', '.join(targets)}"))
         else:
             yield str(members[0])
 
 
 def _events(stack: Stack) -> Iterator[Line]:
-    for delivery in stack.simulator.courier.log:
+    for delivery in stack.simulator.dispatcher.log:
         for attempt in delivery.attempts:
             yield Line(attempt.at, "Talkdesk", f"sends {delivery.event.type}")
 
@@ -76,15 +77,15 @@ def _call(record: Record) -> str:
     status = "" if record.status in {200, 202} else f" → {record.status or 'cut'}"
     match record.method, record.path.split("/")[1:]:
         case "POST", ["accounts", _, "oauth", "token"]:
-            return f"asks for a token{status}"
+            return f"requests a token{status}"
         case "GET", ["account"]:
             return f"reads account{status}"
         case "GET", ["apps", _, "installations", _]:
             return f"reads installation{status}"
-        case "GET", ["apps", _, "installations", _, what]:
-            return f"reads {what}{status}"
+        case "GET", ["apps", _, "installations", _, part]:
+            return f"reads {part}{status}"
         case "POST", ["apps", _, "installations", _, "state"]:
-            return f"tells Talkdesk: {(record.effect or 'nothing came of it').replace(':', ', now ')}{status}"
+            return f"answers Talkdesk: {(record.effect or 'no effect').replace(':', ', now ')}{status}"
         case method, _:
             return f"{method} {record.path}{status}"
 
@@ -98,11 +99,11 @@ def _kubernetes(stack: Stack) -> Iterator[Line]:
 
 
 def _concerns(call: Call, stack: Stack) -> bool:
-    """Return whether what is created is of the app, by what its body says."""
+    """Return whether the body of a create names the app."""
     if call.method != "POST" or not isinstance(call.body, dict):
         return False
-    said = [call.body.get(part, {}) for part in ("spec", "regarding", "metadata")]
-    return stack.app in json.dumps(said)
+    parts = [call.body.get(part, {}) for part in ("spec", "regarding", "metadata")]
+    return stack.app in json.dumps(parts)
 
 
 def _write(call: Call, known: dict[str, dict[str, Any]]) -> str:
@@ -120,11 +121,11 @@ def _write(call: Call, known: dict[str, dict[str, Any]]) -> str:
     if call.as_user is not None and verb == "patch":
         verb = "apply"
     name = f" {parts[-1]}" if kind in {"ConfigMap", "Secret"} and "/td-" in call.path else ""
-    changed = f": {', '.join(_changed(call.body))}" if verb == "patch" else ""
+    changed = f": {', '.join(_changed_fields(call.body))}" if verb == "patch" else ""
     return f"{verb} {kind}{name}{changed}"
 
 
-def _changed(body: Any) -> Iterator[str]:
+def _changed_fields(body: Any) -> Iterator[str]:
     if isinstance(body, list):
         yield from (operation["path"].removeprefix("/spec/") for operation in body)
     else:

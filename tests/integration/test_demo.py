@@ -1,4 +1,4 @@
-"""`make demo` keeps what it promises, and leaves nothing behind however it ends."""
+"""`make demo` shows what it promises, and leaves nothing behind however it ends."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from builders.programs import stand_in_go
 
 MILESTONES = (
     r"control plane +etcd",
-    r"acme installs the app on trial\n +approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
+    r"acme installs the app on trial\n +approved +\d+\.\d\d s after app\.installed; Talkdesk's state: completed\n",
     r"\$ kubectl get talkdeskinstallations,talkdesktenants",
     r"talkdeskinstallation\.\S+ +acme +Active +True +Install ",
     r"talkdesktenant\.\S+ +\w+ +Active +True ",
@@ -24,14 +24,14 @@ MILESTONES = (
     r"talkdesktenant\.\S+ +\w+ +Offboarded +False +\d{4}-",
     r"kept +Namespace td-(?!.*Secret)",
     r"deleted +every Secret",
-    r"acme installs it again\n +approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
+    r"acme installs it again\n +approved +\d+\.\d\d s after app\.installed; Talkdesk's state: completed\n",
     r"talkdesktenant\.\S+ +\w+ +Active +True ",
     r"the same +namespace td-\S+, uid [0-9a-f-]{36}, as before",
     r"acme's trial ends\n",
     r"talkdeskinstallation\.\S+ +acme +Suspended +True +Install +Ended ",
     r"talkdesktenant\.\S+ +\w+ +Suspended +True ",
     r"the tenant has +suspended: true in its ConfigMap, pods: 0 in its quota\n",
-    r"acme buys it\n +approved +\d+\.\d\d s after app\.updated; Talkdesk says: completed\n",
+    r"acme buys it\n +approved +\d+\.\d\d s after app\.updated; Talkdesk's state: completed\n",
     r"talkdeskinstallation\.\S+ +acme +Active +True +Update ",
     r"the tenant has +suspended: false in its ConfigMap, pods: 10 in its quota\n",
     r"\$ kubectl create secret generic scim ",
@@ -46,9 +46,9 @@ MILESTONES = (
     r"talkdeskinstallation\.\S+ +globex +AwaitingDecision +False +Install +\d{4}-",
     r"it says +a person must decide",
     r"\$ kubectl patch talkdeskinstallation/\S+ .*Approve",
-    r"approved +\d+\.\d\d s after app\.installed; Talkdesk says: completed\n",
+    r"approved +\d+\.\d\d s after app\.installed; Talkdesk's state: completed\n",
     r"talkdeskinstallation\.\S+ +globex +Active +True ",
-    r"All as promised",
+    r"All as expected",
 )
 
 
@@ -58,7 +58,7 @@ def _programs_are_there(control_plane: object) -> None:
 
 
 @pytest.mark.case(20, 34, 36)
-def test_it_plays_a_life_shows_it_and_clears_everything_away() -> None:
+def test_it_shows_a_customers_life_and_removes_everything_it_started() -> None:
     with Demonstration() as demo:
         assert demo.ends(within=120) == 0, demo.text
         demo.leaves_nothing()
@@ -69,7 +69,7 @@ def test_it_plays_a_life_shows_it_and_clears_everything_away() -> None:
         at = found.end()
 
 
-def test_what_it_keeps_can_be_used_as_it_says_until_ctrl_c() -> None:
+def test_with_keep_the_printed_commands_work_until_ctrl_c() -> None:
     with Demonstration("--keep") as demo:
         demo.reads("export KUBECONFIG=")
         demo.reads("talkdesk-simulator state")
@@ -80,9 +80,9 @@ def test_what_it_keeps_can_be_used_as_it_says_until_ctrl_c() -> None:
             "talkdesk-simulator install initech --app f918e2623486417791f3b5a18ca746ce",
             "talkdesk-simulator deliveries",
         ]
-        said = bash("\n".join(script))
-        assert "initech" in said
-        assert "delivered" in said
+        output = bash("\n".join(script))
+        assert "initech" in output
+        assert "delivered" in output
         demo.send(signal.SIGINT)
         assert demo.ends() == 0
         demo.leaves_nothing()
@@ -95,7 +95,9 @@ def test_what_it_keeps_can_be_used_as_it_says_until_ctrl_c() -> None:
         ("programs", signal.SIGINT, 130),
     ],
 )
-def test_an_interruption_at_any_moment_leaves_nothing(words: str, number: signal.Signals, status: int) -> None:
+def test_an_interruption_at_any_moment_leaves_no_process_and_no_file(
+    words: str, number: signal.Signals, status: int
+) -> None:
     with Demonstration() as demo:
         demo.reads(words)
         demo.send(number)
@@ -105,7 +107,7 @@ def test_an_interruption_at_any_moment_leaves_nothing(words: str, number: signal
         assert "Traceback" not in demo.text
 
 
-def test_an_interruption_while_go_compiles_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interruption_while_go_compiles_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     compiler = tmp_path / "compiler"
     go = stand_in_go(tmp_path / "bin", build=f'echo $$ > {compiler}; touch "$GOTMPDIR/work"; sleep 600 & wait')
     environment = {
@@ -123,7 +125,7 @@ def test_an_interruption_while_go_compiles_leaves_nothing(tmp_path: Path) -> Non
     assert all(name.endswith(".lock") for name in left)
 
 
-def test_a_kill_leaves_nothing() -> None:
+def test_a_killed_demonstration_leaves_no_process_and_no_file() -> None:
     with Demonstration() as demo:
         demo.reads("approved")
         demo.send(signal.SIGKILL)
@@ -131,7 +133,7 @@ def test_a_kill_leaves_nothing() -> None:
         demo.leaves_nothing(within=30)
 
 
-def test_a_program_that_ends_is_named_with_the_last_lines_of_its_log() -> None:
+def test_a_program_that_ends_by_itself_is_named_with_the_last_lines_of_its_log() -> None:
     with Demonstration() as demo:
         demo.reads("approved")
         (webhook,) = [pid for pid, command in demo.processes().items() if "-m talkdesk_webhook" in command]

@@ -58,7 +58,7 @@ async def test_what_is_there_at_the_start_and_what_comes_later_is_worked_on(team
         await team.apply(installation("i2", account="a2"))
         await at_work(it, "a2")
         assert it.passes("a2") == [["Watch"]]
-        await team.kubectl("patch", "tdapp", "sentiment", "--type=merge", '-p={"spec":{"resync":"5m"}}')
+        await team.kubectl("patch", "tdapp", "sentiment", "--type=merge", '-p={"spec":{"resyncPeriod": "5m"}}')
         await it.until(lambda: len(it.passes("a1")) == len(it.passes("a2")) == 2)
         assert (await it.probe("/healthz")).status_code == (await it.probe("/readyz")).status_code == 200
 

@@ -1,6 +1,5 @@
-"""Everything arrives in the worst order, and twice: the end is the same as when each event came once, in its turn."""
+"""Events that arrive twice and in the worst order give the same final state as events that arrive once and in order."""
 
-from base64 import b64decode
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -8,25 +7,22 @@ from typing import Any
 import pytest
 
 from builders.stack import Customer, Stack, Stacks
-from builders.stack_manifests import NAMESPACE, SECRET
+from builders.stack_manifests import NAMESPACE, PLAN, SECRET, config_map
 from builders.watched import Object
-from talkdesk_sandbox.simulator import Behaviour, Settings, Simulator, commands
+from talkdesk_sandbox.simulator import Behavior, Settings, Simulator, commands
 from talkdesk_sandbox.simulator.faults import Duplicate, Hold
-from talkdesk_sandbox.simulator.model import Event
+from talkdesk_sandbox.simulator.state import Event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OPERATOR = {"WORKERS": "8"}
-SETTINGS = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {"name": "settings", "namespace": "${tenant.name}"},
-    "data": {
-        "plan": "${subscription.name != null ? subscription.name : ''}",
+SETTINGS = config_map(
+    {
+        "plan": PLAN,
         "replicas": "${tenant.suspended ? '0' : '2'}",
         "trial": "${trial.state != null ? trial.state : ''}",
-    },
-}
+    }
+)
 STEPS = [
     {"name": "base", "manifests": [NAMESPACE, SETTINGS]},
     {"name": "credentials", "manifests": [SECRET], "onOffboard": "Delete"},
@@ -35,68 +31,70 @@ TRIAL = commands.SubscriptionSpec(type="trial", name="Trial")
 
 
 @dataclass(frozen=True)
-class End:
-    """What must not depend on the order. Of the two installations the older comes first."""
+class FinalState:
+    """What must not depend on the order. Pairs have the older of the two installations first."""
 
     phases: tuple[str, str]
     requests: tuple[str, str]
     at_talkdesk: tuple[str, str]
     answers: tuple[list[str], list[str]]
-    sets: tuple[int, int]
-    """How many sets of credentials are still kept."""
+    stored_versions: tuple[int, int]
+    """How many credential versions are still stored."""
     tenant: str
     settings: dict[str, str]
-    tenants_set: int
-    """Which of Talkdesk's sets for the newer installation the tenant has, counted from 0."""
+    tenant_version: int
+    """Which credential version of the newer installation the tenant has, counted from 0."""
     users: int
 
 
-EXPECTED = End(
+EXPECTED = FinalState(
     phases=("Uninstalled", "Suspended"),
     requests=("Uninstall", "Update"),
     at_talkdesk=("uninstalled", "completed"),
     answers=(["approve:uninstalled"], ["approve:completed"]),
-    sets=(0, 1),
+    stored_versions=(0, 1),
     tenant="Suspended",
     settings={"plan": "Trial", "replicas": "0", "trial": "Ended"},
-    tenants_set=2,
+    tenant_version=2,
     users=4,
 )
 
 
 @pytest.mark.case(1, 15, 16, 17, 18, 19, 20, 21, 39)
 @pytest.mark.parametrize("worst", [False, True], ids=["in order", "in the worst order"])
-async def test_the_worst_order_ends_like_the_right_one(stacks: Stacks, *, worst: bool) -> None:
-    # All of it was a moment ago: what lies in the future counts from when it comes.
-    settings = Settings(clock_offset=timedelta(hours=-1), behaviour=Behaviour(timestamp_form="milliseconds"))
+async def test_the_worst_order_of_events_gives_the_same_final_state_as_the_right_order(
+    stacks: Stacks, *, worst: bool
+) -> None:
+    # The events must be in the past, because the time of a future event is replaced by the time of its arrival.
+    settings = Settings(clock_offset=timedelta(hours=-1), behavior=Behavior(timestamp_form="milliseconds"))
     async with stacks(settings=settings, steps=STEPS, users={}) as talkdesk:
-        old, new = await _two_lives(talkdesk)
+        old, new = await _two_installations(talkdesk)
         if worst:
             talkdesk.simulator.faults.set(Hold(event="app.trial_started"))
             talkdesk.simulator.faults.set(Duplicate(copies=2))
-        for event in _in_turn(old, new, worst=worst):
+        for event in _in_order(old, new, worst=worst):
             await new.deliver(event)
-        await new.until(_is_complete, "be answered, and have its users")
+        await new.until(_is_complete, "be answered and know its users")
 
         end = commands.TrialCommand(installation=new.installation_id, action="end")
         talkdesk.simulator.trial(end)
-        await talkdesk.simulator.courier.settled()
+        await talkdesk.simulator.dispatcher.drain()
         await new.becomes("Suspended")
-        talkdesk.simulator.courier.release()
-        await talkdesk.simulator.courier.settled()
+        talkdesk.simulator.dispatcher.release()
+        await talkdesk.simulator.dispatcher.drain()
 
-        assert {delivery.state for delivery in talkdesk.simulator.courier.log} == {"delivered"}
+        assert {delivery.state for delivery in talkdesk.simulator.dispatcher.log} == {"delivered"}
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         await old.becomes("Uninstalled")
-        # Sets that came after newer ones go at the next look.
-        await old.looked_at()
-        await new.looked_at()
+        # Credential versions that arrived after newer ones are deleted at the next reconcile.
+        await old.request_reconcile()
+        await new.request_reconcile()
         await new.becomes("Suspended")
-        assert await _end(old, new) == EXPECTED
+        assert await _final_state(old, new) == EXPECTED
 
 
-async def _two_lives(talkdesk: Stack) -> tuple[Customer, Customer]:
-    """Let all of it happen at Talkdesk before the first event is sent."""
+async def _two_installations(talkdesk: Stack) -> tuple[Customer, Customer]:
+    """Let everything happen at Talkdesk before the first event is sent."""
     old = await talkdesk.install(deliver=False, subscription=TRIAL)
     await _changes(old)
     await old.uninstall(deliver=False)
@@ -116,12 +114,12 @@ async def _changes(customer: Customer) -> None:
 
 
 async def _later(simulator: Simulator) -> None:
-    """Let no two events be of one moment."""
+    """Move Talkdesk's clock, so that no two events have the same time."""
     await simulator.move(timedelta(seconds=1))
 
 
-def _in_turn(old: Customer, new: Customer, *, worst: bool) -> list[Event]:
-    """Return all events oldest first; or uninstalls and rotations before anything else, each one newest first."""
+def _in_order(old: Customer, new: Customer, *, worst: bool) -> list[Event]:
+    """Return all events, oldest first; the worst order is by type, uninstalls first, and newest first within a type."""
     events = sorted([*old.events(), *new.events()], key=lambda event: event.created_at)
     if not worst:
         return events
@@ -130,27 +128,25 @@ def _in_turn(old: Customer, new: Customer, *, worst: bool) -> list[Event]:
     return sorted(newest_first, key=lambda event: ranks[event.type])
 
 
-def _is_complete(held: Object) -> bool:
-    status: dict[str, Any] = held.get("status", {})
+def _is_complete(obj: Object) -> bool:
+    status: dict[str, Any] = obj.get("status", {})
     users: int = status.get("users", {}).get("licensed", 0)
     return status.get("phase") == "Active" and users == EXPECTED.users
 
 
-async def _end(old: Customer, new: Customer) -> End:
-    settings, secret = await new.live("ConfigMap", "settings"), await new.live("Secret", "talkdesk")
-    assert settings is not None
-    assert secret is not None
+async def _final_state(old: Customer, new: Customer) -> FinalState:
+    settings = await new.existing("ConfigMap", "settings")
     assert new.tenant is not None
     issued = [each.client_id for each in new.at_talkdesk.credentials]
     status: dict[str, Any] = new.installation["status"]
-    return End(
+    return FinalState(
         phases=(old.installation["status"]["phase"], status["phase"]),
         requests=(old.installation["spec"]["request"]["type"], new.installation["spec"]["request"]["type"]),
         at_talkdesk=(old.at_talkdesk.state.value, new.at_talkdesk.state.value),
         answers=(old.at_talkdesk.answers, new.at_talkdesk.answers),
-        sets=(len(await old.secrets()), len(await new.secrets())),
+        stored_versions=(len(await old.credential_secrets()), len(await new.credential_secrets())),
         tenant=new.tenant["spec"]["state"],
         settings=settings["data"],
-        tenants_set=issued.index(b64decode(secret["data"]["client_id"]).decode()),
+        tenant_version=issued.index(await new.tenant_client_id()),
         users=status["users"]["licensed"],
     )

@@ -1,4 +1,4 @@
-"""Lives as traces: what is told, called and written, in which order. `--update-golden` writes them anew."""
+"""Traces of events, calls and writes in their order, as golden files have them; `--update-golden` writes them again."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,65 +17,71 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 class Story:
     """A trace in chapters."""
 
-    def __init__(self, told: Stack) -> None:
-        self._told = told
+    def __init__(self, talkdesk: Stack) -> None:
+        self._stack = talkdesk
         self._since = datetime.now(UTC)
         self.text = ""
 
     def chapter(self, title: str) -> None:
         """Add what has happened since the last chapter."""
         now = datetime.now(UTC)
-        self.text += f"{'' if not self.text else chr(10)}== {title}\n{trace(self._told, self._since)}"
+        self.text += f"{'' if not self.text else chr(10)}== {title}\n{trace(self._stack, self._since)}"
         self._since = now
 
 
-async def test_install_uninstall_reinstall(programs: Platform, golden: Callable[[str], None]) -> None:
+async def test_an_install_an_uninstall_and_a_reinstall_make_these_calls_in_this_order(
+    programs: Platform, golden: Callable[[str, str], None]
+) -> None:
     async with stack(programs) as talkdesk:
         story = Story(talkdesk)
         acme = await talkdesk.install()
-        await acme.settles("Active")
+        await acme.converges("Active")
         story.chapter("a customer installs the app")
         await acme.uninstall()
-        await acme.settles("Uninstalled")
+        await acme.converges("Uninstalled")
         story.chapter("the customer uninstalls it")
         again = await acme.reinstall()
-        await again.settles("Active")
+        await again.converges("Active")
         story.chapter("the customer installs it again")
-    golden(story.text)
+    golden("install_uninstall_reinstall", story.text)
 
 
-async def test_retention_ends(programs: Platform, golden: Callable[[str], None]) -> None:
+async def test_the_end_of_the_retention_makes_these_calls_in_this_order(
+    programs: Platform, golden: Callable[[str, str], None]
+) -> None:
     steps = [{"name": "all", "manifests": [NAMESPACE]}]
     async with stack(programs, retention={"keepFor": "2s"}, steps=steps) as talkdesk:
         acme = await talkdesk.install()
-        await acme.settles("Active")
+        await acme.converges("Active")
         story = Story(talkdesk)
         await acme.uninstall()
-        await acme.settles("Uninstalled")
+        await acme.converges("Uninstalled")
         story.chapter("the customer uninstalls the app")
-        await acme.tenant_until(lambda held: held is None, "be purged")
-        await acme.settles("Purged")
+        await acme.tenant_until(lambda obj: obj is None, "be purged")
+        await acme.converges("Purged")
         story.chapter("two seconds later the retention ends")
-    golden(_without_waiting(story.text))
+    golden("retention_ends", _without_polling(story.text))
 
 
-async def test_an_answer_is_refused(programs: Platform, golden: Callable[[str], None]) -> None:
+async def test_a_refused_answer_is_sent_again_when_the_scope_is_granted(
+    programs: Platform, golden: Callable[[str, str], None]
+) -> None:
     async with stack(programs) as talkdesk:
         story = Story(talkdesk)
         number = talkdesk.simulator.faults.set(Status(route="POST /apps/*/state", status=403))
         acme = await talkdesk.install()
-        await acme.until(lambda held: held.get("status", {}).get("retry"), "back off")
-        await acme.announced("Forbidden")
-        story.chapter("Talkdesk refuses the answer for lack of a scope")
+        await acme.backs_off()
+        await acme.kubernetes_event("Forbidden")
+        story.chapter("Talkdesk refuses the answer because a scope is missing")
         talkdesk.simulator.faults.clear(number)
-        await acme.hurry()
-        await acme.settles("Active")
-        story.chapter("the scope is given")
-    golden(story.text)
+        await acme.skip_backoff()
+        await acme.converges("Active")
+        story.chapter("the scope is granted")
+    golden("an_answer_is_refused", story.text)
 
 
-def _without_waiting(text: str) -> str:
-    """Leave out how often the operator looked whether the namespace has gone: as often as that took."""
-    looks = "operator  delete Namespace\n"
-    first, _, rest = text.partition(looks)
-    return first + looks + rest.replace(looks, "")
+def _without_polling(text: str) -> str:
+    """Leave out the repeated deletes by which the operator waits for the namespace; their number depends on time."""
+    line = "operator  delete Namespace\n"
+    first, _, rest = text.partition(line)
+    return first + line + rest.replace(line, "")

@@ -1,4 +1,7 @@
-"""A year of a customer's life, on Talkdesk's clock; the operator's is real. `--update-golden` writes the diary anew."""
+"""A year of a customer's life on Talkdesk's simulated clock; the operator's clock is real.
+
+The diary is compared with a golden file. `--update-golden` writes it again.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,23 +12,14 @@ import pytest
 from builders.conditions import reason
 from builders.diary import Diary
 from builders.stack import Customer, Stack, Stacks
-from builders.stack_manifests import NAMESPACE, SECRET
+from builders.stack_manifests import ACCOUNT_NAME, NAMESPACE, PLAN, SECRET, config_map
 from builders.stack_scim import with_scim
 from builders.watched import Object
 from talkdesk_sandbox.simulator import commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SETTINGS = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {"name": "settings", "namespace": "${tenant.name}"},
-    "data": {
-        "name": "${account.name != null ? account.name : ''}",
-        "plan": "${subscription.name != null ? subscription.name : ''}",
-        "replicas": "${tenant.suspended ? '0' : '2'}",
-    },
-}
+SETTINGS = config_map({"name": ACCOUNT_NAME, "plan": PLAN, "replicas": "${tenant.suspended ? '0' : '2'}"})
 STEPS = [
     {"name": "base", "manifests": [NAMESPACE, SETTINGS]},
     {"name": "credentials", "manifests": [SECRET], "onOffboard": "Delete"},
@@ -38,115 +32,111 @@ def days(number: int) -> timedelta:
 
 
 @pytest.mark.case(18, 20, 21, 36, 40, 42, 58, 60)
-async def test_a_year(stacks: Stacks, golden: Callable[[str], None]) -> None:
+async def test_a_year_of_one_customer_gives_this_diary(stacks: Stacks, golden: Callable[[str, str], None]) -> None:
     async with with_scim(stacks, steps=STEPS) as (talkdesk, scim):
         diary = Diary(talkdesk, scim)
         acme = await _on_trial(talkdesk, diary)
         await _upgraded(acme, diary)
         await _rotated(acme, diary, "day 90", after=20)
-        await _stopped_and_renamed(acme, diary)
-        # A new set brings the token URL of the new name along.
+        await _suspended_and_renamed(acme, diary)
+        # The event of the next rotation has the token URL with the account's new name.
         talkdesk.behave(rotated_event_links=True)
         await _rotated(acme, diary, "day 200", after=15)
         await acme.stack.simulator.move(days(50))
         await acme.uninstall()
         await acme.becomes("Uninstalled")
-        await diary.chapter("day 250: the customer uninstalls it", acme)
+        await diary.chapter("day 250: the customer uninstalls the app", acme)
         await talkdesk.simulator.move(days(40))
         again = await acme.reinstall()
         await again.becomes("Active")
-        await diary.chapter("day 290: and installs it again within the retention", again)
+        await diary.chapter("day 290: the customer installs the app again, within the retention", again)
         await talkdesk.simulator.move(days(75))
         await again.uninstall()
         await again.becomes("Uninstalled")
         await diary.chapter("day 365: the customer leaves for good", again)
         await talkdesk.change_app(retention={"keepFor": "0s"})
         await again.becomes("Purged")
-        await diary.chapter("the partner keeps nothing any longer: the retention ends", again)
+        await diary.chapter("the partner sets the retention to zero, so it ends", again)
         await acme.becomes("Purged")
         assert {"accountName", "endpoints"}.isdisjoint(again.installation["spec"])
-    golden(diary.text)
+    golden("a_year", diary.text)
 
 
 async def _on_trial(talkdesk: Stack, diary: Diary) -> Customer:
     acme = await talkdesk.install("acme-of-the-year", subscription=TRIAL, users=3)
-    await acme.until(lambda held: _trial(held) == "Started", "be on trial")
+    await acme.until(lambda obj: _trial(obj) == "Started", "be on trial")
     await acme.becomes("Active")
     await diary.chapter("day 0: the customer installs the app on trial", acme)
 
     await talkdesk.simulator.move(days(25))
-    await _does(talkdesk.simulator.trial, acme, commands.TrialCommand, action="extend", length=days(15))
-    await acme.until(lambda held: _trial(held) == "Extended", "have the trial extended")
+    await _run(talkdesk.simulator.trial, acme, commands.TrialCommand, action="extend", length=days(15))
+    await acme.until(lambda obj: _trial(obj) == "Extended", "have the trial extended")
     await acme.becomes("Active")
     await diary.chapter("day 25: the trial is extended", acme)
 
     await talkdesk.simulator.move(days(25))
     await acme.becomes("Suspended")
-    await diary.chapter("day 50: the trial has run out", acme)
+    await diary.chapter("day 50: the trial has ended", acme)
     return acme
 
 
 async def _upgraded(acme: Customer, diary: Diary) -> None:
     simulator = acme.stack.simulator
     await simulator.move(days(5))
-    await _does(simulator.update, acme, commands.Update, type="paid", plan="Gold", licenses=20)
+    await _run(simulator.update, acme, commands.Update, type="paid", plan="Gold", licenses=20)
     await acme.becomes("Active")
     await diary.chapter("day 55: the customer upgrades", acme)
 
     await simulator.move(days(15))
-    gone = max(set(acme.at_talkdesk.users) - {acme.at_talkdesk.created_by.id})
-    await _does(simulator.update, acme, commands.Update, adding=4, removing=(gone,))
-    await acme.until(lambda held: _synced(held, 6), "have the changed users")
+    removed = max(set(acme.at_talkdesk.users) - {acme.at_talkdesk.created_by.id})
+    await _run(simulator.update, acme, commands.Update, adding=4, removing=(removed,))
+    await acme.until(lambda obj: _synced(obj, 6), "have the changed users synced")
     await acme.becomes("Active")
-    await diary.chapter("day 70: four users come, one goes", acme)
+    await diary.chapter("day 70: four users are added, one is removed", acme)
 
 
 async def _rotated(acme: Customer, diary: Diary, when: str, *, after: int) -> None:
     await acme.stack.simulator.move(days(after))
-    await _does(acme.stack.simulator.rotate, acme, commands.Rotate)
+    await _run(acme.stack.simulator.rotate, acme, commands.Rotate)
     event = acme.events("app.credentials_rotated")[-1]
-    await acme.until(lambda held: _acknowledged(held) == event.id, "acknowledge the rotation")
+    await acme.until_acknowledged(event.id)
     await acme.becomes("Active")
     await diary.chapter(f"{when}: the credentials rotate", acme)
 
 
-async def _stopped_and_renamed(acme: Customer, diary: Diary) -> None:
+async def _suspended_and_renamed(acme: Customer, diary: Diary) -> None:
     simulator = acme.stack.simulator
     await simulator.move(days(90))
     simulator.supervise(commands.Supervise(installation=acme.installation_id, action="suspend"))
-    await acme.looked_at()
-    held = await acme.becomes("Suspended")
-    assert reason(held, "Ready") == "Suspended"
+    await acme.request_reconcile()
+    obj = await acme.becomes("Suspended")
+    assert reason(obj, "Ready") == "Suspended"
     await diary.chapter("day 180: Talkdesk suspends the installation", acme)
 
     await simulator.move(days(5))
     simulator.supervise(commands.Supervise(installation=acme.installation_id, action="resume"))
-    await acme.looked_at()
+    await acme.request_reconcile()
     await acme.becomes("Active")
-    await diary.chapter("day 185: and resumes it", acme)
+    await diary.chapter("day 185: Talkdesk resumes the installation", acme)
 
-    # The look is taken while a token of before is good: the next is got at another URL.
+    # The present token is still valid, so this reconcile succeeds; the next token comes from another URL.
     simulator.rename(commands.Rename(account=acme.account, name="acme-and-sons"))
     acme.account = "acme-and-sons"
-    await acme.looked_at()
+    await acme.request_reconcile()
     await acme.becomes("Active")
     await diary.chapter("day 185: the account gets another name", acme)
 
 
-async def _does(deed: Callable[[Any], Any], acme: Customer, command: Callable[..., Any], **fields: Any) -> None:
-    """Let it happen at Talkdesk; returns when the webhook has taken the event."""
-    await acme.stack.delivered(deed(command(installation=acme.installation_id, **fields)))
+async def _run(execute: Callable[[Any], Any], acme: Customer, command: Callable[..., Any], **fields: Any) -> None:
+    """Run a command of the simulator. Return when the webhook has accepted the event."""
+    await acme.stack.delivered(execute(command(installation=acme.installation_id, **fields)))
 
 
-def _trial(held: Object) -> object:
-    return held.get("status", {}).get("trial", {}).get("state")
+def _trial(obj: Object) -> object:
+    return obj.get("status", {}).get("trial", {}).get("state")
 
 
-def _synced(held: Object, number: int) -> bool:
-    users = held["status"].get("users", {})
+def _synced(obj: Object, number: int) -> bool:
+    users = obj["status"].get("users", {})
     synced: bool = users.get("synced") == users.get("licensed") == number
     return synced
-
-
-def _acknowledged(held: Object) -> object:
-    return held["status"].get("credentials", {}).get("acknowledged")

@@ -1,4 +1,4 @@
-"""What must hold of the repository's files as such."""
+"""Rules for the files of the repository."""
 
 import importlib
 import pkgutil
@@ -32,7 +32,7 @@ HOMES = re.compile(r"/(home|Users)/[a-z][-\w]+/|/root/\.")
 
 
 def files() -> list[Path]:
-    """What git has or would take."""
+    """Return the files that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -60,24 +60,24 @@ def packages() -> Iterator[ModuleType]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_no_place_is_a_package(place: str) -> None:
+def test_no_top_level_folder_is_a_python_package(place: str) -> None:
     # operator/__init__.py would hide the standard library's module from anything started in the root.
     assert not (ROOT / place / "__init__.py").exists()
 
 
-def test_no_folder_of_tests_is_a_package() -> None:
+def test_no_folder_of_tests_is_a_python_package() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
 @pytest.mark.parametrize("package", list(packages()), ids=lambda package: package.__name__)
-def test_a_package_says_what_belongs_there_and_exports_what_it_has(package: ModuleType) -> None:
+def test_each_package_has_a_docstring_and_exports_only_names_that_exist(package: ModuleType) -> None:
     assert package.__doc__
     exported = package.__all__
     assert sorted(set(exported)) == sorted(exported)
     assert all(hasattr(package, name) for name in exported)
 
 
-def test_modules_that_are_not_packages_name_only_what_they_have() -> None:
+def test_each_module_has_a_docstring_and_exports_only_names_that_exist() -> None:
     for package in PACKAGES:
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if found.name.endswith("__main__"):
@@ -96,6 +96,6 @@ def test_a_source_file_of_more_than_300_lines_has_a_reason_and_none_has_500() ->
 
 
 @pytest.mark.parametrize("pattern", [REGISTRIES, HOMES], ids=["registry", "home"])
-def test_no_file_names_a_registry_or_somebodys_folder(pattern: re.Pattern[str]) -> None:
+def test_no_file_contains_a_registry_address_or_a_home_folder(pattern: re.Pattern[str]) -> None:
     found = {name: match.group() for name, text in texts() if (match := pattern.search(text))}
     assert found == {}

@@ -62,7 +62,7 @@ def example_tenant(fact: str | None, licenses: int | None = None) -> RenderedTen
         "account": {"id": "5f1e", "name": fact, "companyName": fact, "timezone": fact},
         "installation": {"id": "i", "name": "sentiment-i", "appVersion": fact, "createdBy": fact},
         "subscription": {"type": fact, "name": fact, "licenses": licenses},
-        "trial": {"state": None, "expiresAt": None},
+        "trial": {"state": None, "expirationTime": None},
         "tenant": {"name": "", "state": "Active", "suspended": False, "values": app.spec.tenant.values},
         "sso": {
             **dict.fromkeys(("issuer", "authorizationUrl", "tokenUrl", "clientId"), fact),

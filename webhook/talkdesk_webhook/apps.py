@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
-from talkdesk_crds.app import AppSpec, Logout, TalkdeskApp
+from talkdesk_crds.app import AppSpec, Logout, SignatureVerification, TalkdeskApp
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.kube import resource_path
@@ -80,7 +80,14 @@ class Apps:
 
 
 def _known(namespace: str, name: str, spec: AppSpec) -> KnownApp:
-    return KnownApp(namespace, name, spec.app_id, spec.events.verify_signatures, _hosts(spec), spec.logout)
+    return KnownApp(
+        namespace,
+        name,
+        spec.app_id,
+        spec.events.signature_verification is SignatureVerification.REQUIRED,
+        _hosts(spec),
+        spec.logout,
+    )
 
 
 def _hosts(spec: AppSpec) -> HostAllowList:

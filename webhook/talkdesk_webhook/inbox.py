@@ -26,7 +26,7 @@ from typing import Any, Final, Protocol
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import (
-    ANNOTATION_ISSUED_AT,
+    ANNOTATION_EVENT_TIME,
     FIELD_MANAGER_WEBHOOK,
     FINALIZER,
     GROUP,
@@ -146,7 +146,7 @@ class Inbox:
                     LABEL_APP: dns_label(intake.app),
                     LABEL_INSTALLATION: intake.name,
                 },
-                "annotations": {ANNOTATION_ISSUED_AT: to_wire_time(secret.issued_at)},
+                "annotations": {ANNOTATION_EVENT_TIME: to_wire_time(secret.event_time)},
             },
             "type": SECRET_TYPE,
             "immutable": True,

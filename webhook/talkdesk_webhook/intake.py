@@ -76,7 +76,7 @@ class SecretDraft:
 
     name: str
     material: Mapping[str, str] = field(repr=False)
-    issued_at: datetime
+    event_time: datetime
     """When the event was made."""
 
 
@@ -165,7 +165,9 @@ def _intake(app: KnownApp, head: Head, *registers: Register) -> Intake:
 def _with_credentials(wanted: Intake, head: Head, brought: CredentialsSet, origin: CredentialsOrigin) -> Intake:
     material = brought.material()
     secret = SecretDraft(secret_name(wanted.name, material.values()), material, head.created_at)
-    credentials = Credentials(secret_name=secret.name, event_id=head.event_id, issued_at=head.created_at, origin=origin)
+    credentials = Credentials(
+        secret_name=secret.name, event_id=head.event_id, event_time=head.created_at, origin=origin
+    )
     endpoints = _endpoints(head.links)
     companions = {} if endpoints is None else {"endpoints": endpoints.wire()}
     register = Register("credentials", head.event_id, credentials.wire(), companions)
@@ -181,7 +183,7 @@ def _request(head: Head, kind: RequestType, *, reason: str | None = None, change
     request = Request(
         type=kind,
         event_id=head.event_id,
-        requested_at=head.created_at,
+        event_time=head.created_at,
         app_version=head.app_version,
         reason=reason,
         changes=changes,
@@ -195,8 +197,8 @@ def _trial(head: Head, state: TrialState, expires_at: datetime | None, ended_rea
     trial = Trial(
         state=state,
         event_id=head.event_id,
-        at=head.created_at,  # never `ended_at`: all registers are ordered by the time of the event
-        expires_at=expires_at,
+        event_time=head.created_at,  # never `ended_at`: all registers are ordered by the time of the event
+        expiration_time=expires_at,
         ended_reason=ended_reason,
     )
     return Register("trial", head.event_id, trial.wire())

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.fields import parse_duration
-from talkdesk_crds.installation import EndingKind, InstallationPhase, TalkdeskInstallation
+from talkdesk_crds.installation import EndingReason, InstallationPhase, TalkdeskInstallation
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.account_key import AccountKey
@@ -144,10 +144,10 @@ class AccountReconciler:
         if outcome.finish.requeue_at is not None:
             yield Requeue(max(outcome.finish.requeue_at - now, timedelta()), Priority.CHANGED)
         if outcome.status.retry is not None:
-            yield Requeue(max(outcome.status.retry.next_attempt_at - now, timedelta()), Priority.RETRY)
+            yield Requeue(max(outcome.status.retry.next_attempt_time - now, timedelta()), Priority.RETRY)
         if app is None:
             return
-        resync = parse_duration(app.resource.spec.resync)
+        resync = parse_duration(app.resource.spec.resync_period)
         if outcome.finish.phase in _WATCHED:
             yield Requeue(resync, Priority.RESYNC)
         elif outcome.finish.phase in _OVER:
@@ -176,7 +176,7 @@ _WATCHED = frozenset(
     }
 )
 """Phases in which Talkdesk is asked now and then whether it agrees."""
-_OVER = frozenset({InstallationPhase(kind.value) for kind in EndingKind} | {InstallationPhase.PURGED})
+_OVER = frozenset({InstallationPhase(kind.value) for kind in EndingReason} | {InstallationPhase.PURGED})
 """Phases after an end, in which credentials that a late event left behind are looked for."""
 _RESYNC_AFTER_END = timedelta(hours=1)
 
@@ -186,4 +186,4 @@ def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], n
     retry, status = installation.status.retry, installation.status
     if causes != {Cause.STARTUP} or retry is None or status.observed_generation != installation.metadata.generation:
         return None
-    return retry.next_attempt_at - now if retry.next_attempt_at > now else None
+    return retry.next_attempt_time - now if retry.next_attempt_time > now else None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from talkdesk_crds.app import AppEndpoints, AppSpec, AppStatus, RejectRule, TalkdeskApp
+from talkdesk_crds.app import AppEndpoints, AppSpec, AppStatus, ConflictPolicy, RejectRule, TalkdeskApp
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, transitioned
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES
@@ -30,7 +30,13 @@ def compile_app(app: TalkdeskApp) -> CompiledApp:
         return CompiledApp(app, None, None, f"endpoints: {error}")
     template = app.spec.tenant
     steps = [
-        StepSource(step.name, step.manifests, step.ready_when, step.on_offboard.value, adopt=step.adopt)
+        StepSource(
+            step.name,
+            step.manifests,
+            step.ready_when,
+            step.on_offboard.value,
+            adopt=step.conflict_policy is ConflictPolicy.ADOPT,
+        )
         for step in template.steps
     ]
     try:

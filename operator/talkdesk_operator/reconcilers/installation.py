@@ -152,7 +152,7 @@ class InstallationReconciler:
                 return replace(scope, installation=known, answer=_answer_so_far(known), missed_request_recorded=True)
 
     async def _emit_events(self, scope: Scope, decision: Decision) -> Scope:
-        answer = Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(self._now()))
+        answer = Answer(event_id=scope.request.event_id, decision=decision, send_time=_second(self._now()))
         status = scope.installation.status.model_copy(update={"answer": answer})
         await self._cluster.write_installation_status(scope.installation, status)
         installation = scope.installation.model_copy(update={"status": status})
@@ -163,16 +163,18 @@ class InstallationReconciler:
         known = self._reread(scope.installation)
         if known is None or known.spec.request != scope.installation.spec.request:
             return replace(scope, sent=SendState.OUTDATED)
-        sent_at, decision = self._now(), send.decision
+        send_time, decision = self._now(), send.decision
         scope = await self._talkdesk.send(scope, decision, send.reason)
         outcome = "delivered" if scope.sent is SendState.DELIVERED else "unclear"
-        age = (self._now() - scope.request.requested_at).total_seconds()
+        age = (self._now() - scope.request.event_time).total_seconds()
         self._answered(scope.request.type, decision, outcome, age)
         if scope.sent is not SendState.DELIVERED:
             return scope
-        answer = scope.answer or Answer(event_id=scope.request.event_id, decision=decision, sent_at=_second(sent_at))
+        answer = scope.answer or Answer(
+            event_id=scope.request.event_id, decision=decision, send_time=_second(send_time)
+        )
         answer = answer.model_copy(
-            update={"at": _second(self._now()), "decision": decision, "reason": send.reason[:256] or None}
+            update={"delivery_time": _second(self._now()), "decision": decision, "reason": send.reason[:256] or None}
         )
         # An uninstall is only over when Talkdesk shows it: look once more.
         verify = scope.request.type is RequestType.UNINSTALL

@@ -1,8 +1,8 @@
 """A tenant's objects: applied one after the other, deleted in reverse, and never taken from somebody else.
 
 Before an object is applied for the first time it is looked for: one that is there already, without our labels, belongs
-to somebody and is left alone, unless its step adopts. One that is ours is held to the template: what others change on
-it is put back. Inside a namespace that was itself made in the same pass nothing
+to somebody and is left alone, unless its step says `conflictPolicy: Adopt`. One that is ours is held to the template:
+what others change on it is put back. Inside a namespace that was itself made in the same pass nothing
 can be there yet, so nothing is looked for.
 """
 
@@ -153,7 +153,7 @@ class TenantObjects:
             return None
         if state.owner.owns(live):
             return None
-        message = f"{known.kind} {where(known)} is there already and is not this tenant's; adopt: true takes it over"
+        message = f"{known.kind} {where(known)} is somebody else's; conflictPolicy: Adopt takes it over"
         return Failure(Reason.CONFLICT, message, RetryClass.SLOW)
 
     async def delete(self, entries: Sequence[InventoryEntry], owner: Owner) -> Deleted:

@@ -6,6 +6,7 @@ Belongs here: conversions and comparisons, pure. Does not belong here: when a re
 from typing import Any
 
 from talkdesk_crds.tenant import InventoryItem, PlannedObject, TalkdeskTenant, TenantSpec
+from talkdesk_crds.tenant import OnOffboard as Offboarding
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_operator.templates.template import OnOffboard
 
@@ -14,7 +15,7 @@ __all__ = ["everything_of", "inventory_of", "item_of", "planned_object", "spec_c
 
 def _entry(item: PlannedObject) -> InventoryEntry:
     uid = item.uid if isinstance(item, InventoryItem) else ""
-    kept: OnOffboard = "Delete" if item.on_offboard == "Delete" else "Retain"
+    kept: OnOffboard = "Delete" if item.on_offboard is Offboarding.DELETE else "Retain"
     return InventoryEntry(item.step, item.group, item.version, item.kind, item.namespace, item.name, kept, uid)
 
 
@@ -27,7 +28,7 @@ def planned_object(entry: InventoryEntry) -> PlannedObject:
         kind=entry.kind,
         namespace=entry.namespace,
         name=entry.name,
-        on_offboard=entry.on_offboard,
+        on_offboard=Offboarding(entry.on_offboard),
     )
 
 
@@ -62,8 +63,8 @@ def spec_changes(present: TenantSpec, wanted: TenantSpec) -> dict[str, Any]:
         changes["name"] = wanted.name
     if present.objects != wanted.objects:
         changes["objects"] = [o.wire() for o in wanted.objects]
-    if present.uninstalled_at is not None:
-        changes["uninstalledAt"] = None
+    if present.uninstall_time is not None:
+        changes["uninstallTime"] = None
     if present.purge is not None:
         changes["purge"] = None
     return changes

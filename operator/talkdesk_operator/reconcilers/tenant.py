@@ -93,7 +93,7 @@ class TenantReconciler:
         if tenant.spec.state is not TenantState.OFFBOARDED:
             tenant = await self._confirm(tenant)
             moment = to_wire_time(self._now().replace(microsecond=0))
-            changes = {"state": TenantState.OFFBOARDED, "uninstalledAt": moment, "objects": None}
+            changes = {"state": TenantState.OFFBOARDED, "uninstallTime": moment, "objects": None}
             tenant = await self._cluster.change_tenant(tenant, changes)
         entries = everything_of(tenant)
         going = tuple(e for e in entries if e.on_offboard == "Delete")
@@ -228,7 +228,7 @@ class TenantReconciler:
         self, tenant: TalkdeskTenant, status: TenantStatus, deleted: Deleted, end: TenantResult
     ) -> tuple[TalkdeskTenant, TenantOutcome]:
         tenant = await self._write(tenant, status)
-        since = tenant.spec.uninstalled_at or _since(tenant)
+        since = tenant.spec.uninstall_time or _since(tenant)
         if deleted.failure is not None:
             tenant_outcome = TenantOutcome(TenantResult.FAILED, deleted.failure.message, deleted.failure, since)
         elif deleted.remaining:

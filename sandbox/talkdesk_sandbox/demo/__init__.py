@@ -1,14 +1,17 @@
-"""`make demo`: a customer's life, played with the real programs on a control plane of its own.
+"""`make demo`: a customer's life, shown with the real programs on a control plane of its own.
 
-Belongs here: starting everything, playing, showing. Does not belong here: anything that the programs do; the manifests
-are those of `manifests/`, so that operator and webhook run with the rights that they have in a cluster.
+Belongs here: starting everything, sending events, checking and printing what follows. Does not belong here: anything
+that the programs do; the manifests are those of `manifests/`, so that operator and webhook run with the same rights as
+in a cluster.
 
-`stage` sets up, `life` and `later_life` play by the means of `scene`, `programs` calls ours, `talkdesk` speaks to the
-simulator and `service` to the partner's SCIM service, `waiting` waits with an eye on the programs, `screen` prints.
+`environment` starts and ends everything, `run` says what happens in which order, `install_scenario` and
+`change_scenario` do it by the means of `scenario`; `programs` says how our programs are called, `sync_client` speaks to
+the simulator and `scim_service` to the partner's SCIM service, `waiter` waits and watches the programs, and `terminal`
+prints.
 """
 
+from talkdesk_sandbox.demo.environment import DemoEnvironment
 from talkdesk_sandbox.demo.errors import DemoFailed
-from talkdesk_sandbox.demo.life import play
-from talkdesk_sandbox.demo.stage import Stage
+from talkdesk_sandbox.demo.run import run
 
-__all__ = ["DemoFailed", "Stage", "play"]
+__all__ = ["DemoEnvironment", "DemoFailed", "run"]

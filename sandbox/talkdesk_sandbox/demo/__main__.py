@@ -1,8 +1,8 @@
 """`python -m talkdesk_sandbox.demo [--keep]`.
 
-Belongs here: arguments, signals, exit statuses. Does not belong here: anything of what is shown.
-Statuses: 0 all was as promised, 1 something was not, 2 something is to be installed or set first, 130 or 143 when it
-was interrupted.
+Belongs here: arguments, signals, exit statuses. Does not belong here: what is shown.
+Statuses: 0 all was as expected, 1 something was not, 2 something must be installed or set first,
+130 or 143 interrupted.
 """
 
 import argparse
@@ -15,30 +15,30 @@ from collections.abc import Sequence
 from types import FrameType
 
 from talkdesk_sandbox.controlplane import ControlPlaneError, ProgramsUnavailable
+from talkdesk_sandbox.demo.environment import DemoEnvironment
 from talkdesk_sandbox.demo.errors import DemoFailed
-from talkdesk_sandbox.demo.life import ACCOUNT, play
 from talkdesk_sandbox.demo.manifests import EXAMPLE
-from talkdesk_sandbox.demo.screen import Screen
-from talkdesk_sandbox.demo.stage import Stage
+from talkdesk_sandbox.demo.run import ACCOUNT, run
+from talkdesk_sandbox.demo.terminal import Terminal
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play the demonstration; return the exit status."""
+    """Run the demonstration; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m talkdesk_sandbox.demo",
-        description="Plays a customer's life on a control plane of its own: install, a forgery, uninstall, reinstall; "
-        "the end of a trial, an upgrade, users, a rotation; and a customer who waits for a person's decision.",
+        description="Shows a customer's life on a control plane of its own: install, a forgery, uninstall, reinstall; "
+        "the end of a trial, an upgrade, users, a rotation; and a customer whose request a person must approve.",
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     keep: bool = parser.parse_args(arguments).keep
-    tempfile.gettempdir()  # tries a file there once, which an interruption would leave behind
+    tempfile.gettempdir()  # it tries a file there once, which an interruption would leave behind
     interruption = _Interruption()
-    # Whatever proxy the person has, what is talked to here is on this machine.
+    # Everything that is called here is on this machine, whatever proxy the person has.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
-        return _demonstrate(Screen(), keep=keep)
+        return _demonstrate(Terminal(), keep=keep)
     except ProgramsUnavailable as error:
         return _fail(error, 2)
     except (DemoFailed, ControlPlaneError) as error:
@@ -47,36 +47,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + interruption.signal
 
 
-def _demonstrate(screen: Screen, *, keep: bool) -> int:
+def _demonstrate(terminal: Terminal, *, keep: bool) -> int:
     if not EXAMPLE.is_dir():
         raise DemoFailed(f"there are no manifests at {EXAMPLE}: the demonstration runs from a checkout")
-    screen.title("Talkdesk AppConnect operator: a customer's life")
-    stage = Stage(screen)
-    with stage:
-        play(stage, screen)
+    terminal.title("Talkdesk AppConnect operator: a customer's life")
+    environment = DemoEnvironment(terminal)
+    with environment:
+        run(environment, terminal)
         if keep:
-            screen.step("It goes on until Ctrl-C; in another terminal:")
-            screen.lines(*_invitation(stage))
+            terminal.step("Everything runs until Ctrl-C; in another terminal:")
+            terminal.lines(*_invitation(environment))
             try:
-                stage.stay()
+                environment.wait()
             except KeyboardInterrupt:
                 return 0  # the ordinary end
-    screen.lines("", "All as promised; everything is cleared away.")
+    terminal.lines("", "All as expected; everything is removed again.")
     return 0
 
 
-def _invitation(stage: Stage) -> tuple[str, ...]:
+def _invitation(environment: DemoEnvironment) -> tuple[str, ...]:
     simulator = shlex.join([sys.executable, "-m", "talkdesk_sandbox.simulator"])
-    kubectl = stage.cluster.environment
+    kubectl = environment.cluster.environment
     return (
         "",
         f"export KUBECONFIG={shlex.quote(kubectl['KUBECONFIG'])}",
         f"export PATH={shlex.quote(kubectl['PATH'].partition(os.pathsep)[0])}:$PATH",
-        f"export TALKDESK_SIMULATOR_URL={stage.simulator_url}",
+        f"export TALKDESK_SIMULATOR_URL={environment.simulator_url}",
         f"alias talkdesk-simulator={shlex.quote(simulator)}",
-        f"kubectl get talkdesk --namespace={stage.app.namespace}",
+        f"kubectl get talkdesk --namespace={environment.app.namespace}",
         "kubectl explain talkdeskapp.spec.tenant",
-        f"talkdesk-simulator install initech --app {stage.app.app_id}    # another customer",
+        f"talkdesk-simulator install initech --app {environment.app.app_id}    # another customer",
         f"talkdesk-simulator uninstall {ACCOUNT}",
         "talkdesk-simulator state",
         "",
@@ -89,11 +89,11 @@ def _fail(error: Exception, status: int) -> int:
 
 
 class _Interruption:
-    """Makes SIGTERM the same as Ctrl-C, once: a second of either can't break off the clearing away."""
+    """Makes SIGTERM the same as Ctrl-C, once: a second signal can't interrupt the cleanup."""
 
     def __init__(self) -> None:
         self.signal = signal.SIGINT
-        """The first that came."""
+        """The first signal that came."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._begin)
 

@@ -1,6 +1,6 @@
-"""What can go wrong: one error, whose text is for the person at the terminal.
+"""What can go wrong: one error, whose message is for the person at the terminal.
 
-    DemoFailed   something did not happen, or happened that must not
+    DemoFailed   something expected did not happen, or something happened that must not
 
 Whoever ends the programs adds the last lines of a log to it, as notes.
 """
@@ -14,4 +14,4 @@ class DemoFailed(Exception):
     def __init__(self, message: str, program: str | None = None) -> None:
         super().__init__(message)
         self.program = program
-        """The program whose log tells more, if one does."""
+        """The program whose log says more, if there is one."""

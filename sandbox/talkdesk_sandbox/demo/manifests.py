@@ -1,6 +1,6 @@
 """The repository's own manifests, and the one thing that the demonstration changes in them.
 
-Belongs here: where they are, and the patch. Does not belong here: applying them (`stage`).
+Belongs here: where they are, and the patch. Does not belong here: applying them (`environment`).
 """
 
 import json
@@ -11,18 +11,18 @@ from typing import Final, Self
 
 from talkdesk_sandbox.controlplane import Cluster
 
-__all__ = ["EXAMPLE", "OVERLAY", "USERS", "Example", "pointed_at"]
+__all__ = ["EXAMPLE", "OVERLAY", "USERS", "Example", "write_overlay"]
 
 _MANIFESTS: Final = Path(__file__).parents[3] / "manifests"
 
 OVERLAY: Final = _MANIFESTS / "overlays" / "demo"
-"""Kinds and rights as in the base, without pods."""
+"""Kinds and rights as in the base, but no pods."""
 
 EXAMPLE: Final = _MANIFESTS / "examples" / "sentiment"
 """An app and all that its namespace needs."""
 
 USERS: Final = _MANIFESTS / "examples" / "users"
-"""What that app needs beside it to bring users to a SCIM service."""
+"""What that app also needs to sync users to a SCIM service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Example:
         return cls(app["metadata"]["namespace"], app["metadata"]["name"], app["spec"]["appId"])
 
 
-def pointed_at(simulator: str, folder: Path) -> Path:
-    """Make `folder` a kustomization of the example whose app talks to a simulator instead of a region; return it."""
+def write_overlay(simulator: str, folder: Path) -> Path:
+    """Write a kustomization of the example whose app uses a simulator instead of a region; return its folder."""
     folder.mkdir()
     endpoints = {
         "api": simulator,

@@ -1,6 +1,6 @@
 """How our programs are called: as in a cluster, but on free ports of this machine.
 
-Belongs here: command lines and environments. Does not belong here: starting them (`stage`).
+Belongs here: command lines and environments. Does not belong here: starting them (`environment`).
 """
 
 import os
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from talkdesk_sandbox.demo import service
+from talkdesk_sandbox.demo import scim_service
 
 __all__ = ["LOOPBACK", "SYSTEM", "Ports", "operator", "scim", "simulator", "webhook"]
 
@@ -31,7 +31,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> Self:
-        """Find ports that are free now; somebody else could still take one, which the program then says."""
+        """Return ports that are free now; another process could still take one, which the program then reports."""
         with ExitStack() as held:
             sockets = [held.enter_context(socket.socket()) for _ in range(4)]
             for each in sockets:
@@ -40,26 +40,26 @@ class Ports:
 
 
 def simulator(ports: Ports, scratch: Path) -> list[str]:
-    """Serve a pretend Talkdesk; it needs no cluster."""
+    """Return how to run a simulated Talkdesk; it needs no cluster."""
     command = ["-m", "talkdesk_sandbox.simulator", "serve", f"--port={ports.simulator}"]
     return [*_python(scratch), *command]
 
 
 def scim(ports: Ports, scratch: Path) -> list[str]:
-    """Serve a pretend SCIM service, as a partner may have one; it needs no cluster."""
-    command = ["-m", "talkdesk_sandbox.scim", f"--port={ports.scim}", f"--token={service.TOKEN}"]
+    """Return how to run a SCIM service, as a partner may have one; it needs no cluster."""
+    command = ["-m", "talkdesk_sandbox.scim", f"--port={ports.scim}", f"--token={scim_service.TOKEN}"]
     return [*_python(scratch), *command]
 
 
 def webhook(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
-    """Take events with the rights of the webhook's ServiceAccount."""
+    """Return how to run the webhook with the rights of its ServiceAccount."""
     settings = {"HOST": LOOPBACK, "PORT": str(ports.webhook), "KUBECONFIG": str(kubeconfig)}
     environment = {f"TALKDESK_WEBHOOK_{name}": value for name, value in settings.items()}
     return [*_python(scratch, **environment), "-m", "talkdesk_webhook"]
 
 
 def operator(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
-    """Do the work with the rights of the operator's ServiceAccount."""
+    """Return how to run the operator with the rights of its ServiceAccount."""
     settings = {
         "PROBE_HOST": LOOPBACK,
         "PROBE_PORT": str(ports.operator),
@@ -71,8 +71,8 @@ def operator(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
 
 
 def _python(scratch: Path, **environment: str) -> list[str]:
-    # Nothing of the person's environment: no settings that happen to be exported, no proxy in front of this machine.
-    # Temporary files of libraries go where they are removed even when the program is killed.
+    # Nothing of the person's environment: no exported settings, no proxy. Libraries' temporary files go to a folder
+    # that is removed even when the program is killed.
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "LC_ALL") if name in os.environ}
     pairs = {**kept, "TMPDIR": str(scratch), "PYTHONUTF8": "1", **environment}
     return ["env", "-i", *(f"{name}={value}" for name, value in pairs.items()), sys.executable]

@@ -14,9 +14,9 @@ from talkdesk_sandbox.embedded import EmbeddedServer, bind, configured
 from talkdesk_sandbox.scim.app import PREFIX, PretendScim
 from talkdesk_sandbox.scim.settings import ScimSettings
 from talkdesk_sandbox.simulator.clock import Clock
-from talkdesk_sandbox.simulator.fault_middleware import FaultMiddleware
-from talkdesk_sandbox.simulator.faults import FaultBook
-from talkdesk_sandbox.simulator.journal import Journal
+from talkdesk_sandbox.simulator.faults.book import FaultBook
+from talkdesk_sandbox.simulator.http.journal import Journal
+from talkdesk_sandbox.simulator.http.middleware import FaultMiddleware
 
 __all__ = ["ScimServer"]
 

@@ -1,6 +1,6 @@
 """`talkdesk-simulator`, also as `python -m talkdesk_sandbox.simulator`."""
 
-from talkdesk_sandbox.simulator.cli import main
+from talkdesk_sandbox.simulator.cli.main import main
 
 __all__ = ["main"]
 

@@ -1,6 +1,6 @@
 """The simulator's clock: real time plus an offset that only grows.
 
-Belongs here: telling and moving time. Does not belong here: what happens when time passes.
+Belongs here: reading and moving the clock. Does not belong here: what happens when time passes (`lifecycle`).
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 
 def wall_time() -> datetime:
-    """Real time, UTC."""
+    """Return real time, UTC."""
     return datetime.now(UTC)
 
 
@@ -20,11 +20,11 @@ class Clock:
         self._offset = offset
 
     def now(self) -> datetime:
-        """Time on the simulator's clock, UTC."""
+        """Return the time on the simulator's clock, UTC."""
         return self._wall() + self._offset
 
     def wall(self) -> datetime:
-        """Real time: what clients' clocks say, which nobody can move from here."""
+        """Return real time, UTC: what clients' clocks say, which can't be moved from here."""
         return self._wall()
 
     @property
@@ -33,11 +33,11 @@ class Clock:
         return self._offset
 
     def forward(self, by: timedelta) -> None:
-        """Move ahead. Raises ValueError for a step back: what has happened can't be undone."""
+        """Move ahead. Raises ValueError for a step back because what has happened can't be undone."""
         if by < timedelta():
             raise ValueError("the clock only moves forward; start with a negative clock offset instead")
         self._offset += by
 
     def forward_to(self, at: datetime) -> None:
-        """Move ahead to a time; a time in the past is left alone."""
+        """Move ahead to a time; do nothing for a time in the past."""
         self.forward(max(at - self.now(), timedelta()))

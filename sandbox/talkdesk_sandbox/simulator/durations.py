@@ -1,6 +1,6 @@
 """Durations as people write them: `7d`, `1h30m`, `+5m`, `90` (seconds).
 
-Belongs here: reading and printing them. Does not belong here: what they are durations of.
+Belongs here: parsing and formatting. Does not belong here: what a duration is for.
 """
 
 import re
@@ -21,7 +21,10 @@ _UNITS = {
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `7d`, `1h30m`, `-2d`, `+5m`, `250ms` or a bare number of seconds. Raises ValueError."""
+    """Return the duration that `7d`, `1h30m`, `-2d`, `+5m`, `250ms` or a bare number of seconds means.
+
+    Raises ValueError for anything else.
+    """
     stripped = text.strip().lower()
     sign = -1 if stripped.startswith("-") else 1
     body = stripped.lstrip("+-")
@@ -34,7 +37,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(value: timedelta) -> str:
-    """Print in the largest units that lose nothing: `7d`, `1h30m`, `0s`."""
+    """Return the text in the largest units without loss: `7d`, `1h30m`, `0s`."""
     if not value:
         return "0s"
     rest, out = abs(value), "-" if value < timedelta() else ""
@@ -50,4 +53,4 @@ def _read(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read), PlainSerializer(format_duration, when_used="json")]
-"""A pydantic field: reads strings as above, numbers as seconds; JSON holds the printed form."""
+"""A pydantic field: parses strings like the above and numbers as seconds; JSON has the formatted text."""

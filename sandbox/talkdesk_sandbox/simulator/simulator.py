@@ -1,155 +1,188 @@
-"""The simulator: an engine with a method for each command.
+"""The simulator without its HTTP side: all parts wired together, a method for each command, and time.
 
-Belongs here: carrying out commands. Does not belong here: HTTP (`control`), rules (`lifecycle`), time (`engine`).
-Commands are quick and don't wait for deliveries.
+Belongs here: wiring, the clock's effects, settings, delivery of new events. Does not belong here: HTTP (`api`,
+`control`), rules (`lifecycle`), carrying out commands (`commands`). Only `move` waits for deliveries.
 """
 
-from datetime import timedelta
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
-from talkdesk_sandbox.simulator import accounts, commands, installations, results, rotation, trials, views
-from talkdesk_sandbox.simulator.engine import Engine
-from talkdesk_sandbox.simulator.events import user_logout
-from talkdesk_sandbox.simulator.model import Change, Installation, Subscription
+import httpx
 
+from talkdesk_sandbox.simulator import commands, views
+from talkdesk_sandbox.simulator.clock import Clock
+from talkdesk_sandbox.simulator.commands import customers, staff
+from talkdesk_sandbox.simulator.crypto.signing_keys import KEY_ID_HEADER, SIGNATURE_HEADER, SigningKeys
+from talkdesk_sandbox.simulator.delivery.deliveries import SignedEvent
+from talkdesk_sandbox.simulator.delivery.dispatcher import Dispatcher
+from talkdesk_sandbox.simulator.faults.book import FaultBook
+from talkdesk_sandbox.simulator.http.journal import Journal
+from talkdesk_sandbox.simulator.lifecycle import timeouts
+from talkdesk_sandbox.simulator.oauth.tokens import Tokens
+from talkdesk_sandbox.simulator.settings import Behavior, Settings
+from talkdesk_sandbox.simulator.state.entities import Event, Installation
+from talkdesk_sandbox.simulator.state.links import Links
+from talkdesk_sandbox.simulator.state.talkdesk_state import TalkdeskState
+from talkdesk_sandbox.simulator.views import build
+
+_C = TypeVar("_C")
 _TICK_SECONDS = 0.25
-_MONTH = timedelta(days=30)
 
 
-class Simulator(Engine):
-    """A pretend Talkdesk without its HTTP side."""
+class Simulator:
+    """A simulated Talkdesk; everything runs in one event loop."""
 
-    # What customers do.
+    def __init__(
+        self, settings: Settings, *, public_url: str, client: httpx.AsyncClient, clock: Clock | None = None
+    ) -> None:
+        self.clock = clock or Clock(settings.clock_offset)
+        self.state = TalkdeskState(Links(public_url, settings.id_domain), settings.behavior, seed=settings.seed)
+        self.tokens = Tokens(self.state, self.clock)
+        self.signing = SigningKeys(settings.behavior.signature_curve, self.clock.now())
+        self.faults = FaultBook(settings.seed)
+        self.journal = Journal()
+        self.dispatcher = Dispatcher(
+            client,
+            self.clock,
+            self.faults,
+            self.sign,
+            lambda: self.state.behavior,
+            concurrency=settings.delivery_concurrency,
+        )
+        self._callback = settings.callback_url
 
-    def install(self, command: commands.Install) -> results.Outcome:
+    # What customers do. Each returns what has happened.
+
+    def install(self, command: commands.Install) -> views.Outcome:
         """Install an app. Raises ConflictError for a taken account id."""
-        now, app = self.clock.now(), self.world.ensure_app(command.app_id, self.clock.now())
-        account = accounts.ensure_account(
-            self.world,
-            command.account,
-            now,
-            account_id=command.account_id,
-            company_name=command.company_name,
-            timezone=command.timezone,
-            root=command.root,
-        )
-        accounts.add_users(account, max(0, command.users - len(account.users)), now)
-        licensed = list(account.users)[: command.users]
-        wanted = Subscription(**command.subscription.model_dump())
-        installation = installations.install(self.world, app, account, wanted, licensed, now)
-        return self._done(installation, command)
+        return self._carry_out(customers.install, command, deliver=command.deliver)
 
-    def update(self, command: commands.Update) -> results.Outcome:
-        """Ask for a change. Raises NotFoundError, ConflictError."""
-        now, installation = self.clock.now(), self._find(command)
-        account, current = self.world.account_of(installation), installation.subscription
-        if isinstance(command.adding, int):
-            adding = [user.id for user in accounts.add_users(account, command.adding, now)]
-        else:
-            adding = [self.world.user(account, user_id).id for user_id in command.adding]
-        change = Change(adding, list(command.removing))
-        if {command.plan, command.type, command.licenses} != {None}:
-            licenses = current.licenses if command.licenses is None else command.licenses
-            change.subscription = Subscription(command.plan or current.name, command.type or current.type, licenses)
-        installations.update(self.world, installation, change, now)
-        return self._done(installation, command)
+    def update(self, command: commands.Update) -> views.Outcome:
+        """Request other users or another plan. Raises NotFoundError, ConflictError."""
+        return self._carry_out(customers.update, command, deliver=command.deliver)
 
-    def uninstall(self, command: commands.Uninstall) -> results.Outcome:
-        """Ask for the uninstall. Raises NotFoundError, ConflictError."""
-        installation = self._find(command)
-        reason = {"type": command.reason_type, "message": command.reason}
-        installations.uninstall(self.world, installation, reason, self.clock.now())
-        return self._done(installation, command)
+    def uninstall(self, command: commands.Uninstall) -> views.Outcome:
+        """Request the uninstall. Raises NotFoundError, ConflictError."""
+        return self._carry_out(customers.uninstall, command, deliver=command.deliver)
 
-    def reinstall(self, command: commands.Reinstall) -> results.Outcome:
-        """Install again what the account had. Raises NotFoundError."""
-        before = self.world.newest(command.account, command.app_id, live=False)
-        same = self.world.rules.reinstall_same_id if command.same_id is None else command.same_id
-        installation = installations.install(
-            self.world,
-            self.world.app(before.app_id),
-            self.world.account_of(before),
-            before.subscription,
-            before.users,
-            self.clock.now(),
-            installation_id=before.id if same else None,
-        )
-        return self._done(installation, command)
+    def reinstall(self, command: commands.Reinstall) -> views.Outcome:
+        """Install again what the account had before. Raises NotFoundError."""
+        return self._carry_out(customers.reinstall, command, deliver=command.deliver)
 
-    def logout(self, command: commands.Logout) -> results.Outcome:
+    def logout(self, command: commands.Logout) -> views.Outcome:
         """Log a user out. Raises NotFoundError."""
-        installation = self._find(command)
-        user_id = command.user or next(iter(installation.users), "")
-        user = self.world.user(self.world.account_of(installation), user_id)
-        content = user_logout(installation, user, self.world.links_of(self.world.account_of(installation)))
-        self.world.raise_event("user.logout", installation, content, self.clock.now())
-        return self._done(installation, command)
+        return self._carry_out(customers.logout, command, deliver=command.deliver)
 
-    # What Talkdesk and its staff do.
+    # What Talkdesk, its staff and partners do.
 
-    def rotate(self, command: commands.Rotate) -> results.Outcome:
+    def rotate(self, command: commands.Rotate) -> views.Outcome:
         """Rotate credentials. Raises NotFoundError, ConflictError."""
-        installation = self._find(command)
-        rotation.rotate(self.world, installation, self.clock.now(), compromised=command.compromised)
-        return self._done(installation, command)
+        return self._carry_out(staff.rotate, command, deliver=command.deliver)
 
-    def trial(self, command: commands.TrialCommand) -> results.Outcome:
+    def trial(self, command: commands.TrialCommand) -> views.Outcome:
         """Start, extend or end a trial. Raises NotFoundError, ConflictError."""
-        now, installation = self.clock.now(), self._find(command)
-        match command.action:
-            case "start":
-                trials.start(self.world, installation, now, command.length)
-            case "extend":
-                trials.extend(self.world, installation, command.length or _MONTH, now)
-            case "end":
-                trials.end(self.world, installation, command.reason, now)
-        return self._done(installation, command)
+        return self._carry_out(staff.trial, command, deliver=command.deliver)
 
-    def supervise(self, command: commands.Supervise) -> results.Outcome:
-        """Suspend, resume or revoke. Raises NotFoundError, ConflictError."""
-        now, installation = self.clock.now(), self._find(command)
-        match command.action:
-            case "suspend":
-                installations.suspend(installation, now)
-            case "resume":
-                installations.resume(installation, now)
-            case "revoke":
-                installations.revoke(installation, now)
-        return self._done(installation, None)
+    def supervise(self, command: commands.Supervise) -> views.Outcome:
+        """Suspend, resume or revoke an installation. Raises NotFoundError, ConflictError."""
+        return self._carry_out(staff.supervise, command, deliver=True)
 
     def change_users(self, command: commands.Users) -> list[str]:
         """Change an account's users; return the ids of the added ones. Raises NotFoundError."""
-        account = self.world.account(command.account)
-        for user_id in command.deactivate:
-            self.world.user(account, user_id).active = False
-        accounts.remove_users(self.world, account, list(command.remove))
-        added = [user.id for user in accounts.add_users(account, command.add, self.clock.now())]
-        if command.license:
-            for installation in self.world.installations.values():
-                if installation.account_id == account.id:
-                    installation.users |= dict.fromkeys(added)
-        return added
+        return staff.change_users(self.state, command, self.clock.now())
 
     def rename(self, command: commands.Rename) -> None:
         """Rename an account. Raises NotFoundError, ConflictError."""
-        accounts.rename(self.world, self.world.account(command.account), command.name)
+        staff.rename(self.state, command)
 
     def change_app(self, command: commands.AppChange) -> None:
-        """Change or register an app."""
-        now = self.clock.now()
-        app = self.world.ensure_app(command.app_id, now)
-        app.name = command.name or app.name
-        app.version_name = command.version_name or app.version_name
-        app.callback = command.callback or app.callback
-        if command.scopes is not None:
-            later = now + self.world.rules.scope_propagation
-            app.scopes = {scope: app.scopes.get(scope, later) for scope in command.scopes}
+        """Change an app; register it when it is new."""
+        staff.change_app(self.state, command, self.clock.now())
 
-    def _find(self, which: commands.Which) -> Installation:
-        if which.installation is not None:
-            return self.world.installation(which.installation)
-        return self.world.newest(which.account or "", which.app_id)
+    # Settings and signing keys.
 
-    def _done(self, installation: Installation, command: Any) -> results.Outcome:
-        raised = self.flush(deliver=command is None or command.deliver)
-        return views.outcome(self.world, installation, raised)
+    def change_settings(self, patch: dict[str, Any]) -> Behavior:
+        """Change the behavior and return it. Raises pydantic.ValidationError before any change."""
+        before = self.state.behavior
+        self.state.behavior = Behavior.model_validate(before.model_dump() | patch)
+        if self.state.behavior.signature_curve != before.signature_curve:
+            self.rotate_signing_key()
+        return self.state.behavior
+
+    def rotate_signing_key(self) -> str:
+        """Sign with a new key from now on; return its id."""
+        behavior = self.state.behavior
+        return self.signing.rotate(behavior.signature_curve, self.clock.now(), behavior.signing_key_grace).key_id
+
+    def sign(self, event: Event) -> SignedEvent:
+        """Sign an event with the current key."""
+        key = self.signing.current
+        headers = {
+            "Content-Type": "application/json",
+            SIGNATURE_HEADER: key.sign(event.body, self.state.behavior.signature_form),
+            KEY_ID_HEADER: key.key_id,
+        }
+        return SignedEvent(event.id, headers, event.body)
+
+    # Delivery.
+
+    def callback(self, app_id: str) -> str | None:
+        """Return the URL that an app's events are sent to; None when there is none."""
+        url = self.state.app(app_id).callback or self._callback
+        return url.replace("{app_id}", app_id) if url else None
+
+    def deliver(self, event: Event, url: str | None = None) -> bool:
+        """Deliver an event, also one that was delivered before; return False when there is no callback."""
+        target = url or self.callback(event.app_id)
+        if target:
+            self.dispatcher.submit(event, target)
+        return target is not None
+
+    def flush(self, *, deliver: bool = True) -> list[Event]:
+        """Deliver the events in the outbox, or only remove them from it; return them."""
+        created = self.state.take_outbox()
+        for event in created if deliver else ():
+            self.deliver(event)
+        return created
+
+    # Time.
+
+    def apply_due(self) -> None:
+        """Do what is due now: timeouts of answers, ends of trials, retries of deliveries."""
+        timeouts.apply_due(self.state, self.clock.now())
+        self.flush()
+        self.dispatcher.retry_due()
+        self.tokens.remove_expired()
+
+    async def move(self, by: timedelta) -> datetime:
+        """Move the clock; it stops wherever something is due so that all happens in order. Raises ValueError."""
+        clock = self.clock
+        if by < timedelta():
+            clock.forward(by)
+        target = clock.offset + by
+        while (due := self._next_due()) is not None and due <= clock.now() + (target - clock.offset):
+            clock.forward_to(due)
+            self.apply_due()
+            await self.dispatcher.drain()
+        clock.forward(target - clock.offset)
+        self.apply_due()
+        await self.dispatcher.drain()
+        return clock.now()
+
+    async def run(self) -> None:
+        """Do what is due, again and again until cancelled."""
+        while True:
+            self.apply_due()
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def _next_due(self) -> datetime | None:
+        times = (timeouts.next_due(self.state), self.dispatcher.next_due())
+        return min((time for time in times if time is not None), default=None)
+
+    def _carry_out(
+        self, function: Callable[[TalkdeskState, _C, datetime], Installation], command: _C, *, deliver: bool
+    ) -> views.Outcome:
+        installation = function(self.state, command, self.clock.now())
+        return build.outcome(self.state, installation, self.flush(deliver=deliver))

@@ -21,11 +21,11 @@ def version(raw: dict[str, Any]) -> str:
 
 
 def trial(at: datetime, **more: Any) -> dict[str, Any]:
-    return {"state": "Started", "eventId": "t1", "at": to_wire_time(at)} | more
+    return {"state": "Started", "eventId": "t1", "eventTime": to_wire_time(at)} | more
 
 
 def keys(at: datetime, name: str = "keys-1", **more: Any) -> dict[str, Any]:
-    return {"secretName": name, "eventId": "event-1", "issuedAt": to_wire_time(at)} | more
+    return {"secretName": name, "eventId": "event-1", "eventTime": to_wire_time(at)} | more
 
 
 @pytest.mark.case(1, 12)
@@ -41,10 +41,10 @@ async def test_a_duplicate_changes_nothing(api: KindsApi, member: str) -> None:
 @pytest.mark.parametrize(
     ("member", "older", "word"),
     [
-        ("request", request_object(at=EARLIER, event="event-0"), "requestedAt"),
-        ("request", request_object("Uninstall", at=EARLIER, event="event-0"), "requestedAt"),
-        ("trial", trial(EARLIER), "at"),
-        ("credentials", keys(EARLIER, "keys-0"), "issuedAt"),
+        ("request", request_object(at=EARLIER, event="event-0"), "eventTime"),
+        ("request", request_object("Uninstall", at=EARLIER, event="event-0"), "eventTime"),
+        ("trial", trial(EARLIER), "eventTime"),
+        ("credentials", keys(EARLIER, "keys-0"), "eventTime"),
     ],
 )
 async def test_an_older_register_is_refused_in_words_and_by_its_field(
@@ -138,7 +138,7 @@ async def test_of_two_news_of_a_trial_at_one_instant_the_same_one_stays_in_eithe
 
 
 @pytest.mark.case(2)
-@pytest.mark.parametrize("change", [{"state": "Ended"}, {"expiresAt": to_wire_time(LATER)}])
+@pytest.mark.parametrize("change", [{"state": "Ended"}, {"expirationTime": to_wire_time(LATER)}])
 async def test_the_same_event_never_brings_other_news_of_a_trial(api: KindsApi, change: dict[str, Any]) -> None:
     raw = installation_object(trial=trial(NOON))
     await api.create(raw)
@@ -180,11 +180,11 @@ async def test_a_newer_register_replaces_the_one_before(api: KindsApi, member: s
 
 
 async def test_times_are_compared_as_moments_and_not_as_texts(api: KindsApi) -> None:
-    raw = installation_object(request=request_object() | {"requestedAt": "2026-03-01T12:00:00.9Z"})
+    raw = installation_object(request=request_object() | {"eventTime": "2026-03-01T12:00:00.9Z"})
     await api.create(raw)
-    same_hour_elsewhere = request_object(event="event-0") | {"requestedAt": "2026-03-01T13:00:00+02:00"}
+    same_hour_elsewhere = request_object(event="event-0") | {"eventTime": "2026-03-01T13:00:00+02:00"}
     assert (await api.refused(raw, put("request", same_hour_elsewhere))).fields == ("spec.request",)
-    await api.patch(raw, put("request", request_object(event="event-2") | {"requestedAt": "2026-03-01T11:00:01-01:00"}))
+    await api.patch(raw, put("request", request_object(event="event-2") | {"eventTime": "2026-03-01T11:00:01-01:00"}))
 
 
 @pytest.mark.case(40)
@@ -192,7 +192,7 @@ async def test_the_customers_words_can_be_erased_and_nothing_else_with_them(api:
     raw = installation_object(request=request_object("Uninstall", reason="personal"))
     made = await api.create(raw)
     bare = request_object("Uninstall")
-    for change in ({"type": "Update"}, {"eventId": "event-2"}, {"requestedAt": to_wire_time(EARLIER)}):
+    for change in ({"type": "Update"}, {"eventId": "event-2"}, {"eventTime": to_wire_time(EARLIER)}):
         await api.refused(raw, put("request", bare | change))
     erased = await api.patch(raw, [{"op": "remove", "path": "/spec/request/reason"}])
     assert version(erased) != version(made)
@@ -242,7 +242,7 @@ async def test_a_register_can_not_be_taken_away(api: KindsApi, member: str) -> N
         ("request", request_object(reason="x" * 1025)),
         ("request", request_object(appVersion="x" * 129)),
         ("request", request_object("Reinstall")),
-        ("request", request_object() | {"requestedAt": "yesterday"}),
+        ("request", request_object() | {"eventTime": "yesterday"}),
         ("credentials", keys(NOON, "Not_a_name")),
         ("trial", trial(NOON, state="Over")),
         ("endpoints", {"api": "ftp://api.talkdeskapp.com", "token": "https://acme.talkdeskid.com/oauth/token"}),
@@ -268,8 +268,8 @@ STEP = {"name": "base", "manifests": [{"apiVersion": "v1", "kind": "Namespace"}]
         ({"tenant": {"serviceAccountName": "p", "steps": []}}, "spec.tenant.steps", "at least 1"),
         ({"deadline": {"answerWithin": "a week"}}, "spec.deadline.answerWithin", "should match"),
         ({"deadline": {"answerWithin": "0d"}}, "spec.deadline.answerWithin", "longer than nothing"),
-        ({"resync": "0s"}, "spec.resync", "longer than nothing"),
-        ({"resync": "1h1d"}, "spec.resync", "should match"),
+        ({"resyncPeriod": "0s"}, "spec.resyncPeriod", "longer than nothing"),
+        ({"resyncPeriod": "1h1d"}, "spec.resyncPeriod", "should match"),
         ({"retention": {"keepFor": "-1d"}}, "spec.retention.keepFor", "should match"),
         ({"region": "Mars"}, "spec.region", "Unsupported value"),
         ({"appId": None}, "spec.appId", "Required value"),
@@ -285,9 +285,9 @@ async def test_an_app_that_makes_no_sense_is_refused_in_words(
 
 async def test_defaults_are_filled_in_by_the_api_server(api: KindsApi) -> None:
     spec = (await api.create(app_object()))["spec"]
-    assert spec["deadline"] == {"answerWithin": "7d", "warnBefore": ["3d", "1d", "1h"], "grace": "1d"}
-    assert spec["events"] == {"verifySignatures": True}
-    assert spec["uninstall"] == {"approve": "AfterOffboard", "offboardTimeout": "10m"}
+    assert spec["deadline"] == {"answerWithin": "7d", "warnBefore": ["3d", "1d", "1h"], "gracePeriod": "1d"}
+    assert spec["events"] == {"signatureVerification": "Required"}
+    assert spec["uninstall"] == {"approvalTiming": "AfterOffboard", "offboardTimeout": "10m"}
     assert spec["auth"]["method"] == "PrivateKeyJwt"
     assert spec["tenant"]["steps"][0]["onOffboard"] == "Retain"
     made = await api.create(installation_object())

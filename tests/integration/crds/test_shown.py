@@ -19,22 +19,22 @@ from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # A row of `kubectl get` each, cells apart by bars; the age is left out.
 GET_INSTALLATION = """
-NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | LEFT | TRIAL | AGE
+NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | TIME-LEFT | TRIAL | AGE
 sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z | under 3d | Started |
 """
 GET_INSTALLATION_WIDE = """
-NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | LEFT | TRIAL | AGE \
+NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | TIME-LEFT | TRIAL | AGE \
 | PLAN | USERS | TENANT | INSTALLATION | REASON
 sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z | under 3d | Started | \
 | Gold | 7 | sentiment-acc | i1 | Succeeded
 """
 GET_TENANT_WIDE = """
-NAME | ACCOUNT | STATE | READY | PURGE-AFTER | AGE | TENANT | OWNER | REASON
+NAME | ACCOUNT | STATE | READY | PURGE-TIME | AGE | TENANT | OWNER | REASON
 sentiment-acc | acc-1 | Active | True | | | td-acc-1 | sentiment-i1 | Applied
 """
 GET_APP_WIDE = """
 NAME | REGION | READY | AGE | APP | REASON
-sentiment | US | True | | app-1 | the template is understood
+sentiment | US | True | | app-1 | Succeeded
 """
 
 
@@ -63,7 +63,7 @@ def test_each_kind_is_established_with_nothing_held_against_it(crds: Cluster, ki
     ("path", "words"),
     [
         ("tdi.spec.request", "The newest thing the customer asked for"),
-        ("tdi.spec.request.requestedAt", "the deadline counts from here"),
+        ("tdi.spec.request.eventTime", "the deadline counts from here"),
         ("tdi.status.phase", "A summary for people"),
         ("tdt.spec.deletionProtection", "nothing of the tenant is purged"),
         ("tdapp.spec.tenant.steps.onOffboard", "they stay until the retention ends"),
@@ -109,7 +109,7 @@ async def furnish(api: KindsApi) -> None:
                 "phase": "Active",
                 "deadline": to_wire_time(NOON + timedelta(days=7)),
                 "timeLeft": "under 3d",
-                "trial": {"state": "Started", "at": to_wire_time(NOON)},
+                "trial": {"state": "Started", "lastTransitionTime": to_wire_time(NOON)},
                 "subscription": {"name": "Gold"},
                 "users": {"licensed": 7},
                 "tenantRef": {"name": "sentiment-acc"},

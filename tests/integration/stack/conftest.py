@@ -1,33 +1,27 @@
-"""Webhook, operator and simulator together: one platform a module, one app and Talkdesk a test."""
+"""Webhook, operator and simulator together: one platform for each module, an app and a Talkdesk for each test."""
 
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from builders.checked import checked
-from builders.invariants import described
-from builders.platform import Platform, platform
+from builders.invariants import secrets_in_describe
+from builders.module_platform import module_platform
+from builders.platform import Platform
 from builders.stack import Stacks
 from talkdesk_sandbox.controlplane import Cluster
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def programs(crds: Cluster, request: pytest.FixtureRequest) -> AsyncIterator[Platform]:
-    """Both programs, for the tests of a module; OPERATOR in the module are settings."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    crds.kubectl("create", "namespace", name)
-    settings = {"TALKDESK_TIMEOUT": "2s", **getattr(request.module, "OPERATOR", {})}
-    async with platform(crds, name, **settings) as made:
+    """Run both programs for the tests of a module."""
+    async with module_platform(crds, request, TALKDESK_TIMEOUT="2s") as made:
         yield made
-        assert not await described(made)
-        if request.config.getoption("--use-existing-cluster"):
-            await made.clear()
-    crds.kubectl("delete", "namespace", name, "--wait=false")
+        assert not await secrets_in_describe(made)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stacks(programs: Platform) -> Stacks:
-    """Make apps with Talkdesks of their own; at the end of each, the invariants hold."""
+    """Create apps with Talkdesks of their own; the invariants are checked at the end of each."""
     return checked(programs)

@@ -1,4 +1,4 @@
-"""What Talkdesk is told: by a person, by rules, by a failure, or by nobody in time."""
+"""Which answer Talkdesk gets: by a person's decision, by rules, by a failure, or automatically before the deadline."""
 
 import pytest
 
@@ -13,11 +13,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MANUAL = {"mode": "Manual"}
 FORBIDDEN = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x", "namespace": "kube-system"}}
-"""What the provisioner may not make."""
+"""An object that the tenant's service account may not create."""
 
 
-def _left(held: Object) -> object:
-    return held.get("status", {}).get("timeLeft")
+def _left(obj: Object) -> object:
+    return obj.get("status", {}).get("timeLeft")
 
 
 async def _decide(acme: Customer, decision: str, **more: str) -> None:
@@ -26,13 +26,13 @@ async def _decide(acme: Customer, decision: str, **more: str) -> None:
 
 
 @pytest.mark.case(34)
-async def test_in_manual_mode_nothing_is_made_or_answered_before_a_person_decides(stacks: Stacks) -> None:
+async def test_in_manual_mode_nothing_is_created_or_answered_before_a_person_decides(stacks: Stacks) -> None:
     async with stacks(approval=MANUAL) as talkdesk:
         acme = await talkdesk.install()
-        held = await acme.becomes("AwaitingDecision")
-        assert reason(held, "Ready") == "AwaitingDecision"
-        assert held["spec"]["request"]["eventId"] in message(held, "Ready")
-        assert (acme.tenant, acme.posts()) == (None, [])
+        obj = await acme.becomes("AwaitingDecision")
+        assert reason(obj, "Ready") == "AwaitingDecision"
+        assert obj["spec"]["request"]["eventId"] in message(obj, "Ready")
+        assert (acme.tenant, acme.answer_calls()) == (None, [])
 
         await _decide(acme, "Approve")
 
@@ -40,27 +40,27 @@ async def test_in_manual_mode_nothing_is_made_or_answered_before_a_person_decide
         assert acme.at_talkdesk.answers == ["approve:completed"]
 
 
-async def test_a_person_can_reject_and_talkdesk_is_told_why(stacks: Stacks) -> None:
+async def test_a_person_can_reject_and_talkdesk_gets_the_reason(stacks: Stacks) -> None:
     async with stacks(approval=MANUAL) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("AwaitingDecision")
 
         await _decide(acme, "Reject", reason="no contract")
 
-        held = await acme.becomes("Rejected")
+        obj = await acme.becomes("Rejected")
         assert acme.at_talkdesk.answers == ["reject:rejected"]
         assert acme.at_talkdesk.reason == "no contract"
-        assert held["status"]["answer"]["decision"] == "Reject"
+        assert obj["status"]["answer"]["decision"] == "Reject"
         assert acme.tenant is None
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
 
 
-async def test_a_decision_for_another_event_is_refused_in_words_a_person_understands(stacks: Stacks) -> None:
+async def test_a_decision_for_another_event_is_refused_by_the_api_server(stacks: Stacks) -> None:
     async with stacks(approval=MANUAL) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("AwaitingDecision")
 
-        with pytest.raises(KubeInvalid, match="the decision is for another event"):
+        with pytest.raises(KubeInvalid, match=r"spec\.approval"):
             await acme.patch(
                 {"op": "add", "path": "/spec/approval", "value": {"eventId": "some-other", "decision": "Approve"}}
             )
@@ -69,21 +69,21 @@ async def test_a_decision_for_another_event_is_refused_in_words_a_person_underst
         await acme.becomes("Active")
         update = commands.Update(installation=acme.installation_id, adding=1)
         await talkdesk.delivered(talkdesk.simulator.update(update))
-        held = await acme.becomes("AwaitingDecision")
-        assert reason(held, "Ready") == "DecisionForOtherEvent"
+        obj = await acme.becomes("AwaitingDecision")
+        assert reason(obj, "Ready") == "DecisionForOtherEvent"
         await _decide(acme, "Reject")
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
         assert acme.at_talkdesk.answers == ["approve:completed", "reject:completed"]
-        assert condition(held, "Ready") == "True"
+        assert condition(obj, "Ready") == "True"
 
 
 @pytest.mark.case(34)
-async def test_what_nobody_decided_is_decided_before_the_deadline_if_the_app_says_so(stacks: Stacks) -> None:
-    automatic = {"decision": "Approve", "before": "6d23h59m58s"}
+async def test_a_request_without_a_decision_is_decided_before_the_deadline_if_the_app_says_so(stacks: Stacks) -> None:
+    automatic = {"decision": "Approve", "beforeDeadline": "6d23h59m58s"}
     async with stacks(approval=MANUAL | {"automatic": automatic}) as talkdesk:
         acme = await talkdesk.install()
-        await acme.until(lambda held: held.get("status", {}).get("phase") == "AwaitingDecision", "wait for a person")
-        assert acme.posts() == []
+        await acme.until(lambda obj: obj.get("status", {}).get("phase") == "AwaitingDecision", "await a decision")
+        assert acme.answer_calls() == []
 
         await acme.becomes("Active")
 
@@ -91,36 +91,36 @@ async def test_what_nobody_decided_is_decided_before_the_deadline_if_the_app_say
 
 
 @pytest.mark.case(34)
-async def test_an_answer_that_is_not_given_is_warned_about_at_each_mark(stacks: Stacks) -> None:
+async def test_an_unanswered_request_gets_a_warning_at_each_mark_before_its_deadline(stacks: Stacks) -> None:
     deadline = {"warnBefore": ["30d", "6d23h59m58s"]}
     async with stacks(approval=MANUAL, deadline=deadline) as talkdesk:
         acme = await talkdesk.install()
-        held = await acme.until(lambda held: _left(held) == "under 30d", "pass the first mark")
-        assert condition(held, "DeadlineNear") == "True"
-        held = await acme.until(lambda held: _left(held) == "under 6d23h59m58s", "pass the second")
-        assert condition(held, "DeadlineNear") == "True"
-        await acme.announced("DeadlineNear")
-        _, scraped = await talkdesk.platform.fetch("operator", "/metrics")
-        assert f'talkdesk_installations_near_deadline{{app="{talkdesk.app}",left="under 6d23h59m58s"' in scraped
-        shown = await talkdesk.platform.kubectl("get", "tdi", acme.name)
-        assert "under 6d23h59m58s" in shown
+        obj = await acme.until(lambda obj: _left(obj) == "under 30d", "pass the first mark before the deadline")
+        assert condition(obj, "DeadlineNear") == "True"
+        obj = await acme.until(lambda obj: _left(obj) == "under 6d23h59m58s", "pass the second mark")
+        assert condition(obj, "DeadlineNear") == "True"
+        await acme.kubernetes_event("DeadlineNear")
+        _, metrics = await talkdesk.platform.fetch("operator", "/metrics")
+        assert f'talkdesk_installations_near_deadline{{app="{talkdesk.app}",left="under 6d23h59m58s"' in metrics
+        printed = await talkdesk.platform.kubectl("get", "tdi", acme.name)
+        assert "under 6d23h59m58s" in printed
 
         await _decide(acme, "Approve")
-        held = await acme.becomes("Active")
-        assert condition(held, "DeadlineNear") == "False"
-        assert "timeLeft" not in held["status"]
+        obj = await acme.becomes("Active")
+        assert condition(obj, "DeadlineNear") == "False"
+        assert "timeLeft" not in obj["status"]
 
 
-async def test_a_rule_rejects_before_anything_is_made_and_talkdesk_is_told_its_reason(stacks: Stacks) -> None:
+async def test_a_rule_rejects_before_anything_is_created_and_talkdesk_gets_its_reason(stacks: Stacks) -> None:
     rules = [
         {"expression": "subscription.licenses != null && subscription.licenses > 50", "reason": "too many seats"},
         {"expression": "account.timezone == 'Antarctica/Troll'", "reason": "we do not serve penguins"},
     ]
     async with stacks(approval={"rejectWhen": rules}) as talkdesk:
         acme = await talkdesk.install(timezone="Antarctica/Troll")
-        held = await acme.becomes("Rejected")
+        obj = await acme.becomes("Rejected")
         assert acme.at_talkdesk.reason == "we do not serve penguins"
-        assert "penguins" in str(held["status"]["history"])
+        assert "penguins" in str(obj["status"]["history"])
         assert acme.tenant is None
 
         bolt = await talkdesk.install()
@@ -128,29 +128,30 @@ async def test_a_rule_rejects_before_anything_is_made_and_talkdesk_is_told_its_r
 
 
 @pytest.mark.case(54)
-async def test_a_rule_that_can_not_be_evaluated_holds_the_request_and_says_which(stacks: Stacks) -> None:
+async def test_a_rule_that_cannot_be_evaluated_leaves_the_request_unanswered_and_is_named(stacks: Stacks) -> None:
     async with stacks(approval={"rejectWhen": [{"expression": "account.nobody == 'x'", "reason": "r"}]}) as talkdesk:
         acme = await talkdesk.install()
-        talkdesk.may_wait.add(acme.account_id)
-        held = await acme.until(lambda held: reason(held, "Ready") == "PolicyFailed", "be held")
-        assert "account.nobody" in message(held, "Ready")
-        assert condition(held, "Stalled") == "True"
-        assert acme.posts() == []
+        talkdesk.may_stay_unanswered.add(acme.account_id)
+        obj = await acme.until(lambda obj: reason(obj, "Ready") == "PolicyFailed", "show the failed rule")
+        assert "account.nobody" in message(obj, "Ready")
+        assert condition(obj, "Stalled") == "True"
+        assert acme.answer_calls() == []
 
         await talkdesk.change_app(approval={"rejectWhen": []})
         await acme.becomes("Active")
-        talkdesk.may_wait.clear()
+        talkdesk.may_stay_unanswered.clear()
 
 
-async def test_a_rule_that_is_no_expression_is_told_at_the_app_and_nobody_is_approved(stacks: Stacks) -> None:
+async def test_an_invalid_rule_makes_the_app_not_ready_and_nobody_is_approved(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         await talkdesk.change_app(approval={"rejectWhen": [{"expression": "tenant.name == 'x'", "reason": "r"}]})
         app = await talkdesk.platform.watched.until(
-            APP, talkdesk.app, lambda held: condition(held, "Ready") == "False", "become not Ready"
+            APP, talkdesk.app, lambda obj: condition(obj, "Ready") == "False", "become not Ready"
         )
-        assert "no such variable: tenant" in message(app, "Ready")
+        assert reason(app, "Ready") == "TemplateInvalid"
+        assert "tenant.name == 'x'" in message(app, "Ready")
         acme = await talkdesk.install()
-        await acme.until(lambda held: reason(held, "Ready") == "PolicyFailed", "be held")
+        await acme.until(lambda obj: reason(obj, "Ready") == "PolicyFailed", "show the failed rule")
 
         await talkdesk.change_app(approval={"rejectWhen": []})
         await acme.becomes("Active")
@@ -158,21 +159,21 @@ async def test_a_rule_that_is_no_expression_is_told_at_the_app_and_nobody_is_app
 
 @pytest.mark.case(53)
 @pytest.mark.parametrize(("policy", "phase"), [("Hold", "Provisioning"), ("Reject", "Rejected")])
-async def test_a_tenant_that_can_not_be_made_holds_the_request_or_rejects_it_as_the_app_says(
+async def test_a_tenant_that_cannot_be_created_delays_the_answer_or_rejects_the_request_as_the_app_says(
     stacks: Stacks, policy: str, phase: str
 ) -> None:
     steps = [{"name": "base", "manifests": [NAMESPACE, FORBIDDEN]}]
     async with stacks(steps=steps, approval={"onTenantFailure": policy}) as talkdesk:
         acme = await talkdesk.install()
-        await acme.until(lambda held: held.get("status", {}).get("phase") == phase, f"become {phase}")
+        await acme.until(lambda obj: obj.get("status", {}).get("phase") == phase, f"become {phase}")
         if policy == "Reject":
             await acme.becomes(phase)
             assert acme.at_talkdesk.answers == ["reject:rejected"]
             return
-        assert acme.posts() == []
-        await _mend(talkdesk)
+        assert acme.answer_calls() == []
+        await _correct_the_template(talkdesk)
         await acme.becomes("Active")
 
 
-async def _mend(talkdesk: Stack) -> None:
+async def _correct_the_template(talkdesk: Stack) -> None:
     await talkdesk.change_app(tenant={"steps": [{"name": "base", "manifests": [NAMESPACE, SETTINGS]}]})

@@ -1,9 +1,10 @@
-"""A customer's life: installed, uninstalled, installed again; and what people do to the objects meanwhile."""
+"""Install, uninstall and reinstall, and what happens when people change the objects in between."""
 
 import pytest
 
 from builders.conditions import condition, reason
 from builders.stack import TENANT, Customer, Stack, Stacks
+from builders.stack_manifests import NAMESPACE, config_map
 from talkdesk_crds.names import FINALIZER
 from talkdesk_sandbox.simulator.faults import Duplicate
 
@@ -14,171 +15,164 @@ async def test_an_install_is_provisioned_and_approved_once(stacks: Stacks) -> No
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
 
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert condition(held, "Ready") == "True"
-        assert condition(held, "Answered") == "True"
+        assert condition(obj, "Ready") == "True"
+        assert condition(obj, "Answered") == "True"
         assert acme.at_talkdesk.state == "completed"
-        assert len(acme.posts()) == len(acme.approvals()) == 1
-        settings = await acme.live("ConfigMap", "settings")
-        assert settings is not None
+        assert len(acme.answer_calls()) == len(acme.approvals()) == 1
+        settings = await acme.existing("ConfigMap", "settings")
         assert settings["data"] == {"account": acme.account, "plan": "Standard"}
         assert await acme.live("Secret", "talkdesk") is not None
-        assert "deadline" not in held["status"]
+        assert "deadline" not in obj["status"]
 
 
-async def test_an_uninstall_takes_what_goes_and_leaves_what_stays(stacks: Stacks) -> None:
+async def test_an_uninstall_deletes_what_the_template_says_and_retains_the_rest(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        home = await acme.live("Namespace")
+        namespace = await acme.existing("Namespace")
 
         await acme.uninstall(reason="We moved on.")
-        held = await acme.becomes("Uninstalled")
+        obj = await acme.becomes("Uninstalled")
 
         assert acme.at_talkdesk.state == "uninstalled"
-        assert await acme.live("Namespace") == home
+        assert await acme.live("Namespace") == namespace
         assert await acme.live("ConfigMap", "settings") is not None
         assert await acme.live("Secret", "talkdesk") is None
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
         assert acme.tenant is not None
         assert acme.tenant["spec"]["state"] == "Offboarded"
-        assert acme.tenant["status"]["purgeAfter"]
+        assert acme.tenant["status"]["purgeTime"]
         assert {item["kind"] for item in acme.tenant["status"]["inventory"]} == {"Namespace", "ConfigMap"}
-        assert reason(held, "CredentialsValid") == "CredentialsDeleted"
+        assert reason(obj, "CredentialsValid") == "CredentialsDeleted"
 
 
 @pytest.mark.case(36)
 @pytest.mark.parametrize("same_id", [False, True], ids=["new id", "same id"])
-async def test_a_reinstall_finds_the_tenant_as_it_was(stacks: Stacks, same_id: bool) -> None:  # noqa: FBT001 - a parameter of the test
+async def test_a_reinstall_finds_the_retained_tenant_unchanged(stacks: Stacks, same_id: bool) -> None:  # noqa: FBT001 - a parameter of the test
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         await acme.uninstall()
         await acme.becomes("Uninstalled")
-        home, kept = await acme.live("Namespace"), await acme.live("ConfigMap", "settings")
+        before = await acme.uid("Namespace"), await acme.uid("ConfigMap", "settings")
 
         again = await acme.reinstall(same_id=same_id)
         await again.becomes("Active")
 
-        assert home is not None
-        assert kept is not None
-        home_now, kept_now = await again.live("Namespace"), await again.live("ConfigMap", "settings")
-        assert home_now is not None
-        assert kept_now is not None
-        assert home_now["metadata"]["uid"] == home["metadata"]["uid"]
-        assert kept_now["metadata"]["uid"] == kept["metadata"]["uid"]
-        secret = await again.live("Secret", "talkdesk")
-        (stored,) = await again.secrets()
-        assert secret is not None
+        assert (await again.uid("Namespace"), await again.uid("ConfigMap", "settings")) == before
+        secret = await again.existing("Secret", "talkdesk")
+        (stored,) = await again.credential_secrets()
         assert secret["data"]["client_id"] == stored["data"]["client_id"]
         assert again.tenant is not None
         assert again.tenant["spec"]["state"] == "Active"
-        assert "purgeAfter" not in again.tenant["status"]
-        assert "uninstalledAt" not in again.tenant["spec"]
+        assert "purgeTime" not in again.tenant["status"]
+        assert "uninstallTime" not in again.tenant["spec"]
 
 
 @pytest.mark.case(1)
-async def test_an_event_that_comes_three_times_is_one(stacks: Stacks) -> None:
+async def test_an_event_delivered_three_times_has_the_effect_of_one(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         talkdesk.simulator.faults.set(Duplicate(copies=2))
 
         acme = await talkdesk.install()
         await acme.becomes("Active")
 
-        statuses = [d.attempts[0].status for d in talkdesk.simulator.courier.log]
+        statuses = [d.attempts[0].status for d in talkdesk.simulator.dispatcher.log]
         assert statuses == [200, 200, 200]
         assert acme.installation["metadata"]["generation"] == 1
-        assert len(await acme.secrets()) == 1
-        assert len(acme.posts()) == 1
+        assert len(await acme.credential_secrets()) == 1
+        assert len(acme.answer_calls()) == 1
 
 
 @pytest.mark.case(11)
-async def test_an_installation_applied_by_hand_is_like_any_other(stacks: Stacks) -> None:
+async def test_an_installation_imported_by_hand_is_handled_like_any_other(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
 
         await acme.apply_by_hand()
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert FINALIZER in held["metadata"]["finalizers"]
+        assert FINALIZER in obj["metadata"]["finalizers"]
         assert len(acme.approvals()) == 1
 
         await acme.uninstall()
         await acme.becomes("Uninstalled")
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
 
 
 @pytest.mark.case(44)
-async def test_deleting_our_object_is_not_an_uninstall_and_its_return_finds_the_tenant(stacks: Stacks) -> None:
+async def test_deleting_the_installation_object_is_not_an_uninstall_and_a_new_one_finds_the_tenant(
+    stacks: Stacks,
+) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        home, secret = await acme.live("Namespace"), await acme.live("Secret", "talkdesk")
+        namespace, secret = await acme.existing("Namespace"), await acme.existing("Secret", "talkdesk")
 
         await acme.delete()
-        await acme.vanishes()
+        await acme.until_deleted()
 
-        assert await acme.live("Namespace") == home
+        assert await acme.live("Namespace") == namespace
         assert await acme.live("Secret", "talkdesk") == secret
         assert acme.at_talkdesk.state == "completed"
 
-        talkdesk.forgotten.clear()
+        talkdesk.deleted_installations.clear()
         await acme.deliver(acme.events("app.installed")[0])
         await acme.becomes("Active")
-        again = await acme.live("Namespace")
-        assert home is not None
-        assert again is not None
-        assert again["metadata"]["uid"] == home["metadata"]["uid"]
-        assert len(acme.approvals()) == len(acme.posts()) == 1
+        assert await acme.uid("Namespace") == namespace["metadata"]["uid"]
+        assert len(acme.approvals()) == len(acme.answer_calls()) == 1
 
 
 @pytest.mark.case(44)
-async def test_a_deletion_that_asks_for_it_takes_the_tenant_along(stacks: Stacks) -> None:
+async def test_deleting_the_installation_object_deletes_the_tenant_only_with_that_deletion_policy(
+    stacks: Stacks,
+) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        talkdesk.may_delete.add(acme.account_id)
+        talkdesk.may_lose_objects.add(acme.account_id)
 
         await acme.patch({"op": "add", "path": "/spec/deletionPolicy", "value": "Delete"})
         await acme.delete()
-        await acme.vanishes()
+        await acme.until_deleted()
 
         assert acme.tenant is None
         assert await acme.live("Namespace") is None
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
 
 
 @pytest.mark.case(44)
-async def test_a_deletion_is_not_stuck_for_lack_of_credentials(stacks: Stacks) -> None:
+async def test_a_deletion_does_not_wait_for_missing_credentials(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        talkdesk.may_delete.add(acme.account_id)
-        for secret in await acme.secrets():
+        talkdesk.may_lose_objects.add(acme.account_id)
+        for secret in await acme.credential_secrets():
             await talkdesk.platform.kubectl("delete", "secret", secret["metadata"]["name"])
 
         await acme.patch({"op": "add", "path": "/spec/deletionPolicy", "value": "Delete"})
         await acme.delete()
 
-        await acme.vanishes()
+        await acme.until_deleted()
         assert await acme.live("Namespace") is None
 
 
-async def test_a_paused_installation_is_left_alone_and_goes_on_afterwards(stacks: Stacks) -> None:
+async def test_a_paused_installation_is_not_reconciled_until_it_is_resumed(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
         await acme.apply_by_hand(paused=True)
-        await acme.until(lambda held: held.get("status", {}).get("phase") == "Paused", "become Paused")
+        await acme.until(lambda obj: obj.get("status", {}).get("phase") == "Paused", "become Paused")
         assert acme.tenant is None
-        assert acme.posts() == []
+        assert acme.answer_calls() == []
 
         await acme.patch({"op": "replace", "path": "/spec/paused", "value": False})
         await acme.becomes("Active")
 
 
-async def test_an_unchanged_tenant_costs_no_write_of_ours(stacks: Stacks) -> None:
-    async with stacks(resync="1s") as talkdesk:
+async def test_a_resync_of_an_unchanged_tenant_writes_none_of_our_objects(stacks: Stacks) -> None:
+    async with stacks(resyncPeriod="1s") as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         before = (acme.installation["metadata"]["resourceVersion"], acme.tenant)
@@ -188,14 +182,9 @@ async def test_an_unchanged_tenant_costs_no_write_of_ours(stacks: Stacks) -> Non
         assert (acme.installation["metadata"]["resourceVersion"], acme.tenant) == before
 
 
-async def test_values_of_one_tenant_reach_its_template(stacks: Stacks) -> None:
-    replicas = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "size", "namespace": "${tenant.name}"},
-        "data": {"replicas": "${string(tenant.values.replicas)}"},
-    }
-    steps = [{"name": "base", "manifests": [_namespace(), replicas]}]
+async def test_values_of_a_tenant_replace_those_of_the_app_in_its_template(stacks: Stacks) -> None:
+    size = config_map({"replicas": "${string(tenant.values.replicas)}"}, name="size")
+    steps = [{"name": "base", "manifests": [NAMESPACE, size]}]
     async with stacks(steps=steps, tenant={"values": {"replicas": 1}}) as talkdesk:
         acme, bolt = await talkdesk.install(), await talkdesk.install()
         await acme.becomes("Active")
@@ -204,13 +193,13 @@ async def test_values_of_one_tenant_reach_its_template(stacks: Stacks) -> None:
         changed = await acme.patch({"op": "add", "path": "/spec/values", "value": {"replicas": 3}}, kind=TENANT)
         generation = changed["metadata"]["generation"]
         await acme.tenant_until(
-            lambda held: held is not None and held["status"]["observedGeneration"] >= generation, "apply the values"
+            lambda obj: obj is not None and obj["status"]["observedGeneration"] >= generation, "apply the values"
         )
 
         assert [await _size(each) for each in (acme, bolt)] == ["3", "1"]
 
 
-async def test_what_kubectl_prints_tells_the_life(stacks: Stacks) -> None:
+async def test_kubectl_get_shows_the_phase_the_readiness_and_the_request(stacks: Stacks) -> None:
     async with stacks(deadline={"answerWithin": "7d"}) as talkdesk:
         talkdesk.behave(after_uninstall_status=401)
         acme = await talkdesk.install()
@@ -224,14 +213,9 @@ async def test_what_kubectl_prints_tells_the_life(stacks: Stacks) -> None:
         assert tenants.split()[:4] == [acme.tenant_name, acme.account_id, "Offboarded", "False"]
 
 
-def _namespace() -> dict[str, object]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "${tenant.name}"}}
-
-
 async def _size(acme: Customer) -> str:
-    held = await acme.live("ConfigMap", "size")
-    assert held is not None
-    return str(held["data"]["replicas"])
+    obj = await acme.existing("ConfigMap", "size")
+    return str(obj["data"]["replicas"])
 
 
 async def _printed(acme: Customer) -> str:
@@ -240,8 +224,8 @@ async def _printed(acme: Customer) -> str:
 
 
 async def _resynced(talkdesk: Stack, acme: Customer) -> None:
-    """Wait until the operator has applied all objects anew, twice."""
-    path = f"/api/v1/namespaces/{acme.home}/secrets/talkdesk"
+    """Wait until the operator has applied all objects two more times."""
+    path = f"/api/v1/namespaces/{acme.tenant_namespace}/secrets/talkdesk"
     gate = talkdesk.platform.gate
     before = gate.count("PATCH", path)
     await gate.until(lambda: gate.count("PATCH", path) >= before + 2)

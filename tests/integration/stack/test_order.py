@@ -1,44 +1,44 @@
-"""Events that come in another order than they were made, and several installations of one account."""
+"""Events that arrive in another order than they were created, and several installations of one account."""
 
 import pytest
 
 from builders.conditions import condition, reason
-from builders.stack import Customer, Stacks
+from builders.stack import Stacks
 from talkdesk_sandbox.simulator import commands
-from talkdesk_sandbox.simulator.lifecycle import State
+from talkdesk_sandbox.simulator.state import InstallationState
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.mark.case(15)
-async def test_an_uninstall_that_came_before_its_install_is_answered_and_makes_no_tenant(stacks: Stacks) -> None:
+async def test_an_uninstall_that_arrived_before_its_install_is_answered_and_creates_no_tenant(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
         await acme.uninstall(deliver=False)
         (installed,), (uninstalled,) = acme.events("app.installed"), acme.events("app.uninstalled")
 
         await acme.deliver(uninstalled)
-        held = await acme.until(lambda held: reason(held, "Ready") == "CredentialsMissing", "miss its credentials")
-        assert condition(held, "Answered") == "False"
+        obj = await acme.until(lambda obj: reason(obj, "Ready") == "CredentialsMissing", "lack its credentials")
+        assert condition(obj, "Answered") == "False"
 
         await acme.deliver(installed)
-        held = await acme.becomes("Uninstalled")
+        obj = await acme.becomes("Uninstalled")
 
-        assert held["spec"]["request"]["type"] == "Uninstall"
+        assert obj["spec"]["request"]["type"] == "Uninstall"
         assert acme.at_talkdesk.answers == ["approve:uninstalled"]
         assert acme.tenant is None
         assert await acme.live("Namespace") is None
 
 
 @pytest.mark.case(15)
-async def test_an_uninstall_in_the_middle_of_the_install_is_what_gets_answered(stacks: Stacks) -> None:
+async def test_an_uninstall_during_the_install_is_answered_instead_of_the_install(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         hold = talkdesk.platform.gate.hold("PATCH", r"/api/v1/namespaces/td-[^/]+/secrets/talkdesk", "after")
         acme = await talkdesk.install()
         await hold.reached()
 
         await acme.uninstall()
-        await acme.until(lambda held: held["spec"]["request"]["type"] == "Uninstall", "hold the uninstall")
+        await acme.until(lambda obj: obj["spec"]["request"]["type"] == "Uninstall", "have the uninstall in its spec")
         hold.release()
         await acme.becomes("Uninstalled")
 
@@ -48,24 +48,24 @@ async def test_an_uninstall_in_the_middle_of_the_install_is_what_gets_answered(s
 
 
 @pytest.mark.case(15, 23)
-async def test_an_uninstall_that_the_approval_of_the_install_has_already_answered_is_over(stacks: Stacks) -> None:
+async def test_an_uninstall_already_answered_by_the_approval_of_the_install_is_complete(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
         await acme.uninstall(deliver=False)
         (installed,), (uninstalled,) = acme.events("app.installed"), acme.events("app.uninstalled")
         await acme.deliver(installed)
-        await acme.until(lambda held: condition(held, "Answered") == "True", "be answered")
+        await acme.until(lambda obj: condition(obj, "Answered") == "True", "be answered")
         assert acme.at_talkdesk.answers == ["approve:uninstalled"]
 
         await acme.deliver(uninstalled)
         await acme.becomes("Uninstalled")
 
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
         assert await acme.live("Secret", "talkdesk") is None
 
 
 @pytest.mark.case(17)
-async def test_an_update_that_the_approval_of_the_install_has_already_answered_is_done(stacks: Stacks) -> None:
+async def test_an_update_already_answered_by_the_approval_of_the_install_is_not_answered_again(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
         update = commands.Update(installation=acme.installation_id, adding=2, deliver=False)
@@ -75,33 +75,33 @@ async def test_an_update_that_the_approval_of_the_install_has_already_answered_i
         await acme.becomes("Active")
 
         await acme.deliver(updated)
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert held["spec"]["request"]["type"] == "Update"
-        assert condition(held, "Answered") == "True"
+        assert obj["spec"]["request"]["type"] == "Update"
+        assert condition(obj, "Answered") == "True"
         assert acme.at_talkdesk.answers == ["approve:completed"]
 
 
 @pytest.mark.case(39)
-async def test_of_two_live_installations_the_newest_has_the_tenant_and_both_are_answered(stacks: Stacks) -> None:
+async def test_of_two_live_installations_the_newest_owns_the_tenant_and_both_are_answered(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         old = await talkdesk.install()
         await old.becomes("Active")
-        home = await _uid(old)
+        namespace = await old.uid("Namespace")
 
         new = await old.reinstall()
         await new.becomes("Active")
-        held = await old.becomes("Superseded")
+        obj = await old.becomes("Superseded")
 
-        assert reason(held, "TenantReady") == "Superseded"
+        assert reason(obj, "TenantReady") == "Superseded"
         assert [len(each.approvals()) for each in (old, new)] == [1, 1]
         assert new.tenant is not None
         assert new.tenant["spec"]["installationRef"]["name"] == new.name
-        assert await _uid(new) == home
+        assert await new.uid("Namespace") == namespace
 
 
 @pytest.mark.case(16)
-async def test_the_uninstall_of_an_old_installation_leaves_the_new_ones_tenant_alone(stacks: Stacks) -> None:
+async def test_the_uninstall_of_an_old_installation_does_not_touch_the_tenant_of_the_new_one(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         old = await talkdesk.install()
         await old.becomes("Active")
@@ -113,19 +113,19 @@ async def test_the_uninstall_of_an_old_installation_leaves_the_new_ones_tenant_a
         await old.uninstall()
         await old.becomes("Uninstalled")
 
-        assert old.at_talkdesk.state is State.UNINSTALLED
+        assert old.at_talkdesk.state is InstallationState.UNINSTALLED
         assert (await new.live("Namespace"), await new.live("Secret", "talkdesk"), new.tenant) == before
-        assert await old.secrets() == []
-        assert len(await new.secrets()) == 1
+        assert await old.credential_secrets() == []
+        assert len(await new.credential_secrets()) == 1
         assert (await new.becomes("Active"))["spec"]["request"]["type"] == "Install"
 
 
 @pytest.mark.case(16)
-async def test_when_the_newest_of_two_is_uninstalled_the_older_one_has_the_tenant_again(stacks: Stacks) -> None:
+async def test_when_the_newest_of_two_is_uninstalled_the_older_one_owns_the_tenant_again(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         old = await talkdesk.install()
         await old.becomes("Active")
-        home = await _uid(old)
+        namespace = await old.uid("Namespace")
         new = await old.reinstall()
         await new.becomes("Active")
 
@@ -135,14 +135,13 @@ async def test_when_the_newest_of_two_is_uninstalled_the_older_one_has_the_tenan
 
         assert old.tenant is not None
         assert old.tenant["spec"]["installationRef"]["name"] == old.name
-        assert await _uid(old) == home
-        secret, (stored,) = await old.live("Secret", "talkdesk"), await old.secrets()
-        assert secret is not None
+        assert await old.uid("Namespace") == namespace
+        secret, (stored,) = await old.existing("Secret", "talkdesk"), await old.credential_secrets()
         assert secret["data"]["client_id"] == stored["data"]["client_id"]
 
 
 @pytest.mark.case(3)
-async def test_an_old_install_that_comes_again_after_the_uninstall_changes_nothing(stacks: Stacks) -> None:
+async def test_an_install_event_repeated_after_the_uninstall_changes_nothing(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -152,14 +151,14 @@ async def test_an_old_install_that_comes_again_after_the_uninstall_changes_nothi
 
         await acme.deliver(acme.events("app.installed")[0])
 
-        assert talkdesk.simulator.courier.log[-1].attempts[-1].status == 200
-        held = await acme.becomes("Uninstalled")
-        assert held["metadata"]["generation"] == generation
-        assert held["spec"]["request"]["type"] == "Uninstall"
+        assert talkdesk.simulator.dispatcher.log[-1].attempts[-1].status == 200
+        obj = await acme.becomes("Uninstalled")
+        assert obj["metadata"]["generation"] == generation
+        assert obj["spec"]["request"]["type"] == "Uninstall"
 
 
 @pytest.mark.case(20)
-async def test_credentials_that_come_after_the_end_are_deleted_as_well(stacks: Stacks) -> None:
+async def test_credentials_that_arrive_after_the_uninstall_are_deleted(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -171,11 +170,11 @@ async def test_credentials_that_come_after_the_end_are_deleted_as_well(stacks: S
         await talkdesk.platform.watched.catch_up(talkdesk.platform.kube)
         await acme.becomes("Uninstalled")
 
-        assert await acme.secrets() == []
+        assert await acme.credential_secrets() == []
 
 
 @pytest.mark.case(59)
-async def test_two_apps_of_one_account_have_nothing_in_common(stacks: Stacks) -> None:
+async def test_two_apps_of_one_account_have_separate_tenants(stacks: Stacks) -> None:
     name = {"name": "${dnsLabel('td-' + app.name + '-' + account.id)}"}
     async with stacks(tenant=name) as one, stacks(tenant=name) as other:
         customers = [await each.install("acme", account_id=f"acme-{one.app}") for each in (one, other)]
@@ -188,9 +187,3 @@ async def test_two_apps_of_one_account_have_nothing_in_common(stacks: Stacks) ->
         tenants = [customer.tenant for customer in customers]
         assert [tenant and tenant["spec"]["state"] for tenant in tenants] == ["Offboarded", "Active"]
         assert len({tenant["spec"]["name"] for tenant in tenants if tenant}) == 2
-
-
-async def _uid(customer: Customer) -> str:
-    home = await customer.live("Namespace")
-    assert home is not None
-    return str(home["metadata"]["uid"])

@@ -1,13 +1,12 @@
-"""Rotated credentials: taken at once, proven, acknowledged, and the old ones gone."""
+"""Rotated credentials are tried, given to the tenant and acknowledged, and previous versions are deleted."""
 
 import pytest
 
-from builders.conditions import condition, message
+from builders.conditions import condition
 from builders.stack import Customer, Stacks
-from builders.watched import Object
 from talkdesk_sandbox.simulator import commands
 from talkdesk_sandbox.simulator.faults import Delay, Status
-from talkdesk_sandbox.simulator.model import Event
+from talkdesk_sandbox.simulator.state import Event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,65 +21,53 @@ def _rotate(acme: Customer, *, compromised: bool = False, deliver: bool = True) 
     return acme.events("app.credentials_rotated")[-1]
 
 
-def _acknowledged(held: Object, event: Event) -> bool:
-    acknowledged: object = held.get("status", {}).get("credentials", {}).get("acknowledged")
-    return acknowledged == event.id
-
-
-async def _tenants_key(acme: Customer) -> str:
-    live = await acme.live("Secret", "talkdesk")
-    assert live is not None
-    client: str = live["data"]["client_id"]
-    return client
-
-
 @pytest.mark.case(20, 62, 65)
 @pytest.mark.parametrize("compromised", [False, True])
-async def test_a_new_set_is_used_acknowledged_and_given_to_the_tenant_and_the_old_one_goes(
+async def test_a_new_credential_version_is_given_to_the_tenant_and_acknowledged_and_the_previous_one_deleted(
     stacks: Stacks, *, compromised: bool
 ) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
-        before = await _tenants_key(acme)
+        before = await acme.tenant_client_id()
 
         event = _rotate(acme, compromised=compromised)
-        held = await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
+        obj = await acme.until_acknowledged(event.id)
         await acme.becomes("Active")
 
-        assert held["status"]["credentials"]["acknowledgedAt"]
+        assert obj["status"]["credentials"]["acknowledgementTime"]
         old, _ = acme.at_talkdesk.credentials
         assert old.ends_at is not None
-        assert old.ends_at <= talkdesk.simulator.clock.now(), "Talkdesk has not ended it"
-        (kept,) = await acme.secrets()
-        assert kept["metadata"]["name"] == held["spec"]["credentials"]["secretName"]
-        assert await _tenants_key(acme) != before
-        assert condition(held, "CredentialsValid") == "True"
-        await acme.announced("CredentialsRotated")
+        assert old.ends_at <= talkdesk.simulator.clock.now(), "the previous version is still valid at Talkdesk"
+        (stored,) = await acme.credential_secrets()
+        assert stored["metadata"]["name"] == obj["spec"]["credentials"]["secretName"]
+        assert await acme.tenant_client_id() != before
+        assert condition(obj, "CredentialsValid") == "True"
+        await acme.kubernetes_event("CredentialsRotated")
 
 
 @pytest.mark.case(20)
-async def test_a_rotation_that_overtakes_its_install_wins(stacks: Stacks) -> None:
+async def test_a_rotation_that_arrives_before_its_install_wins(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install(deliver=False)
         event = _rotate(acme)
 
         await acme.deliver(acme.events("app.installed")[0])
-        held = await acme.becomes("Active")
+        obj = await acme.becomes("Active")
 
-        assert held["spec"]["credentials"]["eventId"] == event.id
-        held = await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
+        assert obj["spec"]["credentials"]["eventId"] == event.id
+        await acme.until_acknowledged(event.id)
 
 
 @pytest.mark.case(20, 24)
-async def test_a_rotation_while_the_answer_is_on_its_way_costs_no_answer(stacks: Stacks) -> None:
+async def test_a_rotation_while_the_answer_is_being_sent_does_not_repeat_the_answer(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         talkdesk.simulator.faults.set(Delay(route=ANSWER, seconds=1, count=1))
         acme = await talkdesk.install()
         await talkdesk.platform.gate.until(lambda: acme.tenant is not None)
 
         event = _rotate(acme, compromised=True)
-        await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
+        await acme.until_acknowledged(event.id)
 
         await acme.becomes("Active")
         assert acme.at_talkdesk.answers == ["approve:completed"]
@@ -88,9 +75,7 @@ async def test_a_rotation_while_the_answer_is_on_its_way_costs_no_answer(stacks:
 
 @pytest.mark.case(20)
 @pytest.mark.parametrize("status", [409, 500])
-async def test_an_acknowledgement_that_talkdesk_has_already_or_can_not_take_is_judged(
-    stacks: Stacks, status: int
-) -> None:
+async def test_an_acknowledgement_is_complete_after_a_409_and_repeated_after_a_500(stacks: Stacks, status: int) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -98,47 +83,48 @@ async def test_an_acknowledgement_that_talkdesk_has_already_or_can_not_take_is_j
 
         event = _rotate(acme)
 
-        await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
-        held = await acme.becomes("Active")
-        assert condition(held, "Ready") == "True"
-        assert len(await acme.secrets()) == 1
+        await acme.until_acknowledged(event.id)
+        obj = await acme.becomes("Active")
+        assert condition(obj, "Ready") == "True"
+        assert len(await acme.credential_secrets()) == 1
 
 
 @pytest.mark.case(63)
-async def test_a_tenant_that_lags_behind_does_not_hold_up_the_acknowledgement(stacks: Stacks) -> None:
+async def test_a_tenant_that_cannot_be_updated_does_not_delay_the_acknowledgement(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         foreign = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x", "namespace": "kube-system"}}
         await talkdesk.change_app(tenant={"steps": [{"name": "base", "manifests": [foreign]}]})
-        await acme.until(lambda held: condition(held, "TenantReady") == "False", "have a tenant that fails")
+        await acme.until(lambda obj: condition(obj, "TenantReady") == "False", "have a tenant that is not ready")
 
         event = _rotate(acme)
 
-        await acme.until(lambda held: _acknowledged(held, event), "acknowledge the rotation")
+        await acme.until_acknowledged(event.id)
         assert condition(acme.installation, "TenantReady") == "False"
 
 
 @pytest.mark.case(24)
-async def test_where_talkdesk_refuses_the_newest_set_another_one_that_is_stored_is_used(stacks: Stacks) -> None:
+async def test_when_talkdesk_refuses_the_newest_credential_version_a_previous_one_is_used(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         talkdesk.simulator.faults.set(Status(route=ACKNOWLEDGE, status=500))
         _rotate(acme)
-        await acme.until(lambda held: held["status"].get("retry"), "not have it acknowledged")
-        # What the newest set is worth is Talkdesk's secret: let it be dead, and the one before alive.
+        await acme.backs_off()
+        # Let the newest version be invalid at Talkdesk although the previous one is still valid.
         acme.at_talkdesk.current.ends_at = talkdesk.simulator.clock.now()
 
-        held = await acme.looked_at()
+        obj = await acme.request_reconcile()
 
-        assert held["status"]["credentials"]["secretName"] != held["spec"]["credentials"]["secretName"]
-        assert condition(held, "CredentialsValid") == "True"
-        assert "one from before" in message(held, "CredentialsValid")
+        assert obj["status"]["credentials"]["secretName"] != obj["spec"]["credentials"]["secretName"]
+        assert condition(obj, "CredentialsValid") == "True"
 
 
 @pytest.mark.case(24)
-async def test_where_no_set_is_taken_it_is_told_and_the_tenant_goes_on(stacks: Stacks) -> None:
+async def test_when_talkdesk_refuses_every_credential_version_it_is_reported_and_the_tenant_stays(
+    stacks: Stacks,
+) -> None:
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -146,8 +132,8 @@ async def test_where_no_set_is_taken_it_is_told_and_the_tenant_goes_on(stacks: S
         for issued in acme.at_talkdesk.credentials:
             issued.ends_at = talkdesk.simulator.clock.now()
 
-        held = await acme.looked_at()
+        obj = await acme.request_reconcile()
 
-        assert condition(held, "CredentialsValid") == "False"
-        assert held["status"]["retry"]["reason"] == "CredentialsRefused"
+        assert condition(obj, "CredentialsValid") == "False"
+        assert obj["status"]["retry"]["reason"] == "CredentialsRefused"
         assert await acme.live("ConfigMap", "settings") is not None

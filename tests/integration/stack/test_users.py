@@ -1,6 +1,7 @@
-"""The licensed users of a customer, brought to the partner's SCIM service."""
+"""The licensed users of a customer are synced to the partner's SCIM service."""
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -19,34 +20,34 @@ def _is_admin(user: dict[str, Any]) -> bool:
     return any(role.get("value") == "admin" for role in user.get("roles") or ())
 
 
-def _synced(held: Object, number: int) -> bool:
-    users = held.get("status", {}).get("users", {})
+def _synced(obj: Object, number: int) -> bool:
+    users = obj.get("status", {}).get("users", {})
     return bool(users.get("synced") == users.get("licensed") == number)
 
 
 @pytest.mark.case(17, 18, 60)
-async def test_users_come_with_the_install_follow_each_change_and_go_with_the_uninstall(stacks: Stacks) -> None:
+async def test_users_are_synced_at_the_install_and_each_update_and_deactivated_at_the_uninstall(stacks: Stacks) -> None:
     async with with_scim(stacks) as (talkdesk, scim):
         talkdesk.behave(page_size=2)
         acme = await talkdesk.install(users=3)
-        held = await acme.becomes("Active")
-        assert condition(held, "UsersSynced") == "True"
-        assert held["status"]["users"] == {"licensed": 3, "synced": 3, "failed": 0, "complete": True}
+        obj = await acme.becomes("Active")
+        assert condition(obj, "UsersSynced") == "True"
+        assert obj["status"]["users"] == {"licensed": 3, "synced": 3, "failed": 0, "complete": True}
         licensed = set(acme.at_talkdesk.users)
         assert active(scim) == licensed
         admins = [user["externalId"] for user in scim.users() if _is_admin(user)]
         assert admins == [acme.at_talkdesk.created_by.id]
 
-        gone = min(licensed - set(admins))
-        update = commands.Update(installation=acme.installation_id, adding=2, removing=(gone,))
+        removed = min(licensed - set(admins))
+        update = commands.Update(installation=acme.installation_id, adding=2, removing=(removed,))
         await talkdesk.delivered(talkdesk.simulator.update(update))
-        held = await acme.until(lambda held: _synced(held, 4), "have the changed users")
+        obj = await acme.until(lambda obj: _synced(obj, 4), "have the changed users synced")
         assert active(scim) == set(acme.at_talkdesk.users)
-        assert "2 users added, 1 removed" in held["spec"]["request"]["changes"]
+        assert re.findall(r"\d+", obj["spec"]["request"]["changes"])[:2] == ["2", "1"]
         assert len(scim.users()) == 5
 
         writes = scim.count("POST") + scim.count("PATCH") + scim.count("PUT")
-        await acme.looked_at()
+        await acme.request_reconcile()
         assert scim.count("POST") + scim.count("PATCH") + scim.count("PUT") == writes
 
         await acme.uninstall()
@@ -56,11 +57,11 @@ async def test_users_come_with_the_install_follow_each_change_and_go_with_the_un
 
 
 @pytest.mark.case(61)
-async def test_who_the_users_are_stands_nowhere_in_the_cluster(stacks: Stacks) -> None:
+async def test_names_and_addresses_of_users_are_nowhere_in_the_cluster(stacks: Stacks) -> None:
     async with with_scim(stacks) as (talkdesk, scim):
         acme = await talkdesk.install(users=3)
         await acme.becomes("Active")
-        people = talkdesk.simulator.world.accounts[acme.account_id].users.values()
+        people = talkdesk.simulator.state.accounts[acme.account_id].users.values()
         words = {word.encode() for user in people for word in (user.email, user.name) if word}
         assert words
 
@@ -75,13 +76,15 @@ async def test_who_the_users_are_stands_nowhere_in_the_cluster(stacks: Stacks) -
 
 
 @pytest.mark.case(64)
-async def test_a_service_that_is_down_holds_the_answer_and_is_tried_again(stacks: Stacks) -> None:
+async def test_a_scim_service_that_is_down_delays_the_answer_and_is_tried_again(stacks: Stacks) -> None:
     async with with_scim(stacks) as (talkdesk, scim):
         await talkdesk.change_app(users={"scim": {"url": "http://127.0.0.1:9"}})
         acme = await talkdesk.install()
-        held = await acme.until(lambda held: reason(held, "UsersSynced") == "ScimUnavailable", "find nobody there")
-        assert acme.posts() == []
-        assert condition(held, "Ready") == "False"
+        obj = await acme.until(
+            lambda obj: reason(obj, "UsersSynced") == "ScimUnavailable", "report that the service is unavailable"
+        )
+        assert acme.answer_calls() == []
+        assert condition(obj, "Ready") == "False"
 
         await talkdesk.change_app(users={"scim": {"url": scim.url}})
 
@@ -90,7 +93,7 @@ async def test_a_service_that_is_down_holds_the_answer_and_is_tried_again(stacks
 
 
 @pytest.mark.case(40, 41)
-async def test_with_the_purge_the_record_of_who_is_who_goes(stacks: Stacks) -> None:
+async def test_the_purge_deletes_the_user_record(stacks: Stacks) -> None:
     async with with_scim(stacks) as (talkdesk, _):
         await talkdesk.change_app(retention={"keepFor": "1s"})
         acme = await talkdesk.install()

@@ -15,7 +15,7 @@ from builders.logout_endpoint import SECRET, LogoutEndpoint, logout_endpoint
 from builders.place import Place
 from builders.serving import until
 from builders.webhook_process import Gateway, WebhookProcess, apply_app, webhook_process
-from talkdesk_sandbox.simulator import Behaviour, Settings, SimulatorServer
+from talkdesk_sandbox.simulator import Behavior, Settings, SimulatorServer
 from talkdesk_sandbox.simulator.settings import DEFAULT_APP_ID
 from talkdesk_webhook.standard_webhooks import message_id
 
@@ -66,21 +66,21 @@ def refused(response: httpx.Response) -> str:
 async def test_a_customers_log_out_reaches_the_app_signed_and_as_talkdesk_sent_it(place: Place) -> None:
     allow(place)
     keep_key(place)
-    behaviour = Behaviour(retry_delays=(timedelta(0), timedelta(0)))
+    behavior = Behavior(retry_delays=(timedelta(0), timedelta(0)))
     async with (
         logout_endpoint() as endpoint,
         webhook_process(place.kubeconfig, place.namespace, log_level="DEBUG") as webhook,
     ):
         callback = f"http://127.0.0.1:{webhook.port}/events/{place.namespace}/sentiment-live"
-        async with SimulatorServer(Settings(callback_url=callback, behaviour=behaviour)) as talkdesk:
+        async with SimulatorServer(Settings(callback_url=callback, behavior=behavior)) as talkdesk:
             spec = {"appId": DEFAULT_APP_ID, "logout": logout_to(endpoint)}
             apply_app(place.cluster, place.namespace, Gateway([], talkdesk.url), "sentiment-live", **spec)
             await talkdesk.client.install(account="acme")
             endpoint.statuses = [500]  # it is sent again
             outcome = await talkdesk.client.logout(account="acme")
             (event,) = outcome.events
-            courier = talkdesk.simulator.courier
-            await until(lambda: any(each.event.id == event.id and each.state == "delivered" for each in courier.log))
+            dispatcher = talkdesk.simulator.dispatcher
+            await until(lambda: any(each.event.id == event.id and each.state == "delivered" for each in dispatcher.log))
             signed = await talkdesk.client.sign(event.id)
         body = signed.body.encode()
         assert endpoint.came == [(event.id, body)] * 2

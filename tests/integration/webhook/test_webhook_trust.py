@@ -78,7 +78,7 @@ async def test_an_app_is_found_by_namespace_and_name_and_changes_are_seen(
     place: Place, webhook: WebhookProcess
 ) -> None:
     assert (await webhook.post(place.installed(), place.signer, app="other")).status_code == 404
-    apply_app(place.cluster, place.namespace, place.gateway, "open", events={"verifySignatures": False})
+    apply_app(place.cluster, place.namespace, place.gateway, "open", events={"signatureVerification": "Disabled"})
     url = f"/events/{webhook.namespace}/open"
     response = await webhook.client.post(url, json=place.installed())
     assert response.json() == {"result": "stored"}

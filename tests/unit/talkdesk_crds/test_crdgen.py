@@ -10,10 +10,11 @@ import pytest
 import yaml
 from pydantic import BaseModel, Field
 
-from talkdesk_crds import KINDS, TalkdeskInstallation, crdgen
+from talkdesk_crds import KINDS, TalkdeskApp, TalkdeskInstallation, TalkdeskTenant, crdgen
 from talkdesk_crds.crdgen import crd, file_name, structural_schema, to_yaml
-from talkdesk_crds.fields import FreeObject, Model
+from talkdesk_crds.fields import DURATION_GRAMMAR, DURATION_PATTERN, FreeObject, Model
 from talkdesk_crds.kind import CustomResource
+from talkdesk_crds.names import GROUP
 
 YAML = Path(__file__).parents[3] / "crds" / "yaml"
 NOT_STRUCTURAL = {"$ref", "anyOf", "oneOf", "allOf", "not", "title", "const", "additionalProperties", "discriminator"}
@@ -60,22 +61,87 @@ def test_every_field_is_described(kind: type[CustomResource]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_string_of_the_spec_is_bounded(kind: type[CustomResource]) -> None:
-    for node in nodes(root(kind)["properties"]["spec"]):
-        if node["type"] == "string":
-            assert "maxLength" in node or "enum" in node or node.get("format") == "date-time"
+@pytest.mark.parametrize("part", ["spec", "status"])
+def test_every_string_is_bounded(kind: type[CustomResource], part: str) -> None:
+    strings = [node for node in nodes(root(kind)["properties"][part]) if node["type"] == "string"]
+    assert strings
+    for node in strings:
+        assert "maxLength" in node or "enum" in node or node.get("format") == "date-time"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_status_gets_no_defaults_as_the_api_server_would_write_them_into_each_object(
+@pytest.mark.parametrize("part", ["spec", "status"])
+def test_every_list_is_bounded_and_says_how_its_items_are_told_apart(kind: type[CustomResource], part: str) -> None:
+    lists = [node for node in nodes(root(kind)["properties"][part]) if node["type"] == "array"]
+    assert lists or part == "spec"
+    for node in lists:
+        assert "maxItems" in node
+        assert node["x-kubernetes-list-type"] in {"atomic", "set", "map"}
+        for key in node.get("x-kubernetes-list-map-keys", ()):
+            item = node["items"]
+            assert key in item["required"] or "default" in item["properties"][key]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "list_type"),
+    [
+        (TalkdeskApp, "spec.auth.scopes", "set"),
+        (TalkdeskApp, "spec.deadline.warnBefore", "set"),
+        (TalkdeskApp, "spec.approval.rejectWhen", "atomic"),
+        (TalkdeskApp, "spec.tenant.steps", ["name"]),
+        (TalkdeskApp, "status.conditions", ["type"]),
+        (TalkdeskTenant, "spec.objects", ["group", "kind", "namespace", "name"]),
+        (TalkdeskTenant, "status.inventory", ["group", "kind", "namespace", "name"]),
+        (TalkdeskTenant, "status.steps", ["name"]),
+        (TalkdeskInstallation, "status.history", "atomic"),
+    ],
+)
+def test_lists_are_merged_by_what_names_their_items(kind: type[CustomResource], path: str, list_type: Any) -> None:
+    node = root(kind)
+    for name in path.split("."):
+        node = node["properties"][name]
+    assert node.get("x-kubernetes-list-map-keys", node["x-kubernetes-list-type"]) == list_type
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_status_has_no_enumeration_so_that_a_newer_operator_can_write_it(kind: type[CustomResource]) -> None:
+    assert all("enum" not in node for node in nodes(root(kind)["properties"]["status"]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_description_of_a_status_field_names_its_values(kind: type[CustomResource]) -> None:
+    whole = kind.model_json_schema(by_alias=True)
+    reached = structural_schema({"properties": {"status": whole["properties"]["status"]}, "$defs": whole["$defs"]})
+    for node in nodes(reached):
+        for value in node.get("enum", ()):
+            assert value in node["description"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_status_has_no_defaults_but_for_keys_because_the_api_server_would_write_them_into_each_object(
     kind: type[CustomResource],
 ) -> None:
-    assert all("default" not in node for node in nodes(root(kind)["properties"]["status"]))
+    for node in nodes(root(kind)["properties"]["status"]):
+        keys = node.get("items", {}).get("properties", {}) if "x-kubernetes-list-map-keys" in node else {}
+        for child in node.get("properties", {}).values():
+            assert "default" not in child or child["default"] == ""
+        assert {name for name, child in keys.items() if "default" in child} <= {"group", "namespace"}
+
+
+def test_yaml_has_no_anchors() -> None:
+    for kind in KINDS:
+        assert not [event for event in yaml.parse(to_yaml(kind)) if getattr(event, "anchor", None) is not None]
+
+
+def test_the_description_of_a_duration_says_its_grammar() -> None:
+    durations = [node for kind in KINDS for node in nodes(root(kind)) if node.get("pattern") == DURATION_PATTERN]
+    assert len(durations) >= 8
+    assert all(node["description"].endswith(DURATION_GRAMMAR) for node in durations)
 
 
 def test_names_columns_and_selectors_come_from_the_kind() -> None:
     made = crd(TalkdeskInstallation)
-    assert made["metadata"]["name"] == "talkdeskinstallations.appconnect.talkdesk.dev"
+    assert made["metadata"]["name"] == f"talkdeskinstallations.{GROUP}"
     assert made["spec"]["names"]["shortNames"] == ["tdi"]
     assert made["spec"]["names"]["categories"] == ["talkdesk"]
     version = made["spec"]["versions"][0]
@@ -87,7 +153,7 @@ def test_names_columns_and_selectors_come_from_the_kind() -> None:
         "Ready",
         "Request",
         "Deadline",
-        "Left",
+        "Time-Left",
         "Trial",
         "Age",
     ]
@@ -125,7 +191,7 @@ def test_what_pydantic_says_becomes_what_the_api_server_understands() -> None:
     assert properties["leaf"]["properties"]["word"]["enum"] == ["only"]
     assert properties["maybe"]["description"] == "Beside."
     assert "default" not in properties["maybe"]
-    count = {"minimum": 0, "exclusiveMinimum": True, "maximum": 9, "exclusiveMaximum": True}
+    count = {"format": "int64", "minimum": 0, "exclusiveMinimum": True, "maximum": 9, "exclusiveMaximum": True}
     assert count.items() <= properties["count"].items()
     assert properties["count"]["default"] == 3
     assert properties["free"] == {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

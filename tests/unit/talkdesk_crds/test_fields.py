@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from talkdesk_crds.app import OnOffboard, TemplateStep
-from talkdesk_crds.fields import Duration, LastingDuration, immutable, listed_by, parse_duration, rules, to_wire_time
+from talkdesk_crds.app import TemplateStep
+from talkdesk_crds.fields import Duration, PositiveDuration, immutable, listed_by, parse_duration, rules, to_wire_time
+from talkdesk_crds.tenant import OnOffboard
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_reading_a_duration_fails_by_value_error_alone(text: str) -> None:
 
 
 def test_a_duration_that_must_last_is_not_zero() -> None:
-    lasting = TypeAdapter(LastingDuration)
+    lasting = TypeAdapter(PositiveDuration)
     assert lasting.validate_python("1s") == "1s"
     with pytest.raises(ValidationError, match="longer than nothing"):
         lasting.validate_python("0d0s")
@@ -91,7 +92,12 @@ def test_every_moment_can_be_written_and_read_back(moment: datetime) -> None:
 
 def test_the_wire_form_has_camel_case_and_nothing_absent() -> None:
     step = TemplateStep(name="base", manifests=({"kind": "X"},), on_offboard=OnOffboard.DELETE)
-    assert step.wire() == {"name": "base", "manifests": [{"kind": "X"}], "onOffboard": "Delete", "adopt": False}
+    assert step.wire() == {
+        "name": "base",
+        "manifests": [{"kind": "X"}],
+        "onOffboard": "Delete",
+        "conflictPolicy": "Fail",
+    }
 
 
 def test_a_model_refuses_fields_that_it_does_not_know_and_shows_no_value() -> None:

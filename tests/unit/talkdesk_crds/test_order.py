@@ -12,15 +12,15 @@ from talkdesk_crds import order
 
 LATER = NOON + timedelta(seconds=1)
 REQUESTS = [
-    {"type": kind, "eventId": event, "requestedAt": at}
+    {"type": kind, "eventId": event, "eventTime": at}
     for kind, event, at in product(("Install", "Update", "Uninstall"), "ab", (NOON, LATER))
 ]
 TRIALS = [
-    {"state": state, "eventId": event, "at": at}
+    {"state": state, "eventId": event, "eventTime": at}
     for state, event, at in product(("Started", "Extended", "Ended"), "ab", (NOON, LATER))
 ]
 CREDENTIALS = [
-    {"secretName": event, "eventId": event, "issuedAt": at} | origin
+    {"secretName": event, "eventId": event, "eventTime": at} | origin
     for origin, event, at in product(({}, {"origin": "Install"}, {"origin": "Rotation"}), "ab", (NOON, LATER))
 ]
 
@@ -35,9 +35,9 @@ def replaces(register: dict[str, Any], new: dict[str, Any], old: dict[str, Any])
 @pytest.mark.parametrize(
     ("register", "states", "moment"),
     [
-        (order.REQUEST, REQUESTS, "requestedAt"),
-        (order.TRIAL, TRIALS, "at"),
-        (order.CREDENTIALS, CREDENTIALS, "issuedAt"),
+        (order.REQUEST, REQUESTS, "eventTime"),
+        (order.TRIAL, TRIALS, "eventTime"),
+        (order.CREDENTIALS, CREDENTIALS, "eventTime"),
     ],
     ids=["request", "trial", "credentials"],
 )

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import ssl
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from kubernetes.aio.client.configuration import Configuration
 
 from builders.kube_api import answer, connect, failure, kube_api, kubeconfig, stream
+from builders.listening import free_port
 from scripted_talkdesk import server_context
 from talkdesk_runtime.kube import APPLY, Kube, resource_path
 from talkdesk_runtime.kube_errors import (
@@ -144,13 +144,6 @@ async def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     async with await connect(tmp_path, f"http://127.0.0.1:{free_port()}") as kube:
         with pytest.raises(KubeUnreachable, match="Connect call failed"):
             await kube.request("GET", "/x")
-
-
-def free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 async def test_tls_needs_the_configured_authority(tmp_path: Path) -> None:

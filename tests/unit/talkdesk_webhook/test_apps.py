@@ -29,7 +29,7 @@ async def test_an_app_is_read_by_its_name_and_remembered() -> None:
 
 async def test_a_change_is_seen_after_the_given_time() -> None:
     clock = [0.0]
-    kube = ScriptedKube(app(), app(events={"verifySignatures": False}))
+    kube = ScriptedKube(app(), app(events={"signatureVerification": "Disabled"}))
     apps = Apps(kube, timedelta(seconds=10), clock=lambda: clock[0])
     await apps.get("team", "sentiment")
     clock[0] = 10

@@ -69,7 +69,7 @@ async def test_an_install_takes_two_writes_with_the_secret_first() -> None:
             "appconnect.talkdesk.dev/app": "sentiment",
             "appconnect.talkdesk.dev/installation": "sentiment-1",
         },
-        "annotations": {"appconnect.talkdesk.dev/issued-at": "2026-03-01T12:00:00Z"},
+        "annotations": {"appconnect.talkdesk.dev/event-time": "2026-03-01T12:00:00Z"},
     }
     assert created["metadata"] == {
         "name": "sentiment-1",

@@ -46,14 +46,14 @@ def test_an_install_brings_request_credentials_name_and_endpoints() -> None:
         "request": {
             "type": "Install",
             "eventId": "event-app.installed",
-            "requestedAt": "2026-03-01T12:00:00Z",
+            "eventTime": "2026-03-01T12:00:00Z",
             "appVersion": "1.4",
         },
         "accountName": "acme",
         "credentials": {
             "secretName": wanted.secret.name,
             "eventId": "event-app.installed",
-            "issuedAt": "2026-03-01T12:00:00Z",
+            "eventTime": "2026-03-01T12:00:00Z",
             "origin": "Install",
         },
         "endpoints": {
@@ -143,15 +143,15 @@ def test_the_longest_words_fit() -> None:
 def test_a_trial_event_writes_the_trial_and_leaves_the_name_alone(kind: str, state: str) -> None:
     data = {"expires_at": "2026-04-01T00:00:00Z", "ended_reason": "trial_expired", "ended_at": "2026-02-28T00:00:00Z"}
     fields = spec(taken(event(kind, data)))
-    trial = {"state": state, "eventId": f"event-{kind}", "at": "2026-03-01T12:00:00Z"}
+    trial = {"state": state, "eventId": f"event-{kind}", "eventTime": "2026-03-01T12:00:00Z"}
     reason = {"endedReason": "trial_expired"} if state == "Ended" else {}
-    assert fields == {"trial": trial | {"expiresAt": "2026-04-01T00:00:00Z"} | reason}
+    assert fields == {"trial": trial | {"expirationTime": "2026-04-01T00:00:00Z"} | reason}
 
 
 @pytest.mark.parametrize("kind", ["app.trial_started", "app.trial_extended", "app.trial_ended"])
 def test_a_trial_may_have_no_end_that_is_told(kind: str) -> None:
     trial = spec(taken(event(kind, {"expires_at": None})))["trial"]
-    assert set(trial) == {"state", "eventId", "at"}
+    assert set(trial) == {"state", "eventId", "eventTime"}
 
 
 def test_a_rotation_brings_credentials_and_leaves_the_request_alone() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from talkdesk_crds.installation import InstallationSpec
-from talkdesk_crds.names import ANNOTATION_ISSUED_AT
+from talkdesk_crds.names import ANNOTATION_EVENT_TIME
 
 __all__ = ["ended_versions", "previous_versions", "replaced_versions"]
 
@@ -42,7 +42,7 @@ def replaced_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any
     """
     if spec.credentials is None:
         return ()
-    issued = spec.credentials.issued_at
+    issued = spec.credentials.event_time
 
     def lost(secret: Mapping[str, Any]) -> bool:
         if (moment := _issued_at(secret)) != issued:
@@ -62,15 +62,15 @@ def _created_at(secret: Mapping[str, Any]) -> datetime:
 
 def _last_event(spec: InstallationSpec) -> datetime:
     """Return the time of the newest event that the spec knows."""
-    requested = spec.request.requested_at if spec.request is not None else _LONG_AGO
-    issued = spec.credentials.issued_at if spec.credentials is not None else _LONG_AGO
+    requested = spec.request.event_time if spec.request is not None else _LONG_AGO
+    issued = spec.credentials.event_time if spec.credentials is not None else _LONG_AGO
     return max(requested, issued)
 
 
 def _issued_at(secret: Mapping[str, Any]) -> datetime:
     """Return when a set was made; long ago for one that somebody stored by hand."""
     try:
-        moment = datetime.fromisoformat((secret["metadata"].get("annotations") or {})[ANNOTATION_ISSUED_AT])
+        moment = datetime.fromisoformat((secret["metadata"].get("annotations") or {})[ANNOTATION_EVENT_TIME])
     except (KeyError, ValueError):
         return _LONG_AGO
     return moment if moment.tzinfo is not None else _LONG_AGO

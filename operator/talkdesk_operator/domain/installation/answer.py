@@ -7,7 +7,7 @@ must be done before an approval (`prerequisites`), uninstalls (`uninstall`).
 from dataclasses import replace
 
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, RequestType
+from talkdesk_crds.installation import Decision, Ending, EndingReason, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation import approval
 from talkdesk_operator.domain.installation.approval import Verdict
 from talkdesk_operator.domain.installation.steady_state import in_steady_state

@@ -43,7 +43,7 @@ def missed_request(scope: Scope) -> Request | None:
     if kind is None or remote.updated_at is None or kind is scope.request.type is RequestType.UNINSTALL:
         return None
     found = digest(remote.id, remote.state, remote.updated_at.isoformat())
-    return Request(type=kind, event_id=f"found-{found}", requested_at=remote.updated_at)
+    return Request(type=kind, event_id=f"found-{found}", event_time=remote.updated_at)
 
 
 def compare_with_talkdesk(scope: Scope) -> tuple[bool, Reason, str] | None:
@@ -74,7 +74,9 @@ def _is_newer_than_answer(scope: Scope, remote: RemoteInstallation) -> bool:
     """Return whether Talkdesk's state is newer than the recorded answer; true where Talkdesk gives no time."""
     if not is_answered(scope.installation):
         return False
-    answered_at: datetime | None = scope.installation.status.answer.at if scope.installation.status.answer else None
+    answered_at: datetime | None = (
+        scope.installation.status.answer.delivery_time if scope.installation.status.answer else None
+    )
     if remote.updated_at is None or answered_at is None:
         return True
     return remote.updated_at > saturating_add(max(answered_at, scope.request.requested_at), _LAG)

@@ -35,7 +35,7 @@ def priority_of(installations: Sequence[TalkdeskInstallation], now: datetime) ->
     has the nearest deadline.
     """
     waiting = [i for i in installations if waits_for_answer(i)]
-    requested = [i.spec.request.requested_at.timestamp() for i in waiting if i.spec.request is not None]
+    requested = [i.spec.request.event_time.timestamp() for i in waiting if i.spec.request is not None]
     order = min(requested, default=now.timestamp())
     deleting = any(i.metadata.deletion_timestamp is not None for i in installations)
     uninstalling = any(i.spec.request is not None and i.spec.request.type is RequestType.UNINSTALL for i in waiting)

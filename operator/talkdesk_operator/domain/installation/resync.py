@@ -52,7 +52,7 @@ def decide_answered(scope: Scope) -> Step:
 def _is_unconfirmed(scope: Scope) -> bool:
     """Return whether an Update was approved and Talkdesk's state was not read since."""
     answer = scope.installation.status.answer
-    approved = is_answered(scope.installation) and answer is not None and answer.verified_at is None
+    approved = is_answered(scope.installation) and answer is not None and answer.verification_time is None
     return approved and scope.request.type is RequestType.UPDATE
 
 

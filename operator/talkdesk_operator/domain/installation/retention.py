@@ -7,7 +7,7 @@ when a retention ends (`domain.tenant.desired`).
 """
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
-from talkdesk_crds.installation import DeletionPolicy, Ending, EndingKind, InstallationPhase
+from talkdesk_crds.installation import DeletionPolicy, Ending, EndingReason, InstallationPhase
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.reconcile.deadlines import grace_period_end
@@ -69,7 +69,7 @@ def _users(scope: Scope, ending: Ending) -> Step | None:
         case UsersOutcome(failure=failure, message=message):
             reason = failure.reason if failure is not None else Reason.USERS_SYNCING
             requeue_at = scope.now if failure is None else None
-            phase = InstallationPhase(ending.kind.value)
+            phase = InstallationPhase(ending.reason.value)
             return Finish(phase=phase, reason=reason, message=message, failure=failure, requeue_at=requeue_at)
         case step:
             return step
@@ -107,8 +107,10 @@ def _retained(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
         protected = f"spec.deletionProtection of the TalkdeskTenant {tenant.metadata.name} forbids the purge"
         message = f"{_ENDS[ending.kind]}; the retention is over, but {protected}"
         return Finish(phase=phase, reason=Reason.PROTECTED, message=message, terminal=True)
-    requeue_at = tenant.status.purge_after
-    return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, terminal=True, requeue_at=requeue_at)
+    requeue_at = tenant.status.purge_time
+    return Finish(
+        phase=phase, reason=Reason(ending.reason.value), message=message, terminal=True, requeue_at=requeue_at
+    )
 
 
 _ENDS = {

@@ -20,7 +20,7 @@ def needs_acknowledgement(scope: Scope) -> bool:
     register, known = scope.installation.spec.credentials, scope.installation.status.credentials
     if register is None or register.origin is not CredentialsOrigin.ROTATION:
         return False
-    return known is None or known.acknowledged != register.event_id
+    return known is None or known.acknowledged_event_id != register.event_id
 
 
 def next_step(scope: Scope) -> Step | None:

@@ -58,7 +58,7 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
         phase=finish.phase,
         answer=after.answer,
         ending=ending,
-        installed_at=installed_at(installation),
+        install_time=install_time(installation),
         retry=retry,
         deadline=limit,
         time_left=left,
@@ -118,11 +118,16 @@ def _credentials_status(scope: Scope) -> CredentialsStatus | None:
         return None
     if not isinstance(read, Credentials):
         return before
-    acknowledged, at = (before.acknowledged, before.acknowledged_at) if before is not None else (None, None)
+    acknowledged, moment = (
+        (before.acknowledged_event_id, before.acknowledgement_time) if before is not None else (None, None)
+    )
     if scope.acknowledged is AcknowledgementState.DONE and register is not None:
-        acknowledged, at = register.event_id, scope.now.replace(microsecond=0)
+        acknowledged, moment = register.event_id, scope.now.replace(microsecond=0)
     return CredentialsStatus(
-        key_id=read.key_id, secret_name=scope.secret_name, acknowledged=acknowledged, acknowledged_at=at
+        key_id=read.key_id,
+        secret_name=scope.secret_name,
+        acknowledged_event_id=acknowledged,
+        acknowledgement_time=moment,
     )
 
 
@@ -139,5 +144,5 @@ def _history(before: InstallationStatus, finish: Finish, scope: Scope) -> tuple[
     if finish.phase == before.phase:
         return before.history
     why = f"{finish.reason}: {finish.message}" if finish.message else str(finish.reason)
-    new = Transition(at=scope.now.replace(microsecond=0), what=finish.phase, why=why[:_WHY_LENGTH])
+    new = Transition(time=scope.now.replace(microsecond=0), reason=finish.phase, message=why[:_WHY_LENGTH])
     return (*before.history, new)[-_HISTORY:]

@@ -11,7 +11,7 @@ Belongs here: the steps up to the end. Does not belong here: what follows the en
 from dataclasses import replace
 from datetime import datetime
 
-from talkdesk_crds.app import UninstallApproval
+from talkdesk_crds.app import ApprovalTiming
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase
 from talkdesk_operator.domain.installation.answer import end_request, request_changed
@@ -119,10 +119,14 @@ def _was_sent(scope: Scope) -> bool:
     here, has answered the uninstall.
     """
     if scope.answer is not None:
-        return scope.answer.sent_at is not None
+        return scope.answer.send_time is not None
     last = scope.installation.status.answer
     # Answers are recorded in whole seconds.
-    return last is not None and last.at is not None and last.at >= scope.request.requested_at.replace(microsecond=0)
+    return (
+        last is not None
+        and last.delivery_time is not None
+        and last.delivery_time >= scope.request.event_time.replace(microsecond=0)
+    )
 
 
 def _remote_shows_uninstalled(scope: Scope) -> bool:

@@ -41,7 +41,7 @@ def next_retry(
         delay = max(delay, failure.retry_after)
     elif deadline is not None and now + _BEFORE_DEADLINE < deadline < now + delay + _BEFORE_DEADLINE:
         delay = deadline - _BEFORE_DEADLINE - now
-    return Retry(attempts=attempts, next_attempt_at=now + delay, reason=failure.reason)
+    return Retry(attempts=attempts, next_attempt_time=now + delay, reason=failure.reason)
 
 
 def _attempts(before: Retry | None) -> int:

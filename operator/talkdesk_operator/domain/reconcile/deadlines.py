@@ -9,7 +9,7 @@ from typing import Final
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.fields import parse_duration
-from talkdesk_crds.installation import Ending, EndingKind, Request, RequestType, TalkdeskInstallation
+from talkdesk_crds.installation import Ending, EndingReason, Request, RequestType, TalkdeskInstallation
 
 __all__ = [
     "deadline",
@@ -33,7 +33,12 @@ _OVERDUE: Final = "overdue"
 def is_answered(installation: TalkdeskInstallation) -> bool:
     """Return whether Talkdesk has the answer to the current request."""
     request, answer = installation.spec.request, installation.status.answer
-    return request is not None and answer is not None and answer.event_id == request.event_id and answer.at is not None
+    return (
+        request is not None
+        and answer is not None
+        and answer.event_id == request.event_id
+        and answer.delivery_time is not None
+    )
 
 
 def is_closed(installation: TalkdeskInstallation) -> bool:

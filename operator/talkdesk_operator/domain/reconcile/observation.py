@@ -99,7 +99,7 @@ def _retry(scope: Scope, failure: Failure, phase: InstallationPhase) -> Finish:
 def confirm_missing(scope: Scope, missing: RemoteMissing) -> Finish | None:
     """Read again an installation that Talkdesk did not find; None when the second read did not find it either."""
     retry = scope.installation.status.retry
-    if retry is not None and retry.reason == Reason.NOT_FOUND_ONCE and scope.now >= retry.next_attempt_at:
+    if retry is not None and retry.reason == Reason.NOT_FOUND_ONCE and scope.now >= retry.next_attempt_time:
         return None
     failure = Failure(Reason.NOT_FOUND_ONCE, missing.message, RetryClass.TRANSIENT, fixed_delay=CONFIRM_MISSING_AFTER)
     return Finish(phase=scope.current_phase, reason=failure.reason, message=failure.message, failure=failure)

@@ -13,7 +13,7 @@ from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.reconcile.deadlines import is_ended
 from talkdesk_operator.domain.reconcile.scope import Role
 
-__all__ = ["installed_at", "is_alive", "roles"]
+__all__ = ["install_time", "is_alive", "roles"]
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -22,8 +22,8 @@ def installed_at(installation: TalkdeskInstallation) -> datetime | None:
     """Return the time of the newest Install request; None when there was none. An Update does not count."""
     request = installation.spec.request
     if request is not None and request.type is RequestType.INSTALL:
-        return request.requested_at
-    return installation.status.installed_at
+        return request.event_time
+    return installation.status.install_time
 
 
 def is_alive(installation: TalkdeskInstallation) -> bool:

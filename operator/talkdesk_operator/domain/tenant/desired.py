@@ -61,7 +61,9 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
         "subscription": _all_keys(facts.subscription),
         "trial": {
             "state": trial.state.value if trial is not None else None,
-            "expiresAt": to_wire_time(trial.expires_at) if trial is not None and trial.expires_at else None,
+            "expirationTime": to_wire_time(trial.expiration_time)
+            if trial is not None and trial.expiration_time
+            else None,
         },
         "tenant": _tenant_variables(scope, app),
         "sso": _single_sign_on(scope, app),
@@ -155,7 +157,7 @@ def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
     """Return when the tenant's retention ends, in the past if a person requested a purge; None without retention."""
     if tenant.spec.state is not TenantState.OFFBOARDED:
         return None
-    return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_after
+    return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_time
 
 
 def orphan_purge_at(app: CompiledApp, tenant: TalkdeskTenant) -> datetime | None:

@@ -127,15 +127,19 @@ def _corrected(known: TrialStatus | None, remote: RemoteTrial, started: datetime
     without an event gets a time that is one tick after that of the state it extends.
     """
     if remote.ended_at is not None:
-        if known is not None and (known.state is TrialState.ENDED or is_before(remote.ended_at, known.at)):
+        if known is not None and (
+            known.state is TrialState.ENDED or is_before(remote.ended_at, known.last_transition_time)
+        ):
             return known
         return TrialStatus(
             state=TrialState.ENDED,
-            at=remote.ended_at,
-            expires_at=remote.expires_at,
+            last_transition_time=remote.ended_at,
+            expiration_time=remote.expires_at,
             ended_reason=remote.ended_reason[:128] if remote.ended_reason else None,
         )
-    if remote.expires_at is None or (known is not None and remote.expires_at <= (known.expires_at or known.at)):
+    if remote.expires_at is None or (
+        known is not None and remote.expires_at <= (known.expiration_time or known.last_transition_time)
+    ):
         return known
     if known is None:
         return TrialStatus(state=TrialState.STARTED, at=started, expires_at=remote.expires_at)

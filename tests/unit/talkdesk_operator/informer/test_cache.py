@@ -143,7 +143,7 @@ def test_an_event_that_overtook_the_answer_is_recognised_when_the_answer_comes()
         (installation(), installation(version="2", deletionTimestamp="2026-05-01T10:00:00Z", finalizers=["f"])),
         (tenant(), tenant(version="2", spec={"values": {"replicas": 2}})),
         (tenant(), tenant(version="2", spec={"deletionProtection": True})),
-        (app(), app(version="2", spec={"resync": "5m"})),
+        (app(), app(version="2", spec={"resyncPeriod": "5m"})),
     ],
     ids=["request", "deletion", "values", "protection", "app"],
 )
@@ -225,7 +225,7 @@ def test_an_object_that_cant_be_understood_is_kept_apart_and_said_why() -> None:
     assert names(store) == ["i1"]
     (problem,) = store.unreadable(KEY)
     assert (problem.kind, problem.namespace, problem.name) == ("TalkdeskInstallation", "team", "i2")
-    assert problem.reason.startswith("spec.request.requestedAt: ")
+    assert problem.reason.startswith("spec.request.eventTime: ")
     assert "secret-yesterday" not in problem.reason
     assert list(store.all_unreadable()) == [problem]
 

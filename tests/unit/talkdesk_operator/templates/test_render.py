@@ -117,7 +117,7 @@ def test_the_name_of_a_tenant_never_changes() -> None:
     ("fields", "message"),
     [
         ({"data": {"x": "${subscription.seats}"}}, "data.x: no such key: subscription.seats"),
-        ({"data": {"x": "a-${trial.expiresAt}"}}, "data.x: no such key: trial.expiresAt"),
+        ({"data": {"x": "a-${trial.expirationTime}"}}, "data.x: no such key: trial.expirationTime"),
         ({"spec": {"l": [{"a.b": "${tenant.values.size}"}]}}, 'spec.l[0]["a.b"]: no such key: tenant.values.size'),
         ({"data": {"x": "${subscription.name.first}"}}, "data.x: subscription.name is a string and has no key first"),
     ],
@@ -130,7 +130,7 @@ def test_a_missing_key_fails_one_account_and_is_named_with_its_leaf(fields: dict
 
     luckier = context(
         subscription={"seats": 5, "name": {"first": "x"}},
-        trial={"expiresAt": "2026-01-01T00:00:00Z"},
+        trial={"expirationTime": "2026-01-01T00:00:00Z"},
         tenant={"values": {"size": "L"}},
     )
     assert render(compiled, luckier, app_name="a", tenant_name="t").name == "td-5f1"

@@ -1,4 +1,4 @@
-"""The command line: what is missing is said in one line, and the exit status tells which kind of trouble it was."""
+"""The command line: one line says what is missing, and the exit status says which kind of problem it is."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def test_without_programs_and_without_go_one_line_says_what_to_do(tmp_path: Path
     assert demo.output[-1] == line
 
 
-def test_an_argument_that_it_does_not_know_is_refused() -> None:
+def test_an_unknown_argument_is_refused() -> None:
     with Demonstration("--forever") as demo:
         assert demo.ends() == 2
     assert "unrecognized arguments: --forever" in demo.text

@@ -1,4 +1,4 @@
-"""The example is used as it is, but for the hosts that its app talks to."""
+"""The example is used unchanged but for the hosts that its app calls."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ import yaml
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.reconcilers.apps import compile_app
-from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, USERS, pointed_at
-from talkdesk_sandbox.simulator.links import Links
+from talkdesk_sandbox.demo.manifests import EXAMPLE, OVERLAY, USERS, write_overlay
+from talkdesk_sandbox.simulator.state.links import Links
 
 SIMULATOR = "http://127.0.0.1:8090"
 
@@ -22,15 +22,15 @@ def test_the_overlay_and_the_example_are_there() -> None:
     assert kustomization(OVERLAY)["kind"] == kustomization(EXAMPLE)["kind"] == "Kustomization"
 
 
-def test_the_examples_are_named_by_paths_that_kustomize_takes(tmp_path: Path) -> None:
-    folder = pointed_at(SIMULATOR, tmp_path / "app")
+def test_the_examples_are_named_by_relative_paths_which_kustomize_accepts(tmp_path: Path) -> None:
+    folder = write_overlay(SIMULATOR, tmp_path / "app")
     resources = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
     assert not [resource for resource in resources if Path(resource).is_absolute()]
     assert [(folder / resource).resolve() for resource in resources] == [EXAMPLE.resolve(), USERS.resolve()]
 
 
-def test_only_the_hosts_of_the_app_are_changed_and_they_are_the_simulators(tmp_path: Path) -> None:
-    folder = pointed_at(SIMULATOR, tmp_path / "app")
+def test_only_the_hosts_of_the_app_are_changed_to_the_simulators(tmp_path: Path) -> None:
+    folder = write_overlay(SIMULATOR, tmp_path / "app")
     (patch,) = yaml.safe_load((folder / "kustomization.yaml").read_text())["patches"]
     app = yaml.safe_load((EXAMPLE / "app.yaml").read_text())
     for change in json.loads(patch["patch"]):

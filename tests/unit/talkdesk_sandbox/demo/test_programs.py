@@ -33,13 +33,13 @@ def test_ports_are_four_different_ones_that_are_free() -> None:
     assert len({ports.simulator, ports.webhook, ports.operator, ports.scim}) == 4
 
 
-def test_the_webhook_listens_here_with_the_rights_that_it_is_given(tmp_path: Path) -> None:
+def test_the_webhook_listens_on_loopback_with_the_given_kubeconfig(tmp_path: Path) -> None:
     command = programs.webhook(PORTS, tmp_path / "kubeconfig", tmp_path)
     got = WebhookSettings.model_validate(settings(command, "TALKDESK_WEBHOOK_"))
     assert (got.host, got.port, got.kubeconfig) == ("127.0.0.1", 1002, tmp_path / "kubeconfig")
 
 
-def test_the_operator_holds_its_lease_where_it_would_in_a_cluster(tmp_path: Path) -> None:
+def test_the_operator_has_its_lease_where_it_would_in_a_cluster(tmp_path: Path) -> None:
     command = programs.operator(PORTS, tmp_path / "kubeconfig", tmp_path)
     got = OperatorSettings.model_validate(settings(command, "TALKDESK_OPERATOR_"))
     assert (got.probe_host, got.probe_port, got.kubeconfig) == ("127.0.0.1", 1003, tmp_path / "kubeconfig")
@@ -47,7 +47,7 @@ def test_the_operator_holds_its_lease_where_it_would_in_a_cluster(tmp_path: Path
     assert got.leader_election
 
 
-def test_nothing_that_a_person_has_exported_reaches_the_programs(
+def test_variables_that_a_person_has_exported_do_not_reach_the_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TALKDESK_OPERATOR_NAMESPACES", "elsewhere")
@@ -56,7 +56,7 @@ def test_nothing_that_a_person_has_exported_reaches_the_programs(
     assert not {"TALKDESK_OPERATOR_NAMESPACES", "HTTPS_PROXY", "KUBECONFIG"} & got.keys()
 
 
-def test_temporary_files_go_where_they_are_removed(tmp_path: Path) -> None:
+def test_temporary_files_go_to_the_folder_that_is_removed(tmp_path: Path) -> None:
     for command in (
         programs.simulator(PORTS, tmp_path),
         programs.webhook(PORTS, tmp_path, tmp_path),

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from talkdesk_sandbox.scim import ScimServer, ScimSettings
 from talkdesk_sandbox.scim.__main__ import main
-from talkdesk_sandbox.simulator.faults import Status
+from talkdesk_sandbox.simulator.faults.kinds import Status
 
 USER = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],

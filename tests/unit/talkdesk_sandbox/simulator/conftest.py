@@ -9,10 +9,11 @@ import orjson
 import pytest
 from aiohttp import web
 
+from builders.listening import listening
 from builders.partner import Callback, Partner
 from builders.simulators import Meet, Start
-from talkdesk_sandbox.simulator import Behaviour, Clock, Settings, SimulatorServer
-from talkdesk_sandbox.simulator.results import Outcome
+from talkdesk_sandbox.simulator import Behavior, Clock, Settings, SimulatorServer
+from talkdesk_sandbox.simulator.views.models import Outcome
 
 
 @pytest.fixture
@@ -21,14 +22,11 @@ async def callback() -> AsyncIterator[Callback]:
     application = web.Application()
     application.router.add_post("/events/{rest:.*}", made.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/events/app"
-    yield made
-    if made.hang:
-        made.hang.set()
-    await runner.cleanup()
+    async with listening(runner) as url:
+        made.url = f"{url}/events/app"
+        yield made
+        if made.hang:
+            made.hang.set()
 
 
 @pytest.fixture
@@ -36,9 +34,9 @@ async def start() -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def run(
-            *, clock: Clock | None = None, callback_url: str | None = None, **behaviour: Any
+            *, clock: Clock | None = None, callback_url: str | None = None, **behavior: Any
         ) -> SimulatorServer:
-            settings = Settings(callback_url=callback_url, behaviour=Behaviour(**behaviour))
+            settings = Settings(callback_url=callback_url, behavior=Behavior(**behavior))
             return await stack.enter_async_context(SimulatorServer(settings, clock=clock))
 
         yield run

@@ -8,8 +8,9 @@ import pytest
 from builders.partner import Callback, Partner
 from builders.simulators import Meet, Start
 from talkdesk_sandbox import simulator
-from talkdesk_sandbox.simulator import ControlError, tables
-from talkdesk_sandbox.simulator.faults import Status
+from talkdesk_sandbox.simulator import ControlError
+from talkdesk_sandbox.simulator.cli import tables
+from talkdesk_sandbox.simulator.faults.kinds import Status
 
 
 @pytest.mark.case(61)
@@ -35,9 +36,9 @@ async def test_no_secret_is_logged_shown_or_recorded(
         *await server.client.events(),
         await server.client.state(),
         await server.client.sign(outcome.events[0].id),
-        *server.simulator.world.installations.values(),
-        *server.simulator.world.events.values(),
-        *server.simulator.world.clients.values(),
+        *server.simulator.state.installations.values(),
+        *server.simulator.state.events.values(),
+        *server.simulator.state.clients.values(),
         *server.simulator.tokens._grants.values(),
         server.simulator.signing.current,
     ]

@@ -18,13 +18,13 @@ def spec(**registers: Any) -> InstallationSpec:
     return InstallationSpec.model_validate(ids | registers)
 
 
-def secret(name: str, issued_at: str | None = None) -> dict[str, Any]:
-    annotations = {} if issued_at is None else {"annotations": {"appconnect.talkdesk.dev/issued-at": issued_at}}
+def secret(name: str, event_time: str | None = None) -> dict[str, Any]:
+    annotations = {} if event_time is None else {"annotations": {"appconnect.talkdesk.dev/event-time": event_time}}
     return {"metadata": {"name": name, **annotations}}
 
 
-UNINSTALL = {"type": "Uninstall", "eventId": "e2", "requestedAt": "2026-03-01T12:00:00Z"}
-CREDENTIALS = {"secretName": "present", "eventId": "e1", "issuedAt": "2026-02-01T12:00:00Z"}
+UNINSTALL = {"type": "Uninstall", "eventId": "e2", "eventTime": "2026-03-01T12:00:00Z"}
+CREDENTIALS = {"secretName": "present", "eventId": "e1", "eventTime": "2026-02-01T12:00:00Z"}
 
 
 def test_all_sets_of_the_installation_that_ended_go_once() -> None:
@@ -54,9 +54,9 @@ def test_where_no_event_is_known_no_set_of_an_event_goes() -> None:
     assert ended_versions(spec(), [secret("somebody-elses", "2026-02-03T12:00:00Z")]) == ()
 
 
-def made(name: str, issued_at: str | None, created_at: datetime) -> dict[str, Any]:
+def made(name: str, event_time: str | None, created_at: datetime) -> dict[str, Any]:
     """A Secret's metadata with the moment of its creation."""
-    metadata = secret(name, issued_at)["metadata"]
+    metadata = secret(name, event_time)["metadata"]
     return {"metadata": metadata | {"creationTimestamp": to_wire_time(created_at)}}
 
 
@@ -89,7 +89,7 @@ def test_older_sets_are_replaced_by_the_named_one_and_newer_ones_are_not() -> No
     ("age", "lost"), [(timedelta(), False), (HOUR, False), (HOUR + timedelta(seconds=1), True), (-HOUR, False)]
 )
 def test_a_set_of_the_same_instant_has_lost_when_an_hour_has_passed(age: timedelta, *, lost: bool) -> None:
-    twin = made("twin", CREDENTIALS["issuedAt"], NOW - age)
+    twin = made("twin", CREDENTIALS["eventTime"], NOW - age)
     assert replaced_versions(spec(credentials=CREDENTIALS), [twin], NOW) == (("twin",) if lost else ())
 
 

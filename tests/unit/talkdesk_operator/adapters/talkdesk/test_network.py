@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from builders.listening import free_port
 from scripted_talkdesk import ScriptedTalkdesk, access, cut, reply, serve, server_context
 from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
@@ -83,13 +84,6 @@ async def made(client: TalkdeskClient) -> AsyncIterator[TalkdeskClient]:
         yield client
     finally:
         await client.aclose()
-
-
-def free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 @pytest.mark.case(29)

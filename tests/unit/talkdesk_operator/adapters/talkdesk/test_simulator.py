@@ -31,7 +31,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
 )
 from talkdesk_sandbox.simulator import Settings, SimulatorServer
 from talkdesk_sandbox.simulator.faults import ApiFault, Drop, Empty, Huge, Malformed, Redirect, Status
-from talkdesk_sandbox.simulator.results import Outcome
+from talkdesk_sandbox.simulator.views import Outcome
 
 
 @pytest.fixture

@@ -76,17 +76,17 @@ def test_a_request_that_changed_before_the_answer_is_reconciled_again_at_once() 
 @pytest.mark.parametrize(
     ("word", "kind"),
     [
-        pytest.param("timeout", EndingKind.TIMED_OUT, marks=pytest.mark.case(32)),
-        ("rejected", EndingKind.REJECTED),
-        ("failed", EndingKind.REJECTED),
-        ("revoked", EndingKind.GONE),
-        ("uninstalled", EndingKind.GONE),
+        pytest.param("timeout", EndingReason.TIMED_OUT, marks=pytest.mark.case(32)),
+        ("rejected", EndingReason.REJECTED),
+        ("failed", EndingReason.REJECTED),
+        ("revoked", EndingReason.GONE),
+        ("uninstalled", EndingReason.GONE),
     ],
 )
 def test_an_end_in_talkdesks_state_ends_the_installation(word: str, kind: EndingKind) -> None:
     end = finish(read(remote=remote(word)))
     assert end.ending is not None
-    assert (end.ending.kind, end.ending.event_id) == (kind, "event-1")
+    assert (end.ending.reason, end.ending.event_id) == (kind, "event-1")
     assert end.phase == kind.value
     assert (end.terminal, end.requeue_at) == (False, NOON)
 
@@ -107,7 +107,7 @@ def test_a_rejection_is_sent_with_its_reason_before_anything_is_provisioned_and_
     delivered = replace(at, sent=SendState.DELIVERED, answer=answer(decision=Decision.REJECT))
     over = finish(delivered)
     assert over.ending is not None
-    assert (over.phase, over.ending.kind) == (InstallationPhase.REJECTED, EndingKind.REJECTED)
+    assert (over.phase, over.ending.reason) == (InstallationPhase.REJECTED, EndingReason.REJECTED)
     assert (over.reason, over.message) == (Reason.POLICY_REJECTED, "rejected: not for you")
     assert over.requeue_at == NOON
 
@@ -126,7 +126,7 @@ def test_an_unclear_rejection_of_an_update_arrived_if_talkdesk_no_longer_waits()
     lost = replace(at, sent=SendState.UNCLEAR, send_failure=failure())
     end = finish(lost).ending
     assert end is not None
-    assert end.kind is EndingKind.REJECTED
+    assert end.reason is EndingReason.REJECTED
     waiting = finish(replace(lost, remote=remote("updating")))
     assert (waiting.phase, waiting.failure, waiting.ending) == (InstallationPhase.ANSWERING, failure(), None)
     assert finish(replace(lost, sent=SendState.REFUSED)).failure == failure()

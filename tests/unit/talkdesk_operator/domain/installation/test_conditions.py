@@ -21,7 +21,14 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find
-from talkdesk_crds.installation import Decision, Ending, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_crds.installation import (
+    Decision,
+    Ending,
+    EndingReason,
+    InstallationPhase,
+    InstallationStatus,
+    RequestType,
+)
 from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
@@ -243,7 +250,7 @@ def test_the_deadline_is_near_from_the_first_warning_until_an_answer_or_an_end()
     assert (near.status, near.reason, "under 1h" in near.message) == ("True", "DeadlineNear", True)
     over = with_new_status(at, WAITING)
     assert judged(replace(over, now=NOON + 2 * WEEK), WAITING, ConditionType.DEADLINE_NEAR)[0] == "True"
-    end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=LATE)
+    end = Ending(reason=EndingReason.TIMED_OUT, event_id="event-1", time=LATE)
     for finish in (replace(WAITING, ending=end), replace(ACTIVE, verified=True)):
         assert judged(over, finish, ConditionType.DEADLINE_NEAR) == ("False", "NotNear")
     assert judged(replace(over, answer=answer()), ACTIVE, ConditionType.DEADLINE_NEAR) == ("False", "NotNear")

@@ -43,7 +43,7 @@ DIVERGES = (False, Reason.DIVERGED)
 def test_a_missed_request_is_recorded_if_talkdesks_state_names_it(word: str, kind: RequestType) -> None:
     lost = missed_request(seen(word))
     assert lost is not None
-    assert (lost.type, lost.requested_at) == (kind, LATER)
+    assert (lost.type, lost.event_time) == (kind, LATER)
     assert lost.event_id.startswith("found-")
     assert lost == missed_request(seen(word))
     again = missed_request(seen(word, at=LATER + HOUR))

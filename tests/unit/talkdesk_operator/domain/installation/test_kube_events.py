@@ -121,7 +121,7 @@ def test_a_divergence_gives_one_warning_event_when_it_begins(
 @pytest.mark.case(20)
 def test_an_acknowledgement_gives_one_event() -> None:
     def with_credentials(acknowledged: str | None) -> InstallationStatus:
-        known = CredentialsStatus(key_id="k", acknowledged=acknowledged)
+        known = CredentialsStatus(key_id="k", acknowledged_event_id=acknowledged)
         return ACTIVE.model_copy(update={"credentials": known})
 
     emitted = event(ACTIVE, with_credentials("e1"))

@@ -25,7 +25,7 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, InstallationStatus, RequestType
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
@@ -104,7 +104,7 @@ def test_a_failure_of_the_cluster_ends_the_reconcile_and_keeps_the_phase() -> No
 def test_without_credentials_the_deadline_is_the_end_of_an_install() -> None:
     end = finish(scope(credentials=LOST, now=LATE))
     assert end.ending is not None
-    assert end.ending.kind is EndingKind.TIMED_OUT
+    assert end.ending.reason is EndingReason.TIMED_OUT
 
 
 @pytest.mark.case(39)

@@ -64,7 +64,7 @@ def test_every_reconcile_ends_and_every_step_is_permitted(start: Scope, data: st
     if Send in kinds:
         assert waits_for_answer(first) or (leaving and not is_closed(first))
         assert ReadTalkdesk in kinds[: kinds.index(Send)]
-        assert not leaving or (start.answer is not None and start.answer.sent_at) or RecordAnswer in kinds
+        assert not leaving or (start.answer is not None and start.answer.send_time) or RecordAnswer in kinds
     if Offboard in kinds:
         assert leaving or is_ended(first) or desired_state(at) is TenantState.OFFBOARDED
     if {Offboard, Purge, Provision} & set(kinds):

@@ -27,7 +27,7 @@ from builders.objects import (
     trial_object,
 )
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.installation import CredentialsStatus, EndingKind, InstallationPhase, RequestType, UsersStatus
+from talkdesk_crds.installation import CredentialsStatus, EndingReason, InstallationPhase, RequestType, UsersStatus
 from talkdesk_crds.tenant import TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
@@ -128,7 +128,7 @@ def test_an_active_installation_that_talkdesk_does_not_find_is_read_a_second_tim
     assert decide(again) == ReadTalkdesk(facts=True)
     end = finish(replace(again, remote=RemoteMissing("not found"))).ending
     assert end is not None
-    assert end.kind is EndingKind.GONE
+    assert end.reason is EndingReason.GONE
 
 
 @pytest.mark.case(32)

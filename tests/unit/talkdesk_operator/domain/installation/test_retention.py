@@ -19,7 +19,7 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType, TalkdeskInstallation, UsersStatus
+from talkdesk_crds.installation import EndingReason, InstallationPhase, RequestType, TalkdeskInstallation, UsersStatus
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import RetryClass, Role, Scope, TenantOutcome, TenantResult, UsersOutcome
@@ -38,14 +38,14 @@ DAY = timedelta(days=1)
 GOING = TenantOutcome(TenantResult.DELETING, "Namespace td-1 is being deleted", started_at=NOON)
 
 
-def over(kind: EndingKind = EndingKind.UNINSTALLED, **keywords: Any) -> TalkdeskInstallation:
-    asked = RequestType.UNINSTALL if kind is EndingKind.UNINSTALLED else RequestType.INSTALL
+def over(kind: EndingReason = EndingReason.UNINSTALLED, **keywords: Any) -> TalkdeskInstallation:
+    asked = RequestType.UNINSTALL if kind is EndingReason.UNINSTALLED else RequestType.INSTALL
     known: dict[str, Any] = {"request": asked, "status": ended(kind)}
     return installation(**(known | keywords))
 
 
 def retained(until: datetime | None = NOON + MONTH, **spec: Any) -> TalkdeskTenant:
-    return tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=until), **spec)
+    return tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=until), **spec)
 
 
 def after(**fields: Any) -> Scope:
@@ -230,7 +230,7 @@ def test_the_users_of_an_offboarded_tenant_are_deactivated_once() -> None:
     at = after(installation=gone, app=WITH_SCIM, tenant_outcome=PUT_AWAY)
     assert decide(at) == DeactivateUsers()
     assert finish(replace(at, users=UsersOutcome(0))).terminal
-    nobody = over(EndingKind.GONE, status=ended(EndingKind.GONE, users=UsersStatus(licensed=0)))
+    nobody = over(EndingReason.GONE, status=ended(EndingReason.GONE, users=UsersStatus(licensed=0)))
     assert finish(replace(at, installation=nobody)).terminal
 
 

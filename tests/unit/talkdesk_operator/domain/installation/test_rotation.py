@@ -20,7 +20,7 @@ def rotated(*, known: CredentialsStatus | None = None, origin: str | None = "Rot
 
 
 def used(secret: str | None = "keys-1", acknowledged: str | None = None) -> CredentialsStatus:
-    return CredentialsStatus(key_id="key-1", secret_name=secret, acknowledged=acknowledged)
+    return CredentialsStatus(key_id="key-1", secret_name=secret, acknowledged_event_id=acknowledged)
 
 
 def proven(**fields: Any) -> Scope:

@@ -28,7 +28,7 @@ from talkdesk_crds.installation import (
     AccountFacts,
     CredentialsStatus,
     Ending,
-    EndingKind,
+    EndingReason,
     InstallationPhase,
     InstallationStatus,
     RequestType,
@@ -80,7 +80,7 @@ def test_the_deadline_shows_only_while_talkdesk_waits() -> None:
     assert status(scope(answer=answer()), ACTIVE).deadline is None
     assert status(scope(app=None), WAITING).deadline is None
     assert status(scope(installation=installation(request=None)), WAITING).deadline is None
-    end = Ending(kind=EndingKind.GONE, event_id="event-1", at=NOON)
+    end = Ending(reason=EndingReason.GONE, event_id="event-1", time=NOON)
     assert status(scope(), replace(WAITING, ending=end)).deadline is None
 
 
@@ -127,16 +127,16 @@ def test_history_grows_by_phases_and_keeps_the_last_twenty() -> None:
         at = with_new_status(with_new_status(with_new_status(at, WAITING), ACTIVE), ACTIVE)
     history = at.installation.status.history
     assert len(history) == 20
-    assert history[-1] == Transition(at=NOON, what="Active", why="Succeeded: all is well")
+    assert history[-1] == Transition(time=NOON, reason="Active", message="Succeeded: all is well")
     silent = status(scope(), replace(ACTIVE, message=""))
-    assert silent.history[0].why == "Succeeded"
+    assert silent.history[0].message == "Succeeded"
 
 
 @pytest.mark.case(57)
 def test_messages_of_any_length_fit_into_the_status() -> None:
     long = status(scope(), replace(WAITING, message="x" * 9000, stalled=True))
     assert {len(c.message) for c in long.conditions if c.type in {"Ready", "Stalled"}} == {2048}
-    assert len(long.history[0].why) == 512
+    assert len(long.history[0].message) == 512
 
 
 def test_an_answer_is_reported_as_approved_or_as_already_answered() -> None:
@@ -154,7 +154,7 @@ def test_a_verified_answer_keeps_its_recorded_times() -> None:
     assert status(later, replace(ACTIVE, verified=True)).answer == answer(verified=True)
     first = status(scope(), replace(ACTIVE, verified=True)).answer
     assert first is not None
-    assert (first.at, first.verified_at, first.sent_at) == (NOON, NOON, None)
+    assert (first.delivery_time, first.verification_time, first.send_time) == (NOON, NOON, None)
 
 
 @pytest.mark.case(36)
@@ -169,7 +169,7 @@ def test_the_time_of_the_newest_install_is_kept_over_other_requests() -> None:
     at = with_new_status(scope(), WAITING)
     assert at.installation.status.installed_at == NOON
     update = installation(request=RequestType.UPDATE, at=NOON + WEEK, status=at.installation.status)
-    assert status(scope(installation=update), WAITING).installed_at == NOON
+    assert status(scope(installation=update), WAITING).install_time == NOON
 
 
 def used(at: Scope) -> CredentialsStatus:
@@ -182,14 +182,14 @@ def used(at: Scope) -> CredentialsStatus:
 def test_an_acknowledgement_is_recorded_under_its_event_and_kept() -> None:
     rotated = installation(credentials=credentials_object())
     at = scope(installation=rotated, credentials=credentials(), secret_name="keys-2")
-    assert used(at).acknowledged is None
+    assert used(at).acknowledged_event_id is None
     done = replace(at, acknowledged=AcknowledgementState.DONE, now=NOON + timedelta(milliseconds=7))
-    assert (used(done).acknowledged, used(done).acknowledged_at) == ("rotation-1", NOON)
+    assert (used(done).acknowledged_event_id, used(done).acknowledgement_time) == ("rotation-1", NOON)
     assert (used(done).secret_name, used(done).key_id) == ("keys-2", "key-1")
     later = replace(with_new_status(done, ACTIVE), acknowledged=None, now=NOON + WEEK)
     assert used(later) == used(done)
-    assert used(replace(at, acknowledged=AcknowledgementState.FAILED)).acknowledged is None
-    assert used(replace(done, installation=installation(credentials=None))).acknowledged is None
+    assert used(replace(at, acknowledged=AcknowledgementState.FAILED)).acknowledged_event_id is None
+    assert used(replace(done, installation=installation(credentials=None))).acknowledged_event_id is None
 
 
 @pytest.mark.case(60)

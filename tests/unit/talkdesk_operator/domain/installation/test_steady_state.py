@@ -7,12 +7,12 @@ import pytest
 
 from builders.objects import DAY, NOON, ended, failure, installation, remote, scope, tenant, trial_object, view
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import EndingKind, InstallationPhase, RequestType
+from talkdesk_crds.installation import EndingReason, InstallationPhase, RequestType
 from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.installation.steady_state import in_steady_state
 from talkdesk_operator.domain.reconcile.scope import RemoteFailed, RetryClass, Role
 
-AWAY = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
+AWAY = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
 OFFBOARDING = view(license={"onSuspended": "Offboard"})
 FORBIDDEN = failure(Reason.FORBIDDEN, RetryClass.SLOW)
 

@@ -20,7 +20,7 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, InstallationStatus, RequestType
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
@@ -50,7 +50,7 @@ OFF = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
 OFFBOARDED = TenantOutcome(TenantResult.OFFBOARDED)
 ANNOUNCED = answer(delivered=False)
 LATE = NOON + WEEK
-BEFORE = view(uninstall={"approve": "BeforeOffboard"})
+BEFORE = view(uninstall={"approvalTiming": "BeforeOffboard"})
 
 
 def leaving(**fields: Any) -> Scope:
@@ -71,7 +71,7 @@ def finish(at: Scope) -> Finish:
 
 def is_done(at: Scope) -> bool:
     end = finish(at).ending
-    return end is not None and end.kind is EndingKind.UNINSTALLED and finish(at).verified
+    return end is not None and end.reason is EndingReason.UNINSTALLED and finish(at).verified
 
 
 def test_an_uninstall_offboards_reads_records_and_answers_in_this_order() -> None:

@@ -21,7 +21,7 @@ def after(
     limit = NOON + deadline if deadline is not None else None
     planned = next_retry(given_failure, before, NOON, jitter=jitter, deadline=limit)
     assert planned is not None
-    return planned.next_attempt_at - NOON
+    return planned.next_attempt_time - NOON
 
 
 def test_a_terminal_failure_is_not_retried() -> None:

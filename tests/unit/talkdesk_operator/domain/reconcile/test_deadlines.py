@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from builders.objects import DAY, HOUR, NOON, WEEK, answer, answered, app, ended, installation
-from talkdesk_crds.installation import Ending, EndingKind, InstallationStatus, Request, RequestType
+from talkdesk_crds.installation import Ending, EndingReason, InstallationStatus, Request, RequestType
 from talkdesk_operator.domain.reconcile.deadlines import (
     deadline,
     grace_period_end,
@@ -39,7 +39,7 @@ def test_an_addition_past_the_ends_of_the_calendar_is_clamped() -> None:
     assert saturating_add(NOON, timedelta(days=-999999)) == datetime.min.replace(tzinfo=NOON.tzinfo)
 
 
-REQUEST = Request(type=RequestType.INSTALL, event_id="e", requested_at=NOON)
+REQUEST = Request(type=RequestType.INSTALL, event_id="e", event_time=NOON)
 LIMIT = NOON + WEEK
 
 
@@ -98,7 +98,7 @@ def test_an_answer_counts_only_for_its_own_request_and_only_if_it_arrived() -> N
 
 
 @pytest.mark.case(32)
-@pytest.mark.parametrize("kind", EndingKind)
+@pytest.mark.parametrize("kind", EndingReason)
 @pytest.mark.parametrize("request_type", [RequestType.INSTALL, RequestType.UNINSTALL])
 def test_any_ending_of_an_install_or_uninstall_ends_the_installation(
     kind: EndingKind, request_type: RequestType
@@ -112,10 +112,10 @@ def test_any_ending_of_an_install_or_uninstall_ends_the_installation(
 @pytest.mark.parametrize(
     ("kind", "final"),
     [
-        (EndingKind.TIMED_OUT, False),
-        (EndingKind.REJECTED, False),
-        (EndingKind.GONE, True),
-        (EndingKind.UNINSTALLED, True),
+        (EndingReason.TIMED_OUT, False),
+        (EndingReason.REJECTED, False),
+        (EndingReason.GONE, True),
+        (EndingReason.UNINSTALLED, True),
     ],
 )
 def test_a_rejected_or_timed_out_update_is_closed_without_ending_the_installation(

@@ -22,7 +22,7 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import EndingKind, InstallationStatus
+from talkdesk_crds.installation import EndingReason, InstallationStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.observation import is_urgent, remote_predates_request
 from talkdesk_operator.domain.reconcile.scope import (
@@ -63,7 +63,7 @@ def test_an_installation_that_is_not_found_is_read_again_before_it_is_gone() -> 
     assert finish(replace(missing, installation=known)).ending is None
     second = finish(replace(missing, installation=known, now=NOON + timedelta(minutes=1)))
     assert second.ending is not None
-    assert second.ending.kind is EndingKind.GONE
+    assert second.ending.reason is EndingReason.GONE
 
 
 @pytest.mark.case(26)
@@ -86,7 +86,7 @@ def test_a_refusal_by_talkdesk_is_retried_slowly_and_never_rejects_the_request(r
     assert finish(refused).requeue_at == LATE
     end = finish(replace(refused, now=LATE)).ending
     assert end is not None
-    assert end.kind is EndingKind.TIMED_OUT
+    assert end.reason is EndingReason.TIMED_OUT
 
 
 @pytest.mark.case(27, 33)

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.objects import NOON, answered, deleted, ended, installation, tenant
-from talkdesk_crds.installation import EndingKind, RequestType, TalkdeskInstallation
+from talkdesk_crds.installation import EndingReason, RequestType, TalkdeskInstallation
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
-from talkdesk_operator.domain.reconcile.ownership import installed_at, is_alive, roles
+from talkdesk_operator.domain.reconcile.ownership import install_time, is_alive, roles
 from talkdesk_operator.domain.reconcile.scope import Role
 
 DAY = timedelta(days=1)
 
 
 def uninstalled(name: str, **keywords: Any) -> TalkdeskInstallation:
-    return installation(name, request=RequestType.UNINSTALL, status=ended(installed_at=NOON), **keywords)
+    return installation(name, request=RequestType.UNINSTALL, status=ended(install_time=NOON), **keywords)
 
 
 def test_without_installations_there_is_no_owner() -> None:
@@ -48,14 +48,14 @@ def test_an_uninstall_of_an_older_installation_leaves_the_tenant_with_the_newer_
 
 
 def test_an_update_does_not_make_an_installation_newer() -> None:
-    updated = installation("old", request=RequestType.UPDATE, at=NOON + 2 * DAY, status=answered(installed_at=NOON))
-    assert installed_at(updated) == NOON
+    updated = installation("old", request=RequestType.UPDATE, at=NOON + 2 * DAY, status=answered(install_time=NOON))
+    assert install_time(updated) == NOON
     assert roles([updated, installation("new", at=NOON + DAY)], None)["new"] is Role.OWNER
 
 
 def test_an_installation_without_any_known_install_is_as_old_as_its_object() -> None:
     imported = installation("imported", request=RequestType.UPDATE, meta={"creationTimestamp": "2027-01-01T00:00:00Z"})
-    assert installed_at(imported) is None
+    assert install_time(imported) is None
     assert roles([imported, installation("other", at=NOON + DAY)], None)["imported"] is Role.OWNER
     bare = installation("bare", request=RequestType.UPDATE, meta={"creationTimestamp": None})
     assert roles([bare, imported], None)["imported"] is Role.OWNER
@@ -66,7 +66,7 @@ def test_an_installation_without_any_known_install_is_as_old_as_its_object() -> 
     [
         installation(request=None),
         installation(request=RequestType.UNINSTALL),
-        installation(status=ended(EndingKind.GONE)),
+        installation(status=ended(EndingReason.GONE)),
         deleted(),
     ],
 )
@@ -84,7 +84,7 @@ def test_without_a_live_installation_the_last_owner_offboards_the_tenant() -> No
 def test_a_tenant_without_an_owner_is_offboarded_by_the_newest_installation(kept: TalkdeskTenant | None) -> None:
     pair = [
         uninstalled("old"),
-        installation("newer", request=RequestType.UNINSTALL, status=ended(installed_at=NOON + DAY)),
+        installation("newer", request=RequestType.UNINSTALL, status=ended(install_time=NOON + DAY)),
     ]
     assert roles(pair, kept)["newer"] is Role.LAST_OWNER
 
@@ -114,7 +114,7 @@ def test_a_retention_that_began_before_the_object_was_deleted_still_ends() -> No
             at=st.datetimes(NOON.replace(tzinfo=None), NOON.replace(tzinfo=None) + DAY).map(
                 lambda at: at.replace(tzinfo=NOON.tzinfo)
             ),
-            status=st.sampled_from([answered(), ended(), ended(EndingKind.GONE)]),
+            status=st.sampled_from([answered(), ended(), ended(EndingReason.GONE)]),
         ),
         unique_by=lambda i: i.metadata.name,
     ),

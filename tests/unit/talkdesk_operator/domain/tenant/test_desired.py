@@ -54,7 +54,7 @@ def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown(
         "account": {"id": "acc-1", "name": "acme", "companyName": None, "timezone": None},
         "installation": {"id": "i1", "name": "sentiment-i1", "appVersion": None, "createdBy": None},
         "subscription": {"type": None, "name": None, "licenses": None},
-        "trial": {"state": None, "expiresAt": None},
+        "trial": {"state": None, "expirationTime": None},
         "tenant": {"name": "", "state": "Active", "suspended": False, "values": {}},
         "sso": {
             "authorizationUrl": None,
@@ -66,18 +66,23 @@ def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown(
 
 
 def test_a_template_sees_request_trial_and_the_tenants_name() -> None:
-    trial = {"state": "Started", "eventId": "t", "at": "2026-03-01T12:00:00Z", "expiresAt": "2026-04-01T00:00:00Z"}
+    trial = {
+        "state": "Started",
+        "eventId": "t",
+        "eventTime": "2026-03-01T12:00:00Z",
+        "expirationTime": "2026-04-01T00:00:00Z",
+    }
     made = installation(trial=trial, request=request_object(appVersion="1.4"))
     context = template_context(scope(installation=made, tenant=tenant()), view())
     assert context["installation"]["appVersion"] == "1.4"
-    assert context["trial"] == {"state": "Started", "expiresAt": "2026-04-01T00:00:00Z"}
+    assert context["trial"] == {"state": "Started", "expirationTime": "2026-04-01T00:00:00Z"}
     assert context["tenant"]["name"] == "td-acc-1"
 
 
 def test_a_trial_without_end_and_an_installation_without_request_leave_their_facts_null() -> None:
-    made = installation(request=None, trial={"state": "Ended", "eventId": "t", "at": "2026-03-01T12:00:00Z"})
+    made = installation(request=None, trial={"state": "Ended", "eventId": "t", "eventTime": "2026-03-01T12:00:00Z"})
     context = template_context(scope(installation=made), view())
-    assert context["trial"] == {"state": "Ended", "expiresAt": None}
+    assert context["trial"] == {"state": "Ended", "expirationTime": None}
     assert context["installation"]["appVersion"] is None
 
 
@@ -124,7 +129,7 @@ def test_a_tenant_is_current_if_none_of_its_inputs_changed() -> None:
         {
             "installation": installation(
                 status=answered(),
-                credentials={"secretName": "keys-2", "eventId": "e", "issuedAt": "2026-03-01T12:00:00Z"},
+                credentials={"secretName": "keys-2", "eventId": "e", "eventTime": "2026-03-01T12:00:00Z"},
             )
         },
         {"installation": installation(status=answered(), credentials=None)},
@@ -149,12 +154,12 @@ def test_the_fingerprint_does_not_depend_on_whether_the_tenant_was_named_yet() -
 
 @pytest.mark.case(40)
 def test_retention_counts_from_the_end() -> None:
-    assert purge_after(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
-    assert purge_after(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
+    assert purge_time(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
+    assert purge_time(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
 
 
 def offboarded(after: datetime | None, **spec: Any) -> Scope:
-    return scope(tenant=tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=after), **spec))
+    return scope(tenant=tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=after), **spec))
 
 
 @pytest.mark.case(40)
@@ -241,7 +246,7 @@ def suspended_and_offboarded(
     after: datetime | None = NOON + DAY, reason: Reason = Reason.RETAINED, **spec: Any
 ) -> Scope:
     """A suspended customer whom the policy offboards."""
-    known = TenantStatus(purge_after=after, conditions=(condition(ConditionType.READY, "False", reason),))
+    known = TenantStatus(purge_time=after, conditions=(condition(ConditionType.READY, "False", reason),))
     made = tenant(TenantState.OFFBOARDED, status=known, **spec)
     return scope(installation=SUSPENDED, app=view(license={"onSuspended": "Offboard"}), tenant=made)
 

@@ -27,8 +27,8 @@ from talkdesk_operator.domain.reconcile.scope import RemoteFailed, RetryClass, S
 from talkdesk_operator.domain.tenant.entitlement import desired_state, suspension, trial_is_open, trial_of
 
 MONTH = 30 * DAY
-ENDED = TrialStatus(state=TrialState.ENDED, at=NOON, ended_reason="trial_expired")
-STARTED = TrialStatus(state=TrialState.STARTED, at=NOON, expires_at=NOON + MONTH)
+ENDED = TrialStatus(state=TrialState.ENDED, last_transition_time=NOON, ended_reason="trial_expired")
+STARTED = TrialStatus(state=TrialState.STARTED, last_transition_time=NOON, expiration_time=NOON + MONTH)
 
 
 def live(*, status: dict[str, Any] | None = None, spec: dict[str, Any] | None = None, **fields: Any) -> Scope:
@@ -147,7 +147,7 @@ def test_a_trial_event_of_the_same_second_as_the_install_belongs_to_it() -> None
 
 def test_without_a_known_install_time_every_trial_counts() -> None:
     imported = installation(request=RequestType.UPDATE, at=NOON + DAY, trial=trial_object())
-    assert trial_of(imported, now=NOON) == TrialStatus(state=TrialState.ENDED, at=NOON)
+    assert trial_of(imported, now=NOON) == TrialStatus(state=TrialState.ENDED, last_transition_time=NOON)
     old = RemoteTrial("ended", ended_at=NOON - MONTH)
     known = trial_of(installation(request=RequestType.UPDATE), old, now=NOON)
     assert known is not None
@@ -162,7 +162,7 @@ def test_without_an_event_a_record_or_talkdesks_word_there_is_no_trial() -> None
 def test_the_newest_of_event_and_record_counts_and_an_end_wins_at_the_same_instant() -> None:
     made = installation(trial=trial_object("Started", expiresAt="2026-04-01T00:00:00Z"), status=answered(trial=ENDED))
     assert trial_of(made, now=NOON) == ENDED
-    later = ENDED.model_copy(update={"at": NOON + DAY})
+    later = ENDED.model_copy(update={"last_transition_time": NOON + DAY})
     assert trial_of(installation(trial=trial_object("Started"), status=answered(trial=later)), now=NOON) == later
     extended = installation(trial=trial_object("Extended", at=NOON + DAY), status=answered(trial=ENDED))
     newest = trial_of(extended, now=NOON)
@@ -191,26 +191,30 @@ def test_an_end_of_the_trial_without_an_event_is_taken_from_talkdesk() -> None:
 def test_a_known_or_outdated_end_of_the_trial_changes_nothing() -> None:
     over = RemoteTrial("ended", None, NOON + DAY, "plan_upgraded")
     assert trial_of(installation(status=answered(trial=ENDED)), over, now=NOON) == ENDED
-    extended = STARTED.model_copy(update={"at": NOON + 2 * DAY})
+    extended = STARTED.model_copy(update={"last_transition_time": NOON + 2 * DAY})
     assert trial_of(installation(status=answered(trial=extended)), over, now=NOON) == extended
 
 
 @pytest.mark.case(11)
 def test_a_later_expiry_at_talkdesk_than_in_the_events_is_an_extension() -> None:
     more = running(RemoteTrial("active", NOON + 2 * MONTH))
-    just_later = STARTED.at + timedelta(microseconds=1)
-    assert more == TrialStatus(state=TrialState.EXTENDED, at=just_later, expires_at=NOON + 2 * MONTH)
+    just_later = STARTED.last_transition_time + timedelta(microseconds=1)
+    assert more == TrialStatus(
+        state=TrialState.EXTENDED, last_transition_time=just_later, expiration_time=NOON + 2 * MONTH
+    )
     again = trial_of(installation(status=answered(trial=more)), RemoteTrial("active", NOON + 2 * MONTH), now=NOON + DAY)
     assert again == more
 
 
 def test_a_trial_without_an_event_is_taken_from_talkdesk() -> None:
     found = trial_of(installation(), RemoteTrial("active", NOON + MONTH), now=NOON + HOUR)
-    assert found == TrialStatus(state=TrialState.STARTED, at=NOON + HOUR, expires_at=NOON + MONTH)
-    endless = STARTED.model_copy(update={"expires_at": None})
+    assert found == TrialStatus(
+        state=TrialState.STARTED, last_transition_time=NOON + HOUR, expiration_time=NOON + MONTH
+    )
+    endless = STARTED.model_copy(update={"expiration_time": None})
     longer = trial_of(installation(status=answered(trial=endless)), RemoteTrial("a", NOON + DAY), now=NOON + HOUR)
     assert longer is not None
-    assert (longer.state, longer.expires_at) == (TrialState.EXTENDED, NOON + DAY)
+    assert (longer.state, longer.expiration_time) == (TrialState.EXTENDED, NOON + DAY)
 
 
 @pytest.mark.parametrize("says", [RemoteTrial(""), RemoteTrial("active", NOON + MONTH), RemoteTrial("active", NOON)])

@@ -23,24 +23,26 @@ def known(recorded: TrialStatus | None = None, event: dict[str, Any] | None = No
 
 
 def ended(at: datetime) -> dict[str, Any]:
-    return {"state": "Ended", "eventId": "e", "at": to_wire_time(at), "endedReason": "trial_expired"}
+    return {"state": "Ended", "eventId": "e", "eventTime": to_wire_time(at), "endedReason": "trial_expired"}
 
 
 def test_a_trial_without_an_event_started_when_talkdesk_says() -> None:
     found = trial_of(known(), OPEN, now=AHEAD)
-    assert found == TrialStatus(state=TrialState.STARTED, at=NOON + HOUR, expires_at=OPEN.expires_at)
+    assert found == TrialStatus(
+        state=TrialState.STARTED, last_transition_time=NOON + HOUR, expiration_time=OPEN.expires_at
+    )
 
 
 def test_a_trial_without_a_start_time_starts_when_it_is_read() -> None:
     found = trial_of(known(), RemoteTrial("started", expires_at=NOON + 30 * DAY), now=AHEAD)
     assert found is not None
-    assert found.at == AHEAD
+    assert found.last_transition_time == AHEAD
 
 
 def test_a_trial_never_starts_before_its_installation() -> None:
     found = trial_of(known(), RemoteTrial("started", NOON + DAY, started_at=NOON - DAY), now=AHEAD)
     assert found is not None
-    assert found.at == NOON
+    assert found.last_transition_time == NOON
 
 
 @pytest.mark.case(35)
@@ -63,12 +65,12 @@ def test_an_extension_without_an_event_stays_recorded() -> None:
     started = {
         "state": "Started",
         "eventId": "e",
-        "at": to_wire_time(NOON + HOUR),
-        "expiresAt": to_wire_time(NOON + DAY),
+        "eventTime": to_wire_time(NOON + HOUR),
+        "expirationTime": to_wire_time(NOON + DAY),
     }
     read = trial_of(known(event=started), OPEN, now=AHEAD)
 
     assert trial_of(known(read, started), now=AHEAD) == read
     assert trial_of(known(read, started), OPEN, now=AHEAD) == read
     assert read is not None
-    assert (read.state, read.expires_at) == (TrialState.EXTENDED, OPEN.expires_at)
+    assert (read.state, read.expiration_time) == (TrialState.EXTENDED, OPEN.expires_at)

@@ -1,0 +1,181 @@
+"""docs/reference.md: what the programs show of themselves, read from the code that shows it.
+
+Conditions, reasons and phases come with the sentence beside each constant; metrics with their help text; settings with
+their flags and variables; log events from the calls that write them. What a log event means is said in
+docs/log-events.toml, which must name exactly those that there are.
+"""
+
+import ast
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic_settings import BaseSettings
+
+from talkdesk_crds import conditions, installation
+from talkdesk_crds.fields import parse_duration
+from talkdesk_operator.observability import metrics as operator_metrics
+from talkdesk_operator.settings import Settings as OperatorSettings
+from talkdesk_webhook.metrics import Metrics as WebhookMetrics
+from talkdesk_webhook.settings import Settings as WebhookSettings
+
+__all__ = ["LogEvent", "log_events", "reference"]
+
+ROOT = Path(__file__).parents[2]
+MEANINGS = ROOT / "docs" / "log-events.toml"
+_LEVELS = frozenset({"debug", "info", "warning", "error", "exception"})
+_HEAD = """<!-- Made by `make docs` from the code: change the code, not this file. -->
+# Reference
+
+What the operator and the webhook show of themselves. Fields of the kinds are documented by `kubectl explain`.
+"""
+
+LogEvent = tuple[str, str, str, tuple[str, ...]]
+"""Program, name, level and names of the fields of a line in the log."""
+
+
+def reference() -> str:
+    """Return the whole document."""
+    parts = [
+        _HEAD,
+        "## Conditions",
+        _table(("type", "true when"), _documented(conditions.ConditionType)),
+        "## Reasons",
+        "Of conditions; an Event has the reason of the condition that it reports, or the new phase.",
+        _table(("reason", "when"), _documented(conditions.Reason)),
+        "## Phases of an installation",
+        "A summary for people: code should read the conditions.",
+        _table(("phase", "when"), _documented(installation.InstallationPhase)),
+        "## Metrics of the operator",
+        _table(("metric", "type", "labels", "what"), _metrics(_operator_registry())),
+        "## Metrics of the webhook",
+        _table(("metric", "type", "labels", "what"), _metrics(_webhook_registry())),
+        "## Log events",
+        "One JSON object a line; `event` holds the name. All have `level`, `logger` and `timestamp`.",
+        _table(("event", "program", "level", "fields", "what"), _log_rows()),
+        "## Settings of the operator",
+        _table(("flag", "variable", "default", "what"), _settings(OperatorSettings)),
+        "## Settings of the webhook",
+        _table(("flag", "variable", "default", "what"), _settings(WebhookSettings)),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _documented(enum: type[StrEnum]) -> Iterator[tuple[str, str]]:
+    """Yield the members of an enumeration with the sentence that stands below each in the source."""
+    texts = dict(_sentences(enum))
+    for member in enum:
+        yield f"`{member.value}`", texts[member.name]
+
+
+def _sentences(enum: type[StrEnum]) -> Iterator[tuple[str, str]]:
+    source = Path(str(__import__(enum.__module__, fromlist=["__file__"]).__file__)).read_text(encoding="utf-8")
+    (found,) = (
+        node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == enum.__name__
+    )
+    for first, second in zip(found.body, found.body[1:], strict=False):
+        match first, second:
+            case ast.Assign(targets=[ast.Name(id=name)]), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, " ".join(text.split())
+            case _:
+                pass
+
+
+def _operator_registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    operator_metrics.Metrics(registry)
+    registry.register(operator_metrics.CircuitBreakersCollector(dict))
+    registry.register(operator_metrics.InstallationsCollector(tuple, lambda: datetime.now(UTC)))
+    return registry
+
+
+def _webhook_registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    WebhookMetrics(registry)
+    return registry
+
+
+def _metrics(registry: CollectorRegistry) -> Iterator[tuple[str, str, str, str]]:
+    rows = []
+    for collector in registry._collector_to_names:
+        if isinstance(collector, MetricWrapperBase):
+            families: Iterable[Any] = collector.describe()
+            labels = collector._labelnames
+        else:
+            families, labels = collector.collect(), None
+        for family in families:
+            names = ", ".join(f"`{label}`" for label in (family._labelnames if labels is None else labels))
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            rows.append((f"`{name}`", family.type, names, family.documentation))
+    yield from sorted(rows)
+
+
+def log_events() -> Iterator[LogEvent]:
+    """Yield the lines that our programs can log, as their calls stand in the source."""
+    for program, folders in (("operator", ("operator", "runtime")), ("webhook", ("webhook", "runtime"))):
+        for folder in folders:
+            for path in sorted((ROOT / folder).rglob("*.py")):
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                    match node:
+                        case ast.Call(
+                            func=ast.Attribute(attr=level, value=value),
+                            args=[ast.Constant(value=str(name))],
+                            keywords=keywords,
+                        ) if level in _LEVELS and "log" in ast.unparse(value).lower():
+                            yield program, name, level, tuple(keyword.arg or "…" for keyword in keywords)
+
+
+def _log_rows() -> Iterator[tuple[str, str, str, str, str]]:
+    meanings = tomllib.loads(MEANINGS.read_text(encoding="utf-8"))
+    rows: dict[str, tuple[set[str], set[str], set[str]]] = {}
+    for program, name, level, fields in log_events():
+        programs, levels, names = rows.setdefault(name, (set(), set(), set()))
+        programs.add(program)
+        levels.add("error" if level == "exception" else level)
+        names.update(fields)
+    for name, (programs, levels, names) in sorted(rows.items()):
+        shown = ", ".join(f"`{field}`" for field in sorted(names - {"exc_info"}))
+        yield f"`{name}`", ", ".join(sorted(programs)), ", ".join(sorted(levels)), shown, meanings[name]
+
+
+def _settings(settings: type[BaseSettings]) -> Iterator[tuple[str, str, str, str]]:
+    prefix = settings.model_config["env_prefix"]
+    for name, field in settings.model_fields.items():
+        flag = f"`--{name.replace('_', '-')}`"
+        text = " ".join((field.description or "").split())
+        yield flag, f"`{prefix}{name.upper()}`", _default(field.default), text
+
+
+def _default(value: object) -> str:
+    match value:
+        case None | ():
+            return ""
+        case timedelta():
+            return f"`{_span(value)}`"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case StrEnum():
+            return f"`{value.value}`"
+        case _:
+            return f"`{value}`"
+
+
+def _span(value: timedelta) -> str:
+    seconds = int(value.total_seconds())
+    text = next(f"{seconds // size}{unit}" for size, unit in _UNITS.items() if seconds % size == 0)
+    if parse_duration(text) != value:
+        raise ValueError(f"{value} can't be written as a duration")
+    return text
+
+
+_UNITS: Mapping[int, str] = {86400: "d", 3600: "h", 60: "m", 1: "s"}

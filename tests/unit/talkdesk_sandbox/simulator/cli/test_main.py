@@ -1,0 +1,144 @@
+"""The command line, run in a thread against a simulator in this process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import orjson
+import pytest
+
+from builders.partner import Callback
+from builders.simulators import Start
+from talkdesk_sandbox.simulator import SimulatorServer
+from talkdesk_sandbox.simulator.cli.main import main
+from talkdesk_sandbox.simulator.faults.kinds import ApiFault, DeliveryFault
+from talkdesk_sandbox.simulator.settings import Behavior
+
+Run = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+async def server(start: Start, callback: Callback) -> SimulatorServer:
+    return await start(callback_url=callback.url)
+
+
+@pytest.fixture
+def run(server: SimulatorServer, capsys: pytest.CaptureFixture[str]) -> Run:
+    async def run(*arguments: str) -> tuple[int, str, str]:
+        url = () if "--url" in arguments or "--explain" in arguments else ("--url", server.url)
+        code = await asyncio.to_thread(main, [arguments[0], *url, *arguments[1:]])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+async def test_a_life_by_the_command_line(run: Run, server: SimulatorServer) -> None:
+    for arguments in (
+        ("install", "acme", "--users", "3", "--plan", "Gold", "--licenses", "5", "--trial"),
+        ("update", "acme", "--add", "2", "--licenses", "9"),
+        ("rotate", "acme", "--compromised"),
+        ("trial", "start", "acme", "--length", "10d"),
+        ("trial", "extend", "acme"),
+        ("trial", "end", "acme", "--reason", "plan_upgraded"),
+        ("logout", "acme"),
+        ("users", "acme", "--add", "1", "--license"),
+        ("rename", "acme", "acme-two"),
+        ("app", "second", "--scopes", "apps:read"),
+        ("uninstall", "acme-two", "--reason", "too dear"),
+        ("clock", "+7d"),
+        ("reinstall", "acme-two"),
+        ("revoke", "acme-two"),
+        ("rotate-signing-key",),
+        ("release",),
+    ):
+        code, _, err = await run(*arguments)
+        assert (code, err) == (0, ""), arguments
+    types = [event.type for event in await server.client.events()]
+    assert types == [
+        "app.installed",
+        "app.updated",
+        "app.credentials_rotated",
+        "app.trial_started",
+        "app.trial_extended",
+        "app.trial_ended",
+        "user.logout",
+        "app.uninstalled",
+        "app.installed",
+    ]
+
+
+async def test_tables_show_the_world(run: Run, server: SimulatorServer) -> None:
+    assert "no installations" in (await run("state"))[1]
+    outcome = await server.client.install(account="acme\x1b[31m")
+    await server.client.drain()
+    _, out, _ = await run("state")
+    assert out.splitlines()[1].split()[:3] == ["ACCOUNT", "INSTALLATION", "STATE"]
+    assert outcome.installation_id in out
+    assert "\x1b" not in out
+    assert "delivered" in (await run("deliveries"))[1]
+    assert "app.installed" in (await run("events", "--installation", outcome.installation_id))[1]
+    assert (await run("requests"))[1] == "none\n"
+    assert "ahead of real time" in (await run("clock"))[1]
+
+
+async def test_json_is_for_scripts(run: Run) -> None:
+    code, out, _ = await run("install", "acme", "--json", "--no-deliver")
+    assert code == 0
+    outcome = orjson.loads(out)
+    code, out, _ = await run("deliver", outcome["events"][0]["id"], "--json")
+    assert orjson.loads(out)["type"] == "app.installed"
+
+
+async def test_faults_and_settings_are_written_as_pairs(run: Run, server: SimulatorServer) -> None:
+    _, out, _ = await run("faults", "set", "status", "status=503", "route=POST */state", "count=2")
+    assert "status=503" not in out  # the default
+    assert "count=2" in out
+    ((view),) = await server.client.faults()
+    assert (view.fault.kind, view.fault.count) == ("status", 2)
+    assert (await run("faults", "clear", str(view.number)))[1] == "none\n"
+    assert "signature_form=raw" in (await run("settings", "signature_form=raw", 'retry_delays=["1m"]'))[1]
+    assert (await server.client.settings()).signature_form == "raw"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (("uninstall", "nobody"), 1, "nobody"),
+        (("uninstall",), 2, "either"),
+        (("clock", "soon"), 2, "7d"),
+        (("faults", "set", "nope"), 2, "nope"),
+        (("faults", "set", "drop", "count"), 2, "name=value"),
+        (("settings", "nope=1"), 1, "nope"),
+        (("state", "--url", "http://127.0.0.1:9"), 1, "no simulator answers"),
+    ],
+)
+async def test_what_goes_wrong_is_one_line_and_an_exit_code(
+    run: Run, arguments: tuple[str, ...], code: int, word: str
+) -> None:
+    got, out, err = await run(*arguments)
+    assert (got, out) == (code, "")
+    assert err.startswith("talkdesk-simulator: ")
+    assert word in err
+    assert len(err.splitlines()) == 1
+
+
+async def test_every_setting_is_explained(run: Run) -> None:
+    _, out, _ = await run("settings", "--explain")
+    lines = out.splitlines()
+    for name in Behavior.model_fields:
+        place = next(number for number, line in enumerate(lines) if line.startswith(f"{name} = "))
+        assert lines[place + 1].strip(), name
+
+
+def test_help_names_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["faults", "set", "--help"]) == 0
+    out = capsys.readouterr().out
+    kinds = [model.model_fields["kind"].default for model in (*ApiFault.__args__, *DeliveryFault.__args__)]
+    assert [kind for kind in kinds if kind not in out] == []
+
+
+def test_a_wrong_start_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", "99999"]) == 2
+    assert "port" in capsys.readouterr().err
+    assert main(["serve", "--set", "nope=1"]) == 2
+    assert "nope" in capsys.readouterr().err
