@@ -148,7 +148,7 @@ class World:
         came = self._draw(st.sampled_from([good, good, slow, TenantResult.FAILED]))
         how = [REFUSED, UNRENDERABLE] if state is not TenantState.OFFBOARDED else [REFUSED]
         bad = self._draw(st.sampled_from(how)) if came is TenantResult.FAILED else None
-        spec = (at.tenant or tenant()).spec.model_copy(update={"state": state, "uninstalled_at": NOON})
+        spec = (at.tenant or tenant()).spec.model_copy(update={"state": state, "uninstall_time": NOON})
         return replace(
             at,
             tenant=(at.tenant or tenant()).model_copy(update={"spec": spec}),
@@ -162,7 +162,7 @@ class World:
         match came:
             case SendState.DELIVERED:
                 again = at.request.type is RequestType.UNINSTALL
-                delivered = (at.answer or answer()).model_copy(update={"at": NOON, "decision": decision})
+                delivered = (at.answer or answer()).model_copy(update={"delivery_time": NOON, "decision": decision})
                 return replace(at, sent=came, answer=delivered, remote=None if again else at.remote)
             case SendState.OUTDATED:
                 self._changes -= 1

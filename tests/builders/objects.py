@@ -218,7 +218,7 @@ def credentials_object(
     secret: str = "keys-2", *, origin: str | None = "Rotation", event: str = "rotation-1", at: datetime = NOON
 ) -> dict[str, Any]:
     """The credentials register; of a rotation by default."""
-    known = {"secretName": secret, "eventId": event, "issuedAt": to_wire_time(at)}
+    known = {"secretName": secret, "eventId": event, "eventTime": to_wire_time(at)}
     return known if origin is None else known | {"origin": origin}
 
 

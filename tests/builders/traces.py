@@ -1,4 +1,4 @@
-"""What happened, as text that people read and tests compare: which program sent what to whom, in which order.
+"""The calls and writes of a test in their order, as text that people can read and tests compare.
 
 There is one line for each event that Talkdesk sends, each call to its API and each write to the Kubernetes API. Of a
 status it shows what changed: types, statuses and reasons of conditions, never their messages. Reads of Talkdesk that go
@@ -44,7 +44,7 @@ class Line:
 
 
 def trace(stack: Stack, since: datetime) -> str:
-    """Return everything that happened to an app since then, as text."""
+    """Return the trace of an app since that time."""
     lines = sorted([*_events(stack), *_talkdesk(stack), *_kubernetes(stack)], key=lambda line: line.at)
     chosen = [line for line in lines if line.at >= since]
     return "".join(f"{line}\n" for line in _joined(chosen))
@@ -113,7 +113,7 @@ def _write(call: Call, known: dict[str, dict[str, Any]]) -> str:
         kind = _KINDS[parts[-3]]
         status = next(operation["value"] for operation in call.body if operation["path"] == "/status")
         before, known[call.path] = known.get(call.path, {}), status
-        return f"status {kind}: {'; '.join(_changes(before, status)) or 'the same'}"
+        return f"status {kind}: {'; '.join(_status_changes(before, status)) or 'unchanged'}"
     if parts[-1] in _KINDS:
         named = f" {call.body['reason']}" if parts[-1] == "events" else ""
         return f"{verb} {_KINDS[parts[-1]]}{named}"
@@ -132,7 +132,7 @@ def _changed_fields(body: Any) -> Iterator[str]:
         yield from (key for part in ("metadata", "spec") for key in sorted(body.get(part, {})))
 
 
-def _changes(before: dict[str, Any], status: dict[str, Any]) -> Iterator[str]:
+def _status_changes(before: dict[str, Any], status: dict[str, Any]) -> Iterator[str]:
     if status.get("phase") != before.get("phase"):
         yield f"phase {status['phase']}"
     old = {condition["type"]: (condition["status"], condition["reason"]) for condition in before.get("conditions", [])}

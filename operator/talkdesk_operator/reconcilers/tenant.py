@@ -30,7 +30,7 @@ from talkdesk_operator.domain.reconcile.scope import (
     TenantOutcome,
     TenantResult,
 )
-from talkdesk_operator.domain.tenant.desired import inputs_digest, purge_after
+from talkdesk_operator.domain.tenant.desired import inputs_digest, purge_time
 from talkdesk_operator.domain.tenant.entitlement import desired_state
 from talkdesk_operator.reconcilers.context import template_variables
 from talkdesk_operator.reconcilers.objects import Applied, Deleted, Owner, TenantObjects
@@ -105,8 +105,8 @@ class TenantReconciler:
             deleted,
             (Reason.OFFBOARDING, Reason.RETAINED, "offboarded; what remains is kept until the retention ends"),
         )
-        ended_at = tenant.spec.uninstalled_at or self._now()
-        status = status.model_copy(update={"purge_after": purge_after(ended_at, app)})
+        ended_at = tenant.spec.uninstall_time or self._now()
+        status = status.model_copy(update={"purge_time": purge_time(ended_at, app)})
         tenant, tenant_outcome = await self._left(tenant, status, deleted, TenantResult.OFFBOARDED)
         return replace(scope, tenant=tenant, tenant_outcome=tenant_outcome)
 

@@ -45,10 +45,10 @@ def reject(scope: Scope, verdict: Verdict) -> Step:
     """Reject the request, unless Talkdesk's state shows it as answered; ends an installation, or only the Update."""
     message = f"rejected: {verdict.explanation}" if verdict.explanation else "rejected"
     if scope.sent is SendState.DELIVERED:
-        return end_request(scope, EndingKind.REJECTED, verdict.reason, message)
+        return end_request(scope, EndingReason.REJECTED, verdict.reason, message)
     # A request was pending before the call and no longer is, so the call answered it.
     if scope.sent is SendState.UNCLEAR and approval.is_installed(scope):
-        return end_request(scope, EndingKind.REJECTED, verdict.reason, message)
+        return end_request(scope, EndingReason.REJECTED, verdict.reason, message)
     return _send(scope, Send(Decision.REJECT, verdict.explanation))
 
 
@@ -75,22 +75,24 @@ def end_at_talkdesk(scope: Scope) -> Step | None:
         return None
     match scope.remote:
         case RemoteMissing() as missing:
-            return confirm_missing(scope, missing) or end_request(scope, EndingKind.GONE, Reason.GONE, missing.message)
+            return confirm_missing(scope, missing) or end_request(
+                scope, EndingReason.GONE, Reason.GONE, missing.message
+            )
         case RemoteInstallation(classified_state=RemoteState.TIMED_OUT):
             message = "Talkdesk received no answer in time and ended the request"
-            return end_request(scope, EndingKind.TIMED_OUT, Reason.TIMED_OUT, message)
+            return end_request(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, message)
         case RemoteInstallation(classified_state=RemoteState.REJECTED, state=word):
             message = f"Talkdesk shows the request as rejected or failed (its state is {word})"
-            return end_request(scope, EndingKind.REJECTED, Reason.REJECTED, message)
+            return end_request(scope, EndingReason.REJECTED, Reason.REJECTED, message)
         case RemoteInstallation(classified_state=RemoteState.REVOKED, state=word):
             message = f"Talkdesk shows the app as no longer installed (its state is {word})"
-            return end_request(scope, EndingKind.GONE, Reason.GONE, message)
+            return end_request(scope, EndingReason.GONE, Reason.GONE, message)
         case _:
             return None
 
 
-def end_request(scope: Scope, kind: EndingKind, reason: Reason, message: str) -> Finish:
+def end_request(scope: Scope, kind: EndingReason, reason: Reason, message: str) -> Finish:
     """End the reconcile with the request's end, and reconcile again at once for what follows it."""
     phase = InstallationPhase(kind.value)
-    ending = Ending(kind=kind, event_id=scope.request.event_id, at=scope.now)
+    ending = Ending(reason=kind, event_id=scope.request.event_id, time=scope.now)
     return Finish(phase=phase, reason=reason, message=message, ending=ending, requeue_at=scope.now)

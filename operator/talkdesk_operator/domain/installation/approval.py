@@ -122,7 +122,9 @@ def _automatic_at(scope: Scope) -> datetime | None:
     automatic = scope.required_app.resource.spec.approval.automatic
     if automatic is None:
         return None
-    return saturating_add(deadline(scope.request, scope.required_app.resource), -parse_duration(automatic.before))
+    return saturating_add(
+        deadline(scope.request, scope.required_app.resource), -parse_duration(automatic.before_deadline)
+    )
 
 
 def _await_decision(scope: Scope) -> Finish:

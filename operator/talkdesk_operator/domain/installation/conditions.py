@@ -165,11 +165,11 @@ def _in_sync(scope: Scope) -> _Judgement | None:
 def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement | None:
     if scope.installation.spec.request is None:
         return None, Reason.NO_REQUEST, "there is no request to answer"
-    if answer is not None and answer.at is not None:
+    if answer is not None and answer.delivery_time is not None:
         if finish.reason is Reason.VERIFYING:
             return True, Reason.VERIFYING, finish.message
         if answer != scope.installation.status.answer or finish.verified:
-            was_sent = scope.answer is not None and scope.answer.sent_at is not None
+            was_sent = scope.answer is not None and scope.answer.send_time is not None
             given = Reason.APPROVED if answer.decision is Decision.APPROVE else Reason.REJECTED
             reason = given if was_sent else Reason.ALREADY_ANSWERED
             return True, reason, f"Talkdesk has the answer: {answer.decision.value.lower()}"

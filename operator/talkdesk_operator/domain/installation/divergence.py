@@ -79,4 +79,4 @@ def _is_newer_than_answer(scope: Scope, remote: RemoteInstallation) -> bool:
     )
     if remote.updated_at is None or answered_at is None:
         return True
-    return remote.updated_at > saturating_add(max(answered_at, scope.request.requested_at), _LAG)
+    return remote.updated_at > saturating_add(max(answered_at, scope.request.event_time), _LAG)

@@ -32,7 +32,7 @@ def events_for(before: InstallationStatus, after: InstallationStatus) -> Iterato
 
 
 def _acknowledged(status: InstallationStatus) -> str | None:
-    return status.credentials.acknowledged if status.credentials is not None else None
+    return status.credentials.acknowledged_event_id if status.credentials is not None else None
 
 
 def _transition(before: InstallationStatus, after: InstallationStatus) -> EventDraft | None:

@@ -13,7 +13,7 @@ Belongs here: which of these modules decides. Does not belong here: what they de
 """
 
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, RequestType
+from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation import approval, retention, rotation
 from talkdesk_operator.domain.installation.answer import approve, end_at_talkdesk, end_request, reject
 from talkdesk_operator.domain.installation.prerequisites import converge
@@ -107,4 +107,4 @@ def _timed_out(scope: Scope) -> Finish | None:
     if not is_overdue(scope):
         return None
     message = "the deadline passed without an answer, because Talkdesk could not be called"
-    return end_request(scope, EndingKind.TIMED_OUT, Reason.TIMED_OUT, message)
+    return end_request(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, message)

@@ -35,7 +35,7 @@ def decide_ended(scope: Scope, ending: Ending) -> Step:
 def _in_grace_period(scope: Scope, ending: Ending) -> Step | None:
     """Keep everything for a while, because a customer who was not answered in time may repeat the installation."""
     until = grace_period_end(ending, scope.required_app.resource)
-    if ending.kind is not EndingKind.TIMED_OUT or scope.now >= until:
+    if ending.reason is not EndingReason.TIMED_OUT or scope.now >= until:
         return None
     message = "the request was not answered in time; the tenant is kept for now, in case the customer installs again"
     phase = InstallationPhase.TIMED_OUT
@@ -61,7 +61,7 @@ def _tenant(scope: Scope, ending: Ending) -> Step | None:
         return None
     if scope.tenant_outcome.result is TenantResult.OFFBOARDED:
         return _users(scope, ending)
-    return _deleting(scope, scope.tenant_outcome, InstallationPhase(ending.kind.value))
+    return _deleting(scope, scope.tenant_outcome, InstallationPhase(ending.reason.value))
 
 
 def _users(scope: Scope, ending: Ending) -> Step | None:
@@ -93,19 +93,19 @@ def _retain(scope: Scope, ending: Ending) -> Step:
     if _has_personal_data(scope) and not scope.erased:
         return Erase()
     had_tenant = scope.installation.status.tenant_ref is not None
-    phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.kind.value)
-    reason = Reason.PURGED if had_tenant else Reason(ending.kind.value)
-    return Finish(phase=phase, reason=reason, message=_ENDS[ending.kind], terminal=True)
+    phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.reason.value)
+    reason = Reason.PURGED if had_tenant else Reason(ending.reason.value)
+    return Finish(phase=phase, reason=reason, message=_ENDS[ending.reason], terminal=True)
 
 
 def _retained(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
-    phase = InstallationPhase(ending.kind.value)
-    message = ending_message(scope, ending.kind)
+    phase = InstallationPhase(ending.reason.value)
+    message = ending_message(scope, ending.reason)
     if not scope.owns_tenant:
-        return Finish(phase=phase, reason=Reason(ending.kind.value), message=message, terminal=True)
+        return Finish(phase=phase, reason=Reason(ending.reason.value), message=message, terminal=True)
     if is_purge_due(scope) and is_protected(scope):
         protected = f"spec.deletionProtection of the TalkdeskTenant {tenant.metadata.name} forbids the purge"
-        message = f"{_ENDS[ending.kind]}; the retention is over, but {protected}"
+        message = f"{_ENDS[ending.reason]}; the retention is over, but {protected}"
         return Finish(phase=phase, reason=Reason.PROTECTED, message=message, terminal=True)
     requeue_at = tenant.status.purge_time
     return Finish(
@@ -114,14 +114,14 @@ def _retained(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
 
 
 _ENDS = {
-    EndingKind.UNINSTALLED: "the customer uninstalled the app",
-    EndingKind.TIMED_OUT: "the request was not answered in time",
-    EndingKind.REJECTED: "the request was rejected",
-    EndingKind.GONE: "Talkdesk no longer has the installation",
+    EndingReason.UNINSTALLED: "the customer uninstalled the app",
+    EndingReason.TIMED_OUT: "the request was not answered in time",
+    EndingReason.REJECTED: "the request was rejected",
+    EndingReason.GONE: "Talkdesk no longer has the installation",
 }
 
 
-def ending_message(scope: Scope, kind: EndingKind) -> str:
+def ending_message(scope: Scope, kind: EndingReason) -> str:
     """Return how an installation ended, and what happens to the tenant while there is one."""
     if scope.tenant is None:
         return _ENDS[kind]

@@ -20,7 +20,7 @@ from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallat
 from talkdesk_operator.domain.reconcile.backoff import next_retry
 from talkdesk_operator.domain.reconcile.deadlines import deadline, time_left, waits_for_answer
 from talkdesk_operator.domain.reconcile.observation import remote_predates_request
-from talkdesk_operator.domain.reconcile.ownership import installed_at
+from talkdesk_operator.domain.reconcile.ownership import install_time
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
     Scope,
@@ -137,7 +137,12 @@ def _answer(scope: Scope, finish: Finish) -> Answer | None:
         return scope.answer
     answer = scope.answer or Answer(event_id=scope.request.event_id, decision=Decision.APPROVE)
     moment = scope.now.replace(microsecond=0)
-    return answer.model_copy(update={"at": answer.at or moment, "verified_at": answer.verified_at or moment})
+    return answer.model_copy(
+        update={
+            "delivery_time": answer.delivery_time or moment,
+            "verification_time": answer.verification_time or moment,
+        }
+    )
 
 
 def _history(before: InstallationStatus, finish: Finish, scope: Scope) -> tuple[Transition, ...]:

@@ -53,7 +53,7 @@ def in_steady_state(scope: Scope, *, verified: bool = False) -> Finish:
 
 def _while_suspended(scope: Scope, found: Suspension, *, verified: bool, failure: Failure | None) -> Finish:
     suspends = found.policy is SuspensionPolicy.SUSPEND
-    ends = scope.tenant.status.purge_after if scope.tenant is not None else None
+    ends = scope.tenant.status.purge_time if scope.tenant is not None else None
     fate = "is suspended" if suspends else "is offboarded, and its retained objects stay until the retention ends"
     return Finish(
         phase=InstallationPhase.SUSPENDED,

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from talkdesk_crds.app import ApprovalTiming
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase
+from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase
 from talkdesk_operator.domain.installation.answer import end_request, request_changed
 from talkdesk_operator.domain.installation.retention import ending_message
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
@@ -37,7 +37,7 @@ __all__ = ["decide_uninstall"]
 
 def decide_uninstall(scope: Scope) -> Step:
     """Return the next step of an uninstall that has not ended yet."""
-    if scope.required_app.resource.spec.uninstall.approve is UninstallApproval.AFTER_OFFBOARD:
+    if scope.required_app.resource.spec.uninstall.approval_timing is ApprovalTiming.AFTER_OFFBOARD:
         return _offboard(scope) or _acknowledge(scope)
     return _acknowledge(scope)
 
@@ -89,14 +89,14 @@ def _acknowledge(scope: Scope) -> Step:
             return _give_up(scope) or _verify(scope)
         case _ if scope.sent is SendState.OUTDATED:
             return request_changed(scope, InstallationPhase.OFFBOARDING)
-        case _ if scope.answer is None or scope.answer.sent_at is None:
+        case _ if scope.answer is None or scope.answer.send_time is None:
             return RecordAnswer(Decision.APPROVE)
         case _:
             return Send(Decision.APPROVE)
 
 
 def _is_delivered(scope: Scope) -> bool:
-    return scope.answer is not None and scope.answer.at is not None
+    return scope.answer is not None and scope.answer.delivery_time is not None
 
 
 def _refusal_proves_answer(scope: Scope) -> bool:
@@ -160,9 +160,9 @@ def _retry(scope: Scope, failure: Failure) -> Finish:
 
 
 def _uninstalled(scope: Scope) -> Finish:
-    return _end(scope, Reason.UNINSTALLED, ending_message(scope, EndingKind.UNINSTALLED), verified=True)
+    return _end(scope, Reason.UNINSTALLED, ending_message(scope, EndingReason.UNINSTALLED), verified=True)
 
 
 def _end(scope: Scope, reason: Reason, message: str, *, verified: bool = False) -> Finish:
-    finish = end_request(scope, EndingKind.UNINSTALLED, reason, message)
+    finish = end_request(scope, EndingReason.UNINSTALLED, reason, message)
     return replace(finish, verified=verified)

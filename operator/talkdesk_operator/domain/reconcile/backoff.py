@@ -31,9 +31,9 @@ def next_retry(
     if before is not None and before.reason != failure.reason:
         before = None
     if failure.fixed_delay is not None:
-        if before is not None and now < before.next_attempt_at:
+        if before is not None and now < before.next_attempt_time:
             return before
-        return Retry(attempts=_attempts(before), next_attempt_at=now + failure.fixed_delay, reason=failure.reason)
+        return Retry(attempts=_attempts(before), next_attempt_time=now + failure.fixed_delay, reason=failure.reason)
     attempts = _attempts(before)
     exponential = _FIRST_DELAY[failure.retry_class] * 2 ** min(attempts - 1, _MAX_DOUBLINGS)
     delay = min(exponential, _MAX_DELAY[failure.retry_class]) * (0.5 + jitter / 2)

@@ -25,7 +25,7 @@ __all__ = [
     "waits_for_answer",
 ]
 
-_ENDS_REQUEST_ONLY: Final = frozenset({EndingKind.TIMED_OUT, EndingKind.REJECTED})
+_ENDS_REQUEST_ONLY: Final = frozenset({EndingReason.TIMED_OUT, EndingReason.REJECTED})
 """Endings that close an Update without ending the installation."""
 _OVERDUE: Final = "overdue"
 
@@ -55,7 +55,7 @@ def is_ended(installation: TalkdeskInstallation) -> bool:
     request, ending = installation.spec.request, installation.status.ending
     if request is None or ending is None or not is_closed(installation):
         return False
-    return request.type is not RequestType.UPDATE or ending.kind not in _ENDS_REQUEST_ONLY
+    return request.type is not RequestType.UPDATE or ending.reason not in _ENDS_REQUEST_ONLY
 
 
 def waits_for_answer(installation: TalkdeskInstallation) -> bool:
@@ -65,12 +65,12 @@ def waits_for_answer(installation: TalkdeskInstallation) -> bool:
 
 def deadline(request: Request, app: TalkdeskApp) -> datetime:
     """Return until when Talkdesk waits for the answer, counted from the event's own time."""
-    return saturating_add(request.requested_at, parse_duration(app.spec.deadline.answer_within))
+    return saturating_add(request.event_time, parse_duration(app.spec.deadline.answer_within))
 
 
 def grace_period_end(ending: Ending, app: TalkdeskApp) -> datetime:
     """Return until when the tenant of an installation that was not answered in time is kept unchanged."""
-    return saturating_add(ending.at, parse_duration(app.spec.deadline.grace))
+    return saturating_add(ending.time, parse_duration(app.spec.deadline.grace_period))
 
 
 def time_left(request: Request, app: TalkdeskApp, now: datetime) -> str | None:

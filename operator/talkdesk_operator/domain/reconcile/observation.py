@@ -57,7 +57,7 @@ def remote_predates_request(scope: Scope) -> bool:
     """Return whether Talkdesk's state is older than the request: it may show the end of an earlier installation."""
     match scope.remote:
         case RemoteInstallation(updated_at=datetime() as moment):
-            return is_before(moment, scope.request.requested_at) and not is_overdue(scope)
+            return is_before(moment, scope.request.event_time) and not is_overdue(scope)
         case _:
             return False
 

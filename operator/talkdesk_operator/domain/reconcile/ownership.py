@@ -18,7 +18,7 @@ __all__ = ["install_time", "is_alive", "roles"]
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
-def installed_at(installation: TalkdeskInstallation) -> datetime | None:
+def install_time(installation: TalkdeskInstallation) -> datetime | None:
     """Return the time of the newest Install request; None when there was none. An Update does not count."""
     request = installation.spec.request
     if request is not None and request.type is RequestType.INSTALL:
@@ -62,4 +62,4 @@ def _last_owner(
 def _recency(installation: TalkdeskInstallation) -> tuple[datetime, datetime, str]:
     """Return a key by which the newest installation is the greatest, and no two are equal."""
     created = installation.metadata.creation_timestamp or _EARLIEST
-    return installed_at(installation) or created, created, installation.metadata.name
+    return install_time(installation) or created, created, installation.metadata.name

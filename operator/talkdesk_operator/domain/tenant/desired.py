@@ -27,7 +27,7 @@ __all__ = [
     "next_poll",
     "offboard_timed_out",
     "orphan_purge_at",
-    "purge_after",
+    "purge_time",
     "retention_ends",
     "template_context",
 ]
@@ -148,7 +148,7 @@ def _is_offboarded(scope: Scope) -> bool:
     return retained and not (is_purge_due(scope) and not is_protected(scope))
 
 
-def purge_after(ended_at: datetime, app: CompiledApp) -> datetime:
+def purge_time(ended_at: datetime, app: CompiledApp) -> datetime:
     """Return when the retained objects are to be deleted."""
     return saturating_add(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 
@@ -179,7 +179,7 @@ def is_protected(scope: Scope) -> bool:
 
 def offboard_timed_out(scope: Scope) -> bool:
     """Return whether the offboarding has delayed the uninstall's answer for `uninstall.offboardTimeout`."""
-    started_at = scope.tenant.spec.uninstalled_at if scope.tenant is not None else None
+    started_at = scope.tenant.spec.uninstall_time if scope.tenant is not None else None
     timeout = parse_duration(scope.required_app.resource.spec.uninstall.offboard_timeout)
     return started_at is not None and scope.now >= saturating_add(started_at, timeout)
 

@@ -15,7 +15,7 @@ from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState, RemoteTrial, classify
 from talkdesk_operator.domain.reconcile.deadlines import is_before, saturating_add
 from talkdesk_operator.domain.reconcile.observation import remote_predates_request
-from talkdesk_operator.domain.reconcile.ownership import installed_at
+from talkdesk_operator.domain.reconcile.ownership import install_time
 from talkdesk_operator.domain.reconcile.scope import Scope
 
 __all__ = ["Suspension", "desired_state", "suspension", "trial_is_open", "trial_of"]
@@ -100,11 +100,11 @@ def trial_of(
 
     A trial that is older than the installation belongs to an earlier installation under the same id.
     """
-    installed = installed_at(installation)
+    installed = install_time(installation)
     known = [
         trial
         for trial in (_from_event(installation), installation.status.trial)
-        if trial is not None and (installed is None or not is_before(trial.at, installed))
+        if trial is not None and (installed is None or not is_before(trial.last_transition_time, installed))
     ]
     newest = max(known, key=_recency, default=None)
     if remote is None or (remote.ended_at is not None and installed and is_before(remote.ended_at, installed)):
@@ -117,7 +117,12 @@ def _from_event(installation: TalkdeskInstallation) -> TrialStatus | None:
     event = installation.spec.trial
     if event is None:
         return None
-    return TrialStatus(state=event.state, at=event.at, expires_at=event.expires_at, ended_reason=event.ended_reason)
+    return TrialStatus(
+        state=event.state,
+        last_transition_time=event.event_time,
+        expiration_time=event.expiration_time,
+        ended_reason=event.ended_reason,
+    )
 
 
 def _corrected(known: TrialStatus | None, remote: RemoteTrial, started: datetime) -> TrialStatus | None:
@@ -142,9 +147,13 @@ def _corrected(known: TrialStatus | None, remote: RemoteTrial, started: datetime
     ):
         return known
     if known is None:
-        return TrialStatus(state=TrialState.STARTED, at=started, expires_at=remote.expires_at)
-    return TrialStatus(state=TrialState.EXTENDED, at=saturating_add(known.at, _TICK), expires_at=remote.expires_at)
+        return TrialStatus(state=TrialState.STARTED, last_transition_time=started, expiration_time=remote.expires_at)
+    return TrialStatus(
+        state=TrialState.EXTENDED,
+        last_transition_time=saturating_add(known.last_transition_time, _TICK),
+        expiration_time=remote.expires_at,
+    )
 
 
 def _recency(trial: TrialStatus) -> tuple[datetime, int]:
-    return trial.at, _RANK[trial.state]
+    return trial.last_transition_time, _RANK[trial.state]

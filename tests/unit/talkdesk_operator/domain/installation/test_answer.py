@@ -8,7 +8,7 @@ import pytest
 
 from builders.objects import NOON, WEEK, answer, credentials, decided, facts, failure, installation, remote, scope, view
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingKind, InstallationPhase, RequestType
+from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation.answer import end_at_talkdesk, end_request
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import Scope, SendState, TenantOutcome, TenantResult
@@ -83,7 +83,7 @@ def test_a_request_that_changed_before_the_answer_is_reconciled_again_at_once() 
         ("uninstalled", EndingReason.GONE),
     ],
 )
-def test_an_end_in_talkdesks_state_ends_the_installation(word: str, kind: EndingKind) -> None:
+def test_an_end_in_talkdesks_state_ends_the_installation(word: str, kind: EndingReason) -> None:
     end = finish(read(remote=remote(word)))
     assert end.ending is not None
     assert (end.ending.reason, end.ending.event_id) == (kind, "event-1")
@@ -146,8 +146,8 @@ def test_a_rejection_of_a_request_that_changed_is_decided_again() -> None:
     assert (changed.requeue_at, changed.ending) == (NOON, None)
 
 
-@pytest.mark.parametrize("kind", EndingKind)
-def test_every_end_has_its_phase_and_is_reconciled_again_at_once(kind: EndingKind) -> None:
+@pytest.mark.parametrize("kind", EndingReason)
+def test_every_end_has_its_phase_and_is_reconciled_again_at_once(kind: EndingReason) -> None:
     over = end_request(scope(), kind, Reason.GONE, "so it is")
     assert (over.phase.value, over.requeue_at, over.terminal) == (kind.value, NOON, False)
 

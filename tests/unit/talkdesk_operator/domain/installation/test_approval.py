@@ -181,7 +181,7 @@ def test_a_decision_for_another_event_is_ignored_and_reported(decision: Decision
 @pytest.mark.case(34)
 @pytest.mark.parametrize("decision", Decision)
 def test_without_a_persons_decision_the_automatic_one_applies_before_the_deadline(decision: Decision) -> None:
-    at = asked(app=app(mode="Manual", automatic={"decision": decision.value, "before": "2h"}))
+    at = asked(app=app(mode="Manual", automatic={"decision": decision.value, "beforeDeadline": "2h"}))
     assert held(at).requeue_at == LIMIT - 2 * HOUR
     assert held(replace(at, now=LIMIT - 2 * HOUR - timedelta(seconds=1))).requeue_at == LIMIT - 2 * HOUR
     late = verdict(replace(at, now=LIMIT - 2 * HOUR))
@@ -191,7 +191,7 @@ def test_without_a_persons_decision_the_automatic_one_applies_before_the_deadlin
 
 @pytest.mark.case(34)
 def test_an_automatic_decision_may_come_at_once_and_a_persons_decision_wins_over_it() -> None:
-    automatic = {"decision": "Reject", "before": "999999d"}
+    automatic = {"decision": "Reject", "beforeDeadline": "999999d"}
     at = asked(app=app(mode="Manual", automatic=automatic), installation=installation(at=NOON - DAY))
     assert verdict(at).decision is Decision.REJECT
     approved = installation(at=NOON - DAY, approval=decided("Approve"))

@@ -168,7 +168,7 @@ def test_a_missing_answer_is_pending_and_a_failed_call_gives_its_reason() -> Non
 
 @pytest.mark.case(32)
 def test_an_end_without_an_answer_stays_reported() -> None:
-    end = Ending(kind=EndingKind.TIMED_OUT, event_id="event-1", at=NOON)
+    end = Ending(reason=EndingReason.TIMED_OUT, event_id="event-1", time=NOON)
     late = replace(WAITING, reason=Reason.TIMED_OUT, ending=end)
     assert judged(scope(), late, ConditionType.ANSWERED) == ("False", "TimedOut")
     assert judged(with_new_status(scope(), late), WAITING, ConditionType.ANSWERED) == ("False", "TimedOut")

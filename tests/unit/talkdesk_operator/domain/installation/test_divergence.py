@@ -65,7 +65,7 @@ def test_a_state_that_the_answer_may_have_ended_is_not_a_missed_request(moment: 
 
 @pytest.mark.case(31)
 def test_an_answer_that_is_newer_than_the_state_has_answered_it() -> None:
-    late = installation(status=answered(answer=answer().model_copy(update={"at": LATER})))
+    late = installation(status=answered(answer=answer().model_copy(update={"delivery_time": LATER})))
     assert missed_request(seen("updating", installation=late)) is None
     assert missed_request(seen("updating", at=LATER + HOUR, installation=late)) is not None
 

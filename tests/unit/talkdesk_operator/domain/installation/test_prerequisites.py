@@ -125,7 +125,7 @@ def test_a_suspended_tenant_is_applied_like_any_other() -> None:
 def test_a_suspended_customer_is_offboarded_and_later_purged_if_the_policy_says_so() -> None:
     at = live(remote=remote("suspended"), app=OFFBOARDING)
     assert decide(at) == Offboard()
-    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
+    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
     stopped = finish(replace(at, tenant=away, tenant_outcome=TenantOutcome(TenantResult.OFFBOARDED)))
     assert (stopped.phase, stopped.requeue_at) == (InstallationPhase.SUSPENDED, NOON + DAY)
     late = replace(at, tenant=away, now=NOON + DAY)
@@ -136,7 +136,7 @@ def test_a_suspended_customer_is_offboarded_and_later_purged_if_the_policy_says_
 
 @pytest.mark.case(42)
 def test_a_protected_tenant_is_offboarded_but_never_purged() -> None:
-    away = tenant(TenantState.OFFBOARDED, deletionProtection=True, status=TenantStatus(purge_after=NOON))
+    away = tenant(TenantState.OFFBOARDED, deletionProtection=True, status=TenantStatus(purge_time=NOON))
     assert decide(live(remote=remote("suspended"), app=OFFBOARDING, tenant=away)) == Offboard()
 
 
@@ -156,7 +156,7 @@ def test_without_a_tenant_there_is_nothing_to_offboard() -> None:
 
 @pytest.mark.case(21, 42)
 def test_a_customer_who_is_entitled_again_is_provisioned_again() -> None:
-    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON + DAY))
+    away = tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON + DAY))
     assert decide(live(app=OFFBOARDING, tenant=away)) == Provision()
     upgraded = installation(status=answered(), trial=trial_object(endedReason="trial_expired"))
     suspended = live(installation=upgraded, facts=facts(subscription="trial"))

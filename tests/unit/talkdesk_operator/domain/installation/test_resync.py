@@ -132,8 +132,8 @@ def test_an_active_installation_that_talkdesk_does_not_find_is_read_a_second_tim
 
 
 @pytest.mark.case(32)
-@pytest.mark.parametrize("kind", [EndingKind.TIMED_OUT, EndingKind.REJECTED])
-def test_an_update_that_was_rejected_or_timed_out_leaves_the_tenant_running(kind: EndingKind) -> None:
+@pytest.mark.parametrize("kind", [EndingReason.TIMED_OUT, EndingReason.REJECTED])
+def test_an_update_that_was_rejected_or_timed_out_leaves_the_tenant_running(kind: EndingReason) -> None:
     valid = condition(ConditionType.CREDENTIALS_VALID)
     over = installation(request=RequestType.UPDATE, status=ended(kind, conditions=(valid,)))
     at = scope(installation=over, now=NOON + timedelta(days=99))

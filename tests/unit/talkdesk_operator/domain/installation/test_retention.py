@@ -76,14 +76,14 @@ def test_a_resync_deletes_credentials_that_a_late_event_stored() -> None:
 
 @pytest.mark.case(32)
 def test_an_installation_that_timed_out_keeps_everything_for_the_grace_period() -> None:
-    late = over(EndingKind.TIMED_OUT, status=ended(EndingKind.TIMED_OUT, conditions=()))
+    late = over(EndingReason.TIMED_OUT, status=ended(EndingReason.TIMED_OUT, conditions=()))
     waiting = finish(after(installation=late, tenant=tenant()))
     assert (waiting.phase, waiting.terminal, waiting.requeue_at) == (InstallationPhase.TIMED_OUT, True, NOON + DAY)
     assert decide(after(installation=late, tenant=tenant(), now=NOON + DAY)) == DeleteCredentials()
 
 
-@pytest.mark.parametrize("kind", EndingKind)
-def test_the_tenant_is_offboarded_after_any_end(kind: EndingKind) -> None:
+@pytest.mark.parametrize("kind", EndingReason)
+def test_the_tenant_is_offboarded_after_any_end(kind: EndingReason) -> None:
     at = after(installation=over(kind), tenant=tenant(), now=NOON + DAY)
     assert decide(at) == Offboard()
     kept = finish(replace(at, tenant=retained(), tenant_outcome=TenantOutcome(TenantResult.OFFBOARDED)))
@@ -96,7 +96,7 @@ def test_an_object_that_does_not_go_away_is_named_and_polled() -> None:
     slow = finish(after(tenant_outcome=GOING))
     assert (slow.reason, slow.message) == (Reason.OFFBOARDING, GOING.message)
     assert slow.requeue_at == NOON + timedelta(seconds=1)
-    begun = retained(uninstalledAt="2026-03-01T12:00:00Z")
+    begun = retained(uninstallTime="2026-03-01T12:00:00Z")
     assert finish(after(tenant=begun, tenant_outcome=GOING, now=NOON + DAY)).reason is Reason.DELETION_BLOCKED
     assert finish(after(tenant=retained(NOON), tenant_outcome=GOING)).reason is Reason.PURGING
 
@@ -208,8 +208,8 @@ def test_an_installation_whose_app_is_gone_is_left_alone_after_its_end() -> None
 
 @pytest.mark.case(36)
 def test_the_grace_period_may_be_zero() -> None:
-    late = over(EndingKind.TIMED_OUT)
-    assert decide(after(installation=late, tenant=tenant(), app=view(deadline={"grace": "0s"}))) == Offboard()
+    late = over(EndingReason.TIMED_OUT)
+    assert decide(after(installation=late, tenant=tenant(), app=view(deadline={"gracePeriod": "0s"}))) == Offboard()
 
 
 @pytest.mark.case(41)
@@ -226,7 +226,7 @@ PUT_AWAY = TenantOutcome(TenantResult.OFFBOARDED)
 
 @pytest.mark.case(26, 32)
 def test_the_users_of_an_offboarded_tenant_are_deactivated_once() -> None:
-    gone = over(EndingKind.GONE, status=ended(EndingKind.GONE, users=UsersStatus(licensed=7)))
+    gone = over(EndingReason.GONE, status=ended(EndingReason.GONE, users=UsersStatus(licensed=7)))
     at = after(installation=gone, app=WITH_SCIM, tenant_outcome=PUT_AWAY)
     assert decide(at) == DeactivateUsers()
     assert finish(replace(at, users=UsersOutcome(0))).terminal

@@ -167,7 +167,7 @@ def test_the_previous_answer_is_kept_until_a_new_request_has_its_own() -> None:
 
 def test_the_time_of_the_newest_install_is_kept_over_other_requests() -> None:
     at = with_new_status(scope(), WAITING)
-    assert at.installation.status.installed_at == NOON
+    assert at.installation.status.install_time == NOON
     update = installation(request=RequestType.UPDATE, at=NOON + WEEK, status=at.installation.status)
     assert status(scope(installation=update), WAITING).install_time == NOON
 

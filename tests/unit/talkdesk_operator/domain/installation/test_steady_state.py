@@ -25,7 +25,7 @@ def test_an_active_installation_is_ready() -> None:
 
 @pytest.mark.case(32)
 def test_an_update_that_ended_without_an_answer_leaves_the_installation_active() -> None:
-    over = installation(request=RequestType.UPDATE, status=ended(EndingKind.TIMED_OUT))
+    over = installation(request=RequestType.UPDATE, status=ended(EndingReason.TIMED_OUT))
     assert "no longer waits" in in_steady_state(scope(installation=over)).message
 
 

@@ -46,7 +46,7 @@ from talkdesk_operator.domain.reconcile.steps import (
 )
 
 UNINSTALL = installation(request=RequestType.UNINSTALL)
-OFF = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
+OFF = tenant(TenantState.OFFBOARDED, uninstallTime="2026-03-01T12:00:00Z")
 OFFBOARDED = TenantOutcome(TenantResult.OFFBOARDED)
 ANNOUNCED = answer(delivered=False)
 LATE = NOON + WEEK
@@ -134,7 +134,7 @@ def test_refused_credentials_after_the_call_prove_the_answer(reason: Reason) -> 
 @pytest.mark.case(15)
 @pytest.mark.parametrize("seconds", [-1, 0, 60])
 def test_an_approval_that_was_sent_after_the_uninstall_request_has_answered_the_uninstall(seconds: int) -> None:
-    delivered = answer(event="the-install").model_copy(update={"at": NOON + timedelta(seconds=seconds)})
+    delivered = answer(event="the-install").model_copy(update={"delivery_time": NOON + timedelta(seconds=seconds)})
     earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=delivered)})
     refused = RemoteFailed(failure(Reason.CREDENTIALS_REFUSED, RetryClass.SLOW))
     ended = finish(leaving(installation=earlier, credentials=credentials(), remote=refused)).ending

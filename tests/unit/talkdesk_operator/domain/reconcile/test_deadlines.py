@@ -29,8 +29,8 @@ def test_the_deadline_counts_from_the_events_own_time() -> None:
 
 
 def test_the_grace_period_counts_from_the_end() -> None:
-    ending = Ending(kind=EndingKind.TIMED_OUT, event_id="e", at=NOON)
-    assert grace_period_end(ending, app(deadline={"grace": "2h"})) == NOON + timedelta(hours=2)
+    ending = Ending(reason=EndingReason.TIMED_OUT, event_id="e", time=NOON)
+    assert grace_period_end(ending, app(deadline={"gracePeriod": "2h"})) == NOON + timedelta(hours=2)
 
 
 @pytest.mark.case(35)
@@ -101,7 +101,7 @@ def test_an_answer_counts_only_for_its_own_request_and_only_if_it_arrived() -> N
 @pytest.mark.parametrize("kind", EndingReason)
 @pytest.mark.parametrize("request_type", [RequestType.INSTALL, RequestType.UNINSTALL])
 def test_any_ending_of_an_install_or_uninstall_ends_the_installation(
-    kind: EndingKind, request_type: RequestType
+    kind: EndingReason, request_type: RequestType
 ) -> None:
     over = installation(request=request_type, status=ended(kind))
     assert is_closed(over)
@@ -119,7 +119,7 @@ def test_any_ending_of_an_install_or_uninstall_ends_the_installation(
     ],
 )
 def test_a_rejected_or_timed_out_update_is_closed_without_ending_the_installation(
-    kind: EndingKind, *, final: bool
+    kind: EndingReason, *, final: bool
 ) -> None:
     over = installation(request=RequestType.UPDATE, status=ended(kind))
     assert is_closed(over)

@@ -31,7 +31,7 @@ from talkdesk_operator.domain.tenant.desired import (
     next_poll,
     offboard_timed_out,
     orphan_purge_at,
-    purge_after,
+    purge_time,
     retention_ends,
     template_context,
 )
@@ -172,7 +172,7 @@ def test_a_purge_is_due_from_the_end_of_the_retention_and_not_before() -> None:
 
 @pytest.mark.case(36)
 def test_a_tenant_in_use_is_never_due_for_a_purge() -> None:
-    assert not is_purge_due(scope(tenant=tenant(status=TenantStatus(purge_after=NOON))))
+    assert not is_purge_due(scope(tenant=tenant(status=TenantStatus(purge_time=NOON))))
 
 
 def test_deletion_protection_forbids_the_purge() -> None:
@@ -183,7 +183,7 @@ def test_deletion_protection_forbids_the_purge() -> None:
 
 @pytest.mark.case(52)
 def test_an_offboarding_times_out_after_the_apps_offboard_timeout() -> None:
-    begun = tenant(TenantState.OFFBOARDED, uninstalledAt="2026-03-01T12:00:00Z")
+    begun = tenant(TenantState.OFFBOARDED, uninstallTime="2026-03-01T12:00:00Z")
     assert not offboard_timed_out(scope(tenant=begun, now=NOON + timedelta(minutes=9)))
     assert offboard_timed_out(scope(tenant=begun, now=NOON + timedelta(minutes=10)))
     assert offboard_timed_out(scope(tenant=begun, app=view(uninstall={"offboardTimeout": "0s"})))
@@ -270,13 +270,13 @@ def test_a_requested_purge_ends_a_retention_but_not_a_tenant_in_use() -> None:
     assert is_purge_due(offboarded(None, purge=purge))
     assert not is_purge_due(scope(tenant=tenant(purge=purge)))
     assert not is_current(suspended_and_offboarded(purge=purge))
-    assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_after=NOON))) == NOON
-    assert retention_ends(tenant(status=TenantStatus(purge_after=NOON))) is None
+    assert retention_ends(tenant(TenantState.OFFBOARDED, status=TenantStatus(purge_time=NOON))) == NOON
+    assert retention_ends(tenant(status=TenantStatus(purge_time=NOON))) is None
 
 
 @pytest.mark.case(40, 44)
 def test_an_orphaned_tenant_is_purged_after_its_retention_unless_protected_or_paused() -> None:
-    kept = TenantStatus(purge_after=NOON)
+    kept = TenantStatus(purge_time=NOON)
     assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
     assert orphan_purge_at(view(), tenant(status=kept)) is None
     assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None
