@@ -108,7 +108,7 @@ async def test_the_history_lists_the_phases_of_an_installation_and_their_reasons
 
         history = [(step["reason"], step["message"]) for step in acme.installation["status"]["history"]]
         assert [what for what, _ in history] == ["Active", "Uninstalled"]
-        assert history[0][1].startswith("Succeeded: ")
+        assert [why.partition(":")[0] for _, why in history] == ["Succeeded", "Uninstalled"]
 
 
 async def test_a_template_gets_the_sign_on_endpoints_and_the_id_of_the_first_administrator(stacks: Stacks) -> None:
