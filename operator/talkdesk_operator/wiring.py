@@ -23,7 +23,7 @@ from talkdesk_operator.observability.probes import CannotListen
 from talkdesk_operator.process.run import BuildReconciler, Parts, serve
 from talkdesk_operator.process.tuning import tune
 from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
-from talkdesk_operator.reconcilers.talkdesk import TalkdeskSteps
+from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.users.sync import UserSync
 from talkdesk_operator.settings import UnusableSettings, read_settings

@@ -1,4 +1,4 @@
-"""A Kubernetes API on a real socket that gives the answers it was told to: whole ones, or streams of events."""
+"""A Kubernetes API on a real socket that returns scripted answers: whole ones, or streams of events."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ def stream(*pieces: bytes | dict[str, Any], end: str = "well") -> Answer:
 
 @dataclass
 class KubeApi:
-    """Its answers, in order; the last one stays."""
+    """Returns the answers in order; the last one is repeated."""
 
     answers: list[Answer]
     url: str = ""

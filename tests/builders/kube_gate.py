@@ -1,4 +1,4 @@
-"""A gate between a program and the Kubernetes API server: it sees every request, and stops those it was told to.
+"""A gate between a program and the Kubernetes API server: it records every request, and stops those that a test names.
 
 The program speaks plain http to it, the gate speaks TLS to the server with the program's own token. So a test can stop
 a program exactly before an effect, or exactly after it: hold the request, kill the program, and the request or its
@@ -42,8 +42,8 @@ class Call:
     def is_write(self) -> bool:
         return self.method != "GET"
 
-    def is_event_about(self, name: str, reason: str) -> bool:
-        """Return whether it has created a Kubernetes Event of that reason for the object of that name."""
+    def has_posted(self, name: str, reason: str) -> bool:
+        """Return whether it has posted a Kubernetes Event about the object of that name."""
         body = self.body if isinstance(self.body, dict) and self.status is not None else {}
         return bool(body.get("reason") == reason and body.get("regarding", {}).get("name") == name)
 
@@ -54,12 +54,12 @@ class Call:
 
 @dataclass
 class Hold:
-    """A request to be stopped, once: before it goes to the server, or after the server has done it."""
+    """A request to be stopped once: before it is sent to the server, or after the server has answered it."""
 
     when: Literal["before", "after"]
     matches: Callable[[Call], bool]
     skip: int = 0
-    """How many matching ones pass first."""
+    """How many matching requests are let through first."""
     _reached: asyncio.Event = field(default_factory=asyncio.Event)
     _released: asyncio.Event = field(default_factory=asyncio.Event)
     _taken: bool = False
@@ -70,7 +70,7 @@ class Hold:
             await self._reached.wait()
 
     def release(self) -> None:
-        """Let it go on."""
+        """Let the held request continue."""
         self._released.set()
 
     def takes(self, call: Call) -> bool:
@@ -89,7 +89,7 @@ class Hold:
 
 @dataclass
 class Refusal:
-    """Requests that the gate answers itself, as an API server in trouble does."""
+    """Requests that the gate answers itself, as an API server that fails does."""
 
     matches: Callable[[Call], bool]
     status: int
@@ -106,7 +106,7 @@ class KubeGate:
         self._session = session
         self._holds: list[Hold] = []
         self._refusals: list[Refusal] = []
-        self._news = asyncio.Condition()
+        self._progress = asyncio.Condition()
 
     def hold(self, method: str, path: str, when: Literal["before", "after"], *, skip: int = 0) -> Hold:
         """Stop one request of that method whose whole path matches the regular expression."""
@@ -122,9 +122,9 @@ class KubeGate:
         return sum(call.matches(method, path) for call in self.calls)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the calls so far fulfil a condition; it is asked after each call."""
-        async with asyncio.timeout(WITHIN), self._news:
-            await self._news.wait_for(condition)
+        """Wait until the calls so far meet a condition; it is checked after each call."""
+        async with asyncio.timeout(WITHIN), self._progress:
+            await self._progress.wait_for(condition)
 
     def writes(self, since: int = 0) -> list[Call]:
         """Return what was written, but for Leases and reviews, from the given number of calls on."""
@@ -136,8 +136,8 @@ class KubeGate:
         try:
             return await self._pass_on(call, request)
         finally:
-            async with self._news:
-                self._news.notify_all()
+            async with self._progress:
+                self._progress.notify_all()
 
     async def _pass_on(self, call: Call, request: web.Request) -> web.StreamResponse:
         refusal = next((each for each in self._refusals if each.count > 0 and each.matches(call)), None)
@@ -191,7 +191,7 @@ async def gate(server: str, trust: ssl.SSLContext) -> AsyncIterator[KubeGate]:
         made = KubeGate(server, session)
         app = web.Application(client_max_size=16 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", made.handle)
-        # A killed program's requests end with its connection: what was held goes nowhere.
+        # A killed program's requests end with its connection, so a held request is never sent.
         runner = web.AppRunner(
             app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=0.1
         )

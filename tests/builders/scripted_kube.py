@@ -1,4 +1,4 @@
-"""A Kubernetes API that gives the answers it was told to, in order, and remembers what it was asked."""
+"""A Kubernetes API that returns scripted answers in order, and records the requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ class Asked:
 
 
 def stored(spec: dict[str, Any] | None = None, *, changed: bool = True) -> dict[str, Any]:
-    """A TalkdeskInstallation as an answer; `changed` by the request that it answers, or as it was."""
+    """A TalkdeskInstallation as an answer: `changed` by the request, or as it was before."""
     managers = [{"manager": "somebody"}, *([{"manager": FIELD_MANAGER_OF_REQUEST}] if changed else [])]
     return {"metadata": {"managedFields": managers}, "spec": spec or {}}
 
 
 class ScriptedKube:
-    """Answers are objects or errors; running out of them fails the test."""
+    """Takes the answers, which are objects or errors; a request without an answer fails the test."""
 
     def __init__(self, *answers: dict[str, Any] | KubeError) -> None:
         self._answers = list(answers)

@@ -1,7 +1,7 @@
-"""Reconcilers: they do what the domain decides, and put what came of it back before it.
+"""Reconcilers: they carry out the steps that the domain decides on, and give it back what came of them.
 
-Belongs here: the loop observe, decide, act, status; the order of effects. Does not belong here: rules (domain/), HTTP
-(adapters/), timing and concurrency (queue.py).
+Belongs here: the loop of observe, decide, act and write the status; the order of effects. Does not belong here: rules
+(domain/), HTTP (adapters/), timing and concurrency (workqueue/).
 """
 
 from talkdesk_operator.reconcilers.account import AccountReconciler

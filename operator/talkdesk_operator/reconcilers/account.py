@@ -1,4 +1,4 @@
-"""All of one account's installations and its tenant, in one pass: the unit of work of the queue."""
+"""Reconcile all installations of one account and its tenant together: the unit of work of the queue."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -24,9 +24,23 @@ from talkdesk_operator.workqueue.contract import Cause, Requeue, Result
 
 __all__ = ["AccountReconciler"]
 
+_FAULT = "a fault in the operator blocks this account; it is tried again, and the operator's log has the traceback"
+_RESYNCED = frozenset(
+    {
+        InstallationPhase.ACTIVE,
+        InstallationPhase.AWAITING_DECISION,
+        InstallationPhase.SUSPENDED,
+        InstallationPhase.SUPERSEDED,
+    }
+)
+"""Phases in which Talkdesk's state is compared with ours at each resync."""
+_ENDED = frozenset({InstallationPhase(kind.value) for kind in EndingReason} | {InstallationPhase.PURGED})
+"""Phases after an end, in which a resync deletes the credentials of late events."""
+_RESYNC_AFTER_END = timedelta(hours=1)
+
 
 class AccountReconciler:
-    """Gives each installation of an account its turn, the tenant's owner first."""
+    """Reconciles each installation of an account, the tenant's owner first."""
 
     def __init__(
         self,
@@ -39,7 +53,7 @@ class AccountReconciler:
         now: Callable[[], datetime],
         follow: Callable[[], None],
     ) -> None:
-        """Take ports; `follow` is called when an app came, changed or went, for whoever watches by apps."""
+        """Take ports; `follow` is called when an app was added, changed or deleted, for watches that depend on apps."""
         self._cache = cache
         self._cluster = cluster
         self._apps = apps
@@ -49,7 +63,7 @@ class AccountReconciler:
         self._follow = follow
 
     async def reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
-        """Reconcile an account, or an app's status. Raises KubeError when the API server can't even take a status."""
+        """Reconcile an account, or an app's status. Raises KubeError when not even a status can be written."""
         resource = self._cache.app(key.namespace, key.app)
         if key.is_app:
             self._follow()
@@ -60,16 +74,16 @@ class AccountReconciler:
         if Cause.FAULT in causes:
             await self._report_fault(installations)
         app = self._apps.view(resource) if resource is not None else None
-        problem = await self._unreadable(key)
+        problem = await self._report_unreadable(key)
         if not installations and problem is None:
-            return await self._unclaimed(app, self._cache.tenant(key))
+            return await self._reconcile_unclaimed(app, self._cache.tenant(key))
         by_name = roles(installations, self._cache.tenant(key))
         order = sorted(installations, key=lambda i: (by_name[i.metadata.name] is not Role.OWNER, i.metadata.name))
-        results = [await self._installation(key, i, app, by_name[i.metadata.name], causes, problem) for i in order]
+        results = [await self._reconcile_one(key, i, app, by_name[i.metadata.name], causes, problem) for i in order]
         failed = problem is not None or any(result.failed for result in results)
-        return Result(tuple(requeue_at for result in results for requeue_at in result.next), failed=failed)
+        return Result(tuple(requeue for result in results for requeue in result.next), failed=failed)
 
-    async def _installation(
+    async def _reconcile_one(
         self,
         key: AccountKey,
         installation: TalkdeskInstallation,
@@ -88,16 +102,16 @@ class AccountReconciler:
             installation=await self._with_finalizer(installation),
             role=role,
             tenant=tenant,
-            resync=Cause.RESYNC in causes or _is_asked_for(installation, tenant),
+            resync=Cause.RESYNC in causes or _is_requested(installation, tenant),
             background=causes == {Cause.RESYNC},
             drifted=Cause.DRIFT in causes,
             failure=problem,
         )
         outcome = await self._installations.reconcile(scope)
-        return Result(tuple(self._wakes(outcome, app)), failed=outcome.status.retry is not None)
+        return Result(tuple(self._requeues(outcome, app)), failed=outcome.status.retry is not None)
 
-    async def _unclaimed(self, app: CompiledApp | None, tenant: TalkdeskTenant | None) -> Result:
-        """See a retention to its end though no installation is left: their objects may all have been deleted."""
+    async def _reconcile_unclaimed(self, app: CompiledApp | None, tenant: TalkdeskTenant | None) -> Result:
+        """End the retention of a tenant whose installations are all gone: a person may have deleted their objects."""
         ends = orphan_purge_at(app, tenant) if app is not None and tenant is not None else None
         if app is None or tenant is None or ends is None:
             return Result()
@@ -106,11 +120,11 @@ class AccountReconciler:
         _, tenant_outcome = await self._tenants.purge_tenant(app, tenant)
         if tenant_outcome.result is TenantResult.PURGED:
             return Result()
-        again = Requeue(max(next_poll(tenant_outcome, self._now()) - self._now(), timedelta()), Priority.RETRY)
-        return Result((again,), failed=tenant_outcome.failure is not None)
+        requeue = Requeue(max(next_poll(tenant_outcome, self._now()) - self._now(), timedelta()), Priority.RETRY)
+        return Result((requeue,), failed=tenant_outcome.failure is not None)
 
-    async def _unreadable(self, key: AccountKey) -> Failure | None:
-        """Say at what can't be understood that it can't be; nothing of such an account is touched."""
+    async def _report_unreadable(self, key: AccountKey) -> Failure | None:
+        """Report objects that can't be read in their status; the Failure keeps the whole account as it is."""
         problems = self._cache.unreadable(key)
         for problem in problems:
             message = f"this version of the operator can't read it: {problem.reason}"
@@ -122,7 +136,7 @@ class AccountReconciler:
         return Failure(Reason.INVALID_SPEC, f"this version of the operator can't read {named}", RetryClass.TERMINAL)
 
     async def _report_fault(self, installations: Sequence[TalkdeskInstallation]) -> None:
-        """Say that a fault of ours holds the account up, once; a pass that ends puts the whole status right again."""
+        """Report once that a fault of ours blocks the account; a reconcile that ends replaces the whole status."""
         for installation in installations:
             ready = find(installation.status.conditions, ConditionType.READY)
             if ready is None or ready.reason != Reason.INTERNAL_ERROR:
@@ -130,14 +144,14 @@ class AccountReconciler:
                 await self._cluster.write_stalled(place, Reason.INTERNAL_ERROR, _FAULT)
 
     async def _with_finalizer(self, installation: TalkdeskInstallation) -> TalkdeskInstallation:
-        """Put our finalizer on an object that a person made without it, before anything is made for it."""
+        """Add our finalizer to an object that a person made without it, before anything is made for it."""
         metadata = installation.metadata
         if FINALIZER in metadata.finalizers or metadata.deletion_timestamp is not None:
             return installation
         await self._cluster.add_finalizer(installation)
         return self._cache.current(installation) or installation
 
-    def _wakes(self, outcome: Outcome, app: CompiledApp | None) -> Iterator[Requeue]:
+    def _requeues(self, outcome: Outcome, app: CompiledApp | None) -> Iterator[Requeue]:
         now = self._now()
         if outcome.finish is None:
             return
@@ -148,9 +162,9 @@ class AccountReconciler:
         if app is None:
             return
         resync = parse_duration(app.resource.spec.resync_period)
-        if outcome.finish.phase in _WATCHED:
+        if outcome.finish.phase in _RESYNCED:
             yield Requeue(resync, Priority.RESYNC)
-        elif outcome.finish.phase in _OVER:
+        elif outcome.finish.phase in _ENDED:
             yield Requeue(max(resync, _RESYNC_AFTER_END), Priority.RESYNC)
         request = outcome.scope.installation.spec.request
         if request is not None and outcome.status.deadline is not None:
@@ -159,30 +173,15 @@ class AccountReconciler:
                 yield Requeue(mark - now, Priority.CHANGED)
 
 
-def _is_asked_for(installation: TalkdeskInstallation, tenant: TalkdeskTenant | None) -> bool:
-    """Return whether a person asked for a look that was not taken yet."""
+def _is_requested(installation: TalkdeskInstallation, tenant: TalkdeskTenant | None) -> bool:
+    """Return whether a person asked for a reconcile that was not made yet."""
     if reconcile_requested_at(installation) != installation.status.last_handled_reconcile_at:
         return True
     return tenant is not None and reconcile_requested_at(tenant) != tenant.status.last_handled_reconcile_at
 
 
-_FAULT = "a fault in the operator keeps it from working on this account; it is tried again, and the log has the trace"
-_WATCHED = frozenset(
-    {
-        InstallationPhase.ACTIVE,
-        InstallationPhase.AWAITING_DECISION,
-        InstallationPhase.SUSPENDED,
-        InstallationPhase.SUPERSEDED,
-    }
-)
-"""Phases in which Talkdesk is asked now and then whether it agrees."""
-_OVER = frozenset({InstallationPhase(kind.value) for kind in EndingReason} | {InstallationPhase.PURGED})
-"""Phases after an end, in which credentials that a late event left behind are looked for."""
-_RESYNC_AFTER_END = timedelta(hours=1)
-
-
 def _backing_off(installation: TalkdeskInstallation, causes: frozenset[Cause], now: datetime) -> timedelta | None:
-    """Return how long a back-off from before a restart still lasts; None when it does not hold the work up."""
+    """Return how long a back-off from before a restart still lasts; None when there is none to respect."""
     retry, status = installation.status.retry, installation.status
     if causes != {Cause.STARTUP} or retry is None or status.observed_generation != installation.metadata.generation:
         return None

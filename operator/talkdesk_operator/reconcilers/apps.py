@@ -1,4 +1,4 @@
-"""TalkdeskApps, understood once for each revision, and their status."""
+"""TalkdeskApps: compiled once for each generation, and their status."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from talkdesk_operator.templates.template import CompiledTemplate, StepSource
 
 __all__ = ["CompiledApps", "app_status", "compile_app"]
 
-_REVISIONS = 256
-"""Compiled templates that are kept; each takes some tens of kilobytes."""
+_MAX_COMPILED = 256
+"""Compiled apps in memory; each takes some tens of kilobytes."""
 _MESSAGE_LENGTH = 2048
 
 
 def compile_app(app: TalkdeskApp) -> CompiledApp:
-    """Read an app's hosts and compile its template; what is wrong with it becomes a sentence, not an exception."""
+    """Return the app with its hosts, template and rules compiled; `problem` says what is wrong with it."""
     try:
         hosts = _hosts(app.spec)
     except ForeignHostError as error:
@@ -51,7 +51,7 @@ def compile_app(app: TalkdeskApp) -> CompiledApp:
 
 
 def _rule(rule: RejectRule) -> CompiledRule:
-    """Compile a rule; raises ExpressionError."""
+    """Return the compiled rule; raises ExpressionError."""
     compiled = compile_expression(rule.expression)
     unknown = sorted(compiled.references - RULE_VARIABLES)
     if unknown:
@@ -78,7 +78,7 @@ def app_status(view: CompiledApp, now: datetime) -> AppStatus:
         type=ConditionType.READY,
         status="True" if usable else "False",
         reason=Reason.SUCCEEDED if usable else Reason.TEMPLATE_INVALID,
-        message=view.problem[:_MESSAGE_LENGTH] if view.problem else "the template is understood",
+        message=view.problem[:_MESSAGE_LENGTH] if view.problem else "hosts, template and rules are valid",
         last_transition_time=now,
         observed_generation=app.metadata.generation,
     )
@@ -87,22 +87,22 @@ def app_status(view: CompiledApp, now: datetime) -> AppStatus:
 
 
 class CompiledApps:
-    """The understood apps, by uid and generation; bounded, the longest unused go."""
+    """Compiled apps by uid and generation; the least recently used are dropped."""
 
     def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._now = now
-        self._known: OrderedDict[tuple[str, int], CompiledApp] = OrderedDict()
+        self._compiled: OrderedDict[tuple[str, int], CompiledApp] = OrderedDict()
 
     def view(self, app: TalkdeskApp) -> CompiledApp:
         """Return the app as the domain uses it."""
         key = (app.metadata.uid, app.metadata.generation)
-        known = self._known.get(key)
+        known = self._compiled.get(key)
         if known is None:
-            known = self._known[key] = compile_app(app)
-            if len(self._known) > _REVISIONS:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
+            known = self._compiled[key] = compile_app(app)
+            if len(self._compiled) > _MAX_COMPILED:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(key)
         return replace(known, resource=app)
 
     async def write_status(self, app: TalkdeskApp) -> None:

@@ -1,11 +1,11 @@
-"""One installation: observe, decide, act, until nothing is left to do; then the status, once and last.
+"""Reconcile one installation: observe, decide and act until nothing is left to do; then write the status, once.
 
-Where a pass may break off matters more than where it ends: each effect is either found again by reading (Talkdesk's
-state, the inventory) or put on record before it (the answer to an uninstall).
+The process may end after any effect. So each effect is either found again by reading (Talkdesk's state, the inventory)
+or recorded before it happens (the answer to an uninstall).
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -38,23 +38,23 @@ from talkdesk_operator.domain.reconcile.steps import (
     Step,
     SyncUsers,
 )
-from talkdesk_operator.reconcilers.talkdesk import TalkdeskSteps
+from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 
 __all__ = ["InstallationReconciler", "Outcome", "Reread"]
 
-_MOST_STEPS = 40
-"""More than the longest way from a request to its end; a pass that needs more goes in circles."""
+_MAX_STEPS = 40
+"""More than the longest way from a request to its end; a reconcile that needs more goes in circles."""
 
 Reread = Callable[[TalkdeskInstallation], TalkdeskInstallation | None]
-"""Gives an installation as it is known now; None when it is gone."""
+"""Returns the newest known version of an installation; None when it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a pass ended."""
+    """How a reconcile ended."""
 
     scope: Scope
     finish: Finish | None
@@ -63,7 +63,7 @@ class Outcome:
 
 
 class InstallationReconciler:
-    """Does what the domain decides for one installation."""
+    """Carries out what the domain decides for one installation."""
 
     def __init__(
         self,
@@ -76,7 +76,11 @@ class InstallationReconciler:
         now: Callable[[], datetime],
         answered: Callable[[RequestType, Decision, str, float], None],
     ) -> None:
-        """Take ports; `answered` is told of every answer: its outcome, and the seconds since the event."""
+        """Take ports.
+
+        `answered` is called for every answer: the request's type, the decision, `delivered` or `unclear`, and the
+        seconds since the event.
+        """
         self._cluster = cluster
         self._talkdesk = talkdesk
         self._tenants = tenants
@@ -87,9 +91,9 @@ class InstallationReconciler:
         self._log = structlog.get_logger("talkdesk_operator.installation")
 
     async def reconcile(self, scope: Scope) -> Outcome:
-        """Work on one installation until the domain says Finish. Raises KubeError when not even that can be noted."""
+        """Execute steps until the domain says Finish. Raises KubeError when not even the status can be written."""
         scope = replace(scope, answer=_answer_so_far(scope.installation))
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MAX_STEPS):
             step = decide(scope)
             if isinstance(step, Finish):
                 return await self._finish(scope, step)
@@ -97,12 +101,12 @@ class InstallationReconciler:
                 await self._cluster.remove_finalizer(scope.installation)
                 return Outcome(scope, None, scope.installation.status)
             try:
-                scope = replace(await self._do(step, scope), now=self._now())
+                scope = replace(await self._execute(step, scope), now=self._now())
             except KubeError as error:
                 scope = replace(scope, failure=cluster_failure(error))
-        raise RuntimeError(f"{scope.installation.metadata.name}: no end after {_MOST_STEPS} steps")
+        raise RuntimeError(f"{scope.installation.metadata.name}: no end after {_MAX_STEPS} steps")
 
-    async def _do(self, step: Step, scope: Scope) -> Scope:
+    async def _execute(self, step: Step, scope: Scope) -> Scope:
         match step:
             case ReadCredentials():
                 return await self._talkdesk.read_credentials(scope)
@@ -115,9 +119,9 @@ class InstallationReconciler:
             case Purge():
                 return await self._tenants.purge(scope)
             case SyncUsers() | DeactivateUsers() | Acknowledge() | DeletePreviousCredentials() | RecordMissedRequest():
-                return await self._keep_up(step, scope)
+                return await self._execute_upkeep(step, scope)
             case RecordAnswer(decision=decision):
-                return await self._emit_events(scope, decision)
+                return await self._record_answer(scope, decision)
             case Send():
                 return await self._send(scope, step)
             case DeleteCredentials():
@@ -131,7 +135,7 @@ class InstallationReconciler:
             case RemoveFinalizer() | Finish():
                 return scope
 
-    async def _keep_up(
+    async def _execute_upkeep(
         self,
         step: SyncUsers | DeactivateUsers | Acknowledge | DeletePreviousCredentials | RecordMissedRequest,
         scope: Scope,
@@ -151,15 +155,15 @@ class InstallationReconciler:
                 known = self._reread(scope.installation) or scope.installation
                 return replace(scope, installation=known, answer=_answer_so_far(known), missed_request_recorded=True)
 
-    async def _emit_events(self, scope: Scope, decision: Decision) -> Scope:
-        answer = Answer(event_id=scope.request.event_id, decision=decision, send_time=_second(self._now()))
+    async def _record_answer(self, scope: Scope, decision: Decision) -> Scope:
+        answer = Answer(event_id=scope.request.event_id, decision=decision, send_time=_whole_seconds(self._now()))
         status = scope.installation.status.model_copy(update={"answer": answer})
         await self._cluster.write_installation_status(scope.installation, status)
         installation = scope.installation.model_copy(update={"status": status})
         return replace(scope, answer=answer, installation=installation)
 
     async def _send(self, scope: Scope, send: Send) -> Scope:
-        # The call answers whatever is pending, so it must not go out for a request that is no longer the present one.
+        # The call answers whatever is pending. So it must not be made for a request that another has replaced.
         known = self._reread(scope.installation)
         if known is None or known.spec.request != scope.installation.spec.request:
             return replace(scope, sent=SendState.OUTDATED)
@@ -171,12 +175,16 @@ class InstallationReconciler:
         if scope.sent is not SendState.DELIVERED:
             return scope
         answer = scope.answer or Answer(
-            event_id=scope.request.event_id, decision=decision, send_time=_second(send_time)
+            event_id=scope.request.event_id, decision=decision, send_time=_whole_seconds(send_time)
         )
         answer = answer.model_copy(
-            update={"delivery_time": _second(self._now()), "decision": decision, "reason": send.reason[:256] or None}
+            update={
+                "delivery_time": _whole_seconds(self._now()),
+                "decision": decision,
+                "reason": send.reason[:256] or None,
+            }
         )
-        # An uninstall is only over when Talkdesk shows it: look once more.
+        # An uninstall is over only when Talkdesk shows it, so its state is read once more.
         verify = scope.request.type is RequestType.UNINSTALL
         return replace(scope, answer=answer, remote=None if verify else scope.remote)
 
@@ -188,24 +196,29 @@ class InstallationReconciler:
                 await self._cluster.write_installation_status(scope.installation, status)
             except KubeNotFound:
                 return Outcome(scope, None, status)
-        news = tuple(events_for(before, status))
-        if not news and scope.drifted and finish.ready:
-            news = (_PUT_BACK,)
-        for each in news:
-            self._log.info(
-                each.message,
-                reason=each.reason,
-                namespace=scope.installation.metadata.namespace,
-                installation=scope.installation.metadata.name,
-            )
-            await self._cluster.emit_event(scope.installation, each)
+        events = tuple(events_for(before, status))
+        if not events and scope.drifted and finish.ready:
+            events = (_DRIFT_CORRECTED,)
+        await self._emit(scope.installation, events)
         return Outcome(scope, finish, status)
 
+    async def _emit(self, installation: TalkdeskInstallation, events: Sequence[EventDraft]) -> None:
+        namespace, name = installation.key
+        for event in events:
+            self._log.info(
+                "installation.transition",
+                reason=event.reason,
+                message=event.message,
+                namespace=namespace,
+                installation=name,
+            )
+            await self._cluster.emit_event(installation, event)
 
-_PUT_BACK = EventDraft(
+
+_DRIFT_CORRECTED = EventDraft(
     warning=False,
     reason="DriftCorrected",
-    message="an object of the tenant was changed or deleted by somebody else, and was put back",
+    message="somebody else changed or deleted an object of the tenant; it was applied again",
     action="Apply",
 )
 
@@ -215,5 +228,5 @@ def _answer_so_far(installation: TalkdeskInstallation) -> Answer | None:
     return answer if request is not None and answer is not None and answer.event_id == request.event_id else None
 
 
-def _second(moment: datetime) -> datetime:
+def _whole_seconds(moment: datetime) -> datetime:
     return moment.replace(microsecond=0)

@@ -1,9 +1,8 @@
-"""A tenant's objects: applied one after the other, deleted in reverse, and never taken from somebody else.
+"""Apply a tenant's objects one after the other, delete them in reverse, and leave those of others alone.
 
-Before an object is applied for the first time it is looked for: one that is there already, without our labels, belongs
-to somebody and is left alone, unless its step says `conflictPolicy: Adopt`. One that is ours is held to the template:
-what others change on it is put back. Inside a namespace that was itself made in the same pass nothing
-can be there yet, so nothing is looked for.
+Before an object is applied for the first time, it is read: one that exists without our labels belongs to somebody else
+and is left alone, unless its step adopts. An object of ours is kept as the template says: what others change on it is
+applied again by force. In a namespace that was made in the same reconcile nothing can exist yet, so nothing is read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,14 +27,14 @@ _MESSAGE_LENGTH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose objects they are, and in whose name they are touched."""
+    """The app and the tenant that own the objects, and the user who is impersonated for all requests."""
 
     app: str
     tenant: str
     identity: Identity
 
     def owns(self, live: Mapping[str, Any]) -> bool:
-        """Return whether an object bears our labels for this tenant."""
+        """Return whether an object has our labels for this tenant."""
         labels = live.get("metadata", {}).get("labels") or {}
         return (labels.get(LABEL_MANAGED_BY), labels.get(LABEL_APP), labels.get(LABEL_TENANT)) == (
             MANAGED_BY,
@@ -46,7 +45,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of applying."""
+    """The outcome of applying."""
 
     inventory: dict[tuple[str, str, str, str], InventoryEntry]
     steps: tuple[StepStatus, ...]
@@ -57,16 +56,16 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What came of deleting."""
+    """The outcome of deleting."""
 
     remaining: tuple[InventoryEntry, ...]
     blocking: str = ""
-    """The object that is still there, and what holds it."""
+    """The first object that still exists, and what blocks its deletion."""
     failure: Failure | None = None
 
 
 @dataclass(slots=True)
-class _Pass:
+class _Progress:
     """What is known while the steps are applied."""
 
     owner: Owner
@@ -75,7 +74,7 @@ class _Pass:
 
 
 class TenantObjects:
-    """Applies and deletes. Failures at an object become values."""
+    """Applies and deletes. An error at an object becomes a value."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -83,9 +82,9 @@ class TenantObjects:
     async def apply(self, rendered: RenderedTenant, entries: Sequence[InventoryEntry], owner: Owner) -> Applied:
         """Apply step after step; stop at the first that fails or is not ready.
 
-        `entries` is the inventory before, with what is about to be applied already in it.
+        `entries` is the inventory of before together with what is about to be applied.
         """
-        state = _Pass(owner, {entry.identity: entry for entry in entries})
+        state = _Progress(owner, {entry.identity: entry for entry in entries})
         done: list[StepStatus] = []
         for step in rendered.steps:
             outcome = await self._step(step, state)
@@ -100,16 +99,16 @@ class TenantObjects:
                     return Applied(state.inventory, _with_pending(done, rendered), waiting=outcome)
         return Applied(state.inventory, tuple(done))
 
-    async def _step(self, step: RenderedStep, state: _Pass) -> Failure | str:
+    async def _step(self, step: RenderedStep, state: _Progress) -> Failure | str:
         """Apply the objects of a step; return what it waits for, or an empty string."""
         waiting = ""
         for manifest in step.objects:
             entry = _entry(step, manifest)
             known = state.inventory.get(entry.identity, entry)
             try:
-                live = await self._ours(manifest, known, state.owner)
+                live = await self._apply_again(manifest, known, state.owner)
                 if live is None:
-                    failure = await self._in_the_way(manifest, replace(known, uid=""), step, state)
+                    failure = await self._check_free(manifest, replace(known, uid=""), step, state)
                     if failure is not None:
                         return failure
                     live = await self._cluster.apply(manifest, state.owner.identity, force=step.adopt)
@@ -126,11 +125,13 @@ class TenantObjects:
                     return Failure(Reason.NOT_READY, text[:_MESSAGE_LENGTH], RetryClass.SLOW)
         return waiting
 
-    async def _ours(self, manifest: Mapping[str, Any], known: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
-        """Apply to the very object that we made before; None when there is none, or it is gone. Raises KubeError.
+    async def _apply_again(
+        self, manifest: Mapping[str, Any], known: InventoryEntry, owner: Owner
+    ) -> dict[str, Any] | None:
+        """Apply to the very object that we made before; None when there is none or it is gone. Raises KubeError.
 
-        With the uid in it the API server refuses any other object of that name. What somebody else changed on an object
-        of ours is put back, hence the force.
+        Because of the uid, the API server refuses any other object of that name. Because of the force, what somebody
+        else changed on our object is changed back.
         """
         if not known.uid:
             return None
@@ -140,10 +141,10 @@ class TenantObjects:
         except KubeConflict:
             return None
 
-    async def _in_the_way(
-        self, manifest: Mapping[str, Any], known: InventoryEntry, step: RenderedStep, state: _Pass
+    async def _check_free(
+        self, manifest: Mapping[str, Any], known: InventoryEntry, step: RenderedStep, state: _Progress
     ) -> Failure | None:
-        """Look, before the first apply, whether somebody else has an object of that name. Raises KubeError."""
+        """Return a failure when somebody else has an object of that name. Raises KubeError."""
         if step.adopt or known.namespace in state.new_namespaces:
             return None
         live = await self._cluster.find(known, state.owner.identity)
@@ -153,7 +154,8 @@ class TenantObjects:
             return None
         if state.owner.owns(live):
             return None
-        message = f"{known.kind} {where(known)} is somebody else's; conflictPolicy: Adopt takes it over"
+        remedy = "delete it, or let the step take it over by adopt: true"
+        message = f"{known.kind} {where(known)} exists and is not this tenant's; {remedy}"
         return Failure(Reason.CONFLICT, message, RetryClass.SLOW)
 
     async def delete(self, entries: Sequence[InventoryEntry], owner: Owner) -> Deleted:
@@ -171,16 +173,16 @@ class TenantObjects:
             if live is None:
                 remaining.remove(entry)
             else:
-                blocking = blocking or _held_by(entry, live)
+                blocking = blocking or _blocked_by(entry, live)
         return Deleted(_in_order(entries, remaining), blocking)
 
     async def _delete(self, entry: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
         if not entry.uid:
-            # It was about to be applied when something broke off. Only our labels tell whether it came to that.
+            # It was planned when the process ended. Only our labels show whether it was applied.
             try:
                 live = await self._cluster.find(entry, owner.identity)
             except (KubeForbidden, KubeRefused):
-                # What can't even be looked for in this name, or is of a kind that is not served, was not made in it.
+                # What this user may not read, or whose kind is not served, this user did not make.
                 return None
             if live is None or not owner.owns(live):
                 return None
@@ -221,8 +223,8 @@ def _in_order(entries: Sequence[InventoryEntry], kept: Sequence[InventoryEntry])
     return tuple(entry for entry in entries if entry.identity in identities)
 
 
-def _held_by(entry: InventoryEntry, live: Mapping[str, Any]) -> str:
-    """Return what keeps an object that is being deleted."""
+def _blocked_by(entry: InventoryEntry, live: Mapping[str, Any]) -> str:
+    """Return what blocks the deletion of an object."""
     metadata = live.get("metadata", {})
     since = metadata.get("deletionTimestamp", "")
     reasons = [
@@ -233,5 +235,5 @@ def _held_by(entry: InventoryEntry, live: Mapping[str, Any]) -> str:
     finalizers = metadata.get("finalizers") or live.get("spec", {}).get("finalizers") or []
     if not reasons and finalizers:
         reasons = [f"finalizers {', '.join(map(str, finalizers))}"]
-    held = f": {'; '.join(reasons)}" if reasons else ""
-    return f"{entry.kind} {where(entry)} is being deleted since {since}{held}"[:_MESSAGE_LENGTH]
+    why = f": {'; '.join(reasons)}" if reasons else ""
+    return f"{entry.kind} {where(entry)} is being deleted since {since}{why}"[:_MESSAGE_LENGTH]

@@ -1,7 +1,7 @@
-"""Which path a kind has, as the API server's discovery tells; remembered per group and version.
+"""The URL paths of kinds, from the API server's discovery, cached for each group and version.
 
-Errors are those of talkdesk_runtime.kube_errors: KubeRefused for a kind that the server doesn't serve, or a namespace
-that is missing.
+Errors are those of talkdesk_runtime.kube_errors: KubeRefused for a kind that is not served, and for an object without
+the namespace that its kind needs.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class _Resource:
 
 
 class Resources:
-    """Discovery with a memory. A kind that was missing is looked for again: its CRD may have come since."""
+    """Cached discovery. A kind that was missing is looked up again, because its CRD may have been installed since."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube

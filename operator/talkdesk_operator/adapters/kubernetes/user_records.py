@@ -1,10 +1,10 @@
-"""Records of users, in Secrets of the app's namespace: one for each piece.
+"""User records in Secrets of the app's namespace, one Secret for each piece.
 
-Belongs here: names, labels and the form of such Secrets. Does not belong here: what follows from a record
-(domain/users.py), other Secrets (cluster.py).
+Belongs here: names, labels and content of these Secrets. Does not belong here: what follows from a record
+(domain/users), other Secrets (cluster.py).
 
-They are Secrets, not ConfigMaps, because ids of users are nobody's business but the operator's. They hold ids and
-salted digests; no name, no e-mail address.
+They are Secrets, not ConfigMaps, because nobody but the operator needs to read ids of users. They hold ids and salted
+digests, and no name or e-mail address.
 """
 
 import base64
@@ -45,7 +45,7 @@ class SecretUserRecordStore:
         self._log = structlog.get_logger("talkdesk_operator.users")
 
     async def load(self, namespace: str, tenant: str) -> tuple[Piece, ...]:
-        """Read piece after piece; the first with room is the last."""
+        """Read piece after piece; the first that is not full is the last."""
         pieces: list[Piece] = []
         while not pieces or len(pieces[-1].users) >= CAPACITY:
             try:
@@ -54,13 +54,13 @@ class SecretUserRecordStore:
                 break
             piece = _read(secret)
             if piece is None:
-                self._log.warning("record of users can't be understood", secret=_name(tenant, len(pieces)))
+                self._log.warning("user_record.unreadable", secret=_name(tenant, len(pieces)))
                 break
             pieces.append(piece)
         return tuple(pieces)
 
     async def save(self, namespace: str, tenant: str, pieces: Mapping[int, Piece]) -> None:
-        """Apply one Secret for each piece, whether it is there already or not."""
+        """Apply one Secret for each piece, whether it exists or not."""
         for number, piece in pieces.items():
             self._wrote("Secret", "apply")
             await self._kube.request(
@@ -76,7 +76,7 @@ class SecretUserRecordStore:
         labels = ",".join(f"{name}={value}" for name, value in _labels(tenant).items())
         path = resource_path("", "v1", "secrets", namespace)
         listing = await self._kube.request("GET", path, query={"labelSelector": labels}, accept=_METADATA_ONLY)
-        # A list of metadata alone says null where another one says [].
+        # A list of metadata says null where other lists say [].
         for secret in listing["items"] or ():
             self._wrote("Secret", "delete")
             try:
@@ -103,7 +103,7 @@ def _secret(namespace: str, tenant: str, number: int, piece: Piece) -> dict[str,
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        # A Secret that somebody else keeps under this name has another type, which can't be changed.
+        # Somebody else's Secret of this name has another type, which the API server does not let us change.
         "type": USERS_TYPE,
         "metadata": {"name": _name(tenant, number), "namespace": namespace, "labels": _labels(tenant)},
         "data": {_KEY: base64.b64encode(content).decode()},
@@ -116,7 +116,7 @@ def _written(known: RecordedUser) -> list[Any]:
 
 
 def _read(secret: Mapping[str, Any]) -> Piece | None:
-    """Read a piece; None for what is none, as when somebody edited it."""
+    """Return the piece in a Secret; None when somebody broke its content."""
     try:
         content = orjson.loads(base64.b64decode((secret.get("data") or {})[_KEY], validate=True))
         service, salt, users = content["service"], content["salt"], content["users"]

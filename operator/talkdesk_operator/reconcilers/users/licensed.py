@@ -1,7 +1,7 @@
-"""The licensed users of an installation: counted, or brought to the partner's SCIM service.
+"""The steps on the licensed users of an installation: count them, or synchronize them with the partner's SCIM service.
 
-Belongs here: what a pass needs for that, put together from its scope. Does not belong here: how users get to the
-service (`users`).
+Belongs here: what a step needs, put together from its scope. Does not belong here: how users get to the service
+(`sync`).
 """
 
 from dataclasses import replace
@@ -11,21 +11,21 @@ from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskApi
 from talkdesk_operator.domain.reconcile.scope import Failure, Scope, UsersOutcome
 from talkdesk_operator.domain.tenant.desired import template_context
-from talkdesk_operator.reconcilers.talkdesk import access_of
+from talkdesk_operator.reconcilers.talkdesk_access import access_of
 from talkdesk_operator.reconcilers.users.sync import UserSync
 
 __all__ = ["LicensedUsers"]
 
 
 class LicensedUsers:
-    """Does the domain's steps that concern users. Failures of Talkdesk and of SCIM become values; KubeError passes."""
+    """Carries out the steps on users. Failures of Talkdesk and of SCIM become values; KubeError is raised."""
 
     def __init__(self, api: TalkdeskApi, scim: UserSync) -> None:
         self._api = api
         self._scim = scim
 
     async def sync(self, scope: Scope) -> Scope:
-        """Read the users, and bring them to the SCIM service where the app has one."""
+        """Read the users, and synchronize them with the SCIM service where the app has one."""
         access = access_of(scope)
         if isinstance(access, Failure):
             return replace(scope, users=UsersOutcome(_known(scope), failure=access))
@@ -34,17 +34,17 @@ class LicensedUsers:
         facts, context = scope.known_facts, template_context(scope, app)
         outcome = await self._scim.sync(app, _tenant(scope), context, pages, facts.created_by)
         if not outcome.listed:
-            # A list that was not read to its end says nothing of how many there are.
+            # A list that was not read to its end does not say how many there are.
             outcome = replace(outcome, licensed=max(outcome.licensed, _known(scope)))
         return replace(scope, users=outcome)
 
     async def deactivate(self, scope: Scope) -> Scope:
-        """Deactivate all users that the SCIM service has of the tenant."""
+        """Deactivate all of the tenant's users at the SCIM service."""
         context = template_context(scope, scope.required_app)
         return replace(scope, users=await self._scim.deactivate_all(scope.required_app, _tenant(scope), context))
 
     async def forget(self, tenant: TalkdeskTenant) -> None:
-        """Delete what is kept about a tenant's users."""
+        """Delete the records of a tenant's users."""
         await self._scim.erase(tenant.metadata.namespace, tenant.metadata.name)
 
 

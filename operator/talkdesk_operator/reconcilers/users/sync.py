@@ -1,7 +1,7 @@
-"""Bringing a tenant's users to the partner's SCIM service: the one entry point of everything about it.
+"""Synchronize a tenant's users with the partner's SCIM service: the one entry point for users.
 
-Belongs here: where the service is and its token; what is read and saved when. Does not belong here: what is to be done
-about a user (domain/users.py), the work of one call (user_pass.py), calls (adapters/scim).
+Belongs here: the service's address and token; what is read and saved when. Does not belong here: what is to be done
+about a user (domain/users), the order of the work (`batches`), requests (adapters/scim).
 """
 
 import re
@@ -28,17 +28,17 @@ from talkdesk_operator.templates.errors import RenderError, TemplateError
 __all__ = ["ReadSecret", "UserSync"]
 
 ReadSecret: TypeAlias = Callable[[str, str], Awaitable[Mapping[str, SecretStr] | None]]
-"""`Cluster.read_credentials`: gives the data of a Secret by namespace and name, None when there is none."""
+"""`Cluster.read_credentials`: returns the data of a Secret by namespace and name, None when there is none."""
 
 _URL: Final = "users.scim.url"
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
-"""What can stand in a header; servers take 8 to 16 KiB of it."""
+"""What fits into a header; servers take 8 to 16 KiB."""
 _BATCH: Final = 200
-"""Users between two saves: what a crash loses, to be found again by the external id."""
+"""Users between two saves. A crash loses so many; they are found again by their external id."""
 
 
 class UserSync:
-    """Works on the users of one tenant at a time. KubeError passes; every other failure is a value."""
+    """Synchronizes the users of one tenant at a time. KubeError is raised; every other failure is a value."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class UserSync:
         monotonic: Callable[[], float] = time.monotonic,
         salt: Callable[[], str] = secrets.token_hex,
     ) -> None:
-        """Read tokens with `read_secret`; spend `budget` with a service at each call; save after `batch` users."""
+        """Read tokens by `read_secret`; spend at most `budget` with a service in a call; save after `batch` users."""
         self._read_secret = read_secret
         self._records = records
         self._scim = scim
@@ -68,52 +68,52 @@ class UserSync:
         pages: AsyncIterator[tuple[User, ...]],
         created_by: str | None,
     ) -> UsersOutcome:
-        """Bring the users on Talkdesk's list, which `pages` give, to the service; deactivate those who left it.
+        """Synchronize the users on Talkdesk's list, which `pages` yield; deactivate those who left it.
 
-        `tenant` is the name of the TalkdeskTenant; `context` is what a template sees, without credentials. When the
-        time is over, the outcome is not `done`: call again with a list that is read anew. Users who were brought
-        already cost nothing then. Without a service, or when it can't be used, users are only counted.
+        `tenant` is the name of the TalkdeskTenant; `context` are the variables of a template, without credentials. When
+        the time is used up, the outcome is not `done`: call again with a list that is read anew. Users who are up to
+        date cost nothing then. Without a service, or when it can't be used, users are only counted.
         """
         namespace = app.resource.metadata.namespace
         service = await self._service(app, context)
-        roster = await self._roster(namespace, tenant, service) if isinstance(service, Service) else None
-        work = self._pass(namespace, tenant, service, roster)
-        await work.sync_listed(pages, created_by)
-        return work.outcome()
+        record = await self._load(namespace, tenant, service) if isinstance(service, Service) else None
+        batches = self._batches(namespace, tenant, service, record)
+        await batches.sync_listed(pages, created_by)
+        return batches.outcome()
 
     async def deactivate_all(self, app: CompiledApp, tenant: str, context: Mapping[str, Any]) -> UsersOutcome:
-        """Deactivate everybody whom the service has as active, unless the app wants them kept; in bounded time."""
+        """Deactivate all users who are active at the service, unless the app keeps them; within the budget."""
         scim = _scim(app)
         if scim is None or scim.on_offboard is UsersOffboard.KEEP:
             return UsersOutcome(licensed=0, listed=True)
         namespace = app.resource.metadata.namespace
         service = await self._service(app, context)
-        roster = await self._roster(namespace, tenant, service) if isinstance(service, Service) else None
-        work = self._pass(namespace, tenant, service, roster)
-        await work.deactivate_everybody()
-        return work.outcome()
+        record = await self._load(namespace, tenant, service) if isinstance(service, Service) else None
+        batches = self._batches(namespace, tenant, service, record)
+        await batches.deactivate_everybody()
+        return batches.outcome()
 
     async def erase(self, namespace: str, tenant: str) -> None:
-        """Delete the record of who is who; nothing at the service."""
+        """Delete the records of users; nothing is changed at the service."""
         await self._records.drop(namespace, tenant)
 
-    def _pass(
-        self, namespace: str, tenant: str, service: Service | Failure | None, roster: UserRecord | None
+    def _batches(
+        self, namespace: str, tenant: str, service: Service | Failure | None, record: UserRecord | None
     ) -> UserBatches:
         async def save() -> None:
-            if roster is not None and (changed := roster.changed()):
+            if record is not None and (changed := record.changed()):
                 await self._records.save(namespace, tenant, changed)
-                roster.mark_saved()
+                record.mark_saved()
 
         budget = Budget(self._budget.total_seconds(), self._monotonic)
-        return UserBatches(self._scim, service, roster, save=save, budget=budget, batch=self._batch)
+        return UserBatches(self._scim, service, record, save=save, budget=budget, batch=self._batch)
 
-    async def _roster(self, namespace: str, tenant: str, service: Service) -> UserRecord:
+    async def _load(self, namespace: str, tenant: str, service: Service) -> UserRecord:
         pieces = await self._records.load(namespace, tenant)
         return UserRecord(digest(service.url, length=16), self._salt(), pieces)
 
     async def _service(self, app: CompiledApp, context: Mapping[str, Any]) -> Service | Failure | None:
-        """Return where the service is; None when the app has none, a Failure when it can't be told."""
+        """Return the service; None when the app has none, a Failure when its address or token is missing."""
         scim = _scim(app)
         if scim is None:
             return None
@@ -132,13 +132,13 @@ class UserSync:
         data = await self._read_secret(namespace, ref.name)
         if data is None:
             return _no_token(f"there is no Secret {ref.name}, which should hold the SCIM service's token")
-        held = data.get(ref.key)
-        # Files and pipes end with a newline, and so do Secrets that were made of them.
-        token = held.get_secret_value().strip() if held is not None else ""
+        value = data.get(ref.key)
+        # A Secret that was made from a file or a pipe often ends with a newline.
+        token = value.get_secret_value().strip() if value is not None else ""
         if not token:
             return _no_token(f"the Secret {ref.name} has no {ref.key}, which should be the SCIM service's token")
         if not _TOKEN.fullmatch(token):
-            return _no_token(f"{ref.key} in the Secret {ref.name} can't be a token: it can't stand in a header")
+            return _no_token(f"{ref.key} in the Secret {ref.name} is no token: no header can hold its characters")
         return SecretStr(token)
 
 

@@ -1,66 +1,351 @@
-"""A pass that breaks off over and over is told at the installation; the trace is in the log."""
+"""One account as the unit of work: who goes first, what is left alone, and when to come back."""
 
-from datetime import datetime
-from typing import cast
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from builders.objects import INSTALLATION, app_object, condition, installation_object
-from talkdesk_crds.conditions import ConditionType, Reason
+from builders.journal import Journal
+from builders.objects import (
+    DAY,
+    HOUR,
+    INSTALLATION,
+    NOON,
+    WEEK,
+    condition,
+    request_object,
+    tenant_object,
+)
+from builders.operator_in_memory import (
+    ACCOUNT,
+    KEY,
+    SPACE,
+    TENANT,
+    OperatorInMemory,
+    credentials_secret,
+    installed,
+    sentiment,
+)
+from talkdesk_crds.conditions import ConditionType
+from talkdesk_crds.fields import to_wire_time
+from talkdesk_crds.installation import InstallationPhase
+from talkdesk_crds.names import ANNOTATION_RECONCILE
 from talkdesk_operator.domain.account_key import AccountKey
-from talkdesk_operator.domain.ports.cluster import Cluster, ObjectKey
-from talkdesk_operator.informer.cache import InformerCache
-from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
-from talkdesk_operator.workqueue.contract import Cause
+from talkdesk_operator.domain.installation.priority import Priority
+from talkdesk_operator.domain.ports.talkdesk import TalkdeskUnavailable
+from talkdesk_operator.workqueue.contract import Cause, Requeue, Result
+from talkdesk_runtime.kube_errors import KubeUnreachable
 
-KEY = AccountKey("team", "sentiment", "acc-1")
+STATUS = f"PATCH talkdeskinstallations/{INSTALLATION}/status"
+OLDER = "sentiment-i0"
+
+
+def delays(result: Result, priority: Priority) -> list[timedelta]:
+    return [each.after for each in result.next if each.priority is priority]
+
+
+def with_status(status: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return installed(**fields) | {"status": status}
+
+
+# The app itself.
+
+
+async def test_an_apps_status_is_written_and_those_who_follow_apps_are_called() -> None:
+    operator = OperatorInMemory()
+    key = AccountKey.of_app("team", "sentiment")
+    assert await operator.reconcile(key=key) == Result()
+    assert operator.journal.writes == ["PATCH talkdeskapps/sentiment/status"]
+    assert operator.followed == 1
+
+
+async def test_an_app_that_is_gone_is_not_written_to_and_those_who_follow_apps_are_called() -> None:
+    operator = OperatorInMemory(installed())
+    assert await operator.reconcile(key=AccountKey.of_app("team", "sentiment")) == Result()
+    assert operator.journal.lines == []
+    assert operator.followed == 1
+
+
+async def test_work_on_an_account_does_not_touch_the_app() -> None:
+    operator = OperatorInMemory()
+    await operator.reconcile()
+    assert operator.followed == 0
+    assert "PATCH talkdeskapps/sentiment/status" not in operator.journal.lines
+
+
+async def test_an_installation_without_its_app_says_so_and_waits() -> None:
+    operator = OperatorInMemory(installed(), credentials_secret())
+    result = await operator.reconcile()
+    assert operator.reason() == "False/AppNotFound"
+    assert operator.reason("Stalled") == "True/AppNotFound"
+    assert result.next == ()
+
+
+# Order and roles.
+
+
+def two_installations() -> OperatorInMemory:
+    """The customer has installed anew before the old installation's uninstall came; the older one's name is first."""
+    older = installed(name=OLDER, request=request_object(at=NOON - DAY, event="e0"), meta={"uid": "older"})
+    return OperatorInMemory(sentiment(), older, installed(), credentials_secret())
+
+
+async def test_the_owner_of_the_tenant_goes_first_whatever_its_name() -> None:
+    operator = two_installations()
+    await operator.reconcile()
+    statuses = [line for line in operator.journal.writes if line.endswith("/status") and "installations" in line]
+    assert statuses[:2] == [STATUS, f"PATCH talkdeskinstallations/{OLDER}/status"]
+
+
+async def test_an_older_installation_does_not_touch_the_tenant() -> None:
+    operator = two_installations()
+    await operator.converge()
+    assert operator.tenant.spec.installation_ref is not None
+    assert operator.tenant.spec.installation_ref.name == INSTALLATION
+    assert operator.journal.writes.count("POST talkdesktenants") == 1
+    phase = operator.server.get("TalkdeskInstallation", OLDER)["status"]["phase"]
+    assert phase == InstallationPhase.SUPERSEDED
+
+
+# When to come back.
+
+
+async def test_an_active_installation_is_read_again_after_the_apps_resync_time() -> None:
+    operator = OperatorInMemory(sentiment(resyncPeriod="20m"), installed(), credentials_secret())
+    result = await operator.reconcile()
+    assert result.next == (Requeue(timedelta(minutes=20), Priority.RESYNC),)
+    assert not result.failed
+
+
+async def test_a_failure_comes_back_after_its_back_off_and_before_the_next_mark_of_the_deadline() -> None:
+    operator = OperatorInMemory()
+    operator.journal.fail("ANSWER Approve", TalkdeskUnavailable("down", retry_after=timedelta(minutes=2)))
+    result = await operator.reconcile()
+    assert delays(result, Priority.RETRY) == [timedelta(minutes=2)]
+    at_deadline, at_mark = sorted(delays(result, Priority.CHANGED), reverse=True)
+    assert at_deadline == NOON + WEEK - operator.now
+    assert timedelta() < at_mark < at_deadline
+    assert result.failed
+
+
+async def test_after_the_last_mark_of_the_deadline_none_is_waited_for() -> None:
+    operator = OperatorInMemory(now=NOON + WEEK + HOUR)
+    operator.journal.fail("ASK installation", TalkdeskUnavailable("down"), count=9)
+    result = await operator.reconcile()
+    assert [each.after for each in result.next if each.after < timedelta()] == []
+    assert len(delays(result, Priority.CHANGED)) == 1
+
+
+async def test_an_ended_installation_is_looked_at_no_more_often_than_once_an_hour() -> None:
+    operator = OperatorInMemory()
+    await operator.converge()
+    operator.now += DAY
+    operator.talkdesk.becomes("uninstalling")
+    operator.asks("Uninstall", event="e2")
+    result = await operator.converge()
+    assert delays(result, Priority.RESYNC) == [HOUR]
+    assert delays(result, Priority.CHANGED) == [90 * DAY]
+
+
+def backing_off(**status: Any) -> OperatorInMemory:
+    """An installation whose last failure is tried again in an hour."""
+    retry = {"attempts": 3, "nextAttemptTime": to_wire_time(NOON + HOUR), "reason": "TalkdeskUnavailable"}
+    held = with_status({"observedGeneration": 1, "retry": retry} | status)
+    return OperatorInMemory(sentiment(), held, credentials_secret(), now=NOON)
+
+
+async def test_a_restart_does_not_cut_a_back_off_short() -> None:
+    operator = backing_off()
+    result = await operator.reconcile(Cause.STARTUP)
+    assert operator.journal.lines == []
+    assert result == Result((Requeue(HOUR, Priority.RETRY),))
+
+
+@pytest.mark.parametrize("causes", [{Cause.WATCH}, {Cause.STARTUP, Cause.WATCH}, {Cause.RETRY}, {Cause.RESYNC}])
+async def test_anything_but_a_restart_ends_a_back_off(causes: set[Cause]) -> None:
+    operator = backing_off()
+    await operator.reconcile(*causes)
+    assert operator.reason() == "True/Succeeded"
+
+
+async def test_a_back_off_that_is_over_or_of_another_spec_does_not_hold_up_a_restart() -> None:
+    over = backing_off()
+    over.now += HOUR
+    for operator in (over, backing_off(observedGeneration=0)):
+        await operator.reconcile(Cause.STARTUP)
+        assert operator.reason() == "True/Succeeded"
+
+
+async def test_a_request_for_a_reconcile_at_the_tenant_is_carried_out_and_recorded_there() -> None:
+    operator = OperatorInMemory()
+    await operator.converge()
+    operator.change("TalkdeskTenant", TENANT, {"metadata": {"annotations": {ANNOTATION_RECONCILE: "now"}}})
+    operator.journal.clear()
+    await operator.converge()
+    assert f"APPLY configmaps/{SPACE}/account" in operator.journal.lines
+    assert operator.tenant.status.last_handled_reconcile_at == "now"
+    operator.journal.clear()
+    await operator.converge()
+    assert operator.journal.lines == []
+
+
+# Objects that can't be read.
+
+
+def unreadable(kind: str) -> OperatorInMemory:
+    """An account one of whose objects has a field that this version does not understand."""
+    operator = OperatorInMemory()
+    raw = installed(name=OLDER) if kind == "TalkdeskInstallation" else tenant_object(TENANT, accountId=ACCOUNT)
+    raw["spec"]["request" if kind == "TalkdeskInstallation" else "state"] = "of a newer version"
+    operator.server.put_unchecked(raw)
+    return operator
+
+
+@pytest.mark.parametrize(("kind", "name"), [("TalkdeskInstallation", OLDER), ("TalkdeskTenant", TENANT)])
+async def test_nothing_of_an_account_is_touched_while_one_of_its_objects_cannot_be_read(kind: str, name: str) -> None:
+    operator = unreadable(kind)
+    result = await operator.reconcile()
+    assert operator.journal.writes == [
+        f"PATCH {kind.lower()}s/{name}/status",
+        STATUS,
+        "POST events/InvalidSpec",
+    ]
+    assert operator.reason() == "False/InvalidSpec"
+    (ready, stalled) = operator.server.get(kind, name)["status"]["conditions"]
+    assert (ready["reason"], stalled["reason"]) == ("InvalidSpec", "InvalidSpec")
+    assert result.failed
+
+
+# Faults of our own.
+
+
+@pytest.mark.case(9)
+@pytest.mark.parametrize(
+    ("cause", "reason", "reported"),
+    [
+        (Cause.FAULT, "", True),
+        (Cause.FAULT, "Succeeded", True),
+        (Cause.FAULT, "InternalError", False),
+        (Cause.WATCH, "", False),
+    ],
+)
+async def test_a_fault_is_reported_once_and_before_the_work_is_tried_again(
+    cause: Cause, reason: str, *, reported: bool
+) -> None:
+    conditions = [condition(ConditionType.READY, "False", reason).wire()] if reason else []
+    operator = OperatorInMemory(sentiment(), with_status({"conditions": conditions}), credentials_secret())
+    operator.journal.on("GET secrets/keys-1", _break)
+    with pytest.raises(Unforeseen):
+        await operator.reconcile(cause)
+    assert operator.journal.writes == ([STATUS] if reported else [])
+    if reported:
+        assert operator.reason() == "False/InternalError"
+        assert operator.reason("Stalled") == "True/InternalError"
 
 
 class Unforeseen(Exception):
     """What nobody thought of."""
 
 
-class Told:
-    """The part of the cluster that is asked before anything breaks."""
-
-    def __init__(self) -> None:
-        self.stalled: list[tuple[ObjectKey, Reason]] = []
-
-    async def write_stalled(self, place: ObjectKey, reason: Reason, message: str) -> None:
-        assert "the log has the trace" in message
-        self.stalled.append((place, reason))
-
-
-def broken_clock() -> datetime:
+def _break() -> None:
     raise Unforeseen
 
 
-def account(told: Told, *, reason: str = "") -> AccountReconciler:
-    store, cluster = InformerCache(), cast("Cluster", told)
-    held = installation_object()
-    if reason:
-        held["status"] = {"conditions": [condition(ConditionType.READY, "False", reason).wire()]}
-    store.put(app_object())
-    store.put(held)
-    apps = CompiledApps(cluster, broken_clock)
-    nobody = cast("InstallationReconciler", None), cast("TenantReconciler", None)
-    return AccountReconciler(store, cluster, apps, *nobody, now=broken_clock, follow=lambda: None)
-
-
-@pytest.mark.case(9)
-@pytest.mark.parametrize(
-    ("cause", "reason", "expected"),
-    [
-        (Cause.FAULT, "", [(("TalkdeskInstallation", "team", INSTALLATION), Reason.INTERNAL_ERROR)]),
-        (Cause.FAULT, "Succeeded", [(("TalkdeskInstallation", "team", INSTALLATION), Reason.INTERNAL_ERROR)]),
-        (Cause.FAULT, "InternalError", []),
-        (Cause.WATCH, "", []),
-    ],
-)
-async def test_a_fault_is_told_once_and_before_the_pass_is_tried_again(
-    cause: Cause, reason: str, expected: list[tuple[ObjectKey, Reason]]
-) -> None:
-    told = Told()
+async def test_work_that_succeeds_takes_the_report_of_a_fault_away() -> None:
+    operator = OperatorInMemory()
+    operator.journal.on("GET secrets/keys-1", _break)
     with pytest.raises(Unforeseen):
-        await account(told, reason=reason).reconcile(KEY, frozenset({cause}))
-    assert told.stalled == expected
+        await operator.reconcile()
+    await operator.reconcile(Cause.FAULT)
+    assert operator.reason() == "True/Succeeded"
+    assert operator.reason("Stalled") == "False/Succeeded"
+
+
+async def test_an_api_server_that_takes_not_even_a_status_fails_the_work() -> None:
+    operator = OperatorInMemory()
+    operator.journal.fail("(POST|PATCH|APPLY) .*", KubeUnreachable("away"), count=99)
+    with pytest.raises(KubeUnreachable):
+        await operator.reconcile()
+
+
+# A tenant whose installations are all gone.
+
+
+async def unclaimed(**spec: Any) -> OperatorInMemory:
+    """A tenant in its retention, whose installation a person deleted."""
+    operator = OperatorInMemory()
+    await operator.converge()
+    operator.now += DAY
+    operator.talkdesk.becomes("uninstalling")
+    operator.asks("Uninstall", event="e2")
+    await operator.converge()
+    operator.server.remove("TalkdeskInstallation", INSTALLATION)
+    operator.change("TalkdeskTenant", TENANT, {"spec": spec})
+    operator.journal.clear()
+    return operator
+
+
+async def test_a_retention_without_an_installation_is_waited_for() -> None:
+    operator = await unclaimed()
+    assert await operator.reconcile() == Result((Requeue(90 * DAY, Priority.CHANGED),))
+    assert operator.journal.lines == []
+
+
+async def test_a_retention_without_an_installation_ends_with_the_purge() -> None:
+    operator = await unclaimed()
+    operator.now += 90 * DAY
+    assert await operator.reconcile() == Result()
+    assert operator.journal.writes == [
+        f"DELETE configmaps/{SPACE}/account",
+        f"DELETE namespaces/{SPACE}",
+        f"DELETE talkdesktenants/{TENANT}",
+    ]
+
+
+async def test_a_purge_that_takes_time_is_looked_at_again() -> None:
+    operator = await unclaimed()
+    operator.now += 90 * DAY
+    operator.server.edit("Namespace", SPACE, {"metadata": {"finalizers": ["kubernetes"]}})
+    result = await operator.reconcile()
+    (again,) = delays(result, Priority.RETRY)
+    assert timedelta() < again <= timedelta(seconds=30)
+    assert not result.failed
+
+
+async def test_a_purge_that_fails_counts_as_an_error() -> None:
+    operator = await unclaimed()
+    operator.now += 90 * DAY
+    operator.server.forbid("ConfigMap", "DELETE")
+    assert (await operator.reconcile()).failed
+
+
+@pytest.mark.parametrize("spec", [{"paused": True}, {"deletionProtection": True}])
+async def test_a_tenant_that_a_person_keeps_is_left_alone_without_an_installation(spec: dict[str, Any]) -> None:
+    operator = await unclaimed(**spec)
+    operator.now += 900 * DAY
+    assert await operator.reconcile() == Result()
+    assert operator.journal.lines == []
+
+
+async def test_a_tenant_in_use_whose_installation_is_gone_is_left_alone() -> None:
+    operator = OperatorInMemory()
+    await operator.converge()
+    operator.server.remove("TalkdeskInstallation", INSTALLATION)
+    operator.journal.clear()
+    operator.now += 900 * DAY
+    assert await operator.reconcile() == Result()
+    assert operator.journal.lines == []
+
+
+async def test_a_tenant_without_its_app_is_left_alone() -> None:
+    operator = await unclaimed()
+    operator.server.remove("TalkdeskApp", "sentiment")
+    operator.now += 900 * DAY
+    assert await operator.reconcile() == Result()
+    assert operator.journal.lines == []
+
+
+async def test_an_account_of_which_nothing_is_left_is_nothing_to_do() -> None:
+    operator = OperatorInMemory(sentiment())
+    assert await operator.reconcile(key=KEY) == Result()
+    assert operator.journal == Journal()

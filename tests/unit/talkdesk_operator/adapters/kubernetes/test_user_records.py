@@ -90,13 +90,13 @@ def kept() -> Kept:
     return Kept()
 
 
-async def test_what_was_saved_is_loaded(kept: Kept) -> None:
+async def test_a_saved_record_is_loaded_as_it_was(kept: Kept) -> None:
     await kept.records.save("team", "acme", {0: PIECE})
     assert await kept.records.load("team", "acme") == (PIECE,)
     assert kept.writes == [("Secret", "apply")]
 
 
-async def test_a_piece_is_a_secret_of_the_tenants_that_tells_nothing_by_its_name(kept: Kept) -> None:
+async def test_a_piece_is_a_secret_named_and_labeled_by_its_tenant(kept: Kept) -> None:
     await kept.records.save("team", "acme", {0: PIECE})
     secret = kept.cluster.held["acme-users-0"]
     assert secret["type"] == USERS_TYPE
@@ -118,7 +118,7 @@ async def test_pieces_are_read_until_one_has_room(kept: Kept) -> None:
     assert await kept.records.load("team", "acme") == (full, full)
 
 
-async def test_nothing_is_on_record_of_a_new_tenant(kept: Kept) -> None:
+async def test_a_new_tenant_has_no_record(kept: Kept) -> None:
     assert await kept.records.load("team", "acme") == ()
 
 
@@ -146,7 +146,7 @@ async def test_the_longest_piece_fits_into_a_secret(kept: Kept) -> None:
         *({"service": "s", "salt": "x", "users": {"u": entry}} for entry in ENTRIES),
     ],
 )
-async def test_what_somebody_spoilt_counts_as_not_there(kept: Kept, content: Any) -> None:
+async def test_a_record_with_broken_content_counts_as_missing(kept: Kept, content: Any) -> None:
     await kept.records.save("team", "acme", {0: PIECE})
     data = base64.b64encode(json.dumps(content).encode()).decode()
     kept.cluster.held["acme-users-0"]["data"] = {"users.json": data}
@@ -156,13 +156,13 @@ async def test_what_somebody_spoilt_counts_as_not_there(kept: Kept, content: Any
 @pytest.mark.parametrize(
     "data", [None, {}, {"other": "eA=="}, {"users.json": "%"}, {"users.json": "eA=="}, {"users.json": 1}]
 )
-async def test_data_that_is_none_counts_as_not_there(kept: Kept, data: Any) -> None:
+async def test_a_secret_without_a_record_counts_as_missing(kept: Kept, data: Any) -> None:
     await kept.records.save("team", "acme", {0: PIECE})
     kept.cluster.held["acme-users-0"]["data"] = data
     assert await kept.records.load("team", "acme") == ()
 
 
-async def test_only_the_tenants_own_record_is_dropped(kept: Kept) -> None:
+async def test_only_the_tenants_own_record_is_deleted(kept: Kept) -> None:
     await kept.records.drop("team", "acme")
     for tenant in ("acme", "acme-users"):
         await kept.records.save("team", tenant, {0: PIECE, 1: PIECE})
@@ -171,14 +171,14 @@ async def test_only_the_tenants_own_record_is_dropped(kept: Kept) -> None:
     assert kept.writes.count(("Secret", "delete")) == 2
 
 
-async def test_a_piece_that_is_gone_already_is_as_good_as_dropped(kept: Kept) -> None:
+async def test_a_piece_that_is_gone_already_counts_as_deleted(kept: Kept) -> None:
     await kept.records.save("team", "acme", {0: PIECE, 1: PIECE})
     kept.cluster.vanishing = "acme-users-0"
     await kept.records.drop("team", "acme")
     assert kept.cluster.held == {}
 
 
-async def test_errors_of_the_cluster_pass(kept: Kept) -> None:
+async def test_errors_of_the_cluster_are_raised(kept: Kept) -> None:
     kept.cluster.error = KubeUnreachable("away")
     for attempt in (
         kept.records.load("team", "acme"),

@@ -1,4 +1,4 @@
-"""Licensed users are counted, or brought to the partner's service; failures of Talkdesk are values."""
+"""Licensed users are counted, or synchronized with the partner's service; failures of Talkdesk are values."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
@@ -127,7 +127,7 @@ async def test_a_user_on_two_pages_is_counted_once() -> None:
 
 
 @pytest.mark.case(60, 64)
-async def test_where_the_service_can_not_be_used_users_are_counted_all_the_same() -> None:
+async def test_users_are_counted_although_the_service_cannot_be_used() -> None:
     came = await outcome(Listed(["a"], ["b"]), counting(app=view(users={"scim": SCIM})))
     assert came.failure is not None
     assert (came.licensed, came.synced, came.failure.reason) == (2, 0, Reason.USERS_FAILED)
@@ -135,7 +135,7 @@ async def test_where_the_service_can_not_be_used_users_are_counted_all_the_same(
 
 @pytest.mark.case(27)
 @pytest.mark.parametrize("users", [{}, {"scim": SCIM}])
-async def test_a_list_that_breaks_off_leaves_the_number_that_was_known(users: dict[str, Any]) -> None:
+async def test_a_list_that_breaks_off_does_not_lower_the_known_count(users: dict[str, Any]) -> None:
     down = Listed(["a"], error=TalkdeskUnavailable("Talkdesk is down"))
     known = installation(status=answered(users=UsersStatus(licensed=7)))
     came = await outcome(down, counting(app=view(users=users), installation=known))
@@ -144,7 +144,7 @@ async def test_a_list_that_breaks_off_leaves_the_number_that_was_known(users: di
 
 
 @pytest.mark.case(43)
-async def test_without_credentials_nobody_is_asked() -> None:
+async def test_without_credentials_talkdesk_is_not_asked_for_users() -> None:
     talkdesk = Listed(["a"])
     lost = await outcome(talkdesk, counting(credentials=None))
     assert lost.failure is not None
@@ -152,7 +152,7 @@ async def test_without_credentials_nobody_is_asked() -> None:
     assert talkdesk.asked == []
 
 
-async def test_with_a_tenant_the_record_of_who_is_who_goes() -> None:
+async def test_the_user_records_are_deleted_with_the_tenant() -> None:
     records, made = Records(), tenant()
     users = licensed(Listed(), records)
     at = counting()

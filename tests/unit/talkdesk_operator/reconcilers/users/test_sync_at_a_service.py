@@ -75,7 +75,7 @@ def ids(listed: Iterable[User]) -> list[str]:
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_life(*, bulk: bool) -> None:
+async def test_users_are_created_changed_deactivated_and_found_again(*, bulk: bool) -> None:
     async with place(bulk=bulk) as here:
         assert (await here.bring(users(5), created_by=user(1).id)).synced == 5
         assert here.server.user(user(1).id)["roles"][0]["value"] == "admin"
@@ -93,7 +93,7 @@ async def test_a_life(*, bulk: bool) -> None:
 
 @pytest.mark.case(50, 60)
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_crash_in_the_middle_of_a_batch_makes_nobody_twice(*, bulk: bool) -> None:
+async def test_a_crash_in_the_middle_of_a_batch_creates_nobody_twice(*, bulk: bool) -> None:
     async with place(bulk=bulk) as here:
         here.batch = 10
         here.records.error, here.records.passes = KubeUnreachable("the process dies before the batch's end"), 1
@@ -108,7 +108,7 @@ async def test_a_crash_in_the_middle_of_a_batch_makes_nobody_twice(*, bulk: bool
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_answers_that_got_lost_make_nobody_twice(status: int) -> None:
+async def test_lost_answers_create_nobody_twice(status: int) -> None:
     async with place(bulk=False) as here:
         here.server.faults.set(Status(route="POST */Users", status=status, after_effect=True, count=3))
         here.server.faults.set(Drop(route="POST */Users", after_effect=True, count=2, skip=3))
@@ -122,7 +122,7 @@ async def test_answers_that_got_lost_make_nobody_twice(status: int) -> None:
 
 
 @pytest.mark.case(47)
-async def test_a_record_that_got_lost_is_made_again_from_the_service() -> None:
+async def test_a_lost_record_is_rebuilt_from_the_service() -> None:
     async with place() as here:
         await here.bring(users(5))
         here.records.kept.clear()
@@ -170,7 +170,7 @@ def output(capfd: pytest.CaptureFixture[str]) -> Iterator[io.StringIO]:
 
 
 @pytest.mark.case(61)
-async def test_no_name_no_address_and_no_token_is_told_anywhere(output: io.StringIO) -> None:
+async def test_no_name_address_or_token_is_logged(output: io.StringIO) -> None:
     async with place(bulk=False) as here:
         here.server.ask("POST", "/Users", _somebody_elses())
         here.server.faults.set(Status(route="PATCH *", status=500, count=1))
@@ -182,7 +182,7 @@ async def test_no_name_no_address_and_no_token_is_told_anywhere(output: io.Strin
         ]
         assert any(outcome.failed for outcome in outcomes)
         logged = output.getvalue()
-        assert "user not brought" in logged
+        assert "user.sync_failed" in logged
         told = f"{outcomes!r} {here.records.kept!r} {logged}".lower()
         assert not [canary for canary in CANARIES if canary in told], told
 

@@ -79,7 +79,7 @@ LISTS = st.lists(st.tuples(PEOPLE, st.integers(1, 6)), min_size=1, max_size=6)
 
 
 @given(LISTS, st.lists(st.sampled_from(FATES), max_size=20), st.integers(1, 4))
-def test_the_last_list_is_what_the_service_ends_with(
+def test_the_service_ends_with_the_users_of_the_last_list(
     lists: list[tuple[dict[int, str], int]], fates: list[str], batch: int
 ) -> None:
     asyncio.run(_lives(lists, fates, batch))

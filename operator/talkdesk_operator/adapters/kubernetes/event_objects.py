@@ -1,6 +1,7 @@
-"""Kubernetes Events: how an announcement looks in the API.
+"""Event objects of events.k8s.io.
 
-Belongs here: the shape, and the bounds of its fields. Does not belong here: what is worth telling (domain/transitions).
+Belongs here: their shape, and the limits of their fields. Does not belong here: which changes emit an Event
+(domain/ports/kube_event).
 """
 
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ _MESSAGE_LENGTH: Final = 1024
 
 
 def event_of(regarding: CustomResource, event: EventDraft, instance: str) -> dict[str, Any]:
-    """Return the Event; `instance` is the process that reports it."""
+    """Return the Event object; `instance` names the process that reports it."""
     now = datetime.now(UTC)
     name, namespace = regarding.metadata.name, regarding.metadata.namespace
     return {

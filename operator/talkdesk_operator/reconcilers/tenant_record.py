@@ -1,6 +1,7 @@
-"""A tenant's record: what its spec plans and its status lists, as templates know objects, and back.
+"""A TalkdeskTenant as the record of a tenant's objects: `spec.objects` plans them, `status.inventory` lists them.
 
-Belongs here: conversions and comparisons, pure. Does not belong here: when a record is written.
+Belongs here: conversions between that record and the templates' inventory entries, pure. Does not belong here: when the
+record is written.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from talkdesk_crds.tenant import OnOffboard as Offboarding
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_operator.templates.template import OnOffboard
 
-__all__ = ["everything_of", "inventory_of", "item_of", "planned_object", "spec_changes"]
+__all__ = ["applied_objects", "inventory_item", "planned_object", "recorded_objects", "spec_changes"]
 
 
 def _entry(item: PlannedObject) -> InventoryEntry:
@@ -32,28 +33,28 @@ def planned_object(entry: InventoryEntry) -> PlannedObject:
     )
 
 
-def item_of(entry: InventoryEntry) -> InventoryItem:
+def inventory_item(entry: InventoryEntry) -> InventoryItem:
     """Return the entry as `status.inventory` has it."""
     return InventoryItem(**planned_object(entry).model_dump(), uid=entry.uid)
 
 
-def inventory_of(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    """Return what is known to have been applied."""
+def applied_objects(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
+    """Return the objects that are known to have been applied."""
     return tuple(_entry(item) for item in tenant.status.inventory)
 
 
 def _unconfirmed(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    known = {e.identity for e in inventory_of(tenant)}
+    known = {e.identity for e in applied_objects(tenant)}
     return tuple(e for e in map(_entry, tenant.spec.objects) if e.identity not in known)
 
 
-def everything_of(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    """Return what was applied, and what was about to be when something may have broken off."""
-    return inventory_of(tenant) + _unconfirmed(tenant)
+def recorded_objects(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
+    """Return the objects that were applied, and those that were planned and may have been applied before a crash."""
+    return applied_objects(tenant) + _unconfirmed(tenant)
 
 
 def spec_changes(present: TenantSpec, wanted: TenantSpec) -> dict[str, Any]:
-    """Return what must change in the spec, leaving alone what a person may set."""
+    """Return the members of the spec to change, without those that a person may set."""
     changes: dict[str, Any] = {}
     if present.state is not wanted.state:
         changes["state"] = wanted.state

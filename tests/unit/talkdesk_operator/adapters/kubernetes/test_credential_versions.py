@@ -1,4 +1,4 @@
-"""Which stored sets of credentials end, were replaced, or may still be tried."""
+"""Which stored credential versions end, were replaced, or may still be tried."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,11 @@ import pytest
 
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import InstallationSpec
-from talkdesk_operator.adapters.kubernetes.credential_sets import ended_versions, previous_versions, replaced_versions
+from talkdesk_operator.adapters.kubernetes.credential_versions import (
+    ended_versions,
+    previous_versions,
+    replaced_versions,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -27,30 +31,30 @@ UNINSTALL = {"type": "Uninstall", "eventId": "e2", "eventTime": "2026-03-01T12:0
 CREDENTIALS = {"secretName": "present", "eventId": "e1", "eventTime": "2026-02-01T12:00:00Z"}
 
 
-def test_all_sets_of_the_installation_that_ended_go_once() -> None:
+def test_all_versions_of_an_ended_installation_are_deleted_once() -> None:
     secrets = [secret("before", "2026-01-01T12:00:00Z"), secret("present", "2026-02-01T12:00:00Z")]
     assert ended_versions(spec(request=UNINSTALL, credentials=CREDENTIALS), secrets) == ("present", "before")
 
 
-def test_a_set_that_the_next_installation_of_the_same_id_brings_stays() -> None:
+def test_a_version_that_the_next_installation_of_the_same_id_brings_stays() -> None:
     secrets = [secret("present", "2026-02-01T12:00:00Z"), secret("next", "2026-03-01T12:00:00.001Z")]
     assert ended_versions(spec(request=UNINSTALL, credentials=CREDENTIALS), secrets) == ("present",)
 
 
-def test_a_set_that_came_between_install_and_uninstall_goes_although_no_register_names_it() -> None:
+def test_a_version_that_no_register_names_is_deleted_with_the_installation() -> None:
     assert ended_versions(spec(request=UNINSTALL), [secret("orphan", "2026-02-03T12:00:00Z")]) == ("orphan",)
 
 
-def test_the_named_secret_goes_without_our_label() -> None:
+def test_the_named_secret_is_deleted_even_without_our_label() -> None:
     assert ended_versions(spec(credentials=CREDENTIALS), []) == ("present",)
 
 
 @pytest.mark.parametrize("moment", [None, "yesterday", "2026-02-03T12:00:00"], ids=["none", "no date", "no zone"])
-def test_a_set_of_unknown_age_was_stored_by_hand_and_goes(moment: str | None) -> None:
+def test_a_version_of_unknown_age_was_stored_by_hand_and_is_deleted(moment: str | None) -> None:
     assert ended_versions(spec(request=UNINSTALL), [secret("by-hand", moment)]) == ("by-hand",)
 
 
-def test_where_no_event_is_known_no_set_of_an_event_goes() -> None:
+def test_without_a_known_event_no_version_of_an_event_is_deleted() -> None:
     assert ended_versions(spec(), [secret("somebody-elses", "2026-02-03T12:00:00Z")]) == ()
 
 
@@ -61,7 +65,7 @@ def made(name: str, event_time: str | None, created_at: datetime) -> dict[str, A
 
 
 @pytest.mark.case(24)
-def test_other_sets_are_all_but_the_named_one_and_the_newest_is_tried_first() -> None:
+def test_previous_versions_are_all_but_the_named_one_newest_first() -> None:
     secrets = [
         secret("by-hand"),
         secret("older", "2026-01-01T12:00:00Z"),
@@ -74,7 +78,7 @@ def test_other_sets_are_all_but_the_named_one_and_the_newest_is_tried_first() ->
 
 
 @pytest.mark.case(20)
-def test_older_sets_are_replaced_by_the_named_one_and_newer_ones_are_not() -> None:
+def test_the_named_version_replaces_older_ones_and_not_newer_ones() -> None:
     secrets = [
         made("by-hand", None, NOW),
         made("older", "2026-02-01T11:59:59Z", NOW),
@@ -88,10 +92,10 @@ def test_older_sets_are_replaced_by_the_named_one_and_newer_ones_are_not() -> No
 @pytest.mark.parametrize(
     ("age", "lost"), [(timedelta(), False), (HOUR, False), (HOUR + timedelta(seconds=1), True), (-HOUR, False)]
 )
-def test_a_set_of_the_same_instant_has_lost_when_an_hour_has_passed(age: timedelta, *, lost: bool) -> None:
+def test_another_version_of_the_same_instant_is_replaced_after_an_hour(age: timedelta, *, lost: bool) -> None:
     twin = made("twin", CREDENTIALS["eventTime"], NOW - age)
     assert replaced_versions(spec(credentials=CREDENTIALS), [twin], NOW) == (("twin",) if lost else ())
 
 
-def test_where_no_set_is_named_none_was_replaced() -> None:
+def test_without_a_named_version_none_is_replaced() -> None:
     assert replaced_versions(spec(), [made("orphan", "2026-01-01T12:00:00Z", NOW - 9 * HOUR)], NOW) == ()

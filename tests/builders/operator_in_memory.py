@@ -1,0 +1,201 @@
+"""The operator's reconcilers and adapters put together over a cluster and a Talkdesk in memory.
+
+It is what `wiring` does in a real process, without the process: no sockets, no queue, a clock that tests turn.
+"""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from builders.api_server import HOME, ApiServer
+from builders.journal import Journal
+from builders.objects import INSTALLATION, NOON, app_object, installation_object
+from builders.scim import ScimInMemory
+from builders.talkdesk_in_memory import TalkdeskInMemory
+from talkdesk_crds.fields import to_wire_time
+from talkdesk_crds.installation import Decision, RequestType, TalkdeskInstallation
+from talkdesk_crds.names import ANNOTATION_EVENT_TIME, LABEL_INSTALLATION, LABEL_MANAGED_BY, MANAGED_BY
+from talkdesk_crds.tenant import TalkdeskTenant
+from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
+from talkdesk_operator.adapters.kubernetes.resources import Resources
+from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
+from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.informer.cache import InformerCache
+from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
+from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
+from talkdesk_operator.reconcilers.users.sync import UserSync
+from talkdesk_operator.workqueue.contract import Cause, Result
+
+ACCOUNT = "acc1"
+KEY = AccountKey(HOME, "sentiment", ACCOUNT)
+TENANT = "sentiment-acc1"
+SPACE = "td-acc1"
+"""The namespace that the template makes for the customer."""
+_WATCHED = ("TalkdeskApp", "TalkdeskInstallation", "TalkdeskTenant")
+IDENTITY = f"system:serviceaccount:{HOME}:provisioner"
+
+
+def config_map(name: str, **fields: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "${tenant.name}"}} | fields
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "${tenant.name}"}}
+TEMPLATE_STEPS: list[dict[str, Any]] = [
+    {"name": "base", "manifests": [NAMESPACE, config_map("account", data={"company": "${account.companyName}"})]},
+    {
+        "name": "credentials",
+        "onOffboard": "Delete",
+        "manifests": [config_map("keys", kind="Secret", data={"key": "${base64.encode(bytes(credentials.keyId))}"})],
+    },
+]
+
+
+def template(*steps: Mapping[str, Any]) -> dict[str, Any]:
+    """The member `tenant` of an app's spec; a namespace with facts and a Secret with keys unless steps are given."""
+    return {"serviceAccountName": "provisioner", "steps": [*steps] or TEMPLATE_STEPS}
+
+
+def sentiment(*steps: Mapping[str, Any], **spec: Any) -> dict[str, Any]:
+    return app_object(tenant=template(*steps), **spec)
+
+
+def installed(**fields: Any) -> dict[str, Any]:
+    """A TalkdeskInstallation of the account as JSON, with a request to install; see `installation_object`."""
+    return installation_object(**({"accountId": ACCOUNT} | fields))
+
+
+def credentials_secret(
+    name: str = "keys-1", *, client: str = "client-1", event_time: datetime = NOON, **data: str | None
+) -> dict[str, Any]:
+    """A Secret as the webhook stores it; None leaves a key out."""
+    texts = {"client_id": client, "client_secret": "s", "private_key": "p", "key_id": "k-1", "key_algorithm": "ES256"}
+    given = {key: text for key, text in (texts | data).items() if text is not None}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in given.items()}
+    labels = {LABEL_MANAGED_BY: MANAGED_BY, LABEL_INSTALLATION: INSTALLATION}
+    annotations = {ANNOTATION_EVENT_TIME: to_wire_time(event_time)}
+    metadata = {"name": name, "namespace": HOME, "labels": labels, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
+
+
+class OperatorInMemory:
+    """One operator after the other over the same world; `restart` begins the next."""
+
+    def __init__(self, *objects: Mapping[str, Any], now: datetime = NOON + timedelta(minutes=1)) -> None:
+        """Take the objects that are there at first: an app, a new installation and its credentials when none are."""
+        self.journal = Journal()
+        self.server = ApiServer(*(objects or (sentiment(), installed(), credentials_secret())), journal=self.journal)
+        self.talkdesk = TalkdeskInMemory(self.journal, ACCOUNT)
+        self.scim = ScimInMemory()
+        self.now = now
+        self.followed = 0
+        self.answers: list[tuple[RequestType, Decision, str]] = []
+        self.applied: list[tuple[str, str]] = []
+        self.restart()
+
+    def fork(self) -> "OperatorInMemory":
+        """Return another operator over a copy of the world."""
+        other = OperatorInMemory(now=self.now)
+        other.journal = Journal()
+        other.server = self.server.fork(other.journal)
+        other.talkdesk = self.talkdesk.fork(other.journal)
+        other.restart()
+        return other
+
+    def restart(self) -> None:
+        """Begin anew with nothing but what the API server holds."""
+        self.cache = InformerCache()
+        self._shown: list[dict[str, Any]] = []
+        self.watch()
+        kube = self.server.kube
+        self.cluster = KubernetesCluster(
+            kube,
+            Resources(kube),
+            instance="operator-1",
+            seen=self.cache.put,
+            applied=lambda identity, live: self.applied.append((identity, live["kind"])),
+            wrote=lambda _kind, _verb: None,
+        )
+        records = SecretUserRecordStore(kube, wrote=lambda _kind, _verb: None)
+        self.users = LicensedUsers(self.talkdesk, UserSync(self.cluster.read_credentials, records, self.scim))
+        self.tenants = TenantReconciler(self.cluster, self._now, forget=self.users.forget)
+        self.installations = InstallationReconciler(
+            self.cluster,
+            TalkdeskSteps(self.cluster, self.talkdesk),
+            self.tenants,
+            self.users,
+            reread=self.cache.current,
+            now=self._now,
+            answered=lambda kind, decision, outcome, _age: self.answers.append((kind, decision, outcome)),
+        )
+        self.apps = CompiledApps(self.cluster, self._now)
+        self.accounts = AccountReconciler(
+            self.cache,
+            self.cluster,
+            self.apps,
+            self.installations,
+            self.tenants,
+            now=self._now,
+            follow=self._follow,
+        )
+
+    def _now(self) -> datetime:
+        return self.now
+
+    def _follow(self) -> None:
+        self.followed += 1
+
+    def watch(self) -> None:
+        """Let the watches show what the API server holds now."""
+        present = [raw for kind in _WATCHED for raw in self.server.all(kind)]
+        uids = {raw["metadata"]["uid"] for raw in present}
+        for raw in self._shown:
+            if raw["metadata"]["uid"] not in uids:
+                self.cache.remove(raw)
+        for raw in present:
+            self.cache.observe(raw)
+        self._shown = present
+
+    async def reconcile(self, *causes: Cause, key: AccountKey = KEY) -> Result:
+        """Reconcile the account once, as after a change unless causes are given."""
+        self.watch()
+        return await self.accounts.reconcile(key, frozenset(causes or {Cause.WATCH}))
+
+    async def converge(self, *causes: Cause, most: int = 20) -> Result:
+        """Reconcile until nothing is to be done at once; what is tried again later stays for later."""
+        result = await self.reconcile(*causes)
+        for _ in range(most):
+            if all(each.after > timedelta() for each in result.next):
+                return result
+            result = await self.reconcile(Cause.RETRY)
+        raise AssertionError("it does not converge")
+
+    def change(self, kind: str, name: str, changes: Mapping[str, Any]) -> None:
+        """Let somebody else change an object of ours."""
+        self.server.edit(kind, name, changes)
+
+    def asks(self, kind: str, *, event: str, at: datetime | None = None, **more: Any) -> None:
+        """Let the webhook store another request of the installation."""
+        request = {"type": kind, "eventId": event, "eventTime": to_wire_time(at or self.now)} | more
+        self.change("TalkdeskInstallation", INSTALLATION, {"spec": {"request": request}})
+
+    @property
+    def installation(self) -> TalkdeskInstallation:
+        return TalkdeskInstallation.read(self.server.get("TalkdeskInstallation", INSTALLATION))
+
+    @property
+    def tenant(self) -> TalkdeskTenant:
+        return TalkdeskTenant.read(self.server.get("TalkdeskTenant", TENANT))
+
+    def reason(self, condition: str = "Ready") -> str:
+        """Return `status/reason` of a condition of the installation."""
+        return _condition(self.server.get("TalkdeskInstallation", INSTALLATION), condition)
+
+    def tenant_reason(self, condition: str = "Ready") -> str:
+        return _condition(self.server.get("TalkdeskTenant", TENANT), condition)
+
+
+def _condition(raw: Mapping[str, Any], kind: str) -> str:
+    found = [c for c in raw["status"]["conditions"] if c["type"] == kind]
+    return "/".join((found[0]["status"], found[0]["reason"])) if found else "none"
