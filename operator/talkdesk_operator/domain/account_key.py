@@ -2,6 +2,8 @@
 
 All installations of an account and its tenant are reconciled together, because an answer to Talkdesk names no event
 and answers whatever is pending.
+
+Belongs here: the key alone, because informer, queue, reconcilers and decisions share it.
 """
 
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from talkdesk_operator.domain.reconcile.scope import (
     TenantOutcome,
     TenantResult,
 )
-from talkdesk_operator.domain.tenant.desired import purge_after
+from talkdesk_operator.domain.tenant.desired import purge_time
 from talkdesk_operator.domain.tenant.entitlement import desired_state
 from talkdesk_operator.reconcilers import tenant_status
 from talkdesk_operator.reconcilers.objects import Deleted, Owner, TenantObjects
@@ -100,7 +100,7 @@ class TenantReconciler:
         kept = tuple(entry for entry in entries if entry not in doomed or entry.identity in remaining)
         status = tenant_status.leaving(tenant, kept, deleted, _OFFBOARDING, self._now())
         ended_at = tenant.spec.uninstall_time or self._now()
-        status = status.model_copy(update={"purge_time": purge_after(ended_at, app)})
+        status = status.model_copy(update={"purge_time": purge_time(ended_at, app)})
         tenant = await self._write(tenant, status)
         tenant_outcome = tenant_status.deletion_outcome(tenant, deleted, TenantResult.OFFBOARDED)
         return replace(scope, tenant=tenant, tenant_outcome=tenant_outcome)

@@ -40,20 +40,7 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
 
     `answer` is the answer to the current request, `left` what `time_left` says about its deadline.
     """
-    generation = scope.installation.metadata.generation
-
-    def condition(kind: ConditionType, holds: bool | None, reason: str, message: str) -> Condition:  # noqa: FBT001 - a table of judgements
-        word = "Unknown" if holds is None else ("True" if holds else "False")
-        return Condition(
-            type=kind,
-            status=word,
-            reason=reason,
-            message=message[:_MESSAGE_LENGTH],
-            last_transition_time=scope.now,
-            observed_generation=generation,
-        )
-
-    yield condition(ConditionType.READY, finish.ready, finish.reason, finish.message)
+    yield _condition(scope, ConditionType.READY, (finish.ready, finish.reason, finish.message))
     for kind, judgement, always in (
         (ConditionType.CREDENTIALS_VALID, _credentials(scope), True),
         (ConditionType.TENANT_READY, _tenant(scope, finish), True),
@@ -64,18 +51,31 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
     ):
         previous = find(scope.installation.status.conditions, kind)
         if judgement is not None:
-            yield condition(kind, *judgement)
+            yield _condition(scope, kind, judgement)
         elif previous is not None:
-            yield previous.model_copy(update={"observed_generation": generation})
+            yield previous.model_copy(update={"observed_generation": scope.installation.metadata.generation})
         elif always:
-            yield condition(kind, None, Reason.PENDING, "not evaluated yet")
+            yield _condition(scope, kind, (None, Reason.PENDING, "not evaluated yet"))
     reconciling = not (finish.ready or finish.terminal or finish.stalled)
-    yield condition(ConditionType.RECONCILING, reconciling, finish.reason, finish.message if reconciling else "")
-    yield condition(ConditionType.STALLED, finish.stalled, finish.reason, finish.message if finish.stalled else "")
+    for kind, holds in ((ConditionType.RECONCILING, reconciling), (ConditionType.STALLED, finish.stalled)):
+        yield _condition(scope, kind, (holds, finish.reason, finish.message if holds else ""))
 
 
 _NO_CREDENTIALS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_LOST, Reason.CREDENTIALS_DELETED})
 _Judgement = tuple[bool | None, Reason, str]
+"""Whether a condition holds (None: unknown), and why."""
+
+
+def _condition(scope: Scope, kind: ConditionType, judgement: _Judgement) -> Condition:
+    holds, reason, message = judgement
+    return Condition(
+        type=kind,
+        status="Unknown" if holds is None else ("True" if holds else "False"),
+        reason=reason,
+        message=message[:_MESSAGE_LENGTH],
+        last_transition_time=scope.now,
+        observed_generation=scope.installation.metadata.generation,
+    )
 
 
 def _credentials(scope: Scope) -> _Judgement | None:

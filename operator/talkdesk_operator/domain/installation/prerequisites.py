@@ -36,6 +36,10 @@ from talkdesk_operator.domain.users.decide import deprovision
 
 __all__ = ["converge"]
 
+_PROVISIONED: Final = frozenset({TenantResult.READY})
+_OFFBOARDED: Final = frozenset({TenantResult.OFFBOARDED, TenantResult.PURGED})
+"""The results that a tenant's desired state asks for."""
+
 
 def converge(scope: Scope) -> Step | None:
     """Return the next step for tenant, credentials and users, in this order; None when all have converged."""
@@ -55,10 +59,6 @@ def _tenant(scope: Scope) -> Step | None:
     if scope.tenant_outcome.result in (_OFFBOARDED if offboards else _PROVISIONED):
         return None
     return _tenant_not_ready(scope, scope.tenant_outcome)
-
-
-_PROVISIONED: Final = frozenset({TenantResult.READY})
-_OFFBOARDED: Final = frozenset({TenantResult.OFFBOARDED, TenantResult.PURGED})
 
 
 def _offboard_live(scope: Scope) -> Step | None:

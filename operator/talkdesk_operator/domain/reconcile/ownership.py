@@ -3,6 +3,9 @@
 The owner is the newest live installation: it was installed, is not being uninstalled and has not ended. An uninstall
 of an older one is answered but never touches the tenant. Where none is live, the last owner offboards the tenant. Where
 the last owner's object was deleted by hand, no installation does, because a deletion by hand is not an uninstall.
+
+Belongs here: the role of each installation. Does not belong here: what an installation does in its role
+(`domain.installation`).
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ __all__ = [
     "next_poll",
     "offboard_timed_out",
     "orphan_purge_at",
-    "purge_after",
+    "purge_time",
     "retention_ends",
     "template_context",
 ]
@@ -42,10 +42,8 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
 
     Unknown facts are null instead of missing, so that a template can use `has` or compare with null.
     """
-    facts, spec, tenant = scope.known_facts, scope.installation.spec, scope.tenant
+    facts, spec = scope.known_facts, scope.installation.spec
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
-    state = desired_state(scope)
-    values = app.resource.spec.tenant.values | (tenant.spec.values if tenant is not None else {})
     return {
         "app": {
             "id": app.resource.spec.app_id,
@@ -67,13 +65,18 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
             if trial is not None and trial.expiration_time
             else None,
         },
-        "tenant": {
-            "name": tenant.spec.name if tenant is not None else "",
-            "state": state.value,
-            "suspended": state is TenantState.SUSPENDED,
-            "values": values,
-        },
+        "tenant": _tenant_variables(scope, app),
         "sso": _single_sign_on(scope, app),
+    }
+
+
+def _tenant_variables(scope: Scope, app: CompiledApp) -> dict[str, Any]:
+    tenant, state = scope.tenant, desired_state(scope)
+    return {
+        "name": tenant.spec.name if tenant is not None else "",
+        "state": state.value,
+        "suspended": state is TenantState.SUSPENDED,
+        "values": app.resource.spec.tenant.values | (tenant.spec.values if tenant is not None else {}),
     }
 
 
@@ -145,7 +148,7 @@ def _is_offboarded(scope: Scope) -> bool:
     return retained and not (is_purge_due(scope) and not is_protected(scope))
 
 
-def purge_after(ended_at: datetime, app: CompiledApp) -> datetime:
+def purge_time(ended_at: datetime, app: CompiledApp) -> datetime:
     """Return when the retained objects are to be deleted."""
     return saturating_add(ended_at, parse_duration(app.resource.spec.retention.keep_for))
 

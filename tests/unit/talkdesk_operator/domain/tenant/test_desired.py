@@ -31,7 +31,7 @@ from talkdesk_operator.domain.tenant.desired import (
     next_poll,
     offboard_timed_out,
     orphan_purge_at,
-    purge_after,
+    purge_time,
     retention_ends,
     template_context,
 )
@@ -154,8 +154,8 @@ def test_the_fingerprint_does_not_depend_on_whether_the_tenant_was_named_yet() -
 
 @pytest.mark.case(40)
 def test_retention_counts_from_the_end() -> None:
-    assert purge_after(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
-    assert purge_after(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
+    assert purge_time(NOON, view(retention={"keepFor": "30d"})) == NOON + 30 * DAY
+    assert purge_time(NOON.replace(year=9998), view(retention={"keepFor": "999999d"})).year == 9999
 
 
 def offboarded(after: datetime | None, **spec: Any) -> Scope:

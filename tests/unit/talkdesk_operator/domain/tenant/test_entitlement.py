@@ -160,7 +160,9 @@ def test_without_an_event_a_record_or_talkdesks_word_there_is_no_trial() -> None
 
 @pytest.mark.case(19)
 def test_the_newest_of_event_and_record_counts_and_an_end_wins_at_the_same_instant() -> None:
-    made = installation(trial=trial_object("Started", expiresAt="2026-04-01T00:00:00Z"), status=answered(trial=ENDED))
+    made = installation(
+        trial=trial_object("Started", expirationTime="2026-04-01T00:00:00Z"), status=answered(trial=ENDED)
+    )
     assert trial_of(made, now=NOON) == ENDED
     later = ENDED.model_copy(update={"last_transition_time": NOON + DAY})
     assert trial_of(installation(trial=trial_object("Started"), status=answered(trial=later)), now=NOON) == later
