@@ -1,4 +1,4 @@
-"""An app is understood as far as it can be, and what is wrong with it becomes a sentence."""
+"""An app is compiled as far as possible, what is wrong with it is reported, and its status is written on change."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def test_rules_are_compiled_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("name", ["app", "account", "installation", "subscription", "trial", "request"])
-def test_a_rule_may_ask_for_anything_that_is_known_before_the_tenant_is_made(name: str) -> None:
+def test_a_rule_may_use_all_facts_that_are_known_before_the_tenant_is_made(name: str) -> None:
     assert understood(f"has({name}.id)").problem == ""
 
 
@@ -43,7 +43,7 @@ def test_a_rule_may_ask_for_anything_that_is_known_before_the_tenant_is_made(nam
         ("sso.issuer == ''", "no such variable: sso"),
     ],
 )
-def test_a_rule_that_cannot_be_understood_is_named_and_leaves_no_rule_in_force(expression: str, why: str) -> None:
+def test_an_invalid_rule_is_named_and_no_rule_applies(expression: str, why: str) -> None:
     view = understood("true", expression)
     assert why in view.problem
     assert expression in view.problem
@@ -54,11 +54,11 @@ def test_a_rule_that_cannot_be_understood_is_named_and_leaves_no_rule_in_force(e
     assert (ready.status, ready.reason, ready.message) == ("False", Reason.TEMPLATE_INVALID, view.problem)
 
 
-def test_a_variable_that_the_rule_binds_itself_is_no_unknown_one() -> None:
+def test_a_rule_may_use_a_variable_that_it_binds_itself() -> None:
     assert understood("['acme'].exists(name, name == account.name)").problem == ""
 
 
-def test_what_is_wrong_with_the_template_or_the_hosts_is_said_first() -> None:
+def test_a_wrong_template_or_host_is_reported_before_a_wrong_rule() -> None:
     steps = [{"name": "base", "manifests": [{"kind": "${ 1 +"}]}]
     broken = understood("tru(", tenant={"serviceAccountName": "provisioner", "steps": steps})
     assert broken.template is None

@@ -16,6 +16,7 @@ from builders.objects import DAY, HOUR, INSTALLATION, NOON, credentials_object
 from builders.operator_in_memory import SPACE, OperatorInMemory, credentials_secret, installed, sentiment
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import to_wire_time
+from talkdesk_crds.names import ANNOTATION_RECONCILE
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskOutcomeUnknown
 from talkdesk_operator.workqueue.contract import Cause
 from talkdesk_runtime.kube_errors import KubeUnreachable
@@ -80,6 +81,14 @@ async def end_of_retention() -> OperatorInMemory:
     return operator
 
 
+async def deleted_object() -> OperatorInMemory:
+    """Somebody deletes an object of the tenant, which is made again with another uid."""
+    operator = await _active()
+    operator.server.remove("ConfigMap", "account", SPACE)
+    operator.change("TalkdeskInstallation", INSTALLATION, {"metadata": {"annotations": {ANNOTATION_RECONCILE: "now"}}})
+    return operator
+
+
 async def deletion_by_hand() -> OperatorInMemory:
     operator = await _active(sentiment(), installed(deletionPolicy="Delete"), credentials_secret())
     moment = {"metadata": {"deletionTimestamp": to_wire_time(operator.now)}}
@@ -124,9 +133,16 @@ STORIES = [install, update, new_template, rotation, uninstall, deletion_by_hand]
 LOST_ERASURE = pytest.mark.xfail(
     reason="what ends between the erasure of the spec and the status leaves the account's facts in the status"
 )
+LOST_UID = pytest.mark.xfail(
+    reason="an object that was made again just before the end is refused ever after, because its old uid is on record"
+)
 of_each_story = pytest.mark.parametrize(
     "story",
-    [*STORIES, pytest.param(end_of_retention, marks=LOST_ERASURE)],
+    [
+        *STORIES,
+        pytest.param(end_of_retention, marks=LOST_ERASURE),
+        pytest.param(deleted_object, marks=LOST_UID),
+    ],
     ids=lambda story: story.__name__.replace("_", " "),
 )
 before_and_after = pytest.mark.parametrize("when", ["before", "after"])
