@@ -42,8 +42,8 @@ class Call:
     def is_write(self) -> bool:
         return self.method != "GET"
 
-    def is_event_about(self, name: str, reason: str) -> bool:
-        """Return whether it has created a Kubernetes Event of that reason for the object of that name."""
+    def has_posted(self, name: str, reason: str) -> bool:
+        """Return whether it has posted a Kubernetes Event about the object of that name."""
         body = self.body if isinstance(self.body, dict) and self.status is not None else {}
         return bool(body.get("reason") == reason and body.get("regarding", {}).get("name") == name)
 

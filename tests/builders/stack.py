@@ -159,7 +159,7 @@ class Customer:
     async def kubernetes_event(self, reason: str) -> None:
         """Wait until a Kubernetes Event of that reason was created for it, which is the last write of a reconcile."""
         gate = self.stack.platform.gate
-        await gate.until(lambda: any(call.is_event_about(self.name, reason) for call in gate.calls))
+        await gate.until(lambda: any(call.has_posted(self.name, reason) for call in gate.calls))
 
     async def converges(self, phase: str) -> None:
         """Wait until it is in this phase and the Kubernetes Event of that name was created."""
