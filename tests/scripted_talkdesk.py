@@ -1,6 +1,6 @@
 """A server on a real socket that answers as a test tells it, and what is needed to call it.
 
-For tests of clients: it knows nothing of Talkdesk's rules. The simulator is for tests of behaviour.
+For tests of clients: it knows nothing of Talkdesk's rules. The simulator is for tests of behavior.
 """
 
 import asyncio

@@ -88,11 +88,11 @@ class ControlApi:
         return await self.clock(request)
 
     async def settings(self, _: Request) -> Response:
-        """Show the behaviour."""
+        """Show the behavior."""
         return _one(self._simulator.state.behavior)
 
     async def change_settings(self, request: Request) -> Response:
-        """Change the behaviour."""
+        """Change the behavior."""
         patch = TypeAdapter(dict[str, Any]).validate_json(await request.body())
         return _one(self._simulator.change_settings(patch))
 
