@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "command",
         choices=["build", "run", "path"],
-        help="build: compile the programs if necessary; run: run a control plane until Ctrl-C; path: print their folder",
+        help="build: compile the programs if needed; run: run a control plane until Ctrl-C; path: print their folder",
     )
     parser.add_argument("--fsync", action="store_true", help="run: make the database wait for the disk at each write")
     options = parser.parse_args(arguments)

@@ -98,15 +98,7 @@ def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]
             start_new_session=True,  # Ctrl-C at the terminal is for this process
         ) as process,
     ):
-        status = None
-        while status is None:
-            try:
-                status = process.wait(_PROGRESS_EVERY)
-            except subprocess.TimeoutExpired:
-                report(_progress(log, time.monotonic() - begin))
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)  # with its compilers, which would run on for a while
-                raise
+        status = _wait_with_progress(process, log, begin)
     if status != 0:
         raise BuildFailed(f"go build failed in {recipe.module}:\n{_error_lines(log)}")
     log.unlink()
@@ -116,6 +108,17 @@ def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]
     programs.rmdir()
     into.chmod(0o755)
     report(f"compiled in {time.monotonic() - begin:.0f} s")
+
+
+def _wait_with_progress(process: subprocess.Popen[bytes], log: Path, begin: float) -> int:
+    while True:
+        try:
+            return process.wait(_PROGRESS_EVERY)
+        except subprocess.TimeoutExpired:
+            report(_progress(log, time.monotonic() - begin))
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # with its compilers, which would run on for a while
+            raise
 
 
 def _flags(kubernetes: str) -> list[str]:
