@@ -17,7 +17,7 @@ from talkdesk_sandbox.simulator.api.payloads import timestamp
 from talkdesk_sandbox.simulator.http.responses import ApiError, JsonResponse
 from talkdesk_sandbox.simulator.lifecycle import credentials, installations
 from talkdesk_sandbox.simulator.lifecycle.transitions import Verb
-from talkdesk_sandbox.simulator.oauth.tokens import TokenRefusedError
+from talkdesk_sandbox.simulator.oauth.errors import TokenRefusedError
 from talkdesk_sandbox.simulator.simulator import Simulator
 from talkdesk_sandbox.simulator.state.errors import ConflictError, NotFoundError
 
