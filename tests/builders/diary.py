@@ -1,7 +1,7 @@
-"""A customer's life as a diary: what each chapter brought, and how everything stands at its end.
+"""A customer's life as a diary: what happened in each chapter, and the state of everything at its end.
 
-Unlike a trace (`builders.traces`) it has no order within a chapter, so it is the same however much runs at once, and
-whatever Talkdesk's clock says. Ids are replaced by what they stand for.
+Unlike a trace (`builders.traces`) it has no order within a chapter, so it is the same whatever runs concurrently, and
+whatever Talkdesk's clock shows. Ids are replaced by what they mean.
 """
 
 from base64 import b64decode
@@ -15,7 +15,7 @@ from talkdesk_sandbox.scim import ScimServer
 
 
 class Diary:
-    """A text in chapters about the customers of one account; the newest of them is the one that it is told of."""
+    """A text in chapters about one account; each chapter is about the newest installation of it."""
 
     def __init__(self, stack: Stack, scim: ScimServer) -> None:
         self._stack = stack
@@ -26,7 +26,7 @@ class Diary:
         self.text = ""
 
     async def chapter(self, title: str, customer: Customer) -> None:
-        """Write down what has happened since the last chapter, and how it stands now."""
+        """Write what has happened since the last chapter, and the state now."""
         lines = [
             ("events", ", ".join(self._events()) or "none"),
             ("told", ", ".join(self._reported(customer)) or "nothing"),
@@ -41,13 +41,13 @@ class Diary:
         self.text += f"{head}== {title}\n" + "".join(f"{label:<12}  {text}\n" for label, text in lines)
 
     def _events(self) -> list[str]:
-        """Return the types of the events that the webhook has taken since the last chapter."""
+        """Return type and status of each delivery to the webhook since the last chapter."""
         log = self._stack.simulator.dispatcher.log
         new, self._deliveries = log[self._deliveries :], len(log)
         return [f"{each.event.type} {each.attempts[-1].status}" for each in new]
 
     def _reported(self, customer: Customer) -> list[str]:
-        """Return what Talkdesk was told about the installation since the last chapter."""
+        """Return the answers and other effects that the operator's requests had at Talkdesk since the last chapter."""
         records = self._stack.simulator.journal.records(installation_id=customer.installation_id)
         effects = [each.effect for each in records if each.effect not in {None, "token"}]
         before, self._answers[customer.installation_id] = (
@@ -57,7 +57,7 @@ class Diary:
         return [str(each) for each in effects[before:]]
 
     async def _contents(self, customer: Customer) -> str:
-        """Return what the app of the customer sees, and whether its namespace is one from before."""
+        """Return the tenant's settings, and whether its namespace is the same as before."""
         home, settings = await customer.live("Namespace"), await customer.live("ConfigMap", "settings")
         if home is None:
             return "nothing"
@@ -91,7 +91,7 @@ def _tenant(customer: Customer) -> Iterator[str]:
 
 
 async def _credentials(customer: Customer) -> str:
-    """Return which of Talkdesk's sets are kept, and which one the tenant has."""
+    """Return which credential versions are kept, and which one the tenant has."""
     issued = [each.client_id for each in customer.at_talkdesk.credentials]
     stored = sorted(_number(issued, secret) for secret in await customer.secrets())
     theirs = await customer.live("Secret", "talkdesk")
