@@ -1,6 +1,6 @@
-"""A server on a real socket that answers as a test tells it, and what is needed to call it.
+"""A server on a real socket with scripted answers, and what is needed to call it.
 
-For tests of clients: it knows nothing of Talkdesk's rules. The simulator is for tests of behaviour.
+For tests of clients: it has none of Talkdesk's rules. The simulator is for tests of behavior.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from talkdesk_crds.hosts import HostAllowList
 from talkdesk_operator.domain.ports.talkdesk import Access, AuthMethod, Credentials
 
 CANARY = "canary"
-"""Part of every made-up secret: it must show up nowhere."""
+"""Part of every made-up secret: it must appear nowhere."""
 
 Responder = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -44,7 +44,7 @@ class Seen:
 
 
 def reply(status: int = 200, content: Any = None, *, body: bytes | None = None, **headers: str) -> Responder:
-    """Answer with JSON or raw bytes; `Retry_After="3"` becomes the header Retry-After."""
+    """Return a responder with JSON or raw bytes; `Retry_After="3"` becomes the header Retry-After."""
     data = orjson.dumps({} if content is None else content) if body is None else body
     names = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -55,7 +55,7 @@ def reply(status: int = 200, content: Any = None, *, body: bytes | None = None, 
 
 
 def token_reply(number: int = 1, **fields: Any) -> Responder:
-    """Return an access token."""
+    """Return a responder with an access token."""
     token = f"{CANARY}-token-{number}"
     return reply(content={"access_token": token, "token_type": "Bearer", "expires_in": 600} | fields)
 
@@ -76,14 +76,14 @@ async def silence(_request: web.BaseRequest) -> web.StreamResponse:
 
 @dataclass
 class ScriptedTalkdesk:
-    """Answers by path; the last answer of a script is repeated."""
+    """Answers by path; the last answer of each path is repeated."""
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
     scripts: dict[str, deque[Responder]] = field(default_factory=dict)
 
     def on(self, path: str, *answers: Responder) -> None:
-        """Answer requests to the path, one after the other."""
+        """Set the answers to the next requests to a path."""
         self.scripts[path] = deque(answers)
 
     def calls(self, path: str) -> list[Seen]:
@@ -92,7 +92,7 @@ class ScriptedTalkdesk:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer the next request."""
-        # A proxy may ask with the whole URL.
+        # A proxy may send the whole URL.
         path = request.raw_path.removeprefix(self.url)
         self.seen.append(Seen(request.method, path, dict(request.headers), await request.read()))
         script = self.scripts.get(path)
@@ -114,7 +114,7 @@ async def serve(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> A
 
 @asynccontextmanager
 async def serve_bytes(data: bytes) -> AsyncIterator[str]:
-    """Run a server that sends the same bytes to whoever connects, and closes; yield its URL."""
+    """Run a server that sends the same bytes to each client and closes; yield its URL."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -128,7 +128,7 @@ async def serve_bytes(data: bytes) -> AsyncIterator[str]:
 
 @cache
 def ec_key(curve: str = "secp256r1") -> ec.EllipticCurvePrivateKey:
-    """Make a key on the curve, once."""
+    """Return a key on the curve; it is generated once."""
     curves: dict[str, ec.EllipticCurve] = {
         kind.name: kind for kind in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1(), ec.SECP256K1())
     }
@@ -137,17 +137,17 @@ def ec_key(curve: str = "secp256r1") -> ec.EllipticCurvePrivateKey:
 
 @cache
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Make an RSA key, once."""
+    """Return an RSA key; it is generated once."""
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, form: PrivateFormat = PrivateFormat.PKCS8) -> str:
-    """Write a private key as PEM."""
+    """Return a private key as PEM."""
     return key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
 
 
 def credentials(**overrides: Any) -> Credentials:
-    """Make a set of credentials."""
+    """Return credentials."""
     fields: dict[str, Any] = {
         "client_id": "client-1",
         "client_secret": f"{CANARY}-client-secret",
@@ -161,7 +161,7 @@ def credentials(**overrides: Any) -> Credentials:
 
 
 def access(url: str, **overrides: Any) -> Access:
-    """Make what a call to the server at `url` needs."""
+    """Return what a call to the server at `url` needs."""
     fields: dict[str, Any] = {
         "api_url": url,
         "token_url": f"{url}/acme/oauth/token",
@@ -175,7 +175,7 @@ def access(url: str, **overrides: Any) -> Access:
 
 
 def server_context(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
-    """Make a certificate for the names, signed by its own key; return the server's context and the file to trust."""
+    """Return a server's context with a self-signed certificate for the names, and the file to trust."""
     key = ec_key()
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted")])
     now = dt.datetime.now(dt.UTC)

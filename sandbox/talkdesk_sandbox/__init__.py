@@ -1,3 +1,6 @@
-"""To try and test with."""
+"""Programs to try and to test with: simulated Talkdesk, SCIM service, local control plane, demonstration.
+
+Belongs here: what is not part of the product. Does not belong here: anything that operator or webhook import.
+"""
 
 __all__: tuple[str, ...] = ()

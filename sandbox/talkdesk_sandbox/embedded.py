@@ -13,13 +13,13 @@ import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["EmbeddedServer", "bind", "configured"]
+__all__ = ["EmbeddedServer", "bind", "configure"]
 
 _START_SECONDS: Final = 10.0
 
 
 class CuttableProtocol(HttpToolsProtocol):
-    """Shows the connection to the application, which cuts it for some faults."""
+    """Gives the connection to the application, which cuts it for some faults."""
 
     @override
     def connection_made(self, transport: Any) -> None:
@@ -27,8 +27,8 @@ class CuttableProtocol(HttpToolsProtocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-def configured(app: Any, *, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
-    """Return the configuration to serve an ASGI application with; with a certificate and its key, over TLS."""
+def configure(app: Any, *, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
+    """Return the configuration to serve an ASGI application; with a certificate and its key, over TLS."""
     return uvicorn.Config(
         app,
         http=CuttableProtocol,
@@ -39,7 +39,7 @@ def configured(app: Any, *, certificate: Path | None = None, key: Path | None = 
         proxy_headers=False,
         date_header=False,
         server_header=False,
-        # Longer than clients keep idle connections, so that none is closed under a request.
+        # Longer than clients keep idle connections, so that none is closed while a request comes in.
         timeout_keep_alive=75,
         ssl_certfile=certificate,
         ssl_keyfile=key,
@@ -47,7 +47,7 @@ def configured(app: Any, *, certificate: Path | None = None, key: Path | None = 
 
 
 class EmbeddedServer(uvicorn.Server):
-    """Leaves signals to the program around it, and stops at once when it is told to: requests that run are cut."""
+    """Leaves signals to the program around it; `stop` ends it at once, with the requests that run."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -69,11 +69,11 @@ class EmbeddedServer(uvicorn.Server):
         await asyncio.gather(*running, return_exceptions=True)
 
     def stop(self) -> None:
-        """Stop to listen."""
+        """Make the server stop."""
         self._stop.set()
 
     async def listening(self, serving: asyncio.Task[None]) -> None:
-        """Wait until it listens, `serving` being the task that runs it."""
+        """Wait until it listens; `serving` is the task that runs it."""
         async with asyncio.timeout(_START_SECONDS):
             while not self.started:
                 if serving.done():
@@ -87,9 +87,9 @@ class EmbeddedServer(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that is ready to listen; OSError when it can't be had."""
+    """Return a socket that is bound to an address. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's algorithm off only on sockets that say TCP; with it each answer waits 40 ms.
+    # asyncio turns Nagle's algorithm off only for sockets that are explicitly TCP; with it an answer takes 40 ms more.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

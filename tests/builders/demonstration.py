@@ -1,4 +1,4 @@
-"""The demonstration as a person starts it: a process whose temporary files and descendants can be told from others'."""
+"""The demonstration as a person starts it: a process with its own temporary files and recognizable descendants."""
 
 import os
 import queue
@@ -21,7 +21,7 @@ class Demonstration:
     """A context manager around `python -m talkdesk_sandbox.demo`, with a folder of its own for temporary files."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        # Short, as the path of a Unix socket is: pytest's own folders can be too deep for one.
+        # Short because the path of a Unix socket must be: pytest's own folders can be too deep.
         self.folder = Path(tempfile.mkdtemp(prefix="demo-"))
         self.output: list[str] = []
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -49,11 +49,11 @@ class Demonstration:
 
     @property
     def text(self) -> str:
-        """What it has printed and was waited for."""
+        """The output that was read so far."""
         return "".join(self.output)
 
     def reads(self, words: str, within: float = 60) -> str:
-        """Wait for a line with these words; return it."""
+        """Wait for a line with these words and return it."""
         deadline = time.monotonic() + within
         while True:
             try:
@@ -66,7 +66,7 @@ class Demonstration:
                 return line
 
     def ends(self, within: float = 60) -> int:
-        """Wait for its end; return the exit status."""
+        """Wait for its end and return the exit status."""
         status = self._process.wait(within)
         self._reader.join()
         while (line := self._lines.get()) is not None:
@@ -78,7 +78,7 @@ class Demonstration:
         self._process.send_signal(number)
 
     def processes(self) -> dict[int, str]:
-        """Return the command lines of everything that was started for it, itself left out."""
+        """Return the command lines of all processes that it has started, by process id."""
         found = {}
         for process in Path("/proc").iterdir():
             if not process.name.isdecimal() or int(process.name) == self._process.pid:
@@ -93,10 +93,10 @@ class Demonstration:
         return found
 
     def leaves_nothing(self, within: float = 10) -> None:
-        """Check that no process and no file is left of it, at the latest after so many seconds."""
+        """Check that none of its processes and files is left, at the latest after so many seconds."""
         deadline = time.monotonic() + within
-        while (left := (self.processes(), sorted(self.folder.iterdir()))) != ({}, []):
-            assert time.monotonic() < deadline, left
+        while (remaining := (self.processes(), sorted(self.folder.iterdir()))) != ({}, []):
+            assert time.monotonic() < deadline, remaining
             time.sleep(0.05)
 
     def _read(self) -> None:

@@ -1,6 +1,6 @@
-"""A partner's app with real crypto over real sockets, and a callback that can be told what to answer.
+"""A partner's app with real cryptography over real sockets, and a callback with configurable answers.
 
-For tests of the simulator and against it: it follows Talkdesk's pages and knows neither webhook nor operator.
+For tests of the simulator: it follows Talkdesk's pages and uses neither webhook nor operator.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 @dataclass
 class Partner:
-    """What a partner's app knows from one event with credentials, and what it can do with it."""
+    """A partner's app that has one event with credentials, and the requests that it can send with them."""
 
     http: httpx.AsyncClient
     event: dict[str, Any]
@@ -101,12 +101,12 @@ class Partner:
 
 @dataclass
 class Callback:
-    """A partner's callback on a real socket: keeps what it gets and answers as told."""
+    """A partner's callback on a real socket: it keeps what it receives and answers as configured."""
 
     url: str = ""
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
-    """Answers to come; 200 when there are none left."""
+    """Statuses of the next answers; 200 when none is left."""
     headers: dict[str, str] = field(default_factory=dict)
     hang: asyncio.Event | None = None
     _arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -120,7 +120,7 @@ class Callback:
         return web.Response(status=self.statuses.pop(0) if self.statuses else 200, headers=self.headers)
 
     async def arrived(self, count: int, within: float = 10) -> None:
-        """Wait until it was called so often; seconds."""
+        """Wait until it has received so many requests, for at most `within` seconds."""
         async with asyncio.timeout(within), self._arrival:
             await self._arrival.wait_for(lambda: len(self.received) >= count)
 

@@ -1,4 +1,4 @@
-"""A namespace with an app whose Talkdesk is a gateway of the test's own: events for it, and what is stored there."""
+"""A namespace with an app whose Talkdesk is the test's own gateway: events for it, and what is stored for them."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from talkdesk_sandbox.controlplane import Cluster
 
 @dataclass
 class Place:
-    """Where one test happens."""
+    """The namespace of one test, its gateway and its signing key."""
 
     cluster: Cluster
     namespace: str

@@ -1,7 +1,7 @@
-"""A SCIM service that is quick, and nothing else: it believes everything it is told.
+"""A SCIM service that is only quick: it checks nothing.
 
-For ten thousand users: the strict one (`talkdesk_sandbox.scim`) needs a millisecond for each. Also a program, so that a
-benchmark measures the operator alone: `python -m builders.quick_scim` prints its URL.
+For ten thousand users, because the strict one (`talkdesk_sandbox.scim`) needs a millisecond for each. It is also a
+program, so that a benchmark measures the operator alone: `python -m builders.quick_scim` prints its URL.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ CONFIG = {
     "filter": {"supported": True, "maxResults": 200},
     "etag": {"supported": True},
 }
-_ASKED = re.compile(r'externalId eq "([^"]*)"')
+_EXTERNAL_ID = re.compile(r'externalId eq "([^"]*)"')
 
 
 @dataclass
 class QuickScim:
-    """Its users by external id, and its requests by name."""
+    """Users by external id, and how many requests of each kind came."""
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
@@ -41,8 +41,8 @@ class QuickScim:
             case "ServiceProviderConfig":
                 return _json(CONFIG)
             case "Users":
-                asked = _ASKED.findall(request.query["filter"])
-                found = [self.users[each] for each in asked if each in self.users]
+                external_ids = _EXTERNAL_ID.findall(request.query["filter"])
+                found = [self.users[each] for each in external_ids if each in self.users]
                 return _json({"totalResults": len(found), "Resources": found})
             case "Bulk":
                 operations = orjson.loads(await request.read())["Operations"]
@@ -80,7 +80,7 @@ def _json(content: Any) -> web.Response:
 
 async def _run() -> None:
     async with quick_scim() as scim:
-        print(scim.url, flush=True)  # noqa: T201  # whoever started it reads it
+        print(scim.url, flush=True)  # noqa: T201  # the process that started it reads it
         await asyncio.Event().wait()
 
 

@@ -1,6 +1,6 @@
-"""What the fixtures `start` and `meet` of the simulator's tests are, for the tests that ask for them.
+"""Types of the fixtures `start` and `meet`, for the simulator's tests.
 
-Types only: the fixtures themselves stand in the conftest next to those tests, which cannot be imported from.
+The fixtures themselves are in the conftest of those tests, which can't be imported.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,6 +10,6 @@ from talkdesk_sandbox.simulator import SimulatorServer
 from talkdesk_sandbox.simulator.views import Outcome
 
 Start = Callable[..., Awaitable[SimulatorServer]]
-"""Starts a simulator by `clock`, `callback_url` and any field of `Behaviour`; it ends with the test."""
+"""Starts a simulator with `clock`, `callback_url` and any field of `Behavior`; it ends with the test."""
 Meet = Callable[[SimulatorServer, Outcome], Awaitable[Partner]]
-"""Makes the partner that knows the first event of an outcome."""
+"""Returns a partner that has the first event of an outcome."""

@@ -34,7 +34,7 @@ spec: {policyName: %(name)s, validationActions: [Deny]}
 
 
 def eventually(condition: Callable[[], bool], within: float = 30) -> None:
-    """Wait for something that another process does and tells nobody of."""
+    """Wait for something that another process does without a notification."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -54,10 +54,10 @@ def running(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"  # dead, and not yet buried by process 1
+    return state != "Z"  # dead, but its parent has not collected it yet
 
 
-def test_client_and_server_say_the_version_that_the_module_pins(control_plane: Cluster) -> None:
+def test_client_and_server_report_the_pinned_version(control_plane: Cluster) -> None:
     version = json.loads(control_plane.kubectl("version", "--output=json"))
     assert version["clientVersion"]["gitVersion"] == version["serverVersion"]["gitVersion"]
     assert version["serverVersion"]["minor"] == version["serverVersion"]["gitVersion"].split(".")[1]
@@ -98,7 +98,7 @@ def test_admission_policies_are_enforced(control_plane: Cluster, namespace: str)
         control_plane.kubectl("delete", "-f", "-", stdin=POLICY % {"name": namespace})
 
 
-def test_a_namespace_gets_its_service_account_and_goes_with_all_that_is_in_it(
+def test_a_namespace_gets_its_service_account_and_is_deleted_with_its_content(
     control_plane: Cluster, namespace: str
 ) -> None:
     eventually(lambda: not refused(control_plane, "get", "serviceaccount", "default", "-n", namespace))
@@ -110,7 +110,7 @@ def test_a_namespace_gets_its_service_account_and_goes_with_all_that_is_in_it(
     control_plane.kubectl("create", "namespace", namespace)  # its name is free again
 
 
-def test_what_an_object_owned_goes_with_it(control_plane: Cluster, namespace: str) -> None:
+def test_an_owned_object_is_deleted_with_its_owner(control_plane: Cluster, namespace: str) -> None:
     control_plane.kubectl("create", "configmap", "owner", "-n", namespace)
     uid = control_plane.kubectl("get", "configmap", "owner", "-n", namespace, "--output=jsonpath={.metadata.uid}")
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
@@ -126,7 +126,7 @@ def test_what_an_object_owned_goes_with_it(control_plane: Cluster, namespace: st
     eventually(lambda: refused(control_plane, "get", "configmap", "owned", "-n", namespace))
 
 
-def test_two_at_once_know_nothing_of_each_other_and_leave_nothing() -> None:
+def test_two_control_planes_are_independent_and_leave_nothing_behind() -> None:
     one, other = ControlPlane(), ControlPlane(fsync=True)
     with one as first, other as second:
         first.kubectl("create", "namespace", "only-here")
@@ -140,7 +140,7 @@ def test_two_at_once_know_nothing_of_each_other_and_leave_nothing() -> None:
     assert not any(folder.exists() for folder in folders)
 
 
-def test_when_the_block_fails_the_logs_stay_and_the_keys_go(capsys: pytest.CaptureFixture[str]) -> None:
+def test_when_the_block_fails_the_logs_are_kept_and_the_keys_are_removed(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         with ControlPlane() as cluster:
             folders.append(cluster.kubeconfig.parent)
@@ -178,7 +178,9 @@ def test_a_killed_user_leaves_no_process_and_no_folder() -> None:
 
 
 @pytest.mark.crash
-def test_an_api_server_that_is_killed_is_told_and_takes_the_rest_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_when_the_api_server_is_killed_that_is_reported_and_the_other_programs_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     plane = ControlPlane()
     with plane as cluster:
         pids = plane.pids

@@ -4,12 +4,12 @@
         cluster.kubectl("create", "namespace", "acme")
         with_rights_of_operator = cluster.kubeconfig_for("talkdesk-system", "talkdesk-operator")
 
-Belongs here: finding or compiling the programs, starting and ending them, and what a person or a test needs to talk to
+Belongs here: finding or compiling the programs, starting and ending them, and what a person or a test needs to use
 them. Does not belong here: our kinds, the simulator, the demonstration.
 
 The modules, in the order in which they are used: `programs` looks for the programs, `build` compiles them,
-`certificates` makes keys, `commands` says how each program is called, `processes` and `supervisor` start them and see
-that none is left behind, `plane` puts it together, `cluster` is what one does with it. The figures are in
+`certificates` makes keys, `commands` says how each program is called, `processes` and `supervisor` start them and make
+sure that none is left behind, `plane` puts it together, `cluster` is for its users. The figures are in
 `sandbox/controlplane/README.md`.
 """
 

@@ -1,7 +1,7 @@
 """The local control plane at the terminal: `build`, `run` and `path`.
 
-Belongs here: arguments, exit statuses, words for a person. Does not belong here: anything a program would want to call.
-Statuses: 0 done, 1 failed, 2 something is to be installed or set first, 130 interrupted.
+Belongs here: arguments, exit statuses, messages. Does not belong here: anything that another program would call.
+Statuses: 0 done, 1 failed, 2 something must be installed or set first, 130 interrupted.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from talkdesk_sandbox.controlplane.errors import ControlPlaneError, ProgramsUnavailable, say
+from talkdesk_sandbox.controlplane.errors import ControlPlaneError, ProgramsUnavailable, report
 from talkdesk_sandbox.controlplane.plane import ControlPlane
 from talkdesk_sandbox.controlplane.programs import Programs, find_programs
 
@@ -22,9 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "command",
         choices=["build", "run", "path"],
-        help="build: see that the programs are there; run: run a control plane until Ctrl-C; path: print their folder",
+        help="build: compile the programs if needed; run: run a control plane until Ctrl-C; path: print their folder",
     )
-    parser.add_argument("--fsync", action="store_true", help="run: let the database wait for the disk at each write")
+    parser.add_argument("--fsync", action="store_true", help="run: make the database wait for the disk at each write")
     options = parser.parse_args(arguments)
     try:
         programs = find_programs()
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case _:
                 pass  # build: finding them has done it
     except ProgramsUnavailable as error:
-        say(str(error))
+        report(str(error))
         return 2
     except ControlPlaneError as error:
-        say(str(error))
+        report(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
@@ -52,7 +52,9 @@ def _run(programs: Programs, *, fsync: bool) -> int:
         print(f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
         print(f"export PATH={shlex.quote(str(programs.folder))}:$PATH")
         sys.stdout.flush()
-        say("running until Ctrl-C; paste these lines into another terminal, then for example: kubectl get namespaces")
+        report(
+            "running until Ctrl-C; paste these lines into another terminal, then for example: kubectl get namespaces"
+        )
         try:
             plane.wait()
         except KeyboardInterrupt:

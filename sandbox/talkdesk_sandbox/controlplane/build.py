@@ -1,6 +1,6 @@
 """Compiles the programs of the control plane from their Go modules, once per machine and version.
 
-Belongs here: the compiler, its progress, and what keeps two builds apart. Does not belong here: where else programs
+Belongs here: the compiler, its progress, and the lock between two builds. Does not belong here: where else programs
 could come from (`programs`).
 """
 
@@ -21,22 +21,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from talkdesk_sandbox.controlplane.errors import BuildFailed, ProgramsUnavailable, say
+from talkdesk_sandbox.controlplane.errors import BuildFailed, ProgramsUnavailable, report
 
 __all__ = ["Recipe", "build"]
 
 _PROGRESS_EVERY: Final = 15.0  # seconds
-_ELSEWHERE: Final = "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl"
-_LAST_WORDS: Final = 15  # lines of the compiler's output in an error
+_OR_ASSETS: Final = "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl"
+_ERROR_LINES: Final = 15  # of the compiler's output, in an error
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is compiled: a Go module whose tools are the programs, and the version that they say they are."""
+    """What is compiled: a Go module whose tools are the programs, and the version that they report."""
 
     module: Path
     key: str
-    """Names the result: the same for the same pinned modules, flags and kind of machine."""
+    """Name of the result: the same for the same pinned modules, flags and kind of machine."""
     kubernetes: str
     """Such as v1.36.3."""
     go: str
@@ -59,12 +59,12 @@ class Recipe:
 def build(recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
     """Compile the programs into `folder`, which appears only when all are there. A build that is killed leaves none.
 
-    When another process is at it, waits for that one's result. Progress goes to standard error.
+    When another process compiles it already, wait for its result. Progress goes to standard error.
     Raises ProgramsUnavailable when there is no Go or one that is too old, BuildFailed when the compiler fails.
     """
     go = _find_go(recipe, environment)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder.with_name(f"{folder.name}.lock")):
+    with _locked(folder.with_name(f"{folder.name}.lock")):
         if folder.is_dir():
             return
         prefix = f"{folder.name}.unfinished-"
@@ -79,7 +79,7 @@ def build(recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.envi
 
 
 def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]) -> None:
-    say(f"compiling Kubernetes {recipe.kubernetes} and etcd; the first time this takes minutes")
+    report(f"compiling Kubernetes {recipe.kubernetes} and etcd; the first time this takes minutes")
     begin = time.monotonic()
     programs, log = into / "bin", into / "log"
     command = [go, "build", *_flags(recipe.kubernetes), "-o", f"{programs}{os.sep}", "tool"]
@@ -95,34 +95,37 @@ def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C at the terminal is for us
+            start_new_session=True,  # Ctrl-C at the terminal is for this process
         ) as process,
     ):
-        status = None
-        while status is None:
-            try:
-                status = process.wait(_PROGRESS_EVERY)
-            except subprocess.TimeoutExpired:
-                say(_progress(log, time.monotonic() - begin))
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)  # its compilers too, which would go on for a while
-                raise
+        status = _wait_with_progress(process, log, begin)
     if status != 0:
-        raise BuildFailed(f"go build failed in {recipe.module}:\n{_last_words(log)}")
+        raise BuildFailed(f"go build failed in {recipe.module}:\n{_error_lines(log)}")
     log.unlink()
     (programs / "server").rename(into / "etcd")  # Go names a program after its folder
     for program in programs.iterdir():
         program.rename(into / program.name)
     programs.rmdir()
     into.chmod(0o755)
-    say(f"compiled in {time.monotonic() - begin:.0f} s")
+    report(f"compiled in {time.monotonic() - begin:.0f} s")
+
+
+def _wait_with_progress(process: subprocess.Popen[bytes], log: Path, begin: float) -> int:
+    while True:
+        try:
+            return process.wait(_PROGRESS_EVERY)
+        except subprocess.TimeoutExpired:
+            report(_progress(log, time.monotonic() - begin))
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # with its compilers, which would run on for a while
+            raise
 
 
 def _flags(kubernetes: str) -> list[str]:
     _, minor, _ = kubernetes.split(".")
     stamps = {"gitVersion": kubernetes, "gitMajor": "1", "gitMinor": minor, "gitTreeState": "clean"}
     stamp = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamps.items())
-    # -v names each package that is compiled, for the progress. The rest of the person's GOFLAGS stays in force.
+    # -v prints each package that is compiled, for the progress. The person's other GOFLAGS stay in force.
     return ["-v", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", f"-s -w {stamp}"]
 
 
@@ -132,30 +135,30 @@ def _progress(log: Path, seconds: float) -> str:
     return f"compiling for {seconds:.0f} s, {packages} packages so far{f' ({lines[-1]})' if lines else ''}"
 
 
-def _last_words(log: Path) -> str:
-    # A line of -v is an import path; what went wrong has a space in it.
+def _error_lines(log: Path) -> str:
+    # A line of -v is an import path without a space; an error message has spaces.
     lines = log.read_text(errors="replace").splitlines()
-    words = [line for line in lines if " " in line and not line.startswith("go: downloading ")]
-    return "\n".join(words[-_LAST_WORDS:])
+    messages = [line for line in lines if " " in line and not line.startswith("go: downloading ")]
+    return "\n".join(messages[-_ERROR_LINES:])
 
 
 def _find_go(recipe: Recipe, environment: Mapping[str, str]) -> str:
     go = shutil.which("go", path=environment.get("PATH"))
     if go is None:
-        raise ProgramsUnavailable(f"no Go found: install Go {recipe.go} or newer (https://go.dev/dl), {_ELSEWHERE}")
-    # Asked inside the module, an older Go first tries to fetch the one that the module wants.
+        raise ProgramsUnavailable(f"no Go found: install Go {recipe.go} or newer (https://go.dev/dl), {_OR_ASSETS}")
+    # Inside the module an older Go first tries to download the version that the module requires.
     answer = subprocess.run(
         [go, "env", "GOVERSION"], cwd=recipe.module, env=dict(environment), capture_output=True, text=True, check=False
     )
     version = re.search(r"go(\d+(?:\.\d+)*)", answer.stdout)
     if answer.returncode != 0 or version is None:
-        words = answer.stderr.strip().splitlines() or ["it does not tell its version"]
+        words = answer.stderr.strip().splitlines() or ["it does not say its version"]
         raise ProgramsUnavailable(
-            f"{go} cannot be used ({words[-1]}): install Go {recipe.go} or newer (https://go.dev/dl), {_ELSEWHERE}"
+            f"{go} cannot be used ({words[-1]}): install Go {recipe.go} or newer (https://go.dev/dl), {_OR_ASSETS}"
         )
     if _numbers(version[1]) < _numbers(recipe.go):
         raise ProgramsUnavailable(
-            f"{go} is Go {version[1]}: install Go {recipe.go} or newer (https://go.dev/dl), {_ELSEWHERE}"
+            f"{go} is Go {version[1]}: install Go {recipe.go} or newer (https://go.dev/dl), {_OR_ASSETS}"
         )
     return go
 
@@ -165,11 +168,11 @@ def _numbers(version: str) -> list[int]:
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def _locked(lock: Path) -> Iterator[None]:
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another process is compiling the control plane: waiting for it")
+            report("another process is compiling the control plane: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Keys and certificates of one control plane, made at its start and gone with it.
+"""Keys and certificates of one control plane, created at its start and removed with it.
 
 Belongs here: cryptography. Does not belong here: which program gets which file (`commands`).
 """
@@ -44,7 +44,7 @@ class Credentials:
 
     @property
     def admin(self) -> tuple[Path, Path]:
-        """Certificate and key of a client in group system:masters, which RBAC allows everything."""
+        """Certificate and key of a client in the group system:masters, which may do everything."""
         return self.folder / "admin.crt", self.folder / "admin.key"
 
     @property
@@ -54,7 +54,7 @@ class Credentials:
 
 
 def make_credentials(folder: Path) -> Credentials:
-    """Make a certificate authority, what it signs, and the key for service accounts. EC P-256: milliseconds."""
+    """Create a certificate authority, what it signs, and the key for service accounts. EC P-256 takes milliseconds."""
     folder.mkdir(mode=0o700)
     credentials = Credentials(folder)
     authority = _Authority.new()
@@ -136,7 +136,7 @@ def _write_pair(paths: tuple[Path, Path], authority: _Authority, subject: x509.N
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    # SEC1, the one form that Kubernetes takes both for signing tokens and, reading the public half, for verifying them.
+    # SEC1 is the only form that Kubernetes accepts both for signing tokens and, for its public key, for verifying them.
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
 

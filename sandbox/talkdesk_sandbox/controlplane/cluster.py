@@ -1,6 +1,6 @@
-"""What one does with a cluster, a local control plane or any other: kubectl, and credentials of less than an admin.
+"""Using a cluster, a local control plane or any other: kubectl, and credentials with fewer rights than an admin's.
 
-Belongs here: all that a kubeconfig and kubectl are enough for. Does not belong here: starting a cluster (`plane`).
+Belongs here: everything for which a kubeconfig and kubectl are enough. Does not belong here: starting one (`plane`).
 """
 
 import json
@@ -16,17 +16,17 @@ __all__ = ["Cluster", "write_private"]
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, from its first moment."""
+    """Write a file that only its owner can ever read."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(text)
 
 
 class Cluster:
-    """A Kubernetes API that is there. Safe to use from several threads."""
+    """A Kubernetes API that is running. Safe to use from several threads."""
 
     def __init__(self, kubeconfig: Path, kubectl: Path, scratch: Path) -> None:
-        """Use the current context of `kubeconfig`; `scratch` is a private folder for what is made on the way."""
+        """Use the current context of `kubeconfig`; `scratch` is a private folder for temporary files."""
         self.kubeconfig: Final = kubeconfig
         """The path of a kubeconfig with an administrator's rights."""
         self._kubectl = kubectl
@@ -49,7 +49,7 @@ class Cluster:
         }
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
-        """Run kubectl and give its standard output. Raises KubectlFailed with what it said."""
+        """Run kubectl and return its standard output. Raises KubectlFailed with kubectl's message."""
         done = subprocess.run(
             [self._kubectl, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, check=False
         )
@@ -58,9 +58,9 @@ class Cluster:
         return done.stdout
 
     def kubeconfig_for(self, namespace: str, service_account: str, *, hours: int = 24) -> Path:
-        """Return a kubeconfig that acts as an existing service account, by a token valid for so many hours.
+        """Return a kubeconfig that acts as an existing service account, with a token that is valid for some hours.
 
-        RBAC then decides as it would for a pod. Raises KubectlFailed when there is no such account.
+        RBAC then decides as for a pod. Raises KubectlFailed when there is no such account.
         """
         token = self.kubectl("create", "token", service_account, f"--namespace={namespace}", f"--duration={hours}h")
         config = json.loads(self.kubectl("config", "view", "--minify", "--flatten", "--raw", "--output=json"))

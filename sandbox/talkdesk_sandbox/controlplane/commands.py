@@ -1,4 +1,4 @@
-"""How each program of the control plane is called: its flags, with the reason where it has one.
+"""How each program of the control plane is called: its flags, with reasons.
 
 Belongs here: pure functions from paths and ports to command lines. Does not belong here: starting anything.
 """
@@ -23,8 +23,8 @@ _CONTROLLERS: Final = (
 
 
 def etcd(programs: Programs, data: Path, socket: Path, *, fsync: bool) -> list[str]:
-    """Listen on a Unix socket: it takes no port from anybody, and the folder's mode says who may connect."""
-    # It must advertise addresses with a port. Nobody dials them: it has no peers, and its one client knows the socket.
+    """Return how to run etcd on a Unix socket: it needs no port, and the folder's mode says who may connect."""
+    # It must advertise URLs with a port. They are not used: it has no peers, and its only client has the socket.
     peer, client = "http://localhost:2380", "http://localhost:2379"
     command = [
         str(programs.etcd),
@@ -41,7 +41,7 @@ def etcd(programs: Programs, data: Path, socket: Path, *, fsync: bool) -> list[s
 
 
 def apiserver(programs: Programs, credentials: Credentials, etcd_socket: Path, port: int) -> list[str]:
-    """Serve on the loopback address only, with RBAC and the admission plug-ins that are on by default."""
+    """Return how to run the API server on loopback only, with RBAC and the default admission plug-ins."""
     certificate, key = credentials.server
     return [
         str(programs.apiserver),
@@ -57,15 +57,15 @@ def apiserver(programs: Programs, credentials: Credentials, etcd_socket: Path, p
         f"--service-account-key-file={credentials.service_accounts}",
         f"--service-account-signing-key-file={credentials.service_accounts}",
         "--service-cluster-ip-range=10.0.0.0/24",
-        "--endpoint-reconciler-type=none",  # a loopback address is no endpoint of the kubernetes Service
-        # One client here does the work of many in a cluster: fairness stays on, its seats are plenty.
+        "--endpoint-reconciler-type=none",  # a loopback address can't be an endpoint of the kubernetes Service
+        # One client here does the work of many in a cluster: fairness stays on, with many seats.
         "--max-requests-inflight=2000",
         "--max-mutating-requests-inflight=1000",
     ]
 
 
 def controller_manager(program: Path, credentials: Credentials, kubeconfig: Path) -> list[str]:
-    """Run only the controllers without which an API server does not behave like a cluster, as administrator."""
+    """Return how to run the few controllers that make an API server behave like a cluster, as administrator."""
     return [
         str(program),
         f"--kubeconfig={kubeconfig}",
@@ -73,7 +73,7 @@ def controller_manager(program: Path, credentials: Credentials, kubeconfig: Path
         f"--service-account-private-key-file={credentials.service_accounts}",
         f"--root-ca-file={credentials.ca}",
         "--leader-elect=false",
-        "--secure-port=0",  # nobody asks it anything
+        "--secure-port=0",  # it needs to answer no requests
         "--kube-api-qps=200",
         "--kube-api-burst=400",
         "--concurrent-namespace-syncs=20",

@@ -1,17 +1,17 @@
-"""What can go wrong with the local control plane, and how its progress is told.
+"""What can go wrong with the local control plane, and how its progress is reported.
 
     ControlPlaneError
-    ├── ProgramsUnavailable   no programs at hand and none can be compiled; says what to install or to set
-    ├── BuildFailed           the compiler failed; ends with its own last words
+    ├── ProgramsUnavailable   no programs were found and none can be compiled; says what to install or to set
+    ├── BuildFailed           the compiler failed; ends with its last messages
     ├── StartFailed           a program ended, or was not ready in time; names the folder with the logs
-    └── KubectlFailed         kubectl ended with another status than 0; its own words
+    └── KubectlFailed         kubectl ended with another status than 0; has its message
 
 Messages are for the person at the terminal.
 """
 
 import sys
 
-__all__ = ["BuildFailed", "ControlPlaneError", "KubectlFailed", "ProgramsUnavailable", "StartFailed", "say"]
+__all__ = ["BuildFailed", "ControlPlaneError", "KubectlFailed", "ProgramsUnavailable", "StartFailed", "report"]
 
 
 class ControlPlaneError(Exception):
@@ -19,7 +19,7 @@ class ControlPlaneError(Exception):
 
 
 class ProgramsUnavailable(ControlPlaneError):
-    """There are no programs and no way to make them."""
+    """There are no programs and they can't be compiled."""
 
 
 class BuildFailed(ControlPlaneError):
@@ -34,6 +34,6 @@ class KubectlFailed(ControlPlaneError):
     """A kubectl command failed."""
 
 
-def say(message: str) -> None:
-    """Tell the person at the terminal, on standard error, so that standard output stays for results."""
+def report(message: str) -> None:
+    """Print a message on standard error, so that standard output is only for results."""
     print(f"controlplane: {message}", file=sys.stderr, flush=True)

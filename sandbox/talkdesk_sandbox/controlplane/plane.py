@@ -1,6 +1,6 @@
 """A control plane from start to end: folder, credentials, programs, readiness, and nothing left behind.
 
-Belongs here: the order in which things happen. Does not belong here: each of the things.
+Belongs here: the order of the steps. Does not belong here: each of the steps.
 """
 
 import http.client
@@ -18,14 +18,14 @@ from typing import Final
 from talkdesk_sandbox.controlplane import commands
 from talkdesk_sandbox.controlplane.certificates import Credentials, make_credentials
 from talkdesk_sandbox.controlplane.cluster import Cluster, write_private
-from talkdesk_sandbox.controlplane.errors import StartFailed, say
+from talkdesk_sandbox.controlplane.errors import StartFailed, report
 from talkdesk_sandbox.controlplane.processes import Processes, unused_folder
 from talkdesk_sandbox.controlplane.programs import Programs, find_programs
 
 __all__ = ["ControlPlane"]
 
 _READY_WITHIN: Final = 120.0  # seconds; 3 on an idle machine
-_LOOK_EVERY: Final = 0.05  # seconds
+_CHECK_EVERY: Final = 0.05  # seconds
 _PORTS_TRIED: Final = 5
 _LAST_LINES: Final = 10  # of a log, in an error
 
@@ -33,20 +33,20 @@ _LAST_LINES: Final = 10  # of a log, in an error
 class ControlPlane:
     """A context manager: a Cluster of one's own for as long as the block lasts.
 
-    Any number may run at once. `fsync=True` makes the database wait for the disk as a production one does; without it
-    a crash of the machine, not of a program, could lose writes, which is nothing to a cluster that dies with its user.
-    The logs stay, and their folder is told, when the block or the start fails or `keep_logs` was set.
+    Any number may run at the same time. `fsync=True` makes the database wait for the disk as a production one does.
+    Without it a crash of the machine could lose writes, which does not matter because the cluster ends with its user.
+    The logs are kept, and their folder is printed, when the block or the start fails or `keep_logs` is set.
     """
 
     def __init__(self, programs: Programs | None = None, *, fsync: bool = False) -> None:
         self.keep_logs = False
-        """Set it to keep the logs although the block ends well."""
+        """Set it to keep the logs also when the block succeeds."""
         self._programs = programs
         self._fsync = fsync
         self._processes: Processes | None = None
 
     def __enter__(self) -> Cluster:
-        """Start it, looking for the programs or compiling them first.
+        """Start it; find the programs or compile them first.
 
         Raises ProgramsUnavailable, BuildFailed, or StartFailed.
         """
@@ -59,12 +59,12 @@ class ControlPlane:
         raise StartFailed(f"somebody else took the port of the API server {_PORTS_TRIED} times")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """End it. Says so when one of its programs had ended before."""
+        """End it. Report when one of its programs had ended before."""
         if self._processes is None:
             return
         failed = kind is not None and issubclass(kind, Exception)
         if self._processes.wait_ended(0):
-            say(self._processes.reason())
+            report(self._processes.reason())
             failed = True
         self._stop(self._processes, keep_logs=failed or self.keep_logs)
 
@@ -74,7 +74,7 @@ class ControlPlane:
         return {} if self._processes is None else dict(self._processes.pids)
 
     def wait(self) -> None:
-        """Return when a program has ended by itself, which ends them all. Else wait for ever."""
+        """Wait until a program ends by itself, which ends them all."""
         if self._processes is not None:
             self._processes.wait_ended(None)
 
@@ -93,7 +93,7 @@ class ControlPlane:
             raise
 
     def _boot(self, programs: Programs, folder: Path, processes: Processes) -> Cluster:
-        # All that is read from the folder is read before the first start: when a program ends, the keys go at once.
+        # Everything is read from the folder before the first start because the keys are removed when a program ends.
         credentials = make_credentials(folder / "credentials")
         context = _client_context(credentials)
         port = _free_port()
@@ -105,8 +105,8 @@ class ControlPlane:
         processes.start("kube-apiserver", commands.apiserver(programs, credentials, etcd_socket, port))
         _wait(processes, "kube-apiserver", lambda: _is_ready(port, context))
         if program := programs.controller_manager:
-            # Not waited for: until it works, a namespace can be created and used, only not deleted for good.
-            # Nor started earlier: it gives up when there is no API server for ten seconds.
+            # Nothing waits for it: before it works, a namespace can be created and used, only not deleted completely.
+            # It is not started earlier because it gives up without an API server for ten seconds.
             command = commands.controller_manager(program, credentials, kubeconfig)
             processes.start("kube-controller-manager", command)
         return Cluster(kubeconfig, programs.kubectl, folder)
@@ -115,17 +115,17 @@ class ControlPlane:
         self._processes = None
         processes.stop(keep_logs=keep_logs)
         if keep_logs:
-            say(f"logs are in {processes.logs}")
+            report(f"logs are in {processes.logs}")
 
 
 class _PortTaken(Exception):
-    """Somebody took the port between our choice and the API server's bind."""
+    """Another process took the port before the API server bound it."""
 
 
 def _wait(processes: Processes, program: str, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _READY_WITHIN
     while not condition():
-        if processes.wait_ended(_LOOK_EVERY):
+        if processes.wait_ended(_CHECK_EVERY):
             log = processes.read_log(program)
             if "address already in use" in log:
                 raise _PortTaken
@@ -158,7 +158,7 @@ def _is_ready(port: int, context: ssl.SSLContext) -> bool:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
-        return False  # does not listen yet, or something else does and our API server is about to say so
+        return False  # it does not listen yet, or another process does, which our API server will report
     finally:
         connection.close()
 

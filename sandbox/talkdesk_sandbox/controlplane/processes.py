@@ -1,7 +1,7 @@
-"""The programs of one control plane, as seen by who uses them: started and ended through a supervisor.
+"""The programs of one control plane, as their user sees them: started and ended through a supervisor.
 
-Belongs here: our side of the pipe. Does not belong here: what must work after we are killed (`supervisor`), and which
-programs there are (`plane`).
+Belongs here: the user's side of the pipe. Does not belong here: what must work after the user was killed
+(`supervisor`), and which programs there are (`plane`).
 """
 
 import contextlib
@@ -18,26 +18,26 @@ from talkdesk_sandbox.controlplane.errors import StartFailed
 
 __all__ = ["Processes", "unused_folder"]
 
-_END_WITHIN: Final = 30.0  # seconds; killing takes a fraction of one, removing the data of a long run some
+_END_WITHIN: Final = 30.0  # seconds; killing takes less than one, removing the data of a long run some
 
 
 def unused_folder(prefix: str) -> Path:
-    """Name a folder for temporary things that nobody has yet.
+    """Return the path of a temporary folder that does not exist yet.
 
-    It is the caller who makes it, where it is sure to be removed again: a signal can come after any step. The name is
-    short, as that of a socket in it must be.
+    The caller creates it where it is certain to be removed again because a signal can come after any step. The path is
+    short because the path of a socket in it must be.
     """
     return Path(tempfile.gettempdir(), f"{prefix}{secrets.token_hex(4)}")
 
 
 class Processes:
-    """Processes that end no later than this one does, even by SIGKILL, and a folder that goes with them."""
+    """Processes that end no later than this one, even after SIGKILL, and a folder that is removed with them."""
 
     def __init__(self, folder: Path) -> None:
         """Start the supervisor of `folder`, which exists and is removed at the end."""
         self.logs: Final = folder / supervisor.LOGS
         self.pids: Final[dict[str, int]] = {}
-        """Process ids by name, to measure them or to disturb them."""
+        """Process ids by name, to measure or to disturb the processes."""
         self.logs.mkdir()
         with self._log("supervisor").open("wb") as errors:
             self._supervisor = subprocess.Popen(
@@ -46,22 +46,22 @@ class Processes:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                start_new_session=True,  # Ctrl-C at the terminal is for us; we end them in order
+                start_new_session=True,  # Ctrl-C at the terminal is for this process, which ends them in order
             )
 
     def start(self, name: str, argv: list[str]) -> None:
         """Start a program. Raises StartFailed when that is impossible."""
         self._send({"name": name, "argv": argv, "log": str(self._log(name))})
-        assert self._supervisor.stdout is not None  # noqa: S101 (it was asked for)
+        assert self._supervisor.stdout is not None  # noqa: S101 (Popen was asked for a pipe)
         answer = json.loads(self._supervisor.stdout.readline() or b"{}")
         if "pid" not in answer:
             raise StartFailed(f"cannot start {name}: {answer.get('error') or self.reason()}")
         self.pids[name] = answer["pid"]
 
     def wait_ended(self, seconds: float | None) -> bool:
-        """Wait for a program to end by itself, which ends them all; tells whether it happened within the time.
+        """Wait until a program ends by itself, which ends them all; return whether that happened within the time.
 
-        None waits for ever.
+        None means no time limit.
         """
         try:
             self._supervisor.wait(seconds)
@@ -70,7 +70,7 @@ class Processes:
         return True
 
     def reason(self) -> str:
-        """Why they ended by themselves, in one line."""
+        """Return in one line why they ended by themselves."""
         lines = self._log("supervisor").read_text(errors="replace").splitlines()
         return lines[-1] if lines else "the supervisor was killed"
 
@@ -80,27 +80,27 @@ class Processes:
         return log.read_text(errors="replace") if log.exists() else ""
 
     def stop(self, *, keep_logs: bool) -> None:
-        """Kill the programs and remove the folder, but for the logs when they are to be kept."""
+        """Kill the programs and remove the folder, except for the logs with `keep_logs`."""
         if keep_logs:
             self._send({"keep": True})
         self._close()
         if not self.wait_ended(_END_WITHIN):
-            self._supervisor.kill()  # the programs go with it
+            self._supervisor.kill()  # the programs end with it
             self._supervisor.wait()
         # The supervisor has done this already, unless it was killed.
         if self.logs.exists():
             supervisor.remove(self.logs.parent, keep_logs=keep_logs)
 
     def _send(self, command: dict[str, Any]) -> None:
-        assert self._supervisor.stdin is not None  # noqa: S101 (it was asked for)
-        # When it has ended, whoever waits for an answer, or for the end, learns of it.
+        assert self._supervisor.stdin is not None  # noqa: S101 (Popen was asked for a pipe)
+        # When the supervisor has ended, reading the answer or waiting for the end shows that.
         with contextlib.suppress(BrokenPipeError):
             self._supervisor.stdin.write(json.dumps(command).encode() + b"\n")
             self._supervisor.stdin.flush()
 
     def _close(self) -> None:
         for pipe in (self._supervisor.stdin, self._supervisor.stdout):
-            assert pipe is not None  # noqa: S101 (it was asked for)
+            assert pipe is not None  # noqa: S101 (Popen was asked for a pipe)
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
 

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Final
 
 from talkdesk_sandbox.controlplane.build import Recipe, build
-from talkdesk_sandbox.controlplane.errors import ProgramsUnavailable, say
+from talkdesk_sandbox.controlplane.errors import ProgramsUnavailable, report
 
 __all__ = ["MODULE", "Programs", "find_programs"]
 
 MODULE: Final = Path(__file__).parents[2] / "controlplane"
-"""The Go module that names the programs and pins their versions. It is in a checkout, not in a wheel."""
+"""The Go module that names the programs and pins their versions. A checkout has it, a wheel does not."""
 
 _REQUIRED: Final = ("etcd", "kube-apiserver", "kubectl")
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """A folder with the programs. The controller manager may be missing, as it is in envtest's archives."""
+    """A folder with the programs. The controller manager may be missing: envtest's archives do not have it."""
 
     folder: Path
 
@@ -43,21 +43,22 @@ class Programs:
 
     @property
     def controller_manager(self) -> Path | None:
-        """What makes deletion of namespaces real; None when the folder has none."""
+        """The program that completes the deletion of namespaces; None when the folder does not have it."""
         path = self.folder / "kube-controller-manager"
         return path if path.is_file() else None
 
 
 def find_programs(environment: Mapping[str, str] = os.environ, module: Path = MODULE) -> Programs:
-    """Return the programs that the environment names, or those in the cache, or compile them (minutes, with progress).
+    """Return the programs that the environment names, or those in the cache, or compile them.
 
-    Raises ProgramsUnavailable when none of the three is possible, BuildFailed when the compiler fails.
+    Compiling takes minutes; progress is reported. Raises ProgramsUnavailable when none of the three is possible,
+    BuildFailed when the compiler fails.
     """
     if assets := environment.get("KUBEBUILDER_ASSETS"):
         return _from_assets(Path(assets))
     if not (module / "go.mod").is_file():
         raise ProgramsUnavailable(
-            "an installed package has no Go module to compile the control plane from: set KUBEBUILDER_ASSETS to a "
+            "an installed package has no Go module to compile the control plane: set KUBEBUILDER_ASSETS to a "
             f"folder with {', '.join(_REQUIRED)}, or use a checkout"
         )
     recipe = Recipe.read(module)
@@ -75,12 +76,14 @@ def _from_assets(folder: Path) -> Programs:
         )
     programs = Programs(folder.absolute())
     if programs.controller_manager is None:
-        say(f"no kube-controller-manager in {folder}: going on without it, deleted namespaces will stay Terminating")
+        report(
+            f"no kube-controller-manager in {folder}: continuing without it, deleted namespaces will stay Terminating"
+        )
     return programs
 
 
 def _cache(environment: Mapping[str, str]) -> Path:
-    # The XDG specification says that a relative path is to be ignored.
+    # The XDG specification says that a relative path must be ignored.
     given = Path(environment.get("XDG_CACHE_HOME", ""))
     root = given if given.is_absolute() else Path.home() / ".cache"
     return root / "talkdesk-operator" / "controlplane"

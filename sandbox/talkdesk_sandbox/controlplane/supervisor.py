@@ -1,13 +1,13 @@
-"""The process between a control plane and who uses it: it starts the programs and ends them whatever happens.
+"""The process between a control plane and its user: it starts the programs and ends them whatever happens.
 
 Run as a script with a folder as its argument, with the standard library only. Reads commands, a JSON object a line:
-`{"name", "argv", "log"}` starts a program and is answered by `{"pid"}` or `{"error"}`; `{"keep": true}` says that the
-logs are to stay. The end of the input means that the other side has gone, killed or not: the programs are killed, for
-their data is worth nothing, and the folder is removed. It ends likewise, with status 1 and keeping the logs, when a
-program ends by itself.
+`{"name", "argv", "log"}` starts a program and is answered by `{"pid"}` or `{"error"}`; `{"keep": true}` keeps the
+logs. The end of the input means that the user has ended, killed or not: the programs are killed because their data are
+not needed any more, and the folder is removed. The same happens, with status 1 and keeping the logs, when a program
+ends by itself.
 
-Belongs here: what must work when the process that uses the control plane can't do anything any more. Does not belong
-here: what the programs are, and when they are ready.
+Belongs here: what must work when the process that uses the control plane was killed. Does not belong here: which
+programs there are, and when they are ready.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from typing import Final
 __all__ = ["LOGS", "main", "remove"]
 
 LOGS: Final = "logs"
-"""The part of the folder that may stay."""
+"""The part of the folder that may be kept."""
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
@@ -38,13 +38,13 @@ class _Supervisor:
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def run(self) -> int:
-        """Do what is asked until the input ends or a program does; return the exit status."""
-        requeue_at = _wake_on_signals()
+        """Carry out commands until the input or a program ends; return the exit status."""
+        wakeup = _wake_on_signals()
         pending = b""
         while True:
-            ready, _, _ = select.select([0, requeue_at], [], [])
-            if requeue_at in ready:
-                if signal.SIGTERM in os.read(requeue_at, 256):
+            ready, _, _ = select.select([0, wakeup], [], [])
+            if wakeup in ready:
+                if signal.SIGTERM in os.read(wakeup, 256):
                     return 0
                 if self._ended():
                     self._keep = True
@@ -55,7 +55,7 @@ class _Supervisor:
                     return 0
                 *lines, pending = (pending + received).split(b"\n")
                 for line in lines:
-                    self._obey(json.loads(line))
+                    self._carry_out(json.loads(line))
 
     def clean_up(self) -> None:
         """Kill what was started and remove the folder."""
@@ -65,12 +65,12 @@ class _Supervisor:
             child.wait()
         remove(self._folder, keep_logs=self._keep)
 
-    def _obey(self, command: dict[str, object]) -> None:
+    def _carry_out(self, command: dict[str, object]) -> None:
         match command:
             case {"keep": bool() as keep}:
                 self._keep = keep
             case {"name": str() as name, "argv": list() as argv, "log": str() as log}:
-                # Whoever asked may have been killed meanwhile; then the input's end comes next.
+                # The user may have been killed meanwhile; then the end of the input comes next.
                 with contextlib.suppress(BrokenPipeError):
                     print(json.dumps(self._start(name, [str(argument) for argument in argv], log)), flush=True)
             case _:
@@ -84,15 +84,15 @@ class _Supervisor:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    preexec_fn=self._die_with_me,  # noqa: PLW1509 (this process has one thread)
+                    preexec_fn=self._end_with_supervisor,  # noqa: PLW1509 (this process has one thread)
                 )
         except OSError as error:
             return {"error": str(error)}
         self._children[name] = child
         return {"pid": child.pid}
 
-    def _die_with_me(self) -> None:
-        # For the case that this process is killed too. Elsewhere than on Linux that leaves the programs behind.
+    def _end_with_supervisor(self) -> None:
+        # In case this process is killed too. On other systems than Linux the programs would then be left behind.
         if self._libc is not None:
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -105,7 +105,7 @@ class _Supervisor:
 
 
 def remove(folder: Path, *, keep_logs: bool) -> None:
-    """Remove the folder, or all of it but the logs: data and keys go in any case. What is gone already is fine."""
+    """Remove the folder, or all of it but the logs: data and keys are removed in any case."""
     if not keep_logs:
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -117,17 +117,17 @@ def remove(folder: Path, *, keep_logs: bool) -> None:
 
 
 def _wake_on_signals() -> int:
-    """Return a descriptor that can be read from when a child ends or this process is to end: the signal's number."""
+    """Return a descriptor from which a signal's number can be read: a child has ended, or this process must end."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write)
     for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # a handler must exist for the descriptor to be written to
+        signal.signal(number, lambda *_: None)  # without a handler nothing is written to the descriptor
     return read
 
 
 def main() -> int:
-    """Serve one control plane."""
+    """Supervise one control plane."""
     supervisor = _Supervisor(Path(sys.argv[1]))
     try:
         return supervisor.run()

@@ -1,7 +1,7 @@
-"""A SCIM 2.0 service that keeps its users in memory, to try the operator with: strict, and switchable.
+"""A simulated SCIM 2.0 service, to try the operator with: users in memory, strict, with optional features.
 
 Belongs here: everything that plays a partner's SCIM service for demos and tests. Does not belong here: anything of the
-operator's. The protocol is the library's (scim2-server), which is stricter than most services.
+operator's. A library implements the protocol (scim2-server); it is stricter than most services.
 
 From Python::
 

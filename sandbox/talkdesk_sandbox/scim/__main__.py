@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
-    parser.add_argument("--token", type=SecretStr, help="the bearer token that callers must have (scim-token)")
+    parser.add_argument("--token", type=SecretStr, help="the bearer token that requests must have (scim-token)")
     for name in _SWITCHES:
         parser.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=f"offer {name}")
     return parser

@@ -1,4 +1,4 @@
-"""Settings: how the pretend service is reached, and what it can do.
+"""Settings: how the simulated service is reached, and which features it offers.
 
 Also read from the environment: `TALKDESK_SCIM_PORT`, `TALKDESK_SCIM_TOKEN`, `TALKDESK_SCIM_BULK`, …
 """
@@ -10,7 +10,7 @@ __all__ = ["ScimSettings"]
 
 
 class ScimSettings(BaseSettings):
-    """All of it is fixed at the start."""
+    """Settings of the service; all are fixed at the start."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, env_prefix="TALKDESK_SCIM_"
@@ -21,20 +21,20 @@ class ScimSettings(BaseSettings):
     port: int = Field(0, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
     token: SecretStr = SecretStr("scim-token")
-    """The bearer token that callers must have."""
+    """The bearer token that requests must have."""
     config: bool = True
-    """Serve /ServiceProviderConfig; many services do not."""
+    """Offer /ServiceProviderConfig; many services do not."""
     patch: bool = True
-    """Take PATCH."""
+    """Offer PATCH."""
     bulk: bool = True
-    """Take bulk requests."""
+    """Offer bulk requests."""
     filter: bool = True
-    """Search by filters."""
+    """Offer searches by filters."""
     etag: bool = True
-    """Honour If-Match."""
+    """Respect If-Match."""
     max_operations: int = Field(1000, ge=1)
-    """Of a bulk request."""
+    """How many operations a bulk request may have."""
     max_payload: int = Field(1 << 20, ge=1)
-    """Bytes of a bulk request."""
+    """How many bytes a bulk request may have."""
     max_results: int = Field(200, ge=1)
-    """Users in an answer to a search."""
+    """How many users the response to a search may have."""

@@ -157,4 +157,4 @@ class Settings(BaseSettings):
     delivery_concurrency: int = Field(128, ge=1)
     """How many deliveries may run at the same time."""
     behavior: Behavior = Behavior()
-    """See `Behaviour`."""
+    """See `Behavior`."""

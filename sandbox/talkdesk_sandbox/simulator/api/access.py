@@ -11,9 +11,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from talkdesk_sandbox.simulator.api.errors import ApiError, error
 from talkdesk_sandbox.simulator.http.journal import Record
 from talkdesk_sandbox.simulator.http.middleware import RECORD
-from talkdesk_sandbox.simulator.http.responses import ApiError, error
 from talkdesk_sandbox.simulator.simulator import Simulator
 from talkdesk_sandbox.simulator.state.entities import Account, Installation
 from talkdesk_sandbox.simulator.state.installation_state import InstallationState

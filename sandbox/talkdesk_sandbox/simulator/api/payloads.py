@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlencode
 
+from talkdesk_sandbox.simulator.api.errors import ApiError
 from talkdesk_sandbox.simulator.crypto.signing_keys import SigningKey
 from talkdesk_sandbox.simulator.events.bodies import JsonObject, format_time
-from talkdesk_sandbox.simulator.http.responses import ApiError
 from talkdesk_sandbox.simulator.lifecycle.transitions import Verb
 from talkdesk_sandbox.simulator.settings import Behavior
 from talkdesk_sandbox.simulator.state.entities import Account, App, Event, Installation, Trial, User

@@ -13,11 +13,12 @@ from starlette.routing import Route
 
 from talkdesk_sandbox.simulator.api import payloads
 from talkdesk_sandbox.simulator.api.access import LEGACY, access, body_of, form_of, record_of
+from talkdesk_sandbox.simulator.api.errors import ApiError
 from talkdesk_sandbox.simulator.api.payloads import timestamp
-from talkdesk_sandbox.simulator.http.responses import ApiError, JsonResponse
+from talkdesk_sandbox.simulator.http.responses import JsonResponse
 from talkdesk_sandbox.simulator.lifecycle import credentials, installations
 from talkdesk_sandbox.simulator.lifecycle.transitions import Verb
-from talkdesk_sandbox.simulator.oauth.tokens import TokenRefusedError
+from talkdesk_sandbox.simulator.oauth.errors import TokenRefusedError
 from talkdesk_sandbox.simulator.simulator import Simulator
 from talkdesk_sandbox.simulator.state.errors import ConflictError, NotFoundError
 

@@ -22,46 +22,44 @@ def add_to(app: typer.Typer) -> None:
     app.command(cls=MultiValueCommand, rich_help_panel="Run")(serve)
 
 
+_Host = Annotated[str | None, typer.Option(help="address to listen on (127.0.0.1; the control API has no password)")]
+_Port = Annotated[int, typer.Option(metavar="N", help="port; 0 takes a free one")]
+_Callback = Annotated[
+    str | None, typer.Option("--callback", metavar="URL", help="where events go; {app_id} is replaced")
+]
+_CallbackCa = Annotated[Path | None, typer.Option(metavar="FILE", help="PEM bundle to trust for an HTTPS callback")]
+_PublicUrl = Annotated[str | None, typer.Option(metavar="URL", help="base URL that events name (where it listens)")]
+_IdDomain = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="name token URLs as {account}.HOST, not by path")
+]
+_TlsCert = Annotated[Path | None, typer.Option(metavar="FILE", help="PEM certificate chain: speak HTTPS")]
+_TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="PEM private key of the certificate")]
+_ClockOffset = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="where the clock starts, from real time: =-6d, 2h")
+]
+_Seed = Annotated[int | None, typer.Option(metavar="N", help="seed of everything random (0)")]
+_Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="behavior; see `settings --explain`")
+]
+
+
 def serve(  # noqa: PLR0913 - each parameter is an option
     *,
-    host: Annotated[
-        str | None, typer.Option(help="address to listen on (127.0.0.1; the control API has no password)")
-    ] = None,
-    port: Annotated[int, typer.Option(metavar="N", help="port; 0 takes a free one")] = DEFAULT_PORT,
-    callback: Annotated[str | None, typer.Option(metavar="URL", help="where events go; {app_id} is replaced")] = None,
-    callback_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="PEM bundle to trust for an HTTPS callback")
-    ] = None,
-    public_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="base URL that events name (where it listens)")
-    ] = None,
-    id_domain: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="name token URLs as {account}.HOST, not by path")
-    ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM certificate chain: speak HTTPS")] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM private key of the certificate")] = None,
-    clock_offset: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="where the clock starts, from real time: =-6d, 2h")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="seed of everything random (0)")] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE...", help="behavior; see `settings --explain`"),
-    ] = None,
+    host: _Host = None,
+    port: _Port = DEFAULT_PORT,
+    callback_url: _Callback = None,
+    callback_ca: _CallbackCa = None,
+    public_url: _PublicUrl = None,
+    id_domain: _IdDomain = None,
+    tls_cert: _TlsCert = None,
+    tls_key: _TlsKey = None,
+    clock_offset: _ClockOffset = None,
+    seed: _Seed = None,
+    changes: _Changes = None,
 ) -> None:
     """Run a simulator until Ctrl-C."""
-    fields = given(
-        host=host,
-        port=port,
-        callback_url=callback,
-        callback_ca=callback_ca,
-        public_url=public_url,
-        id_domain=id_domain,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        clock_offset=clock_offset,
-        seed=seed,
-    )
+    fields = given(host=host, port=port, callback_url=callback_url, callback_ca=callback_ca, public_url=public_url)
+    fields |= given(id_domain=id_domain, tls_cert=tls_cert, tls_key=tls_key, clock_offset=clock_offset, seed=seed)
     if changes:
         # The environment first: what the command line does not name stays as the environment says.
         fields["behavior"] = Settings().behavior.model_dump() | pairs(changes)

@@ -33,8 +33,12 @@ class ControlApi:
 
     def routes(self) -> list[Route]:
         """Return all routes."""
+        table = (*self._commands(), *self._other())
+        return [Route(CONTROL + path, _guarded(endpoint), methods=[method]) for method, path, endpoint in table]
+
+    def _commands(self) -> list[tuple[str, str, Endpoint]]:
         simulator = self._simulator
-        table: list[tuple[str, str, Endpoint]] = [
+        return [
             ("POST", "/install", _command(commands.Install, simulator.install)),
             ("POST", "/update", _command(commands.Update, simulator.update)),
             ("POST", "/uninstall", _command(commands.Uninstall, simulator.uninstall)),
@@ -46,6 +50,10 @@ class ControlApi:
             ("POST", "/users", _command(commands.Users, simulator.change_users)),
             ("POST", "/rename", _command(commands.Rename, simulator.rename)),
             ("POST", "/apps", _command(commands.AppChange, simulator.change_app)),
+        ]
+
+    def _other(self) -> list[tuple[str, str, Endpoint]]:
+        return [
             ("GET", "/state", self.state),
             ("GET", "/clock", self.clock),
             ("POST", "/clock", self.move),
@@ -66,7 +74,6 @@ class ControlApi:
             ("POST", "/events/{event_id}/sign", self.sign),
             ("POST", "/events/{event_id}/deliver", self.deliver),
         ]
-        return [Route(CONTROL + path, _guarded(endpoint), methods=[method]) for method, path, endpoint in table]
 
     async def state(self, _: Request) -> Response:
         """Show the state."""
@@ -88,11 +95,11 @@ class ControlApi:
         return await self.clock(request)
 
     async def settings(self, _: Request) -> Response:
-        """Show the behaviour."""
+        """Show the behavior."""
         return _one(self._simulator.state.behavior)
 
     async def change_settings(self, request: Request) -> Response:
-        """Change the behaviour."""
+        """Change the behavior."""
         patch = TypeAdapter(dict[str, Any]).validate_json(await request.body())
         return _one(self._simulator.change_settings(patch))
 

@@ -30,17 +30,9 @@ def install(
     installation_id: str | None = None,
 ) -> Installation:
     """Install an app in an account: create app.installed, whose answer is then pending."""
-    administrator = next(iter(account.users.values()))
-    installation = Installation(
-        installation_id or new_id(),
-        app.id,
-        account.id,
-        now,
-        administrator,
-        subscription,
-        InstallationState.INSTALLING,
-        now,
-    )
+    administrator, entered = next(iter(account.users.values())), InstallationState.INSTALLING
+    chosen_id = installation_id or new_id()
+    installation = Installation(chosen_id, app.id, account.id, now, administrator, subscription, entered, now)
     installation.pending_since = now
     installation.users = dict.fromkeys(users)
     before = state.installations.pop(installation.id, None)

@@ -10,10 +10,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from talkdesk_sandbox.simulator.api.access import api_error
+from talkdesk_sandbox.simulator.api.errors import ApiError, error
 from talkdesk_sandbox.simulator.api.routes import TalkdeskApi
 from talkdesk_sandbox.simulator.control.routes import ControlApi
 from talkdesk_sandbox.simulator.http.middleware import CONTROL, FaultMiddleware
-from talkdesk_sandbox.simulator.http.responses import ApiError, JsonResponse, error
+from talkdesk_sandbox.simulator.http.responses import JsonResponse
 from talkdesk_sandbox.simulator.simulator import Simulator
 
 

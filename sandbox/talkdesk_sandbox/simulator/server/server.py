@@ -10,7 +10,7 @@ from typing import Self
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
-from talkdesk_sandbox.embedded import EmbeddedServer, bind, configured
+from talkdesk_sandbox.embedded import EmbeddedServer, bind, configure
 from talkdesk_sandbox.simulator.clock import Clock
 from talkdesk_sandbox.simulator.control.client import Client
 from talkdesk_sandbox.simulator.crypto.tls import client_context
@@ -46,7 +46,7 @@ class SimulatorServer:
         self.simulator = Simulator(self.settings, public_url=public_url, client=self._http, clock=self._clock)
         self.client = Client(self.url, ca=self.settings.tls_cert)
         self._server = EmbeddedServer(
-            configured(create_app(self.simulator), certificate=self.settings.tls_cert, key=self.settings.tls_key)
+            configure(create_app(self.simulator), certificate=self.settings.tls_cert, key=self.settings.tls_key)
         )
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         self._time = asyncio.create_task(self.simulator.run())

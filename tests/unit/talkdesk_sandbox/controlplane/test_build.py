@@ -17,7 +17,7 @@ def path(tmp_path: Path) -> dict[str, str]:
     return {"PATH": f"{tmp_path / 'path'}:/usr/bin:/bin"}
 
 
-def test_the_programs_get_the_names_that_people_know_them_by_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_the_programs_get_their_usual_names_and_no_other_file_is_left(tmp_path: Path) -> None:
     stand_in_go(tmp_path / "path")
 
     build(Recipe.read(go_module(tmp_path / "m")), tmp_path / "cache" / "key", path(tmp_path))
@@ -27,7 +27,7 @@ def test_the_programs_get_the_names_that_people_know_them_by_and_nothing_else_is
     assert {path.name for path in (tmp_path / "cache").iterdir()} == {"key", "key.lock"}
 
 
-def test_a_failing_compiler_is_quoted_without_its_progress_and_leaves_no_folder(tmp_path: Path) -> None:
+def test_a_failing_compilers_errors_are_quoted_and_no_folder_is_left(tmp_path: Path) -> None:
     stand_in_go(tmp_path / "path", build="echo k8s.io/api >&2; echo 'main.go:1:1: no such thing' >&2; exit 1")
 
     with pytest.raises(BuildFailed, match="no such thing") as caught:
@@ -37,7 +37,7 @@ def test_a_failing_compiler_is_quoted_without_its_progress_and_leaves_no_folder(
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["key.lock"]
 
 
-def test_what_a_killed_build_left_is_swept_away_by_the_next(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_build_are_removed_by_the_next_build(tmp_path: Path) -> None:
     stand_in_go(tmp_path / "path")
     abandoned = tmp_path / "cache" / "key.unfinished-x"
     (abandoned / "bin").mkdir(parents=True)
@@ -47,7 +47,7 @@ def test_what_a_killed_build_left_is_swept_away_by_the_next(tmp_path: Path) -> N
     assert not abandoned.exists()
 
 
-def test_two_processes_compile_once_and_the_second_says_that_it_waits(tmp_path: Path) -> None:
+def test_of_two_processes_one_compiles_and_the_other_reports_that_it_waits(tmp_path: Path) -> None:
     started, go_on, counted = tmp_path / "started", tmp_path / "go-on", tmp_path / "counted"
     os.mkfifo(started)
     os.mkfifo(go_on)
@@ -74,7 +74,7 @@ def test_two_processes_compile_once_and_the_second_says_that_it_waits(tmp_path: 
 
 
 @pytest.mark.parametrize("change", [{"kubernetes": "v1.36.4"}, {"go": "1.27.0"}, {"sums": "k8s.io/api h1:x\n"}])
-def test_another_pin_is_another_key(tmp_path: Path, change: dict[str, str]) -> None:
+def test_a_change_of_pinned_versions_changes_the_key(tmp_path: Path, change: dict[str, str]) -> None:
     before = Recipe.read(go_module(tmp_path / "a"))
     assert Recipe.read(go_module(tmp_path / "b")).key == before.key
     assert Recipe.read(go_module(tmp_path / "c", **change)).key != before.key

@@ -16,7 +16,7 @@ def load(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-def test_the_server_is_known_by_its_loopback_address_and_local_name(tmp_path: Path) -> None:
+def test_the_server_certificate_is_valid_for_the_local_names(tmp_path: Path) -> None:
     credentials = make_credentials(tmp_path / "keys")
     store = Store([load(credentials.ca)])
 
@@ -24,7 +24,7 @@ def test_the_server_is_known_by_its_loopback_address_and_local_name(tmp_path: Pa
         PolicyBuilder().store(store).build_server_verifier(name).verify(load(credentials.server[0]), [])
 
 
-def test_the_administrator_is_in_the_group_that_may_do_everything_and_is_no_server(tmp_path: Path) -> None:
+def test_the_administrators_certificate_is_for_the_masters_group_and_for_clients_only(tmp_path: Path) -> None:
     certificate = load(make_credentials(tmp_path / "keys").admin[0])
 
     assert certificate.subject.rfc4514_string() == "O=system:masters,CN=admin"

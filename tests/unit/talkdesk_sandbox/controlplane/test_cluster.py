@@ -22,12 +22,12 @@ def test_kubectl_gets_arguments_input_and_the_clusters_own_settings(tmp_path: Pa
     assert out.splitlines() == ["apply -f -", "{}", str(tmp_path / "kubeconfig")]
 
 
-def test_a_failing_kubectl_is_quoted(tmp_path: Path) -> None:
+def test_a_failing_kubectls_message_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(KubectlFailed, match=r"^kubectl get 'a b': Error from server$"):
         cluster(tmp_path, "echo Error from server >&2; exit 1").kubectl("get", "a b")
 
 
-def test_a_service_accounts_kubeconfig_holds_its_token_and_nothing_of_the_administrators(tmp_path: Path) -> None:
+def test_a_service_accounts_kubeconfig_has_its_token_and_no_credentials_of_the_administrator(tmp_path: Path) -> None:
     script = f"case $1 in create) echo token-of-$3-$4-$5 ;; config) echo '{json.dumps(CONFIG)}' ;; esac"
 
     path = cluster(tmp_path, script).kubeconfig_for("ns", "operator", hours=2)

@@ -10,7 +10,7 @@ PROGRAMS = Programs(Path("/p"))
 SOCKET = Path("/d/etcd.sock")
 
 
-def test_the_database_waits_for_the_disk_only_when_asked() -> None:
+def test_the_database_waits_for_the_disk_only_with_fsync() -> None:
     assert "--unsafe-no-fsync" in commands.etcd(PROGRAMS, Path("/d"), SOCKET, fsync=False)
     assert "--unsafe-no-fsync" not in commands.etcd(PROGRAMS, Path("/d"), SOCKET, fsync=True)
 
@@ -21,6 +21,6 @@ def test_the_database_listens_on_no_port() -> None:
     assert all("=unix:///d/etcd.sock" in flag for flag in listening)
 
 
-def test_the_api_server_listens_on_the_loopback_address_and_asks_rbac() -> None:
+def test_the_api_server_listens_on_loopback_and_uses_rbac() -> None:
     command = commands.apiserver(PROGRAMS, Credentials(Path("/c")), SOCKET, 6443)
     assert {"--bind-address=127.0.0.1", "--secure-port=6443", "--authorization-mode=RBAC"} <= set(command)

@@ -18,7 +18,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_with_nothing_to_run_or_to_compile_with_it_ends_with_status_2_and_one_line(tmp_path: Path) -> None:
+def test_without_programs_and_without_go_it_ends_with_status_2_and_one_line(tmp_path: Path) -> None:
     done = run("build", PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("controlplane: no Go found: install Go ")
@@ -33,7 +33,7 @@ def test_a_failed_build_ends_with_status_1_and_no_traceback(tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_when_nothing_is_to_be_done_build_says_nothing(tmp_path: Path) -> None:
+def test_build_prints_nothing_when_the_programs_are_there(tmp_path: Path) -> None:
     for name in ("etcd", "kube-apiserver", "kubectl", "kube-controller-manager"):
         executable(tmp_path / name, "")
     done = run("build", KUBEBUILDER_ASSETS=str(tmp_path))

@@ -36,7 +36,7 @@ def programs(tmp_path: Path, *, etcd: str = LISTENING_ETCD, apiserver: str = "")
     return Programs(tmp_path / "bin")
 
 
-def test_a_program_that_fails_is_named_with_its_last_words_and_its_logs_are_kept(
+def test_a_program_that_fails_is_named_with_its_last_output_and_its_logs_are_kept(
     tmp_path: Path, temporary: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plane = ControlPlane(programs(tmp_path, apiserver="echo unknown flag; exit 4"))
@@ -49,7 +49,7 @@ def test_a_program_that_fails_is_named_with_its_last_words_and_its_logs_are_kept
     assert f"logs are in {folder / 'logs'}" in capsys.readouterr().err
 
 
-def test_a_port_that_somebody_else_took_is_replaced_by_another_a_few_times(tmp_path: Path, temporary: Path) -> None:
+def test_a_port_that_another_process_took_is_replaced_a_few_times(tmp_path: Path, temporary: Path) -> None:
     ports = tmp_path / "ports"
     taken = f"echo $* | tr ' ' '\\n' | grep secure-port >> {ports}; echo bind: address already in use; exit 1"
 
@@ -60,7 +60,7 @@ def test_a_port_that_somebody_else_took_is_replaced_by_another_a_few_times(tmp_p
     assert list(temporary.iterdir()) == []
 
 
-def test_a_database_that_fails_is_named(tmp_path: Path) -> None:
+def test_a_database_that_fails_is_named_with_its_last_output(tmp_path: Path) -> None:
     plane = ControlPlane(programs(tmp_path, etcd="echo no space left; exit 1"))
     with pytest.raises(StartFailed, match="etcd ended with status 1\nno space left"), plane:
         pytest.fail("it has started")

@@ -17,7 +17,7 @@ FOREVER = ["/bin/sleep", "1000"]
 
 
 def eventually(condition: Callable[[], bool], within: float = 10) -> None:
-    """Wait for something that another process does and tells nobody of."""
+    """Wait for something that another process does without a notification."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -29,7 +29,7 @@ def alive(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"  # dead, and not yet buried by process 1
+    return state != "Z"  # dead, but its parent has not collected it yet
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_stopping_ends_every_program_and_removes_the_folder(processes: Processes
     assert not folder.exists()
 
 
-def test_kept_logs_are_all_that_is_kept(processes: Processes, folder: Path) -> None:
+def test_with_keep_logs_only_the_logs_are_kept(processes: Processes, folder: Path) -> None:
     processes.start("one", ["/bin/sh", "-c", f"echo words; echo > {folder}/said; exec sleep 1000"])
     eventually((folder / "said").exists)
 
@@ -83,19 +83,19 @@ def test_a_program_that_ends_by_itself_takes_the_others_with_it_and_is_named(
     assert [path.name for path in folder.iterdir()] == ["logs"]
 
 
-def test_a_program_that_cannot_be_started_is_told_with_the_reason(processes: Processes) -> None:
+def test_a_program_that_cannot_be_started_is_reported_with_the_reason(processes: Processes) -> None:
     with pytest.raises(StartFailed, match=r"cannot start etcd: .*No such file"):
         processes.start("etcd", ["/nowhere/etcd"])
 
 
-def test_starting_after_one_has_ended_is_told_with_the_reason(processes: Processes) -> None:
+def test_starting_a_program_after_another_has_ended_is_refused_with_the_reason(processes: Processes) -> None:
     processes.start("short", ["/bin/sh", "-c", "exit 3"])
     assert processes.wait_ended(10)
     with pytest.raises(StartFailed, match="short ended with status 3"):
         processes.start("late", FOREVER)
 
 
-def test_the_programs_end_with_a_killed_user_and_the_folder_goes(folder: Path) -> None:
+def test_when_the_user_is_killed_the_programs_end_and_the_folder_is_removed(folder: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from talkdesk_sandbox.controlplane.processes import Processes; "
         "p = Processes(Path(sys.argv[1])); p.start('one', ['/bin/sleep', '1000']); "
@@ -113,7 +113,7 @@ def test_the_programs_end_with_a_killed_user_and_the_folder_goes(folder: Path) -
         eventually(lambda: not alive(pid) and not folder.exists())
 
 
-def test_the_programs_end_with_a_killed_supervisor_too(processes: Processes, folder: Path) -> None:
+def test_when_the_supervisor_is_killed_the_programs_end(processes: Processes, folder: Path) -> None:
     processes.start("one", FOREVER)
     supervisor = int(Path(f"/proc/{processes.pids['one']}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -126,7 +126,9 @@ def test_the_programs_end_with_a_killed_supervisor_too(processes: Processes, fol
     assert [path.name for path in folder.iterdir()] == ["logs"]
 
 
-def test_a_supervisor_told_to_end_does_it_in_order(processes: Processes, folder: Path) -> None:
+def test_a_supervisor_that_gets_sigterm_ends_the_programs_and_removes_the_folder(
+    processes: Processes, folder: Path
+) -> None:
     processes.start("one", ["/bin/sh", "-c", f"echo $PPID > {folder}/parent; exec sleep 1000"])
     parent = folder / "parent"
     eventually(lambda: parent.exists() and parent.read_text().endswith("\n"))

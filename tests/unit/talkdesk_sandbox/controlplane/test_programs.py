@@ -19,7 +19,7 @@ def assets(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_the_folder_that_the_environment_names_goes_before_everything_else(tmp_path: Path) -> None:
+def test_the_folder_that_the_environment_names_is_used_first(tmp_path: Path) -> None:
     folder = assets(tmp_path / "assets", "etcd", "kube-apiserver", "kubectl", "kube-controller-manager")
     stand_in_go(tmp_path / "path")
 
@@ -29,7 +29,7 @@ def test_the_folder_that_the_environment_names_goes_before_everything_else(tmp_p
     assert programs.controller_manager == folder / "kube-controller-manager"
 
 
-def test_a_missing_controller_manager_is_told_in_one_line_and_done_without(
+def test_a_missing_controller_manager_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = assets(tmp_path / "assets", "etcd", "kube-apiserver", "kubectl")
@@ -40,15 +40,13 @@ def test_a_missing_controller_manager_is_told_in_one_line_and_done_without(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_named_folder_without_the_programs_is_refused_and_not_replaced_by_another(tmp_path: Path) -> None:
+def test_a_named_folder_without_the_programs_is_refused(tmp_path: Path) -> None:
     folder = assets(tmp_path / "assets", "etcd")
     with pytest.raises(ProgramsUnavailable, match=r"lacks kube-apiserver, kubectl"):
         find_programs(environment(tmp_path, KUBEBUILDER_ASSETS=str(folder)))
 
 
-def test_what_was_compiled_once_is_used_again_also_without_go(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_compiled_programs_are_used_again_without_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = go_module(tmp_path / "m")
     go = stand_in_go(tmp_path / "path")
     first = find_programs(environment(tmp_path), module)
@@ -90,10 +88,10 @@ def test_without_go_one_line_says_what_to_install_and_what_to_set_instead(tmp_pa
         ({"version": "go1.24.9"}, "is Go 1.24.9"),
         ({"version": "go1.9"}, "is Go 1.9"),
         ({"env": "echo 'go: download go1.26.0: toolchain not available' >&2; exit 1"}, "toolchain not available"),
-        ({"env": "echo nonsense"}, "does not tell its version"),
+        ({"env": "echo nonsense"}, "does not say its version"),
     ],
 )
-def test_a_go_that_is_too_old_or_broken_is_told_in_one_line(
+def test_a_go_that_is_too_old_or_broken_is_reported_in_one_line(
     tmp_path: Path, stand_in: dict[str, str], words: str
 ) -> None:
     stand_in_go(tmp_path / "path", **stand_in)
@@ -103,7 +101,7 @@ def test_a_go_that_is_too_old_or_broken_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("version", ["go1.26.0", "go1.26", "go1.30rc1", "devel go1.27-8c1a2b"])
-def test_any_go_as_new_as_the_module_wants_is_taken(tmp_path: Path, version: str) -> None:
+def test_any_go_that_is_new_enough_is_used(tmp_path: Path, version: str) -> None:
     stand_in_go(tmp_path / "path", version=version)
     assert find_programs(environment(tmp_path), go_module(tmp_path / "m", go="1.26")).etcd.exists()
 

@@ -65,7 +65,7 @@ async def service() -> AsyncIterator[Ask]:
         yield start
 
 
-async def test_a_users_life(service: Ask) -> None:
+async def test_a_user_can_be_created_patched_and_deleted(service: Ask) -> None:
     ask = await service()
     status, made, headers = await ask("POST", "/Users", USER)
     assert (status, headers["Content-Type"]) == (201, "application/scim+json")
@@ -83,13 +83,13 @@ async def test_a_users_life(service: Ask) -> None:
 
 
 @pytest.mark.parametrize("path", ["/Users", "/ServiceProviderConfig", "/Bulk"])
-async def test_nobody_comes_in_without_the_token(service: Ask, path: str) -> None:
+async def test_a_request_without_the_token_gets_401(service: Ask, path: str) -> None:
     ask = await service(token=SecretStr("right"))
     assert (await ask("GET", path, token="wrong"))[0] == 401
     assert (await ask("GET", path, Authorization="Basic right"))[0] == 401
 
 
-async def test_there_is_nothing_beside_the_service(service: Ask) -> None:
+async def test_other_paths_get_404(service: Ask) -> None:
     ask = await service()
     ask.server.url = ask.server.url.removesuffix("/scim/v2")
     assert (await ask("GET", "/Users"))[0] == 404
@@ -131,7 +131,7 @@ async def test_a_deleted_user_is_not_found_any_more(service: Ask) -> None:
         ("filter", "GET", '/Users?filter=externalId eq "u1"', None, 400),
     ],
 )
-async def test_what_is_switched_off_is_not_there(
+async def test_a_feature_that_is_turned_off_is_refused(
     service: Ask, switch: str, method: str, path: str, content: Any, status: int
 ) -> None:
     ask = await service(**{switch: False})
@@ -153,13 +153,13 @@ async def test_faults_hit_by_path_and_requests_are_counted(service: Ask) -> None
     assert ask.server.count("GET") == 0
 
 
-async def test_the_partners_own_people_are_told_what_is_wrong(service: Ask) -> None:
+async def test_a_refused_request_past_the_network_raises_lookup_error(service: Ask) -> None:
     ask = await service()
     with pytest.raises(LookupError, match="GET /Users/nobody"):
         ask.server.ask("GET", "/Users/nobody")
 
 
-async def test_it_is_a_program() -> None:
+async def test_it_runs_as_its_own_process() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "talkdesk_sandbox.scim", "--token=t", "--no-bulk", stdout=asyncio.subprocess.PIPE
     )
@@ -174,6 +174,6 @@ async def test_it_is_a_program() -> None:
         assert await process.wait() == 0
 
 
-def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_that_cannot_be_bound_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--host", "192.0.2.1", "--port", "1"]) == 1
     assert capsys.readouterr().out.startswith("scim: ")

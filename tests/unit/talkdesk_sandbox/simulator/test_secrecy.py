@@ -14,7 +14,7 @@ from talkdesk_sandbox.simulator.faults.kinds import Status
 
 
 @pytest.mark.case(61)
-async def test_no_secret_is_logged_shown_or_recorded(
+async def test_no_secret_is_in_a_log_a_view_a_record_or_a_repr(
     start: Start, meet: Meet, callback: Callback, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -49,6 +49,6 @@ async def test_no_secret_is_logged_shown_or_recorded(
     assert [secret for secret in canaries if secret in text] == []
 
 
-def test_the_package_exports_what_it_says() -> None:
+def test_the_package_has_every_name_that_it_exports() -> None:
     assert sorted(simulator.__all__) == sorted(set(simulator.__all__))
     assert all(hasattr(simulator, name) for name in simulator.__all__)

@@ -10,7 +10,7 @@ from builders.partner import Callback
 from builders.simulators import Start
 from talkdesk_sandbox.simulator import SimulatorServer
 from talkdesk_sandbox.simulator.cli.main import main
-from talkdesk_sandbox.simulator.faults.kinds import ApiFault, DeliveryFault
+from talkdesk_sandbox.simulator.faults.kinds import ApiFault, DeliveryFault, Drop
 from talkdesk_sandbox.simulator.settings import Behavior
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
@@ -32,7 +32,7 @@ def run(server: SimulatorServer, capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-async def test_a_life_by_the_command_line(run: Run, server: SimulatorServer) -> None:
+async def test_every_command_works_in_the_life_of_a_customer(run: Run, server: SimulatorServer) -> None:
     for arguments in (
         ("install", "acme", "--users", "3", "--plan", "Gold", "--licenses", "5", "--trial"),
         ("update", "acme", "--add", "2", "--licenses", "9"),
@@ -67,7 +67,7 @@ async def test_a_life_by_the_command_line(run: Run, server: SimulatorServer) -> 
     ]
 
 
-async def test_tables_show_the_world(run: Run, server: SimulatorServer) -> None:
+async def test_tables_show_the_state_without_control_characters(run: Run, server: SimulatorServer) -> None:
     assert "no installations" in (await run("state"))[1]
     outcome = await server.client.install(account="acme\x1b[31m")
     await server.client.drain()
@@ -81,7 +81,7 @@ async def test_tables_show_the_world(run: Run, server: SimulatorServer) -> None:
     assert "ahead of real time" in (await run("clock"))[1]
 
 
-async def test_json_is_for_scripts(run: Run) -> None:
+async def test_json_output_can_be_parsed(run: Run) -> None:
     code, out, _ = await run("install", "acme", "--json", "--no-deliver")
     assert code == 0
     outcome = orjson.loads(out)
@@ -89,7 +89,7 @@ async def test_json_is_for_scripts(run: Run) -> None:
     assert orjson.loads(out)["type"] == "app.installed"
 
 
-async def test_faults_and_settings_are_written_as_pairs(run: Run, server: SimulatorServer) -> None:
+async def test_faults_and_settings_take_name_value_pairs(run: Run, server: SimulatorServer) -> None:
     _, out, _ = await run("faults", "set", "status", "status=503", "route=POST */state", "count=2")
     assert "status=503" not in out  # the default
     assert "count=2" in out
@@ -110,9 +110,16 @@ async def test_faults_and_settings_are_written_as_pairs(run: Run, server: Simula
         (("faults", "set", "drop", "count"), 2, "name=value"),
         (("settings", "nope=1"), 1, "nope"),
         (("state", "--url", "http://127.0.0.1:9"), 1, "no simulator answers"),
+        (("install",), 2, "ACCOUNT"),
+        (("install", "acme", "--users", "many"), 2, "--users"),
+        (("install", "acme", "--nope"), 2, "--nope"),
+        (("trial", "pause", "acme"), 2, "extend"),
+        (("clock", "--", "-1d"), 1, "forward"),
+        (("nope",), 2, "nope"),
+        (("faults",), 2, "command"),
     ],
 )
-async def test_what_goes_wrong_is_one_line_and_an_exit_code(
+async def test_an_error_is_one_line_and_an_exit_code(
     run: Run, arguments: tuple[str, ...], code: int, word: str
 ) -> None:
     got, out, err = await run(*arguments)
@@ -120,6 +127,28 @@ async def test_what_goes_wrong_is_one_line_and_an_exit_code(
     assert err.startswith("talkdesk-simulator: ")
     assert word in err
     assert len(err.splitlines()) == 1
+
+
+async def test_an_option_can_have_several_values_at_once_or_be_repeated(run: Run, server: SimulatorServer) -> None:
+    await run("app", "one", "--scopes", "apps:read", "users:read", "--name", "One")
+    await run("app", "two", "--scopes", "apps:read", "--scopes", "users:read")
+    scopes = [list(app.scopes) for app in server.simulator.state.apps.values()]
+    assert scopes == [["apps:read", "users:read"]] * 2
+
+
+async def test_a_group_and_its_commands_both_have_the_connection_options(run: Run, server: SimulatorServer) -> None:
+    await server.client.set_fault(Drop())
+    of_group = await run("faults", "--json", "list")
+    assert of_group == await run("faults", "list", "--json")
+    assert orjson.loads(of_group[1])[0]["fault"]["kind"] == "drop"
+
+
+async def test_the_simulator_to_control_can_be_named_by_a_variable(
+    server: SimulatorServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TALKDESK_SIMULATOR_URL", server.url)
+    assert await asyncio.to_thread(main, ["state"]) == 0
+    assert server.url in capsys.readouterr().out
 
 
 async def test_every_setting_is_explained(run: Run) -> None:
@@ -130,14 +159,22 @@ async def test_every_setting_is_explained(run: Run) -> None:
         assert lines[place + 1].strip(), name
 
 
-def test_help_names_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_names_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["faults", "set", "--help"]) == 0
     out = capsys.readouterr().out
     kinds = [model.model_fields["kind"].default for model in (*ApiFault.__args__, *DeliveryFault.__args__)]
     assert [kind for kind in kinds if kind not in out] == []
 
 
-def test_a_wrong_start_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["serve", "install", "trial", "settings", "requests"])
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main(["--help"]) == 0
+    assert f" {command} " in capsys.readouterr().out
+    assert main([command, "--help"]) == 0
+    assert command in capsys.readouterr().out
+
+
+def test_serve_refuses_wrong_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "99999"]) == 2
     assert "port" in capsys.readouterr().err
     assert main(["serve", "--set", "nope=1"]) == 2

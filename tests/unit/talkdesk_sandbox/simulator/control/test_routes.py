@@ -45,7 +45,7 @@ async def server(start: Start) -> SimulatorServer:
         ("/nope", "", 404, "Not Found"),
     ],
 )
-async def test_wrong_commands_get_one_line_that_says_why(
+async def test_a_wrong_command_gets_one_line_with_the_reason(
     server: SimulatorServer, http: httpx.AsyncClient, path: str, body: str, status: int, word: str
 ) -> None:
     for name in ("acme", "other"):
@@ -76,9 +76,9 @@ async def test_an_account_id_belongs_to_one_account(server: SimulatorServer) -> 
     assert caught.value.status == 409
 
 
-async def test_the_client_refuses_what_no_command_has_before_it_asks(server: SimulatorServer) -> None:
+async def test_the_client_refuses_an_unknown_field_without_a_request(server: SimulatorServer) -> None:
     with pytest.raises(ValidationError):
-        await server.client.install(account="acme", colour="blue")  # type: ignore[call-arg]  # the refusal is what is shown
+        await server.client.install(account="acme", color="blue")  # type: ignore[call-arg]  # the refusal is what is shown
 
 
 async def test_an_installation_is_named_by_id_or_by_account_and_app(server: SimulatorServer) -> None:
@@ -90,7 +90,7 @@ async def test_an_installation_is_named_by_id_or_by_account_and_app(server: Simu
     assert by_id.installation_id == first.installation_id
 
 
-async def test_a_suspension_and_its_end_and_a_revocation_have_no_event(server: SimulatorServer, meet: Meet) -> None:
+async def test_suspend_resume_and_revoke_create_no_event(server: SimulatorServer, meet: Meet) -> None:
     outcome = await server.client.install(account="acme", subscription={"type": "trial"})
     partner = await (await meet(server, outcome)).log_in()
     await partner.answer("approve")
@@ -105,7 +105,7 @@ async def test_a_suspension_and_its_end_and_a_revocation_have_no_event(server: S
         await server.client.supervise(action="revoke", installation=outcome.installation_id)
 
 
-async def test_the_world_is_shown(server: SimulatorServer) -> None:
+async def test_the_state_view_has_apps_accounts_and_installations(server: SimulatorServer) -> None:
     outcome = await server.client.install(account="acme", app_id="app", users=3)
     world = await server.client.state()
     (installation,) = world.installations
@@ -131,7 +131,7 @@ async def test_one_fault_can_be_cleared(server: SimulatorServer) -> None:
     assert await server.client.faults() == []
 
 
-async def test_each_control_route_is_spoken_by_the_client(server: SimulatorServer) -> None:
+async def test_the_client_has_a_method_for_each_control_route(server: SimulatorServer) -> None:
     """Compares what the server saw while every method of the client was called with what there is."""
     client = server.client
     seen: set[tuple[str, str]] = set()
@@ -179,7 +179,7 @@ def _is(route: Route, method: str, path: str) -> bool:
     return method in (route.methods or ()) and route.path_regex.match(path) is not None
 
 
-async def test_a_simulator_that_is_not_there_is_said_so() -> None:
+async def test_the_client_reports_that_no_simulator_answers() -> None:
     async with SimulatorServer() as gone:
         pass
     async with Client(gone.url) as client:

@@ -24,7 +24,7 @@ MAKER = KeyPairFactory(rsa_pool=1)
 )
 @pytest.mark.parametrize("form", ["pkcs8", "sec1"])
 @pytest.mark.parametrize("armor", ["none", "pem"])
-def test_each_algorithm_is_written_in_each_form(
+def test_a_key_of_each_algorithm_can_be_encoded_in_each_form(
     algorithm: KeyAlgorithm,
     kind: type[ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey],
     bits: int,
@@ -50,7 +50,7 @@ def test_ec_keys_are_fresh_and_rsa_keys_come_from_the_pool() -> None:
     assert MAKER.make("PS256").encode_public() == MAKER.make("PS512").encode_public()
 
 
-def test_a_key_never_shows_itself() -> None:
+def test_the_repr_of_a_key_pair_does_not_have_the_private_key() -> None:
     pair = MAKER.make("ES256")
     assert pair.encode_private("pkcs8", "none") not in repr(pair)
     assert "private" not in repr(pair)

@@ -54,7 +54,7 @@ def test_a_raw_signature_is_as_wide_as_its_curve(curve: Curve, length: int) -> N
     assert len(bytes.fromhex(SigningKeys(curve, NOW).current.sign(b"x", "raw"))) == length
 
 
-def test_a_replaced_key_is_served_until_its_grace_ends() -> None:
+def test_a_replaced_key_is_served_until_the_grace_period_ends() -> None:
     keys = SigningKeys("P-256", NOW)
     old = keys.current
     new = keys.rotate("P-384", NOW, timedelta(days=1))

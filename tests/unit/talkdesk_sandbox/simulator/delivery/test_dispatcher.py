@@ -51,14 +51,14 @@ async def test_an_event_is_delivered_signed_over_its_raw_body(
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-async def test_each_2xx_is_a_delivery(server: SimulatorServer, callback: Callback, status: int) -> None:
+async def test_each_2xx_counts_as_delivered(server: SimulatorServer, callback: Callback, status: int) -> None:
     callback.statuses = [status]
     await server.client.install(account="acme")
     assert (await only(server)).state == "delivered"
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 409, 500, 503])
-async def test_any_other_status_is_tried_again_after_five_minutes(
+async def test_any_other_status_is_retried_after_five_minutes(
     server: SimulatorServer, callback: Callback, status: int
 ) -> None:
     callback.statuses = [status]
@@ -89,7 +89,7 @@ async def test_after_the_third_failure_the_event_is_lost(
     assert len(callback.received) == 3
 
 
-async def test_one_leap_of_the_clock_runs_both_retries_in_order(server: SimulatorServer, callback: Callback) -> None:
+async def test_one_move_of_the_clock_runs_both_retries_in_order(server: SimulatorServer, callback: Callback) -> None:
     callback.statuses = [500, 500]
     await server.client.install(account="acme")
     await server.client.drain()
@@ -97,7 +97,7 @@ async def test_one_leap_of_the_clock_runs_both_retries_in_order(server: Simulato
     assert (await only(server)).state == "delivered"
 
 
-async def test_time_alone_runs_retries_too(start: Start, callback: Callback) -> None:
+async def test_retries_also_run_without_moving_the_clock(start: Start, callback: Callback) -> None:
     server = await start(callback_url=callback.url, retry_delays=["50ms"])
     callback.statuses = [500]
     await server.client.install(account="acme")
@@ -105,7 +105,7 @@ async def test_time_alone_runs_retries_too(start: Start, callback: Callback) -> 
     assert (await only(server)).state == "delivered"
 
 
-async def test_a_callback_that_nobody_serves_is_an_error_that_is_tried_again(start: Start) -> None:
+async def test_a_callback_that_refuses_connections_is_retried(start: Start) -> None:
     server = await start(callback_url="http://127.0.0.1:9/events")
     await server.client.install(account="acme")
     delivery = await only(server)
@@ -114,7 +114,7 @@ async def test_a_callback_that_nobody_serves_is_an_error_that_is_tried_again(sta
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 999999 ?\r\n\r\n"])
-async def test_a_callback_that_speaks_no_http_is_an_error_too(start: Start, answer: bytes) -> None:
+async def test_a_callback_that_does_not_speak_http_is_retried(start: Start, answer: bytes) -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -131,7 +131,7 @@ async def test_a_callback_that_speaks_no_http_is_an_error_too(start: Start, answ
     assert delivery.attempts[0].error
 
 
-async def test_a_callback_that_hangs_is_given_up_in_time(start: Start, callback: Callback) -> None:
+async def test_a_callback_that_hangs_is_given_up_after_the_delivery_timeout(start: Start, callback: Callback) -> None:
     server = await start(callback_url=callback.url, delivery_timeout="50ms")
     callback.hang = asyncio.Event()
     await server.client.install(account="acme")
@@ -198,14 +198,14 @@ async def test_a_rotated_signing_key_signs_the_next_event_with_another_id(
         await verify(server, http, headers, body)
 
 
-async def test_another_curve_makes_another_signing_key(server: SimulatorServer) -> None:
+async def test_changing_the_curve_replaces_the_signing_key(server: SimulatorServer) -> None:
     before = (await server.client.state()).signing_key_id
     await server.client.change_settings(signature_curve="P-521")
     assert (await server.client.state()).signing_key_id != before
 
 
 @pytest.mark.case(1)
-async def test_duplicates_are_delivered_as_often_as_set(server: SimulatorServer, callback: Callback) -> None:
+async def test_a_duplicate_fault_delivers_that_many_copies(server: SimulatorServer, callback: Callback) -> None:
     await server.client.set_fault(Duplicate(copies=2, count=1))
     await server.client.install(account="acme")
     await server.client.drain()
@@ -268,7 +268,7 @@ async def test_a_lost_event_is_never_sent(server: SimulatorServer, callback: Cal
     assert (delivery.state, delivery.attempts, callback.received) == ("lost", (), [])
 
 
-async def test_faults_can_mean_one_installation(server: SimulatorServer, callback: Callback) -> None:
+async def test_a_fault_can_be_limited_to_one_installation(server: SimulatorServer, callback: Callback) -> None:
     outcome = await server.client.install(account="acme")
     await server.client.drain()
     await server.client.set_fault(Lose(installation=outcome.installation_id))
@@ -285,7 +285,7 @@ async def test_hundreds_of_events_are_delivered_at_once(server: SimulatorServer,
     assert len(callback.received) == 200
 
 
-async def test_stopping_gives_up_what_is_on_its_way(callback: Callback) -> None:
+async def test_stopping_cancels_running_attempts(callback: Callback) -> None:
     callback.hang = asyncio.Event()
     settings = Settings(callback_url=callback.url, behavior=Behavior(delivery_timeout=timedelta(minutes=10)))
     async with asyncio.timeout(10), SimulatorServer(settings) as server:

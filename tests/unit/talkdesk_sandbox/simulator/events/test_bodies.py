@@ -29,7 +29,7 @@ async def bodies(server: SimulatorServer, callback: Callback, event_type: str) -
     return [body for _, raw in callback.received if (body := orjson.loads(raw))["type"] == event_type]
 
 
-async def test_installed_carries_credentials_and_all_links(server: SimulatorServer, meet: Meet) -> None:
+async def test_app_installed_has_credentials_and_all_links(server: SimulatorServer, meet: Meet) -> None:
     outcome, partner = await install(server, meet)
     event = partner.event
     assert set(event) == {
@@ -60,7 +60,7 @@ async def test_installed_carries_credentials_and_all_links(server: SimulatorServ
     assert event["_links"]["self"]["href"] == f"{server.url}/apps/{outcome.app_id}/events/{event['id']}"
 
 
-async def test_updated_says_only_what_changes(server: SimulatorServer, callback: Callback, meet: Meet) -> None:
+async def test_app_updated_has_only_what_changes(server: SimulatorServer, callback: Callback, meet: Meet) -> None:
     _, partner = await install(server, meet)
     gone = (await partner.get(f"{partner.installation}/users")).json()["_embedded"]["users"][0]["id"]
     await server.client.update(account="acme", adding=2, removing=[gone], licenses=10, plan="Gold")
@@ -84,7 +84,7 @@ async def test_updated_says_only_what_changes(server: SimulatorServer, callback:
         ("absent", {}),
     ],
 )
-async def test_uninstalled_gives_its_reason_in_each_form(
+async def test_app_uninstalled_has_its_reason_in_the_configured_form(
     server: SimulatorServer, callback: Callback, form: str, expected: dict[str, Any]
 ) -> None:
     await server.client.change_settings(uninstall_reason_form=form)
@@ -134,7 +134,7 @@ async def test_a_paid_plan_and_an_uninstall_end_a_trial(
 
 
 @pytest.mark.parametrize(("links", "algorithm"), [(False, True), (True, False)])
-async def test_rotated_carries_the_new_set_and_what_is_set_besides(
+async def test_credentials_rotated_has_the_new_version_and_the_configured_extras(
     server: SimulatorServer, callback: Callback, meet: Meet, links: Any, algorithm: Any
 ) -> None:
     await server.client.change_settings(rotated_event_links=links, rotated_event_key_algorithm=algorithm)
@@ -147,7 +147,7 @@ async def test_rotated_carries_the_new_set_and_what_is_set_besides(
     assert ("key_algorithm" in event["data"]) is algorithm
 
 
-async def test_logout_names_the_user(server: SimulatorServer, callback: Callback, meet: Meet) -> None:
+async def test_user_logout_names_the_user(server: SimulatorServer, callback: Callback, meet: Meet) -> None:
     _, partner = await install(server, meet)
     user = (await partner.get("/users")).json()["_embedded"]["users"][1]
     await server.client.logout(account="acme", user=user["id"])
@@ -164,13 +164,13 @@ async def test_logout_names_the_user(server: SimulatorServer, callback: Callback
         ("milliseconds", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"),
     ],
 )
-async def test_times_come_in_each_documented_form(server: SimulatorServer, meet: Meet, form: str, pattern: str) -> None:
+async def test_times_have_the_configured_form(server: SimulatorServer, meet: Meet, form: str, pattern: str) -> None:
     await server.client.change_settings(timestamp_form=form)
     _, partner = await install(server, meet)
     assert re.fullmatch(pattern, partner.event["created_at"])
 
 
-async def test_times_can_come_in_either_form_by_chance(server: SimulatorServer, callback: Callback) -> None:
+async def test_the_form_of_times_can_be_random(server: SimulatorServer, callback: Callback) -> None:
     await server.client.change_settings(timestamp_form="random")
     for number in range(20):
         await server.client.install(account=f"account-{number}")
@@ -179,7 +179,7 @@ async def test_times_can_come_in_either_form_by_chance(server: SimulatorServer, 
 
 
 @pytest.mark.case(8)
-async def test_the_envelope_can_be_that_of_third_parties(server: SimulatorServer, meet: Meet) -> None:
+async def test_the_envelope_can_have_the_fields_of_third_party_material(server: SimulatorServer, meet: Meet) -> None:
     await server.client.change_settings(type_field="event_type", event_id_field=True)
     _, partner = await install(server, meet)
     assert partner.event["event_type"] == "app.installed"
@@ -188,7 +188,7 @@ async def test_the_envelope_can_be_that_of_third_parties(server: SimulatorServer
 
 
 @pytest.mark.case(14)
-async def test_an_account_can_name_a_foreign_gateway(server: SimulatorServer) -> None:
+async def test_an_accounts_events_can_name_another_gateway(server: SimulatorServer) -> None:
     outcome = await server.client.install(account="abroad", root="https://api.talkdeskapp.eu")
     event = orjson.loads((await server.client.sign(outcome.events[0].id)).body)
     hrefs = [link["href"] for link in event["_links"].values()]

@@ -23,7 +23,7 @@ def test_a_route_is_a_method_and_a_path_with_stars(route: str, method: str, path
     assert bool(book.on_request(method, path)) is hits
 
 
-def test_a_fault_skips_then_hits_as_often_as_it_counts() -> None:
+def test_a_fault_first_skips_and_then_hits_count_times() -> None:
     book = FaultBook()
     book.set(Status(skip=1, count=2))
     assert [len(book.on_request("GET", "/")) for _ in range(5)] == [0, 1, 1, 0, 0]
@@ -31,7 +31,7 @@ def test_a_fault_skips_then_hits_as_often_as_it_counts() -> None:
     assert (number, hits) == (1, 2)
 
 
-def test_chance_repeats_with_its_seed() -> None:
+def test_the_same_seed_gives_the_same_hits() -> None:
     def run(seed: int) -> list[int]:
         book = FaultBook(seed)
         book.set(Drop(probability=0.5))
@@ -41,7 +41,7 @@ def test_chance_repeats_with_its_seed() -> None:
     assert 10 < sum(run(1)) < 40
 
 
-def test_certain_and_impossible_faults() -> None:
+def test_a_probability_of_one_always_hits_and_of_zero_never() -> None:
     book = FaultBook()
     book.set(Drop(probability=0))
     assert book.on_request("GET", "/") == []
@@ -57,7 +57,7 @@ def test_events_are_matched_by_type_and_installation() -> None:
     assert not book.on_delivery("app.installed", "i1")
 
 
-def test_faults_of_requests_and_of_events_keep_apart() -> None:
+def test_a_fault_of_events_never_hits_requests_and_the_other_way_round() -> None:
     book = FaultBook()
     book.set(Delay())
     book.set(Duplicate())

@@ -41,7 +41,7 @@ async def approvals(server: SimulatorServer) -> int:
     return len(await server.client.requests(effect="approve"))
 
 
-async def test_a_delay_answers_late_and_right(server: SimulatorServer, partner: Partner) -> None:
+async def test_a_delayed_answer_is_late_and_correct(server: SimulatorServer, partner: Partner) -> None:
     await server.client.set_fault(Delay(route=STATE, seconds=0.2))
     started = time.perf_counter()
     assert (await partner.answer("approve")).status_code == 200
@@ -70,7 +70,7 @@ async def test_a_cut_connection_gives_no_answer(
 
 
 @pytest.mark.case(22)
-async def test_a_timeout_holds_the_line_as_long_as_set(server: SimulatorServer, partner: Partner) -> None:
+async def test_a_timeout_keeps_the_connection_open_as_long_as_set(server: SimulatorServer, partner: Partner) -> None:
     await server.client.set_fault(Timeout(route=STATE, seconds=30))
     with pytest.raises(httpx.ReadTimeout):
         await partner.http.post(
@@ -112,7 +112,7 @@ async def test_a_wrong_status_may_come_before_or_after_the_effect(
 @pytest.mark.parametrize(
     ("fault", "body"), [(Malformed(route="/account"), b'{"state": "compl'), (Empty(route="/account"), b"")]
 )
-async def test_a_200_may_hold_half_a_document_or_none(
+async def test_a_200_may_have_half_a_document_or_no_body(
     server: SimulatorServer, partner: Partner, fault: ApiFault, body: bytes
 ) -> None:
     await server.client.set_fault(fault)
@@ -130,13 +130,13 @@ async def test_a_huge_answer_is_valid_json_of_that_size_in_chunks(server: Simula
 
 
 @pytest.mark.case(29)
-async def test_a_redirect_points_elsewhere(server: SimulatorServer, partner: Partner) -> None:
+async def test_a_redirect_has_the_location_that_is_set(server: SimulatorServer, partner: Partner) -> None:
     await server.client.set_fault(Redirect(route="*/oauth/token", location="https://elsewhere.example/"))
     response = await partner.ask_token()
     assert (response.status_code, response.headers["location"]) == (307, "https://elsewhere.example/")
 
 
-async def test_a_delay_goes_with_another_fault(server: SimulatorServer, partner: Partner) -> None:
+async def test_a_delay_can_be_combined_with_another_fault(server: SimulatorServer, partner: Partner) -> None:
     await server.client.set_fault(Delay(seconds=0.1))
     await server.client.set_fault(Status(status=502))
     started = time.perf_counter()
@@ -145,7 +145,7 @@ async def test_a_delay_goes_with_another_fault(server: SimulatorServer, partner:
     assert (await server.client.requests())[-1].fault == "delay,status"
 
 
-async def test_the_key_endpoint_can_fail(server: SimulatorServer, partner: Partner) -> None:
+async def test_the_signature_key_endpoint_can_fail(server: SimulatorServer, partner: Partner) -> None:
     await server.client.set_fault(Status(route="*/events/signature-keys/*", status=500))
     assert (await partner.get("/events/signature-keys/any")).status_code == 500
 
@@ -157,7 +157,7 @@ async def test_the_control_api_has_no_faults(server: SimulatorServer) -> None:
     assert await server.client.faults() == []
 
 
-async def test_a_cut_on_one_connection_leaves_others_alone(server: SimulatorServer, partner: Partner) -> None:
+async def test_cutting_one_connection_does_not_affect_others(server: SimulatorServer, partner: Partner) -> None:
     await server.client.set_fault(Drop(route="/account"))
     answers = await asyncio.gather(
         *(partner.get("/account") for _ in range(5)), partner.get("/apps"), return_exceptions=True
@@ -167,15 +167,13 @@ async def test_a_cut_on_one_connection_leaves_others_alone(server: SimulatorServ
 
 
 @pytest.mark.case(35)
-async def test_answers_carry_the_simulators_time(server: SimulatorServer, partner: Partner) -> None:
+async def test_the_date_header_has_the_simulators_time(server: SimulatorServer, partner: Partner) -> None:
     await server.client.move("3d")
     date = parsedate_to_datetime((await partner.get("/nope")).headers["date"])
     assert date - datetime.now(UTC) > timedelta(days=2, hours=23)
 
 
-async def test_requests_are_recorded_in_sequence_and_can_be_forgotten(
-    server: SimulatorServer, partner: Partner
-) -> None:
+async def test_requests_are_recorded_in_sequence_and_can_be_cleared(server: SimulatorServer, partner: Partner) -> None:
     await partner.answer("approve")
     token, approval = await server.client.requests()
     assert (token.effect, token.account, token.path) == ("token", "acme", "/accounts/acme/oauth/token")

@@ -31,13 +31,15 @@ QUIET = [
         (InstallationState.UNINSTALLING, Verb.REJECT, Transition(InstallationState.COMPLETED)),
     ],
 )
-def test_an_answer_moves_what_is_pending(state: InstallationState, verb: Verb, expected: Transition) -> None:
+def test_an_answer_to_a_pending_request_changes_the_state(
+    state: InstallationState, verb: Verb, expected: Transition
+) -> None:
     assert answer(state, verb, BEHAVIOR) == expected
 
 
 @pytest.mark.parametrize("state", QUIET)
 @pytest.mark.parametrize("verb", list(Verb))
-def test_an_answer_to_nothing_moves_nothing(state: InstallationState, verb: Verb) -> None:
+def test_an_answer_with_nothing_pending_changes_nothing(state: InstallationState, verb: Verb) -> None:
     assert answer(state, verb, BEHAVIOR) is None
 
 
@@ -50,20 +52,20 @@ def test_an_answer_to_nothing_moves_nothing(state: InstallationState, verb: Verb
         *[(state, None) for state in QUIET],
     ],
 )
-def test_silence_fails_an_install_drops_an_update_and_lets_an_uninstall_happen(
+def test_without_an_answer_an_install_fails_an_update_is_dropped_and_an_uninstall_completes(
     state: InstallationState, expected: Transition | None
 ) -> None:
     assert expire(state, BEHAVIOR) == expected
 
 
-def test_a_rejected_or_forgotten_update_can_show_its_own_state() -> None:
+def test_a_rejected_or_timed_out_update_can_have_a_state_of_its_own() -> None:
     behavior = Behavior(update_rejected_state="rejected", update_timeout_state="timeout")
     dropped = (Effect.DROP_CHANGE,)
     assert answer(InstallationState.UPDATING, Verb.REJECT, behavior) == Transition(InstallationState.REJECTED, dropped)
     assert expire(InstallationState.UPDATING, behavior) == Transition(InstallationState.TIMEOUT, dropped)
 
 
-def test_reject_can_be_no_answer_to_an_uninstall() -> None:
+def test_reject_can_be_refused_for_an_uninstall() -> None:
     assert answer(InstallationState.UNINSTALLING, Verb.REJECT, Behavior(reject_uninstall="refuse")) is None
 
 

@@ -71,7 +71,7 @@ async def test_an_assertion_with_one_thing_wrong_is_refused(
 
 
 @pytest.mark.parametrize("assertion", ["x", "a.b.c", "..", "e30.W10.AAAA", "e30.e30.", "\u00e9.\u00e9.\u00e9"])
-async def test_what_is_no_assertion_is_refused(partner: Partner, assertion: str) -> None:
+async def test_text_that_is_not_a_jwt_is_refused_as_an_assertion(partner: Partner, assertion: str) -> None:
     await refused(await partner.ask_token(assertion), 401, "invalid_client")
 
 
@@ -99,13 +99,13 @@ async def test_a_client_secret_gets_a_token_and_a_wrong_one_does_not(partner: Pa
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer x", "Basic ???", "Basic /w==", "Basic"])
-async def test_what_is_no_basic_authorization_is_refused(partner: Partner, authorization: str) -> None:
+async def test_a_malformed_basic_authorization_is_refused(partner: Partner, authorization: str) -> None:
     form = {"grant_type": "client_credentials"}
     response = await partner.http.post(partner.token_url, data=form, headers={"Authorization": authorization})
     await refused(response, 401, "invalid_client")
 
 
-async def test_wrong_requests_get_400(partner: Partner) -> None:
+async def test_malformed_token_requests_get_400(partner: Partner) -> None:
     await refused(await partner.ask_token(grant_type="password"), 400, "unsupported_grant_type")
     await refused(await partner.ask_token(client_assertion_type="jwt"), 400, "invalid_request")
     await refused(await partner.http.post(partner.token_url, json={}), 400, "unsupported_grant_type")
@@ -122,7 +122,7 @@ async def test_a_client_of_another_account_is_unknown(server: SimulatorServer, p
     await refused(await partner.http.post(url.replace("other", "nobody"), data=form, auth=basic), 401, "invalid_client")
 
 
-async def test_named_scopes_are_granted_alone(partner: Partner) -> None:
+async def test_only_the_requested_scopes_are_granted(partner: Partner) -> None:
     assert (await partner.ask_token(scope="apps:read users:read")).json()["scope"] == "apps:read users:read"
     await partner.log_in(scope="apps:read")
     response = await partner.answer("approve")
@@ -130,7 +130,7 @@ async def test_named_scopes_are_granted_alone(partner: Partner) -> None:
     assert "apps:write" in response.json()["error"]
 
 
-async def test_an_added_scope_is_refused_until_it_has_spread(start: Start, meet: Meet) -> None:
+async def test_an_added_scope_is_refused_until_scope_propagation_has_passed(start: Start, meet: Meet) -> None:
     server = await start(scope_propagation="3m")
     partner = await meet(server, await server.client.install(account="acme"))
     await server.client.app(partner.event["app_id"], scopes=("apps:read", "openid"))
@@ -140,7 +140,7 @@ async def test_an_added_scope_is_refused_until_it_has_spread(start: Start, meet:
     assert (await partner.ask_token(scope="openid")).json()["scope"] == "openid"
 
 
-async def test_a_token_ends_on_the_simulators_clock_and_an_assertion_on_the_wall(
+async def test_a_token_expires_by_the_simulators_clock_and_an_assertion_by_real_time(
     server: SimulatorServer, partner: Partner
 ) -> None:
     await partner.log_in()
@@ -174,7 +174,7 @@ async def test_the_account_can_be_named_by_the_host(meet: Meet) -> None:
         assert (await partner.ask_token()).status_code == 200
 
 
-async def test_a_renamed_accounts_token_url_moves(server: SimulatorServer, partner: Partner) -> None:
+async def test_renaming_an_account_changes_its_token_url(server: SimulatorServer, partner: Partner) -> None:
     await server.client.rename("acme", "acme-two")
     assert (await partner.ask_token()).status_code == 401
     partner.data["account_name"] = "acme-two"
@@ -183,7 +183,9 @@ async def test_a_renamed_accounts_token_url_moves(server: SimulatorServer, partn
 
 @pytest.mark.parametrize("form", ["pkcs8", "sec1"])
 @pytest.mark.parametrize("armor", ["none", "pem"])
-async def test_each_written_key_form_signs(start: Start, meet: Meet, form: str, armor: str) -> None:
+async def test_a_private_key_in_each_form_can_sign_an_assertion(
+    start: Start, meet: Meet, form: str, armor: str
+) -> None:
     server = await start(private_key_form=form, private_key_armor=armor)
     partner = await meet(server, await server.client.install(account="acme"))
     if form == "sec1" and armor == "none":
@@ -192,6 +194,6 @@ async def test_each_written_key_form_signs(start: Start, meet: Meet, form: str, 
     assert (await partner.ask_token()).status_code == 200
 
 
-async def test_many_tokens_at_once(partner: Partner) -> None:
+async def test_concurrent_token_requests_get_different_tokens(partner: Partner) -> None:
     responses = await asyncio.gather(*(partner.ask_token() for _ in range(20)))
     assert len({response.json()["access_token"] for response in responses}) == 20

@@ -66,7 +66,7 @@ async def test_a_callback_may_have_a_private_authority(certificate: tuple[Path, 
         assert delivery.attempts[0].status == 405
 
 
-async def test_several_run_side_by_side() -> None:
+async def test_two_simulators_at_the_same_time_share_no_state() -> None:
     async with SimulatorServer() as first, SimulatorServer() as second:
         await first.client.install(account="acme")
         assert (await second.client.state()).installations == ()
@@ -81,7 +81,7 @@ async def test_events_name_the_public_url() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::1"])
-async def test_other_addresses_can_be_listened_on(host: str) -> None:
+async def test_it_can_listen_on_other_addresses(host: str) -> None:
     async with SimulatorServer(Settings(host=host)) as server:
         assert (await server.client.state()).installations == ()
 
@@ -93,7 +93,7 @@ async def test_a_taken_port_is_an_os_error() -> None:
             await SimulatorServer(Settings(port=port)).__aenter__()
 
 
-async def test_the_environment_sets_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_environment_variables_set_what_is_not_given_as_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALKDESK_SIMULATOR_CALLBACK_URL", "http://127.0.0.1:1/events")
     monkeypatch.setenv("TALKDESK_SIMULATOR_BEHAVIOR__TOKEN_LIFETIME", "1m")
     settings = Settings()

@@ -16,7 +16,9 @@ BEHAVIOR = Behavior()
         (InstallationState.UNINSTALLED, "revoked", "uninstalled_state", "uninstalled"),
     ],
 )
-def test_doubtful_state_names_are_a_setting(state: InstallationState, default: str, field: str, other: str) -> None:
+def test_a_state_name_with_conflicting_sources_is_configurable(
+    state: InstallationState, default: str, field: str, other: str
+) -> None:
     assert wire_state(state, BEHAVIOR) == default
     assert wire_state(state, Behavior(**{field: other})) == other
 
@@ -35,7 +37,7 @@ def test_documented_state_names_are_used_as_they_are(state: InstallationState) -
     assert wire_state(state, BEHAVIOR) == state.value
 
 
-def test_credentials_end_with_the_uninstall_alone_unless_told_otherwise() -> None:
+def test_credentials_end_only_with_the_uninstall_unless_configured() -> None:
     assert [state for state in InstallationState if not credentials_work(state, BEHAVIOR)] == [
         InstallationState.UNINSTALLED
     ]

@@ -1,7 +1,7 @@
-"""The pretend service as an ASGI application.
+"""The simulated service as an ASGI application.
 
-Belongs here: between Starlette and the library, and the check of the token. Does not belong here: SCIM's rules, which
-are the library's.
+Belongs here: the way from Starlette to the library, and the check of the token. Does not belong here: SCIM's rules,
+which are the library's.
 """
 
 import hmac
@@ -33,34 +33,34 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from talkdesk_sandbox.scim.settings import ScimSettings
-from talkdesk_sandbox.scim.store import Store
+from talkdesk_sandbox.scim.user_storage import UserStorage
 
-__all__ = ["PREFIX", "PretendScim"]
+__all__ = ["PREFIX", "ScimApplication"]
 
 PREFIX = "/scim/v2"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-class PretendScim:
+class ScimApplication:
     """The service; `app` is what to serve."""
 
     def __init__(self, settings: ScimSettings) -> None:
         self._settings = settings
         self._service = ScimService(ScimProvider(models=[User], config=_config(settings)))
-        self.store = Store()
-        self._handler = ScimHandler(self._service, self.store)
+        self.storage = UserStorage()
+        self._handler = ScimHandler(self._service, self.storage)
         self.app = Starlette(routes=[Route("/{path:path}", self._serve, methods=_METHODS)])
 
     def handle(self, request: ScimRequest) -> ScimResponse:
-        """Do what a request asks for, whoever asks."""
+        """Return the response to a request, without a check of the token."""
         try:
-            self._check(request)
+            self._check_features(request)
             return self._handler.handle(request)
         except SCIMException as problem:
             return self._service.error_response(problem)
 
     async def _serve(self, request: Request) -> Response:
-        if not self._knows(request):
+        if not self._has_token(request):
             return _response(ScimResponse(HTTPStatus.UNAUTHORIZED, _error(401), {"WWW-Authenticate": "Bearer"}))
         root, _, path = request.url.path.partition(PREFIX)
         if root or request.url.path == path:
@@ -78,13 +78,13 @@ class PretendScim:
             )
         )
 
-    def _knows(self, request: Request) -> bool:
+    def _has_token(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        right = self._settings.token.get_secret_value()
-        return scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), right.encode())
+        expected = self._settings.token.get_secret_value()
+        return scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), expected.encode())
 
-    def _check(self, request: ScimRequest) -> None:
-        """Refuse what the settings switch off and the library knows no switch for."""
+    def _check_features(self, request: ScimRequest) -> None:
+        """Refuse what the settings turn off and the library always offers."""
         if request.path.startswith("/ServiceProviderConfig") and not self._settings.config:
             raise NotFoundException(detail="there is no ServiceProviderConfig")
         if "filter" in request.query and not self._settings.filter:
