@@ -43,6 +43,14 @@ format: setup ## ruff's fixes and format
 crds: setup ## writes crds/yaml/*.yaml from the models
 	$(PY) -m talkdesk_crds.crdgen crds/yaml
 
+.PHONY: manifests
+manifests: setup ## puts the API group of crds/talkdesk_crds/names.py into manifests/
+	$(PY) -m talkdesk_crds.regroup manifests
+
+.PHONY: previous-crds
+previous-crds: crds ## after a release: what the next one must be able to follow
+	cp crds/yaml/*.yaml tests/integration/crds/previous/
+
 .PHONY: controlplane
 controlplane: setup ## a local etcd, kube-apiserver and controller manager, until Ctrl-C
 	@$(PY) -m talkdesk_sandbox.controlplane run

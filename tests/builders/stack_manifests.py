@@ -13,6 +13,7 @@ MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 CLUSTER_WIDE: Final = frozenset({"ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
 """Kinds outside all namespaces of which each stack has its own. ClusterRoles are the same for all."""
 _FILES: Final = (
+    "base/policies.yaml",
     "base/operator/rbac.yaml",
     "base/webhook/rbac.yaml",
     "examples/sentiment/access.yaml",

@@ -32,6 +32,7 @@ metadata: {name: webhook, namespace: %(namespace)s}
 rules:
 - {apiGroups: [appconnect.talkdesk.dev], resources: [talkdeskapps], verbs: [get]}
 - {apiGroups: [appconnect.talkdesk.dev], resources: [talkdeskinstallations], verbs: [create, patch]}
+- {apiGroups: [appconnect.talkdesk.dev], resources: [talkdeskinstallations/registers], verbs: [update]}
 - {apiGroups: [""], resources: [secrets], verbs: [create]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
