@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
+from talkdesk_crds.names import GROUP
 from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 OPERATOR = "system:serviceaccount:talkdesk-system:talkdesk-operator"
 WEBHOOK = "system:serviceaccount:talkdesk-system:talkdesk-webhook"
 PROVISIONER = "system:serviceaccount:sentiment:tenant-provisioner"
-GROUP = "appconnect.talkdesk.dev"
 
 # Who, verb, group, resource (with subresource), name, namespace.
 ALLOWED = [

@@ -59,7 +59,7 @@ PLAN: Final = {
     "objects": [],
     "uninstallTime": LATER,
 }
-PLANNED: Final = {"objects": [{"step": "base", "version": "v1", "kind": "ConfigMap", "name": "x"}]}
+PLANNED: Final[dict[str, Any]] = {"objects": [{"step": "base", "version": "v1", "kind": "ConfigMap", "name": "x"}]}
 TENANT: Final[dict[str, dict[str, Any]]] = {
     **{f"plan: {name}": {"spec": {name: value}} for name, value in PLAN.items()},
     "values": {"spec": {"values": {"a": 1}}},

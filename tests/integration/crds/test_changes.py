@@ -52,9 +52,12 @@ async def test_what_the_docs_say_may_change_may_change(api: KindsApi, change: di
 
 
 async def test_the_same_scope_mark_or_object_stands_in_a_list_once(api: KindsApi) -> None:
-    for doubled in ({"auth": {"scopes": ["a", "a"]}}, {"deadline": {"warnBefore": ["1d", "1d"]}}):
-        assert "Duplicate value" in str(await api.not_created(app_object(**doubled)))
-    assert "Duplicate value" in str(await api.not_created(tenant_object(objects=[OBJECT, OBJECT])))
+    for doubled in (
+        app_object(auth={"scopes": ["a", "a"]}),
+        app_object(deadline={"warnBefore": ["1d", "1d"]}),
+        tenant_object(objects=[OBJECT, OBJECT]),
+    ):
+        assert "Duplicate value" in str(await api.not_created(doubled))
     elsewhere = [OBJECT, OBJECT | {"namespace": "td-1"}, OBJECT | {"group": "example.com"}, OBJECT | {"kind": "Other"}]
     made = await api.create(tenant_object(objects=elsewhere))
     assert [(each["group"], each["namespace"]) for each in made["spec"]["objects"]][:2] == [("", ""), ("", "td-1")]

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from builders.manual_clock import ManualClock
 from builders.raw_objects import app, installation, tenant
+from talkdesk_crds.names import GROUP
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import KINDS, InformerCache
 from talkdesk_operator.informer.relist import Relist, ResourceVersionWentBack
@@ -106,7 +107,7 @@ async def test_loading_waits_for_the_api_server_and_the_kinds_and_says_what_is_i
     assert [log["reason"] for log in logs] == [
         "refused",
         "may not list",
-        "the CustomResourceDefinitions of appconnect.talkdesk.dev/v1alpha1 are not installed",
+        f"the CustomResourceDefinitions of {GROUP}/v1alpha1 are not installed",
     ]
     assert it.unready() == f"loading: {logs[-1]['reason']}"
     assert store.account_keys() == (KEY,)

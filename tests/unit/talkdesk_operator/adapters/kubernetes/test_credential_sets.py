@@ -7,6 +7,7 @@ import pytest
 
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import InstallationSpec
+from talkdesk_crds.names import GROUP
 from talkdesk_operator.adapters.kubernetes.credential_sets import ended_versions, previous_versions, replaced_versions
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -19,7 +20,7 @@ def spec(**registers: Any) -> InstallationSpec:
 
 
 def secret(name: str, event_time: str | None = None) -> dict[str, Any]:
-    annotations = {} if event_time is None else {"annotations": {"appconnect.talkdesk.dev/event-time": event_time}}
+    annotations = {} if event_time is None else {"annotations": {f"{GROUP}/event-time": event_time}}
     return {"metadata": {"name": name, **annotations}}
 
 
