@@ -17,7 +17,7 @@ from talkdesk_crds.names import GROUP
 from talkdesk_crds.regroup import group_in, regrouped
 
 ROOT = Path(__file__).parents[3]
-OTHER = "talkdesk.apps.example.org"
+OTHER = "another-owner.example"
 APP = "apiVersion: old.example.com/v1\nkind: TalkdeskApp\n"
 
 
