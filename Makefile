@@ -53,6 +53,14 @@ crds: setup ## writes crds/yaml/*.yaml from the models
 docs: setup ## writes docs/reference.md and the picture in ARCHITECTURE.md from the code
 	@PYTHONPATH=tests $(PY) tests/generators/run.py
 
+.PHONY: manifests
+manifests: setup ## puts the API group of crds/talkdesk_crds/names.py into manifests/
+	$(PY) -m talkdesk_crds.regroup manifests
+
+.PHONY: previous-crds
+previous-crds: crds ## after a release: what the next one must be able to follow
+	cp crds/yaml/*.yaml tests/integration/crds/previous/
+
 .PHONY: controlplane
 controlplane: setup ## a local etcd, kube-apiserver and controller manager, until Ctrl-C
 	@$(PY) -m talkdesk_sandbox.controlplane run

@@ -91,7 +91,7 @@ class ApprovalTiming(StrEnum):
 
 
 class ApprovalMode(StrEnum):
-    """Who decides what Talkdesk is told about an installation or an update."""
+    """Who decides how an installation or an update is answered."""
 
     AUTO = "Auto"
     """The operator approves as soon as the tenant is as it should be."""
@@ -167,7 +167,7 @@ class RejectRule(Model):
     """CEL over `account`, `subscription`, `trial`, `installation` and `app` as templates see them, and `request` with
     `type`, `appVersion` and `changes`. The request is rejected when it is true."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=256)]
-    """What Talkdesk is told as the reason."""
+    """The reason that is sent to Talkdesk."""
 
 
 class AutomaticDecision(Model):
@@ -180,7 +180,7 @@ class AutomaticDecision(Model):
 
 
 class Approval(Model):
-    """What Talkdesk is told about installations and updates."""
+    """How installations and updates are answered at Talkdesk."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -366,7 +366,7 @@ class AppSpec(Model):
     auth: Auth = Auth()
     """How tokens are got."""
     approval: Approval = Approval()
-    """What Talkdesk is told about installations and updates."""
+    """How installations and updates are answered at Talkdesk."""
     deadline: Deadline = Deadline()
     """How long Talkdesk waits for answers. A change counts for requests that wait already, too."""
     tenant: TenantTemplate

@@ -1,7 +1,7 @@
 """Condition types and reasons: each a constant with a sentence on when it holds.
 
 Conditions follow the Kubernetes API conventions and kstatus: `Reconciling` and `Stalled` are True only while
-something is going on or stuck; the others tell how well things are.
+something is going on or stuck; the others say how well things are.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ class Reason(StrEnum):
     SUCCEEDED = "Succeeded"
     """Everything that was asked for is done."""
     PENDING = "Pending"
-    """Not looked at yet, or its turn has not come."""
+    """Not reconciled yet, or its turn has not come."""
     PROGRESSING = "Progressing"
     """Under way."""
     PAUSED = "Paused"
@@ -72,7 +72,7 @@ class Reason(StrEnum):
     """The installation ended and its credentials were deleted."""
 
     APPROVED = "Approved"
-    """Talkdesk was told "approve"."""
+    """The answer "approve" was sent to Talkdesk."""
     ALREADY_ANSWERED = "AlreadyAnswered"
     """Talkdesk said that nothing is pending: an earlier answer had worked."""
     REJECTED = "Rejected"
@@ -98,7 +98,7 @@ class Reason(StrEnum):
     NOT_NEAR = "NotNear"
     """Nothing waits, or there is time enough."""
     USERS_SYNCING = "UsersSyncing"
-    """Users are being brought to the SCIM service."""
+    """Users are being synced to the SCIM service."""
     USERS_FAILED = "UsersFailed"
     """The SCIM service refuses some users, or all."""
     SCIM_UNAVAILABLE = "ScimUnavailable"
@@ -110,9 +110,9 @@ class Reason(StrEnum):
     SUSPENDED = "Suspended"
     """Talkdesk says that the installation is suspended."""
     NOT_FOUND_ONCE = "NotFoundOnce"
-    """Talkdesk did not find the installation; a second look decides."""
+    """Talkdesk did not find the installation; a second read decides."""
     UNINSTALLED = "Uninstalled"
-    """The customer uninstalled, and Talkdesk has been told or no longer waits."""
+    """The customer uninstalled, and Talkdesk has our answer or no longer waits."""
     DEPROVISIONED = "Deprovisioned"
     """The time for acknowledging an uninstall passed; Talkdesk removes the installation by itself then."""
     VERIFYING = "Verifying"
@@ -156,7 +156,7 @@ class Reason(StrEnum):
 
 
 class Condition(Model):
-    """One aspect of an object's state, as the Kubernetes API conventions have it."""
+    """One aspect of an object's state, in the form of the Kubernetes API conventions."""
 
     type: Annotated[
         str,
@@ -197,10 +197,10 @@ def transitioned(before: Iterable[Condition], after: Iterable[Condition], now: d
     """Return `after` with the transition times of `before` kept wherever the status did not change."""
     known = {c.type: c for c in before}
 
-    def settle(new: Condition) -> Condition:
+    def timed(new: Condition) -> Condition:
         old = known.get(new.type)
         kept = old is not None and old.status == new.status
         moment = old.last_transition_time if old is not None and kept else now.replace(microsecond=0)
         return new.model_copy(update={"last_transition_time": moment})
 
-    return tuple(settle(c) for c in after)
+    return tuple(timed(c) for c in after)

@@ -147,7 +147,7 @@ def _convert(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[st
         if bound in out:
             out[inclusive], out[bound] = out[bound], True
     if "default" in out:
-        _settle_default(out)
+        _drop_empty_default(out)
     return dict(sorted(out.items(), key=lambda item: (item[0] == "properties", item[0])))
 
 
@@ -166,7 +166,7 @@ def _resolve(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[st
     return schema
 
 
-def _settle_default(schema: dict[str, Any]) -> None:
+def _drop_empty_default(schema: dict[str, Any]) -> None:
     # An object's default is {}, so that the API server fills in the members' own defaults; empty lists, maps and
     # texts are no defaults worth storing in each object.
     default = schema["default"]

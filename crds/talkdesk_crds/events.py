@@ -52,7 +52,7 @@ class EventError(ValueError):
 
 @dataclass(frozen=True)
 class Links:
-    """URLs that came with an event; unchecked, so look at the host before following one."""
+    """URLs that came with an event; unchecked, so check the host before following one."""
 
     root: str | None = None
     tokens: str | None = None
@@ -76,7 +76,7 @@ class Head:
 
 @dataclass(frozen=True)
 class CredentialsSet:
-    """One set of OAuth credentials, as it came."""
+    """OAuth credentials as an event brought them."""
 
     client_id: str
     key_id: str
@@ -107,7 +107,7 @@ class AppInstalled:
 
 @dataclass(frozen=True)
 class Delta:
-    """What an update is said to change: a hint for people, as the truth is read from Talkdesk. Names no user."""
+    """What an update is said to change: a hint for people, because the truth is read from Talkdesk. Names no user."""
 
     users_added: int = 0
     users_removed: int = 0
@@ -201,7 +201,7 @@ def _str_or_none(value: object) -> str | None:
 def _str_or_empty(value: object) -> str:
     text = value if isinstance(value, str) else ""
     if text.encode("utf-8", "replace").decode() != text:
-        raise ValueError("can't be written as UTF-8")  # pydantic doesn't look at what a function gave it
+        raise ValueError("can't be written as UTF-8")  # pydantic doesn't check what a function gave it
     return text
 
 

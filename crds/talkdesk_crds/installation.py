@@ -1,4 +1,4 @@
-"""TalkdeskInstallation: one installation of an app by a customer, as Talkdesk's events tell it.
+"""TalkdeskInstallation: one installation of an app by a customer, as Talkdesk's events describe it.
 
 The spec holds *registers*. Each is replaced as a whole by the event with the newest time; CEL transition rules
 (`order`) make the API server refuse an older one, so that writers need neither locks nor reads.
@@ -73,18 +73,18 @@ class TrialState(StrEnum):
 
 
 class Decision(StrEnum):
-    """What Talkdesk is told."""
+    """How a request is answered at Talkdesk."""
 
     APPROVE = "Approve"
     REJECT = "Reject"
 
 
 class CredentialsOrigin(StrEnum):
-    """Which event brought a set of credentials."""
+    """Which event brought credentials."""
 
     INSTALL = "Install"
     ROTATION = "Rotation"
-    """Talkdesk waits for an acknowledgement of such a set."""
+    """Talkdesk waits for an acknowledgement of such credentials."""
 
 
 class DeletionPolicy(StrEnum):
@@ -102,7 +102,7 @@ class InstallationPhase(StrEnum):
     PROVISIONING = "Provisioning"
     """The tenant is being made."""
     ANSWERING = "Answering"
-    """The tenant is as it should be; Talkdesk is being told."""
+    """The tenant is ready; the answer is being sent to Talkdesk."""
     ACTIVE = "Active"
     """Approved, and the tenant is this installation's."""
     AWAITING_DECISION = "AwaitingDecision"
@@ -201,7 +201,7 @@ class Approval(Model):
     decision: Decision
     """Approve or Reject."""
     reason: Annotated[str, Field(max_length=256)] | None = None
-    """What Talkdesk is told as the reason."""
+    """The reason that is sent to Talkdesk."""
 
 
 class InstallationSpec(Model):
@@ -263,14 +263,14 @@ class InstallationSpec(Model):
 
 
 class Answer(Model):
-    """What Talkdesk was told about a request."""
+    """The answer to a request, as it was sent to Talkdesk."""
 
     event_id: Id
     """The request's event id."""
     decision: Annotated[Decision, unknown_read_as(Decision.APPROVE, Decision)]
     """Approve or Reject."""
     reason: Annotated[str, Field(max_length=256)] | None = None
-    """What Talkdesk was told as the reason."""
+    """The reason that was sent to Talkdesk."""
     send_time: Moment | None = None
     """When the call was about to be made; without `deliveryTime`, its outcome is not known yet."""
     delivery_time: Moment | None = None
@@ -401,7 +401,7 @@ class InstallationStatus(Model):
     """A summary for people: Pending, Provisioning, Answering, Active, AwaitingDecision, Suspended, Superseded,
     Offboarding, Uninstalled, Rejected, TimedOut, Gone, Purged, Paused or Deleting. Code should read the conditions."""
     answer: Answer | None = None
-    """What Talkdesk was told last."""
+    """The last answer that was sent to Talkdesk."""
     ending: Ending | None = None
     """How the installation ended, if it did; a request with another event id starts it anew."""
     install_time: Moment | None = None
@@ -411,7 +411,8 @@ class InstallationStatus(Model):
     deadline: Moment | None = None
     """Until when Talkdesk must have our answer; absent when it waits for none."""
     time_left: Word | None = None
-    """The last mark of the app's `deadline.warnBefore` that has passed, as `under 3d`; `overdue` after the deadline."""
+    """The last mark of the app's `deadline.warnBefore` that has passed, such as `under 3d`; `overdue` after the
+    deadline."""
     account: AccountFacts | None = None
     """The account's facts when they were last read."""
     subscription: SubscriptionFacts | None = None

@@ -29,19 +29,19 @@ COMPONENT_USERS: Final = "users"
 """On Secrets that say which user of a tenant is which at the SCIM service."""
 
 ANNOTATION_EVENT_TIME: Final = f"{GROUP}/event-time"
-"""When Talkdesk made the event that brought the credentials in a Secret: tells sets of an installation that ended from
-those of one that comes after it under the same id."""
+"""When Talkdesk made the event that brought the credentials in a Secret: tells the credentials of an installation that
+ended from those of one that comes after it under the same id."""
 ANNOTATION_STEP: Final = f"{GROUP}/step"
 """Name of the template step that made a tenant's object."""
 
 ANNOTATION_RECONCILE: Final = f"{GROUP}/reconcile-requested-at"
-"""On a TalkdeskInstallation or a TalkdeskTenant: any new value has it looked at as at a resync, at once."""
+"""On a TalkdeskInstallation or a TalkdeskTenant: any new value has it reconciled at once, as at a resync."""
 
 FIELD_MANAGER: Final = "talkdesk-operator"
 FIELD_MANAGER_WEBHOOK: Final = "talkdesk-webhook"
 
 SECRET_TYPE: Final = f"{GROUP}/credentials"
-"""`type` of the Secrets that hold one set of an installation's OAuth credentials."""
+"""`type` of the Secrets that hold one version of an installation's OAuth credentials."""
 USERS_TYPE: Final = f"{GROUP}/users"
 """`type` of the Secrets that say which user of a tenant is which at the SCIM service."""
 
@@ -77,9 +77,9 @@ def tenant_name(app: str, account_id: str) -> str:
 
 
 def secret_name(installation: str, material: Iterable[str]) -> str:
-    """Name the Secret of one set of credentials of the TalkdeskInstallation called `installation`.
+    """Name the Secret of one version of the credentials of the TalkdeskInstallation called `installation`.
 
-    `material` is everything the Secret holds. Equal sets get equal names and different sets different ones, so
+    `material` is everything the Secret holds. Equal versions get equal names and different ones different names, so
     that "already exists" proves that the very same credentials are stored, with no right to read Secrets.
     """
     suffix = digest(installation, *material, length=16)

@@ -1,4 +1,4 @@
-"""Which of two states of a register stays, as CEL transition rules that the API server applies.
+"""Which of two states of a register stays: CEL transition rules that the API server applies.
 
 A register is replaced by an event with a newer time. Events may have whole seconds, so that two can be of one instant:
 then the same one stays in whatever order they come, and no event ever wins over itself, whatever its body says.
@@ -62,7 +62,7 @@ TRIAL: Final = _newest_wins(
 """Of one instant, the end beats an extension, which beats the start; of equals the greater event id wins."""
 
 CREDENTIALS: Final = _newest_wins(
-    "set of credentials",
+    "version of the credentials",
     "eventTime",
     f"{_same('eventTime')} && {_OTHER_EVENT} && ({_rotation('self')} == {_rotation('oldSelf')}"
     f" ? {_LATER_ID} : {_rotation('self')})",

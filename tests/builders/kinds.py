@@ -23,13 +23,26 @@ class KindsApi:
         plural = raw["kind"].lower() + "s"
         return resource_path(GROUP, VERSION, plural, self.namespace)
 
-    async def create(self, raw: dict[str, Any]) -> dict[str, Any]:
-        metadata = {"name": raw["metadata"]["name"], "namespace": self.namespace}
+    async def create(self, raw: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """Create the object without the metadata that builders give; keywords are members of it that it should have."""
+        metadata = {"name": raw["metadata"]["name"], "namespace": self.namespace} | more
         return await self._kube.request("POST", self._path(raw), body=raw | {"metadata": metadata})
 
     async def patch(self, raw: dict[str, Any], body: Any, kind: str = JSON_PATCH, part: str = "") -> dict[str, Any]:
         path = f"{self._path(raw)}/{raw['metadata']['name']}{part}"
         return await self._kube.request("PATCH", path, body=body, content_type=kind)
+
+    async def dry_run(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask whether an object of any kind would be created."""
+        return await self._kube.request("POST", path, body=body, query={"dryRun": "All"})
+
+    async def attempt(self, method: str, raw: dict[str, Any], body: Any, user: str, path: str = "") -> None:
+        """Ask whether this user could do it; `path` is another object's. Raises KubeError when not."""
+        name = f"/{raw['metadata']['name']}" if method == "PATCH" else ""
+        query = {"dryRun": "All"}
+        kind = MERGE_PATCH if method == "PATCH" else "application/json"
+        where = path or f"{self._path(raw)}{name}"
+        await self._kube.request(method, where, body=body, content_type=kind, query=query, as_user=user)
 
     async def refused(self, raw: dict[str, Any], body: Any) -> KubeInvalid:
         with pytest.raises(KubeInvalid) as caught:

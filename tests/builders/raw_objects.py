@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from talkdesk_crds.names import API_VERSION
+
 MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "facts", "namespace": "x"}}
 TEMPLATE = {"serviceAccountName": "provisioner", "steps": [{"name": "base", "manifests": [MANIFEST]}]}
 
@@ -39,7 +41,7 @@ def _object(
     **metadata: Any,
 ) -> dict[str, Any]:
     return {
-        "apiVersion": "appconnect.talkdesk.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": kind,
         "metadata": {
             "name": name,

@@ -9,10 +9,13 @@ from typing import Any, Final
 
 import yaml
 
+from talkdesk_crds.names import API_VERSION
+
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 CLUSTER_WIDE: Final = frozenset({"ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
 """Cluster-scoped kinds of which each platform has its own objects. ClusterRoles are the same for all."""
 _FILES: Final = (
+    "base/policies.yaml",
     "base/operator/rbac.yaml",
     "base/webhook/rbac.yaml",
     "examples/sentiment/access.yaml",
@@ -102,7 +105,7 @@ def talkdesk_app(name: str, app_id: str, talkdesk: str, **spec: Any) -> dict[str
     }
     endpoints = {"api": talkdesk, "token": f"{talkdesk}/accounts/{{account}}/oauth/token", "allowInsecure": True}
     return {
-        "apiVersion": "appconnect.talkdesk.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "TalkdeskApp",
         "metadata": {"name": name},
         "spec": {"appId": app_id, "endpoints": endpoints, "tenant": tenant | spec.pop("tenant", {})} | spec,

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from builders.events import APP_ID, Signer, encode
 from builders.serving import serving, until
+from talkdesk_crds.names import API_VERSION, GROUP
 from talkdesk_sandbox.controlplane import Cluster
 
 RIGHTS = """
@@ -30,8 +31,9 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: webhook, namespace: %(namespace)s}
 rules:
-- {apiGroups: [appconnect.talkdesk.dev], resources: [talkdeskapps], verbs: [get]}
-- {apiGroups: [appconnect.talkdesk.dev], resources: [talkdeskinstallations], verbs: [create, patch]}
+- {apiGroups: [%(group)s], resources: [talkdeskapps], verbs: [get]}
+- {apiGroups: [%(group)s], resources: [talkdeskinstallations], verbs: [create, patch]}
+- {apiGroups: [%(group)s], resources: [talkdeskinstallations/registers], verbs: [update]}
 - {apiGroups: [""], resources: [secrets], verbs: [create]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -79,7 +81,7 @@ def apply_app(cluster: Cluster, namespace: str, it: Gateway, name: str = "sentim
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "${tenant.name}"}}
     tenant = {"serviceAccountName": "maker", "steps": [{"name": "one", "manifests": [config_map]}]}
     app = {
-        "apiVersion": "appconnect.talkdesk.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "TalkdeskApp",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"appId": APP_ID, "endpoints": endpoints, "tenant": tenant} | spec,
@@ -89,7 +91,7 @@ def apply_app(cluster: Cluster, namespace: str, it: Gateway, name: str = "sentim
 
 def grant(cluster: Cluster, namespace: str) -> Path:
     """Make the webhook's service account; return its kubeconfig."""
-    cluster.kubectl("apply", "-f", "-", stdin=RIGHTS % {"namespace": namespace})
+    cluster.kubectl("apply", "-f", "-", stdin=RIGHTS % {"namespace": namespace, "group": GROUP})
     return cluster.kubeconfig_for(namespace, "webhook")
 
 

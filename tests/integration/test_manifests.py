@@ -8,18 +8,21 @@ from typing import Any
 import pytest
 import yaml
 
+from talkdesk_crds.names import GROUP
 from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 OPERATOR = "system:serviceaccount:talkdesk-system:talkdesk-operator"
 WEBHOOK = "system:serviceaccount:talkdesk-system:talkdesk-webhook"
 PROVISIONER = "system:serviceaccount:sentiment:tenant-provisioner"
-GROUP = "appconnect.talkdesk.dev"
 
 # Who, verb, group, resource (with subresource), name, namespace.
 ALLOWED = [
     (OPERATOR, "watch", GROUP, "talkdeskinstallations", "", ""),
     (OPERATOR, "patch", GROUP, "talkdesktenants/status", "t", "anywhere"),
+    (OPERATOR, "update", GROUP, "talkdeskinstallations/registers", "i", "anywhere"),
+    (OPERATOR, "update", GROUP, "talkdeskinstallations/finalizers", "i", "anywhere"),
+    (OPERATOR, "update", GROUP, "talkdesktenants/plan", "t", "anywhere"),
     (OPERATOR, "create", "events.k8s.io", "events", "", "anywhere"),
     (OPERATOR, "update", "coordination.k8s.io", "leases", "talkdesk-operator", "talkdesk-system"),
     (OPERATOR, "watch", "coordination.k8s.io", "leases", "talkdesk-operator", ""),
@@ -31,6 +34,7 @@ ALLOWED = [
     (WEBHOOK, "get", GROUP, "talkdeskapps", "a", "anywhere"),
     (WEBHOOK, "create", GROUP, "talkdeskinstallations", "", "sentiment"),
     (WEBHOOK, "patch", GROUP, "talkdeskinstallations", "i", "sentiment"),
+    (WEBHOOK, "update", GROUP, "talkdeskinstallations/registers", "i", "sentiment"),
     (WEBHOOK, "create", "", "secrets", "", "sentiment"),
     (WEBHOOK, "get", "", "secrets", "single-logout", "sentiment"),
     (PROVISIONER, "patch", "", "namespaces", "td-1", ""),
@@ -51,6 +55,10 @@ REFUSED = [
     (OPERATOR, "patch", "", "configmaps", "c", "td-1"),
     (OPERATOR, "patch", GROUP, "talkdeskapps", "a", "sentiment"),
     (OPERATOR, "delete", GROUP, "talkdeskinstallations", "i", "sentiment"),
+    (OPERATOR, "update", GROUP, "talkdeskinstallations/approval", "i", "sentiment"),
+    (OPERATOR, "update", GROUP, "talkdeskinstallations/paused", "i", "sentiment"),
+    (OPERATOR, "update", GROUP, "talkdesktenants/purge", "t", "sentiment"),
+    (OPERATOR, "update", GROUP, "talkdesktenants/values", "t", "sentiment"),
     (OPERATOR, "update", "coordination.k8s.io", "leases", "another", "talkdesk-system"),
     (OPERATOR, "impersonate", "", "serviceaccounts", "default", "sentiment"),
     (OPERATOR, "impersonate", "", "serviceaccounts", "tenant-provisioner", "default"),
@@ -64,6 +72,10 @@ REFUSED = [
     (WEBHOOK, "list", GROUP, "talkdeskapps", "", "sentiment"),
     (WEBHOOK, "get", GROUP, "talkdeskinstallations", "i", "sentiment"),
     (WEBHOOK, "patch", GROUP, "talkdeskinstallations/status", "i", "sentiment"),
+    (WEBHOOK, "update", GROUP, "talkdeskinstallations/approval", "i", "sentiment"),
+    (WEBHOOK, "update", GROUP, "talkdeskinstallations/paused", "i", "sentiment"),
+    (WEBHOOK, "update", GROUP, "talkdeskinstallations/finalizers", "i", "sentiment"),
+    (WEBHOOK, "update", GROUP, "talkdeskinstallations/registers", "i", "default"),
     (WEBHOOK, "patch", GROUP, "talkdeskapps", "a", "sentiment"),
     (PROVISIONER, "list", "", "secrets", "", "td-1"),
     (PROVISIONER, "create", "rbac.authorization.k8s.io", "clusterroles", "", ""),

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
-from talkdesk_crds.names import SECRET_TYPE
+from talkdesk_crds.names import GROUP, SECRET_TYPE
 from talkdesk_operator.observability.metrics import CircuitBreakersCollector, InstallationsCollector
 from talkdesk_operator.observability.metrics import Metrics as OperatorMetrics
 from talkdesk_operator.reconcilers.apps import compile_app
@@ -279,7 +279,7 @@ def test_an_import_by_hand_names_its_own_secret_and_the_example_app() -> None:
     assert installation.spec.credentials.secret_name == secret["metadata"]["name"]
     assert secret["type"] == SECRET_TYPE
     assert secret["immutable"]
-    assert secret["metadata"]["labels"]["appconnect.talkdesk.dev/installation"] == installation.metadata.name
+    assert secret["metadata"]["labels"][f"{GROUP}/installation"] == installation.metadata.name
     app = example_app()
     assert (installation.spec.app_ref.name, installation.metadata.namespace) == app.key[::-1]
 

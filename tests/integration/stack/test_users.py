@@ -10,6 +10,7 @@ from builders.conditions import condition, reason
 from builders.stack import Customer, Stacks
 from builders.stack_scim import active, with_scim
 from builders.watched import Object
+from talkdesk_crds.names import GROUP
 from talkdesk_runtime.kube import resource_path
 from talkdesk_sandbox.simulator import commands
 
@@ -108,6 +109,6 @@ async def test_the_purge_deletes_the_user_record(stacks: Stacks) -> None:
 
 async def _records(acme: Customer) -> list[str]:
     path = resource_path("", "v1", "secrets", acme.stack.namespace)
-    query = {"labelSelector": f"appconnect.talkdesk.dev/tenant={acme.tenant_name}"}
+    query = {"labelSelector": f"{GROUP}/tenant={acme.tenant_name}"}
     listing = await acme.stack.platform.kube.request("GET", path, query=query)
     return [secret["metadata"]["name"] for secret in listing["items"]]

@@ -9,6 +9,7 @@ import pytest
 from builders.events import material, rotated
 from builders.place import Place
 from builders.webhook_process import WebhookProcess, apply_app, webhook_process
+from talkdesk_crds.names import GROUP
 
 NOON = "2026-03-01T12:00:00Z"
 LATER = "2026-03-01T12:00:01Z"
@@ -18,15 +19,15 @@ LATEST = "2026-03-01T12:00:02Z"
 async def test_an_install_becomes_an_object_and_an_immutable_secret(place: Place, webhook: WebhookProcess) -> None:
     assert await webhook.result(place.installed(), place.signer) == "stored"
     made = place.installation()
-    assert made["metadata"]["finalizers"] == ["appconnect.talkdesk.dev/tenant"]
+    assert made["metadata"]["finalizers"] == [f"{GROUP}/tenant"]
     assert made["spec"]["request"]["type"] == "Install"
     assert made["spec"]["accountName"] == "acme"
     assert made["spec"]["endpoints"]["api"] == place.gateway.url
-    (name,) = [name for name, one in place.secrets().items() if one["type"] == "appconnect.talkdesk.dev/credentials"]
+    (name,) = [name for name, one in place.secrets().items() if one["type"] == f"{GROUP}/credentials"]
     assert made["spec"]["credentials"]["secretName"] == name
     secret = place.secrets()[name]
     assert secret["immutable"] is True
-    assert secret["metadata"]["labels"]["appconnect.talkdesk.dev/installation"] == made["metadata"]["name"]
+    assert secret["metadata"]["labels"][f"{GROUP}/installation"] == made["metadata"]["name"]
     assert {key: base64.b64decode(value).decode() for key, value in secret["data"].items()} == material()
 
 

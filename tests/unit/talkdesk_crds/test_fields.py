@@ -1,7 +1,9 @@
 """Durations, moments and the schema extensions that fields are made of."""
 
 import contextlib
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,16 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from talkdesk_crds.app import TemplateStep
-from talkdesk_crds.fields import Duration, PositiveDuration, immutable, listed_by, parse_duration, rules, to_wire_time
+from talkdesk_crds.fields import (
+    DURATION_PATTERN,
+    Duration,
+    PositiveDuration,
+    immutable,
+    listed_by,
+    parse_duration,
+    rules,
+    to_wire_time,
+)
 from talkdesk_crds.tenant import OnOffboard
 
 
@@ -111,3 +122,21 @@ def test_schema_extensions_are_what_the_api_server_calls_them() -> None:
     assert immutable("the id")["x-kubernetes-validations"][0]["rule"] == "self == oldSelf"
     assert "the id can't be changed" in immutable("the id")["x-kubernetes-validations"][0]["message"]
     assert listed_by("a", "b") == {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["a", "b"]}
+
+
+DURATIONS_PAGE = (Path(__file__).parents[3] / "docs" / "durations.md").read_text(encoding="utf-8")
+DOCUMENTED = re.findall(r"^\| `([^`]+)` \| (\d+|refused) \|$", DURATIONS_PAGE, flags=re.MULTILINE)
+
+
+def test_the_page_on_durations_has_the_grammar_and_examples_of_both_kinds() -> None:
+    assert DURATION_PATTERN in DURATIONS_PAGE
+    assert {"refused", "0"} < {result for _, result in DOCUMENTED}
+
+
+@pytest.mark.parametrize(("text", "result"), DOCUMENTED)
+def test_durations_are_what_their_page_says(text: str, result: str) -> None:
+    if result == "refused":
+        with pytest.raises(ValueError, match="written like"):
+            parse_duration(text)
+    else:
+        assert parse_duration(text) == timedelta(seconds=int(result))

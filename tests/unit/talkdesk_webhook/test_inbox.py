@@ -5,6 +5,7 @@ import pytest
 
 from builders.events import NOON
 from builders.scripted_kube import ScriptedKube, stored
+from talkdesk_crds.names import GROUP
 from talkdesk_runtime.kube_errors import (
     KubeAlreadyExists,
     KubeConflict,
@@ -58,7 +59,7 @@ async def test_an_install_takes_two_writes_with_the_secret_first() -> None:
     assert result is Result.STORED
     assert kube.requests == ["POST secrets", "POST talkdeskinstallations"]
     secret, created = (asked.body for asked in kube.asked)
-    assert secret["type"] == "appconnect.talkdesk.dev/credentials"
+    assert secret["type"] == f"{GROUP}/credentials"
     assert secret["immutable"] is True
     assert secret["stringData"] == SECRET.material
     assert secret["metadata"] == {
@@ -66,16 +67,16 @@ async def test_an_install_takes_two_writes_with_the_secret_first() -> None:
         "namespace": "team",
         "labels": {
             "app.kubernetes.io/managed-by": "talkdesk-operator",
-            "appconnect.talkdesk.dev/app": "sentiment",
-            "appconnect.talkdesk.dev/installation": "sentiment-1",
+            f"{GROUP}/app": "sentiment",
+            f"{GROUP}/installation": "sentiment-1",
         },
-        "annotations": {"appconnect.talkdesk.dev/event-time": "2026-03-01T12:00:00Z"},
+        "annotations": {f"{GROUP}/event-time": "2026-03-01T12:00:00Z"},
     }
     assert created["metadata"] == {
         "name": "sentiment-1",
         "namespace": "team",
-        "labels": {"appconnect.talkdesk.dev/app": "sentiment"},
-        "finalizers": ["appconnect.talkdesk.dev/tenant"],
+        "labels": {f"{GROUP}/app": "sentiment"},
+        "finalizers": [f"{GROUP}/tenant"],
     }
     assert created["spec"] == {
         "appRef": {"name": "sentiment"},

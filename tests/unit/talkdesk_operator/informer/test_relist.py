@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from builders.manual_clock import ManualClock
 from builders.raw_objects import app, installation, tenant
+from talkdesk_crds.names import GROUP
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import KINDS, InformerCache
 from talkdesk_operator.informer.relist import Relist, ResourceVersionWentBack
@@ -115,7 +116,7 @@ async def test_loading_waits_for_the_api_server_and_the_kinds_with_a_back_off_an
     assert [log["reason"] for log in logs] == [
         "refused",
         "may not list",
-        "the CustomResourceDefinitions of appconnect.talkdesk.dev/v1alpha1 are not installed",
+        f"the CustomResourceDefinitions of {GROUP}/v1alpha1 are not installed",
     ]
     assert it.not_ready() == f"loading: {logs[-1]['reason']}"
     assert cache.account_keys() == (KEY,)

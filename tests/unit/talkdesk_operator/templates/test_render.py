@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from talkdesk_crds.names import GROUP
 from talkdesk_operator.templates import CompiledTemplate, RenderedTenant, RenderError, StepSource, render, render_name
 
 
@@ -74,10 +75,10 @@ def test_an_object_is_rendered_and_labeled() -> None:
             "labels": {
                 "a": "b",
                 "app.kubernetes.io/managed-by": "talkdesk-operator",
-                "appconnect.talkdesk.dev/app": "sentiment",
-                "appconnect.talkdesk.dev/tenant": "sentiment-5f1",
+                f"{GROUP}/app": "sentiment",
+                f"{GROUP}/tenant": "sentiment-5f1",
             },
-            "annotations": {"c": "d", "appconnect.talkdesk.dev/step": "base"},
+            "annotations": {"c": "d", f"{GROUP}/step": "base"},
         },
         "spec": {"replicas": 2},
     }

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from talkdesk_crds.names import API_VERSION, GROUP
 from talkdesk_operator.templates import CompiledTemplate, StepSource, TemplateError
 
 
@@ -65,8 +66,8 @@ M = "steps[base].manifests[0]"
         (config_map(metadata={"name": "a", "labels": [1]}), f"{M}.metadata.labels: must be a map of strings"),
         (config_map(status={}), f"{M}.status: status belongs to the cluster and cannot be in a template"),
         (
-            config_map(apiVersion="appconnect.talkdesk.dev/v1alpha1", kind="TalkdeskApp"),
-            f"{M}.apiVersion: objects of appconnect.talkdesk.dev cannot be in a template",
+            config_map(apiVersion=API_VERSION, kind="TalkdeskApp"),
+            f"{M}.apiVersion: objects of {GROUP} cannot be in a template",
         ),
         (config_map(data={"key": "${1 +}"}), f"{M}.data.key: syntax error at column 4: mismatched input '<EOF>'"),
         (config_map(data={"key": "${nope(1)}"}), f"{M}.data.key: unknown function nope()"),

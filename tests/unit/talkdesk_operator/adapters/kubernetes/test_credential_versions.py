@@ -7,6 +7,7 @@ import pytest
 
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import InstallationSpec
+from talkdesk_crds.names import GROUP
 from talkdesk_operator.adapters.kubernetes.credential_versions import (
     ended_versions,
     previous_versions,
@@ -23,7 +24,7 @@ def spec(**registers: Any) -> InstallationSpec:
 
 
 def secret(name: str, event_time: str | None = None) -> dict[str, Any]:
-    annotations = {} if event_time is None else {"annotations": {"appconnect.talkdesk.dev/event-time": event_time}}
+    annotations = {} if event_time is None else {"annotations": {f"{GROUP}/event-time": event_time}}
     return {"metadata": {"name": name, **annotations}}
 
 

@@ -1,0 +1,240 @@
+"""Rights by field: whoever may patch an object of ours changes only the parts of it that are theirs.
+
+All attempts are dry runs in somebody's name, against the policies of `manifests/base`.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from builders.kinds import KindsApi
+from builders.objects import installation_object, request_object, tenant_object
+from talkdesk_crds.installation import InstallationSpec
+from talkdesk_crds.names import FINALIZER, LABEL_INSTALLATION, SECRET_TYPE
+from talkdesk_crds.tenant import TenantSpec
+from talkdesk_runtime.kube import Kube
+from talkdesk_runtime.kube_errors import KubeForbidden
+from talkdesk_sandbox.controlplane import Cluster
+
+pytestmark = pytest.mark.case(83)
+
+BASE: Final = Path(__file__).parents[2] / "manifests" / "base"
+OPERATOR: Final = "system:serviceaccount:talkdesk-system:talkdesk-operator"
+WEBHOOK: Final = "system:serviceaccount:talkdesk-system:talkdesk-webhook"
+PEOPLE: Final = (
+    "installation-approver",
+    "installation-editor",
+    "installation-importer",
+    "tenant-editor",
+    "tenant-purger",
+)
+
+LATER: Final = "2026-03-01T12:00:01Z"
+REGISTERS: Final = {
+    "request": request_object() | {"eventTime": LATER, "eventId": "event-1"},
+    "trial": {"state": "Started", "eventId": "t1", "eventTime": LATER},
+    "credentials": {"secretName": "keys-2", "eventId": "e2", "eventTime": LATER},
+    "accountName": "other",
+    "endpoints": {"api": "https://api.example.com", "token": "https://acme.example.com/oauth/token"},
+}
+APPROVAL: Final = {"approval": {"eventId": "event-1", "decision": "Approve"}}
+INSTALLATION: Final[dict[str, dict[str, Any]]] = {
+    **{f"registers: {name}": {"spec": {name: value}} for name, value in REGISTERS.items()},
+    "approval": {"spec": APPROVAL},
+    "paused": {"spec": {"paused": True}},
+    "deletionpolicy": {"spec": {"deletionPolicy": "Delete"}},
+    "finalizers": {"metadata": {"finalizers": None}},
+    "": {"metadata": {"annotations": {"a": "b"}}},
+}
+"""What can be changed in an installation, by the right that it needs; the last needs none."""
+PLAN: Final = {
+    "state": "Suspended",
+    "installationRef": {"name": "other"},
+    "objects": [],
+    "uninstallTime": LATER,
+}
+PLANNED: Final[dict[str, Any]] = {"objects": [{"step": "base", "version": "v1", "kind": "ConfigMap", "name": "x"}]}
+TENANT: Final[dict[str, dict[str, Any]]] = {
+    **{f"plan: {name}": {"spec": {name: value}} for name, value in PLAN.items()},
+    "values": {"spec": {"values": {"a": 1}}},
+    "deletionprotection": {"spec": {"deletionProtection": True}},
+    "paused": {"spec": {"paused": True}},
+    "": {"metadata": {"annotations": {"a": "b"}}},
+}
+MAY_CHANGE: Final[dict[str, tuple[set[str], set[str]]]] = {
+    WEBHOOK: ({"registers", ""}, set()),
+    OPERATOR: ({"registers", "finalizers", ""}, {"plan", ""}),
+    "installation-approver": ({"approval", ""}, set()),
+    "installation-editor": ({"paused", "deletionpolicy", ""}, set()),
+    "installation-importer": ({"registers", ""}, set()),
+    "tenant-editor": (set(), {"values", "deletionprotection", "paused", ""}),
+    "tenant-purger": (set(), {"purge", ""}),
+}
+"""The rights of each, on installations and on tenants."""
+
+
+@pytest.fixture(scope="module")
+def base(crds: Cluster) -> Cluster:
+    crds.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(BASE))
+    return crds
+
+
+@pytest.fixture
+async def api(base: Cluster, namespace: str) -> AsyncIterator[KindsApi]:
+    """A client of the administrator, in a namespace where everybody is bound to their role."""
+    bindings = [binding("webhook-app", WEBHOOK), *(binding(person, person) for person in PEOPLE)]
+    objects = {"apiVersion": "v1", "kind": "List", "items": bindings}
+    base.kubectl("apply", "--namespace", namespace, "--filename=-", stdin=json.dumps(objects))
+    async with await Kube.connect(user_agent="test", kubeconfig=base.kubeconfig) as kube:
+        api = KindsApi(kube, namespace)
+        await enforced(api)
+        yield api
+
+
+def binding(role: str, user: str) -> dict[str, Any]:
+    group = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": f"talkdesk-{role}"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    }
+
+
+async def enforced(api: KindsApi) -> None:
+    """Wait until the policies count, which is a moment after they were stored."""
+    deadline = time.monotonic() + 30
+    probe = installation_object("probe", approval=APPROVAL["approval"])
+    while await answer(api, "POST", probe, mine(probe, api), WEBHOOK) != "talkdeskinstallations/approval":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+
+
+def mine(raw: dict[str, Any], api: KindsApi) -> dict[str, Any]:
+    """Return the object as a client writes it."""
+    metadata = {"name": raw["metadata"]["name"], "namespace": api.namespace}
+    return raw | {"metadata": metadata | {"finalizers": raw["metadata"].get("finalizers", [])}}
+
+
+async def answer(api: KindsApi, method: str, raw: dict[str, Any], body: Any, user: str, path: str = "") -> str:
+    """Return which right the API server says is missing; nothing when it would do it."""
+    try:
+        await api.attempt(method, raw, body, user, path)
+    except KubeForbidden as error:
+        words = str(error).replace(",", " ").split()
+        return next((word for word in words if word.startswith("talkdesk") and "/" in word), str(error))
+    return ""
+
+
+async def wrongs(api: KindsApi, user: str, raw: dict[str, Any], changes: dict[str, Any], may: set[str]) -> list[str]:
+    """Return the changes that are refused to somebody who has the right, or taken from somebody without it."""
+    found = []
+    for what, body in changes.items():
+        right = what.partition(":")[0]
+        said = await answer(api, "PATCH", raw, body, user)
+        wanted = "" if right in may else f"{raw['kind'].lower()}s/{right}"
+        if said != wanted:
+            found.append(f"{user} {what}: {said or 'taken'}")
+    return found
+
+
+@pytest.mark.parametrize("user", [user for user, (may, _) in MAY_CHANGE.items() if may])
+async def test_an_installation_is_changed_only_by_right_of_the_field(api: KindsApi, user: str) -> None:
+    raw = installation_object()
+    await api.create(raw, finalizers=[FINALIZER])
+    assert await wrongs(api, user, raw, INSTALLATION, MAY_CHANGE[user][0]) == []
+
+
+@pytest.mark.parametrize("user", [user for user, (_, may) in MAY_CHANGE.items() if may])
+async def test_a_tenant_is_changed_only_by_right_of_the_field(api: KindsApi, user: str) -> None:
+    raw = tenant_object(**PLANNED)
+    await api.create(raw)
+    assert await wrongs(api, user, raw, TENANT, MAY_CHANGE[user][1]) == []
+
+
+async def test_only_the_purger_asks_for_a_purge_and_the_operator_may_take_it_away(api: KindsApi) -> None:
+    raw = tenant_object(state="Offboarded")
+    await api.create(raw)
+    asked = {"spec": {"purge": {"requestedBy": "me"}}}
+    for user in ("tenant-editor", OPERATOR):
+        assert await answer(api, "PATCH", raw, asked, user) == "talkdesktenants/purge"
+    assert await answer(api, "PATCH", raw, asked, "tenant-purger") == ""
+    wanted = tenant_object("purged", state="Offboarded", purge={"requestedBy": "me"})
+    await api.create(wanted)
+    assert await answer(api, "PATCH", wanted, {"spec": {"purge": None}}, "tenant-editor") == "talkdesktenants/purge"
+    assert await answer(api, "PATCH", wanted, {"spec": {"purge": None}}, OPERATOR) == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "missing"),
+    [
+        ({}, ""),
+        (APPROVAL, "talkdeskinstallations/approval"),
+        ({"paused": True}, "talkdeskinstallations/paused"),
+        ({"deletionPolicy": "Delete"}, "talkdeskinstallations/deletionpolicy"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("user", [WEBHOOK, "installation-importer"])
+async def test_a_new_installation_brings_registers_and_nothing_else(
+    api: KindsApi, user: str, spec: dict[str, Any], missing: str
+) -> None:
+    raw = mine(installation_object("new", **spec), api)
+    assert await answer(api, "POST", raw, raw, user) == missing
+
+
+async def test_the_operator_makes_a_tenant_and_sets_nothing_that_is_a_persons(api: KindsApi) -> None:
+    raw = mine(tenant_object("new", values={}, deletionProtection=False, paused=False), api)
+    assert await answer(api, "POST", raw, raw, OPERATOR) == ""
+    for spec in ({"values": {"a": 1}}, {"deletionProtection": True}, {"paused": True}):
+        (right,) = spec
+        theirs = raw | {"spec": raw["spec"] | spec}
+        assert await answer(api, "POST", raw, theirs, OPERATOR) == f"talkdesktenants/{right.lower()}"
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ({}, True),
+        ({"type": "Opaque"}, False),
+        ({"type": "kubernetes.io/service-account-token"}, False),
+        ({"immutable": False}, False),
+        ({"metadata": {"name": "keys", "labels": {}}}, False),
+    ],
+    ids=str,
+)
+async def test_the_webhook_creates_only_immutable_secrets_of_an_installation(
+    api: KindsApi, change: dict[str, Any], *, taken: bool
+) -> None:
+    metadata = {
+        "name": "keys",
+        "labels": {LABEL_INSTALLATION: "sentiment-i1"},
+        "annotations": {"kubernetes.io/service-account.name": "default"},
+    }
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": SECRET_TYPE, "immutable": True}
+    path = f"/api/v1/namespaces/{api.namespace}/secrets"
+    said = await answer(api, "POST", secret, secret | change, WEBHOOK, path)
+    assert ("only create immutable Secrets" in said) != taken, said
+
+
+FIXED: Final = {"appRef", "installationId", "accountId"}
+
+
+@pytest.mark.parametrize(("spec", "policy"), [(InstallationSpec, "installation"), (TenantSpec, "tenant")])
+def test_every_field_is_fixed_or_has_its_right(spec: type[InstallationSpec | TenantSpec], policy: str) -> None:
+    documents = [each for each in yaml.safe_load_all((BASE / "policies.yaml").read_text()) if each]
+    (found,) = (
+        each
+        for each in documents
+        if each["metadata"]["name"] == f"talkdesk-{policy}-rights" and each["kind"] == "ValidatingAdmissionPolicy"
+    )
+    rules = " ".join(each["expression"].replace(".?", ".") for each in found["spec"]["validations"])
+    fields = {field.alias or name for name, field in spec.model_fields.items()} - FIXED
+    assert {name for name in fields if f"object.spec.{name}" not in rules} == set()
