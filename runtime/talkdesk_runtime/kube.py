@@ -11,8 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -24,6 +23,7 @@ from yaml import YAMLError
 
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeRefused, KubeUnreachable, from_status
 from talkdesk_runtime.line_splitter import Lines, LineTooLong
+from talkdesk_runtime.proxy import Proxies, Proxy
 
 __all__ = ["APPLY", "JSON_PATCH", "MERGE_PATCH", "Kube", "resource_path"]
 
@@ -51,7 +51,8 @@ class Kube:
         """Take a complete configuration. Raises OSError or ValueError when its certificates can't be used."""
         self._configuration = configuration
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=_CONNECT_SECONDS)
-        self._proxy = _proxy(configuration.proxy, self.server)
+        self.proxy = _proxy(configuration.proxy, self.server)
+        """The proxy that leads to the API server, if any."""
         context = _ssl_context(configuration)
         headers = {"User-Agent": user_agent}
         self._session = aiohttp.ClientSession(
@@ -119,8 +120,8 @@ class Kube:
                 data=None if body is None else orjson.dumps(body),
                 headers=headers,
                 timeout=self._timeout,
-                proxy=self._proxy,
                 allow_redirects=False,
+                **self._route(),
             ) as response:
                 return _decoded(response.status, response.headers, await response.read())
         except (aiohttp.ClientError, OSError) as error:
@@ -151,8 +152,8 @@ class Kube:
                     params={**(query or {}), "watch": "true"},
                     headers=headers,
                     timeout=timeout,
-                    proxy=self._proxy,
                     allow_redirects=False,
+                    **self._route(),
                 )
             async with response:
                 if response.status != 200:
@@ -178,8 +179,11 @@ class Kube:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    def _route(self) -> dict[str, Any]:
+        return {} if self.proxy is None else {"proxy": self.proxy.url, "proxy_headers": self.proxy.headers}
+
     async def _headers(self, accept: str, content_type: str | None, as_user: str | None) -> dict[str, str]:
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, **({} if self.proxy is None else self.proxy.headers_of_request(self.server))}
         try:
             authorization = await self.authorization()
         except (ConfigException, OSError) as error:
@@ -230,22 +234,9 @@ def _ssl_context(configuration: Configuration) -> ssl.SSLContext:
     return context
 
 
-def _proxy(configured: str | None, server: str) -> str | None:
-    """Return the URL of the proxy to `server`: the configured one, else the environment's. Raises ValueError.
-
-    It is found once, as aiohttp would look into the environment in a thread at each request, and would look for a
-    password in ~/.netrc, too, which is nobody's intention here.
-    """
-    parts = urlsplit(server)
-    proxy = configured
-    if not proxy and not proxy_bypass(parts.netloc):
-        proxy = getproxies().get(parts.scheme)
-    if not proxy:
-        return None
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise ValueError("only proxies by HTTP are supported")
-    return url
+def _proxy(configured: str | None, server: str) -> Proxy | None:
+    """Return the proxy to `server`: the kubeconfig's own, else the environment's. Raises ProxyUnusable."""
+    return Proxy.parse(configured) if configured else Proxies().for_url(server)
 
 
 def _unreachable(error: Exception) -> KubeUnreachable:

@@ -132,7 +132,7 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
         "TALKDESK_WEBHOOK_KUBECONFIG": str(kubeconfig),
         "TALKDESK_WEBHOOK_HOST": "127.0.0.1",
         "TALKDESK_WEBHOOK_PORT": "0",
-        "TALKDESK_WEBHOOK_APP_REFRESH": "1s",
+        "TALKDESK_WEBHOOK_APP_REFRESH_INTERVAL": "1s",
         **{f"TALKDESK_WEBHOOK_{name.upper()}": value for name, value in settings.items()},
     }
     command: Sequence[str] = [sys.executable, "-m", "talkdesk_webhook"]
@@ -140,9 +140,9 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
     log = bytearray()
     reading = asyncio.create_task(_read(process, log))
     try:
-        await until(lambda: b'"listening"' in log or process.returncode is not None, within=30)
+        await until(lambda: b'"server.listening"' in log or process.returncode is not None, within=30)
         assert process.returncode is None, log.decode()
-        port = next(line["port"] for line in map(json.loads, log.splitlines()) if line["event"] == "listening")
+        port = next(line["port"] for line in map(json.loads, log.splitlines()) if line["event"] == "server.listening")
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             await until(lambda: _answers(client))
             yield WebhookProcess(process, namespace, log, client)

@@ -117,14 +117,17 @@ async def serve(settings: Settings, build: BuildReconciler) -> int:
         connections=settings.kubernetes_connections,
         timeout=settings.kubernetes_timeout,
     )
-    limit = settings.silence_limit if settings.leader_election else None
+    limit = settings.watch_inactivity_timeout if settings.leader_election else None
     health = Health(clock=time.monotonic, silence_limit=limit)
     parts = _parts(settings, kube, health)
-    async with kube, serving(health, parts.metrics.registry, host=settings.probe_host, port=settings.probe_port):
+    async with (
+        kube,
+        serving(health, parts.metrics.registry, host=settings.probe_bind_address, port=settings.probe_port),
+    ):
         if not settings.leader_election:
             await _work(parts, build, health, shutdown)
             return shutdown.code
-        place = settings.lease_place()
+        place = settings.namespace_of_lease()
         leadership = Leadership(kube, namespace=place, name=settings.lease_name, identity=parts.identity)
         health.enter(Stage.STANDBY)
         try:
@@ -146,7 +149,7 @@ async def _work(parts: Parts, build: BuildReconciler, health: Health, shutdown: 
     handlers = Handlers(store, queue, health, prioritize=priority_of, now=_now)
     for key in store.account_keys():
         handlers.enqueue(key, Cause.STARTUP)
-    lease = LeasePlace(settings.lease_place(), settings.lease_name) if settings.leader_election else None
+    lease = LeasePlace(settings.namespace_of_lease(), settings.lease_name) if settings.leader_election else None
     async with build(parts) as reconcile:
         workers = shutdown.supervise(queue.run(reconcile, shutdown.event), "workers")
         registry, watching = handlers.registry(lease=lease is not None), kopf_settings(lease)
@@ -155,7 +158,7 @@ async def _work(parts: Parts, build: BuildReconciler, health: Health, shutdown: 
                 watch(parts.kube, registry, watching, settings.namespaces, shutdown.take_signals), "watch"
             ),
             shutdown.supervise(
-                listing.repeat(settings.relist_every, parts.rng, lambda key: handlers.enqueue(key, Cause.WATCH)),
+                listing.repeat(settings.relist_interval, parts.rng, lambda key: handlers.enqueue(key, Cause.WATCH)),
                 "listing",
             ),
         ]
@@ -179,7 +182,7 @@ def _parts(settings: Settings, kube: Kube, health: Health) -> Parts:
     metrics.watch_age.set_function(health.silence)
     rng = random.Random()  # noqa: S311 - spreads load, protects nothing
     bounds = QueueSettings(
-        workers=settings.workers, grace=settings.shutdown_within, resync_jitter=settings.resync_jitter
+        workers=settings.workers, grace=settings.shutdown_timeout, resync_jitter=settings.resync_jitter
     )
     queue = WorkQueue(metrics, clock=asyncio.get_running_loop(), rng=rng, settings=bounds)
     store = InformerCache(echoed=queue.disown)

@@ -95,7 +95,7 @@ async def test_a_customers_log_out_reaches_the_app_signed_and_as_talkdesk_sent_i
 
 async def test_without_the_right_or_the_secret_it_has_to_come_again_until_they_are_there(place: Place) -> None:
     body = place.event("user.logout", CANARIES)
-    settings = {"app_refresh": "1s", "log_level": "DEBUG"}
+    settings = {"app_refresh_interval": "1s", "log_level": "DEBUG"}
     async with (
         logout_endpoint() as endpoint,
         webhook_process(place.kubeconfig, place.namespace, **settings) as webhook,
@@ -138,7 +138,7 @@ async def test_an_endpoint_that_is_down_slow_or_leads_elsewhere_costs_nothing_bu
     log = webhook.log.decode()
     assert "canary" not in log
     assert SECRET not in log
-    assert log.count('"logout not passed on"') == 6
+    assert log.count('"logout.not_forwarded"') == 6
     assert "canary" not in json.dumps(place.installations())
 
 
@@ -146,7 +146,7 @@ async def test_an_endpoint_that_is_down_slow_or_leads_elsewhere_costs_nothing_bu
 async def test_a_silent_endpoint_takes_no_place_from_installations(place: Place) -> None:
     body = place.event("user.logout", CANARIES)
     settings = {"max_in_flight": "8", "logouts_in_flight": "4"}
-    async with ready(place, "1h", answer_within="3s", **settings) as (webhook, endpoint):
+    async with ready(place, "1h", request_timeout="3s", **settings) as (webhook, endpoint):
         endpoint.open.clear()
         hanging = [asyncio.create_task(webhook.post(body, place.signer)) for _ in range(4)]
         await until(lambda: endpoint.waiting == 4)

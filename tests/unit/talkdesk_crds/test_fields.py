@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from talkdesk_crds.app import OnOffboard, TemplateStep
-from talkdesk_crds.fields import Duration, LastingDuration, immutable, listed_by, parse_duration, rules, to_wire_time
+from talkdesk_crds.fields import Duration, LastingDuration, immutable, listed_by, rules, to_wire_time
+from talkdesk_runtime.durations import parse_duration
 
 
 @pytest.mark.parametrize(

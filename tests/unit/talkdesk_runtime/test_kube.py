@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from kubernetes.aio.client.configuration import Configuration
 
+from builders.forward_proxy import forward_proxy
 from builders.kube_api import answer, connect, failure, kube_api, kubeconfig, stream
-from scripted_talkdesk import server_context
+from scripted_talkdesk import reply, serve, server_context
 from talkdesk_runtime.kube import APPLY, Kube, resource_path
 from talkdesk_runtime.kube_errors import (
     KubeAlreadyExists,
@@ -303,8 +304,45 @@ async def test_the_kubeconfigs_proxy_goes_first(tmp_path: Path, monkeypatch: pyt
         assert await kube.request("GET", "/x") == {}
 
 
+@pytest.mark.case(61)
+async def test_a_proxy_with_a_password_gets_it_and_the_api_server_does_not(tmp_path: Path) -> None:
+    context, root = server_context(tmp_path, "127.0.0.1")
+    async with serve(tls=context) as api, forward_proxy("canary-proxy") as proxy:
+        api.on("/x", reply(content={"a": 1}))
+        connection = await connect(
+            tmp_path, api.url, certificate_authority=str(root), proxy_url=proxy.url_with("canary-proxy")
+        )
+        async with connection as kube:
+            assert await kube.request("GET", "/x") == {"a": 1}
+        assert [head.split(" ")[0] for head in proxy.heads] == ["CONNECT"]
+        assert "Proxy-Authorization" not in api.seen[0].headers
+
+
+@pytest.mark.case(61)
+async def test_without_tls_the_proxys_password_travels_with_requests_and_watches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"type": "ADDED", "object": {}}
+    async with kube_api(answer({"a": 1}), stream(event)) as api, forward_proxy("canary-proxy") as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url_with("canary-proxy"))
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with await connect(tmp_path, api.url) as kube:
+            assert await kube.request("GET", "/x") == {"a": 1}
+            assert [each async for each in kube.watch("/x")] == [event]
+        assert len(proxy.heads) == 2
+
+
+async def test_an_api_server_in_an_exempt_network_is_called_directly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid")
+    monkeypatch.setenv("no_proxy", "127.0.0.0/8")
+    async with kube_api() as api, await connect(tmp_path, api.url) as kube:
+        assert await kube.request("GET", "/x") == {}
+
+
 async def test_a_proxy_of_another_kind_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(KubeRefused, match="only proxies by HTTP are supported"):
+    with pytest.raises(KubeRefused, match="a proxy is reached by http or https"):
         await connect(tmp_path, "http://cluster.invalid", proxy_url="socks5://127.0.0.1:1")
 
 

@@ -29,7 +29,7 @@ from builders.serving import Served, serving, until
 from talkdesk_crds.hosts import Region
 from talkdesk_webhook.app import create_app
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.receiver import Relay
 from talkdesk_webhook.relay import LogoutRelay, RelayFailed, RelayFault, relay_client
@@ -91,7 +91,7 @@ async def test_a_good_event_is_stored_and_then_acknowledged() -> None:
     async with webhook() as hook:
         response = await hook.post(installed())
         assert (response.status_code, response.json()) == (200, {"result": "stored"})
-        assert [wanted.name for wanted in hook.store.kept] == ["sentiment-5c1f0a9b"]
+        assert [wanted.name for wanted in hook.store.stored] == ["sentiment-5c1f0a9b"]
         assert hook.count("events", type="app.installed", result="stored") == 1
 
 
@@ -110,7 +110,7 @@ async def test_unknown_types_are_acknowledged_and_counted_under_one_label() -> N
         for kind in ("app.renamed", "app.moved"):
             response = await hook.post(event(kind, api_version="7"))
             assert (response.status_code, response.json()) == (200, {"result": "ignored"})
-        assert hook.store.kept == []
+        assert hook.store.stored == []
         assert hook.count("events", type="other", result="ignored") == 2
 
 
@@ -130,7 +130,7 @@ async def test_a_logout_without_an_address_is_acknowledged_and_leaves_nothing() 
         with structlog.testing.capture_logs() as logs:
             response = await hook.post(LOGOUT)
         assert response.json() == {"result": "ignored"}
-        assert (hook.store.kept, hook.relay.passed_on) == ([], [])
+        assert (hook.store.stored, hook.relay.forwarded) == ([], [])
         assert hook.count("events", type="user.logout", result="ignored") == 1
         assert "canary" not in str(logs)
 
@@ -142,8 +142,8 @@ async def test_a_logout_goes_on_as_it_came_and_is_only_counted() -> None:
         with structlog.testing.capture_logs() as logs:
             response = await hook.post(raw)
         assert (response.status_code, response.json()) == (200, {"result": "relayed"})
-        assert hook.relay.passed_on == [("event-user.logout", raw)]
-        assert hook.store.kept == []
+        assert hook.relay.forwarded == [("event-user.logout", raw)]
+        assert hook.store.stored == []
         assert hook.count("events", type="user.logout", result="relayed") == 1
         assert "canary" not in str(logs)
 
@@ -159,7 +159,7 @@ async def test_a_logout_that_could_not_go_on_has_to_come_again(fault: RelayFault
         assert response.headers["retry-after"] == "7"
         assert hook.count("refused", status="503", reason=fault.value) == 1
         assert "canary" not in str(logs) + response.text
-        assert {"app": "sentiment", "why": "the endpoint answered 500"}.items() <= logs[0].items()
+        assert {"app": "sentiment", "error": "the endpoint answered 500"}.items() <= logs[0].items()
 
 
 @pytest.mark.case(14, 67)
@@ -172,7 +172,7 @@ async def test_no_logout_goes_on_that_is_not_believed() -> None:
         assert_refused(await hook.post(LOGOUT | {"app_id": "another"}), 403, "foreign_app")
         assert_refused(await hook.post(LOGOUT | {"_links": links("talkdeskapp.eu")}), 403, "foreign_host")
         assert_refused(await hook.post(LOGOUT | {"data": {}}), 400, "not_an_event")
-        assert hook.relay.passed_on == []
+        assert hook.relay.forwarded == []
 
 
 @pytest.mark.case(13, 64)
@@ -180,8 +180,8 @@ async def test_a_silent_endpoint_holds_up_no_installation_and_no_answer_beyond_i
     async with logout_endpoint() as endpoint, relay_client(100, user_agent="test") as client:
         endpoint.open.clear()
         apps = AppsInMemory(known_app(logout=logout_to(endpoint.url, timeout="1h", allow_insecure=True)))
-        relay = LogoutRelay(client, RelayKeysInMemory(SECRET), in_flight=2)
-        async with webhook(apps=apps, relay=relay, max_in_flight=4, answer_within=timedelta(seconds=1)) as hook:
+        relay = LogoutRelay(client, RelayKeysInMemory(SECRET), max_in_flight=2)
+        async with webhook(apps=apps, relay=relay, max_in_flight=4, request_timeout=timedelta(seconds=1)) as hook:
             hanging = [asyncio.create_task(hook.post(LOGOUT)) for _ in range(2)]
             await until(lambda: endpoint.waiting == 2)
             assert_refused(await hook.post(LOGOUT), 503, "logout_busy")
@@ -204,7 +204,7 @@ async def test_a_silent_endpoint_holds_up_no_installation_and_no_answer_beyond_i
 async def test_bad_signatures_change_nothing_and_are_counted_by_reason(headers: dict[str, str], reason: str) -> None:
     async with webhook() as hook:
         assert_refused(await hook.post(installed(), **headers), 401, reason)
-        assert hook.store.kept == []
+        assert hook.store.stored == []
         assert hook.count("refused", status="401", reason=reason) == 1
 
 
@@ -217,7 +217,7 @@ async def test_unsigned_and_foreign_signed_events_change_nothing() -> None:
         forger = Signer()  # of the same key id, but another key
         forged = await hook.client.post(PATH, content=raw, headers=forger.headers(raw))
         assert_refused(forged, 401, "signature_mismatch")
-        assert hook.store.kept == []
+        assert hook.store.stored == []
 
 
 @pytest.mark.case(67)
@@ -253,7 +253,7 @@ async def test_a_body_that_a_proxy_serialised_anew_is_refused() -> None:
 async def test_events_that_are_not_this_apps_are_forbidden(body: dict[str, Any], reason: str) -> None:
     async with webhook() as hook:
         assert_refused(await hook.post(body), 403, reason)
-        assert hook.store.kept == []
+        assert hook.store.stored == []
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ async def test_other_paths_and_methods_are_answered_in_json() -> None:
 async def test_signed_nonsense_is_refused(body: bytes, reason: str) -> None:
     async with webhook() as hook:
         assert_refused(await hook.post(body), 400, reason)
-        assert hook.store.kept == []
+        assert hook.store.stored == []
 
 
 @pytest.mark.case(7)
@@ -361,7 +361,7 @@ async def test_chunks_within_the_limit_are_as_good_as_a_length() -> None:
 
 @pytest.mark.case(7)
 async def test_a_slow_body_is_given_up_in_time() -> None:
-    async with webhook(body_within=timedelta(milliseconds=100)) as hook:
+    async with webhook(body_timeout=timedelta(milliseconds=100)) as hook:
         answer = await hook.served.raw(_head("Content-Length: 100"), b"{", within=2)
         assert _status(answer) == 408
         assert b"body_too_slow" in answer
@@ -373,7 +373,7 @@ async def test_a_sender_who_leaves_in_the_middle_is_forgotten() -> None:
         writer.write(_head("Content-Length: 100") + b"{")
         await writer.drain()
         writer.close()
-        await until(lambda: hook.count("refused", status="400", reason="body_cut") == 1)
+        await until(lambda: hook.count("refused", status="400", reason="body_incomplete") == 1)
 
 
 @pytest.mark.case(10)
@@ -402,10 +402,10 @@ async def test_an_installation_of_another_account_is_forbidden() -> None:
 
 @pytest.mark.case(10)
 async def test_a_store_that_does_not_answer_is_a_503_in_time() -> None:
-    async with webhook(answer_within=timedelta(milliseconds=100)) as hook:
+    async with webhook(request_timeout=timedelta(milliseconds=100)) as hook:
         hook.store.open.clear()
         assert_refused(await hook.post(installed()), 503, "timeout")
-        assert hook.store.kept == []
+        assert hook.store.stored == []
 
 
 @pytest.mark.case(13)
@@ -446,7 +446,7 @@ async def test_a_wave_of_rotations_beyond_the_bound_comes_again_and_loses_nothin
         while left:
             answers = await asyncio.gather(*(hook.post(body) for body in left))
             left = [body for body, answer in zip(left, answers, strict=True) if answer.status_code != 200]
-        assert sorted(wanted.installation_id for wanted in hook.store.kept) == sorted([*ids, "new"])
+        assert sorted(wanted.installation_id for wanted in hook.store.stored) == sorted([*ids, "new"])
         assert hook.count("events", type="app.credentials_rotated", result="stored") == 20
 
 

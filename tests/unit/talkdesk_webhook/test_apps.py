@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 
 from builders.events import APP_ID
+from builders.ports import clock_of
 from builders.scripted_kube import ScriptedKube
 from talkdesk_crds.hosts import ForeignHostError
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
 from talkdesk_webhook.apps import Apps
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 
 
 def app(**spec: Any) -> dict[str, Any]:
@@ -30,7 +31,7 @@ async def test_an_app_is_read_by_its_name_and_remembered() -> None:
 async def test_a_change_is_seen_after_the_given_time() -> None:
     clock = [0.0]
     kube = ScriptedKube(app(), app(events={"verifySignatures": False}))
-    apps = Apps(kube, timedelta(seconds=10), clock=lambda: clock[0])
+    apps = Apps(kube, timedelta(seconds=10), clock=clock_of(lambda: clock[0]))
     await apps.get("team", "sentiment")
     clock[0] = 10
     known = await apps.get("team", "sentiment")
@@ -70,7 +71,7 @@ async def test_no_app_is_no_failure() -> None:
 async def test_an_app_that_can_not_be_read_again_is_not_served_from_memory(error: KubeError) -> None:
     clock = [0.0]
     kube = ScriptedKube(app(), error)
-    apps = Apps(kube, timedelta(seconds=10), clock=lambda: clock[0])
+    apps = Apps(kube, timedelta(seconds=10), clock=clock_of(lambda: clock[0]))
     await apps.get("team", "sentiment")
     clock[0] = 11
     with pytest.raises(LookupFailed):
@@ -82,7 +83,7 @@ async def test_an_app_that_can_not_be_read_again_is_not_served_from_memory(error
     [
         ({"region": "MARS"}, "region"),
         ({"appId": None}, "appId"),
-        ({"region": None}, "neither region nor endpoints"),
+        ({"region": None}, "neither a region nor endpoints"),
         ({"region": None, "endpoints": {"api": "http://a.example", "token": "http://a.example"}}, "allowInsecure"),
     ],
 )

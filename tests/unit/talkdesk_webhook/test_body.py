@@ -94,7 +94,7 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
 
 
 async def test_a_sender_who_leaves_leaves_nothing() -> None:
-    assert await fault(JSON, Sender(b"{}", leaves=True)) == (BodyFault.CUT, 400)
+    assert await fault(JSON, Sender(b"{}", leaves=True)) == (BodyFault.INCOMPLETE, 400)
 
 
 @pytest.mark.case(7)

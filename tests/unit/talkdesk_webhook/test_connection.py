@@ -21,7 +21,7 @@ async def _fine(request: Request) -> Response:
 class Impatient(BoundedConnection):
     """Waits a tenth of a second for a head."""
 
-    head_within = 0.1
+    head_timeout = 0.1
 
 
 APP = Starlette(routes=[Route("/", _fine, methods=["GET", "POST"])])
@@ -72,7 +72,7 @@ async def test_a_connection_may_idle_between_requests_and_send_large_bodies() ->
     async with serving(APP, Impatient) as served, httpx.AsyncClient(base_url=served.url) as client:
         for _ in range(3):
             assert (await client.post("/", content=b"a" * 1_000_000)).text == "1000000"
-            await asyncio.sleep(2 * Impatient.head_within)  # the point is that nothing happens meanwhile
+            await asyncio.sleep(2 * Impatient.head_timeout)  # the point is that nothing happens meanwhile
 
 
 @pytest.mark.case(7)

@@ -16,8 +16,8 @@ from talkdesk_runtime.kube_errors import (
     KubeRefused,
     KubeUnreachable,
 )
+from talkdesk_webhook.event_record import EventRecord, Register, SecretDraft
 from talkdesk_webhook.inbox import Inbox, InboxUnavailable, OtherAccount, Result
-from talkdesk_webhook.intake import Intake, Register, SecretDraft
 
 REQUEST = Register("request", "event-1", {"type": "Install", "eventId": "event-1"}, {"accountName": "acme"})
 CREDENTIALS = Register("credentials", "event-1", {"secretName": "s", "eventId": "event-1"}, {"endpoints": {"api": "x"}})
@@ -30,8 +30,8 @@ def older(*registers: str) -> KubeInvalid:
     return KubeInvalid("older", tuple(f"spec.{register}" for register in registers))
 
 
-def event(**overrides: Any) -> Intake:
-    return Intake(
+def event(**overrides: Any) -> EventRecord:
+    return EventRecord(
         **{
             "namespace": "team",
             "app": "sentiment",
@@ -44,11 +44,11 @@ def event(**overrides: Any) -> Intake:
     )
 
 
-def install() -> Intake:
-    return event(registers=(REQUEST, CREDENTIALS), secret=SECRET, begins=True)
+def install() -> EventRecord:
+    return event(registers=(REQUEST, CREDENTIALS), secret=SECRET, is_first=True)
 
 
-async def outcome(wanted: Intake, *answers: dict[str, Any] | KubeError) -> tuple[Result, ScriptedKube]:
+async def outcome(wanted: EventRecord, *answers: dict[str, Any] | KubeError) -> tuple[Result, ScriptedKube]:
     kube = ScriptedKube(*answers)
     return await Inbox(kube).store(wanted), kube
 

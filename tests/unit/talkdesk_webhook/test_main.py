@@ -20,12 +20,15 @@ def test_help_names_every_setting() -> None:
 
 
 def test_bad_settings_are_told_in_one_line() -> None:
-    done = run(TALKDESK_WEBHOOK_PORT="http", TALKDESK_WEBHOOK_ANSWER_WITHIN="5")
+    done = run(TALKDESK_WEBHOOK_PORT="http", TALKDESK_WEBHOOK_REQUEST_TIMEOUT="5")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "TALKDESK_WEBHOOK_PORT" in done.stderr
-    assert "TALKDESK_WEBHOOK_ANSWER_WITHIN: Value error, a duration is written like 7d, 1h30m or 90s" in done.stderr
+    assert (
+        "--request-timeout (TALKDESK_WEBHOOK_REQUEST_TIMEOUT): a duration is written like 7d, 1h30m or 90s"
+        in done.stderr
+    )
 
 
 def test_without_a_cluster_it_says_so_in_one_line(tmp_path: Path) -> None:

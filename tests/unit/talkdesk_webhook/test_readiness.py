@@ -1,5 +1,6 @@
 import pytest
 
+from builders.ports import clock_of
 from builders.scripted_kube import ScriptedKube
 from talkdesk_runtime.kube_errors import KubeUnreachable
 from talkdesk_webhook.readiness import Readiness
@@ -22,7 +23,7 @@ async def test_it_is_not_ready_before_the_first_answer() -> None:
 @pytest.mark.case(10)
 async def test_a_short_outage_takes_nothing_out_of_service_and_a_long_one_does() -> None:
     now = [0.0]
-    readiness = Readiness(ScriptedKube({}, AWAY, AWAY, AWAY, {}), clock=lambda: now[0])
+    readiness = Readiness(ScriptedKube({}, AWAY, AWAY, AWAY, {}), clock=clock_of(lambda: now[0]))
     seen = []
     for now[0] in (0, 3, 9, 15, 17):
         seen.append(await readiness.ready())

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from builders.logout_endpoint import SECRET, LogoutEndpoint, logout_endpoint
-from builders.ports import RelayKeysInMemory, known_app, logout_to
+from builders.ports import RelayKeysInMemory, clock_of, known_app, logout_to
 from builders.serving import until
 from scripted_talkdesk import serve, server_context
 from talkdesk_crds.app import Logout
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.relay import LogoutRelay, RelayFailed, RelayFault, relay_client
 
 BODY = '{"type":"user.logout", "data":{"user_email":"canary@example.com"} , "x": "ü"}'.encode()
@@ -43,7 +43,10 @@ async def attempts(keys: RelayKeysInMemory | None = None, *, in_flight: int = 4)
     clock = [0.0]
     async with relay_client(100, user_agent="test") as client:
         yield Attempts(
-            LogoutRelay(client, keys or RelayKeysInMemory(SECRET), in_flight=in_flight, clock=lambda: clock[0]), clock
+            LogoutRelay(
+                client, keys or RelayKeysInMemory(SECRET), max_in_flight=in_flight, clock=clock_of(lambda: clock[0])
+            ),
+            clock,
         )
 
 
@@ -190,7 +193,7 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone_for_a_moment() -> No
             assert (await its.fault(to(endpoint))).fault is RelayFault.REFUSED
         its.clock[0] = 2
         failed = await its.fault(to(endpoint))
-        assert (failed.fault, failed.retry_after) == (RelayFault.PAUSED, timedelta(seconds=3))
+        assert (failed.fault, failed.retry_after) == (RelayFault.CIRCUIT_OPEN, timedelta(seconds=3))
         assert len(endpoint.came) == 5
         endpoint.status, its.clock[0] = 200, 5
         for _ in range(2):

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from builders.events import NOON
+from builders.ports import clock_of
 from builders.scripted_kube import ScriptedKube
 from talkdesk_crds.app import SecretKeyRef
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.relay_keys import RelayKeys
 from talkdesk_webhook.standard_webhooks import WebhookSecrets
 
@@ -26,7 +27,7 @@ def signed_by(keys: WebhookSecrets | None, text: str) -> bool:
 async def test_a_key_is_read_by_its_name_and_remembered_for_some_seconds() -> None:
     clock = [0.0]
     kube = ScriptedKube(secret("one"), secret("two"))
-    keys = RelayKeys(kube, timedelta(seconds=10), clock=lambda: clock[0])
+    keys = RelayKeys(kube, timedelta(seconds=10), clock=clock_of(lambda: clock[0]))
     assert signed_by(await keys.get("team", REF), "one")
     assert signed_by(await keys.get("team", REF), "one")
     assert kube.requests == ["GET secrets/single-logout"]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from talkdesk_operator.adapters.scim import calls, messages
-from talkdesk_operator.adapters.scim.answers import malformed
 from talkdesk_operator.adapters.scim.calls import user_path
 from talkdesk_operator.adapters.scim.directory import Directory
+from talkdesk_operator.adapters.scim.responses import malformed
 from talkdesk_operator.adapters.scim.wire import BulkResult, Capabilities, to_bulk_results
 from talkdesk_operator.domain.ports.scim import Order, Put, Ref
 

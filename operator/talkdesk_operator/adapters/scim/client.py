@@ -14,17 +14,17 @@ from typing import Any
 
 from typing_extensions import override
 
-from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.scim import calls
-from talkdesk_operator.adapters.scim.answers import malformed
+from talkdesk_operator.adapters.scim.admission import Admission
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.exchange import Exchange, Observe
-from talkdesk_operator.adapters.scim.gate import Gate
-from talkdesk_operator.adapters.scim.settling import OrderExecution
+from talkdesk_operator.adapters.scim.order_execution import OrderExecution
+from talkdesk_operator.adapters.scim.responses import malformed
 from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
 from talkdesk_operator.domain.ports.scim import NotStarted, Order, Result, ScimService, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimNotFound, ScimRefused
 from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lru import LruMap
 
 
@@ -68,7 +68,7 @@ class ScimClient(ScimService):
         self._transport = RoutingTransport(tls=tls, proxies=proxies)
         self._exchange = Exchange(
             self._transport,
-            gate=Gate(self._clock),
+            admission=Admission(self._clock),
             clock=self._clock,
             user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
             connect_timeout=self._settings.connect_timeout,

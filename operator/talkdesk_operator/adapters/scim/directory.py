@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Final
 
 from talkdesk_operator.adapters.scim import calls, messages
-from talkdesk_operator.adapters.scim.answers import Reply, malformed
 from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.exchange import Exchange
+from talkdesk_operator.adapters.scim.responses import Reply, malformed
 from talkdesk_operator.adapters.scim.wire import Capabilities, Found, Listed, id_in_location, to_found, to_listed
 from talkdesk_operator.domain.ports.scim import Order, Person, Ref, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimRefused, ScimUnsupported

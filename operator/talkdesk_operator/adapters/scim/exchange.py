@@ -11,11 +11,11 @@ from typing import Final, TypeAlias
 import aiohttp
 import httpx
 
-from talkdesk_operator.adapters.http.failures import FOREIGN, before_sending, cause_of
-from talkdesk_operator.adapters.http.sending import Answer, send
-from talkdesk_operator.adapters.scim.answers import Reply, interpret
+from talkdesk_operator.adapters.http.sending import HttpResponse, send
+from talkdesk_operator.adapters.http.transport_errors import TRANSPORT_ERRORS, cause_of, not_sent_because
+from talkdesk_operator.adapters.scim.admission import Admission
 from talkdesk_operator.adapters.scim.calls import Call
-from talkdesk_operator.adapters.scim.gate import Gate
+from talkdesk_operator.adapters.scim.responses import Reply, interpret
 from talkdesk_operator.domain.ports.scim import Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimMalformed, ScimUnavailable, ScimUnreachable
 from talkdesk_runtime.clock import Clock
@@ -33,7 +33,7 @@ class Exchange:
         self,
         transport: httpx.AsyncBaseTransport,
         *,
-        gate: Gate,
+        admission: Admission,
         clock: Clock,
         user_agent: str,
         connect_timeout: timedelta,
@@ -42,7 +42,7 @@ class Exchange:
     ) -> None:
         """Let a connection take `connect_timeout` at most, and an answer have `max_body` bytes at most."""
         self._transport = transport
-        self._gate = gate
+        self._admission = admission
         self._clock = clock
         self._user_agent = user_agent
         self._connect = connect_timeout.total_seconds()
@@ -51,12 +51,11 @@ class Exchange:
 
     async def run(self, call: Call, service: Service, patience: timedelta) -> Reply:
         """Send the call; raise ScimError for anything but a success with a JSON object or nothing."""
-        await self._gate.admit(call.origin, call.words, patience)
-        started = self._clock.monotonic()
-        outcome = await self._attempt(call, service)
-        error = outcome if isinstance(outcome, ScimError) else None
-        self._gate.note(call.origin, error)
-        name = "ok" if error is None else type(error).__name__.removeprefix("Scim")
+        async with self._admission.admit(call.origin, call.words, patience) as admitted:
+            started = self._clock.monotonic()
+            outcome = await self._attempt(call, service)
+            admitted.error = outcome if isinstance(outcome, ScimError) else None
+        name = "ok" if admitted.error is None else type(admitted.error).__name__.removeprefix("Scim")
         self._observe(f"scim {call.name}", name, self._clock.monotonic() - started)
         if isinstance(outcome, ScimError):
             raise outcome
@@ -67,11 +66,11 @@ class Exchange:
         try:
             async with asyncio.timeout(service.timeout.total_seconds()):
                 answer = await self._send(call, service)
-        except FOREIGN as failure:
+        except TRANSPORT_ERRORS as failure:
             return _failed(call, failure)
         return interpret(call, answer, self._clock.now())
 
-    async def _send(self, call: Call, service: Service) -> Answer:
+    async def _send(self, call: Call, service: Service) -> HttpResponse:
         total = service.timeout.total_seconds()
         connect = min(self._connect, total)
         request = httpx.Request(
@@ -101,7 +100,7 @@ class Exchange:
 def _failed(call: Call, failure: BaseException) -> ScimError:
     """Return the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
     cause = cause_of(failure)
-    before = before_sending(cause)
+    before = not_sent_because(cause)
     if before is not None:
         return ScimUnreachable(f"{call.words}: {before}", kind=before)
     if isinstance(cause, aiohttp.ClientResponseError):

@@ -11,14 +11,14 @@ from typing import TypeAlias
 
 import httpx
 
-from talkdesk_operator.adapters.http.failures import FOREIGN
 from talkdesk_operator.adapters.http.headers import retry_after
-from talkdesk_operator.adapters.http.sending import Answer, send
-from talkdesk_operator.adapters.talkdesk.answers import Reply, interpret
-from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind
+from talkdesk_operator.adapters.http.sending import HttpResponse, send
+from talkdesk_operator.adapters.http.transport_errors import TRANSPORT_ERRORS
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
-from talkdesk_operator.adapters.talkdesk.failures import interpret_failure
+from talkdesk_operator.adapters.talkdesk.host_breakers import Host, HostBreakers, HostKind
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
+from talkdesk_operator.adapters.talkdesk.no_response import interpret_no_response
+from talkdesk_operator.adapters.talkdesk.responses import Reply, interpret
 from talkdesk_operator.domain.ports.talkdesk import Access, TalkdeskError, TalkdeskOutcomeUnknown, TalkdeskUnavailable
 from talkdesk_runtime.clock import Clock
 
@@ -46,7 +46,7 @@ class Exchange:
         transport: httpx.AsyncBaseTransport,
         *,
         limiter: Limiter,
-        breakers: Breakers,
+        breakers: HostBreakers,
         clock: Clock,
         user_agent: str,
         bounds: Bounds,
@@ -72,10 +72,10 @@ class Exchange:
             # Before the limiter as well: calls that can't go take no slot, nor wait for one.
             self._breakers.check(host, call.words)
         async with self._limiter.admitted(key, call.words, background=access.background):
-            with self._breakers.passing(host, call.words, urgent=access.urgent) as passage:
+            with self._breakers.attempt(host, call.words, urgent=access.urgent) as attempt:
                 started = self._clock.monotonic()
                 outcome = await self._attempt(call, key)
-                passage.failed = isinstance(outcome, TalkdeskUnavailable | TalkdeskOutcomeUnknown)
+                attempt.failed = isinstance(outcome, TalkdeskUnavailable | TalkdeskOutcomeUnknown)
             name = type(outcome).__name__.removeprefix("Talkdesk") if isinstance(outcome, TalkdeskError) else "ok"
             self._observe(call.name, name, self._clock.monotonic() - started)
         if isinstance(outcome, TalkdeskError):
@@ -87,8 +87,8 @@ class Exchange:
         try:
             async with asyncio.timeout(self._total):
                 answer = await self._send(call)
-        except FOREIGN as failure:
-            return interpret_failure(call, failure)
+        except TRANSPORT_ERRORS as failure:
+            return interpret_no_response(call, failure)
         now = self._clock.now()
         if answer.status in {429, 503}:
             wait = retry_after(answer.headers, now)
@@ -96,7 +96,7 @@ class Exchange:
                 self._limiter.pause(key, wait)
         return interpret(call, answer, now)
 
-    async def _send(self, call: Call) -> Answer:
+    async def _send(self, call: Call) -> HttpResponse:
         request = httpx.Request(
             call.method,
             call.url,

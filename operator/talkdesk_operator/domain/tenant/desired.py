@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 import orjson
 
 from talkdesk_crds.conditions import ConditionType, Reason, find, is_true
-from talkdesk_crds.fields import parse_duration, to_wire_time
+from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.names import digest
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.reconcile.deadlines import later
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope, Tenancy
 from talkdesk_operator.domain.tenant.entitlement import trial_of, wanted_state
+from talkdesk_runtime.durations import parse_duration
 
 __all__ = [
     "held_up",

@@ -18,12 +18,12 @@ from scripted_talkdesk import (
     silence,
     token_reply,
 )
-from talkdesk_operator.adapters.http import Answer
+from talkdesk_operator.adapters.http import HttpResponse
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.adapters.talkdesk.answers import quote
 from talkdesk_operator.adapters.talkdesk.auth import token_call
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose, read_account
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
+from talkdesk_operator.adapters.talkdesk.responses import quote
 from talkdesk_operator.domain.ports.talkdesk import AuthMethod, Decision, TalkdeskError
 from talkdesk_runtime.clock import Clock
 
@@ -90,7 +90,7 @@ def test_no_repr_on_the_way_shows_a_secret(method: AuthMethod) -> None:
     shown = (
         repr(call)
         + repr(read_account(there).with_token(call.secrets[0], there))
-        + repr(Answer(200, {"set-cookie": CANARY}, CANARY.encode()))
+        + repr(HttpResponse(200, {"set-cookie": CANARY}, CANARY.encode()))
     )
     assert CANARY not in shown
     assert KEY_BODY not in shown

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.talkdesk import pages, wire
-from talkdesk_operator.adapters.talkdesk.answers import Reply
 from talkdesk_operator.adapters.talkdesk.lenient import UnusableError
+from talkdesk_operator.adapters.talkdesk.responses import Reply
 from talkdesk_operator.domain.ports.talkdesk import Account, RemoteState, RemoteTrial, Subscription
 
 ANY = st.recursive(

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups, LookupThrottled
+from builders.ports import clock_of
+from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, LookupThrottled, TokenBucket
 
 
 class Source:
@@ -34,8 +35,8 @@ class Clock:
 
 def lookups(
     source: Source, clock: Clock, *, size: int = 10, per_second: float = 1, burst: int = 5
-) -> Lookups[str, str]:
-    return Lookups(source.load, size=size, budget=Budget(per_second, burst), clock=clock)
+) -> LookupCache[str, str]:
+    return LookupCache(source.load, size=size, budget=TokenBucket(per_second, burst), clock=clock_of(clock))
 
 
 async def test_a_fresh_value_is_not_asked_for_again() -> None:
@@ -156,7 +157,7 @@ async def test_the_least_used_go_when_it_is_full() -> None:
 
 
 def test_a_budget_fills_up_again_but_never_above_its_burst() -> None:
-    budget = Budget(per_second=2, burst=3)
+    budget = TokenBucket(per_second=2, burst=3)
     assert [budget.take(0) for _ in range(4)] == [True, True, True, False]
     assert [budget.take(0.5), budget.take(0.5)] == [True, False]
     assert [budget.take(1000) for _ in range(4)] == [True, True, True, False]

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from talkdesk_operator.adapters.http.headers import retry_after, server_time
-from talkdesk_operator.adapters.http.sending import Answer
+from talkdesk_operator.adapters.http.sending import HttpResponse
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskConflict,
@@ -45,7 +45,7 @@ class Reply:
     server_time: datetime | None
 
 
-def interpret(call: Call, answer: Answer, now: datetime) -> Reply | TalkdeskError:
+def interpret(call: Call, answer: HttpResponse, now: datetime) -> Reply | TalkdeskError:
     """Return the object of a success, or the error that the answer stands for."""
     clock = server_time(answer.headers)
     if 200 <= answer.status < 300:
@@ -89,7 +89,7 @@ def quote(call: Call, body: bytes | None) -> str:
     return f" ({text})" if text else ""
 
 
-def _decode(answer: Answer) -> dict[str, Any] | str:
+def _decode(answer: HttpResponse) -> dict[str, Any] | str:
     """Return the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         return "is compressed although we asked for it not to be"
@@ -104,7 +104,7 @@ def _decode(answer: Answer) -> dict[str, Any] | str:
     return content if isinstance(content, dict) else "is JSON but no object"
 
 
-def _transient(call: Call, answer: Answer, said: str, now: datetime) -> TalkdeskError:
+def _transient(call: Call, answer: HttpResponse, said: str, now: datetime) -> TalkdeskError:
     wait, clock = retry_after(answer.headers, now), server_time(answer.headers)
     if answer.status == 429:
         return TalkdeskRateLimited(f"{said}: too many calls", retry_after=wait, server_time=clock)

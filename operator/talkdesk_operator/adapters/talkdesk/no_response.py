@@ -6,16 +6,16 @@ Does not belong here: answers, however bad.
 
 import aiohttp
 
-from talkdesk_operator.adapters.http.failures import before_sending, cause_of
-from talkdesk_operator.adapters.talkdesk.answers import unusable
+from talkdesk_operator.adapters.http.transport_errors import cause_of, not_sent_because
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
+from talkdesk_operator.adapters.talkdesk.responses import unusable
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, TalkdeskOutcomeUnknown, TalkdeskUnavailable
 
 
-def interpret_failure(call: Call, failure: BaseException) -> TalkdeskError:
+def interpret_no_response(call: Call, failure: BaseException) -> TalkdeskError:
     """Return the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
     cause = cause_of(failure)
-    before = before_sending(cause)
+    before = not_sent_because(cause)
     if before is not None:
         return TalkdeskUnavailable(f"{call.words}: {before}")
     if isinstance(cause, aiohttp.ClientResponseError):

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from talkdesk_operator.adapters.http.headers import retry_after
-from talkdesk_operator.adapters.http.sending import Answer
+from talkdesk_operator.adapters.http.sending import HttpResponse
 from talkdesk_operator.adapters.scim.calls import Call, Target
 from talkdesk_operator.adapters.scim.wire import known_scim_type
 from talkdesk_operator.domain.ports.scim_errors import (
@@ -41,7 +41,7 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
 
 
-def interpret(call: Call, answer: Answer, now: datetime) -> Reply | ScimError:
+def interpret(call: Call, answer: HttpResponse, now: datetime) -> Reply | ScimError:
     """Return the object of a success, or the error that the answer stands for."""
     if 200 <= answer.status < 300:
         content = _decode(answer)
@@ -83,7 +83,7 @@ def malformed(call: Call, problem: str) -> ScimMalformed:
     return ScimMalformed(f"{call.words}: the answer {problem}", kind=f"the answer {problem}")
 
 
-def _decode(answer: Answer) -> dict[str, Any] | str:
+def _decode(answer: HttpResponse) -> dict[str, Any] | str:
     """Return the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         return "is compressed although we asked for it not to be"
@@ -98,7 +98,7 @@ def _decode(answer: Answer) -> dict[str, Any] | str:
     return content if isinstance(content, dict) else "is JSON but no object"
 
 
-def _scim_type(answer: Answer) -> str:
+def _scim_type(answer: HttpResponse) -> str:
     try:
         content = orjson.loads(answer.body or b"")
     except orjson.JSONDecodeError:

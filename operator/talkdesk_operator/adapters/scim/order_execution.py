@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from talkdesk_operator.adapters.scim import bulk, calls
-from talkdesk_operator.adapters.scim.answers import of_status
 from talkdesk_operator.adapters.scim.directory import Directory
-from talkdesk_operator.adapters.scim.single import carry_out
+from talkdesk_operator.adapters.scim.responses import of_status
+from talkdesk_operator.adapters.scim.single_order import carry_out
 from talkdesk_operator.adapters.scim.wire import BulkResult
 from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Order, Ref, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import (
