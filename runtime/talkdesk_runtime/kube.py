@@ -2,7 +2,7 @@
 
 Configuration and credentials (kubeconfig, in-cluster token and its renewal, exec plug-ins) are the official client's
 business; the requests are made directly, because its generated models cost more time per object than everything else
-that is done with it (each body is walked through twice).
+that is done with it (they traverse each body twice).
 """
 
 import asyncio
@@ -45,7 +45,7 @@ def resource_path(group: str, version: str, plural: str, namespace: str = "", na
 
 
 class Kube:
-    """A connection to one API server. Make it with `connect`, close it with `aclose`."""
+    """A connection to one API server. Create it with `connect`, close it with `aclose`."""
 
     def __init__(self, configuration: Configuration, *, user_agent: str, connections: int, timeout: timedelta) -> None:
         """Take a complete configuration. Raises OSError or ValueError when its certificates can't be used."""
@@ -92,7 +92,7 @@ class Kube:
         return _ssl_context(self._configuration)
 
     async def authorization(self) -> str | None:
-        """Return the current value of the Authorization header, if the server knows us by one."""
+        """Return the current value of the Authorization header, if there is one."""
         value: str | None = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         return value
 
@@ -107,9 +107,9 @@ class Kube:
         query: Mapping[str, str] | None = None,
         as_user: str | None = None,
     ) -> dict[str, Any]:
-        """Make one request and give the decoded answer; `as_user` is impersonated.
+        """Make one request and return the decoded response; `as_user` is impersonated.
 
-        Raises a KubeError for every answer that is not 2xx, and KubeUnreachable when none came.
+        Raises a KubeError for every response that is not 2xx, and KubeUnreachable when none came.
         """
         headers = await self._headers(accept, content_type if body is not None else None, as_user)
         try:
@@ -138,9 +138,9 @@ class Kube:
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the events of a watch, `{"type": ..., "object": ...}`, until the server ends it; close by `aclosing`.
 
-        Raises the KubeError of an answer that is not 2xx, and of an event of type ERROR; KubeUnreachable when the
-        connection breaks or brings nothing for `idle`, for which bookmarks, one a minute, should be asked for;
-        KubeRefused for an event that makes no sense.
+        Raises the KubeError of a response that is not 2xx, and of an event of type ERROR; KubeUnreachable when the
+        connection breaks or is silent for `idle` (ask for bookmarks: they come once a minute); KubeRefused for an event
+        that makes no sense.
         """
         headers = await self._headers(accept, None, as_user)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=idle.total_seconds())
@@ -205,7 +205,7 @@ async def _load(configuration: Configuration, kubeconfig: Path | None) -> None:
     try:
         await load_kube_config(config_file=str(kubeconfig) if kubeconfig else None, client_configuration=configuration)
     except (YAMLError, TypeError, LookupError, AttributeError):
-        # The library takes the file's form for granted. A YAML error's own words quote the file, which holds secrets.
+        # The library does not check the file's form. A YAML error's own words quote the file, which holds secrets.
         raise ConfigException(f"{kubeconfig or 'the default'} is not a kubeconfig") from None
 
 
@@ -229,7 +229,7 @@ def _ssl_context(configuration: Configuration) -> ssl.SSLContext:
     if not configuration.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    # Python 3.13 asks for extensions that some clusters' own authorities leave out.
+    # Python 3.13 requires extensions that some clusters' own authorities leave out.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
@@ -246,7 +246,7 @@ def _unreachable(error: Exception) -> KubeUnreachable:
 
 
 def _decoded(code: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a 2xx answer; raises a KubeError for any other."""
+    """Return the JSON object of a 2xx response; raise a KubeError for any other."""
     try:
         decoded = orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:

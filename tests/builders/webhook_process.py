@@ -1,4 +1,4 @@
-"""The webhook as a real process, with exactly the rights that it has in a cluster, and a gateway that has its keys."""
+"""The webhook as a real process, with exactly its rights in a cluster, and a gateway that has its keys."""
 
 import asyncio
 import json
@@ -115,7 +115,7 @@ class WebhookProcess:
         )
 
     async def result(self, body: Any, signer: Signer, *, app: str = "sentiment") -> str:
-        """Post an event that must be acknowledged, and give what became of it."""
+        """Post an event that must be acknowledged, and return the result."""
         response = await self.post(body, signer, app=app)
         assert response.status_code == 200, response.text
         result: str = response.json()["result"]

@@ -63,7 +63,7 @@ def refused(response: httpx.Response) -> str:
     return reason
 
 
-async def test_a_customers_log_out_reaches_the_app_signed_and_as_talkdesk_sent_it(place: Place) -> None:
+async def test_a_logout_reaches_the_app_signed_and_unchanged(place: Place) -> None:
     allow(place)
     keep_key(place)
     behaviour = Behaviour(retry_delays=(timedelta(0), timedelta(0)))
@@ -93,7 +93,7 @@ async def test_a_customers_log_out_reaches_the_app_signed_and_as_talkdesk_sent_i
     assert all(user["user_id"] not in json.dumps(each) for each in place.installations().values())
 
 
-async def test_without_the_right_or_the_secret_it_has_to_come_again_until_they_are_there(place: Place) -> None:
+async def test_a_logout_gets_a_503_until_the_secret_exists_and_may_be_read(place: Place) -> None:
     body = place.event("user.logout", CANARIES)
     settings = {"app_refresh_interval": "1s", "log_level": "DEBUG"}
     async with (
@@ -120,7 +120,7 @@ async def test_without_the_right_or_the_secret_it_has_to_come_again_until_they_a
 
 
 @pytest.mark.case(61, 64)
-async def test_an_endpoint_that_is_down_slow_or_leads_elsewhere_costs_nothing_but_a_repetition(place: Place) -> None:
+async def test_a_logout_gets_a_503_while_the_endpoint_is_down_slow_or_redirects(place: Place) -> None:
     body = place.event("user.logout", CANARIES)
     async with ready(place, "1s") as (webhook, endpoint):
         for status in (301, 307, 401, 404, 500):
@@ -143,7 +143,7 @@ async def test_an_endpoint_that_is_down_slow_or_leads_elsewhere_costs_nothing_bu
 
 
 @pytest.mark.case(13, 64)
-async def test_a_silent_endpoint_takes_no_place_from_installations(place: Place) -> None:
+async def test_a_silent_endpoint_takes_no_slot_from_installations(place: Place) -> None:
     body = place.event("user.logout", CANARIES)
     settings = {"max_in_flight": "8", "logouts_in_flight": "4"}
     async with ready(place, "1h", request_timeout="3s", **settings) as (webhook, endpoint):

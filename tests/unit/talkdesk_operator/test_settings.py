@@ -13,7 +13,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(PREFIX + name, raising=False)
 
 
-def test_without_any_setting_the_whole_cluster_is_worked_in_as_the_leader() -> None:
+def test_the_default_is_the_whole_cluster_with_leader_election() -> None:
     settings = read_settings(Settings, [])
     assert settings.namespaces == ()
     assert settings.leader_election
@@ -21,7 +21,7 @@ def test_without_any_setting_the_whole_cluster_is_worked_in_as_the_leader() -> N
     assert settings.watch_inactivity_timeout == timedelta(seconds=90)
 
 
-def test_a_flag_goes_before_its_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flag_takes_precedence_over_its_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALKDESK_OPERATOR_WORKERS", "8")
     monkeypatch.setenv("TALKDESK_OPERATOR_SHUTDOWN_TIMEOUT", "1m30s")
     settings = read_settings(Settings, ["--workers", "16", "--no-leader-election"])

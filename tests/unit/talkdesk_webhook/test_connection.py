@@ -55,14 +55,14 @@ async def _pour(served: Served, piece: bytes) -> bytes:
 
 @pytest.mark.case(7)
 @pytest.mark.parametrize("piece", [b"a" * 4096, b"\r\nX-Another: " + b"a" * 4000], ids=["one header", "many headers"])
-async def test_a_head_without_end_is_refused(piece: bytes) -> None:
+async def test_an_endless_head_is_refused(piece: bytes) -> None:
     async with serving(APP) as served:
         assert told(await _pour(served, piece)) == (431, "head_too_large")
 
 
 @pytest.mark.case(7)
 @pytest.mark.parametrize("beginning", [b"", WHOLE[:-4], WHOLE + b"GET"], ids=["nothing", "a part", "of the second"])
-async def test_a_head_that_does_not_come_is_given_up(beginning: bytes) -> None:
+async def test_a_head_that_does_not_arrive_times_out(beginning: bytes) -> None:
     async with serving(APP, Impatient) as served:
         answer = await served.raw(beginning, within=5)
         assert told(answer[answer.rindex(b"HTTP/1.1") :]) == (408, "head_too_slow")
@@ -79,6 +79,6 @@ async def test_a_connection_may_idle_between_requests_and_send_large_bodies() ->
 @pytest.mark.parametrize(
     "nonsense", [b"\x16\x03\x01\x02\x00\x01\x00", b"hello\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
 )
-async def test_what_is_not_http_is_told_so_in_json(nonsense: bytes) -> None:
+async def test_what_is_not_http_gets_a_json_response(nonsense: bytes) -> None:
     async with serving(APP) as served:
         assert told(await served.raw(nonsense)) == (400, "not_http")

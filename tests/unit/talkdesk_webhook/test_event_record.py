@@ -37,7 +37,7 @@ def spec(record: EventRecord) -> dict[str, Any]:
     return fields
 
 
-def test_an_install_brings_request_credentials_name_and_endpoints() -> None:
+def test_an_install_sets_request_credentials_name_and_endpoints() -> None:
     record = recorded(installed())
     assert record.is_first
     assert record.name == "sentiment-5c1f0a9b"
@@ -64,7 +64,7 @@ def test_an_install_brings_request_credentials_name_and_endpoints() -> None:
     }
 
 
-def test_the_secret_holds_the_whole_set_and_shows_none_of_it() -> None:
+def test_the_secret_holds_all_credentials_and_its_repr_none_of_them() -> None:
     record = recorded(installed())
     assert record.secret is not None
     assert set(record.secret.material) == {
@@ -95,7 +95,7 @@ def test_equal_credentials_share_a_secret_and_different_ones_never_do() -> None:
     assert len(names) == 4
 
 
-def test_an_uninstall_brings_its_request_and_the_reason_alone() -> None:
+def test_an_uninstall_sets_only_its_request_with_the_reason() -> None:
     record = recorded(uninstalled())
     assert not record.is_first
     assert record.secret is None
@@ -104,7 +104,7 @@ def test_an_uninstall_brings_its_request_and_the_reason_alone() -> None:
     assert spec(record)["request"]["reason"] == "other: moved on"
 
 
-def test_an_update_is_a_request_that_tells_what_changes() -> None:
+def test_an_update_is_a_request_that_says_what_changes() -> None:
     change = {"users": {"adding": ["u1", "u2"], "removing": ["u3"]}, "subscription": {"adding": {"name": "Pro"}}}
     record = recorded(event("app.updated", change))
     assert (record.is_first, record.secret) == (False, None)
@@ -128,11 +128,11 @@ def test_an_update_is_a_request_that_tells_what_changes() -> None:
         (Delta(2, 1, "Pro", 10), "2 users added, 1 removed; plan Pro; 10 licenses"),
     ],
 )
-def test_a_change_is_told_in_a_few_words(delta: Delta, words: str | None) -> None:
+def test_a_change_is_described_in_a_few_words(delta: Delta, words: str | None) -> None:
     assert describe_changes(delta) == words
 
 
-def test_the_longest_words_fit() -> None:
+def test_the_longest_description_fits() -> None:
     assert len(describe_changes(Delta(99_999, 99_999, "x" * 60, 999_999_999)) or "") <= 128
 
 
@@ -140,7 +140,7 @@ def test_the_longest_words_fit() -> None:
     ("kind", "state"),
     [("app.trial_started", "Started"), ("app.trial_extended", "Extended"), ("app.trial_ended", "Ended")],
 )
-def test_a_trial_event_writes_the_trial_and_leaves_the_name_alone(kind: str, state: str) -> None:
+def test_a_trial_event_sets_the_trial_and_not_the_name(kind: str, state: str) -> None:
     data = {"expires_at": "2026-04-01T00:00:00Z", "ended_reason": "trial_expired", "ended_at": "2026-02-28T00:00:00Z"}
     fields = spec(recorded(event(kind, data)))
     trial = {"state": state, "eventId": f"event-{kind}", "at": "2026-03-01T12:00:00Z"}
@@ -149,12 +149,12 @@ def test_a_trial_event_writes_the_trial_and_leaves_the_name_alone(kind: str, sta
 
 
 @pytest.mark.parametrize("kind", ["app.trial_started", "app.trial_extended", "app.trial_ended"])
-def test_a_trial_may_have_no_end_that_is_told(kind: str) -> None:
+def test_a_trial_may_have_no_end_date(kind: str) -> None:
     trial = spec(recorded(event(kind, {"expires_at": None})))["trial"]
     assert set(trial) == {"state", "eventId", "at"}
 
 
-def test_a_rotation_brings_credentials_and_leaves_the_request_alone() -> None:
+def test_a_rotation_sets_credentials_and_not_the_request() -> None:
     record = recorded(rotated())
     assert set(spec(record)) == {"credentials", "endpoints"}
     assert spec(record)["credentials"]["origin"] == "Rotation"
@@ -175,7 +175,7 @@ def test_without_usable_links_the_region_decides(without: dict[str, Any]) -> Non
     assert "endpoints" not in spec(recorded(installed(_links=without)))
 
 
-def test_an_overlong_authorization_link_is_left_out_alone() -> None:
+def test_only_an_overlong_authorization_link_is_left_out() -> None:
     overlong = links() | {"authorization": {"href": "https://acme.talkdeskid.com/" + "x" * 600}}
     assert "authorization" not in spec(recorded(installed(_links=overlong)))["endpoints"]
 
@@ -295,7 +295,7 @@ def refusal(body: dict[str, Any]) -> str | None:
 @pytest.mark.case(7, 57, 61)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", MEMBERS, ids=".".join)
-def test_whatever_a_member_holds_the_event_is_taken_whole_or_refused_without_a_word_of_it(
+def test_whatever_a_member_holds_the_event_is_recorded_or_refused_without_quoting_it(
     kind: str, path: tuple[str, ...]
 ) -> None:
     whole = event(kind, rotated()["data"])

@@ -11,7 +11,7 @@ def test_everything_has_a_default() -> None:
     assert (settings.port, settings.max_body_bytes, settings.request_timeout) == (8080, 262144, timedelta(seconds=5))
 
 
-def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALKDESK_WEBHOOK_PORT", "0")
     monkeypatch.setenv("TALKDESK_WEBHOOK_SIGNING_KEY_MAX_AGE", "1h30m")
     monkeypatch.setenv("TALKDESK_WEBHOOK_KUBECONFIG", "")
@@ -38,5 +38,5 @@ def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: 
         read_settings(Settings, [])
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in Settings.model_fields.values())

@@ -76,7 +76,7 @@ async def test_the_same_id_at_another_gateway_is_another_key() -> None:
 
 @pytest.mark.case(4)
 @pytest.mark.parametrize("status", [400, 404, 410, 422])
-async def test_an_unknown_id_is_not_asked_for_again_for_a_minute(status: int) -> None:
+async def test_an_unknown_id_is_not_fetched_again_for_a_minute(status: int) -> None:
     gateway, time = Gateway(httpx.Response(status)), Time()
     signing = keys(gateway, time)
     assert await signing.get(GATEWAY, SIGNER.key_id) is None
@@ -108,13 +108,13 @@ async def test_an_unknown_id_is_not_asked_for_again_for_a_minute(status: int) ->
         httpx.ReadTimeout("slow"),
     ],
 )
-async def test_what_is_no_answer_is_a_failure_and_not_an_unknown_key(answer: httpx.Response | Exception) -> None:
+async def test_any_other_response_is_a_failure_and_not_an_unknown_key(answer: httpx.Response | Exception) -> None:
     with pytest.raises(LookupFailed):
         await keys(Gateway(answer)).get(GATEWAY, SIGNER.key_id)
 
 
 @pytest.mark.case(5)
-async def test_a_key_goes_on_serving_while_the_gateway_is_down_until_a_day_has_passed() -> None:
+async def test_while_the_gateway_is_down_a_key_is_used_for_a_day() -> None:
     gateway, time = Gateway(), Time()
     signing = keys(gateway, time)
     await signing.get(GATEWAY, SIGNER.key_id)
@@ -127,7 +127,7 @@ async def test_a_key_goes_on_serving_while_the_gateway_is_down_until_a_day_has_p
 
 
 @pytest.mark.case(5)
-async def test_a_withdrawn_key_is_forgotten_at_the_next_look() -> None:
+async def test_a_withdrawn_key_is_unknown_after_the_next_refresh() -> None:
     gateway, time = Gateway(), Time()
     signing = keys(gateway, time)
     await signing.get(GATEWAY, SIGNER.key_id)
@@ -148,7 +148,7 @@ async def test_an_expired_key_is_good_for_a_quarter_of_an_hour_more(written: str
     assert await keys(expired(timedelta(minutes=16))).get(GATEWAY, SIGNER.key_id) is None
 
 
-async def test_a_key_expires_though_nobody_can_be_asked() -> None:
+async def test_a_key_expires_also_while_the_gateway_is_down() -> None:
     gateway, time = Gateway(found(expires_at="2026-03-01T13:00:00Z")), Time()
     signing = keys(gateway, time)
     await signing.get(GATEWAY, SIGNER.key_id)
@@ -161,7 +161,7 @@ async def test_a_key_expires_though_nobody_can_be_asked() -> None:
 
 
 @pytest.mark.parametrize("expires_at", [None, "", "soon", 7, {}])
-async def test_an_expiry_that_can_not_be_read_is_none(expires_at: Any) -> None:
+async def test_an_expiry_that_cant_be_read_is_ignored(expires_at: Any) -> None:
     assert await keys(Gateway(found(expires_at=expires_at))).get(GATEWAY, SIGNER.key_id) is not None
 
 
@@ -186,7 +186,7 @@ async def _good(_: Request) -> Response:
     return JSONResponse({"public_key": SIGNER.pem, "key_id": "good"})
 
 
-async def test_over_a_real_socket_nothing_is_followed_expanded_or_waited_for() -> None:
+async def test_redirects_compression_and_huge_responses_are_refused() -> None:
     handlers = {"huge": _huge, "bomb": _bomb, "moved": _moved, "good": _good}
     app = Starlette(routes=[Route(f"/events/signature-keys/{name}", handler) for name, handler in handlers.items()])
     async with (
@@ -201,7 +201,7 @@ async def test_over_a_real_socket_nothing_is_followed_expanded_or_waited_for() -
                 await signing.get(gateway.url, key_id)
 
 
-async def test_a_gateway_that_is_silent_or_away_is_given_up() -> None:
+async def test_a_gateway_that_is_silent_or_down_is_a_failure() -> None:
     async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await closing.wait()
         writer.close()

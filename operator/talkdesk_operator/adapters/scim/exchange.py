@@ -1,4 +1,4 @@
-"""One request and its answer: admitted, bounded in time and size, measured.
+"""One request and its response: admitted, bounded in time and size, measured.
 
 Belongs here: everything that all calls share. Does not belong here: retries, meaning of single calls.
 """
@@ -21,7 +21,7 @@ from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimMalformed,
 from talkdesk_runtime.clock import Clock
 
 Observe: TypeAlias = Callable[[str, str, float], None]
-"""Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""
+"""Called after each request with the call's name, `ok` or the error's class name, and the seconds it took."""
 
 _MEDIA_TYPE: Final = "application/scim+json"
 
@@ -40,7 +40,7 @@ class Exchange:
         max_body: int,
         observe: Observe,
     ) -> None:
-        """Let a connection take `connect_timeout` at most, and an answer have `max_body` bytes at most."""
+        """Let a connection take `connect_timeout` at most, and a response have `max_body` bytes at most."""
         self._transport = transport
         self._admission = admission
         self._clock = clock
@@ -62,13 +62,13 @@ class Exchange:
         return outcome
 
     async def _attempt(self, call: Call, service: Service) -> Reply | ScimError:
-        """Return the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
+        """Return the outcome as a value, so that no foreign exception, which may hold secrets, is a cause of ours."""
         try:
             async with asyncio.timeout(service.timeout.total_seconds()):
-                answer = await self._send(call, service)
+                response = await self._send(call, service)
         except TRANSPORT_ERRORS as failure:
             return _failed(call, failure)
-        return interpret(call, answer, self._clock.now())
+        return interpret(call, response, self._clock.now())
 
     async def _send(self, call: Call, service: Service) -> HttpResponse:
         total = service.timeout.total_seconds()
@@ -98,7 +98,7 @@ class Exchange:
 
 
 def _failed(call: Call, failure: BaseException) -> ScimError:
-    """Return the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
+    """Return the port's error for one of TRANSPORT_ERRORS; a library's words could quote a header, so none are kept."""
     cause = cause_of(failure)
     before = not_sent_because(cause)
     if before is not None:

@@ -61,11 +61,11 @@ class ClientSettings:
     patience: timedelta = timedelta(seconds=10)
     """Pauses that Talkdesk asks for are waited out up to this long; calls fail at once when they are longer."""
     cached_tokens: int = 4096
-    """Of about 2 KB each; one per installation that was called in the last ten minutes is all that helps."""
+    """Of about 2 KB each; more than one for each installation called in the last ten minutes would not help."""
     cached_keys: int = 4096
-    """Private keys ready for signing, of about 2 KB each."""
+    """Private keys that were read, of about 2 KB each."""
     pages: int = 10_000
-    """Most pages of one list; with Talkdesk's default that is half a million users."""
+    """Most pages of one list; with Talkdesk's default page size, half a million users."""
     breaker: BreakerLimits = field(
         default_factory=lambda: BreakerLimits(10, Backoff(timedelta(seconds=5), timedelta(minutes=1)))
     )

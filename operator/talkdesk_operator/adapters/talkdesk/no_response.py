@@ -1,7 +1,7 @@
-"""What it means when no answer of Talkdesk's came.
+"""What it means when no response of Talkdesk's came.
 
-Belongs here: the one place where errors of the HTTP libraries become errors of the port, each with its own words.
-Does not belong here: answers, however bad.
+Belongs here: the one place where errors of the HTTP libraries become errors of the port, each with its own message.
+Does not belong here: responses, however bad (responses).
 """
 
 import aiohttp
@@ -13,7 +13,7 @@ from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, TalkdeskOutco
 
 
 def interpret_no_response(call: Call, failure: BaseException) -> TalkdeskError:
-    """Return the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
+    """Return the port's error for one of TRANSPORT_ERRORS; a library's words could quote a header, so none are kept."""
     cause = cause_of(failure)
     before = not_sent_because(cause)
     if before is not None:

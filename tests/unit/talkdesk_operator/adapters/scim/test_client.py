@@ -54,7 +54,7 @@ def refusal(result: Result) -> ScimError:
 
 
 @pytest.mark.parametrize("abilities", ABILITIES, ids=str)
-async def test_users_are_made_changed_and_seen_off_whatever_a_service_can_do(
+async def test_users_are_created_changed_and_deactivated_whatever_a_service_can_do(
     client: ScimClient, scim: Serve, abilities: dict[str, bool]
 ) -> None:
     server = await scim(**abilities)
@@ -88,7 +88,7 @@ async def test_one_order_alone_is_no_bulk_request(client: ScimClient, scim: Serv
     assert server.count("POST", "/Bulk") == 0
 
 
-async def test_many_are_made_with_few_requests_that_a_service_can_take(client: ScimClient, scim: Serve) -> None:
+async def test_many_users_are_created_by_few_bulk_requests(client: ScimClient, scim: Serve) -> None:
     server = await scim(max_operations=30, max_payload=8192)
     await settled(client, server, *[order(number) for number in range(100)])
     assert len(server.users()) == 100
@@ -97,7 +97,7 @@ async def test_many_are_made_with_few_requests_that_a_service_can_take(client: S
     assert server.count("POST", "/Users") == 0
 
 
-async def test_what_the_service_can_do_is_asked_once(client: ScimClient, scim: Serve) -> None:
+async def test_the_configuration_is_read_once(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     for _ in range(3):
         await settled(client, server, order())
@@ -106,7 +106,7 @@ async def test_what_the_service_can_do_is_asked_once(client: ScimClient, scim: S
 
 @pytest.mark.case(60)
 @pytest.mark.parametrize("abilities", ABILITIES[:4], ids=str)
-async def test_whoever_is_there_already_is_found_by_talkdesks_id(
+async def test_an_existing_user_is_found_by_the_external_id(
     client: ScimClient, scim: Serve, abilities: dict[str, bool]
 ) -> None:
     server = await scim(**abilities)
@@ -120,7 +120,9 @@ async def test_whoever_is_there_already_is_found_by_talkdesks_id(
 @pytest.mark.parametrize(
     "hostile", ['a" or userName pr or externalId eq "', "a\\", "ä/ö?#&%2e", "a&b=c+d,e", "\N{PILE OF POO}", "..", " "]
 )
-async def test_ids_of_any_kind_find_themselves_only(client: ScimClient, scim: Serve, hostile: str) -> None:
+async def test_an_external_id_of_any_characters_finds_its_own_user_only(
+    client: ScimClient, scim: Serve, hostile: str
+) -> None:
     server = await scim()
     await settled(client, server, order(1))
     made = await settled(client, server, order(2, external_id=hostile))
@@ -129,7 +131,7 @@ async def test_ids_of_any_kind_find_themselves_only(client: ScimClient, scim: Se
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_user_of_the_same_name_that_nobody_claims_is_adopted(
+async def test_a_user_of_the_same_name_without_an_external_id_is_adopted(
     client: ScimClient, scim: Serve, *, bulk: bool
 ) -> None:
     server = await scim(bulk=bulk)
@@ -140,7 +142,7 @@ async def test_a_user_of_the_same_name_that_nobody_claims_is_adopted(
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_user_of_the_same_name_that_is_somebody_elses_stays_so(
+async def test_a_user_of_the_same_name_with_another_external_id_is_not_changed(
     client: ScimClient, scim: Serve, *, bulk: bool
 ) -> None:
     server = await scim(bulk=bulk)
@@ -152,7 +154,7 @@ async def test_a_user_of_the_same_name_that_is_somebody_elses_stays_so(
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_known_user_that_somebody_deleted_is_made_anew(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
+async def test_a_known_user_that_was_deleted_is_created_again(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
     server = await scim(bulk=bulk)
     before = await settled(client, server, order(1), order(2))
     server.ask("DELETE", f"/Users/{before[0].id}")
@@ -170,13 +172,13 @@ async def test_a_known_user_that_moved_to_another_id_is_found(client: ScimClient
     assert not server.user(person(1).external_id)["active"]
 
 
-async def test_a_user_to_be_seen_off_that_is_gone_is_as_good_as_inactive(client: ScimClient, scim: Serve) -> None:
+async def test_deactivating_a_user_that_is_gone_is_done(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     assert await execute(client, server, Deactivate("nobody", Ref("p1"))) == (Done(None),)
 
 
 @pytest.mark.parametrize("abilities", ABILITIES[:4], ids=str)
-async def test_a_user_to_be_seen_off_that_may_be_there_is_looked_for(
+async def test_a_user_to_be_deactivated_without_a_known_id_is_searched(
     client: ScimClient, scim: Serve, abilities: dict[str, bool]
 ) -> None:
     server = await scim(**abilities)
@@ -190,9 +192,7 @@ async def test_a_user_to_be_seen_off_that_may_be_there_is_looked_for(
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_what_somebody_else_changed_in_between_is_read_again(
-    client: ScimClient, scim: Serve, *, bulk: bool
-) -> None:
+async def test_a_user_that_was_changed_in_between_is_read_again(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
     server = await scim(bulk=bulk)
     refs = await settled(client, server, order(1), order(2))
     server.ask("PATCH", f"/Users/{refs[0].id}", _patch("nickName", "A"))
@@ -202,7 +202,7 @@ async def test_what_somebody_else_changed_in_between_is_read_again(
     assert after[0].version not in {None, refs[0].version}
 
 
-async def test_a_user_that_changes_all_the_time_is_left_for_later(client: ScimClient, scim: Serve) -> None:
+async def test_a_user_that_changes_all_the_time_fails_for_now(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     (ref,) = await settled(client, server, order(1))
     server.faults.set(Status(route="PATCH *", status=412))
@@ -212,7 +212,9 @@ async def test_a_user_that_changes_all_the_time_is_left_for_later(client: ScimCl
 
 
 @pytest.mark.parametrize("patch", [True, False])
-async def test_what_is_the_services_own_stays(client: ScimClient, scim: Serve, *, patch: bool) -> None:
+async def test_attributes_of_the_service_itself_are_not_changed(
+    client: ScimClient, scim: Serve, *, patch: bool
+) -> None:
     server = await scim(patch=patch)
     (ref,) = await settled(client, server, order(1))
     server.ask(
@@ -233,7 +235,7 @@ async def test_what_is_the_services_own_stays(client: ScimClient, scim: Serve, *
     assert server.user(person(1).external_id)["roles"] == [{"value": "admin", "primary": True}]
 
 
-async def test_what_talkdesk_does_not_say_is_not_sent(client: ScimClient, scim: Serve) -> None:
+async def test_attributes_that_talkdesk_leaves_out_are_not_sent(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     (ref,) = await settled(client, server, order(1))
     await settled(client, server, order(1, ref, email=None, name=None))
@@ -243,7 +245,7 @@ async def test_what_talkdesk_does_not_say_is_not_sent(client: ScimClient, scim: 
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_user_that_the_service_refuses_holds_up_nobody(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
+async def test_a_refused_user_does_not_delay_the_others(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
     server = await scim(bulk=bulk)
     results = await execute(client, server, order(1), order(2, email="canary without at"), order(3))
     assert [type(result) for result in results] == [Done, Failed, Done]
@@ -254,7 +256,7 @@ async def test_a_user_that_the_service_refuses_holds_up_nobody(client: ScimClien
     assert "127.0.0.1" in error.message
 
 
-async def test_a_wrong_token_ends_the_work_at_once(client: ScimClient, scim: Serve) -> None:
+async def test_a_wrong_token_ends_the_batch_at_once(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     wrong = service(server.url, token=SecretStr("canary-wrong"))
     results, error = await client.execute(wrong, [order(1), order(2)], within=MINUTE)
@@ -289,7 +291,7 @@ async def test_a_service_that_takes_no_bulk_after_all_gets_single_requests(
     [Status(route="POST */Bulk", status=503, after_effect=True), Malformed(route="POST */Bulk", after_effect=True)],
     ids=lambda fault: fault.kind,
 )
-async def test_a_bulk_request_whose_outcome_got_lost_makes_nobody_twice(
+async def test_a_bulk_request_whose_outcome_is_unknown_creates_no_user_twice(
     client: ScimClient, scim: Serve, fault: Status | Malformed
 ) -> None:
     server = await scim()
@@ -299,7 +301,7 @@ async def test_a_bulk_request_whose_outcome_got_lost_makes_nobody_twice(
     assert server.count("POST", "/Users") == 0
 
 
-async def test_a_service_that_knows_no_or_is_asked_one_by_one(client: ScimClient, scim: Serve) -> None:
+async def test_a_service_without_or_in_filters_gets_single_searches(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     await settled(client, server, order(1))
     server.faults.set(Status(route="GET */Users", status=400, count=1))
@@ -307,7 +309,7 @@ async def test_a_service_that_knows_no_or_is_asked_one_by_one(client: ScimClient
     assert len(refs) == len(server.users()) == 2
 
 
-async def test_a_search_that_is_cut_short_is_made_again_for_single_ones(client: ScimClient, scim: Serve) -> None:
+async def test_after_an_incomplete_search_missing_users_are_searched_alone(client: ScimClient, scim: Serve) -> None:
     server = await scim(max_results=1)
     first = await settled(client, server, order(1), order(2), order(3))
     again = await settled(client, server, order(1), order(2), order(3))
@@ -321,7 +323,7 @@ async def test_nothing_is_begun_when_the_time_is_over(client: ScimClient, scim: 
     assert server.users() == []
 
 
-async def test_no_orders_are_no_work(client: ScimClient, scim: Serve) -> None:
+async def test_without_orders_nothing_but_the_configuration_is_read(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     assert await execute(client, server) == ()
 
@@ -350,7 +352,7 @@ def _patch(path: str, value: Any) -> dict[str, Any]:
     }
 
 
-async def test_without_filters_a_user_of_the_same_name_is_nobodys_to_adopt(client: ScimClient, scim: Serve) -> None:
+async def test_without_filters_a_user_of_the_same_name_is_not_adopted(client: ScimClient, scim: Serve) -> None:
     server = await scim(filter=False)
     server.ask("POST", "/Users", _by_hand(person(1).user_name))
     (result,) = await execute(client, server, order(1))
@@ -358,7 +360,9 @@ async def test_without_filters_a_user_of_the_same_name_is_nobodys_to_adopt(clien
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_what_was_not_begun_when_the_time_was_over_is_left(scim: Serve, time: HandClock, *, bulk: bool) -> None:
+async def test_orders_not_begun_when_the_time_is_over_are_not_started(
+    scim: Serve, time: HandClock, *, bulk: bool
+) -> None:
     server = await scim(bulk=bulk, max_operations=2)
 
     def passes(call: str, _outcome: str, _seconds: float) -> None:

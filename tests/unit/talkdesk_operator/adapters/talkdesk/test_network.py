@@ -198,7 +198,7 @@ async def test_netrc_puts_nothing_into_requests(
 
 
 @pytest.mark.case(22)
-async def test_a_kept_connection_that_the_server_closed_leaves_an_answers_outcome_open(
+async def test_on_a_kept_connection_that_the_server_closed_the_outcome_of_a_change_is_unknown(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     """Aiohttp can't tell a connection that died before the request from one that died after; so neither can we."""

@@ -51,7 +51,7 @@ pytestmark = pytest.mark.case(61)
         (TOKEN, token_reply(1, token_type="canary")),
     ],
 )
-async def test_no_failure_tells_a_secret(
+async def test_no_error_quotes_a_secret(
     talkdesk: ScriptedTalkdesk,
     caplog: pytest.LogCaptureFixture,
     method: AuthMethod,
@@ -83,7 +83,7 @@ async def test_no_success_logs_a_secret(
 
 
 @pytest.mark.parametrize("method", AuthMethod)
-def test_no_repr_on_the_way_shows_a_secret(method: AuthMethod) -> None:
+def test_no_repr_shows_a_secret(method: AuthMethod) -> None:
     there = access("http://127.0.0.1:1", method=method)
     call = token_call(there, KeyRing(1), Clock.system().now())
     assert call.body is not None

@@ -311,7 +311,7 @@ async def test_a_list_may_be_no_generator(partner: Partner) -> None:
 @pytest.mark.case(50)
 async def test_a_crash_before_a_save_loses_one_batch_which_is_ordered_again(partner: Partner) -> None:
     partner.batch = 10
-    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
+    partner.records.error, partner.records.saves_before_error = KubeUnreachable("away"), 1
     with pytest.raises(KubeUnreachable):
         await partner.bring(users(30), size=10)
     assert len(partner.orders()) == 10
@@ -331,7 +331,7 @@ async def test_nothing_is_ordered_that_is_not_on_record(partner: Partner) -> Non
 
 @pytest.mark.case(50, 60)
 async def test_whoever_may_have_been_made_before_a_crash_and_left_since_is_seen_off(partner: Partner) -> None:
-    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
+    partner.records.error, partner.records.saves_before_error = KubeUnreachable("away"), 1
     with pytest.raises(KubeUnreachable):
         await partner.bring(users(2))
     partner.orders()
