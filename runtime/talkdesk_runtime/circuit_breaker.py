@@ -23,7 +23,7 @@ __all__ = ["Attempt", "BreakerLimits", "CircuitBreakers"]
 _SIZE: Final = 4096
 """Failing hosts that are remembered, of about 500 B each. A host that is forgotten is merely called again."""
 _IDLE: Final = timedelta(hours=1).total_seconds()
-"""A host without a failure for that long is forgotten: nobody calls it any more."""
+"""A host without a failure for that long is forgotten, because it is not called any more."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -37,7 +37,7 @@ class BreakerLimits:
     open_time: Backoff
     """How long it stays open: longer with each probe that fails."""
     probe_time: timedelta | None = None
-    """How long callers are told to wait while a probe is under way; None: the first of `open_time`, as a guess."""
+    """What `wait` returns while a probe is under way; None: the first of `open_time`, as a guess."""
 
 
 class Attempt:
@@ -92,10 +92,9 @@ class CircuitBreakers(Generic[K]):
 
     @contextmanager
     def attempt(self, key: K) -> Iterator[Attempt]:
-        """Make a call and learn from what is set in the Attempt; whoever respects the breaker asks `wait` before.
+        """Make a call and learn from what is set in the Attempt. Callers ask `wait` before, unless the call is urgent.
 
-        An urgent call does not ask. The first call after the circuit was open is the probe: until it has ended,
-        `wait` lets no other go.
+        The first call after the open time is the probe: until it has ended, `wait` lets no other go.
         """
         attempt = Attempt()
         circuit = self._known(key)

@@ -8,7 +8,7 @@
         ├── KubeNotFound          404
         ├── KubeConflict          409 on a write of an object that changed, or that another manager has fields of
         ├── KubeAlreadyExists     409 on a create, reason AlreadyExists
-        ├── KubeExpired           410: a resourceVersion, or a listing's continuation, is too old; list anew
+        ├── KubeExpired           410: a resourceVersion, or a listing's continuation, is too old; list again
         ├── KubeForbidden         401, 403
         ├── KubeInvalid           422; `fields` are the paths that the API server named
         └── KubeRefused           any other response that is not 2xx, or one that makes no sense
@@ -79,7 +79,7 @@ class KubeAlreadyExists(KubePermanent):
 
 
 class KubeExpired(KubePermanent):
-    """410: a resourceVersion, or a listing's continuation, is too old; list anew."""
+    """410: a resourceVersion, or a listing's continuation, is too old; list again."""
 
 
 class KubeForbidden(KubePermanent):

@@ -92,7 +92,7 @@ class _Endpoints:
     def _refused(self, refused: EventRefused) -> Response:
         self._metrics.refused.labels(str(refused.status), refused.reason).inc()
         _log.debug("request.refused", status=refused.status, reason=refused.reason)
-        # The rest of a body that nobody read must not be taken for the next request, nor be waited for.
+        # The unread rest of a body must not be taken for the next request, nor be waited for.
         headers = {"Connection": "close"}
         if refused.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(refused.retry_after.total_seconds())))

@@ -36,7 +36,7 @@ __all__ = ["LogoutRelay", "RelayFailed", "RelayFault", "RelayKeySource", "relay_
 _MAX_RESPONSE: Final = 4096
 """Bytes of a response that are read, only to use the connection again; they are thrown away."""
 _OPEN_TIME: Final = timedelta(seconds=5)
-"""Talkdesk delivers again after minutes, so a longer time would help nobody."""
+"""Talkdesk delivers again after minutes, so a longer time would have no use."""
 _LIMITS: Final = BreakerLimits(failures=5, open_time=Backoff(first=_OPEN_TIME, longest=_OPEN_TIME))
 
 _App: TypeAlias = tuple[str, str]

@@ -145,7 +145,7 @@ async def test_a_logout_gets_a_503_while_the_endpoint_is_down_slow_or_redirects(
 @pytest.mark.case(13, 64)
 async def test_a_silent_endpoint_takes_no_slot_from_installations(place: Place) -> None:
     body = place.event("user.logout", CANARIES)
-    settings = {"max_in_flight": "8", "logouts_in_flight": "4"}
+    settings = {"max_in_flight": "8", "max_logouts_in_flight": "4"}
     async with ready(place, "1h", request_timeout="3s", **settings) as (webhook, endpoint):
         endpoint.open.clear()
         hanging = [asyncio.create_task(webhook.post(body, place.signer)) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""Whom the webhook believes, with real keys, a real gateway and a real API server."""
+"""Which events the webhook accepts as genuine, with real keys, a real gateway and a real API server."""
 
 import json
 from typing import Any

@@ -247,7 +247,7 @@ print(asyncio.run(server()))
 
 
 def test_outside_a_cluster_the_environments_kubeconfig_is_used(tmp_path: Path) -> None:
-    # Of a process of its own, as the library looks into the environment only once.
+    # In a process of its own, because the library reads the environment only once.
     environment = {"KUBECONFIG": str(kubeconfig(tmp_path, "http://cluster.invalid"))}
     done = subprocess.run([sys.executable, "-c", CONNECT], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "http://cluster.invalid\n"

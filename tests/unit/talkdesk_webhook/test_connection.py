@@ -27,7 +27,7 @@ class Impatient(BoundedConnection):
 APP = Starlette(routes=[Route("/", _fine, methods=["GET", "POST"])])
 
 
-def told(answer: bytes) -> tuple[int, str]:
+def parsed(answer: bytes) -> tuple[int, str]:
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)["reason"]
 
@@ -57,7 +57,7 @@ async def _pour(served: Served, piece: bytes) -> bytes:
 @pytest.mark.parametrize("piece", [b"a" * 4096, b"\r\nX-Another: " + b"a" * 4000], ids=["one header", "many headers"])
 async def test_an_endless_head_is_refused(piece: bytes) -> None:
     async with serving(APP) as served:
-        assert told(await _pour(served, piece)) == (431, "head_too_large")
+        assert parsed(await _pour(served, piece)) == (431, "head_too_large")
 
 
 @pytest.mark.case(7)
@@ -65,7 +65,7 @@ async def test_an_endless_head_is_refused(piece: bytes) -> None:
 async def test_a_head_that_does_not_arrive_times_out(beginning: bytes) -> None:
     async with serving(APP, Impatient) as served:
         answer = await served.raw(beginning, within=5)
-        assert told(answer[answer.rindex(b"HTTP/1.1") :]) == (408, "head_too_slow")
+        assert parsed(answer[answer.rindex(b"HTTP/1.1") :]) == (408, "head_too_slow")
 
 
 async def test_a_connection_may_idle_between_requests_and_send_large_bodies() -> None:
@@ -81,4 +81,4 @@ async def test_a_connection_may_idle_between_requests_and_send_large_bodies() ->
 )
 async def test_what_is_not_http_gets_a_json_response(nonsense: bytes) -> None:
     async with serving(APP) as served:
-        assert told(await served.raw(nonsense)) == (400, "not_http")
+        assert parsed(await served.raw(nonsense)) == (400, "not_http")

@@ -301,6 +301,6 @@ def test_whatever_a_member_holds_the_event_is_recorded_or_refused_without_quotin
     whole = event(kind, rotated()["data"])
     for value in (..., *VALUES):
         said = refusal(changed(whole, path, value))
-        # A host that is not ours is named, as it is in the log of whoever wonders why.
+        # A host that is not ours is named, so that a person can find the cause.
         assert said is None or CANARY not in said or said.startswith("_links: "), value
         assert said is None or len(said) < 500

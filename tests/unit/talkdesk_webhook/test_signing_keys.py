@@ -22,7 +22,7 @@ SIGNER = Signer()
 
 
 class Gateway:
-    """Answers as it is told to, and counts."""
+    """Returns the response that a test sets, and records requests."""
 
     def __init__(self, answer: httpx.Response | Exception | None = None) -> None:
         self.answer = answer or found()

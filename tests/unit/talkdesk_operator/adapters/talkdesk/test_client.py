@@ -210,7 +210,7 @@ async def test_a_new_credential_version_never_uses_the_token_of_a_previous_one(
 async def test_refused_credentials_and_a_refused_token_are_different_errors(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
-    """The first may be put right by another set of credentials, the second hardly."""
+    """Another credential version may correct the first, but hardly the second."""
     talkdesk.on("/account", reply(401))
     with pytest.raises(TalkdeskUnauthorized) as untaken:
         await client.account(access(talkdesk.url))

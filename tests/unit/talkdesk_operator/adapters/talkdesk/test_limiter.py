@@ -17,7 +17,7 @@ from talkdesk_runtime.clock import Clock
 
 
 class Time:
-    """Time that only passes while somebody sleeps."""
+    """Time that passes only while a caller sleeps."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -127,13 +127,13 @@ class Crowd:
     async def come(self, name: str, *, background: bool = False) -> None:
         """Let a call come, and everything happen that follows at once."""
         self.tasks[name] = asyncio.create_task(self._call(name, background=background))
-        await settle()
+        await run_pending_tasks()
 
     async def go(self, name: str) -> None:
         """Let a call end, or give up waiting."""
         self.tasks[name].cancel()
         await asyncio.gather(self.tasks.pop(name), return_exceptions=True)
-        await settle()
+        await run_pending_tasks()
 
     async def _call(self, name: str, *, background: bool) -> None:
         async with self.limiter.admitted("us", name, background=background):
@@ -144,7 +144,7 @@ class Crowd:
                 self.inside.remove(name)
 
 
-async def settle() -> None:
+async def run_pending_tasks() -> None:
     """Give every task that can run the time to; nothing here waits for anything outside the loop."""
     for _ in range(10):
         await asyncio.sleep(0)
@@ -227,7 +227,7 @@ async def test_a_slot_granted_at_the_moment_of_a_cancellation_is_not_lost(crowd:
     # Both at once: the ends hand a slot to "late", which was cancelled before it could look.
     for name in ("a", "b", "late"):
         crowd.tasks[name].cancel()
-    await settle()
+    await run_pending_tasks()
     crowd.tasks.clear()
     await crowd.come("c")
     await crowd.come("d")
@@ -244,7 +244,7 @@ async def test_a_slot_that_is_granted_to_a_cancelled_call_is_freed() -> None:
             pass
 
     waiting = asyncio.create_task(call())
-    await settle()
+    await run_pending_tasks()
     await held.__aexit__(None, None, None)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

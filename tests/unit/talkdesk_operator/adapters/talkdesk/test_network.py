@@ -201,7 +201,7 @@ async def test_netrc_puts_nothing_into_requests(
 async def test_on_a_kept_connection_that_the_server_closed_the_outcome_of_a_change_is_unknown(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
-    """Aiohttp can't tell a connection that died before the request from one that died after; so neither can we."""
+    """Aiohttp does not distinguish a connection that died before the request from one that died after it."""
     talkdesk.on("/account", reply(content={"id": "acc"}))
     await client.account(access(talkdesk.url))
     talkdesk.on("/apps/a1/installations/i1/state", cut)

@@ -66,10 +66,10 @@ async def test_no_error_quotes_a_secret(
     with pytest.raises(TalkdeskError) as failure:
         await client.answer(there, "a1", "i1", Decision.APPROVE, "reason")
     await client.aclose()
-    told = "".join(traceback.format_exception(failure.value)) + repr(failure.value) + repr(vars(failure.value))
+    text = "".join(traceback.format_exception(failure.value)) + repr(failure.value) + repr(vars(failure.value))
     logged = "".join(f"{record.getMessage()}{record.args!r}{record.exc_text}" for record in caplog.records)
     for secret in (CANARY, KEY_BODY):
-        assert secret not in told.replace(__file__, "")
+        assert secret not in text.replace(__file__, "")
         assert secret not in logged
 
 

@@ -1,4 +1,4 @@
-"""An installation's users, page by page: links are followed, never made, and never to somebody else's host."""
+"""An installation's users, page by page: links are followed, never built, and never to a foreign host."""
 
 import tracemalloc
 from typing import Any
