@@ -49,10 +49,12 @@ class RoutingTransport(httpx.AsyncBaseTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = str(request.url)
-        proxy = self._proxies.for_url(url)
-        if proxy is not None:
-            request.headers.update(proxy.headers_of_request(url))
+        proxy = None
+        if not self._proxies.is_empty:
+            url = str(request.url)
+            proxy = self._proxies.for_url(url)
+            if proxy is not None:
+                request.headers.update(proxy.headers_of_request(url))
         return await self._route(proxy).handle_async_request(request)
 
     @override

@@ -53,6 +53,11 @@ class Kube:
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=_CONNECT_SECONDS)
         self.proxy = _proxy(configuration.proxy, self.server)
         """The proxy that leads to the API server, if any."""
+        self._route: dict[str, Any] = {}
+        self._own_headers: dict[str, str] = {}
+        if self.proxy is not None:
+            self._route = {"proxy": self.proxy.url, "proxy_headers": self.proxy.headers}
+            self._own_headers.update(self.proxy.headers_of_request(self.server))
         context = _ssl_context(configuration)
         headers = {"User-Agent": user_agent}
         self._session = aiohttp.ClientSession(
@@ -121,7 +126,7 @@ class Kube:
                 headers=headers,
                 timeout=self._timeout,
                 allow_redirects=False,
-                **self._route(),
+                **self._route,
             ) as response:
                 return _decoded(response.status, response.headers, await response.read())
         except (aiohttp.ClientError, OSError) as error:
@@ -153,7 +158,7 @@ class Kube:
                     headers=headers,
                     timeout=timeout,
                     allow_redirects=False,
-                    **self._route(),
+                    **self._route,
                 )
             async with response:
                 if response.status != 200:
@@ -179,11 +184,8 @@ class Kube:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _route(self) -> dict[str, Any]:
-        return {} if self.proxy is None else {"proxy": self.proxy.url, "proxy_headers": self.proxy.headers}
-
     async def _headers(self, accept: str, content_type: str | None, as_user: str | None) -> dict[str, str]:
-        headers = {"Accept": accept, **({} if self.proxy is None else self.proxy.headers_of_request(self.server))}
+        headers = {"Accept": accept, **self._own_headers}
         try:
             authorization = await self.authorization()
         except (ConfigException, OSError) as error:

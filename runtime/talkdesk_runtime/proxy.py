@@ -77,10 +77,13 @@ class Proxies:
         }
         self._exempt = [_Exemption.parse(text) for text in re.split(r"[,\s]+", named.get("no", "")) if text]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every URL is called directly."""
+        return not self._by_scheme
+
     def for_url(self, url: str) -> Proxy | None:
         """Return the proxy to a URL, or None when it is called directly."""
-        if not self._by_scheme:
-            return None
         parts = urlsplit(url)
         proxy = self._by_scheme.get(parts.scheme)
         if proxy is None or self._is_exempt(parts):
