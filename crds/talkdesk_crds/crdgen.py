@@ -16,9 +16,10 @@ import yaml
 from typing_extensions import override
 
 from talkdesk_crds import KINDS
-from talkdesk_crds.fields import DURATION_GRAMMAR, DURATION_PATTERN
+from talkdesk_crds.fields import DURATION_GRAMMAR
 from talkdesk_crds.kind import Column, CustomResource
 from talkdesk_crds.names import GROUP, VERSION
+from talkdesk_runtime.durations import DURATION_PATTERN
 
 __all__ = ["crd", "file_name", "structural_schema", "to_yaml"]
 

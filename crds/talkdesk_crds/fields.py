@@ -5,9 +5,8 @@ status must never grow past what etcd takes. Every list says how its items are t
 apply it do not overwrite each other's items.
 """
 
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -22,14 +21,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-_DURATION = re.compile(r"(\d{1,6})(d|h|m|s)")
-_UNIT: Final = {
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-}
-DURATION_PATTERN: Final = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
+from talkdesk_runtime.durations import DURATION_PATTERN, parse_duration
+
 DURATION_GRAMMAR: Final = (
     "Written as whole days, hours, minutes and seconds, in this order and each at most once: 7d, 1h30m, 90s."
     " A day has 24 hours."
@@ -52,13 +45,6 @@ class Model(BaseModel):
     def wire(self) -> dict[str, Any]:
         """Return the JSON form with camelCase names and without absent fields."""
         return self.model_dump(by_alias=True, mode="json", exclude_none=True)
-
-
-def parse_duration(text: str) -> timedelta:
-    """Read `7d`, `1h30m` or `90s`; raise ValueError for anything else, also for an empty string."""
-    if not text or re.fullmatch(DURATION_PATTERN, text) is None:
-        raise ValueError("a duration is written like 7d, 1h30m or 90s")
-    return sum((int(n) * _UNIT[unit] for n, unit in _DURATION.findall(text)), timedelta())
 
 
 def _duration(text: str) -> str:

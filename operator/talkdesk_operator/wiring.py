@@ -18,7 +18,7 @@ from talkdesk_operator.adapters.kubernetes.drift import DriftWatches
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.adapters.scim_on_demand import ScimOnDemand
-from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, TalkdeskClient
+from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
 from talkdesk_operator.domain.installation.priority import Priority
 from talkdesk_operator.domain.tenant.drift import targets_of
 from talkdesk_operator.observability.metrics import CircuitBreakersCollector
@@ -29,11 +29,15 @@ from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, Insta
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.users.sync import UserSync
-from talkdesk_operator.settings import Settings, UnusableSettings, read_settings
+from talkdesk_operator.settings import Settings
 from talkdesk_operator.workqueue.contract import Cause, Reconcile
 from talkdesk_runtime import logs
+from talkdesk_runtime.backoff import Backoff
+from talkdesk_runtime.circuit_breaker import BreakerLimits
 from talkdesk_runtime.clock import Clock, new_rng
 from talkdesk_runtime.kube_errors import KubeRefused
+from talkdesk_runtime.proxy import ProxyUnusable
+from talkdesk_runtime.settings import UnusableSettings, read_settings, report
 
 __all__ = ["build_reconciler", "run"]
 
@@ -97,8 +101,7 @@ def _limits(settings: Settings) -> ClientSettings:
         concurrency=settings.talkdesk_concurrency,
         breaker=BreakerLimits(
             failures=settings.talkdesk_breaker_failures,
-            shortest=settings.talkdesk_breaker_shortest,
-            longest=settings.talkdesk_breaker_longest,
+            open_time=Backoff(settings.talkdesk_breaker_min_open_time, settings.talkdesk_breaker_max_open_time),
         ),
     )
 
@@ -139,19 +142,17 @@ async def _in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIte
 def run(arguments: Sequence[str] | None = None, build: BuildReconciler = build_reconciler) -> int:
     """Run the operator; return 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
     try:
-        settings = read_settings(sys.argv[1:] if arguments is None else arguments)
+        settings = read_settings(Settings, sys.argv[1:] if arguments is None else arguments)
     except UnusableSettings as error:
-        return _unusable(str(error), 2)
+        report(Settings, error)
+        return 2
     logs.configure(settings.log_level, settings.log_format)
     tune()
     try:
         return asyncio.run(serve(settings, build, clock=Clock.system(), rng=new_rng()))
-    except KubeRefused as error:
-        return _unusable(str(error), 2)
+    except (KubeRefused, ProxyUnusable) as error:
+        report(Settings, error)
+        return 2
     except CannotListen as error:
-        return _unusable(str(error), 1)
-
-
-def _unusable(why: str, code: int) -> int:
-    sys.stderr.write(f"talkdesk-operator: {' '.join(why.split())}\n")
-    return code
+        report(Settings, error)
+        return 1

@@ -1,10 +1,9 @@
-"""What webhook and operator both need to run in a cluster: the Kubernetes API over HTTP, and logs.
+"""What every process of ours needs in a cluster, whatever it does there.
 
-Belongs here: plumbing that knows nothing of Talkdesk. Does not belong here: decisions, names of our kinds.
-The webhook and the operator never import each other, so what they share is either vocabulary (talkdesk_crds) or this.
+Belongs here: plumbing that knows nothing of Talkdesk (the Kubernetes API, HTTP and proxies, settings, logs) and the one
+circuit breaker, back-off, bounded map and clock. Does not belong here: decisions, names of our kinds.
+Import the modules: the package itself imports none, so that the vocabulary (talkdesk_crds) can use a small one without
+the rest.
 """
 
-from talkdesk_runtime.kube import Kube
-from talkdesk_runtime.kube_errors import KubeError
-
-__all__ = ["Kube", "KubeError"]
+__all__: list[str] = []

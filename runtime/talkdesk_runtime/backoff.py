@@ -20,7 +20,7 @@ class Backoff:
     first: timedelta
     """After the first failure."""
     longest: timedelta
-    """No delay is longer, unless somebody asked for it (Retry-After), which is the caller's business."""
+    """No delay is longer, unless a server asks for it (Retry-After), which the caller handles."""
 
     def delay(self, failures: int, chance: float) -> timedelta:
         """Return the delay after so many failures in a row (1 or less: the first), `chance` being from 0 to 1.

@@ -2,7 +2,7 @@
 
 Configuration and credentials (kubeconfig, in-cluster token and its renewal, exec plug-ins) are the official client's
 business; the requests are made directly, because its generated models cost more time per object than everything else
-that is done with it (each body is walked through twice).
+that is done with it (they traverse each body twice).
 """
 
 import asyncio
@@ -11,8 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -24,6 +23,7 @@ from yaml import YAMLError
 
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeRefused, KubeUnreachable, from_status
 from talkdesk_runtime.line_splitter import Lines, LineTooLong
+from talkdesk_runtime.proxy import Proxies, Proxy
 
 __all__ = ["APPLY", "JSON_PATCH", "MERGE_PATCH", "Kube", "resource_path"]
 
@@ -45,13 +45,19 @@ def resource_path(group: str, version: str, plural: str, namespace: str = "", na
 
 
 class Kube:
-    """A connection to one API server. Make it with `connect`, close it with `aclose`."""
+    """A connection to one API server. Create it with `connect`, close it with `aclose`."""
 
     def __init__(self, configuration: Configuration, *, user_agent: str, connections: int, timeout: timedelta) -> None:
         """Take a complete configuration. Raises OSError or ValueError when its certificates can't be used."""
         self._configuration = configuration
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=_CONNECT_SECONDS)
-        self._proxy = _proxy(configuration.proxy, self.server)
+        self.proxy = _proxy(configuration.proxy, self.server)
+        """The proxy that leads to the API server, if any."""
+        self._route: dict[str, Any] = {}
+        self._own_headers: dict[str, str] = {}
+        if self.proxy is not None:
+            self._route = {"proxy": self.proxy.url, "proxy_headers": self.proxy.headers}
+            self._own_headers.update(self.proxy.headers_of_request(self.server))
         context = _ssl_context(configuration)
         headers = {"User-Agent": user_agent}
         self._session = aiohttp.ClientSession(
@@ -91,7 +97,7 @@ class Kube:
         return _ssl_context(self._configuration)
 
     async def authorization(self) -> str | None:
-        """Return the current value of the Authorization header, if the server knows us by one."""
+        """Return the current value of the Authorization header, if there is one."""
         value: str | None = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         return value
 
@@ -106,9 +112,9 @@ class Kube:
         query: Mapping[str, str] | None = None,
         as_user: str | None = None,
     ) -> dict[str, Any]:
-        """Make one request and give the decoded answer; `as_user` is impersonated.
+        """Make one request and return the decoded response; `as_user` is impersonated.
 
-        Raises a KubeError for every answer that is not 2xx, and KubeUnreachable when none came.
+        Raises a KubeError for every response that is not 2xx, and KubeUnreachable when none came.
         """
         headers = await self._headers(accept, content_type if body is not None else None, as_user)
         try:
@@ -119,8 +125,8 @@ class Kube:
                 data=None if body is None else orjson.dumps(body),
                 headers=headers,
                 timeout=self._timeout,
-                proxy=self._proxy,
                 allow_redirects=False,
+                **self._route,
             ) as response:
                 return _decoded(response.status, response.headers, await response.read())
         except (aiohttp.ClientError, OSError) as error:
@@ -137,9 +143,9 @@ class Kube:
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the events of a watch, `{"type": ..., "object": ...}`, until the server ends it; close by `aclosing`.
 
-        Raises the KubeError of an answer that is not 2xx, and of an event of type ERROR; KubeUnreachable when the
-        connection breaks or brings nothing for `idle`, for which bookmarks, one a minute, should be asked for;
-        KubeRefused for an event that makes no sense.
+        Raises the KubeError of a response that is not 2xx, and of an event of type ERROR; KubeUnreachable when the
+        connection breaks or is silent for `idle` (ask for bookmarks: they come once a minute); KubeRefused for an event
+        that makes no sense.
         """
         headers = await self._headers(accept, None, as_user)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=idle.total_seconds())
@@ -151,8 +157,8 @@ class Kube:
                     params={**(query or {}), "watch": "true"},
                     headers=headers,
                     timeout=timeout,
-                    proxy=self._proxy,
                     allow_redirects=False,
+                    **self._route,
                 )
             async with response:
                 if response.status != 200:
@@ -179,7 +185,7 @@ class Kube:
         await self.aclose()
 
     async def _headers(self, accept: str, content_type: str | None, as_user: str | None) -> dict[str, str]:
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, **self._own_headers}
         try:
             authorization = await self.authorization()
         except (ConfigException, OSError) as error:
@@ -201,7 +207,7 @@ async def _load(configuration: Configuration, kubeconfig: Path | None) -> None:
     try:
         await load_kube_config(config_file=str(kubeconfig) if kubeconfig else None, client_configuration=configuration)
     except (YAMLError, TypeError, LookupError, AttributeError):
-        # The library takes the file's form for granted. A YAML error's own words quote the file, which holds secrets.
+        # The library does not check the file's form. A YAML error's own words quote the file, which holds secrets.
         raise ConfigException(f"{kubeconfig or 'the default'} is not a kubeconfig") from None
 
 
@@ -225,27 +231,14 @@ def _ssl_context(configuration: Configuration) -> ssl.SSLContext:
     if not configuration.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    # Python 3.13 asks for extensions that some clusters' own authorities leave out.
+    # Python 3.13 requires extensions that some clusters' own authorities leave out.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
-def _proxy(configured: str | None, server: str) -> str | None:
-    """Return the URL of the proxy to `server`: the configured one, else the environment's. Raises ValueError.
-
-    It is found once, as aiohttp would look into the environment in a thread at each request, and would look for a
-    password in ~/.netrc, too, which is nobody's intention here.
-    """
-    parts = urlsplit(server)
-    proxy = configured
-    if not proxy and not proxy_bypass(parts.netloc):
-        proxy = getproxies().get(parts.scheme)
-    if not proxy:
-        return None
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise ValueError("only proxies by HTTP are supported")
-    return url
+def _proxy(configured: str | None, server: str) -> Proxy | None:
+    """Return the proxy to `server`: the kubeconfig's own, else the environment's. Raises ProxyUnusable."""
+    return Proxy.parse(configured) if configured else Proxies().for_url(server)
 
 
 def _unreachable(error: Exception) -> KubeUnreachable:
@@ -255,7 +248,7 @@ def _unreachable(error: Exception) -> KubeUnreachable:
 
 
 def _decoded(code: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a 2xx answer; raises a KubeError for any other."""
+    """Return the JSON object of a 2xx response; raise a KubeError for any other."""
     try:
         decoded = orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:

@@ -1,17 +1,17 @@
-"""What can go wrong when the Kubernetes API is asked for something.
+"""What can go wrong with a request to the Kubernetes API.
 
     KubeError
-    ├── KubeTransient             worth another try, after `retry_after` when it is given
-    │   ├── KubeUnreachable       no answer: connection, TLS, time-out; the request may have been carried out
+    ├── KubeTransient             may work later, after `retry_after` when it is given
+    │   ├── KubeUnreachable       no response: connection, TLS, time-out; the request may have been carried out
     │   └── KubeOverloaded        429, 5xx
-    └── KubePermanent             the same request will get the same answer
+    └── KubePermanent             the same request will get the same response
         ├── KubeNotFound          404
         ├── KubeConflict          409 on a write of an object that changed, or that another manager has fields of
         ├── KubeAlreadyExists     409 on a create, reason AlreadyExists
-        ├── KubeExpired           410: a resourceVersion, or a listing's continuation, is too old; list anew
+        ├── KubeExpired           410: a resourceVersion, or a listing's continuation, is too old; list again
         ├── KubeForbidden         401, 403
         ├── KubeInvalid           422; `fields` are the paths that the API server named
-        └── KubeRefused           any other answer that is not 2xx, or one that makes no sense
+        └── KubeRefused           any other response that is not 2xx, or one that makes no sense
 
 Messages are the API server's own words, cut to a length that fits a condition.
 """
@@ -47,7 +47,7 @@ class KubeError(Exception):
 
 
 class KubeTransient(KubeError):
-    """Worth another try."""
+    """It may work later."""
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class KubeTransient(KubeError):
 
 
 class KubeUnreachable(KubeTransient):
-    """No answer came; the request may have been carried out."""
+    """No response came; the request may have been carried out."""
 
 
 class KubeOverloaded(KubeTransient):
@@ -63,7 +63,7 @@ class KubeOverloaded(KubeTransient):
 
 
 class KubePermanent(KubeError):
-    """The same request will get the same answer."""
+    """The same request will get the same response."""
 
 
 class KubeNotFound(KubePermanent):
@@ -79,7 +79,7 @@ class KubeAlreadyExists(KubePermanent):
 
 
 class KubeExpired(KubePermanent):
-    """410: a resourceVersion, or a listing's continuation, is too old; list anew."""
+    """410: a resourceVersion, or a listing's continuation, is too old; list again."""
 
 
 class KubeForbidden(KubePermanent):
@@ -88,7 +88,7 @@ class KubeForbidden(KubePermanent):
     def __init__(self, message: str, *, terminating: bool = False) -> None:
         super().__init__(message)
         self.terminating = terminating
-        """True when the object's namespace is being deleted; it will come back to work by itself."""
+        """True when the object's namespace is being deleted, which ends by itself."""
 
 
 class KubeInvalid(KubePermanent):
@@ -100,11 +100,11 @@ class KubeInvalid(KubePermanent):
 
 
 class KubeRefused(KubePermanent):
-    """Any other answer that is not 2xx, or one that makes no sense."""
+    """Any other response that is not 2xx, or one that makes no sense."""
 
 
 def from_status(code: int, status: Mapping[str, Any], retry_after: timedelta | None = None) -> KubeError:
-    """Return the error for an answer of HTTP `code` (not 2xx) with a body that is a Kubernetes Status, or {}."""
+    """Return the error for a response of HTTP `code` (not 2xx) with a body that is a Kubernetes Status, or {}."""
     message = str(status.get("message") or f"the API server answered {code}")
     reason = status.get("reason")
     details = status.get("details")

@@ -11,10 +11,10 @@ class LineTooLong(Exception):
 
 
 class Lines:
-    """Takes bytes in pieces of any size and gives whole lines."""
+    """Takes bytes in pieces of any size and returns whole lines."""
 
     def __init__(self, limit: int) -> None:
-        """Hold at most `limit` bytes, and one piece, of a line that has not ended yet."""
+        """Buffer at most `limit` bytes, and one piece, of a line that has not ended yet."""
         self._limit = limit
         self._rest = bytearray()
 

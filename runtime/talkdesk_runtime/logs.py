@@ -44,7 +44,7 @@ def configure(level: str = "INFO", form: LogFormat = LogFormat.JSON) -> None:
     if level != "DEBUG":
         for name in ("kopf", "httpx", "httpcore", "uvicorn", "uvicorn.access", "kubernetes", "aiohttp"):
             logging.getLogger(name).setLevel(logging.WARNING)
-    # Its warnings are of single expressions, which the conditions tell of already, and may quote what they work on.
+    # Its warnings are about single expressions, which conditions report already, and may quote their input.
     logging.getLogger("cel").setLevel(logging.ERROR)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

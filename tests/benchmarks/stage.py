@@ -140,7 +140,7 @@ class Stage:
         line = start_line("talkdesk_webhook", _named("WEBHOOK", webhook), profile=self._profile("webhook"))
         self._start("webhook", line, ports.webhook, "/readyz")
         operator = {
-            "PROBE_HOST": LOOPBACK,
+            "PROBE_BIND_ADDRESS": LOOPBACK,
             "PROBE_PORT": str(ports.operator),
             "KUBECONFIG": str(kubeconfigs["operator"]),
             "LEASE_NAMESPACE": SYSTEM,

@@ -18,7 +18,7 @@ class Child:
 
     process: asyncio.subprocess.Process
     log: bytearray = field(default_factory=bytearray)
-    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _reading: asyncio.Task[None] | None = None
 
     @classmethod
@@ -39,11 +39,11 @@ class Child:
         return self.process.returncode is not None
 
     async def logged(self, event: str) -> dict[str, Any]:
-        """Wait for a line of the log and give it."""
-        async with asyncio.timeout(WITHIN), self._news:
+        """Wait for an event in the log and return its line."""
+        async with asyncio.timeout(WITHIN), self._changed:
             while (found := next((line for line in self._lines() if line.get("event") == event), None)) is None:
                 assert not self.ended, self.log.decode(errors="replace")[-2000:]
-                await self._news.wait()
+                await self._changed.wait()
             return found
 
     async def kill(self) -> None:
@@ -70,8 +70,8 @@ class Child:
         assert self.process.stderr is not None
         while piece := await self.process.stderr.read(65536):
             self.log.extend(piece)
-            async with self._news:
-                self._news.notify_all()
+            async with self._changed:
+                self._changed.notify_all()
         await self.process.wait()
-        async with self._news:
-            self._news.notify_all()
+        async with self._changed:
+            self._changed.notify_all()

@@ -38,7 +38,7 @@ def links(domain: str = "talkdeskapp.com", identity: str = "talkdeskid.com", acc
 
 
 def material(mark: str = "1") -> dict[str, str]:
-    """One set of credentials; equal marks give equal sets."""
+    """One credential version; equal marks make equal ones."""
     return {
         "client_id": f"client-{mark}",
         "client_secret": f"made-up-secret-{mark}",

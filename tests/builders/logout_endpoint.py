@@ -33,7 +33,7 @@ class LogoutEndpoint:
     came: list[tuple[str, bytes]] = field(default_factory=list)
     """Ids and bodies."""
     elsewhere: list[str] = field(default_factory=list)
-    """Other paths that somebody asked for."""
+    """Other paths that were requested."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
 

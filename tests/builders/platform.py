@@ -63,7 +63,7 @@ class Platform:
             "KUBECONFIG": str(self.kubeconfigs["operator"]),
             "NAMESPACES": self.namespace,
             "LEASE_NAMESPACE": self.namespace,
-            "PROBE_HOST": "127.0.0.1",
+            "PROBE_BIND_ADDRESS": "127.0.0.1",
             "PROBE_PORT": "0",
             "LOG_LEVEL": "DEBUG",
             **self.settings,
@@ -77,10 +77,10 @@ class Platform:
             "KUBECONFIG": str(self.kubeconfigs["webhook"]),
             "HOST": "127.0.0.1",
             "PORT": str(self.ports.get("webhook", 0)),
-            "APP_REFRESH": "1s",
+            "APP_REFRESH_INTERVAL": "1s",
             "LOG_LEVEL": "DEBUG",
         }
-        await self._start("webhook", settings, "listening")
+        await self._start("webhook", settings, "server.listening")
         await until(self._webhook_works, within=WITHIN)
 
     async def fetch(self, program: str, path: str) -> tuple[int, str]:

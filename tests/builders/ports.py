@@ -1,6 +1,7 @@
-"""The webhook's ports in memory: apps, signing keys and a store that do as they are told."""
+"""The webhook's ports in memory: apps, signing keys and a store that return what a test sets."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -8,12 +9,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from builders.events import APP_ID, Signer
 from talkdesk_crds.app import Logout, SecretKeyRef
 from talkdesk_crds.hosts import HostAllowList, Region
+from talkdesk_runtime.clock import Clock
 from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.body import BodyLimits
+from talkdesk_webhook.event_record import EventRecord
 from talkdesk_webhook.inbox import Result
-from talkdesk_webhook.intake import Intake
 from talkdesk_webhook.receiver import Receiver, Relay
-from talkdesk_webhook.standard_webhooks import WebhookSecrets as StandardKeys
+from talkdesk_webhook.standard_webhooks import WebhookSecrets
 
 
 def known_app(
@@ -24,6 +26,12 @@ def known_app(
     logout: Logout | None = None,
 ) -> KnownApp:
     return KnownApp("team", name, APP_ID, verify_signatures, HostAllowList.for_region(region), logout)
+
+
+def clock_of(monotonic: Callable[[], float]) -> Clock:
+    """Return the machine's clock, but for the seconds of waits and ages."""
+    system = Clock.system()
+    return Clock(monotonic=monotonic, now=system.now, sleep=system.sleep)
 
 
 def logout_to(url: str, *, timeout: str = "3s", allow_insecure: bool = False) -> Logout:
@@ -58,17 +66,17 @@ class KeysInMemory:
 
 
 class StoreInMemory:
-    """Remembers; answers with `result`, raises `error`, or waits until `open` is set."""
+    """Stores; returns `result`, raises `error`, or waits until `open` is set."""
 
     def __init__(self) -> None:
-        self.kept: list[Intake] = []
+        self.stored: list[EventRecord] = []
         self.result = Result.STORED
         self.error: Exception | None = None
         self.open = asyncio.Event()
         self.open.set()
         self.waiting = 0
 
-    async def store(self, intake: Intake) -> Result:
+    async def store(self, record: EventRecord) -> Result:
         self.waiting += 1
         try:
             await self.open.wait()
@@ -76,32 +84,32 @@ class StoreInMemory:
             self.waiting -= 1
         if self.error is not None:
             raise self.error
-        self.kept.append(intake)
+        self.stored.append(record)
         return self.result
 
 
 class RelayInMemory:
-    """Remembers what it passed on; or raises `error`."""
+    """Records what it forwarded; or raises `error`."""
 
     def __init__(self) -> None:
-        self.passed_on: list[tuple[str, bytes]] = []
+        self.forwarded: list[tuple[str, bytes]] = []
         self.error: Exception | None = None
 
     async def relay(self, app: KnownApp, logout: Logout, event_id: str, body: bytes) -> None:
         assert app.logout == logout
         if self.error is not None:
             raise self.error
-        self.passed_on.append((event_id, body))
+        self.forwarded.append((event_id, body))
 
 
 class RelayKeysInMemory:
     """One key for all; None is none; or an error."""
 
     def __init__(self, text: str | None) -> None:
-        self.keys = None if text is None else StandardKeys.read(text)
+        self.keys = None if text is None else WebhookSecrets.read(text)
         self.error: Exception | None = None
 
-    async def get(self, namespace: str, ref: SecretKeyRef) -> StandardKeys | None:
+    async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
         assert (namespace, ref.name, ref.key) == ("team", "single-logout", "key")
         if self.error is not None:
             raise self.error
@@ -115,8 +123,10 @@ def receiver(
     relay: Relay | None = None,
     *,
     size: int = 256 * 1024,
-    body_within: timedelta = timedelta(seconds=3),
-    answer_within: timedelta = timedelta(seconds=5),
+    body_timeout: timedelta = timedelta(seconds=3),
+    request_timeout: timedelta = timedelta(seconds=5),
 ) -> Receiver:
     relay = relay or RelayInMemory()
-    return Receiver(apps, keys, store, relay, body_limits=BodyLimits(size, body_within), answer_within=answer_within)
+    return Receiver(
+        apps, keys, store, relay, body_limits=BodyLimits(size, body_timeout), request_timeout=request_timeout
+    )

@@ -21,7 +21,7 @@ def executable(path: Path, script: str) -> Path:
 
 
 def stand_in_go(folder: Path, *, version: str = "go1.26.1", build: str = ECHO_PROGRAMS, env: str = "") -> Path:
-    """Write a `go` that tells a version and builds by the given shell commands, `$out` being where to."""
+    """Write a `go` that prints a version and builds by the given shell commands, `$out` being where to."""
     return executable(
         folder / "go",
         f"""\

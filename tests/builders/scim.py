@@ -91,12 +91,12 @@ class SecretsInMemory:
 
 @dataclass
 class RecordsInMemory:
-    """Records of users that outlive who wrote them; `error` is raised at a save, once so many `passes` were good."""
+    """Records of users that outlive the reconciler; a save raises `error` after `saves_before_error` good ones."""
 
     kept: dict[tuple[str, str], dict[int, Piece]] = field(default_factory=dict)
     saves: int = 0
     error: Exception | None = None
-    passes: int = 0
+    saves_before_error: int = 0
 
     async def load(self, namespace: str, tenant: str) -> tuple[Piece, ...]:
         pieces = self.kept.get((namespace, tenant), {})
@@ -104,9 +104,9 @@ class RecordsInMemory:
 
     async def save(self, namespace: str, tenant: str, pieces: Mapping[int, Piece]) -> None:
         if self.error is not None:
-            if not self.passes:
+            if not self.saves_before_error:
                 raise self.error
-            self.passes -= 1
+            self.saves_before_error -= 1
         self.saves += len(pieces)
         copies = {number: Piece(each.service, each.salt, dict(each.users)) for number, each in pieces.items()}
         self.kept.setdefault((namespace, tenant), {}).update(copies)
@@ -117,7 +117,7 @@ class RecordsInMemory:
 
 @dataclass
 class ScimInMemory:
-    """A service that does what it is told, or as `answer` says."""
+    """A service that carries out orders, or returns what `answer` does."""
 
     given: list[tuple[Order, ...]] = field(default_factory=list)
     answer: Callable[[Order], Result] = lambda order: Done(Ref(f"p-{order.external_id}"))
@@ -138,7 +138,7 @@ class ScimInMemory:
 
 @dataclass
 class HandClock:
-    """Time that passes only while somebody sleeps."""
+    """Time that passes only while a caller sleeps."""
 
     at: float = 1000.0
     slept: list[float] = field(default_factory=list)

@@ -22,7 +22,7 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     async def raw(self, *pieces: bytes, within: float = 10) -> bytes:
-        """Send bytes as they are and give everything that comes back until the server closes."""
+        """Send bytes as they are; return everything that comes back until the server closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             async with asyncio.timeout(within):
@@ -35,7 +35,7 @@ class Served:
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], within: float = 10) -> None:
-    """Wait for something that nobody tells us of."""
+    """Wait until a condition holds that sends no notification."""
     async with asyncio.timeout(within):
         while True:
             holds = condition()

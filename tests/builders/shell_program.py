@@ -13,11 +13,12 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.process.run import Parts, serve
-from talkdesk_operator.settings import read_settings
+from talkdesk_operator.settings import Settings
 from talkdesk_operator.workqueue.queue import Cause, Reconcile, Result
 from talkdesk_runtime import logs
 from talkdesk_runtime.clock import Clock, new_rng
 from talkdesk_runtime.kube import MERGE_PATCH, resource_path
+from talkdesk_runtime.settings import read_settings
 
 
 @asynccontextmanager
@@ -50,6 +51,6 @@ def say(event: str, **fields: object) -> None:
 
 
 if __name__ == "__main__":
-    settings = read_settings(sys.argv[1:])
+    settings = read_settings(Settings, sys.argv[1:])
     logs.configure(settings.log_level, settings.log_format)
     sys.exit(asyncio.run(serve(settings, build, clock=Clock.system(), rng=new_rng())))

@@ -1,4 +1,4 @@
-"""The webhook as a real process, with exactly the rights that it has in a cluster, and a gateway that has its keys."""
+"""The webhook as a real process, with exactly its rights in a cluster, and a gateway that has its keys."""
 
 import asyncio
 import json
@@ -117,7 +117,7 @@ class WebhookProcess:
         )
 
     async def result(self, body: Any, signer: Signer, *, app: str = "sentiment") -> str:
-        """Post an event that must be acknowledged, and give what became of it."""
+        """Post an event that must be acknowledged, and return the result."""
         response = await self.post(body, signer, app=app)
         assert response.status_code == 200, response.text
         result: str = response.json()["result"]
@@ -134,7 +134,7 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
         "TALKDESK_WEBHOOK_KUBECONFIG": str(kubeconfig),
         "TALKDESK_WEBHOOK_HOST": "127.0.0.1",
         "TALKDESK_WEBHOOK_PORT": "0",
-        "TALKDESK_WEBHOOK_APP_REFRESH": "1s",
+        "TALKDESK_WEBHOOK_APP_REFRESH_INTERVAL": "1s",
         **{f"TALKDESK_WEBHOOK_{name.upper()}": value for name, value in settings.items()},
     }
     command: Sequence[str] = [sys.executable, "-m", "talkdesk_webhook"]
@@ -142,9 +142,9 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
     log = bytearray()
     reading = asyncio.create_task(_read(process, log))
     try:
-        await until(lambda: b'"listening"' in log or process.returncode is not None, within=30)
+        await until(lambda: b'"server.listening"' in log or process.returncode is not None, within=30)
         assert process.returncode is None, log.decode()
-        port = next(line["port"] for line in map(json.loads, log.splitlines()) if line["event"] == "listening")
+        port = next(line["port"] for line in map(json.loads, log.splitlines()) if line["event"] == "server.listening")
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             await until(lambda: _answers(client))
             yield WebhookProcess(process, namespace, log, client)

@@ -18,9 +18,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 from talkdesk_crds import conditions, installation
-from talkdesk_crds.fields import parse_duration
 from talkdesk_operator.observability import metrics as operator_metrics
 from talkdesk_operator.settings import Settings as OperatorSettings
+from talkdesk_runtime.durations import parse_duration
 from talkdesk_webhook.metrics import Metrics as WebhookMetrics
 from talkdesk_webhook.settings import Settings as WebhookSettings
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 OPERATOR = {
     "WORKERS": "16",
     "TALKDESK_BREAKER_FAILURES": "5",
-    "TALKDESK_BREAKER_SHORTEST": "1s",
-    "TALKDESK_BREAKER_LONGEST": "2s",
+    "TALKDESK_BREAKER_MIN_OPEN_TIME": "1s",
+    "TALKDESK_BREAKER_MAX_OPEN_TIME": "2s",
 }
 INSTALLED, NEW = 5, 20
 ATTEMPTS = 4

@@ -132,7 +132,7 @@ def test_pods_are_given_settings_that_exist(name: str) -> None:
         {key.removeprefix(prefix).lower(): value for key, value in given.items()}
     )
     grace = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    assert settings.shutdown_within.total_seconds() < grace
+    assert settings.shutdown_timeout.total_seconds() < grace
     ports = {port["containerPort"] for port in container["ports"]}
     assert ports == {getattr(settings, "probe_port", None) or getattr(settings, "port", None)}
 

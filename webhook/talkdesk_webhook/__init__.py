@@ -1,13 +1,13 @@
-"""The ears: takes Talkdesk's signed events and stores each durably in the cluster before it says 200.
+"""Receives Talkdesk's signed events, and stores each durably in the cluster before it answers 200.
 
-Belongs here: limits, signatures, turning one event into the writes that keep it, and passing logouts on. Holds no
+Belongs here: limits, signatures, turning one event into the writes that store it, and forwarding logouts. Keeps no
 state that another replica would miss. Does not belong here: acting on events (that is the operator's), calls to
-Talkdesk beyond its signature keys.
+Talkdesk beyond its signing keys.
 
-    app ─▶ receiver ─▶ body, signature, intake   (pure but for reading the body)
-                    ─▶ apps, keys ─▶ lookups     (what is looked up: the TalkdeskApp, the signing key)
-                    ─▶ inbox                     (what is written)
-                    ─▶ relay, relay_keys         (what is passed on to the app's own endpoint instead)
+    app ─▶ receiver ─▶ body, signature, event_record       (pure but for reading the body)
+                    ─▶ apps, signing_keys ─▶ lookup_cache  (what is looked up: the TalkdeskApp, the signing key)
+                    ─▶ inbox                               (what is written)
+                    ─▶ relay ─▶ relay_keys                 (what is forwarded to the app's own endpoint instead)
 """
 
 from talkdesk_webhook.app import create_app

@@ -3,7 +3,6 @@
 The composition root: the only module that names every other.
 """
 
-import argparse
 import asyncio
 import signal
 import sys
@@ -15,24 +14,25 @@ import httpx
 import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from pydantic import ValidationError
 from starlette.applications import Starlette
 
 from talkdesk_runtime import logs
 from talkdesk_runtime.kube import Kube
 from talkdesk_runtime.kube_errors import KubeRefused
+from talkdesk_runtime.proxy import ProxyUnusable
+from talkdesk_runtime.settings import UnusableSettings, read_settings, report
 from talkdesk_webhook.app import create_app
 from talkdesk_webhook.apps import Apps
 from talkdesk_webhook.body import BodyLimits
 from talkdesk_webhook.connection import BoundedConnection
 from talkdesk_webhook.inbox import Inbox
-from talkdesk_webhook.keys import KeyTimes, SigningKeys, gateway_client
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.readiness import Readiness
 from talkdesk_webhook.receiver import Receiver
 from talkdesk_webhook.relay import LogoutRelay, relay_client
 from talkdesk_webhook.relay_keys import RelayKeys
-from talkdesk_webhook.settings import PREFIX, Settings
+from talkdesk_webhook.settings import Settings
+from talkdesk_webhook.signing_keys import KeyLifetimes, SigningKeys, gateway_client
 
 __all__ = ["Clients", "build", "main"]
 
@@ -41,22 +41,22 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Clients:
-    """What requests are made with; neither can take the other's connections."""
+    """What requests are made with; none can take another's connections."""
 
     kube: Kube
     gateway: httpx.AsyncClient
-    """Asks for signing keys."""
+    """Fetches signing keys."""
     relay: httpx.AsyncClient
-    """Passes logouts on."""
+    """Forwards logouts."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the webhook; return 0 after an orderly end, 1 when it can't listen, 2 when its settings are no good."""
-    _parser().parse_args(arguments)
     try:
-        settings = Settings()
-    except ValidationError as error:
-        return _unusable(_in_one_line(error))
+        settings = read_settings(Settings, sys.argv[1:] if arguments is None else arguments)
+    except UnusableSettings as error:
+        report(Settings, error)
+        return 2
     logs.configure(settings.log_level, settings.log_format)
     # uvicorn raises the signal that ended it once more when it is done; by then nothing is left to interrupt.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,23 +64,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
             return runner.run(_serve(settings))
-    except KubeRefused as error:
-        return _unusable(str(error))
+    except (KubeRefused, ProxyUnusable) as error:
+        report(Settings, error)
+        return 2
     except SystemExit:
-        return 1  # uvicorn's way to say that it can't listen there; it has logged why
+        return 1  # uvicorn exits so when it can't listen; it has logged why
 
 
 def build(settings: Settings, clients: Clients, registry: CollectorRegistry) -> Starlette:
     """Connect the parts."""
-    times = KeyTimes(refresh=settings.key_refresh, keep=settings.key_keep, unknown=settings.key_unknown)
-    relay_keys = RelayKeys(clients.kube, settings.app_refresh)
+    lifetimes = KeyLifetimes(
+        refresh_interval=settings.signing_key_refresh_interval,
+        max_age=settings.signing_key_max_age,
+        negative_ttl=settings.signing_key_negative_ttl,
+    )
+    relay_keys = RelayKeys(clients.kube, settings.app_refresh_interval)
     receiver = Receiver(
-        Apps(clients.kube, settings.app_refresh),
-        SigningKeys(clients.gateway, times),
+        Apps(clients.kube, settings.app_refresh_interval),
+        SigningKeys(clients.gateway, lifetimes),
         Inbox(clients.kube),
-        LogoutRelay(clients.relay, relay_keys, in_flight=settings.logouts_in_flight),
-        body_limits=BodyLimits(settings.max_body_bytes, settings.body_within),
-        answer_within=settings.answer_within,
+        LogoutRelay(clients.relay, relay_keys, max_in_flight=settings.max_logouts_in_flight),
+        body_limits=BodyLimits(settings.max_body_bytes, settings.body_timeout),
+        request_timeout=settings.request_timeout,
     )
     ready = Readiness(clients.kube).ready
     return create_app(receiver, Metrics(registry), ready, max_in_flight=settings.max_in_flight)
@@ -98,14 +103,15 @@ async def _serve(settings: Settings) -> int:
             connections=settings.max_in_flight,
             timeout=settings.kubernetes_timeout,
         ) as kube,
-        gateway_client(settings.gateway_timeout, user_agent=user_agent) as gateway,
+        gateway_client(settings.signing_key_timeout, user_agent=user_agent) as gateway,
         relay_client(settings.max_in_flight, user_agent=user_agent) as relay,
     ):
         config = _server_config(settings, build(settings, Clients(kube, gateway, relay), registry))
         listener = config.bind_socket()
-        _log.info("listening", address=listener.getsockname()[0], port=listener.getsockname()[1], cluster=kube.server)
+        address, port = listener.getsockname()[:2]
+        _log.info("server.listening", address=address, port=port, cluster=kube.server)
         await uvicorn.Server(config).serve([listener])
-    _log.info("ended")
+    _log.info("server.stopped")
     return 0
 
 
@@ -121,35 +127,9 @@ def _server_config(settings: Settings, app: Starlette) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=round(settings.keep_alive.total_seconds()),
-        timeout_graceful_shutdown=max(1, round(settings.shutdown_within.total_seconds())),
+        timeout_keep_alive=round(settings.keepalive_timeout.total_seconds()),
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout.total_seconds())),
     )
-
-
-def _parser() -> argparse.ArgumentParser:
-    lines = [
-        f"  {PREFIX}{name.upper()}  (default: {field.default if field.default is not None else 'none'})\n"
-        f"      {field.description}"
-        for name, field in Settings.model_fields.items()
-    ]
-    parser = argparse.ArgumentParser(
-        prog="talkdesk-webhook",
-        description="Takes Talkdesk's lifecycle events and stores them as TalkdeskInstallations.",
-        epilog="environment variables:\n" + "\n".join(lines),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=version("talkdesk-operator"))
-    return parser
-
-
-def _in_one_line(error: ValidationError) -> str:
-    problems = error.errors(include_input=False, include_context=False, include_url=False)
-    return "; ".join(f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in problems)
-
-
-def _unusable(why: str) -> int:
-    sys.stderr.write(f"talkdesk-webhook: {' '.join(why.split())}\n")
-    return 2
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The HTTP face: routes, JSON answers, the limit on deliveries at once, and what is counted.
+"""The HTTP side: routes, JSON responses, the limit on requests at once, and metrics.
 
-Belongs here: everything that is about HTTP and nothing that is about events. Does not belong here: decisions
+Belongs here: everything about HTTP, and nothing about events. Does not belong here: decisions
 (receiver).
 """
 
@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from talkdesk_webhook.metrics import Metrics
-from talkdesk_webhook.receiver import Delivery, EventRefused, Receipt, Receiver
+from talkdesk_webhook.receiver import EventOutcome, EventRefused, EventRequest, Receiver
 
 __all__ = ["create_app"]
 
@@ -38,22 +38,22 @@ def create_app(
     *,
     max_in_flight: int,
 ) -> Starlette:
-    """Make the ASGI application; it opens and closes nothing, so it has no lifespan."""
-    face = _Face(receiver, metrics, ready, max_in_flight)
+    """Return the ASGI application; it opens and closes nothing, so it has no lifespan."""
+    endpoints = _Endpoints(receiver, metrics, ready, max_in_flight)
     app = Starlette(
         routes=[
-            Route("/events/{namespace}/{app}", face.events, methods=["POST"]),
-            Route("/healthz", face.healthz, methods=["GET"]),
-            Route("/readyz", face.readyz, methods=["GET"]),
-            Route("/metrics", face.metrics, methods=["GET"]),
+            Route("/events/{namespace}/{app}", endpoints.events, methods=["POST"]),
+            Route("/healthz", endpoints.healthz, methods=["GET"]),
+            Route("/readyz", endpoints.readyz, methods=["GET"]),
+            Route("/metrics", endpoints.metrics, methods=["GET"]),
         ],
-        exception_handlers={HTTPException: _no_route, Exception: face.broken},
+        exception_handlers={HTTPException: _no_route, Exception: endpoints.failed},
     )
     app.router.redirect_slashes = False  # nothing says that a sender of events follows redirects
     return app
 
 
-class _Face:
+class _Endpoints:
     def __init__(
         self, receiver: Receiver, metrics: Metrics, ready: Callable[[], Awaitable[bool]], max_in_flight: int
     ) -> None:
@@ -68,40 +68,40 @@ class _Face:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            response = self._accept(await self._receive(request))
+            response = self._accepted(await self._receive(request))
         except EventRefused as refused:
-            response = self._refuse(refused)
+            response = self._refused(refused)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.dec()
         self._metrics.duration.labels(str(response.status_code)).observe(time.perf_counter() - started)
         return response
 
-    async def _receive(self, request: Request) -> Receipt:
+    async def _receive(self, request: Request) -> EventOutcome:
         if self._in_flight > self._max_in_flight:
-            raise EventRefused(503, "busy", "too many deliveries at once", timedelta(seconds=1))
+            raise EventRefused(503, "busy", "too many requests at once", timedelta(seconds=1))
         namespace, app = request.path_params["namespace"], request.path_params["app"]
         if _NAMESPACE.fullmatch(namespace) is None or _OBJECT.fullmatch(app) is None:
             raise EventRefused(404, "app_unknown", "there is no such app")
-        return await self._receiver.receive(Delivery(namespace, app, request.headers, request.receive))
+        return await self._receiver.receive(EventRequest(namespace, app, request.headers, request.receive))
 
-    def _accept(self, receipt: Receipt) -> Response:
-        self._metrics.events.labels(receipt.event_type, receipt.result.value).inc()
-        return _json(200, {"result": receipt.result.value})
+    def _accepted(self, outcome: EventOutcome) -> Response:
+        self._metrics.events.labels(outcome.event_type, outcome.result.value).inc()
+        return _json(200, {"result": outcome.result.value})
 
-    def _refuse(self, refused: EventRefused) -> Response:
+    def _refused(self, refused: EventRefused) -> Response:
         self._metrics.refused.labels(str(refused.status), refused.reason).inc()
-        _log.debug("refused", status=refused.status, reason=refused.reason)
-        # The rest of a body that nobody read must not be taken for the next request, nor be waited for.
+        _log.debug("request.refused", status=refused.status, reason=refused.reason)
+        # The unread rest of a body must not be taken for the next request, nor be waited for.
         headers = {"Connection": "close"}
         if refused.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(refused.retry_after.total_seconds())))
         return _json(refused.status, {"error": str(refused), "reason": refused.reason}, headers)
 
-    async def broken(self, _: Request, error: Exception) -> Response:
-        """Answer for a fault of our own; the server logs the traceback."""
+    async def failed(self, _: Request, error: Exception) -> Response:
+        """Respond after a fault of our own; the server logs the traceback."""
         self._metrics.refused.labels("500", "internal").inc()
-        _log.error("internal error", kind=type(error).__name__)
+        _log.error("request.failed", kind=type(error).__name__)
         return _json(500, {"error": "internal error", "reason": "internal"}, {"Retry-After": "5"})
 
     async def healthz(self, _: Request) -> Response:

@@ -1,33 +1,33 @@
-"""The TalkdeskApp that an event is addressed to, read from the cluster and remembered for a few seconds.
+"""The TalkdeskApp that an event is addressed to, read from the cluster and cached for a few seconds.
 
 Belongs here: the read, and what the webhook needs of the object. Does not belong here: everything else in a
 TalkdeskApp.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
+from talkdesk_crds.allowed_hosts import allowed_hosts
 from talkdesk_crds.app import AppSpec, Logout, SignatureVerification, TalkdeskApp
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_crds.names import GROUP, VERSION
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
-from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups
+from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 
-__all__ = ["Apps", "KnownApp", "KubeReads"]
+__all__ = ["Apps", "KnownApp", "KubeReader"]
 
 _BUDGET: Final = (20.0, 200)
 """Reads of apps that were not there before: enough for a start with many apps, little for the API server."""
 _SIZE: Final = 1024
 
 
-class KubeReads(Protocol):
-    """What is needed of talkdesk_runtime.Kube."""
+class KubeReader(Protocol):
+    """What is needed of talkdesk_runtime.kube.Kube."""
 
     async def request(self, method: str, path: str) -> dict[str, Any]:
         """Make a request; raises KubeError."""
@@ -35,7 +35,7 @@ class KubeReads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KnownApp:
-    """What the webhook goes by."""
+    """What the webhook needs of a TalkdeskApp."""
 
     namespace: str
     name: str
@@ -48,15 +48,15 @@ class KnownApp:
 class Apps:
     """The TalkdeskApps of the cluster, by namespace and name."""
 
-    def __init__(self, kube: KubeReads, fresh_for: timedelta, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, kube: KubeReader, fresh_for: timedelta, *, clock: Clock | None = None) -> None:
         self._kube = kube
         self._fresh_for = fresh_for.total_seconds()
-        self._lookups = Lookups(self._read, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
+        self._lookups = LookupCache(self._read, size=_SIZE, budget=TokenBucket(*_BUDGET), clock=clock or Clock.system())
 
     async def get(self, namespace: str, name: str) -> KnownApp | None:
         """Return the app, or None when there is none; raises LookupFailed when it can't be read or understood.
 
-        A change of an app is seen within `fresh_for`. An old value is never used in place of one that can't be read:
+        A change of an app is seen within `fresh_for`. While the app can't be read, no old value is used in its place:
         the event could not be stored either.
         """
         return await self._lookups.get((namespace, name))
@@ -80,20 +80,5 @@ class Apps:
 
 
 def _known(namespace: str, name: str, spec: AppSpec) -> KnownApp:
-    return KnownApp(
-        namespace,
-        name,
-        spec.app_id,
-        spec.events.signature_verification is SignatureVerification.REQUIRED,
-        _hosts(spec),
-        spec.logout,
-    )
-
-
-def _hosts(spec: AppSpec) -> HostAllowList:
-    if spec.endpoints is not None:
-        own = spec.endpoints
-        return HostAllowList.for_endpoints(own.api, own.token, allow_insecure=own.allow_insecure)
-    if spec.region is not None:
-        return HostAllowList.for_region(spec.region)
-    raise ForeignHostError("neither region nor endpoints are given")
+    required = spec.events.signature_verification is SignatureVerification.REQUIRED
+    return KnownApp(namespace, name, spec.app_id, required, allowed_hosts(spec), spec.logout)

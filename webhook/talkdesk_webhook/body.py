@@ -1,7 +1,7 @@
 """Reading a request's body within bounds of size, time and form.
 
-Belongs here: everything that is refused before anybody asks who sent it, and strict JSON. Does not belong here: what
-the JSON means.
+Belongs here: everything that is refused before the sender is verified, and strict JSON. Does not belong here: what the
+JSON means.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ class BodyFault(StrEnum):
     """Why a body is refused; also a metric's label."""
 
     TOO_LARGE = "body_too_large"
-    """More bytes than allowed, announced or sent."""
+    """More bytes than allowed, in Content-Length or in fact."""
     TOO_SLOW = "body_too_slow"
     """Not complete in time."""
-    CUT = "body_cut"
-    """The sender went away in the middle."""
+    INCOMPLETE = "body_incomplete"
+    """The sender disconnected before the end."""
     ENCODED = "body_encoded"
     """Compressed: never expanded, so a bomb can't go off."""
     NOT_JSON_TYPE = "content_type"
@@ -41,10 +41,10 @@ class BodyFault(StrEnum):
     """An object has a name twice: two readers could see two different events."""
 
 
-_ANSWERS: Final = {
+_RESPONSES: Final = {
     BodyFault.TOO_LARGE: (413, "the body is too large"),
     BodyFault.TOO_SLOW: (408, "the body did not arrive in time"),
-    BodyFault.CUT: (400, "the body is incomplete"),
+    BodyFault.INCOMPLETE: (400, "the body is incomplete"),
     BodyFault.ENCODED: (415, "the body must not be compressed"),
     BodyFault.NOT_JSON_TYPE: (415, "the content type must be application/json"),
     BodyFault.NOT_JSON: (400, "the body is not JSON"),
@@ -53,10 +53,10 @@ _ANSWERS: Final = {
 
 
 class BodyError(Exception):
-    """The body is refused; `str()` is fit for an answer and holds nothing of the body."""
+    """The body is refused; `str()` is fit for a response and holds nothing of the body."""
 
     def __init__(self, fault: BodyFault) -> None:
-        self.status, message = _ANSWERS[fault]
+        self.status, message = _RESPONSES[fault]
         super().__init__(message)
         self.fault = fault
 
@@ -68,11 +68,11 @@ class BodyLimits:
     size: int
     """Bytes."""
     time: timedelta
-    """From the first look at the body to its last byte."""
+    """From the beginning of the read to its last byte."""
 
 
 async def read(headers: Headers, receive: Receive, limits: BodyLimits) -> bytes:
-    """Return the raw body; raise BodyError as soon as it is clear that it will not do."""
+    """Return the raw body; raise BodyError as soon as it is known to be unacceptable."""
     _check_headers(headers, limits.size)
     try:
         async with asyncio.timeout(limits.time.total_seconds()):
@@ -90,8 +90,8 @@ def _check_headers(headers: Headers, size: int) -> None:
         raise BodyError(BodyFault.NOT_JSON_TYPE)
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise BodyError(BodyFault.ENCODED)
-    announced = headers.get("content-length", "0")
-    if not announced.isdecimal() or int(announced) > size:
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > size:
         raise BodyError(BodyFault.TOO_LARGE)
 
 
@@ -100,7 +100,7 @@ async def _collect(receive: Receive, size: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise BodyError(BodyFault.CUT)
+            raise BodyError(BodyFault.INCOMPLETE)
         body += message.get("body", b"")
         if len(body) > size:
             raise BodyError(BodyFault.TOO_LARGE)
@@ -110,8 +110,8 @@ async def _collect(receive: Receive, size: int) -> bytes:
 
 def decode(body: bytes) -> Any:
     """Decode strict JSON (RFC 8259, names unique within each object); raise BodyError."""
-    # orjson refuses what the standard library lets pass (NaN, lone surrogates) but keeps the last of two equal names;
-    # the second reading only looks for those. How deep that one can go differs with Python's versions.
+    # orjson refuses what the standard library accepts (NaN, lone surrogates) but keeps the last of two equal names; the
+    # second parse only finds those. How deep that one can go differs with Python's versions.
     try:
         value = orjson.loads(body)
         if _is_deep(value):
@@ -123,11 +123,11 @@ def decode(body: bytes) -> Any:
 
 
 def _is_deep(value: object) -> bool:
-    """Return whether there are more levels in it than in any event; each value is looked at once."""
+    """Return whether it has more levels than any event; each value is visited once."""
     level = [value]
     for _ in range(_MAX_DEPTH):
-        held = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
-        level = [child for children in held for child in children]
+        nested = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [child for children in nested for child in children]
         if not level:
             return False
     return True

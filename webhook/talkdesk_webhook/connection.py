@@ -1,6 +1,6 @@
-"""A connection that bounds a request's head as everything after it is bounded: uvicorn itself limits neither.
+"""A connection with bounds on a request's head, which uvicorn itself does not limit.
 
-Belongs here: size and time of a request's head, and the answer to what isn't HTTP. Does not belong here: bodies (body).
+Belongs here: size and time of a head, and the response to what isn't HTTP. Does not belong here: bodies (body).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     max_head: ClassVar = 64 * 1024
     """Bytes; proxies in front allow 8 to 32 KiB."""
-    head_within: ClassVar = 10.0
+    head_timeout: ClassVar = 10.0
     """Seconds from the connection's beginning, or a later request's first byte, to the end of the head."""
 
     _head_bytes = 0
@@ -26,7 +26,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
-        """Start the clock for the first head."""
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self._expect_head()
 
@@ -43,31 +43,31 @@ class BoundedConnection(HttpToolsProtocol):
 
     @override
     def on_message_begin(self) -> None:
-        """Start the clock anew for a request on a connection that is kept alive."""
+        """Start the timer again for a request on a connection that is kept alive."""
         super().on_message_begin()
         if self._head_timer is None:
             self._expect_head()
 
     @override
     def on_headers_complete(self) -> None:
-        """Stop the clock."""
+        """Stop the timer."""
         self._head_complete()
         super().on_headers_complete()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the timer."""
         self._head_complete()
         super().connection_lost(exc)
 
     @override
     def send_400_response(self, msg: str) -> None:
-        """Answer what isn't HTTP as everything else is answered."""
+        """Respond to what isn't HTTP in the form of all other responses."""
         self._refuse(400, msg, "not_http")
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(self.head_within, self._head_overdue)
+        self._head_timer = self.loop.call_later(self.head_timeout, self._head_overdue)
 
     def _head_complete(self) -> None:
         if self._head_timer is not None:

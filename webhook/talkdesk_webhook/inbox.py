@@ -1,15 +1,15 @@
 """Storing an event in the cluster: at most three small writes, no read, no lock, no memory.
 
-Belongs here: which requests are made, and what their answers mean. Does not belong here: what is stored (intake),
-HTTP and credentials for the API server (talkdesk_runtime).
+Belongs here: which requests are made, and what their responses mean. Does not belong here: what is stored
+(event_record), HTTP and credentials for the API server (talkdesk_runtime).
 
 The API server itself keeps the order: transition rules on each register refuse an older event, so any number of
-replicas may store any event any number of times, in any order. What became of an event is told without reading first:
+replicas may store any event any number of times, in any order. What became of an event is known without a read before:
 
 * A write under a field manager of its own that changed nothing leaves no trace of that manager: a duplicate. One that
-  did shows it in `managedFields`, where it says which delivery wrote a register last.
+  changed something shows in `managedFields`, which say which attempt wrote a register last.
 * 422 names the registers that hold something newer; they are left out and the rest is written, perhaps an empty patch,
-  whose answer shows the event id of what is stored: another one is newer (stale), the same one had another content.
+  whose response shows the event id of what is stored: another one is newer (stale), the same one had another content.
 
     InboxError
     ├── InboxUnavailable    not stored, or not known to be: deliver again
@@ -40,27 +40,27 @@ from talkdesk_crds.names import (
 )
 from talkdesk_runtime.kube import JSON_PATCH, resource_path
 from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeError, KubeInvalid, KubeNotFound, KubeTransient
-from talkdesk_webhook.intake import Intake, Register, SecretDraft
+from talkdesk_webhook.event_record import EventRecord, Register, SecretDraft
 
-__all__ = ["Inbox", "InboxError", "InboxUnavailable", "KubeWrites", "OtherAccount", "Result"]
+__all__ = ["Inbox", "InboxError", "InboxUnavailable", "KubeWriter", "OtherAccount", "Result"]
 
 _ATTEMPTS: Final = 4
-"""Create and patch in turns, while somebody else deletes and creates the object; two are enough without that."""
+"""Create and patch by turns, while somebody else deletes and creates the object; two are enough without that."""
 
 
 class Result(StrEnum):
-    """What became of an event; also the answer's word and a metric's label."""
+    """What became of an event; also the result in the response, and a metric's label."""
 
     STORED = "stored"
     """Something of it was new."""
     DUPLICATE = "duplicate"
-    """All of it was there already."""
+    """All of it was stored already."""
     STALE = "stale"
-    """What is there is newer."""
+    """What is stored is newer."""
     CONFLICT = "conflict"
-    """What is there has the same event id but another content, and is not older."""
+    """What is stored has the same event id but another content, and is not older."""
     RELAYED = "relayed"
-    """It was passed on to the app's own endpoint."""
+    """It was forwarded to the app's own endpoint."""
     IGNORED = "ignored"
     """It leaves nothing in the cluster."""
 
@@ -81,8 +81,8 @@ class OtherAccount(InboxError):
     """The installation is known as another account's."""
 
 
-class KubeWrites(Protocol):
-    """What is needed of talkdesk_runtime.Kube."""
+class KubeWriter(Protocol):
+    """What is needed of talkdesk_runtime.kube.Kube."""
 
     async def request(
         self,
@@ -97,10 +97,10 @@ class KubeWrites(Protocol):
 
 
 @dataclass(frozen=True)
-class _Delivery:
+class _Attempt:
     """One attempt to store an event, with a name of its own."""
 
-    intake: Intake
+    record: EventRecord
     manager: str
 
     @property
@@ -114,18 +114,18 @@ class _Delivery:
 
 
 class Inbox:
-    """Where events are kept until the operator acts on them."""
+    """Where events are stored until the operator acts on them."""
 
-    def __init__(self, kube: KubeWrites) -> None:
+    def __init__(self, kube: KubeWriter) -> None:
         self._kube = kube
 
-    async def store(self, intake: Intake) -> Result:
+    async def store(self, record: EventRecord) -> Result:
         """Store the event durably; raises InboxError. May be repeated and run anywhere at the same time."""
-        delivery = _Delivery(intake, f"{FIELD_MANAGER_WEBHOOK}-{secrets.token_hex(6)}")
+        attempt = _Attempt(record, f"{FIELD_MANAGER_WEBHOOK}-{secrets.token_hex(6)}")
         try:
-            known = intake.secret is not None and not await self._keep_secret(intake, intake.secret)
-            # Who comes with credentials that are there already has been here before: the object will be there too.
-            return await self._keep_registers(delivery, create=intake.begins and not known)
+            known = record.secret is not None and not await self._store_secret(record, record.secret)
+            # Credentials that are stored already came with an earlier delivery: the object will be there too.
+            return await self._store_registers(attempt, create=record.is_first and not known)
         except KubeTransient as error:
             raise InboxUnavailable("the API server can't take the event now", error.retry_after) from None
         except KubeInvalid as error:
@@ -133,18 +133,18 @@ class Inbox:
         except KubeError as error:
             raise InboxUnavailable(f"the API server refused the event: {type(error).__name__}") from None
 
-    async def _keep_secret(self, intake: Intake, secret: SecretDraft) -> bool:
+    async def _store_secret(self, record: EventRecord, secret: SecretDraft) -> bool:
         """Return whether it is new."""
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {
                 "name": secret.name,
-                "namespace": intake.namespace,
+                "namespace": record.namespace,
                 "labels": {
                     LABEL_MANAGED_BY: MANAGED_BY,
-                    LABEL_APP: dns_label(intake.app),
-                    LABEL_INSTALLATION: intake.name,
+                    LABEL_APP: dns_label(record.app),
+                    LABEL_INSTALLATION: record.name,
                 },
                 "annotations": {ANNOTATION_EVENT_TIME: to_wire_time(secret.event_time)},
             },
@@ -152,55 +152,55 @@ class Inbox:
             "immutable": True,
             "stringData": secret.material,
         }
-        path = resource_path("", "v1", "secrets", intake.namespace)
+        path = resource_path("", "v1", "secrets", record.namespace)
         try:
             await self._kube.request("POST", path, body=body, query={"fieldManager": FIELD_MANAGER_WEBHOOK})
         except KubeAlreadyExists:
             return False  # its name says that it holds these very credentials
         return True
 
-    async def _keep_registers(self, delivery: _Delivery, *, create: bool) -> Result:
+    async def _store_registers(self, attempt: _Attempt, *, create: bool) -> Result:
         for _ in range(_ATTEMPTS):
             try:
-                return await (self._create(delivery) if create else self._patch(delivery))
+                return await (self._create(attempt) if create else self._patch(attempt))
             except KubeAlreadyExists:
                 create = False
             except KubeNotFound:
                 create = True
-        raise InboxUnavailable("the TalkdeskInstallation comes and goes")
+        raise InboxUnavailable("the TalkdeskInstallation is created and deleted again and again")
 
-    async def _create(self, delivery: _Delivery) -> Result:
-        intake = delivery.intake
+    async def _create(self, attempt: _Attempt) -> Result:
+        record = attempt.record
         body = {
             **TalkdeskInstallation.head(),
             "metadata": {
-                "name": intake.name,
-                "namespace": intake.namespace,
-                "labels": {LABEL_APP: dns_label(intake.app)},
+                "name": record.name,
+                "namespace": record.namespace,
+                "labels": {LABEL_APP: dns_label(record.app)},
                 "finalizers": [FINALIZER],
             },
             "spec": {
-                "appRef": {"name": intake.app},
-                "installationId": intake.installation_id,
-                "accountId": intake.account_id,
-                **_fields(intake.registers),
+                "appRef": {"name": record.app},
+                "installationId": record.installation_id,
+                "accountId": record.account_id,
+                **_fields(record.registers),
             },
         }
-        path = resource_path(GROUP, VERSION, TalkdeskInstallation.INFO.plural, intake.namespace)
-        await self._kube.request("POST", path, body=body, query=delivery.query)
+        path = resource_path(GROUP, VERSION, TalkdeskInstallation.INFO.plural, record.namespace)
+        await self._kube.request("POST", path, body=body, query=attempt.query)
         return Result.STORED
 
-    async def _patch(self, delivery: _Delivery) -> Result:
-        intake = delivery.intake
-        path = resource_path(GROUP, VERSION, TalkdeskInstallation.INFO.plural, intake.namespace, intake.name)
-        registers, refused = intake.registers, tuple[Register, ...]()
+    async def _patch(self, attempt: _Attempt) -> Result:
+        record = attempt.record
+        path = resource_path(GROUP, VERSION, TalkdeskInstallation.INFO.plural, record.namespace, record.name)
+        registers, refused = record.registers, tuple[Register, ...]()
         while True:
             # The account's id never changes: for any other one the API server refuses the whole patch.
-            fields = {"accountId": intake.account_id, **_fields(registers)}
+            fields = {"accountId": record.account_id, **_fields(registers)}
             patch = [{"op": "add", "path": f"/spec/{name}", "value": value} for name, value in fields.items()]
             try:
                 stored = await self._kube.request(
-                    "PATCH", path, body=patch, content_type=JSON_PATCH, query=delivery.query
+                    "PATCH", path, body=patch, content_type=JSON_PATCH, query=attempt.query
                 )
             except KubeInvalid as error:
                 if "spec.accountId" in error.fields:
@@ -211,17 +211,17 @@ class Inbox:
                 refused += newly
                 registers = tuple(register for register in registers if register not in newly)
             else:
-                return _judge(delivery, refused, stored)
+                return _result(attempt, refused, stored)
 
 
 def _fields(registers: Iterable[Register]) -> dict[str, Any]:
     return {name: value for register in registers for name, value in register.fields.items()}
 
 
-def _judge(delivery: _Delivery, refused: Iterable[Register], stored: Mapping[str, Any]) -> Result:
+def _result(attempt: _Attempt, refused: Iterable[Register], stored: Mapping[str, Any]) -> Result:
     spec = stored.get("spec", {})
     if any(spec.get(register.name, {}).get("eventId") == register.event_id for register in refused):
         return Result.CONFLICT
-    if delivery.changed(stored):
+    if attempt.changed(stored):
         return Result.STORED
     return Result.STALE if refused else Result.DUPLICATE

@@ -1,6 +1,6 @@
 """Prometheus metrics of the webhook, on a registry that is handed in.
 
-Belongs here: names, labels and help texts. Labels hold words of ours only, never anything a sender chose.
+Belongs here: names, labels and help texts. Label values are ours only, never anything that a sender chose.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -23,20 +23,20 @@ class Metrics:
         )
         self.refused = Counter(
             "talkdesk_webhook_refused",
-            "Deliveries not answered with 200, by status and reason; bad signatures are those with status 401, logouts"
-            " that were not passed on those with a reason that begins with `logout_`.",
+            "Requests not answered with 200, by status and reason; bad signatures are those with status 401, logouts"
+            " that were not forwarded those with a reason that begins with `logout_`.",
             ("status", "reason"),
             registry=registry,
         )
         self.duration = Histogram(
             "talkdesk_webhook_duration_seconds",
-            "From the end of a delivery's headers to its answer, by status.",
+            "From the end of a request's headers to its response, by status.",
             ("status",),
             buckets=_BUCKETS,
             registry=registry,
         )
         self.in_flight = Gauge(
             "talkdesk_webhook_in_flight",
-            "Deliveries being taken right now.",
+            "Requests that are being handled now.",
             registry=registry,
         )

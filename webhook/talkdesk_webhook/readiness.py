@@ -1,19 +1,18 @@
-"""Whether events can be stored at all: that is, whether the API server was reachable a moment ago.
+"""Whether events can be stored: that is, whether the API server was reachable a moment ago.
 
-Belongs here: the probe and how long its answer holds. Does not belong here: liveness, which is answering at all.
+Belongs here: the probe and how long its result holds. Does not belong here: liveness, which needs no other process.
 """
 
-import time
-from collections.abc import Callable
 from typing import Final
 
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeError
-from talkdesk_webhook.apps import KubeReads
-from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups
+from talkdesk_webhook.apps import KubeReader
+from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 
 __all__ = ["Readiness"]
 
-_ASKED_EVERY: Final = 2.0
+_PROBE_INTERVAL: Final = 2.0
 _HOLDS_FOR: Final = 15.0
 """One lost probe, or a restart of the API server, must not take every replica out of service at once."""
 
@@ -21,9 +20,11 @@ _HOLDS_FOR: Final = 15.0
 class Readiness:
     """Asks the API server for its version, which every service account may."""
 
-    def __init__(self, kube: KubeReads, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, kube: KubeReader, *, clock: Clock | None = None) -> None:
         self._kube = kube
-        self._probe: Lookups[str, bool] = Lookups(self._ask, size=1, budget=Budget(2.0, 10), clock=clock)
+        self._probe: LookupCache[str, bool] = LookupCache(
+            self._ask, size=1, budget=TokenBucket(2.0, 10), clock=clock or Clock.system()
+        )
 
     async def ready(self) -> bool:
         """Return whether the API server answered within the last seconds."""
@@ -37,4 +38,4 @@ class Readiness:
             await self._kube.request("GET", path)
         except KubeError as error:
             raise LookupFailed(str(error)) from None
-        return Loaded(value=True, fresh_for=_ASKED_EVERY, usable_for=_HOLDS_FOR)
+        return Loaded(value=True, fresh_for=_PROBE_INTERVAL, usable_for=_HOLDS_FOR)

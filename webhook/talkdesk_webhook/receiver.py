@@ -1,13 +1,13 @@
-"""One delivery from its first byte to its answer, in the order that costs a forger most and us least.
+"""One event from the first byte of its request to the response, in the order that costs a forger most and us least.
 
-Belongs here: the order, and what each failure is answered with. Does not belong here: HTTP beyond headers and body
-(app), the steps themselves.
+Belongs here: the order, and the response to each failure. Does not belong here: HTTP beyond headers and body (app), the
+steps themselves.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -17,12 +17,13 @@ from starlette.types import Receive
 
 from talkdesk_crds.app import Logout
 from talkdesk_crds.events import EventError, UnknownEvent, UserLogout, parse_event
+from talkdesk_runtime.clock import utc_now
 from talkdesk_webhook import body as bodies
 from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.body import BodyError, BodyLimits
+from talkdesk_webhook.event_record import EventRecord, ForbiddenEvent, check_event, record_of
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
-from talkdesk_webhook.intake import ForbiddenEvent, Intake, check, intake
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.relay import RelayFailed
 from talkdesk_webhook.signature import (
     HEADER_KEY_ID,
@@ -33,12 +34,12 @@ from talkdesk_webhook.signature import (
     verify,
 )
 
-__all__ = ["AppSource", "Delivery", "EventRefused", "KeySource", "Receipt", "Receiver", "Relay", "Store"]
+__all__ = ["AppSource", "EventOutcome", "EventRefused", "EventRequest", "EventStore", "KeySource", "Receiver", "Relay"]
 
 OTHER: Final = "other"
 """The label of all types of event that this version doesn't know: senders must not be able to make up labels."""
 RETRY_AFTER: Final = timedelta(seconds=5)
-"""What a sender is told when nothing better is known."""
+"""Retry-After when nothing better is known."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -57,23 +58,23 @@ class KeySource(Protocol):
         """Return the key, or None when there is none."""
 
 
-class Store(Protocol):
-    """Where events are kept; raises InboxError."""
+class EventStore(Protocol):
+    """Where events are stored; raises InboxError."""
 
-    async def store(self, intake: Intake) -> Result:
+    async def store(self, record: EventRecord) -> Result:
         """Store it durably."""
 
 
 class Relay(Protocol):
-    """What passes logouts on; raises RelayFailed."""
+    """What forwards logouts; raises RelayFailed."""
 
     async def relay(self, app: KnownApp, logout: Logout, event_id: str, body: bytes) -> None:
-        """Pass the raw body on; returns when the app's own endpoint has taken it."""
+        """Forward the raw body; return when the app's own endpoint accepted it."""
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """A request as it came in."""
+class EventRequest:
+    """A request that delivers an event."""
 
     namespace: str
     app: str
@@ -82,15 +83,15 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Receipt:
-    """What became of a delivery that is answered with 200."""
+class EventOutcome:
+    """What became of an event that is answered with 200."""
 
     event_type: str
     result: Result
 
 
 class EventRefused(Exception):
-    """The delivery is answered with `status` (400 or more); `str()` and `reason` are fit for the answer."""
+    """The request is answered with `status` (400 or more); `str()` and `reason` are fit for the response."""
 
     def __init__(self, status: int, reason: str, message: str, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
@@ -104,37 +105,37 @@ def _unavailable(reason: str, message: str, retry_after: timedelta | None = None
 
 
 class Receiver:
-    """Takes deliveries; holds nothing between them."""
+    """Handles events; keeps nothing between them."""
 
     def __init__(
         self,
         apps: AppSource,
         keys: KeySource,
-        store: Store,
+        store: EventStore,
         relay: Relay,
         *,
         body_limits: BodyLimits,
-        answer_within: timedelta,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        request_timeout: timedelta,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._apps = apps
         self._keys = keys
         self._store = store
         self._relay = relay
         self._body_limits = body_limits
-        self._answer_within = answer_within.total_seconds()
+        self._request_timeout = request_timeout.total_seconds()
         self._now = now
 
-    async def receive(self, delivery: Delivery) -> Receipt:
-        """Take one delivery. Raises Refused.
+    async def receive(self, request: EventRequest) -> EventOutcome:
+        """Handle one event; raise EventRefused.
 
-        Returns only after a durable write, after the app's own endpoint took it, or when there is nothing to do.
+        Returns only after a durable write, after the app's own endpoint accepted it, or when there is nothing to do.
         """
         try:
-            async with asyncio.timeout(self._answer_within):
-                return await self._receive(delivery)
+            async with asyncio.timeout(self._request_timeout):
+                return await self._receive(request)
         except TimeoutError:
-            raise _unavailable("timeout", "the event could not be taken in time") from None
+            raise _unavailable("timeout", "the event could not be handled in time") from None
         except BodyError as error:
             raise EventRefused(error.status, error.fault, str(error)) from None
         except SignatureError as error:
@@ -144,37 +145,37 @@ class Receiver:
         except ForbiddenEvent as error:
             raise EventRefused(403, error.reason, str(error)) from None
 
-    async def _receive(self, delivery: Delivery) -> Receipt:
-        app = await self._app(delivery)
-        body = await bodies.read(delivery.headers, delivery.receive, self._body_limits)
+    async def _receive(self, request: EventRequest) -> EventOutcome:
+        app = await self._app(request)
+        body = await bodies.read(request.headers, request.receive, self._body_limits)
         if app.verify_signatures:
-            await self._verify(app, delivery.headers, body)
+            await self._verify(app, request.headers, body)
         event = parse_event(bodies.decode(body), self._now())
         if isinstance(event, UnknownEvent):
-            _log.info("event of an unknown type", type=event.type, namespace=app.namespace, app=app.name)
-            return Receipt(OTHER, Result.IGNORED)
+            _log.info("event.type_unknown", type=event.type, namespace=app.namespace, app=app.name)
+            return EventOutcome(OTHER, Result.IGNORED)
         head = event.head
-        check(app, head)
+        check_event(app, head)
         if isinstance(event, UserLogout):
-            return Receipt(head.type, await self._pass_on(app, head.event_id, body))
-        wanted = intake(app, event)
-        result = await self._keep(wanted)
+            return EventOutcome(head.type, await self._forward(app, head.event_id, body))
+        record = record_of(app, event)
+        result = await self._store_record(record)
         log = _log.warning if result is Result.CONFLICT else _log.info
         log(
-            "event",
+            "event.processed",
             type=head.type,
             result=result.value,
-            namespace=wanted.namespace,
-            installation=wanted.name,
+            namespace=record.namespace,
+            installation=record.name,
             event_id=head.event_id,
         )
-        return Receipt(head.type, result)
+        return EventOutcome(head.type, result)
 
-    async def _app(self, delivery: Delivery) -> KnownApp:
+    async def _app(self, request: EventRequest) -> KnownApp:
         try:
-            app = await self._apps.get(delivery.namespace, delivery.app)
+            app = await self._apps.get(request.namespace, request.app)
         except LookupFailed as error:
-            _log.warning("no app", namespace=delivery.namespace, app=delivery.app, why=str(error))
+            _log.warning("app.unavailable", namespace=request.namespace, app=request.app, error=str(error))
             raise _unavailable("app_unavailable", "the app can't be looked up now") from None
         if app is None:
             raise EventRefused(404, "app_unknown", "there is no such app")
@@ -185,29 +186,29 @@ class Receiver:
         try:
             key = await self._keys.get(app.hosts.api_url, signed.key_id)
         except LookupFailed as error:
-            _log.warning("no signing key", namespace=app.namespace, app=app.name, why=str(error))
+            _log.warning("signing_key.unavailable", namespace=app.namespace, app=app.name, error=str(error))
             raise _unavailable("key_unavailable", "the signing key can't be looked up now") from None
         if key is None:
             raise SignatureError(SignatureFault.UNKNOWN_KEY)
         verify(key, signed.signature, body)
 
-    async def _pass_on(self, app: KnownApp, event_id: str, body: bytes) -> Result:
-        """Relay a logout. Nothing of it is logged: all of it is about a user."""
+    async def _forward(self, app: KnownApp, event_id: str, body: bytes) -> Result:
+        """Forward a logout. Nothing of it is logged: all of it is about a user."""
         if app.logout is None:
             return Result.IGNORED
         try:
             await self._relay.relay(app, app.logout, event_id, body)
         except RelayFailed as error:
-            _log.warning("logout not passed on", namespace=app.namespace, app=app.name, why=str(error))
-            raise _unavailable(error.fault, "the logout can't be passed on now", error.retry_after) from None
+            _log.warning("logout.not_forwarded", namespace=app.namespace, app=app.name, error=str(error))
+            raise _unavailable(error.fault, "the logout can't be forwarded now", error.retry_after) from None
         return Result.RELAYED
 
-    async def _keep(self, wanted: Intake) -> Result:
+    async def _store_record(self, record: EventRecord) -> Result:
         try:
-            return await self._store.store(wanted)
+            return await self._store.store(record)
         except InboxUnavailable as error:
-            _log.warning("not stored", namespace=wanted.namespace, installation=wanted.name, why=str(error))
+            _log.warning("event.not_stored", namespace=record.namespace, installation=record.name, error=str(error))
             raise _unavailable("not_stored", "the event can't be stored now", error.retry_after) from None
         except OtherAccount as error:
-            _log.warning("not stored", namespace=wanted.namespace, installation=wanted.name, why=str(error))
+            _log.warning("event.not_stored", namespace=record.namespace, installation=record.name, error=str(error))
             raise EventRefused(403, "foreign_account", str(error)) from None

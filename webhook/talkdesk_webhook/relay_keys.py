@@ -1,4 +1,4 @@
-"""The keys that relayed events are signed with, from Secrets in the apps' namespaces, remembered for a few seconds.
+"""The keys that relayed events are signed with, from Secrets in the apps' namespaces, cached for a few seconds.
 
 Belongs here: the read of one value of one Secret, which a Role in the app's namespace must allow. Does not belong
 here: what a key looks like (standard_webhooks).
@@ -6,16 +6,15 @@ here: what a key looks like (standard_webhooks).
 
 import base64
 import binascii
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
 from talkdesk_crds.app import SecretKeyRef
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
-from talkdesk_webhook.apps import KubeReads
-from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups
+from talkdesk_webhook.apps import KubeReader
+from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 from talkdesk_webhook.standard_webhooks import KeyUnusable, WebhookSecrets
 
 __all__ = ["RelayKeys"]
@@ -28,10 +27,10 @@ _SIZE: Final = 1024
 class RelayKeys:
     """Signing keys by namespace and reference."""
 
-    def __init__(self, kube: KubeReads, fresh_for: timedelta, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, kube: KubeReader, fresh_for: timedelta, *, clock: Clock | None = None) -> None:
         self._kube = kube
         self._fresh_for = fresh_for.total_seconds()
-        self._lookups = Lookups(self._read, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
+        self._lookups = LookupCache(self._read, size=_SIZE, budget=TokenBucket(*_BUDGET), clock=clock or Clock.system())
 
     async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
         """Return the keys, or None when there is no such Secret; raises LookupFailed, whose text holds nothing of it.
@@ -40,8 +39,8 @@ class RelayKeys:
         """
         return await self._lookups.get((namespace, ref.name, ref.key))
 
-    async def _read(self, place: tuple[str, str, str]) -> Loaded[WebhookSecrets]:
-        namespace, name, key = place
+    async def _read(self, location: tuple[str, str, str]) -> Loaded[WebhookSecrets]:
+        namespace, name, key = location
         try:
             secret = await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name))
             return Loaded(_keys(secret, key), self._fresh_for)

@@ -4,8 +4,8 @@ Belongs here: reading keys and signatures in every form that the sender could me
 Does not belong here: where keys come from.
 
 The sender documents hex and base64, but neither the curve nor the encodings inside, so all common ones are read: keys
-as PEM, SubjectPublicKeyInfo or SEC1 point on P-256, P-384 or P-521; signatures as DER or r‖s. What was read has no
-say in whether a signature is good: that is decided by the mathematics alone.
+as PEM, SubjectPublicKeyInfo or SEC1 point on P-256, P-384 or P-521; signatures as DER or r‖s. Reading more forms makes
+no forgery easier: a signature is good only when the key made it.
 """
 
 import base64
@@ -39,9 +39,9 @@ class SignatureFault(StrEnum):
     """Why an event counts as not signed; also a metric's label."""
 
     MISSING = "signature_missing"
-    """A header is absent or there twice."""
+    """A header is absent or present twice."""
     MALFORMED = "signature_malformed"
-    """The signature is not hex, or of no length that a signature has."""
+    """The signature is not hex, or not as long as a signature can be."""
     MALFORMED_KEY_ID = "key_id_malformed"
     """The key id holds characters that no id has."""
     UNKNOWN_KEY = "key_unknown"
@@ -50,8 +50,8 @@ class SignatureFault(StrEnum):
     """The key did not make this signature over this body."""
 
 
-_SENTENCES: Final = {
-    SignatureFault.MISSING: f"{HEADER_SIGNATURE} and {HEADER_KEY_ID} must each be there once",
+_MESSAGES: Final = {
+    SignatureFault.MISSING: f"{HEADER_SIGNATURE} and {HEADER_KEY_ID} must each be present once",
     SignatureFault.MALFORMED: f"{HEADER_SIGNATURE} is not a signature in hex",
     SignatureFault.MALFORMED_KEY_ID: f"{HEADER_KEY_ID} is not the id of a key",
     SignatureFault.UNKNOWN_KEY: "the signing key is not known to Talkdesk, or has expired",
@@ -60,10 +60,10 @@ _SENTENCES: Final = {
 
 
 class SignatureError(Exception):
-    """The event can't be believed to be Talkdesk's; `str()` is fit for an answer."""
+    """The event is not proven to be Talkdesk's; `str()` is fit for a response."""
 
     def __init__(self, fault: SignatureFault) -> None:
-        super().__init__(_SENTENCES[fault])
+        super().__init__(_MESSAGES[fault])
         self.fault = fault
 
 
@@ -102,7 +102,7 @@ def verify(key: ec.EllipticCurvePublicKey, signature: bytes, body: bytes) -> Non
 
 
 def _as_der(signature: bytes, key: ec.EllipticCurvePublicKey) -> Iterator[bytes]:
-    # About one r‖s in 256 begins like DER, so each form that fits gets its try.
+    # About one r‖s in 256 begins like DER, so each form that fits is tried.
     if signature[0] == 0x30:
         yield signature
     half = (key.curve.key_size + 7) // 8

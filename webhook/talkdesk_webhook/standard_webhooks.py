@@ -1,7 +1,7 @@
-"""Signing what is sent to a partner as Standard Webhooks says (standardwebhooks.com), version `v1`; pure.
+"""Signatures of what is sent to a partner, by the Standard Webhooks specification (standardwebhooks.com), `v1`; pure.
 
 Belongs here: keys, and the headers of one message. Does not belong here: where keys are kept (relay_keys), sending.
-The specification's own library is not used: of it, the one HMAC would be, and it takes a misspelt key for another one.
+The specification's own library is not used: only its one HMAC would be, and it accepts a misspelt key as another one.
 """
 
 import base64

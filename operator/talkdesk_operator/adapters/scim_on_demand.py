@@ -1,6 +1,6 @@
-"""SCIM services for an operator that may never meet one: the client is imported and made with the first order.
+"""SCIM services for an operator that may never use one: the client is imported and created with the first order.
 
-Its library takes 6 MB and a third of a second, which an operator whose apps bring users nowhere has no use for.
+Its library takes 6 MB and a third of a second, which an operator whose apps provision no users can save.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ _ADAPTER: Final = "talkdesk_operator.adapters.scim"
 
 
 class ScimOnDemand(ScimService):
-    """Passes everything on to the client."""
+    """Delegates everything to the client."""
 
     def __init__(self, make: Callable[[ModuleType], ScimService]) -> None:
-        """Take what makes the client of the adapter's package."""
+        """Take the function that creates the client from the adapter's package."""
         self._make = make
         self._client: ScimService | None = None
 
@@ -34,11 +34,11 @@ class ScimOnDemand(ScimService):
     ) -> tuple[tuple[Result, ...], ScimError | None]:
         client = self._client
         if client is None:
-            client = self._begin(await asyncio.to_thread(import_module, _ADAPTER))
+            client = self._create(await asyncio.to_thread(import_module, _ADAPTER))
         return await client.execute(service, orders, within=within)
 
-    def _begin(self, adapter: ModuleType) -> ScimService:
-        """Make the client; of several who waited for the import, the first does."""
+    def _create(self, adapter: ModuleType) -> ScimService:
+        """Return the client; of several callers that waited for the import, the first creates it."""
         if self._client is None:
             self._client = self._make(adapter)
         return self._client

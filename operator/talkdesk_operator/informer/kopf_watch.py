@@ -82,7 +82,10 @@ class Login:
             await self._clock.sleep(max(0.0, self._last + _BETWEEN_LOGINS - self._clock.monotonic()))
         self._last = self._clock.monotonic()
         connector = aiohttp.TCPConnector(limit=0, ssl=self._kube.ssl_context)
-        session = aiohttp.ClientSession(connector=connector, trust_env=True, middlewares=(self._authorize,))
+        proxy = self._kube.proxy
+        session = aiohttp.ClientSession(
+            connector=connector, proxy=None if proxy is None else proxy.url, middlewares=(self._authorize,)
+        )
         self._sessions = [*(each for each in self._sessions if not each.closed), session]
         return kopf.AiohttpSession(server=self._kube.server, aiohttp_session=session)
 
@@ -99,6 +102,10 @@ class Login:
             raise aiohttp.ClientConnectionError(f"the credentials can't be read: {error}") from None
         if authorization:
             request.headers["Authorization"] = authorization.strip()  # a token's file may end with a newline
+        proxy = self._kube.proxy
+        if proxy is not None:
+            request.update_proxy(request.proxy, request.proxy_auth, proxy.headers)
+            request.headers.update(proxy.headers_of_request(self._kube.server))
         return await send(request)
 
 
@@ -117,7 +124,6 @@ def kopf_settings(lease: LeasePlace | None, rng: random.Random) -> kopf.Operator
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = _Delays(rng)
-    settings.networking.trust_env = True
     settings.persistence.diffbase_storage = _NoDiffs()
     if lease is not None:
         # With the name in the selector, a role that names this one Lease is enough.

@@ -127,16 +127,19 @@ async def serve(settings: Settings, build: BuildReconciler, *, clock: Clock, rng
         connections=settings.kubernetes_connections,
         timeout=settings.kubernetes_timeout,
     )
-    limit = settings.silence_limit if settings.leader_election else None
+    limit = settings.watch_inactivity_timeout if settings.leader_election else None
     health = Health(clock=clock.monotonic, max_event_age=limit)
     process = _Process(settings, build, kube, health, shutdown, clock, rng)
-    async with kube, serving(health, process.metrics.registry, host=settings.probe_host, port=settings.probe_port):
+    async with (
+        kube,
+        serving(health, process.metrics.registry, host=settings.probe_bind_address, port=settings.probe_port),
+    ):
         if not settings.leader_election:
             await process.work()
             return shutdown.code
         leadership = Leadership(
             kube,
-            namespace=settings.lease_place(),
+            namespace=settings.namespace_of_lease(),
             name=settings.lease_name,
             identity=process.parts.identity,
             clock=clock,
@@ -173,7 +176,7 @@ class _Process:
         cache = InformerCache()
         self.metrics.registry.register(InstallationsCollector(cache.all_installations, clock.now))
         bounds = QueueSettings(
-            workers=settings.workers, grace=settings.shutdown_within, resync_jitter=settings.resync_jitter
+            workers=settings.workers, grace=settings.shutdown_timeout, resync_jitter=settings.resync_jitter
         )
         queue = WorkQueue(self.metrics, scheduler=asyncio.get_running_loop(), rng=rng, settings=bounds)
         self._handlers = Handlers(cache, queue, health, prioritize=priority_of, now=clock.now)
@@ -195,7 +198,7 @@ class _Process:
                 self._shutdown.supervise(self._watch(), "watch"),
                 self._shutdown.supervise(
                     self._relist.repeat(
-                        self._settings.relist_every, lambda key: self._handlers.enqueue(key, Cause.WATCH)
+                        self._settings.relist_interval, lambda key: self._handlers.enqueue(key, Cause.WATCH)
                     ),
                     "listing",
                 ),
@@ -213,7 +216,7 @@ class _Process:
 
     async def _watch(self) -> None:
         settings, parts = self._settings, self.parts
-        lease = LeasePlace(settings.lease_place(), settings.lease_name) if settings.leader_election else None
+        lease = LeasePlace(settings.namespace_of_lease(), settings.lease_name) if settings.leader_election else None
         await watch(
             parts.kube,
             self._handlers.registry(lease=lease is not None),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
-from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import EndingReason, InstallationPhase, TalkdeskInstallation
 from talkdesk_crds.names import FINALIZER
 from talkdesk_crds.tenant import TalkdeskTenant
@@ -21,6 +20,7 @@ from talkdesk_operator.reconcilers.apps import CompiledApps
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
 from talkdesk_operator.workqueue.contract import Cause, Requeue, Result
+from talkdesk_runtime.durations import parse_duration
 
 __all__ = ["AccountReconciler"]
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from talkdesk_crds.app import AppEndpoints, AppSpec, AppStatus, ConflictPolicy, RejectRule, TalkdeskApp
+from talkdesk_crds.allowed_hosts import allowed_hosts
+from talkdesk_crds.app import AppStatus, ConflictPolicy, RejectRule, TalkdeskApp
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, transitioned
-from talkdesk_crds.hosts import ForeignHostError, HostAllowList
+from talkdesk_crds.hosts import ForeignHostError
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule
@@ -25,7 +26,7 @@ _MESSAGE_LENGTH = 2048
 def compile_app(app: TalkdeskApp) -> CompiledApp:
     """Return the app with its hosts, template and rules compiled; `problem` says what is wrong with it."""
     try:
-        hosts = _hosts(app.spec)
+        hosts = allowed_hosts(app.spec)
     except ForeignHostError as error:
         return CompiledApp(app, None, None, f"endpoints: {error}")
     template = app.spec.tenant
@@ -58,16 +59,6 @@ def _rule(rule: RejectRule) -> CompiledRule:
         known = ", ".join(sorted(RULE_VARIABLES))
         raise ExpressionError(rule.expression, f"no such variable: {unknown[0]} (there are {known})")
     return CompiledRule(compiled, rule.reason)
-
-
-def _hosts(spec: AppSpec) -> HostAllowList:
-    match spec:
-        case AppSpec(endpoints=AppEndpoints(api=api, token=token, allow_insecure=insecure)):
-            return HostAllowList.for_endpoints(api, token, allow_insecure=insecure)
-        case AppSpec(region=region) if region is not None:
-            return HostAllowList.for_region(region)
-        case _:
-            raise ForeignHostError("neither a region nor endpoints are given")
 
 
 def app_status(view: CompiledApp, now: datetime) -> AppStatus:

@@ -61,7 +61,7 @@ def webhook(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
 def operator(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
     """Return how to run the operator with the rights of its ServiceAccount."""
     settings = {
-        "PROBE_HOST": LOOPBACK,
+        "PROBE_BIND_ADDRESS": LOOPBACK,
         "PROBE_PORT": str(ports.operator),
         "KUBECONFIG": str(kubeconfig),
         "LEASE_NAMESPACE": SYSTEM,  # which a pod reads from its own mount

@@ -16,14 +16,14 @@ from talkdesk_sandbox.controlplane import ControlPlane
 
 
 @pytest.mark.case(10, 12)
-async def test_no_event_is_acknowledged_while_the_api_server_is_silent_or_gone() -> None:
+async def test_no_event_is_acknowledged_while_the_api_server_is_silent_or_down() -> None:
     plane, signer = ControlPlane(), Signer()
     cluster = plane.__enter__()
     try:
         apply_crds(cluster)
         cluster.kubectl("create", "namespace", "team")
         kubeconfig = grant(cluster, "team")
-        limits = {"kubernetes_timeout": "1s", "answer_within": "2s"}
+        limits = {"kubernetes_timeout": "1s", "request_timeout": "2s"}
         async with gateway(signer) as it, webhook_process(kubeconfig, "team", **limits) as webhook:
             apply_app(cluster, "team", it)
             place = Place(cluster, "team", kubeconfig, it, signer)
@@ -62,8 +62,8 @@ async def test_without_rights_nothing_is_acknowledged(place: Place, webhook: Web
     assert place.installation()["spec"]["request"]["type"] == "Install"
 
 
-async def test_a_running_delivery_ends_well_after_sigterm_and_no_new_one_begins(place: Place) -> None:
-    async with webhook_process(place.kubeconfig, place.namespace, body_within="10s") as webhook:
+async def test_after_sigterm_a_running_request_completes_and_no_new_one_begins(place: Place) -> None:
+    async with webhook_process(place.kubeconfig, place.namespace, body_timeout="10s") as webhook:
         raw = encode(place.installed())
         headers = place.signer.headers(raw, Host="a", **{"Content-Length": str(len(raw))})
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

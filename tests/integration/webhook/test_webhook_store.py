@@ -32,7 +32,7 @@ async def test_an_install_becomes_an_object_and_an_immutable_secret(place: Place
 
 
 @pytest.mark.case(1)
-async def test_one_event_at_once_at_two_replicas_changes_one_thing_once(place: Place, webhook: WebhookProcess) -> None:
+async def test_one_event_at_two_replicas_at_once_is_stored_once(place: Place, webhook: WebhookProcess) -> None:
     async with webhook_process(place.kubeconfig, place.namespace) as other:
         for body in (place.installed(), place.uninstalled(created_at=LATER)):
             results = await asyncio.gather(
@@ -44,7 +44,7 @@ async def test_one_event_at_once_at_two_replicas_changes_one_thing_once(place: P
 
 
 @pytest.mark.case(1, 12)
-async def test_a_repetition_leaves_the_object_untouched(place: Place, webhook: WebhookProcess) -> None:
+async def test_a_repeated_event_does_not_change_the_object(place: Place, webhook: WebhookProcess) -> None:
     await webhook.result(place.installed(), place.signer)
     before = place.installation()
     assert await webhook.result(place.installed(), place.signer) == "duplicate"
@@ -52,7 +52,7 @@ async def test_a_repetition_leaves_the_object_untouched(place: Place, webhook: W
 
 
 @pytest.mark.case(2)
-async def test_the_same_event_id_with_another_body_changes_nothing_and_is_warned_of(
+async def test_the_same_event_id_with_another_body_changes_nothing_and_logs_a_warning(
     place: Place, webhook: WebhookProcess
 ) -> None:
     await webhook.result(place.uninstalled(), place.signer)
@@ -66,7 +66,7 @@ async def test_the_same_event_id_with_another_body_changes_nothing_and_is_warned
 
 
 @pytest.mark.case(3)
-async def test_an_old_install_months_later_brings_nothing_back(place: Place, webhook: WebhookProcess) -> None:
+async def test_an_old_install_delivered_months_later_changes_nothing(place: Place, webhook: WebhookProcess) -> None:
     old = place.installed({"account_name": "old-name"})
     await webhook.result(old, place.signer)
     rotation = place.rotated(created_at="2026-06-01T00:00:00Z")
@@ -81,7 +81,7 @@ async def test_an_old_install_months_later_brings_nothing_back(place: Place, web
 
 
 @pytest.mark.case(15)
-async def test_a_late_install_after_its_uninstall_brings_its_credentials_only(
+async def test_of_a_late_install_after_its_uninstall_only_the_credentials_are_stored(
     place: Place, webhook: WebhookProcess
 ) -> None:
     assert await webhook.result(place.uninstalled(created_at=LATER), place.signer) == "stored"
@@ -95,7 +95,7 @@ async def test_a_late_install_after_its_uninstall_brings_its_credentials_only(
 
 @pytest.mark.case(20)
 @pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")], ids=str)
-async def test_a_rotation_beats_the_install_of_its_second_in_either_order(
+async def test_a_rotation_wins_over_an_install_of_the_same_second_in_either_order(
     place: Place, webhook: WebhookProcess, ids: tuple[str, str]
 ) -> None:
     def events(installation: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -116,7 +116,7 @@ async def test_a_rotation_beats_the_install_of_its_second_in_either_order(
 
 
 @pytest.mark.case(20)
-async def test_of_two_rotations_of_one_second_the_same_one_stays_in_either_order(
+async def test_of_two_rotations_of_one_second_the_same_one_wins_in_either_order(
     place: Place, webhook: WebhookProcess
 ) -> None:
     for name, order in (("one", "ab"), ("two", "ba")):
@@ -127,7 +127,7 @@ async def test_of_two_rotations_of_one_second_the_same_one_stays_in_either_order
 
 
 @pytest.mark.case(2)
-async def test_the_same_event_id_never_brings_other_credentials(place: Place, webhook: WebhookProcess) -> None:
+async def test_the_same_event_id_never_replaces_credentials(place: Place, webhook: WebhookProcess) -> None:
     for make in (place.installed, place.rotated):
         await webhook.result(make(id="first"), place.signer)
         before = place.installation()
@@ -137,7 +137,7 @@ async def test_the_same_event_id_never_brings_other_credentials(place: Place, we
 
 
 @pytest.mark.case(18)
-async def test_an_update_tells_in_words_what_changes(place: Place, webhook: WebhookProcess) -> None:
+async def test_an_update_records_what_changes(place: Place, webhook: WebhookProcess) -> None:
     change = {"users": {"adding": ["user-1"]}, "subscription": {"adding": {"name": "Pro\nPlus", "licenses": "10"}}}
     assert await webhook.result(place.event("app.updated", change), place.signer) == "stored"
     made = place.installation()
@@ -148,7 +148,9 @@ async def test_an_update_tells_in_words_what_changes(place: Place, webhook: Webh
 
 
 @pytest.mark.case(19)
-async def test_a_trial_ends_in_either_order_of_the_events_of_one_second(place: Place, webhook: WebhookProcess) -> None:
+async def test_a_trials_end_wins_over_its_start_of_the_same_second_in_either_order(
+    place: Place, webhook: WebhookProcess
+) -> None:
     kinds = ("app.trial_started", "app.trial_extended", "app.trial_ended")
     for name, order in (("one", kinds), ("two", kinds[::-1])):
         for kind in order:
@@ -157,7 +159,7 @@ async def test_a_trial_ends_in_either_order_of_the_events_of_one_second(place: P
 
 
 @pytest.mark.case(13)
-async def test_a_wave_of_rotations_ends_well_though_most_of_it_has_to_come_again(place: Place) -> None:
+async def test_a_burst_of_rotations_is_stored_in_the_end_although_most_are_delivered_again(place: Place) -> None:
     ids = [f"i{number}" for number in range(30)]
     async with webhook_process(place.kubeconfig, place.namespace, max_in_flight="3") as webhook:
         for each in ids[:5]:
@@ -178,7 +180,9 @@ async def test_a_wave_of_rotations_ends_well_though_most_of_it_has_to_come_again
     assert made["sentiment-new"]["spec"]["request"]["type"] == "Install"
 
 
-async def test_every_kind_of_event_finds_its_register_in_any_order(place: Place, webhook: WebhookProcess) -> None:
+async def test_every_kind_of_event_is_stored_in_its_register_in_any_order(
+    place: Place, webhook: WebhookProcess
+) -> None:
     events = [
         place.event("app.trial_ended", {"ended_reason": "plan_upgraded"}, created_at=LATEST),
         place.rotated(created_at=LATER),
@@ -220,7 +224,7 @@ async def test_an_account_name_is_only_a_value(place: Place, webhook: WebhookPro
 
 
 @pytest.mark.case(57)
-async def test_any_installation_id_makes_a_name_of_its_own(place: Place, webhook: WebhookProcess) -> None:
+async def test_every_installation_id_has_an_object_name_of_its_own(place: Place, webhook: WebhookProcess) -> None:
     ids = ["x" * 128, "UPPER", "upper", "🎧", "../..", "a-b", "-", "${x}", "a" * 60, "a b", "a.b"]
     for installation_id in ids:
         body = place.installed({"installation_id": installation_id})
@@ -249,7 +253,7 @@ async def test_an_unknown_type_leaves_nothing(place: Place, webhook: WebhookProc
     assert place.installations() == {}
 
 
-async def test_many_events_leave_few_traces_in_the_object(place: Place, webhook: WebhookProcess) -> None:
+async def test_many_events_do_not_make_managed_fields_grow(place: Place, webhook: WebhookProcess) -> None:
     await webhook.result(place.installed(), place.signer)
     for minute in range(30):
         body = place.event("app.updated", id=f"update-{minute}", created_at=f"2026-03-02T12:{minute:02}:00Z")

@@ -1,4 +1,4 @@
-"""Whom the webhook believes, with real keys, a real gateway and a real API server."""
+"""Which events the webhook accepts as genuine, with real keys, a real gateway and a real API server."""
 
 import json
 from typing import Any
@@ -57,7 +57,7 @@ async def test_talkdesk_may_change_its_key_at_any_time(place: Place, webhook: We
 
 
 @pytest.mark.case(4)
-async def test_without_the_gateway_known_keys_serve_and_new_ones_have_to_wait(
+async def test_while_the_gateway_is_down_known_keys_are_used_and_new_ones_get_a_503(
     place: Place, webhook: WebhookProcess
 ) -> None:
     await webhook.result(place.installed(), place.signer)
@@ -68,13 +68,13 @@ async def test_without_the_gateway_known_keys_serve_and_new_ones_have_to_wait(
     assert "retry-after" in response.headers
 
 
-async def test_made_up_key_ids_reach_the_gateway_a_few_times_only(place: Place, webhook: WebhookProcess) -> None:
+async def test_unknown_key_ids_reach_the_gateway_a_few_times_only(place: Place, webhook: WebhookProcess) -> None:
     statuses = [(await webhook.post(place.installed(), Signer(f"made-up-{n}"))).status_code for n in range(60)]
     assert set(statuses) == {401, 503}
     assert len(place.gateway.asked) < 40
 
 
-async def test_an_app_is_found_by_namespace_and_name_and_changes_are_seen(
+async def test_an_app_is_found_by_namespace_and_name_and_its_changes_take_effect(
     place: Place, webhook: WebhookProcess
 ) -> None:
     assert (await webhook.post(place.installed(), place.signer, app="other")).status_code == 404
@@ -85,7 +85,7 @@ async def test_an_app_is_found_by_namespace_and_name_and_changes_are_seen(
 
 
 @pytest.mark.case(61)
-async def test_debug_logs_metrics_and_answers_hold_no_secret(place: Place) -> None:
+async def test_debug_logs_metrics_and_responses_hold_no_secret(place: Place) -> None:
     async with webhook_process(place.kubeconfig, place.namespace, log_level="DEBUG") as webhook:
         bodies: list[dict[str, Any]] = [
             place.installed(CANARIES),

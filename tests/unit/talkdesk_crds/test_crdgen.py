@@ -12,9 +12,10 @@ from pydantic import BaseModel, Field
 
 from talkdesk_crds import KINDS, TalkdeskApp, TalkdeskInstallation, TalkdeskTenant, crdgen
 from talkdesk_crds.crdgen import crd, file_name, structural_schema, to_yaml
-from talkdesk_crds.fields import DURATION_GRAMMAR, DURATION_PATTERN, FreeObject, Model
+from talkdesk_crds.fields import DURATION_GRAMMAR, FreeObject, Model
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import GROUP
+from talkdesk_runtime.durations import DURATION_PATTERN
 
 YAML = Path(__file__).parents[3] / "crds" / "yaml"
 NOT_STRUCTURAL = {"$ref", "anyOf", "oneOf", "allOf", "not", "title", "const", "additionalProperties", "discriminator"}

@@ -12,16 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from talkdesk_crds.app import TemplateStep
 from talkdesk_crds.fields import (
-    DURATION_PATTERN,
     Duration,
     PositiveDuration,
     immutable,
     listed_by,
-    parse_duration,
     rules,
     to_wire_time,
 )
 from talkdesk_crds.tenant import OnOffboard
+from talkdesk_runtime.durations import DURATION_PATTERN, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from kubernetes.aio.client.configuration import Configuration
 
+from builders.forward_proxy import forward_proxy
 from builders.kube_api import answer, connect, failure, kube_api, kubeconfig, stream
 from builders.listening import free_port
-from scripted_talkdesk import server_context
+from scripted_talkdesk import reply, serve, server_context
 from talkdesk_runtime.kube import APPLY, Kube, resource_path
 from talkdesk_runtime.kube_errors import (
     KubeAlreadyExists,
@@ -40,11 +41,11 @@ from talkdesk_runtime.kube_errors import (
         (("g/..", "v?", "p#", "n/m", "../x"), "/apis/g%2F../v%3F/namespaces/n%2Fm/p%23/..%2Fx"),
     ],
 )
-def test_no_part_of_a_path_reaches_beyond_its_place(parts: tuple[str, ...], path: str) -> None:
+def test_each_part_of_a_path_is_escaped(parts: tuple[str, ...], path: str) -> None:
     assert resource_path(*parts) == path
 
 
-async def test_a_request_is_sent_as_asked_and_its_answer_decoded(tmp_path: Path) -> None:
+async def test_a_request_is_sent_as_given_and_its_response_decoded(tmp_path: Path) -> None:
     async with kube_api(answer({"kind": "ConfigMap"})) as api, await connect(tmp_path, api.url) as kube:
         got = await kube.request(
             "PATCH",
@@ -66,7 +67,7 @@ async def test_a_request_is_sent_as_asked_and_its_answer_decoded(tmp_path: Path)
     assert "Authorization" not in asked.headers
 
 
-async def test_an_answer_without_a_body_is_an_empty_object(tmp_path: Path) -> None:
+async def test_a_response_without_a_body_is_an_empty_object(tmp_path: Path) -> None:
     async with kube_api(answer(raw=b"")) as api, await connect(tmp_path, api.url) as kube:
         assert await kube.request("DELETE", "/x") == {}
         assert "Impersonate-User" not in api.asked[0].headers
@@ -92,7 +93,7 @@ async def test_an_answer_without_a_body_is_an_empty_object(tmp_path: Path) -> No
         (503, "", KubeOverloaded),
     ],
 )
-async def test_each_status_has_its_error_with_the_servers_words(
+async def test_each_status_has_its_error_with_the_servers_message(
     tmp_path: Path, status: int, reason: str, error: type[KubeError]
 ) -> None:
     respond = failure(status, reason, "the server's words", Location="http://elsewhere.invalid/")
@@ -104,7 +105,7 @@ async def test_each_status_has_its_error_with_the_servers_words(
 
 
 @pytest.mark.parametrize("raw", [b"", b"<html>bad gateway</html>", b"[]", b'"text"', b"\xff"])
-async def test_a_failure_without_a_status_object_is_told_by_its_number(tmp_path: Path, raw: bytes) -> None:
+async def test_a_failure_without_a_status_object_is_described_by_its_number(tmp_path: Path, raw: bytes) -> None:
     async with kube_api(answer(raw=raw, status=502)) as api, await connect(tmp_path, api.url) as kube:
         with pytest.raises(KubeOverloaded, match="the API server answered 502"):
             await kube.request("GET", "/x")
@@ -128,19 +129,19 @@ async def test_retry_after_is_read_in_seconds(tmp_path: Path, value: str, second
     assert raised.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
 
 
-async def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_answer_times_out(tmp_path: Path) -> None:
     async with kube_api(stream(end="open")) as api, await connect(tmp_path, api.url, timeout=0.2) as kube:
         with pytest.raises(KubeUnreachable, match="did not answer in time"):
             await kube.request("GET", "/x")
 
 
-async def test_a_connection_that_breaks_is_told(tmp_path: Path) -> None:
+async def test_a_connection_that_breaks_is_unreachable(tmp_path: Path) -> None:
     async with kube_api(stream(b'{"kind":', end="cut")) as api, await connect(tmp_path, api.url) as kube:
         with pytest.raises(KubeUnreachable, match="can't be reached: ClientPayloadError"):
             await kube.request("GET", "/x")
 
 
-async def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+async def test_a_server_that_refuses_connections_is_unreachable(tmp_path: Path) -> None:
     async with await connect(tmp_path, f"http://127.0.0.1:{free_port()}") as kube:
         with pytest.raises(KubeUnreachable, match="Connect call failed"):
             await kube.request("GET", "/x")
@@ -167,7 +168,7 @@ async def test_tls_needs_the_servers_name(tmp_path: Path) -> None:
             await kube.request("GET", "/x")
 
 
-async def test_a_clients_certificate_is_shown(tmp_path: Path) -> None:
+async def test_a_client_certificate_is_presented(tmp_path: Path) -> None:
     context, root = server_context(tmp_path, "127.0.0.1")
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(root)
@@ -209,7 +210,7 @@ async def test_a_token_that_is_renewed_is_used_from_then_on_and_its_files_newlin
     assert "second" not in str(raised.value)
 
 
-async def test_a_plugin_for_credentials_is_run(tmp_path: Path) -> None:
+async def test_an_exec_plugin_for_credentials_is_run(tmp_path: Path) -> None:
     version = "client.authentication.k8s.io/v1"
     credential = {"apiVersion": version, "kind": "ExecCredential", "status": {"token": "from-a-plugin"}}
     command = {"apiVersion": version, "command": sys.executable, "args": ["-c", f"print({json.dumps(credential)!r})"]}
@@ -219,7 +220,7 @@ async def test_a_plugin_for_credentials_is_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "not: a kubeconfig", "{", "clusters: []\nusers: []\ncontexts: []"])
-async def test_a_configuration_that_is_none_is_refused_in_words(tmp_path: Path, content: str) -> None:
+async def test_a_malformed_configuration_is_refused_with_a_reason(tmp_path: Path, content: str) -> None:
     path = tmp_path / "broken"
     path.write_text(content)
     with pytest.raises(KubeRefused, match="no usable configuration for the Kubernetes API"):
@@ -239,7 +240,7 @@ print(asyncio.run(server()))
 
 
 def test_outside_a_cluster_the_environments_kubeconfig_is_used(tmp_path: Path) -> None:
-    # Of a process of its own, as the library looks into the environment only once.
+    # In a process of its own, because the library reads the environment only once.
     environment = {"KUBECONFIG": str(kubeconfig(tmp_path, "http://cluster.invalid"))}
     done = subprocess.run([sys.executable, "-c", CONNECT], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "http://cluster.invalid\n"
@@ -259,12 +260,12 @@ async def test_a_broken_kubeconfig_is_not_quoted(tmp_path: Path) -> None:
         await Kube.connect(user_agent="test/1", kubeconfig=path)
 
 
-async def test_a_configuration_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
+async def test_a_missing_configuration_is_refused_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(KubeRefused, match="no usable configuration for the Kubernetes API"):
         await Kube.connect(user_agent="test/1", kubeconfig=tmp_path / "missing")
 
 
-async def test_an_authority_that_is_no_certificate_is_refused_in_words(tmp_path: Path) -> None:
+async def test_an_authority_that_is_no_certificate_is_refused_with_a_reason(tmp_path: Path) -> None:
     authority = tmp_path / "authority"
     authority.write_text("nothing")
     with pytest.raises(KubeRefused, match="no usable configuration for the Kubernetes API"):
@@ -281,27 +282,62 @@ async def test_the_environments_proxy_is_used(tmp_path: Path, monkeypatch: pytes
         assert proxy.asked[0].path == "http://cluster.invalid/x"
 
 
-async def test_the_environments_exceptions_from_the_proxy_are_honoured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_proxy_of_the_environment_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://proxy.invalid")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     async with kube_api() as api, await connect(tmp_path, api.url) as kube:
         assert await kube.request("GET", "/x") == {}
 
 
-async def test_the_kubeconfigs_proxy_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_kubeconfigs_proxy_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://proxy.invalid")
     async with kube_api() as proxy, await connect(tmp_path, "http://cluster.invalid", proxy_url=proxy.url) as kube:
         assert await kube.request("GET", "/x") == {}
 
 
-async def test_a_proxy_of_another_kind_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(KubeRefused, match="only proxies by HTTP are supported"):
+@pytest.mark.case(61)
+async def test_a_proxy_with_a_password_gets_it_and_the_api_server_does_not(tmp_path: Path) -> None:
+    context, root = server_context(tmp_path, "127.0.0.1")
+    async with serve(tls=context) as api, forward_proxy("canary-proxy") as proxy:
+        api.on("/x", reply(content={"a": 1}))
+        connection = await connect(
+            tmp_path, api.url, certificate_authority=str(root), proxy_url=proxy.url_with("canary-proxy")
+        )
+        async with connection as kube:
+            assert await kube.request("GET", "/x") == {"a": 1}
+        assert [head.split(" ")[0] for head in proxy.heads] == ["CONNECT"]
+        assert "Proxy-Authorization" not in api.seen[0].headers
+
+
+@pytest.mark.case(61)
+async def test_without_tls_the_proxys_password_travels_with_requests_and_watches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"type": "ADDED", "object": {}}
+    async with kube_api(answer({"a": 1}), stream(event)) as api, forward_proxy("canary-proxy") as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url_with("canary-proxy"))
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with await connect(tmp_path, api.url) as kube:
+            assert await kube.request("GET", "/x") == {"a": 1}
+            assert [each async for each in kube.watch("/x")] == [event]
+        assert len(proxy.heads) == 2
+
+
+async def test_an_api_server_in_an_exempt_network_is_called_directly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid")
+    monkeypatch.setenv("no_proxy", "127.0.0.0/8")
+    async with kube_api() as api, await connect(tmp_path, api.url) as kube:
+        assert await kube.request("GET", "/x") == {}
+
+
+async def test_a_proxy_of_another_kind_is_refused_with_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(KubeRefused, match="a proxy is reached by http or https"):
         await connect(tmp_path, "http://cluster.invalid", proxy_url="socks5://127.0.0.1:1")
 
 
-async def test_a_netrc_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_netrc_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password else")
     monkeypatch.setenv("NETRC", str(netrc))

@@ -15,7 +15,7 @@ def test_the_fields_that_the_server_names_are_kept() -> None:
     assert error.fields == ("spec.request", "spec.trial")
 
 
-def test_a_namespace_that_is_going_is_told_from_a_missing_right() -> None:
+def test_a_terminating_namespace_differs_from_a_missing_right() -> None:
     going = from_status(403, status({"reason": "NamespaceTerminating", "field": "metadata.namespace"}))
     missing = from_status(403, status())
     assert isinstance(going, KubeForbidden)
@@ -24,7 +24,7 @@ def test_a_namespace_that_is_going_is_told_from_a_missing_right() -> None:
 
 
 @pytest.mark.parametrize("details", [None, [], "text", {"causes": None}, {"causes": "text"}, {"causes": [None, "x"]}])
-def test_details_of_any_form_do_no_harm(details: Any) -> None:
+def test_details_of_any_form_are_accepted(details: Any) -> None:
     error = from_status(422, status(details=details))
     assert isinstance(error, KubeInvalid)
     assert error.fields == ()
@@ -35,7 +35,7 @@ def test_a_message_fits_a_condition() -> None:
 
 
 @pytest.mark.parametrize("message", [None, "", 0])
-def test_an_error_without_words_has_its_number(message: Any) -> None:
+def test_an_error_without_a_message_has_its_number(message: Any) -> None:
     assert str(from_status(418, status(message=message))) == "the API server answered 418"
 
 

@@ -17,7 +17,7 @@ def test_the_lines_do_not_depend_on_the_pieces(content: bytes, cuts: list[int]) 
     assert lines.unfinished == bool(rest)
 
 
-def test_a_line_of_the_bounds_length_is_taken_and_a_longer_one_is_not() -> None:
+def test_a_line_as_long_as_the_bound_is_accepted_and_a_longer_one_is_not() -> None:
     assert Lines(4).feed(b"1234\n56") == [b"1234"]
     for piece in (b"12345\n", b"12345", b"1\n12345"):
         with pytest.raises(LineTooLong):

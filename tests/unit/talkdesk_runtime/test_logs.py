@@ -63,7 +63,7 @@ def test_a_secret_that_gets_into_a_field_is_not_shown(form: str) -> None:
     assert "canary" not in line
 
 
-def test_below_the_level_nothing_is_said() -> None:
+def test_below_the_level_nothing_is_logged() -> None:
     said = "for name in ('ours', 'other'): logging.getLogger(name).info('x'); structlog.get_logger(name).info('x')"
     assert lines("'WARNING'", said) == []
 
@@ -71,18 +71,18 @@ def test_below_the_level_nothing_is_said() -> None:
 LIBRARIES = ["kopf", "httpx", "httpcore", "uvicorn", "uvicorn.access", "kubernetes", "aiohttp"]
 
 
-def test_libraries_tell_their_doings_only_when_debugging() -> None:
+def test_libraries_log_below_warning_only_when_debugging() -> None:
     said = f"for name in {LIBRARIES}: logging.getLogger(name).info('x')"
     assert lines("", said) == []
     assert [json.loads(line)["logger"] for line in lines("'DEBUG'", said)] == LIBRARIES
 
 
-def test_the_cel_library_is_only_heard_of_its_errors_even_when_debugging() -> None:
+def test_the_cel_library_logs_only_errors_even_when_debugging() -> None:
     said = "logging.getLogger('cel').warning('x'); logging.getLogger('cel').error('y')"
     assert [json.loads(line)["event"] for line in lines("'DEBUG'", said)] == ["y"]
 
 
-def test_at_a_terminal_lines_are_for_people() -> None:
+def test_the_console_format_is_text() -> None:
     [line] = lines("'INFO', LogFormat.CONSOLE", "structlog.get_logger('ours').info('pass.broke', key='value')")
     assert not line.startswith("{")
     assert "pass.broke" in line

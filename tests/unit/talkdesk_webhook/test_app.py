@@ -29,7 +29,7 @@ from builders.serving import Served, serving, until
 from talkdesk_crds.hosts import Region
 from talkdesk_webhook.app import create_app
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.receiver import Relay
 from talkdesk_webhook.relay import LogoutRelay, RelayFailed, RelayFault, relay_client
@@ -91,12 +91,12 @@ async def test_a_good_event_is_stored_and_then_acknowledged() -> None:
     async with webhook() as hook:
         response = await hook.post(installed())
         assert (response.status_code, response.json()) == (200, {"result": "stored"})
-        assert [wanted.name for wanted in hook.store.kept] == ["sentiment-5c1f0a9b"]
+        assert [wanted.name for wanted in hook.store.stored] == ["sentiment-5c1f0a9b"]
         assert hook.count("events", type="app.installed", result="stored") == 1
 
 
 @pytest.mark.parametrize("result", [Result.DUPLICATE, Result.STALE, Result.CONFLICT])
-async def test_what_is_there_already_is_acknowledged_too(result: Result) -> None:
+async def test_an_event_that_is_stored_already_is_acknowledged_too(result: Result) -> None:
     async with webhook() as hook:
         hook.store.result = result
         response = await hook.post(uninstalled())
@@ -110,7 +110,7 @@ async def test_unknown_types_are_acknowledged_and_counted_under_one_label() -> N
         for kind in ("app.renamed", "app.moved"):
             response = await hook.post(event(kind, api_version="7"))
             assert (response.status_code, response.json()) == (200, {"result": "ignored"})
-        assert hook.store.kept == []
+        assert hook.store.stored == []
         assert hook.count("events", type="other", result="ignored") == 2
 
 
@@ -125,32 +125,32 @@ LOGOUT = event("user.logout", {"user_id": "canary-user", "user_email": "canary@e
 WITH_LOGOUT = known_app(logout=logout_to("https://app.example.com/canary"))
 
 
-async def test_a_logout_without_an_address_is_acknowledged_and_leaves_nothing() -> None:
+async def test_a_logout_of_an_app_without_an_endpoint_is_acknowledged_and_leaves_nothing() -> None:
     async with webhook() as hook:
         with structlog.testing.capture_logs() as logs:
             response = await hook.post(LOGOUT)
         assert response.json() == {"result": "ignored"}
-        assert (hook.store.kept, hook.relay.passed_on) == ([], [])
+        assert (hook.store.stored, hook.relay.forwarded) == ([], [])
         assert hook.count("events", type="user.logout", result="ignored") == 1
         assert "canary" not in str(logs)
 
 
 @pytest.mark.case(8, 61)
-async def test_a_logout_goes_on_as_it_came_and_is_only_counted() -> None:
+async def test_a_logout_is_forwarded_unchanged_and_only_counted() -> None:
     async with webhook(apps=AppsInMemory(WITH_LOGOUT)) as hook:
         raw = json.dumps(LOGOUT, indent=3).encode()
         with structlog.testing.capture_logs() as logs:
             response = await hook.post(raw)
         assert (response.status_code, response.json()) == (200, {"result": "relayed"})
-        assert hook.relay.passed_on == [("event-user.logout", raw)]
-        assert hook.store.kept == []
+        assert hook.relay.forwarded == [("event-user.logout", raw)]
+        assert hook.store.stored == []
         assert hook.count("events", type="user.logout", result="relayed") == 1
         assert "canary" not in str(logs)
 
 
 @pytest.mark.case(61, 64)
 @pytest.mark.parametrize("fault", RelayFault)
-async def test_a_logout_that_could_not_go_on_has_to_come_again(fault: RelayFault) -> None:
+async def test_a_logout_that_was_not_forwarded_is_answered_with_503(fault: RelayFault) -> None:
     async with webhook(apps=AppsInMemory(WITH_LOGOUT)) as hook:
         hook.relay.error = RelayFailed(fault, "the endpoint answered 500", timedelta(seconds=7))
         with structlog.testing.capture_logs() as logs:
@@ -159,11 +159,11 @@ async def test_a_logout_that_could_not_go_on_has_to_come_again(fault: RelayFault
         assert response.headers["retry-after"] == "7"
         assert hook.count("refused", status="503", reason=fault.value) == 1
         assert "canary" not in str(logs) + response.text
-        assert {"app": "sentiment", "why": "the endpoint answered 500"}.items() <= logs[0].items()
+        assert {"app": "sentiment", "error": "the endpoint answered 500"}.items() <= logs[0].items()
 
 
 @pytest.mark.case(14, 67)
-async def test_no_logout_goes_on_that_is_not_believed() -> None:
+async def test_a_logout_that_is_not_verified_is_not_forwarded() -> None:
     async with webhook(apps=AppsInMemory(WITH_LOGOUT)) as hook:
         raw = encode(LOGOUT)
         unsigned = await hook.client.post(PATH, content=raw, headers={"Content-Type": "application/json"})
@@ -172,16 +172,16 @@ async def test_no_logout_goes_on_that_is_not_believed() -> None:
         assert_refused(await hook.post(LOGOUT | {"app_id": "another"}), 403, "foreign_app")
         assert_refused(await hook.post(LOGOUT | {"_links": links("talkdeskapp.eu")}), 403, "foreign_host")
         assert_refused(await hook.post(LOGOUT | {"data": {}}), 400, "not_an_event")
-        assert hook.relay.passed_on == []
+        assert hook.relay.forwarded == []
 
 
 @pytest.mark.case(13, 64)
-async def test_a_silent_endpoint_holds_up_no_installation_and_no_answer_beyond_its_time() -> None:
+async def test_a_silent_endpoint_delays_no_installation_and_no_response_beyond_its_timeout() -> None:
     async with logout_endpoint() as endpoint, relay_client(100, user_agent="test") as client:
         endpoint.open.clear()
         apps = AppsInMemory(known_app(logout=logout_to(endpoint.url, timeout="1h", allow_insecure=True)))
-        relay = LogoutRelay(client, RelayKeysInMemory(SECRET), in_flight=2)
-        async with webhook(apps=apps, relay=relay, max_in_flight=4, answer_within=timedelta(seconds=1)) as hook:
+        relay = LogoutRelay(client, RelayKeysInMemory(SECRET), max_in_flight=2)
+        async with webhook(apps=apps, relay=relay, max_in_flight=4, request_timeout=timedelta(seconds=1)) as hook:
             hanging = [asyncio.create_task(hook.post(LOGOUT)) for _ in range(2)]
             await until(lambda: endpoint.waiting == 2)
             assert_refused(await hook.post(LOGOUT), 503, "logout_busy")
@@ -204,7 +204,7 @@ async def test_a_silent_endpoint_holds_up_no_installation_and_no_answer_beyond_i
 async def test_bad_signatures_change_nothing_and_are_counted_by_reason(headers: dict[str, str], reason: str) -> None:
     async with webhook() as hook:
         assert_refused(await hook.post(installed(), **headers), 401, reason)
-        assert hook.store.kept == []
+        assert hook.store.stored == []
         assert hook.count("refused", status="401", reason=reason) == 1
 
 
@@ -217,16 +217,16 @@ async def test_unsigned_and_foreign_signed_events_change_nothing() -> None:
         forger = Signer()  # of the same key id, but another key
         forged = await hook.client.post(PATH, content=raw, headers=forger.headers(raw))
         assert_refused(forged, 401, "signature_mismatch")
-        assert hook.store.kept == []
+        assert hook.store.stored == []
 
 
 @pytest.mark.case(67)
-async def test_a_key_of_another_region_is_no_key_here() -> None:
+async def test_a_key_of_another_region_verifies_nothing() -> None:
     async with webhook(apps=AppsInMemory(known_app(region=Region.EU))) as hook:
         assert_refused(await hook.post(installed()), 401, "key_unknown")
 
 
-async def test_an_app_may_do_without_signatures() -> None:
+async def test_an_app_may_accept_unsigned_events() -> None:
     async with webhook(apps=AppsInMemory(known_app(verify_signatures=False))) as hook:
         response = await hook.client.post(PATH, json=installed())
         assert response.json() == {"result": "stored"}
@@ -253,14 +253,14 @@ async def test_a_body_that_a_proxy_serialised_anew_is_refused() -> None:
 async def test_events_that_are_not_this_apps_are_forbidden(body: dict[str, Any], reason: str) -> None:
     async with webhook() as hook:
         assert_refused(await hook.post(body), 403, reason)
-        assert hook.store.kept == []
+        assert hook.store.stored == []
 
 
 @pytest.mark.parametrize(
     "path",
     ["/events/team/other", "/events/other/sentiment", "/events/Team/sentiment", "/events/team/..%2f", "/events/t%00/a"],
 )
-async def test_an_address_of_no_app_is_not_found(path: str) -> None:
+async def test_an_app_that_does_not_exist_is_not_found(path: str) -> None:
     async with webhook() as hook:
         response = await hook.post(installed(), path=path)
         assert response.status_code == 404
@@ -292,10 +292,10 @@ async def test_other_paths_and_methods_are_answered_in_json() -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-async def test_signed_nonsense_is_refused(body: bytes, reason: str) -> None:
+async def test_a_signed_body_that_is_no_event_is_refused(body: bytes, reason: str) -> None:
     async with webhook() as hook:
         assert_refused(await hook.post(body), 400, reason)
-        assert hook.store.kept == []
+        assert hook.store.stored == []
 
 
 @pytest.mark.case(7)
@@ -317,7 +317,7 @@ def _status(answer: bytes) -> int:
 
 
 @pytest.mark.case(7)
-async def test_an_oversized_body_is_refused_by_its_announcement() -> None:
+async def test_an_oversized_body_is_refused_by_its_content_length() -> None:
     async with webhook() as hook:
         answer = await hook.served.raw(_head("Content-Length: 300000"), within=2)
         assert _status(answer) == 413
@@ -325,7 +325,7 @@ async def test_an_oversized_body_is_refused_by_its_announcement() -> None:
 
 
 @pytest.mark.case(7)
-async def test_chunks_without_end_are_refused_within_bounded_memory() -> None:
+async def test_endless_chunks_are_refused_within_bounded_memory() -> None:
     async with webhook() as hook:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
@@ -349,7 +349,7 @@ async def test_chunks_without_end_are_refused_within_bounded_memory() -> None:
 
 
 @pytest.mark.case(7)
-async def test_chunks_within_the_limit_are_as_good_as_a_length() -> None:
+async def test_a_chunked_body_within_the_limit_is_accepted() -> None:
     async with webhook() as hook:
         raw = encode(installed())
         signed = [f"{name}: {value}" for name, value in SIGNER.headers(raw).items() if name != "Content-Type"]
@@ -360,25 +360,25 @@ async def test_chunks_within_the_limit_are_as_good_as_a_length() -> None:
 
 
 @pytest.mark.case(7)
-async def test_a_slow_body_is_given_up_in_time() -> None:
-    async with webhook(body_within=timedelta(milliseconds=100)) as hook:
+async def test_a_slow_body_times_out() -> None:
+    async with webhook(body_timeout=timedelta(milliseconds=100)) as hook:
         answer = await hook.served.raw(_head("Content-Length: 100"), b"{", within=2)
         assert _status(answer) == 408
         assert b"body_too_slow" in answer
 
 
-async def test_a_sender_who_leaves_in_the_middle_is_forgotten() -> None:
+async def test_a_sender_who_disconnects_in_the_middle_leaves_nothing() -> None:
     async with webhook() as hook:
         _, writer = await asyncio.open_connection("127.0.0.1", hook.served.port)
         writer.write(_head("Content-Length: 100") + b"{")
         await writer.drain()
         writer.close()
-        await until(lambda: hook.count("refused", status="400", reason="body_cut") == 1)
+        await until(lambda: hook.count("refused", status="400", reason="body_incomplete") == 1)
 
 
 @pytest.mark.case(10)
 @pytest.mark.parametrize("broken", ["apps", "keys", "store"])
-async def test_trouble_of_ours_is_a_503_that_says_when_to_come_again(broken: str) -> None:
+async def test_a_failure_on_our_side_is_a_503_with_retry_after(broken: str) -> None:
     async with webhook() as hook:
         errors = {"apps": LookupFailed("x"), "keys": LookupFailed("x"), "store": InboxUnavailable("x")}
         getattr(hook, broken).error = errors[broken]
@@ -388,7 +388,7 @@ async def test_trouble_of_ours_is_a_503_that_says_when_to_come_again(broken: str
         assert response.headers["retry-after"] == "5"
 
 
-async def test_the_api_servers_own_wish_for_patience_is_passed_on() -> None:
+async def test_the_api_servers_retry_after_is_sent_to_the_sender() -> None:
     async with webhook() as hook:
         hook.store.error = InboxUnavailable("x", timedelta(seconds=42))
         assert (await hook.post(installed())).headers["retry-after"] == "42"
@@ -401,15 +401,15 @@ async def test_an_installation_of_another_account_is_forbidden() -> None:
 
 
 @pytest.mark.case(10)
-async def test_a_store_that_does_not_answer_is_a_503_in_time() -> None:
-    async with webhook(answer_within=timedelta(milliseconds=100)) as hook:
+async def test_a_store_that_does_not_return_is_a_503_after_the_timeout() -> None:
+    async with webhook(request_timeout=timedelta(milliseconds=100)) as hook:
         hook.store.open.clear()
         assert_refused(await hook.post(installed()), 503, "timeout")
-        assert hook.store.kept == []
+        assert hook.store.stored == []
 
 
 @pytest.mark.case(13)
-async def test_too_many_at_once_are_told_to_come_again_and_the_others_end_well() -> None:
+async def test_requests_beyond_the_limit_get_a_503_and_the_others_succeed() -> None:
     async with webhook(max_in_flight=3) as hook:
         hook.store.open.clear()
         running = [asyncio.create_task(hook.post(installed())) for _ in range(3)]
@@ -422,7 +422,7 @@ async def test_too_many_at_once_are_told_to_come_again_and_the_others_end_well()
 
 
 @pytest.mark.case(13)
-async def test_a_wave_of_rotations_beyond_the_bound_comes_again_and_loses_nothing() -> None:
+async def test_a_burst_of_rotations_beyond_the_limit_is_delivered_again_and_loses_nothing() -> None:
     async with webhook(max_in_flight=4) as hook:
         hook.store.open.clear()
         ids = [f"i{number}" for number in range(20)]
@@ -446,7 +446,7 @@ async def test_a_wave_of_rotations_beyond_the_bound_comes_again_and_loses_nothin
         while left:
             answers = await asyncio.gather(*(hook.post(body) for body in left))
             left = [body for body, answer in zip(left, answers, strict=True) if answer.status_code != 200]
-        assert sorted(wanted.installation_id for wanted in hook.store.kept) == sorted([*ids, "new"])
+        assert sorted(wanted.installation_id for wanted in hook.store.stored) == sorted([*ids, "new"])
         assert hook.count("events", type="app.credentials_rotated", result="stored") == 20
 
 
@@ -461,13 +461,13 @@ async def test_a_fault_of_our_own_is_a_500_that_shows_nothing(caplog: pytest.Log
 
 
 @pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])
-async def test_readiness_is_not_liveness(*, ready: bool, status: int) -> None:
+async def test_without_the_api_server_it_is_alive_but_not_ready(*, ready: bool, status: int) -> None:
     async with webhook(ready=ready) as hook:
         assert (await hook.client.get("/readyz")).status_code == status
         assert (await hook.client.get("/healthz")).status_code == 200
 
 
-async def test_metrics_are_there_for_prometheus_and_no_sender_chooses_a_label() -> None:
+async def test_metrics_are_exposed_and_no_sender_chooses_a_label() -> None:
     async with webhook() as hook:
         await hook.post(installed())
         await hook.post(event("canary.type"))
@@ -481,7 +481,7 @@ async def test_metrics_are_there_for_prometheus_and_no_sender_chooses_a_label() 
 
 
 @pytest.mark.case(2)
-async def test_a_conflict_is_warned_of_with_ids_only() -> None:
+async def test_a_conflict_is_logged_as_a_warning_with_ids_only() -> None:
     async with webhook() as hook:
         hook.store.result = Result.CONFLICT
         with structlog.testing.capture_logs() as logs:

@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 
 from builders.events import APP_ID
+from builders.ports import clock_of
 from builders.scripted_kube import ScriptedKube
 from talkdesk_crds.hosts import ForeignHostError
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
 from talkdesk_webhook.apps import Apps
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 
 
 def app(**spec: Any) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def app(**spec: Any) -> dict[str, Any]:
     return {"metadata": {"name": "sentiment"}, "spec": {"appId": APP_ID, "region": "US", "tenant": tenant} | spec}
 
 
-async def test_an_app_is_read_by_its_name_and_remembered() -> None:
+async def test_an_app_is_read_by_its_name_and_cached() -> None:
     kube = ScriptedKube(app())
     apps = Apps(kube, timedelta(seconds=10))
     known = await apps.get("team", "sentiment")
@@ -30,7 +31,7 @@ async def test_an_app_is_read_by_its_name_and_remembered() -> None:
 async def test_a_change_is_seen_after_the_given_time() -> None:
     clock = [0.0]
     kube = ScriptedKube(app(), app(events={"signatureVerification": "Disabled"}))
-    apps = Apps(kube, timedelta(seconds=10), clock=lambda: clock[0])
+    apps = Apps(kube, timedelta(seconds=10), clock=clock_of(lambda: clock[0]))
     await apps.get("team", "sentiment")
     clock[0] = 10
     known = await apps.get("team", "sentiment")
@@ -49,7 +50,7 @@ async def test_explicit_endpoints_are_the_only_hosts() -> None:
         known.hosts.check_api("https://api.talkdeskapp.com")
 
 
-async def test_where_log_outs_go_is_known_and_no_reason_to_lose_other_events() -> None:
+async def test_the_logout_endpoint_is_read_and_an_unusable_one_fails_no_other_event() -> None:
     logout = {"url": "http://plain.example/logout", "secretRef": {"name": "s", "key": "k"}}
     known = await Apps(ScriptedKube(app(logout=logout)), timedelta(seconds=10)).get("team", "sentiment")
     assert known is not None
@@ -60,17 +61,17 @@ async def test_where_log_outs_go_is_known_and_no_reason_to_lose_other_events() -
     assert without.logout is None
 
 
-async def test_no_app_is_no_failure() -> None:
+async def test_an_app_that_does_not_exist_is_none() -> None:
     apps = Apps(ScriptedKube(KubeNotFound("no")), timedelta(seconds=10))
     assert [await apps.get("team", "nope"), await apps.get("team", "nope")] == [None, None]
 
 
 @pytest.mark.case(10)
 @pytest.mark.parametrize("error", [KubeUnreachable("away"), KubeForbidden("no rights")])
-async def test_an_app_that_can_not_be_read_again_is_not_served_from_memory(error: KubeError) -> None:
+async def test_while_an_app_cant_be_read_no_cached_one_is_used(error: KubeError) -> None:
     clock = [0.0]
     kube = ScriptedKube(app(), error)
-    apps = Apps(kube, timedelta(seconds=10), clock=lambda: clock[0])
+    apps = Apps(kube, timedelta(seconds=10), clock=clock_of(lambda: clock[0]))
     await apps.get("team", "sentiment")
     clock[0] = 11
     with pytest.raises(LookupFailed):
@@ -82,10 +83,10 @@ async def test_an_app_that_can_not_be_read_again_is_not_served_from_memory(error
     [
         ({"region": "MARS"}, "region"),
         ({"appId": None}, "appId"),
-        ({"region": None}, "neither region nor endpoints"),
+        ({"region": None}, "neither a region nor endpoints"),
         ({"region": None, "endpoints": {"api": "http://a.example", "token": "http://a.example"}}, "allowInsecure"),
     ],
 )
-async def test_an_app_that_makes_no_sense_is_a_failure_that_names_the_place(spec: dict[str, Any], why: str) -> None:
+async def test_an_app_that_cant_be_understood_is_a_failure_that_names_the_field(spec: dict[str, Any], why: str) -> None:
     with pytest.raises(LookupFailed, match=why):
         await Apps(ScriptedKube(app(**spec)), timedelta(seconds=10)).get("team", "sentiment")

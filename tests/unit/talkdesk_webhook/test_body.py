@@ -49,7 +49,7 @@ async def fault(headers: dict[str, str], sender: Sender, limits: BodyLimits = LI
         "application/vnd.talkdesk.event+json; version=1",
     ],
 )
-async def test_json_in_pieces_is_put_together_byte_by_byte(content_type: str) -> None:
+async def test_a_body_in_chunks_is_joined_unchanged(content_type: str) -> None:
     assert await read(Headers({"content-type": content_type}), Sender(b"{", b"", b" }"), LIMITS) == b"{ }"
 
 
@@ -73,7 +73,7 @@ async def test_compressed_bodies_are_refused_before_a_byte_is_read(encoding: str
 
 @pytest.mark.case(7)
 @pytest.mark.parametrize("length", ["101", "99999999999999999999", "-1", "x"])
-async def test_an_announced_size_above_the_limit_is_refused_before_a_byte_is_read(length: str) -> None:
+async def test_a_content_length_above_the_limit_is_refused_before_a_byte_is_read(length: str) -> None:
     sender = Sender(b"{}")
     assert await fault(JSON | {"content-length": length}, sender) == (BodyFault.TOO_LARGE, 413)
     assert sender.taken == 0
@@ -88,13 +88,13 @@ async def test_without_length_the_limit_holds_while_reading() -> None:
 
 
 @pytest.mark.case(7)
-async def test_a_body_that_does_not_come_is_given_up() -> None:
+async def test_a_body_that_does_not_arrive_times_out() -> None:
     quick = BodyLimits(size=100, time=timedelta(milliseconds=10))
     assert await fault(JSON, Sender(b"{", hangs=True), quick) == (BodyFault.TOO_SLOW, 408)
 
 
-async def test_a_sender_who_leaves_leaves_nothing() -> None:
-    assert await fault(JSON, Sender(b"{}", leaves=True)) == (BodyFault.CUT, 400)
+async def test_a_sender_who_disconnects_has_an_incomplete_body() -> None:
+    assert await fault(JSON, Sender(b"{}", leaves=True)) == (BodyFault.INCOMPLETE, 400)
 
 
 @pytest.mark.case(7)
@@ -127,7 +127,7 @@ def test_what_is_not_strict_json_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.case(7)
-def test_as_many_levels_as_no_event_has_are_still_read() -> None:
+def test_more_levels_than_any_event_has_are_read() -> None:
     deep: object = decode(b'{"a":[' * 31 + b"]}" * 31)
     for _ in range(30):
         assert isinstance(deep, dict)
@@ -137,21 +137,21 @@ def test_as_many_levels_as_no_event_has_are_still_read() -> None:
 
 @pytest.mark.case(7)
 @pytest.mark.parametrize("body", [b'{"a": 1, "a": 1}', b'{"x": [{"b": {}, "c": 1, "b": 2}]}', b'{"a":1,"\\u0061":2}'])
-def test_a_name_that_is_there_twice_is_refused_at_any_depth(body: bytes) -> None:
+def test_a_duplicate_name_is_refused_at_any_depth(body: bytes) -> None:
     with pytest.raises(BodyError) as caught:
         decode(body)
     assert (caught.value.fault, caught.value.status) == (BodyFault.DUPLICATE_NAME, 400)
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_at_all_break_decoding(body: bytes) -> None:
+def test_no_bytes_cause_an_unexpected_error(body: bytes) -> None:
     try:
         decode(body)
     except BodyError as error:
         assert error.status == 400  # noqa: PT017 - most bytes raise, some are JSON
 
 
-def test_a_long_number_is_no_trouble() -> None:
+def test_a_long_number_is_decoded() -> None:
     assert "n" in decode(b'{"n": ' + b"9" * 300 + b"}")
 
 

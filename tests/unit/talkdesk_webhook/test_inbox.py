@@ -17,8 +17,8 @@ from talkdesk_runtime.kube_errors import (
     KubeRefused,
     KubeUnreachable,
 )
+from talkdesk_webhook.event_record import EventRecord, Register, SecretDraft
 from talkdesk_webhook.inbox import Inbox, InboxUnavailable, OtherAccount, Result
-from talkdesk_webhook.intake import Intake, Register, SecretDraft
 
 REQUEST = Register("request", "event-1", {"type": "Install", "eventId": "event-1"}, {"accountName": "acme"})
 CREDENTIALS = Register("credentials", "event-1", {"secretName": "s", "eventId": "event-1"}, {"endpoints": {"api": "x"}})
@@ -31,8 +31,8 @@ def older(*registers: str) -> KubeInvalid:
     return KubeInvalid("older", tuple(f"spec.{register}" for register in registers))
 
 
-def event(**overrides: Any) -> Intake:
-    return Intake(
+def event(**overrides: Any) -> EventRecord:
+    return EventRecord(
         **{
             "namespace": "team",
             "app": "sentiment",
@@ -45,11 +45,11 @@ def event(**overrides: Any) -> Intake:
     )
 
 
-def install() -> Intake:
-    return event(registers=(REQUEST, CREDENTIALS), secret=SECRET, begins=True)
+def install() -> EventRecord:
+    return event(registers=(REQUEST, CREDENTIALS), secret=SECRET, is_first=True)
 
 
-async def outcome(wanted: Intake, *answers: dict[str, Any] | KubeError) -> tuple[Result, ScriptedKube]:
+async def outcome(wanted: EventRecord, *answers: dict[str, Any] | KubeError) -> tuple[Result, ScriptedKube]:
     kube = ScriptedKube(*answers)
     return await Inbox(kube).store(wanted), kube
 
@@ -100,7 +100,7 @@ async def test_any_other_event_takes_one_write() -> None:
     ]
 
 
-async def test_fields_that_the_cluster_does_not_know_must_fail_and_not_vanish() -> None:
+async def test_fields_that_the_cluster_does_not_know_fail_the_write() -> None:
     _, kube = await outcome(install(), {}, THERE, stored())
     assert [asked.query.get("fieldValidation") for asked in kube.asked[1:]] == ["Strict", "Strict"]
 
@@ -113,32 +113,32 @@ async def test_an_event_that_changed_nothing_is_a_duplicate() -> None:
 
 
 @pytest.mark.case(12)
-async def test_what_a_crash_left_half_done_is_finished() -> None:
+async def test_an_install_that_a_crash_interrupted_is_completed() -> None:
     result, kube = await outcome(install(), THERE, GONE, {})
     assert result is Result.STORED
     assert kube.requests[-1] == "POST talkdeskinstallations"
 
 
-async def test_each_delivery_writes_under_a_name_of_its_own() -> None:
+async def test_each_delivery_has_a_field_manager_of_its_own() -> None:
     _, one = await outcome(event(), stored())
     _, other = await outcome(event(), stored())
     assert one.asked[0].query["fieldManager"] != other.asked[0].query["fieldManager"]
 
 
 @pytest.mark.case(15)
-async def test_an_event_that_comes_before_its_install_makes_the_object() -> None:
+async def test_an_event_that_comes_before_its_install_creates_the_object() -> None:
     result, kube = await outcome(event(), GONE, {})
     assert result is Result.STORED
     assert kube.requests == ["PATCH talkdeskinstallations/sentiment-1", "POST talkdeskinstallations"]
 
 
-async def test_two_firsts_at_once_both_end_well() -> None:
+async def test_two_first_events_at_once_are_both_stored() -> None:
     result, kube = await outcome(event(), GONE, THERE, stored())
     assert result is Result.STORED
     assert len(kube.asked) == 3
 
 
-async def test_an_object_that_comes_and_goes_is_given_up() -> None:
+async def test_an_object_that_is_created_and_deleted_all_the_time_is_unavailable() -> None:
     with pytest.raises(InboxUnavailable):
         await outcome(event(), GONE, THERE, GONE, THERE)
 
@@ -152,14 +152,14 @@ async def test_an_old_event_is_stale() -> None:
 
 
 @pytest.mark.case(15)
-async def test_only_what_is_newer_is_kept_of_a_late_install() -> None:
+async def test_of_a_late_install_only_newer_registers_are_stored() -> None:
     spec = {"request": {"eventId": "newer"}}
     result, kube = await outcome(install(), {}, THERE, older("request"), stored(spec))
     assert result is Result.STORED
     assert [step["path"] for step in kube.asked[-1].body] == ["/spec/accountId", "/spec/credentials", "/spec/endpoints"]
 
 
-async def test_registers_may_be_overtaken_one_after_the_other() -> None:
+async def test_registers_may_be_refused_one_after_the_other() -> None:
     result, _ = await outcome(install(), {}, THERE, older("request"), older("credentials"), stored({}, changed=False))
     assert result is Result.STALE
 
@@ -191,7 +191,7 @@ async def test_an_installation_of_another_account_is_never_written() -> None:
     ],
     ids=lambda error: f"{type(error).__name__} {error}",
 )
-async def test_whatever_else_goes_wrong_means_deliver_it_again(error: KubeError) -> None:
+async def test_any_other_error_means_that_the_event_is_delivered_again(error: KubeError) -> None:
     scripts: list[list[dict[str, Any] | KubeError]] = [[error], [{}, error], [{}, THERE, error]]
     for answers in scripts:
         with pytest.raises(InboxUnavailable) as caught:
@@ -202,7 +202,7 @@ async def test_whatever_else_goes_wrong_means_deliver_it_again(error: KubeError)
 
 
 @pytest.mark.case(61)
-async def test_no_failure_says_anything_of_the_content() -> None:
+async def test_no_error_quotes_the_content() -> None:
     for error in (KubeInvalid("Invalid value: canary-made-up", ("data",)), KubeRefused("canary-made-up")):
         with pytest.raises(InboxUnavailable) as caught:
             await outcome(install(), error)

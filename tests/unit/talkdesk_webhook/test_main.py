@@ -19,13 +19,16 @@ def test_help_names_every_setting() -> None:
     assert all(f"TALKDESK_WEBHOOK_{name.upper()}" in done.stdout for name in Settings.model_fields)
 
 
-def test_bad_settings_are_told_in_one_line() -> None:
-    done = run(TALKDESK_WEBHOOK_PORT="http", TALKDESK_WEBHOOK_ANSWER_WITHIN="5")
+def test_bad_settings_are_reported_in_one_line() -> None:
+    done = run(TALKDESK_WEBHOOK_PORT="http", TALKDESK_WEBHOOK_REQUEST_TIMEOUT="5")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "TALKDESK_WEBHOOK_PORT" in done.stderr
-    assert "TALKDESK_WEBHOOK_ANSWER_WITHIN: Value error, a duration is written like 7d, 1h30m or 90s" in done.stderr
+    assert (
+        "--request-timeout (TALKDESK_WEBHOOK_REQUEST_TIMEOUT): a duration is written like 7d, 1h30m or 90s"
+        in done.stderr
+    )
 
 
 def test_without_a_cluster_it_says_so_in_one_line(tmp_path: Path) -> None:
@@ -47,9 +50,10 @@ def test_a_port_that_is_taken_ends_it_without_a_traceback(tmp_path: Path) -> Non
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         done = run(
+            "--port",
+            str(taken.getsockname()[1]),
             TALKDESK_WEBHOOK_KUBECONFIG=str(kubeconfig),
             TALKDESK_WEBHOOK_HOST="127.0.0.1",
-            TALKDESK_WEBHOOK_PORT=str(taken.getsockname()[1]),
         )
     assert done.returncode == 1
     assert "Address already in use" in done.stderr

@@ -1,5 +1,6 @@
 import pytest
 
+from builders.ports import clock_of
 from builders.scripted_kube import ScriptedKube
 from talkdesk_runtime.kube_errors import KubeUnreachable
 from talkdesk_webhook.readiness import Readiness
@@ -7,7 +8,7 @@ from talkdesk_webhook.readiness import Readiness
 AWAY = KubeUnreachable("away")
 
 
-async def test_it_is_ready_when_the_api_server_answers_and_asks_seldom() -> None:
+async def test_it_is_ready_when_the_api_server_answers_and_probes_seldom() -> None:
     kube = ScriptedKube({"gitVersion": "v1"})
     readiness = Readiness(kube)
     assert [await readiness.ready(), await readiness.ready()] == [True, True]
@@ -15,14 +16,14 @@ async def test_it_is_ready_when_the_api_server_answers_and_asks_seldom() -> None
 
 
 @pytest.mark.case(10)
-async def test_it_is_not_ready_before_the_first_answer() -> None:
+async def test_it_is_not_ready_before_the_first_response() -> None:
     assert not await Readiness(ScriptedKube(AWAY)).ready()
 
 
 @pytest.mark.case(10)
-async def test_a_short_outage_takes_nothing_out_of_service_and_a_long_one_does() -> None:
+async def test_only_a_long_outage_makes_it_not_ready() -> None:
     now = [0.0]
-    readiness = Readiness(ScriptedKube({}, AWAY, AWAY, AWAY, {}), clock=lambda: now[0])
+    readiness = Readiness(ScriptedKube({}, AWAY, AWAY, AWAY, {}), clock=clock_of(lambda: now[0]))
     seen = []
     for now[0] in (0, 3, 9, 15, 17):
         seen.append(await readiness.ready())

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from builders.logout_endpoint import SECRET, LogoutEndpoint, logout_endpoint
-from builders.ports import RelayKeysInMemory, known_app, logout_to
+from builders.ports import RelayKeysInMemory, clock_of, known_app, logout_to
 from builders.serving import until
 from scripted_talkdesk import serve, server_context
 from talkdesk_crds.app import Logout
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.relay import LogoutRelay, RelayFailed, RelayFault, relay_client
 
 BODY = '{"type":"user.logout", "data":{"user_email":"canary@example.com"} , "x": "ü"}'.encode()
@@ -43,7 +43,10 @@ async def attempts(keys: RelayKeysInMemory | None = None, *, in_flight: int = 4)
     clock = [0.0]
     async with relay_client(100, user_agent="test") as client:
         yield Attempts(
-            LogoutRelay(client, keys or RelayKeysInMemory(SECRET), in_flight=in_flight, clock=lambda: clock[0]), clock
+            LogoutRelay(
+                client, keys or RelayKeysInMemory(SECRET), max_in_flight=in_flight, clock=clock_of(lambda: clock[0])
+            ),
+            clock,
         )
 
 
@@ -52,14 +55,14 @@ def to(endpoint: LogoutEndpoint, timeout: str = "5s") -> Logout:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-async def test_a_log_out_goes_on_as_it_came_and_any_2xx_is_enough(status: int) -> None:
+async def test_a_logout_is_forwarded_unchanged_and_any_2xx_accepts_it(status: int) -> None:
     async with logout_endpoint() as endpoint, attempts() as its:
         endpoint.status = status
         await its.pass_on(to(endpoint))
         assert endpoint.came == [("event-1", BODY)]
 
 
-async def test_the_same_event_has_the_same_id_whatever_that_looks_like() -> None:
+async def test_the_same_event_has_the_same_message_id_whatever_its_own_id_holds() -> None:
     async with logout_endpoint() as endpoint, attempts() as its:
         for _ in range(2):
             await its.pass_on(to(endpoint), "e\r\nx: 🚀")
@@ -68,7 +71,7 @@ async def test_the_same_event_has_the_same_id_whatever_that_looks_like() -> None
 
 @pytest.mark.case(64)
 @pytest.mark.parametrize("status", [300, 400, 401, 404, 409, 410, 422, 429, 500, 502, 503])
-async def test_any_other_answer_is_none(status: int) -> None:
+async def test_any_other_status_is_a_refusal(status: int) -> None:
     async with logout_endpoint() as endpoint, attempts() as its:
         endpoint.status = status
         failed = await its.fault(to(endpoint))
@@ -88,7 +91,7 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
 @pytest.mark.parametrize(
     "body", [b"<html>canary", b"{", b" " * 50_000_000, gzip.compress(b" " * 50_000_000), b"\xff\0"], ids=len
 )
-async def test_whatever_the_answer_says_is_thrown_away(body: bytes) -> None:
+async def test_the_body_of_a_response_is_discarded(body: bytes) -> None:
     async with logout_endpoint() as endpoint, attempts() as its:
         endpoint.status, endpoint.body, endpoint.headers = 200, body, {"Content-Encoding": "gzip"}
         for _ in range(2):
@@ -96,7 +99,7 @@ async def test_whatever_the_answer_says_is_thrown_away(body: bytes) -> None:
 
 
 @pytest.mark.case(64)
-async def test_a_silent_endpoint_is_given_up_in_time() -> None:
+async def test_a_silent_endpoint_times_out() -> None:
     async with logout_endpoint() as endpoint, attempts() as its:
         endpoint.open.clear()
         async with asyncio.timeout(4):
@@ -125,13 +128,13 @@ async def saying(answer: bytes) -> AsyncIterator[Logout]:
 @pytest.mark.parametrize(
     "answer", [b"", b"canary\r\n\r\n", b"HTTP/1.1 canary\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncan"]
 )
-async def test_what_is_no_whole_answer_is_none(answer: bytes) -> None:
+async def test_an_incomplete_response_counts_as_unreachable(answer: bytes) -> None:
     async with saying(answer) as logout, attempts() as its:
         assert (await its.fault(logout)).fault is RelayFault.UNREACHABLE
 
 
 @pytest.mark.case(64, 29)
-async def test_an_endpoint_that_is_away_or_speaks_no_tls_is_told_by_its_kind() -> None:
+async def test_an_endpoint_that_cant_be_reached_is_reported_with_the_class_of_the_error() -> None:
     async with saying(b"HTTP/1.1 204 No Content\r\n\r\n") as logout, attempts() as its:
         secure = logout_to(logout.url.replace("http://", "https://"))
         failed = await its.fault(secure)
@@ -144,7 +147,7 @@ async def test_an_endpoint_that_is_away_or_speaks_no_tls_is_told_by_its_kind() -
 
 
 @pytest.mark.case(29)
-async def test_a_certificate_that_nobody_vouches_for_is_none(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_counts_as_unreachable(tmp_path: Path) -> None:
     context, _ = server_context(tmp_path, "127.0.0.1")
     async with serve(tls=context) as server, attempts() as its:
         failed = await its.fault(logout_to(server.url))
@@ -170,7 +173,7 @@ async def test_without_a_key_nothing_is_sent(error: Exception | None) -> None:
 
 
 @pytest.mark.case(13, 64)
-async def test_a_silent_endpoint_holds_so_many_places_and_only_its_own_apps() -> None:
+async def test_a_silent_endpoint_takes_only_the_slots_of_its_own_app() -> None:
     async with logout_endpoint() as endpoint, logout_endpoint() as other, attempts(in_flight=3) as its:
         endpoint.open.clear()
         running = [asyncio.create_task(its.pass_on(to(endpoint))) for _ in range(3)]
@@ -183,14 +186,14 @@ async def test_a_silent_endpoint_holds_so_many_places_and_only_its_own_apps() ->
 
 
 @pytest.mark.case(64)
-async def test_an_endpoint_that_keeps_failing_is_left_alone_for_a_moment() -> None:
+async def test_an_endpoint_that_keeps_failing_gets_no_calls_for_a_moment() -> None:
     async with logout_endpoint() as endpoint, attempts() as its:
         endpoint.status = 500
         for _ in range(5):
             assert (await its.fault(to(endpoint))).fault is RelayFault.REFUSED
         its.clock[0] = 2
         failed = await its.fault(to(endpoint))
-        assert (failed.fault, failed.retry_after) == (RelayFault.PAUSED, timedelta(seconds=3))
+        assert (failed.fault, failed.retry_after) == (RelayFault.CIRCUIT_OPEN, timedelta(seconds=3))
         assert len(endpoint.came) == 5
         endpoint.status, its.clock[0] = 200, 5
         for _ in range(2):
@@ -198,14 +201,14 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone_for_a_moment() -> No
 
 
 @pytest.mark.case(64)
-async def test_an_endpoint_that_refuses_single_events_is_not_left_alone() -> None:
+async def test_an_endpoint_that_refuses_single_events_still_gets_calls() -> None:
     async with logout_endpoint() as endpoint, attempts() as its:
         endpoint.status = 404
         for _ in range(7):
             assert (await its.fault(to(endpoint))).fault is RelayFault.REFUSED
 
 
-async def test_who_is_told_to_stop_gives_the_place_back() -> None:
+async def test_a_cancelled_relay_gives_its_slot_back() -> None:
     async with logout_endpoint() as endpoint, attempts(in_flight=1) as its:
         endpoint.open.clear()
         running = asyncio.create_task(its.pass_on(to(endpoint)))

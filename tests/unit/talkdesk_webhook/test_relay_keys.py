@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from builders.events import NOON
+from builders.ports import clock_of
 from builders.scripted_kube import ScriptedKube
 from talkdesk_crds.app import SecretKeyRef
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.relay_keys import RelayKeys
 from talkdesk_webhook.standard_webhooks import WebhookSecrets
 
@@ -23,10 +24,10 @@ def signed_by(keys: WebhookSecrets | None, text: str) -> bool:
     return keys is not None and keys.headers("m", NOON, b"") == WebhookSecrets.read(text).headers("m", NOON, b"")
 
 
-async def test_a_key_is_read_by_its_name_and_remembered_for_some_seconds() -> None:
+async def test_a_key_is_read_by_its_name_and_cached_for_some_seconds() -> None:
     clock = [0.0]
     kube = ScriptedKube(secret("one"), secret("two"))
-    keys = RelayKeys(kube, timedelta(seconds=10), clock=lambda: clock[0])
+    keys = RelayKeys(kube, timedelta(seconds=10), clock=clock_of(lambda: clock[0]))
     assert signed_by(await keys.get("team", REF), "one")
     assert signed_by(await keys.get("team", REF), "one")
     assert kube.requests == ["GET secrets/single-logout"]
@@ -34,13 +35,13 @@ async def test_a_key_is_read_by_its_name_and_remembered_for_some_seconds() -> No
     assert signed_by(await keys.get("team", REF), "two")
 
 
-async def test_two_namespaces_share_no_key() -> None:
+async def test_namespaces_share_no_key() -> None:
     keys = RelayKeys(ScriptedKube(secret("one"), secret("two")), timedelta(seconds=10))
     assert signed_by(await keys.get("team", REF), "one")
     assert signed_by(await keys.get("other", REF), "two")
 
 
-async def test_a_secret_that_is_not_there_is_none() -> None:
+async def test_a_secret_that_does_not_exist_is_none() -> None:
     keys = RelayKeys(ScriptedKube(KubeNotFound("no")), timedelta(seconds=10))
     assert [await keys.get("team", REF), await keys.get("team", REF)] == [None, None]
 
@@ -62,7 +63,7 @@ async def test_a_secret_that_is_not_there_is_none() -> None:
         (secret("whsec_canary!"), "not base64"),
     ],
 )
-async def test_what_is_no_key_is_a_failure_that_names_the_place_and_shows_nothing(
+async def test_an_unusable_key_is_a_failure_that_names_the_secret_and_quotes_nothing(
     answer: dict[str, Any] | KubeError, why: str
 ) -> None:
     keys = RelayKeys(ScriptedKube(answer), timedelta(seconds=10))

@@ -57,7 +57,7 @@ def test_a_raw_signature_that_begins_like_der_still_verifies() -> None:
     ids=["one byte more", "serialised anew", "one byte less", "empty"],
 )
 @pytest.mark.parametrize("form", ["der", "raw"])
-def test_a_signature_holds_for_its_exact_bytes_only(other: bytes, form: Any) -> None:
+def test_a_signature_is_valid_for_its_exact_bytes_only(other: bytes, form: Any) -> None:
     signer = Signer()
     with pytest.raises(SignatureError) as caught:
         verify(signer.private.public_key(), signer.sign(BODY, form), other)
@@ -65,13 +65,13 @@ def test_a_signature_holds_for_its_exact_bytes_only(other: bytes, form: Any) -> 
 
 
 @pytest.mark.case(67)
-def test_a_signature_of_another_key_does_not_hold() -> None:
+def test_a_signature_of_another_key_is_invalid() -> None:
     with pytest.raises(SignatureError):
         verify(Signer().private.public_key(), Signer().sign(BODY), BODY)
 
 
 @given(st.binary(min_size=1, max_size=160))
-def test_no_bytes_at_all_break_the_check(signature: bytes) -> None:
+def test_no_signature_bytes_cause_an_unexpected_error(signature: bytes) -> None:
     with pytest.raises(SignatureError):
         verify(_KEY, signature, BODY)
 
@@ -80,14 +80,14 @@ _KEY = ec.derive_private_key(7, ec.SECP256R1()).public_key()
 
 
 @pytest.mark.parametrize("half", [b"\0" * 32, b"\xff" * 32])
-def test_numbers_outside_the_curve_are_only_a_mismatch(half: bytes) -> None:
+def test_numbers_outside_the_curve_are_a_mismatch(half: bytes) -> None:
     with pytest.raises(SignatureError) as caught:
         verify(_KEY, half * 2, BODY)
     assert caught.value.fault is SignatureFault.MISMATCH
 
 
 @given(st.text(max_size=300) | st.binary(max_size=200).map(lambda raw: base64.b64encode(raw).decode()))
-def test_no_text_at_all_breaks_reading_a_key(text: str) -> None:
+def test_no_key_text_causes_an_unexpected_error(text: str) -> None:
     with pytest.raises(KeyFormError):
         parse_public_key(text)
 
@@ -140,7 +140,9 @@ def test_a_private_key_or_an_endless_one_is_no_public_key() -> None:
         (["ab" * 70], ["k" * 129], SignatureFault.MALFORMED_KEY_ID),
     ],
 )
-def test_bad_headers_are_told_apart(signatures: list[str], key_ids: list[str], fault: SignatureFault) -> None:
+def test_each_kind_of_bad_header_has_its_own_fault(
+    signatures: list[str], key_ids: list[str], fault: SignatureFault
+) -> None:
     with pytest.raises(SignatureError) as caught:
         SignatureHeaders.read(signatures, key_ids)
     assert caught.value.fault is fault

@@ -1,15 +1,18 @@
-"""One request and its answer, with as much of the body as is allowed."""
+"""One request and its response, with as much of the body as is allowed.
+
+Belongs here: sending. Does not belong here: meaning of a response.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import httpx
 
-__all__ = ["Answer", "send"]
+__all__ = ["HttpResponse", "send"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """A response as it came."""
 
     status: int
@@ -18,14 +21,14 @@ class Answer:
     """None when it was longer than allowed."""
 
 
-async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, max_body: int) -> Answer:
-    """Send it once and read `max_body` bytes of the answer at most. Raises what the HTTP libraries do."""
+async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, max_body: int) -> HttpResponse:
+    """Send it once and read `max_body` bytes of the response at most; raise one of TRANSPORT_ERRORS."""
     response = await transport.handle_async_request(request)
     try:
         body = await _bounded(response, max_body)
     finally:
         await response.aclose()
-    return Answer(response.status_code, response.headers, body)
+    return HttpResponse(response.status_code, response.headers, body)
 
 
 async def _bounded(response: httpx.Response, max_body: int) -> bytes | None:

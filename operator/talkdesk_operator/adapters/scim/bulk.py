@@ -1,7 +1,7 @@
 """Many orders by one request (RFC 7644, 3.7).
 
 Belongs here: which orders fit into a request, and which result belongs to which. Does not belong here: what to do with
-orders that were not settled so: they go on as single ones.
+orders without a result: they go on as single ones.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from talkdesk_operator.adapters.scim import calls, messages
-from talkdesk_operator.adapters.scim.answers import malformed
 from talkdesk_operator.adapters.scim.calls import user_path
 from talkdesk_operator.adapters.scim.directory import Directory
+from talkdesk_operator.adapters.scim.responses import malformed
 from talkdesk_operator.adapters.scim.wire import BulkResult, Capabilities, to_bulk_results
 from talkdesk_operator.domain.ports.scim import Order, Put, Ref
 
@@ -34,7 +34,7 @@ class Chunk:
 def fits(can: Capabilities, order: Order, ref: Ref | None) -> bool:
     """Return whether an order can be part of a bulk request.
 
-    Without PATCH, an update must read before; and whoever is to be deactivated must be known.
+    Without PATCH, an update must read before; and a user to be deactivated must be known.
     """
     return can.bulk_operations > 1 and (isinstance(order, Put) if ref is None else can.patch)
 
@@ -60,12 +60,12 @@ def chunks(can: Capabilities, orders: Iterable[tuple[Order, Ref | None]]) -> Ite
 
 
 async def send(directory: Directory, chunk: Chunk) -> Mapping[int, BulkResult]:
-    """Send a request; return results by the order's place. Raises ScimError."""
+    """Send a request; return results by the index of the order. Raises ScimError."""
     call = calls.bulk(directory.service, chunk.body)
     results = to_bulk_results((await directory.run(call)).content)
     if results is None:
         raise malformed(call, "holds no operations")
-    return {place: results[str(place)] for place in range(len(chunk.orders)) if str(place) in results}
+    return {index: results[str(index)] for index in range(len(chunk.orders)) if str(index) in results}
 
 
 def _operation(can: Capabilities, order: Order, ref: Ref | None, bulk_id: str) -> bytes:
@@ -73,5 +73,5 @@ def _operation(can: Capabilities, order: Order, ref: Ref | None, bulk_id: str) -
         version = ref.version if can.versions else None
         return messages.operation("PATCH", user_path(ref), bulk_id, messages.changes(order), version)
     if not isinstance(order, Put):
-        raise TypeError("somebody unknown can't be deactivated")
+        raise TypeError("an unknown user can't be deactivated")
     return messages.operation("POST", "/Users", bulk_id, messages.whole(order.person))

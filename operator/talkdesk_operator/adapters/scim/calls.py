@@ -1,4 +1,4 @@
-"""Calls as data: what is sent where, and how it is called in words and metrics.
+"""Calls as data: what is sent where, and its name in messages and metrics.
 
 Belongs here: the address and body of each call. Does not belong here: sending, answers.
 Source of paths: RFC 7644, 3.2.
@@ -17,11 +17,11 @@ from talkdesk_operator.adapters.scim import messages
 from talkdesk_operator.domain.ports.scim import Order, Person, Ref, Service
 
 _ATTRIBUTES: Final = "externalId,userName"
-"""All that a look-up needs beside `id` and `meta`, so that nothing personal travels without need."""
+"""All that a search needs beside `id` and `meta`, so that nothing personal travels without need."""
 
 
 class Target(Enum):
-    """What a call speaks to; it decides what a 403 or a 404 means."""
+    """What a call addresses; it decides what a 403 or a 404 means."""
 
     SERVICE = auto()
     """The service as such."""
@@ -37,8 +37,8 @@ class Call:
 
     name: str
     """For metrics: config, find, read, create, update, bulk."""
-    doing: str
-    """In words, as the beginning of an error message."""
+    action: str
+    """What it does, in words: the beginning of an error message."""
     target: Target
     method: Literal["GET", "POST", "PUT", "PATCH"]
     url: str = field(repr=False)
@@ -54,54 +54,54 @@ class Call:
     @property
     def words(self) -> str:
         """The call and its host in words."""
-        return f"{self.doing} at {urlsplit(self.url).netloc}"
+        return f"{self.action} at {urlsplit(self.url).netloc}"
 
 
 def read_config(service: Service) -> Call:
-    """Describe the call that asks what the service can do."""
+    """Return the call that asks what the service can do."""
     url = f"{service.url}/ServiceProviderConfig"
     return Call("config", "reading the SCIM service's configuration", Target.SERVICE, "GET", url)
 
 
 def find(service: Service, attribute: Literal["externalId", "userName"], values: Iterable[str], count: int) -> Call:
-    """Describe the call that looks for users by an attribute, each of whose values is quoted for the filter."""
+    """Return the call that looks for users by an attribute, each of whose values is quoted for the filter."""
     words = " or ".join(f"{attribute} eq {ScimFilter.quote(value)}" for value in values)
     query = urlencode({"filter": words, "count": count, "attributes": _ATTRIBUTES}, quote_via=quote, errors="replace")
     return Call("find", "looking for users", Target.SERVICE, "GET", f"{service.url}/Users?{query}")
 
 
 def read(service: Service, ref: Ref) -> Call:
-    """Describe the call that reads a user."""
+    """Return the call that reads a user."""
     return Call("read", "reading a user", Target.USER, "GET", f"{service.url}{user_path(ref)}")
 
 
 def create(service: Service, person: Person) -> Call:
-    """Describe the call that makes a user."""
+    """Return the call that creates a user."""
     body = orjson.dumps(messages.whole(person))
     return Call("create", "creating a user", Target.NEW_USER, "POST", f"{service.url}/Users", body)
 
 
 def patch(service: Service, order: Order, ref: Ref, *, versions: bool, claim: bool) -> Call:
-    """Describe the call that changes a user as ordered; `claim` writes the external id too."""
+    """Return the call that changes a user as ordered; `claim` writes the external id too."""
     body = orjson.dumps(messages.changes(order, claim=claim))
     if_match = ref.version if versions else None
     return Call("update", "updating a user", Target.USER, "PATCH", f"{service.url}{user_path(ref)}", body, if_match)
 
 
 def replace(service: Service, ref: Ref, content: dict[str, object], *, versions: bool) -> Call:
-    """Describe the call that writes a user anew."""
+    """Return the call that replaces a user."""
     if_match = ref.version if versions else None
     url = f"{service.url}{user_path(ref)}"
     return Call("update", "updating a user", Target.USER, "PUT", url, orjson.dumps(content), if_match)
 
 
 def bulk(service: Service, body: bytes) -> Call:
-    """Describe the call that carries many operations."""
+    """Return the call that carries many operations."""
     return Call("bulk", "changing users in bulk", Target.SERVICE, "POST", f"{service.url}/Bulk", body)
 
 
 def in_bulk(service: Service) -> Call:
-    """Describe one operation of a bulk request, to speak of it: it is never sent alone."""
+    """Return one operation of a bulk request, for messages: it is never sent alone."""
     return Call("bulk", "changing a user in bulk", Target.USER, "POST", f"{service.url}/Bulk")
 
 

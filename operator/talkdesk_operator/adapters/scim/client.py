@@ -1,6 +1,6 @@
 """The port to SCIM services, over HTTP: one client for the whole process.
 
-Belongs here: what is kept from one batch to the next. Does not belong here: the work on a batch (settling.py).
+Belongs here: what is cached from one batch to the next. Does not belong here: the work on a batch (order_execution).
 
 The error tree is the port's (`talkdesk_operator.domain.ports.scim_errors`).
 """
@@ -14,17 +14,17 @@ from typing import Any
 
 from typing_extensions import override
 
-from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.scim import calls
-from talkdesk_operator.adapters.scim.answers import malformed
+from talkdesk_operator.adapters.scim.admission import Admission
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.exchange import Exchange, Observe
-from talkdesk_operator.adapters.scim.gate import Gate
-from talkdesk_operator.adapters.scim.settling import OrderExecution
+from talkdesk_operator.adapters.scim.order_execution import OrderExecution
+from talkdesk_operator.adapters.scim.responses import malformed
 from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
 from talkdesk_operator.domain.ports.scim import NotStarted, Order, Result, ScimService, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimNotFound, ScimRefused
 from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lru import LruMap
 
 
@@ -35,17 +35,17 @@ class ScimSettings:
     connect_timeout: timedelta = timedelta(seconds=5)
     """For a connection, TLS included."""
     max_body: int = 4 << 20
-    """Bytes of an answer; a hundred whole users have a tenth of it."""
+    """Bytes of a response; a hundred whole users have a tenth of it."""
     patience: timedelta = timedelta(seconds=10)
     """Pauses that a service asks for are waited out up to this long, if there is time; longer ones end the work."""
-    config_kept: timedelta = timedelta(minutes=10)
-    """How long a service's word on what it can do is believed."""
+    config_ttl: timedelta = timedelta(minutes=10)
+    """How long a service's configuration is cached."""
     services: int = 4096
-    """Services whose word is kept; a template may give each tenant its own."""
+    """Services whose configuration is cached; a template may give each tenant its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedConfig:
     can: Capabilities
     until: float
 
@@ -68,14 +68,14 @@ class ScimClient(ScimService):
         self._transport = RoutingTransport(tls=tls, proxies=proxies)
         self._exchange = Exchange(
             self._transport,
-            gate=Gate(self._clock),
+            admission=Admission(self._clock),
             clock=self._clock,
             user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
             connect_timeout=self._settings.connect_timeout,
             max_body=self._settings.max_body,
             observe=observe or _unobserved,
         )
-        self._configs: LruMap[str, _Kept] = LruMap(self._settings.services)
+        self._configs: LruMap[str, _CachedConfig] = LruMap(self._settings.services)
 
     @override
     async def execute(
@@ -88,26 +88,26 @@ class ScimClient(ScimService):
         except ScimError as error:
             return tuple(NotStarted() for _ in orders), error
         directory = Directory(self._exchange, service, can, patience)
-        settling = OrderExecution(directory, orders, self._has_time(until))
-        results = await settling.run()
+        execution = OrderExecution(directory, orders, self._has_time(until))
+        results = await execution.run()
         if directory.can != can:
-            self._keep(service, directory.can)
-        return results, settling.ended_by
+            self._cache(service, directory.can)
+        return results, execution.stopped_by
 
     @override
     async def aclose(self) -> None:
         await self._transport.aclose()
 
     async def _capabilities(self, service: Service, patience: timedelta) -> Capabilities:
-        kept = self._configs.get(service.url)
-        if kept is not None and self._clock.monotonic() < kept.until:
-            return kept.can
+        cached = self._configs.get(service.url)
+        if cached is not None and self._clock.monotonic() < cached.until:
+            return cached.can
         try:
             can = to_capabilities(await self._config(service, patience))
         except (ScimNotFound, ScimRefused):
-            # Many services leave it out; whether this is one at all shows at the next call.
+            # Many services leave it out; whether there is one at all shows at the next call.
             can = Capabilities()
-        self._keep(service, can)
+        self._cache(service, can)
         return can
 
     async def _config(self, service: Service, patience: timedelta) -> Mapping[str, Any]:
@@ -117,12 +117,14 @@ class ScimClient(ScimService):
             raise malformed(call, "is empty")
         return content
 
-    def _keep(self, service: Service, can: Capabilities) -> None:
-        self._configs.put(service.url, _Kept(can, self._clock.monotonic() + self._settings.config_kept.total_seconds()))
+    def _cache(self, service: Service, can: Capabilities) -> None:
+        self._configs.put(
+            service.url, _CachedConfig(can, self._clock.monotonic() + self._settings.config_ttl.total_seconds())
+        )
 
     def _has_time(self, until: float) -> Callable[[], bool]:
         return lambda: self._clock.monotonic() < until
 
 
 def _unobserved(_call: str, _outcome: str, _seconds: float) -> None:
-    """Be the metrics of whoever wants none."""
+    """Count nothing."""

@@ -1,7 +1,7 @@
-"""The users of one service, by single calls: looked up, made, changed.
+"""The users of one service, by single calls: found, created, changed.
 
-Belongs here: what is asked of a service to find or change one user. Does not belong here: what to do when it does not
-work (single.py), many at once (bulk.py).
+Belongs here: what is asked of a service to find or change one user. Does not belong here: what to do when it fails
+(single_order), many at once (bulk).
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Final
 
 from talkdesk_operator.adapters.scim import calls, messages
-from talkdesk_operator.adapters.scim.answers import Reply, malformed
 from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.exchange import Exchange
+from talkdesk_operator.adapters.scim.responses import Reply, malformed
 from talkdesk_operator.adapters.scim.wire import Capabilities, Found, Listed, id_in_location, to_found, to_listed
 from talkdesk_operator.domain.ports.scim import Order, Person, Ref, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimRefused, ScimUnsupported
@@ -32,18 +32,18 @@ class Directory:
         self._patience = patience
         self.service = service
         self.can = can
-        """As far as it is known: a service may turn out to have less than it says."""
+        """As far as it is known: a service may have less than it says."""
 
     async def run(self, call: Call) -> Reply:
         """Send a call."""
         return await self._exchange.run(call, self.service, self._patience)
 
-    def lacks_bulk(self) -> None:
-        """Note that the service takes no bulk requests, whatever it said."""
+    def disable_bulk(self) -> None:
+        """Record that the service takes no bulk requests, whatever its configuration says."""
         self.can = replace(self.can, bulk_operations=0)
 
     async def by_external_id(self, external_id: str) -> Ref | None:
-        """Find a user by Talkdesk's id; None also for good, once the service refuses even so simple a filter."""
+        """Find a user by Talkdesk's id; always None once the service refuses even such a simple filter."""
         try:
             return (await self.by_external_ids([external_id]))[0].get(external_id)
         except ScimRefused:
@@ -51,17 +51,17 @@ class Directory:
             return None
 
     async def by_external_ids(self, external_ids: Sequence[str]) -> tuple[dict[str, Ref], bool]:
-        """Find users by Talkdesk's ids; tell also whether all that there are were found."""
+        """Find users by Talkdesk's ids; return also whether all that exist were found."""
         if not self.can.filters:
             return {}, False
         listed = await self._search(calls.find(self.service, "externalId", external_ids, _HITS * len(external_ids)))
         asked = set(external_ids)
-        # A service that does not know the filter may list just anybody.
+        # A service that does not know the filter may list any users.
         hits = {each.external_id: each.ref for each in reversed(listed.users) if each.external_id is not None}
         return {external_id: hits[external_id] for external_id in asked & hits.keys()}, listed.complete
 
     async def by_user_name(self, user_name: str) -> Found | None:
-        """Find a user by the name, which has no case (RFC 7643, 4.1.1)."""
+        """Find a user by name, without regard to case (RFC 7643, 4.1.1)."""
         if not self.can.filters:
             return None
         listed = await self._search(calls.find(self.service, "userName", [user_name], _HITS))
@@ -69,7 +69,7 @@ class Directory:
         return next((each for each in listed.users if (each.user_name or "").casefold() == name), None)
 
     async def read(self, ref: Ref) -> Ref:
-        """Read a user's version anew."""
+        """Read a user's present version."""
         call = calls.read(self.service, ref)
         found = _found(await self.run(call))
         if found is None:
@@ -77,7 +77,7 @@ class Directory:
         return found.ref
 
     async def create(self, person: Person) -> Ref:
-        """Make a user."""
+        """Create a user."""
         call = calls.create(self.service, person)
         reply = await self.run(call)
         found = _found(reply)
@@ -100,7 +100,7 @@ class Directory:
         return await self._replace(order, ref, claim=claim)
 
     async def _replace(self, order: Order, ref: Ref, *, claim: bool) -> Ref:
-        """Change a user by writing it anew, with all that the service has of it."""
+        """Change a user by replacing it, with all that the service has of it."""
         reading = calls.read(self.service, ref)
         current = await self.run(reading)
         found = _found(current)

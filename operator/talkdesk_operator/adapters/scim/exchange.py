@@ -1,4 +1,4 @@
-"""One request and its answer: admitted, bounded in time and size, measured.
+"""One request and its response: admitted, bounded in time and size, measured.
 
 Belongs here: everything that all calls share. Does not belong here: retries, meaning of single calls.
 """
@@ -11,17 +11,17 @@ from typing import Final, TypeAlias
 import aiohttp
 import httpx
 
-from talkdesk_operator.adapters.http.failures import FOREIGN, before_sending, cause_of
-from talkdesk_operator.adapters.http.sending import Answer, send
-from talkdesk_operator.adapters.scim.answers import Reply, interpret
+from talkdesk_operator.adapters.http.sending import HttpResponse, send
+from talkdesk_operator.adapters.http.transport_errors import TRANSPORT_ERRORS, cause_of, not_sent_because
+from talkdesk_operator.adapters.scim.admission import Admission
 from talkdesk_operator.adapters.scim.calls import Call
-from talkdesk_operator.adapters.scim.gate import Gate
+from talkdesk_operator.adapters.scim.responses import Reply, interpret
 from talkdesk_operator.domain.ports.scim import Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimMalformed, ScimUnavailable, ScimUnreachable
 from talkdesk_runtime.clock import Clock
 
 Observe: TypeAlias = Callable[[str, str, float], None]
-"""Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""
+"""Called after each request with the call's name, `ok` or the error's class name, and the seconds it took."""
 
 _MEDIA_TYPE: Final = "application/scim+json"
 
@@ -33,16 +33,16 @@ class Exchange:
         self,
         transport: httpx.AsyncBaseTransport,
         *,
-        gate: Gate,
+        admission: Admission,
         clock: Clock,
         user_agent: str,
         connect_timeout: timedelta,
         max_body: int,
         observe: Observe,
     ) -> None:
-        """Let a connection take `connect_timeout` at most, and an answer have `max_body` bytes at most."""
+        """Let a connection take `connect_timeout` at most, and a response have `max_body` bytes at most."""
         self._transport = transport
-        self._gate = gate
+        self._admission = admission
         self._clock = clock
         self._user_agent = user_agent
         self._connect = connect_timeout.total_seconds()
@@ -51,27 +51,26 @@ class Exchange:
 
     async def run(self, call: Call, service: Service, patience: timedelta) -> Reply:
         """Send the call; raise ScimError for anything but a success with a JSON object or nothing."""
-        await self._gate.admit(call.origin, call.words, patience)
-        started = self._clock.monotonic()
-        outcome = await self._attempt(call, service)
-        error = outcome if isinstance(outcome, ScimError) else None
-        self._gate.note(call.origin, error)
-        name = "ok" if error is None else type(error).__name__.removeprefix("Scim")
+        async with self._admission.admit(call.origin, call.words, patience) as admitted:
+            started = self._clock.monotonic()
+            outcome = await self._attempt(call, service)
+            admitted.error = outcome if isinstance(outcome, ScimError) else None
+        name = "ok" if admitted.error is None else type(admitted.error).__name__.removeprefix("Scim")
         self._observe(f"scim {call.name}", name, self._clock.monotonic() - started)
         if isinstance(outcome, ScimError):
             raise outcome
         return outcome
 
     async def _attempt(self, call: Call, service: Service) -> Reply | ScimError:
-        """Return the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
+        """Return the outcome as a value, so that no foreign exception, which may hold secrets, is a cause of ours."""
         try:
             async with asyncio.timeout(service.timeout.total_seconds()):
-                answer = await self._send(call, service)
-        except FOREIGN as failure:
+                response = await self._send(call, service)
+        except TRANSPORT_ERRORS as failure:
             return _failed(call, failure)
-        return interpret(call, answer, self._clock.now())
+        return interpret(call, response, self._clock.now())
 
-    async def _send(self, call: Call, service: Service) -> Answer:
+    async def _send(self, call: Call, service: Service) -> HttpResponse:
         total = service.timeout.total_seconds()
         connect = min(self._connect, total)
         request = httpx.Request(
@@ -99,9 +98,9 @@ class Exchange:
 
 
 def _failed(call: Call, failure: BaseException) -> ScimError:
-    """Return the port's error for one of FOREIGN, without a word of a library that could quote a header or a URL."""
+    """Return the port's error for one of TRANSPORT_ERRORS; a library's words could quote a header, so none are kept."""
     cause = cause_of(failure)
-    before = before_sending(cause)
+    before = not_sent_because(cause)
     if before is not None:
         return ScimUnreachable(f"{call.words}: {before}", kind=before)
     if isinstance(cause, aiohttp.ClientResponseError):

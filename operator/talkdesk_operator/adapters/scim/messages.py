@@ -1,7 +1,7 @@
-"""What a service is told, as SCIM has it.
+"""Bodies of SCIM requests.
 
-Belongs here: bodies of requests, built by the library's models. Does not belong here: what comes back, which is read
-leniently (wire.py): one odd attribute of a service's own must not spoil an answer.
+Belongs here: what is sent, built by the library's models. Does not belong here: what comes back, which is read
+leniently (wire), so that one odd attribute of a service's own does not make a response unusable.
 Source: RFC 7643, 4.1; RFC 7644, 3.5.2 and 3.7.
 """
 
@@ -16,11 +16,11 @@ from talkdesk_operator.domain.ports.scim import Order, Person, Put
 
 ADMIN: Final = "admin"
 STANDARD: Final = "standard"
-"""Values of `roles`: Talkdesk wants the one who installed the app to be taken for its only admin."""
+"""Values of `roles`: Talkdesk requires that the user who installed the app is its only admin."""
 
 
 class Email(ComplexAttribute):
-    """An e-mail address that Talkdesk has taken for one: the library's own model refuses those of reserved domains."""
+    """An e-mail address that Talkdesk accepted: the library's own model refuses those of reserved domains."""
 
     value: str | None = None
     type: str | None = None
@@ -28,7 +28,7 @@ class Email(ComplexAttribute):
 
 
 class User(Resource[Any]):
-    """A SCIM user, as far as we have something to say of it."""
+    """A SCIM user, with the attributes that are ours."""
 
     __schema__ = URN(str(CoreUser.__schema__))
 
@@ -55,22 +55,22 @@ def whole(person: Person) -> dict[str, Any]:
 
 
 def changes(order: Order, *, claim: bool = False) -> dict[str, Any]:
-    """Return the PATCH of an order: each attribute that is ours replaced, the others left alone."""
-    told = _told(order, claim=claim)
-    operations = [PatchOperation[User](op="replace", path=path, value=value) for path, value in told.items()]
+    """Return the PATCH of an order: it replaces each attribute that is ours, and no other."""
+    attributes = _attributes(order, claim=claim)
+    operations = [PatchOperation[User](op="replace", path=path, value=value) for path, value in attributes.items()]
     return PatchOp[User](operations=operations).model_dump(scim_ctx=Context.RESOURCE_PATCH_REQUEST)
 
 
 def merged(order: Order, current: Mapping[str, Any], *, claim: bool = False) -> dict[str, Any]:
     """Return the PUT of an order: the user as it was read, with our attributes in it."""
-    told = _told(order, claim=claim)
-    formatted = told.pop("name.formatted", None)
+    attributes = _attributes(order, claim=claim)
+    formatted = attributes.pop("name.formatted", None)
     if formatted is not None:
         name = current.get("name")
-        told["name"] = (name if isinstance(name, dict) else {}) | {"formatted": formatted}
-    names = {name.lower() for name in told} | {"meta"}
+        attributes["name"] = (name if isinstance(name, dict) else {}) | {"formatted": formatted}
+    names = {name.lower() for name in attributes} | {"meta"}
     kept = {name: value for name, value in current.items() if name.lower() not in names}
-    return {"schemas": [str(User.__schema__)]} | kept | told
+    return {"schemas": [str(User.__schema__)]} | kept | attributes
 
 
 def operation(method: str, path: str, bulk_id: str, data: Mapping[str, Any], version: str | None = None) -> bytes:
@@ -80,7 +80,7 @@ def operation(method: str, path: str, bulk_id: str, data: Mapping[str, Any], ver
 
 
 def bulk(operations: Iterable[bytes]) -> bytes:
-    """Put operations together to a bulk request."""
+    """Return a bulk request of these operations."""
     return BULK_HEAD + b",".join(operations) + BULK_TAIL
 
 
@@ -88,12 +88,12 @@ BULK_HEAD: Final = orjson.dumps({"schemas": [str(BulkRequest.__schema__)]})[:-1]
 BULK_TAIL: Final = b"]}"
 
 
-def _told(order: Order, *, claim: bool) -> dict[str, Any]:
+def _attributes(order: Order, *, claim: bool) -> dict[str, Any]:
     """Return the attributes that an order is about, by their paths."""
     if not isinstance(order, Put):
         return {"active": False}
     content = whole(order.person)
     formatted = content.get("name", {}).get("formatted")
     kept = {"userName", "displayName", "active", "emails"} | ({"roles"} if order.roles else set())
-    told = {name: value for name, value in content.items() if name in kept | ({"externalId"} if claim else set())}
-    return told | ({"name.formatted": formatted} if formatted is not None else {})
+    attributes = {name: value for name, value in content.items() if name in kept | ({"externalId"} if claim else set())}
+    return attributes | ({"name.formatted": formatted} if formatted is not None else {})

@@ -1,7 +1,7 @@
 """SCIM's JSON, read leniently and converted once.
 
 Belongs here: shapes of responses. Does not belong here: anything else.
-What can't be read counts as absent; only what nothing can be done without makes a response unusable.
+What can't be read counts as absent; a response is unusable only without what is indispensable.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from talkdesk_operator.domain.ports.scim import Ref
 from talkdesk_operator.domain.users.record import MAX_ID_BYTES
 
 _MIN_BULK_BYTES: Final = 4096
-"""Below, bulk requests hold too little to be worth it."""
+"""Below, bulk requests hold too little to be useful."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Capabilities:
     versions: bool = False
     """Whether `If-Match` is honoured."""
     bulk_operations: int = 0
-    """Most operations of a bulk request; 0 or 1 when there is no use in them."""
+    """Most operations of a bulk request; 0 or 1 when they are of no use."""
     bulk_bytes: int = 0
 
 
@@ -40,11 +40,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An answer to a search."""
+    """A response to a search."""
 
     users: tuple[Found, ...]
     complete: bool
-    """Whether these are all that there are."""
+    """Whether these are all that exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class BulkResult:
     scim_type: str
     """Of an error, if it is one of RFC 7644's."""
     ref: Ref | None
-    """Only of a success, and only when it tells."""
+    """Only of a success, and only when it is named."""
 
 
 def to_capabilities(content: Mapping[str, Any]) -> Capabilities:
@@ -84,7 +84,7 @@ def to_found(content: object, etag: str | None = None) -> Found | None:
 
 
 def to_listed(content: Mapping[str, Any]) -> Listed | None:
-    """Read an answer to a search; None when it is none."""
+    """Return the users of a search; None when the response is none."""
     resources = content.get("Resources", [])
     total = content.get("totalResults")
     if not isinstance(total, int) or isinstance(total, bool):

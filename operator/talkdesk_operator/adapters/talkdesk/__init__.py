@@ -4,9 +4,7 @@ Belongs here: authentication, requests, limits, and the translation of answers a
 and errors. Does not belong here: decisions, retries by time, Kubernetes.
 """
 
-from talkdesk_operator.adapters.talkdesk.breaker import BreakerLimits
 from talkdesk_operator.adapters.talkdesk.client import ClientSettings, TalkdeskClient
 from talkdesk_operator.adapters.talkdesk.exchange import Observe
-from talkdesk_runtime.clock import Clock
 
-__all__ = ["BreakerLimits", "ClientSettings", "Clock", "Observe", "TalkdeskClient"]
+__all__ = ["ClientSettings", "Observe", "TalkdeskClient"]

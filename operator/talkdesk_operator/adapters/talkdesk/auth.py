@@ -1,4 +1,4 @@
-"""How the operator proves who it is: signed assertions (private_key_jwt) and Basic.
+"""How the operator authenticates: signed assertions (private_key_jwt) and Basic.
 
 Belongs here: the token request. Does not belong here: caching of tokens, reading of keys.
 Source: Talkdesk's signed-jwt, cc-jwt and cc-basic pages; RFC 7523; OpenID Connect Core, 9.
@@ -23,7 +23,7 @@ _LIFETIME: Final = timedelta(minutes=5)
 
 
 def token_call(access: Access, keys: KeyRing, now: datetime) -> Call:
-    """Describe the call that gets a token; InvalidCredentials when the credentials can't even be sent."""
+    """Return the call that fetches a token; raise TalkdeskInvalidCredentials when the credentials can't be sent."""
     credentials = access.credentials
     if not credentials.client_id:
         raise TalkdeskInvalidCredentials("the credentials hold no client id")
@@ -41,7 +41,7 @@ def token_call(access: Access, keys: KeyRing, now: datetime) -> Call:
             authorization = _basic(credentials)
     return Call(
         name="token",
-        doing="asking for a token",
+        action="asking for a token",
         purpose=Purpose.TOKEN,
         method="POST",
         url=access.token_url,

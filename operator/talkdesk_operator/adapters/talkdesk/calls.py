@@ -1,4 +1,4 @@
-"""Calls as data: what is sent where, why, and how it is called in words and metrics.
+"""Calls as data: what is sent where, for what purpose, and its name in messages and metrics.
 
 Belongs here: the address and body of each call, and the check of its host. Does not belong here: sending, answers.
 Source of paths and scopes: `GET /account`; Apps API, operations on installations.
@@ -24,9 +24,9 @@ class Purpose(Enum):
 
     READ = "read"
     CHANGE = "change"
-    """Has an effect at Talkdesk: when its outcome gets lost, it may have happened."""
+    """Has an effect at Talkdesk: when its outcome is lost, it may have happened."""
     TOKEN = "token"  # noqa: S105 - a purpose, no password
-    """Asks an identity host for a token; its refusals speak about the credentials."""
+    """Asks an identity host for a token; a refusal is about the credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,69 +35,69 @@ class Call:
 
     name: str
     """For metrics: account, installation, subscription, trial, users, answer, acknowledge, token."""
-    doing: str
-    """In words, as the beginning of an error message."""
+    action: str
+    """What it does, in words: the beginning of an error message."""
     purpose: Purpose
     method: Literal["GET", "POST"]
     url: str
     scope: str = ""
-    """OAuth scope that Talkdesk wants for it."""
+    """OAuth scope that Talkdesk requires for it."""
     content_type: str = ""
     body: bytes | None = field(default=None, repr=False)
     authorization: SecretStr | None = None
     secrets: tuple[SecretStr, ...] = ()
-    """What must not be quoted, should the answer echo it."""
+    """What must not be quoted when the response echoes it."""
     status_suffices: bool = False
-    """A success needs no body: nothing in it is read."""
+    """A success needs no body, because nothing in it is read."""
 
     @property
     def host(self) -> str:
-        """Whom it goes to, with the port if there is one."""
+        """The host that it goes to, with the port if there is one."""
         return urlsplit(self.url).netloc.lower()
 
     @property
     def words(self) -> str:
         """The call and its host in words."""
-        return f"{self.doing} at {self.host}"
+        return f"{self.action} at {self.host}"
 
     def with_token(self, token: SecretStr, access: Access) -> "Call":
         """Return the same call with a bearer token."""
         bearer = SecretStr(f"Bearer {token.get_secret_value()}")
-        kept = access.credentials
-        return replace(self, authorization=bearer, secrets=(token, kept.client_secret, kept.private_key))
+        own = access.credentials
+        return replace(self, authorization=bearer, secrets=(token, own.client_secret, own.private_key))
 
 
 def read_account(access: Access) -> Call:
-    """Describe the call that reads the account of the credentials."""
+    """Return the call that reads the account of the credentials."""
     url = _url(access, "account")
     return Call("account", "reading the account", Purpose.READ, "GET", url, scope="account:read")
 
 
 def read_installation(access: Access, app_id: str, installation_id: str) -> Call:
-    """Describe the call that reads an installation."""
+    """Return the call that reads an installation."""
     url = _url(access, "apps", app_id, "installations", installation_id)
     return Call("installation", "reading the installation", Purpose.READ, "GET", url, scope="apps:read")
 
 
 def read_subscription(access: Access, app_id: str, installation_id: str) -> Call:
-    """Describe the call that reads an installation's subscription."""
+    """Return the call that reads an installation's subscription."""
     url = _url(access, "apps", app_id, "installations", installation_id, "subscription")
     return Call("subscription", "reading the subscription", Purpose.READ, "GET", url, scope="apps:read")
 
 
 def read_trial(access: Access, app_id: str, installation_id: str) -> Call:
-    """Describe the call that reads an installation's trial."""
+    """Return the call that reads an installation's trial."""
     url = _url(access, "apps", app_id, "installations", installation_id, "trial")
     return Call("trial", "reading the trial", Purpose.READ, "GET", url, scope="apps:read")
 
 
 def read_users(access: Access, app_id: str, installation_id: str) -> Call:
-    """Describe the call that reads the first page of an installation's users."""
+    """Return the call that reads the first page of an installation's users."""
     return _users_page(_url(access, "apps", app_id, "installations", installation_id, "users"))
 
 
 def read_more_users(access: Access, page: Call, link: str) -> Call:
-    """Describe the call that reads the page after that one, by its link; ForeignHost when that leads elsewhere."""
+    """Return the call that reads the page after that one, by its link; raise TalkdeskForeignHost for another host."""
     problem, url = "", ""
     try:
         url = urldefrag(urljoin(page.url, link)).url
@@ -106,16 +106,16 @@ def read_more_users(access: Access, page: Call, link: str) -> Call:
     else:
         problem = _problem_of(access.hosts.check_api, url)
     if problem:
-        raise TalkdeskForeignHost(f"{page.doing}: the link to the next page was not followed: {problem}")
+        raise TalkdeskForeignHost(f"{page.action}: the link to the next page was not followed: {problem}")
     return _users_page(url)
 
 
 def send_answer(access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> Call:
-    """Describe the call that answers the installation's pending request."""
+    """Return the call that answers the installation's pending request."""
     verb = _VERBS[decision]
     return Call(
         name="answer",
-        doing=f"answering {verb}",
+        action=f"answering {verb}",
         purpose=Purpose.CHANGE,
         method="POST",
         url=_url(access, "apps", app_id, "installations", installation_id, "state"),
@@ -126,11 +126,11 @@ def send_answer(access: Access, app_id: str, installation_id: str, decision: Dec
 
 
 def send_acknowledgement(access: Access, app_id: str, installation_id: str, client_id: str) -> Call:
-    """Describe the call that acknowledges rotated credentials."""
+    """Return the call that acknowledges rotated credentials."""
     path = ("apps", app_id, "installations", installation_id, "credentials", client_id, "state")
     return Call(
         name="acknowledge",
-        doing="acknowledging credentials",
+        action="acknowledging credentials",
         purpose=Purpose.CHANGE,
         method="POST",
         url=_url(access, *path),
@@ -152,7 +152,7 @@ def _url(access: Access, *segments: str) -> str:
     """
     _check_hosts(access)
     for segment in segments:
-        # Escaping leaves dots alone, and URL parsers resolve these two to another address.
+        # Escaping does not change dots, and URL parsers resolve these two to another address.
         if segment in {"", ".", ".."}:
             raise TalkdeskRefused(f"nothing was sent: {segment!a} can't be an id")
     base = urlsplit(access.api_url)
@@ -161,7 +161,7 @@ def _url(access: Access, *segments: str) -> str:
 
 
 def _check_hosts(access: Access) -> None:
-    """Raise ForeignHost unless both of the access's URLs lead to hosts of the app."""
+    """Raise TalkdeskForeignHost unless both of the access's URLs lead to hosts of the app."""
     hosts = access.hosts
     problem = _problem_of(hosts.check_api, access.api_url) or _problem_of(hosts.check_token, access.token_url)
     if problem:
@@ -169,7 +169,7 @@ def _check_hosts(access: Access) -> None:
 
 
 def _problem_of(check: Callable[[str], None], url: str) -> str:
-    """Return what a check finds wrong with a URL; the words hold no path, query or user name."""
+    """Return what a check finds wrong with a URL, without its path, query or user name."""
     try:
         check(url)
     except ForeignHostError as error:

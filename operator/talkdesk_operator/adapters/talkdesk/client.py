@@ -1,11 +1,12 @@
 """The port to Talkdesk, over HTTP: one client for the whole process.
 
 Belongs here: which calls make up each operation, and the rule on a 401. Does not belong here: anything that can be
-decided from one answer alone, retries (whoever called comes again by its queue).
+decided from one response alone, retries (the caller comes again by its queue).
 
 The error tree is the port's (`talkdesk_operator.domain.ports.talkdesk`); nothing else is raised.
 """
 
+import random
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,16 +17,15 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.talkdesk import calls, pages, wire
-from talkdesk_operator.adapters.talkdesk.answers import Reply, unusable
 from talkdesk_operator.adapters.talkdesk.auth import token_call
-from talkdesk_operator.adapters.talkdesk.breaker import BreakerLimits, Breakers
 from talkdesk_operator.adapters.talkdesk.calls import Call
 from talkdesk_operator.adapters.talkdesk.exchange import Bounds, Exchange, Observe
+from talkdesk_operator.adapters.talkdesk.host_breakers import HostBreakers
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
 from talkdesk_operator.adapters.talkdesk.lenient import UnusableError
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
+from talkdesk_operator.adapters.talkdesk.responses import Reply, unusable
 from talkdesk_operator.adapters.talkdesk.tokens import Token, TokenCache
 from talkdesk_operator.domain.ports.talkdesk import (
     Access,
@@ -38,7 +38,10 @@ from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskUnauthorized,
     User,
 )
-from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.backoff import Backoff
+from talkdesk_runtime.circuit_breaker import BreakerLimits
+from talkdesk_runtime.clock import Clock, new_rng
+from talkdesk_runtime.http_transport import RoutingTransport
 
 T = TypeVar("T")
 
@@ -50,21 +53,23 @@ class ClientSettings:
     connect_timeout: timedelta = timedelta(seconds=5)
     """For a connection, TLS included."""
     total_timeout: timedelta = timedelta(seconds=20)
-    """For one request and its whole answer."""
+    """For one request and its whole response."""
     max_body: int = 1 << 20
-    """Bytes of an answer; real ones have a few thousand."""
+    """Bytes of a response; real ones have a few thousand."""
     concurrency: int = 64
     """Requests in flight per app and region."""
     patience: timedelta = timedelta(seconds=10)
-    """Pauses that Talkdesk asks for are waited out up to this long; for longer ones, calls fail at once."""
+    """Pauses that Talkdesk asks for are waited out up to this long; calls fail at once when they are longer."""
     cached_tokens: int = 4096
-    """Of about 2 KB each; one per installation that was called in the last ten minutes is all that helps."""
+    """Of about 2 KB each; more than one for each installation called in the last ten minutes would not help."""
     cached_keys: int = 4096
-    """Private keys ready for signing, of about 2 KB each."""
+    """Private keys that were read, of about 2 KB each."""
     pages: int = 10_000
-    """Most pages of one list; with Talkdesk's default that is half a million users."""
-    breaker: BreakerLimits = field(default_factory=BreakerLimits)
-    """When to spare a host that is down."""
+    """Most pages of one list; with Talkdesk's default page size, half a million users."""
+    breaker: BreakerLimits = field(
+        default_factory=lambda: BreakerLimits(10, Backoff(timedelta(seconds=5), timedelta(minutes=1)))
+    )
+    """When a host that is down gets no calls, and for how long."""
 
 
 class TalkdeskClient(TalkdeskApi):
@@ -77,14 +82,16 @@ class TalkdeskClient(TalkdeskApi):
         tls: ssl.SSLContext | None = None,
         proxies: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        rng: random.Random | None = None,
         observe: Observe | None = None,
     ) -> None:
-        """Take bounds, trust, proxies, time and metrics; each has the machine's own as default."""
+        """Take bounds, trust, proxies, time, chance and metrics; each has the machine's own as default."""
         bounds = settings or ClientSettings()
         self._clock = clock or Clock.system()
         self._pages = bounds.pages
         self._transport = RoutingTransport(tls=tls, proxies=proxies)
-        self._breakers = Breakers(bounds.breaker, monotonic=self._clock.monotonic)
+        chance = (rng or new_rng()).random
+        self._breakers = HostBreakers(bounds.breaker, monotonic=self._clock.monotonic, chance=chance)
         self._exchange = Exchange(
             self._transport,
             limiter=Limiter(concurrency=bounds.concurrency, patience=bounds.patience, clock=self._clock),
@@ -119,13 +126,13 @@ class TalkdeskClient(TalkdeskApi):
     @override
     async def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
         call: Call | None = calls.read_users(access, app_id, installation_id)
-        trail = pages.Trail(self._pages)
+        visited = pages.VisitedPages(self._pages)
         while call is not None:
-            trail.passed(call.url)
+            visited.add(call.url)
             reply = await self._authorized(access, call)
             page = _converted(call, reply, pages.to_users)
             following = None if page.link is None else calls.read_more_users(access, call, page.link)
-            if following is not None and (problem := trail.problem(following.url)):
+            if following is not None and (problem := visited.problem(following.url)):
                 raise unusable(call, problem, reply.server_time)
             yield page.users
             call = following
@@ -148,8 +155,8 @@ class TalkdeskClient(TalkdeskApi):
         await self._transport.aclose()
 
     def open_breakers(self) -> Counter[tuple[str, str]]:
-        """Count the hosts that are spared now, by region key and kind (`api`, `token`); for metrics."""
-        return self._breakers.open()
+        """Count the hosts whose circuits are open now, by region key and kind (`api`, `token`); for metrics."""
+        return self._breakers.count_open()
 
     async def _authorized(self, access: Access, call: Call) -> Reply:
         """Send the call with a token; after a 401, once more with a new one.
@@ -178,4 +185,4 @@ def _converted(call: Call, reply: Reply, convert: Callable[[Reply], T]) -> T:
 
 
 def _unobserved(_call: str, _outcome: str, _seconds: float) -> None:
-    """Be the metrics of whoever wants none."""
+    """Count nothing."""

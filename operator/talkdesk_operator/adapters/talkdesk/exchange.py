@@ -1,4 +1,4 @@
-"""One request and its answer: admitted, bounded in time and size, measured.
+"""One request and its response: admitted, bounded in time and size, measured.
 
 Belongs here: everything that all calls share. Does not belong here: tokens, retries, meaning of single calls.
 """
@@ -11,31 +11,31 @@ from typing import TypeAlias
 
 import httpx
 
-from talkdesk_operator.adapters.http.failures import FOREIGN
 from talkdesk_operator.adapters.http.headers import retry_after
-from talkdesk_operator.adapters.http.sending import Answer, send
-from talkdesk_operator.adapters.talkdesk.answers import Reply, interpret
-from talkdesk_operator.adapters.talkdesk.breaker import Breakers, Host, HostKind
+from talkdesk_operator.adapters.http.sending import HttpResponse, send
+from talkdesk_operator.adapters.http.transport_errors import TRANSPORT_ERRORS
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
-from talkdesk_operator.adapters.talkdesk.failures import interpret_failure
+from talkdesk_operator.adapters.talkdesk.host_breakers import Host, HostBreakers, HostKind
 from talkdesk_operator.adapters.talkdesk.limiter import Limiter
+from talkdesk_operator.adapters.talkdesk.no_response import interpret_no_response
+from talkdesk_operator.adapters.talkdesk.responses import Reply, interpret
 from talkdesk_operator.domain.ports.talkdesk import Access, TalkdeskError, TalkdeskOutcomeUnknown, TalkdeskUnavailable
 from talkdesk_runtime.clock import Clock
 
 Observe: TypeAlias = Callable[[str, str, float], None]
-"""Told of each request: the call's name, `ok` or the error's class name, and the seconds it took."""
+"""Called after each request with the call's name, `ok` or the error's class name, and the seconds it took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of one request and its answer."""
+    """Of one request and its response."""
 
     connect_timeout: timedelta
     """For a connection, TLS included."""
     total_timeout: timedelta
-    """For the request and its whole answer."""
+    """For the request and its whole response."""
     max_body: int
-    """Bytes of an answer."""
+    """Bytes of a response."""
 
 
 class Exchange:
@@ -46,13 +46,13 @@ class Exchange:
         transport: httpx.AsyncBaseTransport,
         *,
         limiter: Limiter,
-        breakers: Breakers,
+        breakers: HostBreakers,
         clock: Clock,
         user_agent: str,
         bounds: Bounds,
         observe: Observe,
     ) -> None:
-        """Take the way to other hosts, and everything that guards it."""
+        """Take the transport, and everything that limits its use."""
         self._transport = transport
         self._limiter = limiter
         self._breakers = breakers
@@ -60,7 +60,7 @@ class Exchange:
         self._user_agent = user_agent
         self._total = bounds.total_timeout.total_seconds()
         connect = bounds.connect_timeout.total_seconds()
-        # aiohttp's wait for a connection from its pool includes making one, hence the same bound for both.
+        # aiohttp's wait for a connection from its pool includes making one, so both have the same bound.
         self._timeout = httpx.Timeout(self._total, connect=connect, pool=connect).as_dict()
         self._max_body = bounds.max_body
         self._observe = observe
@@ -69,13 +69,13 @@ class Exchange:
         """Send the call within the limits of the access's region key; raise TalkdeskError for all but a success."""
         host, key = _host(call, access), access.region_key
         if not access.urgent:
-            # Before the limiter as well: calls that can't go take no slot, nor wait for one.
+            # Before the limiter as well: calls that may not be made take no slot, and wait for none.
             self._breakers.check(host, call.words)
         async with self._limiter.admitted(key, call.words, background=access.background):
-            with self._breakers.passing(host, call.words, urgent=access.urgent) as passage:
+            with self._breakers.attempt(host, call.words, urgent=access.urgent) as attempt:
                 started = self._clock.monotonic()
                 outcome = await self._attempt(call, key)
-                passage.failed = isinstance(outcome, TalkdeskUnavailable | TalkdeskOutcomeUnknown)
+                attempt.failed = isinstance(outcome, TalkdeskUnavailable | TalkdeskOutcomeUnknown)
             name = type(outcome).__name__.removeprefix("Talkdesk") if isinstance(outcome, TalkdeskError) else "ok"
             self._observe(call.name, name, self._clock.monotonic() - started)
         if isinstance(outcome, TalkdeskError):
@@ -83,20 +83,20 @@ class Exchange:
         return outcome
 
     async def _attempt(self, call: Call, key: str) -> Reply | TalkdeskError:
-        """Return the outcome as a value, so that no foreign exception, with all it knows, hangs on ours."""
+        """Return the outcome as a value, so that no foreign exception, which may hold secrets, is a cause of ours."""
         try:
             async with asyncio.timeout(self._total):
-                answer = await self._send(call)
-        except FOREIGN as failure:
-            return interpret_failure(call, failure)
+                response = await self._send(call)
+        except TRANSPORT_ERRORS as failure:
+            return interpret_no_response(call, failure)
         now = self._clock.now()
-        if answer.status in {429, 503}:
-            wait = retry_after(answer.headers, now)
+        if response.status in {429, 503}:
+            wait = retry_after(response.headers, now)
             if wait is not None:
                 self._limiter.pause(key, wait)
-        return interpret(call, answer, now)
+        return interpret(call, response, now)
 
-    async def _send(self, call: Call) -> Answer:
+    async def _send(self, call: Call) -> HttpResponse:
         request = httpx.Request(
             call.method,
             call.url,

@@ -1,4 +1,4 @@
-"""Private keys as Talkdesk gives them, made ready for signing.
+"""Private keys as Talkdesk sends them, read for signing.
 
 Belongs here: reading a key in any of its forms, and the check that it fits its algorithm.
 Does not belong here: claims, tokens.
@@ -34,10 +34,10 @@ _RSA_ALGORITHMS: Final = frozenset({"PS256", "PS384", "PS512"})
 
 
 def fingerprint(credentials: Credentials) -> bytes:
-    """Tell sets of credentials apart by everything in them, without keeping any of it.
+    """Return what identifies a credential version by everything in it, and reveals none of it.
 
-    Ids alone would not do: a secret put right by hand keeps its key id, and a stranger who knows an id must not be
-    served with somebody else's token.
+    Ids alone would not suffice: a secret corrected by hand keeps its key id, and a stranger who knows an id must not
+    get another customer's token.
     """
     digest = hashlib.sha256()
     for part in (
@@ -57,11 +57,11 @@ class KeyRing:
     """Keys that were read already: checking an RSA key of 2048 bits takes 50 ms, an EC key 0.1 ms."""
 
     def __init__(self, size: int) -> None:
-        """Keep up to `size` keys."""
+        """Cache up to `size` keys."""
         self._keys: LruMap[bytes, SigningKey] = LruMap(size)
 
     def signing_key(self, credentials: Credentials) -> SigningKey:
-        """Return the credentials' private key; InvalidCredentials says in words why it can't be used."""
+        """Return the credentials' private key; raise TalkdeskInvalidCredentials, which says why not."""
         name = fingerprint(credentials)
         key = self._keys.get(name)
         if key is None:
@@ -71,7 +71,7 @@ class KeyRing:
 
 
 def read_key(credentials: Credentials) -> SigningKey:
-    """Read the private key and check that it fits `key_algorithm`."""
+    """Return the private key when it fits `key_algorithm`; raise TalkdeskInvalidCredentials."""
     where = f"the private key of client {credentials.client_id[:64]!a}"
     text = credentials.private_key.get_secret_value()
     if not text.strip():

@@ -1,9 +1,9 @@
-"""How Talkdesk's JSON is read: leniently.
+"""Lenient reading of Talkdesk's JSON.
 
 Belongs here: types of members that count as absent when they can't be read, and what such members have in common.
 Does not belong here: shapes of single responses.
-Every field is optional in Talkdesk's schema, and several change type between its pages: only what nothing can be
-done without makes a response unusable.
+Every field is optional in Talkdesk's schema, and several change type between its pages: a response is unusable only
+without what is indispensable.
 """
 
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 _MAX_TEXT: Final = 512
-"""Bound of words that go on into a status, whose size the cluster limits."""
+"""Bound of texts that become part of a status, whose size the cluster limits."""
 
 
 class UnusableError(ValueError):
@@ -29,7 +29,7 @@ class UnusableError(ValueError):
 
 
 class Lenient(BaseModel):
-    """An object whose unknown members don't matter."""
+    """An object whose unknown members are ignored."""
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, hide_input_in_errors=True, frozen=True)
 
@@ -43,7 +43,7 @@ def or_absent(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 def as_object(value: Any) -> Any:
-    """Return an empty object for whatever is none."""
+    """Return an empty object for what is none."""
     return value if isinstance(value, dict) else {}
 
 
@@ -59,7 +59,7 @@ def _zoned(moment: datetime | None) -> datetime | None:
 OrEmpty = BeforeValidator(as_object)
 Text = Annotated[str | None, AfterValidator(_cut), WrapValidator(or_absent)]
 Id = Annotated[str | None, Field(min_length=1, max_length=_MAX_TEXT), WrapValidator(or_absent)]
-"""Never cut: that would name something else."""
+"""Never cut, because a part would name something else."""
 Flag = Annotated[bool | None, WrapValidator(or_absent)]
 Moment = Annotated[datetime | None, AfterValidator(_zoned), WrapValidator(or_absent)]
 Count = Annotated[int | None, Field(ge=0, lt=2**31), WrapValidator(or_absent)]

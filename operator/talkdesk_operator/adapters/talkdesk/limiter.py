@@ -1,6 +1,6 @@
 """How many calls of one app and region run at once, and the pause that Talkdesk asked for.
 
-Belongs here: admission of calls by key. Does not belong here: retries; whoever called comes again by the queue.
+Belongs here: admission of calls by key. Does not belong here: retries; the caller comes again by the queue.
 """
 
 import asyncio
@@ -14,26 +14,26 @@ from talkdesk_runtime.clock import Clock
 
 
 class Limiter:
-    """One gate per key: bounded concurrency, and a pause that all calls of the key share."""
+    """For each key: bounded concurrency, and a pause that all its calls share."""
 
     def __init__(self, *, concurrency: int, patience: timedelta, clock: Clock) -> None:
-        """Let `concurrency` calls of a key run; wait out pauses of up to `patience`, give longer ones back."""
+        """Let `concurrency` calls of a key run; wait out pauses of up to `patience`, raise for longer ones."""
         self._concurrency = concurrency
         self._patience = patience.total_seconds()
         self._clock = clock
         # Keys name apps, of which there are a few: no bound is needed.
-        self._gates: dict[str, _Gate] = {}
+        self._slots: dict[str, _Slots] = {}
         self._until: dict[str, float] = {}
 
     @asynccontextmanager
     async def admitted(self, key: str, call: str, *, background: bool = False) -> AsyncIterator[None]:
-        """Hold one of the key's slots, once its pause is over; RateLimited when that takes too long.
+        """Hold one of the key's slots, once its pause is over; raise TalkdeskRateLimited when that takes too long.
 
         A call in the background waits while it would take more than half of the slots, or the last one.
         A short pause is waited out here because coming again by the queue costs a status write each.
         """
-        gate = self._gates.setdefault(key, _Gate(self._concurrency))
-        await gate.enter(background=background)
+        slots = self._slots.setdefault(key, _Slots(self._concurrency))
+        await slots.enter(background=background)
         try:
             while (left := self._until.get(key, 0) - self._clock.monotonic()) > 0:
                 if left > self._patience:
@@ -44,7 +44,7 @@ class Limiter:
                 await self._clock.sleep(left)
             yield
         finally:
-            gate.leave(background=background)
+            slots.leave(background=background)
 
     def pause(self, key: str, duration: timedelta) -> None:
         """Admit no call of the key for so long; a pause under way is never made shorter."""
@@ -52,49 +52,49 @@ class Limiter:
         self._until[key] = max(until, self._until.get(key, until))
 
 
-class _Gate:
-    """Slots of two lanes: those in the background get what the others leave, in the order they came."""
+class _Slots:
+    """Slots for two kinds of calls: those in the background get what the others leave, in the order they came."""
 
     def __init__(self, slots: int) -> None:
         self._free = slots
-        # Where there is but one slot, it is both the last one and all that the sweep can have.
-        self._least = 2 if slots > 1 else 1
-        self._share = max(1, slots // 2)
-        self._front: deque[asyncio.Future[None]] = deque()
-        self._back: deque[asyncio.Future[None]] = deque()
+        # Where there is only one slot, it is the last one, and also all that the background can have.
+        self._background_minimum = 2 if slots > 1 else 1
+        self._background_free = max(1, slots // 2)
+        self._foreground: deque[asyncio.Future[None]] = deque()
+        self._background: deque[asyncio.Future[None]] = deque()
 
     async def enter(self, *, background: bool) -> None:
-        """Take a slot, or wait for one; whoever is cancelled meanwhile holds none."""
-        turn = asyncio.get_running_loop().create_future()
-        (self._back if background else self._front).append(turn)
+        """Take a slot, or wait for one; a caller that is cancelled meanwhile holds none."""
+        waiter = asyncio.get_running_loop().create_future()
+        (self._background if background else self._foreground).append(waiter)
         self._admit()
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            # The slot may have come in the same moment.
-            if not turn.cancelled():
+            # The slot may have been granted in the same moment.
+            if not waiter.cancelled():
                 self.leave(background=background)
             raise
 
     def leave(self, *, background: bool) -> None:
-        """Give a slot back, for whoever has the next turn."""
+        """Give a slot back, for the next caller that waits."""
         self._free += 1
-        self._share += background
+        self._background_free += background
         self._admit()
 
     def _admit(self) -> None:
-        while self._free and _grant(self._front):
+        while self._free and _grant(self._foreground):
             self._free -= 1
-        while self._share and self._free >= self._least and _grant(self._back):
+        while self._background_free and self._free >= self._background_minimum and _grant(self._background):
             self._free -= 1
-            self._share -= 1
+            self._background_free -= 1
 
 
-def _grant(turns: deque[asyncio.Future[None]]) -> bool:
-    """Let the first go on who still waits; False when nobody does."""
-    while turns:
-        turn = turns.popleft()
-        if not turn.done():
-            turn.set_result(None)
+def _grant(waiters: deque[asyncio.Future[None]]) -> bool:
+    """Let the first caller that still waits continue; return False when none does."""
+    while waiters:
+        waiter = waiters.popleft()
+        if not waiter.done():
+            waiter.set_result(None)
             return True
     return False

@@ -1,16 +1,16 @@
 """Lists that come in pages.
 
 Belongs here: the shape of a page, and the rules for going on to the next. Does not belong here: requests, hosts.
-What a list lacks is taken for gone by whoever compares, so a page that can't be read is never an empty one, and a
-link that can't be read is never the end. Single members are read leniently, as everywhere.
+Callers take a user who is not in the list for removed. So a page that can't be read is never an empty one, and a link
+that can't be read is never the end. Single members are read leniently, as everywhere.
 """
 
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from talkdesk_operator.adapters.talkdesk.answers import Reply
 from talkdesk_operator.adapters.talkdesk.lenient import Flag, Id, Lenient, Text, UnusableError
+from talkdesk_operator.adapters.talkdesk.responses import Reply
 from talkdesk_operator.domain.ports.talkdesk import User
 
 
@@ -23,20 +23,20 @@ class UserPage:
     """To the next page, as Talkdesk wrote it; None on the last."""
 
 
-class Trail:
-    """Where a list has led so far. A page costs about 100 bytes, however long its address."""
+class VisitedPages:
+    """The pages of one list that were read. A page costs about 100 bytes, however long its URL."""
 
     def __init__(self, most: int) -> None:
-        """Allow that many pages."""
+        """Allow at most so many pages."""
         self._most = most
         self._seen: set[bytes] = set()
 
-    def passed(self, url: str) -> None:
-        """Note that the page at this address is being read."""
+    def add(self, url: str) -> None:
+        """Record that the page at this URL is being read."""
         self._seen.add(_digest(url))
 
     def problem(self, url: str) -> str:
-        """Say in words what speaks against going there next; empty when nothing does."""
+        """Return why this page must not be read next, in words; empty when it may be."""
         if _digest(url) in self._seen:
             return "links to a page that was read before"
         if len(self._seen) >= self._most:
@@ -55,7 +55,7 @@ class _User(Lenient):
 
 
 def to_users(reply: Reply) -> UserPage:
-    """Read a page of users; those without an id are left out, as nothing can be told of them."""
+    """Return a page of users; those without an id are left out, because they can't be named."""
     read = (_User.model_validate(item) for item in _items(reply.content) if isinstance(item, dict) and "id" in item)
     users = tuple(_user(wire, wire.id) for wire in read if wire.id is not None)
     return UserPage(users, _link(reply.content))

@@ -1,4 +1,4 @@
-"""Access tokens: fetched once for everybody, renewed before they end.
+"""Access tokens: fetched once for all callers, renewed before they expire.
 
 Belongs here: caching and single flight. Does not belong here: the request for a token, retries of calls.
 """
@@ -17,7 +17,7 @@ from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.lru import LruMap
 
 _MARGIN: Final = timedelta(minutes=1)
-"""Time before its end at which a token is no longer used: a call may wait and travel for that long."""
+"""Time before its expiry at which a token is no longer used: a call may wait and travel for that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,71 +30,71 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedToken:
     token: Token
     until: float
 
 
 _Key: TypeAlias = tuple[str, str, tuple[str, ...], bytes]
-_Lane: TypeAlias = tuple[bool, bool]
-"""Whether urgent, whether in the background: nobody shares a request that is held back more than one's own."""
-_LANES: Final[tuple[_Lane, ...]] = ((False, False), (False, True), (True, False), (True, True))
+_Kind: TypeAlias = tuple[bool, bool]
+"""Whether urgent, whether in the background: no call shares a token request that may wait longer than itself."""
+_KINDS: Final[tuple[_Kind, ...]] = ((False, False), (False, True), (True, False), (True, True))
 
 
 class TokenCache:
     """Tokens by token URL, method, scopes and the credentials themselves."""
 
     def __init__(self, fetch: Callable[[Access], Coroutine[Any, Any, Token]], *, size: int, clock: Clock) -> None:
-        """Get tokens with `fetch`, which raises TalkdeskError, and keep up to `size` of them."""
+        """Fetch tokens with `fetch`, which raises TalkdeskError, and cache up to `size` of them."""
         self._fetch = fetch
         self._clock = clock
-        self._kept: LruMap[_Key, _Kept] = LruMap(size)
-        self._flights: dict[tuple[_Key, _Lane], asyncio.Task[Token]] = {}
+        self._cached: LruMap[_Key, _CachedToken] = LruMap(size)
+        self._requests: dict[tuple[_Key, _Kind], asyncio.Task[Token]] = {}
 
     async def get(self, access: Access) -> Token:
-        """Return a token that is good for a while; all who ask at the same time share one request and its error."""
-        key, lane = _key(access), (access.urgent, access.background)
-        kept = self._kept.get(key)
-        if kept is not None and self._clock.monotonic() < kept.until:
-            return kept.token
-        flight = self._flights.get((key, lane))
-        if flight is None:
-            flight = self._flights[key, lane] = asyncio.create_task(self._fetch(access))
-            flight.add_done_callback(lambda done: self._land(key, lane, done))
-        # Shielded: one who gives up must not take the token away from the others.
-        return await asyncio.shield(flight)
+        """Return a token that is good for a while; callers at the same time share one request and its error."""
+        key, kind = _key(access), (access.urgent, access.background)
+        cached = self._cached.get(key)
+        if cached is not None and self._clock.monotonic() < cached.until:
+            return cached.token
+        request = self._requests.get((key, kind))
+        if request is None:
+            request = self._requests[key, kind] = asyncio.create_task(self._fetch(access))
+            request.add_done_callback(lambda done: self._store(key, kind, done))
+        # Shielded: when one caller is cancelled, the others still get the token.
+        return await asyncio.shield(request)
 
     def drop(self, access: Access, token: Token) -> None:
         """Forget this very token, which was refused; a newer one stays."""
-        kept = self._kept.get(_key(access))
-        if kept is not None and kept.token is token:
-            self._kept.pop(_key(access))
+        cached = self._cached.get(_key(access))
+        if cached is not None and cached.token is token:
+            self._cached.pop(_key(access))
 
     def forget(self, access: Access) -> None:
-        """Forget the token, and let nobody new share the request under way."""
+        """Forget the token, and let no new caller share a request under way."""
         key = _key(access)
-        self._kept.pop(key)
-        for lane in _LANES:
-            self._flights.pop((key, lane), None)
+        self._cached.pop(key)
+        for kind in _KINDS:
+            self._requests.pop((key, kind), None)
 
     async def aclose(self) -> None:
-        """Give up the requests under way."""
-        flights = list(self._flights.values())
-        self._flights.clear()
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        """Cancel the requests under way."""
+        requests = list(self._requests.values())
+        self._requests.clear()
+        for request in requests:
+            request.cancel()
+        await asyncio.gather(*requests, return_exceptions=True)
 
-    def _land(self, key: _Key, lane: _Lane, flight: asyncio.Task[Token]) -> None:
-        current = self._flights.get((key, lane)) is flight
+    def _store(self, key: _Key, kind: _Kind, request: asyncio.Task[Token]) -> None:
+        current = self._requests.get((key, kind)) is request
         if current:
-            del self._flights[key, lane]
-        # Asking for the exception also keeps asyncio from logging one that nobody waits for any more.
-        if flight.cancelled() or flight.exception() is not None or not current:
+            del self._requests[key, kind]
+        # Reading the exception also keeps asyncio from logging it when no caller waits any more.
+        if request.cancelled() or request.exception() is not None or not current:
             return
-        token = flight.result()
+        token = request.result()
         lifetime = token.lifetime - min(_MARGIN, token.lifetime / 10)
-        self._kept.put(key, _Kept(token, self._clock.monotonic() + lifetime.total_seconds()))
+        self._cached.put(key, _CachedToken(token, self._clock.monotonic() + lifetime.total_seconds()))
 
 
 def _key(access: Access) -> _Key:

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from pydantic import BeforeValidator, Field, SecretStr, WrapValidator
 
-from talkdesk_operator.adapters.talkdesk.answers import Reply
 from talkdesk_operator.adapters.talkdesk.lenient import (
     Count,
     Id,
@@ -22,6 +21,7 @@ from talkdesk_operator.adapters.talkdesk.lenient import (
     as_object,
     or_absent,
 )
+from talkdesk_operator.adapters.talkdesk.responses import Reply
 from talkdesk_operator.adapters.talkdesk.tokens import Token
 from talkdesk_operator.domain.ports.talkdesk import Account, RemoteInstallation, RemoteTrial, Subscription
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from talkdesk_crds.app import ApprovalMode, OnTenantFailure
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import Decision, InstallationPhase, RequestType
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.reconcile.deadlines import deadline, saturating_add
@@ -19,6 +18,7 @@ from talkdesk_operator.domain.reconcile.scope import CompiledRule, Scope, Tenant
 from talkdesk_operator.domain.reconcile.steps import Finish
 from talkdesk_operator.domain.tenant.desired import template_context
 from talkdesk_operator.templates.cel import ExpressionError
+from talkdesk_runtime.durations import parse_duration
 
 __all__ = ["RULE_VARIABLES", "Verdict", "is_installed", "judge", "rejection_for"]
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from talkdesk_crds.app import TalkdeskApp
-from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.installation import Ending, EndingReason, Request, RequestType, TalkdeskInstallation
+from talkdesk_runtime.durations import parse_duration
 
 __all__ = [
     "deadline",

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 import orjson
 
 from talkdesk_crds.conditions import ConditionType, Reason, find, is_true
-from talkdesk_crds.fields import parse_duration, to_wire_time
+from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.names import digest
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.reconcile.deadlines import saturating_add
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope, TenantOutcome
 from talkdesk_operator.domain.tenant.entitlement import desired_state, trial_of
+from talkdesk_runtime.durations import parse_duration
 
 __all__ = [
     "inputs_digest",

@@ -15,7 +15,6 @@ from pydantic import SecretStr
 
 from talkdesk_crds.app import Scim, SecretKeyRef, UsersOffboard
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.fields import parse_duration
 from talkdesk_crds.names import digest
 from talkdesk_operator.domain.ports.scim import ScimService, Service
 from talkdesk_operator.domain.ports.talkdesk import User
@@ -24,6 +23,7 @@ from talkdesk_operator.domain.users.record import UserRecord, UserRecordStore
 from talkdesk_operator.reconcilers.users.batches import Budget, UserBatches
 from talkdesk_operator.templates.address import compile_address, render_address
 from talkdesk_operator.templates.errors import RenderError, TemplateError
+from talkdesk_runtime.durations import parse_duration
 
 __all__ = ["ReadSecret", "UserSync"]
 

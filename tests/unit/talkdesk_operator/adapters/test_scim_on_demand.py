@@ -32,7 +32,7 @@ class Client:
         self.closed = True
 
 
-async def test_it_is_made_once_of_the_adapters_package_and_closed() -> None:
+async def test_the_client_is_created_once_and_closed() -> None:
     made: list[Client] = []
 
     def make(adapter: ModuleType) -> Client:
@@ -48,11 +48,11 @@ async def test_it_is_made_once_of_the_adapters_package_and_closed() -> None:
     assert [client.closed for client in made] == [True]
 
 
-async def test_who_never_needed_it_closes_nothing() -> None:
+async def test_without_an_order_there_is_nothing_to_close() -> None:
     await ScimOnDemand(lambda _: Client()).aclose()
 
 
-def test_an_operator_that_brings_nobody_anywhere_does_not_import_it() -> None:
+def test_an_operator_without_scim_does_not_import_the_adapter() -> None:
     lines = "import sys, talkdesk_operator.wiring; print('scim2_models' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

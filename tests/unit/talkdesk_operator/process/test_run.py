@@ -231,7 +231,7 @@ async def test_an_exception_of_the_builder_is_raised_and_the_lease_is_free(tmp_p
         yield
 
     async with our_kinds_api(tmp_path) as api:
-        bounds = Settings(kubeconfig=api.kubeconfig, namespaces=("team",), probe_host="127.0.0.1", probe_port=0)
+        bounds = Settings(kubeconfig=api.kubeconfig, namespaces=("team",), probe_bind_address="127.0.0.1", probe_port=0)
         rng = random.Random(1)  # noqa: S311 - a test
         with capture_logs(), pytest.raises(LookupError, match="no such thing"):
             await asyncio.wait_for(serve(bounds, build, clock=Clock.system(), rng=rng), WITHIN)

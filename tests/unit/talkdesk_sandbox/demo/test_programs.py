@@ -42,8 +42,8 @@ def test_the_webhook_listens_on_loopback_with_the_given_kubeconfig(tmp_path: Pat
 def test_the_operator_has_its_lease_where_it_would_in_a_cluster(tmp_path: Path) -> None:
     command = programs.operator(PORTS, tmp_path / "kubeconfig", tmp_path)
     got = OperatorSettings.model_validate(settings(command, "TALKDESK_OPERATOR_"))
-    assert (got.probe_host, got.probe_port, got.kubeconfig) == ("127.0.0.1", 1003, tmp_path / "kubeconfig")
-    assert got.lease_place() == "talkdesk-system"
+    assert (got.probe_bind_address, got.probe_port, got.kubeconfig) == ("127.0.0.1", 1003, tmp_path / "kubeconfig")
+    assert got.namespace_of_lease() == "talkdesk-system"
     assert got.leader_election
 
 

@@ -32,7 +32,7 @@ def test_a_wait_is_read(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "soon", "1e9", "\u00b2", "\u0661", "Wed, 99 Mar 2026", "1 2", "NaN", "inf"])
-def test_nonsense_is_no_wait(text: str) -> None:
+def test_what_cant_be_read_is_no_wait(text: str) -> None:
     assert retry_after({"retry-after": text}, NOW) is None
     assert retry_after({}, NOW) is None
 

@@ -1,4 +1,4 @@
-"""A client, a strict SCIM service and one that answers as it is told."""
+"""A client, a strict SCIM service and one with scripted responses."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack

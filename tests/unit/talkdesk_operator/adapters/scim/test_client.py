@@ -42,7 +42,7 @@ async def execute(client: ScimClient, server: ScimServer, *orders: Order) -> tup
     return results
 
 
-async def settled(client: ScimClient, server: ScimServer, *orders: Order) -> list[Ref]:
+async def carried_out(client: ScimClient, server: ScimServer, *orders: Order) -> list[Ref]:
     results = await execute(client, server, *orders)
     assert all(isinstance(result, Done) for result in results), results
     return [result.ref for result in results if isinstance(result, Done) and result.ref is not None]
@@ -54,11 +54,11 @@ def refusal(result: Result) -> ScimError:
 
 
 @pytest.mark.parametrize("abilities", ABILITIES, ids=str)
-async def test_users_are_made_changed_and_seen_off_whatever_a_service_can_do(
+async def test_users_are_created_changed_and_deactivated_whatever_a_service_can_do(
     client: ScimClient, scim: Serve, abilities: dict[str, bool]
 ) -> None:
     server = await scim(**abilities)
-    refs = await settled(client, server, order(1, admin=True), order(2), order(3, active=False))
+    refs = await carried_out(client, server, order(1, admin=True), order(2), order(3, active=False))
     assert {user["externalId"] for user in server.users()} == {person(n).external_id for n in (1, 2, 3)}
     first = server.user(person(1).external_id)
     assert first["userName"] == first["emails"][0]["value"] == person(1).email
@@ -68,7 +68,7 @@ async def test_users_are_made_changed_and_seen_off_whatever_a_service_can_do(
     assert server.user(person(2).external_id)["roles"] == [{"value": "standard", "primary": True}]
     assert not server.user(person(3).external_id)["active"]
 
-    changed = await settled(
+    changed = await carried_out(
         client,
         server,
         order(1, refs[0], user_name="new@example.com", email="new@example.com"),
@@ -84,34 +84,34 @@ async def test_users_are_made_changed_and_seen_off_whatever_a_service_can_do(
 
 async def test_one_order_alone_is_no_bulk_request(client: ScimClient, scim: Serve) -> None:
     server = await scim()
-    await settled(client, server, order())
+    await carried_out(client, server, order())
     assert server.count("POST", "/Bulk") == 0
 
 
-async def test_many_are_made_with_few_requests_that_a_service_can_take(client: ScimClient, scim: Serve) -> None:
+async def test_many_users_are_created_by_few_bulk_requests(client: ScimClient, scim: Serve) -> None:
     server = await scim(max_operations=30, max_payload=8192)
-    await settled(client, server, *[order(number) for number in range(100)])
+    await carried_out(client, server, *[order(number) for number in range(100)])
     assert len(server.users()) == 100
     assert 4 <= server.count("POST", "/Bulk") <= 7
     assert server.count("GET", "/Users") == 4
     assert server.count("POST", "/Users") == 0
 
 
-async def test_what_the_service_can_do_is_asked_once(client: ScimClient, scim: Serve) -> None:
+async def test_the_configuration_is_read_once(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     for _ in range(3):
-        await settled(client, server, order())
+        await carried_out(client, server, order())
     assert server.count("GET", "/ServiceProviderConfig") == 1
 
 
 @pytest.mark.case(60)
 @pytest.mark.parametrize("abilities", ABILITIES[:4], ids=str)
-async def test_whoever_is_there_already_is_found_by_talkdesks_id(
+async def test_an_existing_user_is_found_by_the_external_id(
     client: ScimClient, scim: Serve, abilities: dict[str, bool]
 ) -> None:
     server = await scim(**abilities)
-    first = await settled(client, server, order(1), order(2))
-    again = await settled(client, server, order(1, user_name="new@example.com"), order(2))
+    first = await carried_out(client, server, order(1), order(2))
+    again = await carried_out(client, server, order(1, user_name="new@example.com"), order(2))
     assert [ref.id for ref in again] == [ref.id for ref in first]
     assert len(server.users()) == 2
     assert server.user(person(1).external_id)["userName"] == "new@example.com"
@@ -120,27 +120,29 @@ async def test_whoever_is_there_already_is_found_by_talkdesks_id(
 @pytest.mark.parametrize(
     "hostile", ['a" or userName pr or externalId eq "', "a\\", "ä/ö?#&%2e", "a&b=c+d,e", "\N{PILE OF POO}", "..", " "]
 )
-async def test_ids_of_any_kind_find_themselves_only(client: ScimClient, scim: Serve, hostile: str) -> None:
+async def test_an_external_id_of_any_characters_finds_its_own_user_only(
+    client: ScimClient, scim: Serve, hostile: str
+) -> None:
     server = await scim()
-    await settled(client, server, order(1))
-    made = await settled(client, server, order(2, external_id=hostile))
-    assert await settled(client, server, order(2, external_id=hostile, name="B")) == [Ref(made[0].id, 'W/"3"')]
+    await carried_out(client, server, order(1))
+    made = await carried_out(client, server, order(2, external_id=hostile))
+    assert await carried_out(client, server, order(2, external_id=hostile, name="B")) == [Ref(made[0].id, 'W/"3"')]
     assert len(server.users()) == 2
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_user_of_the_same_name_that_nobody_claims_is_adopted(
+async def test_a_user_of_the_same_name_without_an_external_id_is_adopted(
     client: ScimClient, scim: Serve, *, bulk: bool
 ) -> None:
     server = await scim(bulk=bulk)
     by_hand = server.ask("POST", "/Users", _by_hand(person(1).user_name.upper()))
-    refs = await settled(client, server, order(1), order(2))
+    refs = await carried_out(client, server, order(1), order(2))
     assert refs[0].id == by_hand["id"]
     assert server.user(person(1).external_id)["id"] == by_hand["id"]
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_user_of_the_same_name_that_is_somebody_elses_stays_so(
+async def test_a_user_of_the_same_name_with_another_external_id_is_not_changed(
     client: ScimClient, scim: Serve, *, bulk: bool
 ) -> None:
     server = await scim(bulk=bulk)
@@ -152,11 +154,11 @@ async def test_a_user_of_the_same_name_that_is_somebody_elses_stays_so(
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_known_user_that_somebody_deleted_is_made_anew(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
+async def test_a_known_user_that_was_deleted_is_created_again(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
     server = await scim(bulk=bulk)
-    before = await settled(client, server, order(1), order(2))
+    before = await carried_out(client, server, order(1), order(2))
     server.ask("DELETE", f"/Users/{before[0].id}")
-    after = await settled(client, server, order(1, before[0]), order(2, before[1]))
+    after = await carried_out(client, server, order(1, before[0]), order(2, before[1]))
     assert after[0].id != before[0].id
     assert after[1].id == before[1].id
     assert server.user(person(1).external_id)["id"] == after[0].id
@@ -164,23 +166,23 @@ async def test_a_known_user_that_somebody_deleted_is_made_anew(client: ScimClien
 
 async def test_a_known_user_that_moved_to_another_id_is_found(client: ScimClient, scim: Serve) -> None:
     server = await scim()
-    (there,) = await settled(client, server, order(1))
-    assert (await settled(client, server, order(1, Ref("old id"))))[0].id == there.id
-    assert (await settled(client, server, Deactivate(person(1).external_id, Ref("old id"))))[0].id == there.id
+    (there,) = await carried_out(client, server, order(1))
+    assert (await carried_out(client, server, order(1, Ref("old id"))))[0].id == there.id
+    assert (await carried_out(client, server, Deactivate(person(1).external_id, Ref("old id"))))[0].id == there.id
     assert not server.user(person(1).external_id)["active"]
 
 
-async def test_a_user_to_be_seen_off_that_is_gone_is_as_good_as_inactive(client: ScimClient, scim: Serve) -> None:
+async def test_deactivating_a_user_that_is_gone_is_done(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     assert await execute(client, server, Deactivate("nobody", Ref("p1"))) == (Done(None),)
 
 
 @pytest.mark.parametrize("abilities", ABILITIES[:4], ids=str)
-async def test_a_user_to_be_seen_off_that_may_be_there_is_looked_for(
+async def test_a_user_to_be_deactivated_without_a_known_id_is_searched(
     client: ScimClient, scim: Serve, abilities: dict[str, bool]
 ) -> None:
     server = await scim(**abilities)
-    first, second = await settled(client, server, order(1), order(2))
+    first, second = await carried_out(client, server, order(1), order(2))
     orders = [Deactivate(external_id, None) for external_id in (person(1).external_id, "nobody", person(2).external_id)]
     results = await execute(client, server, *orders)
     ids = [result.ref.id if isinstance(result, Done) and result.ref is not None else None for result in results]
@@ -190,21 +192,19 @@ async def test_a_user_to_be_seen_off_that_may_be_there_is_looked_for(
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_what_somebody_else_changed_in_between_is_read_again(
-    client: ScimClient, scim: Serve, *, bulk: bool
-) -> None:
+async def test_a_user_that_was_changed_in_between_is_read_again(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
     server = await scim(bulk=bulk)
-    refs = await settled(client, server, order(1), order(2))
+    refs = await carried_out(client, server, order(1), order(2))
     server.ask("PATCH", f"/Users/{refs[0].id}", _patch("nickName", "A"))
-    after = await settled(client, server, order(1, refs[0], name="B"), order(2, refs[1], name="B"))
+    after = await carried_out(client, server, order(1, refs[0], name="B"), order(2, refs[1], name="B"))
     assert server.user(person(1).external_id)["nickName"] == "A"
     assert server.user(person(1).external_id)["displayName"] == "B"
     assert after[0].version not in {None, refs[0].version}
 
 
-async def test_a_user_that_changes_all_the_time_is_left_for_later(client: ScimClient, scim: Serve) -> None:
+async def test_a_user_that_changes_all_the_time_fails_for_now(client: ScimClient, scim: Serve) -> None:
     server = await scim()
-    (ref,) = await settled(client, server, order(1))
+    (ref,) = await carried_out(client, server, order(1))
     server.faults.set(Status(route="PATCH *", status=412))
     (result,) = await execute(client, server, order(1, ref, name="B"))
     assert isinstance(refusal(result), ScimOutdated)
@@ -212,9 +212,11 @@ async def test_a_user_that_changes_all_the_time_is_left_for_later(client: ScimCl
 
 
 @pytest.mark.parametrize("patch", [True, False])
-async def test_what_is_the_services_own_stays(client: ScimClient, scim: Serve, *, patch: bool) -> None:
+async def test_attributes_of_the_service_itself_are_not_changed(
+    client: ScimClient, scim: Serve, *, patch: bool
+) -> None:
     server = await scim(patch=patch)
-    (ref,) = await settled(client, server, order(1))
+    (ref,) = await carried_out(client, server, order(1))
     server.ask(
         "PUT",
         f"/Users/{ref.id}",
@@ -225,25 +227,25 @@ async def test_what_is_the_services_own_stays(client: ScimClient, scim: Serve, *
             "roles": [{"value": "auditor", "primary": True}],
         },
     )
-    await settled(client, server, order(1, Ref(ref.id), roles=False, name="B"))
+    await carried_out(client, server, order(1, Ref(ref.id), roles=False, name="B"))
     user = server.user(person(1).external_id)
     assert (user["nickName"], user["name"]) == ("A", {"givenName": "G", "formatted": "B"})
     assert user["roles"] == [{"value": "auditor", "primary": True}]
-    await settled(client, server, order(1, Ref(ref.id), roles=True, admin=True))
+    await carried_out(client, server, order(1, Ref(ref.id), roles=True, admin=True))
     assert server.user(person(1).external_id)["roles"] == [{"value": "admin", "primary": True}]
 
 
-async def test_what_talkdesk_does_not_say_is_not_sent(client: ScimClient, scim: Serve) -> None:
+async def test_attributes_that_talkdesk_leaves_out_are_not_sent(client: ScimClient, scim: Serve) -> None:
     server = await scim()
-    (ref,) = await settled(client, server, order(1))
-    await settled(client, server, order(1, ref, email=None, name=None))
+    (ref,) = await carried_out(client, server, order(1))
+    await carried_out(client, server, order(1, ref, email=None, name=None))
     assert server.user(person(1).external_id)["displayName"] == person(1).name
-    await settled(client, server, order(2, email=None, name=None, user_name="2"))
+    await carried_out(client, server, order(2, email=None, name=None, user_name="2"))
     assert "emails" not in server.user(person(2).external_id)
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_user_that_the_service_refuses_holds_up_nobody(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
+async def test_a_refused_user_does_not_delay_the_others(client: ScimClient, scim: Serve, *, bulk: bool) -> None:
     server = await scim(bulk=bulk)
     results = await execute(client, server, order(1), order(2, email="canary without at"), order(3))
     assert [type(result) for result in results] == [Done, Failed, Done]
@@ -254,7 +256,7 @@ async def test_a_user_that_the_service_refuses_holds_up_nobody(client: ScimClien
     assert "127.0.0.1" in error.message
 
 
-async def test_a_wrong_token_ends_the_work_at_once(client: ScimClient, scim: Serve) -> None:
+async def test_a_wrong_token_ends_the_batch_at_once(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     wrong = service(server.url, token=SecretStr("canary-wrong"))
     results, error = await client.execute(wrong, [order(1), order(2)], within=MINUTE)
@@ -279,7 +281,7 @@ async def test_a_service_that_takes_no_bulk_after_all_gets_single_requests(
     server = await scim()
     server.faults.set(fault)
     for batch in ((1, 2), (3, 4)):
-        await settled(client, server, *[order(number) for number in batch])
+        await carried_out(client, server, *[order(number) for number in batch])
     assert server.count("POST", "/Bulk") == 1
     assert server.count("POST", "/Users") == 4
 
@@ -289,28 +291,28 @@ async def test_a_service_that_takes_no_bulk_after_all_gets_single_requests(
     [Status(route="POST */Bulk", status=503, after_effect=True), Malformed(route="POST */Bulk", after_effect=True)],
     ids=lambda fault: fault.kind,
 )
-async def test_a_bulk_request_whose_outcome_got_lost_makes_nobody_twice(
+async def test_a_bulk_request_whose_outcome_is_unknown_creates_no_user_twice(
     client: ScimClient, scim: Serve, fault: Status | Malformed
 ) -> None:
     server = await scim()
     server.faults.set(fault)
-    await settled(client, server, order(1), order(2))
+    await carried_out(client, server, order(1), order(2))
     assert len(server.users()) == 2
     assert server.count("POST", "/Users") == 0
 
 
-async def test_a_service_that_knows_no_or_is_asked_one_by_one(client: ScimClient, scim: Serve) -> None:
+async def test_a_service_without_or_in_filters_gets_single_searches(client: ScimClient, scim: Serve) -> None:
     server = await scim()
-    await settled(client, server, order(1))
+    await carried_out(client, server, order(1))
     server.faults.set(Status(route="GET */Users", status=400, count=1))
-    refs = await settled(client, server, order(1), order(2))
+    refs = await carried_out(client, server, order(1), order(2))
     assert len(refs) == len(server.users()) == 2
 
 
-async def test_a_search_that_is_cut_short_is_made_again_for_single_ones(client: ScimClient, scim: Serve) -> None:
+async def test_after_an_incomplete_search_missing_users_are_searched_alone(client: ScimClient, scim: Serve) -> None:
     server = await scim(max_results=1)
-    first = await settled(client, server, order(1), order(2), order(3))
-    again = await settled(client, server, order(1), order(2), order(3))
+    first = await carried_out(client, server, order(1), order(2), order(3))
+    again = await carried_out(client, server, order(1), order(2), order(3))
     assert [ref.id for ref in again] == [ref.id for ref in first]
 
 
@@ -321,7 +323,7 @@ async def test_nothing_is_begun_when_the_time_is_over(client: ScimClient, scim: 
     assert server.users() == []
 
 
-async def test_no_orders_are_no_work(client: ScimClient, scim: Serve) -> None:
+async def test_without_orders_nothing_but_the_configuration_is_read(client: ScimClient, scim: Serve) -> None:
     server = await scim()
     assert await execute(client, server) == ()
 
@@ -350,7 +352,7 @@ def _patch(path: str, value: Any) -> dict[str, Any]:
     }
 
 
-async def test_without_filters_a_user_of_the_same_name_is_nobodys_to_adopt(client: ScimClient, scim: Serve) -> None:
+async def test_without_filters_a_user_of_the_same_name_is_not_adopted(client: ScimClient, scim: Serve) -> None:
     server = await scim(filter=False)
     server.ask("POST", "/Users", _by_hand(person(1).user_name))
     (result,) = await execute(client, server, order(1))
@@ -358,7 +360,9 @@ async def test_without_filters_a_user_of_the_same_name_is_nobodys_to_adopt(clien
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_what_was_not_begun_when_the_time_was_over_is_left(scim: Serve, time: HandClock, *, bulk: bool) -> None:
+async def test_orders_not_begun_when_the_time_is_over_are_not_started(
+    scim: Serve, time: HandClock, *, bulk: bool
+) -> None:
     server = await scim(bulk=bulk, max_operations=2)
 
     def passes(call: str, _outcome: str, _seconds: float) -> None:

@@ -91,24 +91,24 @@ def place(scripted: ScriptedTalkdesk, client: ScimClient) -> Place:
     ("status", "kind"),
     [(401, ScimUnauthorized), (403, ScimForbidden), (302, ScimRedirected), (307, ScimRedirected)],
 )
-async def test_a_service_that_keeps_us_out_is_asked_for_nobody_else(place: Place, status: int, kind: type) -> None:
+async def test_a_service_that_refuses_our_token_gets_no_further_calls(place: Place, status: int, kind: type) -> None:
     place.on("/ServiceProviderConfig", reply(status, SAID, Location="https://evil.example/"))
     assert type(await place.whole()) is kind
     assert len(place.server.seen) == 1
 
 
-async def test_an_address_without_a_service_is_told(place: Place) -> None:
+async def test_an_address_without_a_service_is_not_found(place: Place) -> None:
     place.on("/ServiceProviderConfig", reply(404))
     place.finds(reply(404))
     assert isinstance(await place.whole(), ScimNotFound)
 
 
-async def test_a_service_without_users_is_none(place: Place) -> None:
+async def test_a_service_without_a_list_of_users_is_not_found(place: Place) -> None:
     place.on("/Users", reply(404))
     assert isinstance(await place.whole(), ScimNotFound)
 
 
-async def test_users_do_not_seem_to_be_gone_when_the_service_is(place: Place) -> None:
+async def test_when_the_service_is_gone_no_user_counts_as_gone(place: Place) -> None:
     place.on("/Users/p1", reply(404))
     place.finds(reply(404))
     assert isinstance(await place.whole(Deactivate(person().external_id, KNOWN)), ScimNotFound)
@@ -116,7 +116,7 @@ async def test_users_do_not_seem_to_be_gone_when_the_service_is(place: Place) ->
 
 @pytest.mark.case(64)
 @pytest.mark.parametrize("status", [400, 403, 406, 410, 413, 422])
-async def test_a_refusal_is_one_users_own(place: Place, status: int) -> None:
+async def test_a_refusal_concerns_one_user(place: Place, status: int) -> None:
     place.on("/Users", reply(status, SAID))
     result = await place.one()
     assert isinstance(result, Failed)
@@ -125,7 +125,7 @@ async def test_a_refusal_is_one_users_own(place: Place, status: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>canary</html>", b"[]", b"\xff", b'{"scimType": ["canary"]}'])
-async def test_a_refusal_that_is_not_scims_is_one_as_well(place: Place, body: bytes) -> None:
+async def test_a_refusal_without_a_scim_body_concerns_one_user_too(place: Place, body: bytes) -> None:
     place.on("/Users", reply(400, body=body))
     result = await place.one()
     assert isinstance(result, Failed)
@@ -134,7 +134,7 @@ async def test_a_refusal_that_is_not_scims_is_one_as_well(place: Place, body: by
 
 @pytest.mark.case(64)
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504])
-async def test_a_service_in_trouble_may_work_later(place: Place, status: int) -> None:
+async def test_a_server_error_is_transient(place: Place, status: int) -> None:
     place.on("/Users", reply(status, SAID))
     result = await place.one()
     assert isinstance(result, Failed)
@@ -154,7 +154,9 @@ async def test_a_service_in_trouble_may_work_later(place: Place, status: int) ->
     ],
 )
 @pytest.mark.parametrize("path", ["/ServiceProviderConfig", "/Users", "search", "/Users/p1"])
-async def test_nonsense_is_told_as_such(place: Place, path: str, answer: Responder, words: str) -> None:
+async def test_a_response_that_cant_be_read_is_malformed(
+    place: Place, path: str, answer: Responder, words: str
+) -> None:
     if path == "search":
         place.finds(answer)
     else:
@@ -167,7 +169,7 @@ async def test_nonsense_is_told_as_such(place: Place, path: str, answer: Respond
 
 
 @pytest.mark.parametrize("path", ["/ServiceProviderConfig", "search"])
-async def test_nothing_is_no_answer_to_a_question(place: Place, path: str) -> None:
+async def test_an_empty_response_to_a_read_is_malformed(place: Place, path: str) -> None:
     if path == "search":
         place.finds(reply(body=b""))
     else:
@@ -178,7 +180,7 @@ async def test_nothing_is_no_answer_to_a_question(place: Place, path: str) -> No
     assert "is empty" in problem.message
 
 
-async def test_a_user_may_be_changed_without_a_word(place: Place) -> None:
+async def test_a_change_may_be_answered_without_a_body(place: Place) -> None:
     place.on("/Users/p1", reply(204, body=b""))
     assert await place.one(order(ref=KNOWN)) == Done(Ref("p1"))
     place.on("/Users/p1", reply(200, {"id": "another", "meta": {"version": '"2"'}}))
@@ -190,7 +192,7 @@ async def test_a_new_users_id_may_stand_in_the_location_alone(place: Place) -> N
     assert await place.one() == Done(Ref("p7"))
 
 
-async def test_a_new_user_whose_id_is_not_told_is_looked_for(place: Place) -> None:
+async def test_a_new_user_without_an_id_in_the_response_is_searched(place: Place) -> None:
     place.on("/Users", reply(201, {"id": None}))
     mine = {"totalResults": 1, "Resources": [{"id": "p8", "externalId": person().external_id}]}
     place.finds(NOBODY, reply(content=mine))
@@ -201,27 +203,27 @@ async def test_a_new_user_whose_id_is_not_told_is_looked_for(place: Place) -> No
     assert "which user was made" in result.error.message
 
 
-async def test_a_service_that_knows_no_filters_and_lists_just_anybody_changes_nobody_else(place: Place) -> None:
+async def test_a_service_that_ignores_filters_gets_no_change_of_other_users(place: Place) -> None:
     anybody = {"totalResults": 2, "Resources": [{"id": "p3", "externalId": "other"}, {"id": "p4"}]}
     place.finds(reply(content=anybody))
     assert await place.one() == Done(Ref("p1"))
 
 
-async def test_a_user_with_two_entries_is_the_first(place: Place) -> None:
+async def test_of_two_users_with_one_external_id_the_first_is_used(place: Place) -> None:
     mine = [{"id": each, "externalId": person().external_id} for each in ("p5", "p6")]
     place.finds(reply(content={"totalResults": 2, "Resources": mine}))
     place.on("/Users/p5", reply(204, body=b""))
     assert await place.one() == Done(Ref("p5"))
 
 
-async def test_a_user_read_anew_must_say_who_it_is(place: Place) -> None:
+async def test_a_user_that_is_read_again_must_have_an_id(place: Place) -> None:
     place.on("/Users/p1", reply(412), reply(content={}))
     result = await place.one(order(ref=KNOWN))
     assert isinstance(result, Failed)
     assert "holds no id" in result.error.message
 
 
-async def test_a_user_that_is_written_anew_must_say_who_it_is(place: Place) -> None:
+async def test_a_user_that_is_replaced_must_have_an_id(place: Place) -> None:
     place.on("/ServiceProviderConfig", reply(content=CONFIG | {"patch": {"supported": False}}))
     place.on("/Users/p1", reply(content={}))
     result = await place.one(order(ref=KNOWN))
@@ -229,7 +231,7 @@ async def test_a_user_that_is_written_anew_must_say_who_it_is(place: Place) -> N
     assert "holds no id" in result.error.message
 
 
-async def test_a_user_is_changed_at_the_very_id_that_the_service_gave(place: Place) -> None:
+async def test_an_id_of_any_characters_is_escaped_in_the_path(place: Place) -> None:
     place.on("/Users/a%2Fb%3Fc%23%2541", reply(204, body=b""))
     assert await place.one(order(ref=Ref("a/b?c#%41"))) == Done(Ref("a/b?c#%41"))
 
@@ -249,7 +251,7 @@ async def test_a_short_pause_is_waited_out(place: Place, time: HandClock, form: 
     assert time.slept == [pytest.approx(7, abs=1)]
 
 
-async def test_a_long_pause_ends_the_work_for_everybody(place: Place) -> None:
+async def test_a_long_pause_ends_the_batch(place: Place) -> None:
     place.on("/Users", reply(429, Retry_After="120"))
     error = await place.whole()
     assert isinstance(error, ScimRateLimited)
@@ -261,7 +263,7 @@ async def test_a_long_pause_ends_the_work_for_everybody(place: Place) -> None:
     assert len(place.server.seen) == sent, "nothing is sent before the pause is over"
 
 
-async def test_a_service_that_wants_ever_fewer_calls_is_left_alone(place: Place, time: HandClock) -> None:
+async def test_a_call_that_gets_429_is_tried_three_times(place: Place, time: HandClock) -> None:
     place.on("/Users", reply(429))
     assert isinstance(await place.whole(), ScimRateLimited)
     assert len(place.bodies("/Users")) == 3
@@ -279,7 +281,9 @@ async def test_a_pause_holds_for_a_503_too(place: Place, time: HandClock) -> Non
 
 
 @pytest.mark.case(64)
-async def test_a_service_that_keeps_failing_is_spared_and_tried_again_later(place: Place, time: HandClock) -> None:
+async def test_a_service_that_keeps_failing_gets_no_calls_until_the_open_time_is_over(
+    place: Place, time: HandClock
+) -> None:
     place.finds(reply(500))
     for _ in range(8):
         assert isinstance(await place.one(), Failed)
@@ -294,21 +298,21 @@ async def test_a_service_that_keeps_failing_is_spared_and_tried_again_later(plac
     assert await place.one() == Done(Ref("p1"))
 
 
-async def test_no_answer_in_time_is_one_users_own(place: Place) -> None:
+async def test_a_time_out_concerns_one_user(place: Place) -> None:
     place.on("/Users", silence)
     result = await place.one(timeout=timedelta(seconds=0.1))
     assert isinstance(result, Failed)
     assert "no answer in time" in result.error.message
 
 
-async def test_a_cut_connection_is_told(place: Place) -> None:
+async def test_a_cut_connection_is_reported(place: Place) -> None:
     place.on("/Users", cut)
     result = await place.one()
     assert isinstance(result, Failed)
     assert "the connection was cut" in result.error.message
 
 
-async def test_a_service_that_is_not_there_is_told(client: ScimClient) -> None:
+async def test_a_service_that_cant_be_reached_is_reported(client: ScimClient) -> None:
     server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     server.close()
@@ -319,7 +323,7 @@ async def test_a_service_that_is_not_there_is_told(client: ScimClient) -> None:
     assert "no connection" in error.message
 
 
-async def test_what_is_not_http_is_told(client: ScimClient) -> None:
+async def test_what_is_not_http_is_malformed(client: ScimClient) -> None:
     async with serve_bytes(b"HTTP/9 canary\r\n\r\n") as url:
         _, error = await client.execute(service(url), [order()], within=MINUTE)
     assert isinstance(error, ScimMalformed)
@@ -350,7 +354,7 @@ async def test_results_of_a_bulk_request_may_come_in_any_order(place: Place) -> 
 
 
 @pytest.mark.parametrize("status", ["302", "400", "403", "500", "503"])
-async def test_a_result_of_a_bulk_request_is_one_users_own(place: Place, status: str) -> None:
+async def test_a_failed_result_of_a_bulk_request_concerns_one_user(place: Place, status: str) -> None:
     first, second = await in_bulk(place, operation(0, "200"), operation(1, status, response=SAID))
     assert isinstance(first, Done)
     assert isinstance(second, Failed)
@@ -358,20 +362,20 @@ async def test_a_result_of_a_bulk_request_is_one_users_own(place: Place, status:
 
 
 @pytest.mark.parametrize("status", ["404", "409", "412", "429"])
-async def test_what_a_bulk_request_does_not_settle_is_settled_singly(place: Place, status: str) -> None:
+async def test_an_order_that_a_bulk_request_leaves_open_is_done_by_a_single_one(place: Place, status: str) -> None:
     results = await in_bulk(place, operation(0, "200"), operation(1, status))
     assert results == (Done(Ref("k1")), Done(Ref("k2")))
     assert len(place.bodies("/Users/k2")) == 1
 
 
 @pytest.mark.parametrize("answered", [[], [None, 1, "x"], [{"status": "200"}], [{"bulkId": "1"}]])
-async def test_results_that_cant_be_read_are_none(place: Place, answered: list[Any]) -> None:
+async def test_results_that_cant_be_read_are_ignored(place: Place, answered: list[Any]) -> None:
     assert await in_bulk(place, operation(0, "200"), *answered) == (Done(Ref("k1")), Done(Ref("k2")))
     assert len(place.bodies("/Users/k2")) == 1
 
 
 @pytest.mark.parametrize("content", [{}, {"Operations": None}, {"Operations": {}}])
-async def test_a_bulk_request_without_results_is_no_bulk_request(place: Place, content: Any) -> None:
+async def test_after_a_bulk_response_without_results_orders_are_done_singly(place: Place, content: Any) -> None:
     place.on("/ServiceProviderConfig", reply(content=BULK))
     place.on("/Bulk", reply(content=content))
     for number in (1, 2):
@@ -382,7 +386,7 @@ async def test_a_bulk_request_without_results_is_no_bulk_request(place: Place, c
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, ScimUnauthorized), (403, ScimForbidden), (302, ScimRedirected)])
-async def test_a_bulk_request_that_nobody_of_us_may_make_ends_the_work(place: Place, status: int, kind: type) -> None:
+async def test_a_forbidden_bulk_request_ends_the_batch(place: Place, status: int, kind: type) -> None:
     place.on("/ServiceProviderConfig", reply(content=BULK))
     place.on("/Bulk", reply(status))
     results, error = await place.execute(order(1, Ref("k1")), order(2, Ref("k2")))
@@ -391,7 +395,7 @@ async def test_a_bulk_request_that_nobody_of_us_may_make_ends_the_work(place: Pl
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, ScimUnauthorized), (403, ScimForbidden)])
-async def test_a_search_for_many_that_is_forbidden_ends_the_work(place: Place, status: int, kind: type) -> None:
+async def test_a_forbidden_search_ends_the_batch(place: Place, status: int, kind: type) -> None:
     place.server.scripts.clear()
     place.on("/ServiceProviderConfig", reply(content=BULK))
     both = "%20or%20".join(f"externalId%20eq%20%22{person(n).external_id}%22" for n in (1, 2))
@@ -402,7 +406,7 @@ async def test_a_search_for_many_that_is_forbidden_ends_the_work(place: Place, s
 
 
 @pytest.mark.parametrize("answer", [reply(500), reply(503), reply(400), reply(body=b"x"), cut])
-async def test_a_search_for_many_that_fails_is_made_for_one_after_the_other(place: Place, answer: Responder) -> None:
+async def test_after_a_failed_search_for_many_each_user_is_searched_alone(place: Place, answer: Responder) -> None:
     both = "%20or%20".join(f"externalId%20eq%20%22{person(n).external_id}%22" for n in (1, 2))
     place.on(f"/Users?filter={both}&count=4&attributes=externalId,userName", answer)
     for number in (1, 2):
@@ -412,11 +416,11 @@ async def test_a_search_for_many_that_fails_is_made_for_one_after_the_other(plac
     assert await place.execute(order(1), order(2)) == ((Done(Ref("p1")), Done(Ref("p2"))), None)
 
 
-async def test_the_word_of_a_service_is_believed_for_a_while(place: Place, time: HandClock) -> None:
+async def test_the_configuration_of_a_service_is_cached_for_a_while(place: Place, time: HandClock) -> None:
     for _ in range(2):
         await place.one()
     assert len(place.bodies("/ServiceProviderConfig")) == 1
-    time.at += ScimSettings().config_kept.total_seconds()
+    time.at += ScimSettings().config_ttl.total_seconds()
     await place.one()
     assert len(place.bodies("/ServiceProviderConfig")) == 2
 

@@ -36,7 +36,7 @@ ANYTHING = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(
 ALL = Capabilities(patch=True, filters=True, versions=True, bulk_operations=50, bulk_bytes=10_000)
 
 
-def test_what_a_service_can_do_is_what_it_says() -> None:
+def test_capabilities_are_read_from_the_configuration() -> None:
     assert to_capabilities(FULL) == ALL
     nothing = {name: {"supported": False} for name in FULL}
     assert to_capabilities(nothing) == Capabilities(patch=False, filters=False)
@@ -44,7 +44,7 @@ def test_what_a_service_can_do_is_what_it_says() -> None:
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("member", FULL)
-def test_what_a_service_says_of_itself_in_a_way_that_cant_be_read_is_not_said(member: str, wrong: Any) -> None:
+def test_a_capability_that_cant_be_read_has_its_default(member: str, wrong: Any) -> None:
     said = to_capabilities(FULL | {member: wrong})
     silent = to_capabilities({name: value for name, value in FULL.items() if name != member})
     assert said == silent
@@ -52,7 +52,7 @@ def test_what_a_service_says_of_itself_in_a_way_that_cant_be_read_is_not_said(me
 
 @pytest.mark.parametrize("wrong", [None, "50", 0, 1, -5, 1.5, True, [], {}])
 @pytest.mark.parametrize("member", ["maxOperations", "maxPayloadSize"])
-def test_bulk_requests_without_room_are_none(member: str, wrong: Any) -> None:
+def test_bulk_requests_that_are_too_small_are_not_used(member: str, wrong: Any) -> None:
     said = to_capabilities({"bulk": FULL["bulk"] | {member: wrong}})
     assert (said.bulk_operations, said.bulk_bytes) == (0, 0)
 
@@ -68,7 +68,7 @@ def test_a_user_is_read() -> None:
     assert "example.com" not in repr(found)
 
 
-def test_the_headers_version_goes_first() -> None:
+def test_the_version_in_the_header_takes_precedence() -> None:
     found = to_found(user(), '"9"')
     assert found is not None
     assert found.ref == Ref("p1", '"9"')
@@ -82,7 +82,7 @@ def test_a_user_without_an_id_that_can_be_used_is_none(wrong: Any) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", 1, [], [user()]])
-def test_what_is_no_object_is_no_user(content: Any) -> None:
+def test_a_value_that_is_no_object_is_no_user(content: Any) -> None:
     assert to_found(content) is None
 
 
@@ -101,7 +101,7 @@ def test_an_external_id_or_a_name_that_is_no_text_is_none(wrong: Any) -> None:
 @pytest.mark.parametrize(
     "meta", [None, "", 1, [], {}, *({"version": each} for each in (None, 1, "", " ", "a\nb", "ä", "x" * 257))]
 )
-def test_a_version_that_cant_stand_in_a_header_is_none(meta: Any) -> None:
+def test_a_version_that_a_header_cant_hold_is_none(meta: Any) -> None:
     found = to_found(user(meta=meta))
     assert found is not None
     assert found.ref == Ref("p1")
@@ -121,14 +121,14 @@ def test_a_list_that_is_cut_short_is_not_complete() -> None:
 
 
 @pytest.mark.parametrize("resources", [None, "", 1, {}, [], [None, "", 1, [], {}]])
-def test_users_that_cant_be_read_are_not_on_the_list(resources: Any) -> None:
+def test_users_that_cant_be_read_are_left_out_of_a_list(resources: Any) -> None:
     listed = to_listed({"totalResults": 0, "Resources": resources})
     assert listed is not None
     assert listed.users == ()
 
 
 @pytest.mark.parametrize("total", [None, "1", 1.5, True, [], {}])
-def test_what_does_not_say_how_many_is_no_list(total: Any) -> None:
+def test_a_list_without_a_total_is_none(total: Any) -> None:
     assert to_listed({"totalResults": total, "Resources": [user()]}) is None
     assert to_listed({"Resources": []}) is None
 
@@ -157,7 +157,7 @@ def test_results_of_bulk_requests_are_read() -> None:
 
 
 @pytest.mark.parametrize("status", ["200", 200, {"code": "200"}, {"code": 200}])
-def test_a_status_is_taken_in_every_form_that_services_give_it(status: Any) -> None:
+def test_a_status_is_read_in_every_form(status: Any) -> None:
     found = of(status=status)
     assert found is not None
     assert found.status == 200
@@ -169,7 +169,7 @@ def test_a_result_without_a_status_is_none(status: Any) -> None:
 
 
 @pytest.mark.parametrize("bulk_id", [None, 0, "", [], {}])
-def test_a_result_that_names_no_operation_is_nobodys(bulk_id: Any) -> None:
+def test_a_result_without_a_bulk_id_is_ignored(bulk_id: Any) -> None:
     assert of(bulkId=bulk_id) is None
 
 
@@ -199,13 +199,13 @@ def test_an_id_is_found_in_a_location(location: Any, user_id: str | None) -> Non
 
 
 @pytest.mark.parametrize("kind", [None, 1, [], {}, "canary", "uniqueness canary"])
-def test_only_words_of_the_rfc_are_quoted(kind: Any) -> None:
+def test_only_scim_types_of_the_rfc_are_quoted(kind: Any) -> None:
     assert known_scim_type({"scimType": kind}) == ""
     assert known_scim_type({"scimType": "invalidValue"}) == "invalidValue"
 
 
 @given(st.dictionaries(NAMES, ANYTHING), LEAVES)
-def test_whatever_a_service_says_is_read_or_left_out(content: dict[str, Any], leaf: Any) -> None:
+def test_any_content_is_read_or_left_out(content: dict[str, Any], leaf: Any) -> None:
     assert to_capabilities(content).bulk_operations >= 0
     listed, results, found = to_listed(content), to_bulk_results(content), to_found(content)
     kept = [*(listed.users if listed is not None else ()), *([found] if found is not None else ())]

@@ -78,7 +78,7 @@ async def test_basic_sends_id_and_secret_in_the_header_only(client: TalkdeskClie
         ({"private_key": ""}, AuthMethod.PRIVATE_KEY_JWT, "private key of client 'client-1' is missing"),
     ],
 )
-async def test_credentials_that_lack_something_are_found_before_anything_is_sent(
+async def test_incomplete_credentials_are_refused_before_anything_is_sent(
     client: TalkdeskClient,
     talkdesk: ScriptedTalkdesk,
     overrides: dict[str, str],

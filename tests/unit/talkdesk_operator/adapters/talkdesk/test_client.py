@@ -110,7 +110,7 @@ async def test_a_trial_is_read(client: TalkdeskClient, talkdesk: ScriptedTalkdes
     assert found == RemoteTrial("ended", expires, ended, "plan_upgraded", started)
 
 
-async def test_an_installation_without_a_trial_has_none_to_be_found(
+async def test_the_trial_of_an_installation_without_one_is_not_found(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     talkdesk.on(f"{INSTALLATION}/trial", reply(404, {"code": "404", "message": "no trial"}))
@@ -196,7 +196,7 @@ async def test_after_forget_a_new_token_is_fetched(client: TalkdeskClient, talkd
 
 
 @pytest.mark.case(20, 62)
-async def test_a_new_set_of_credentials_never_uses_the_old_sets_token(
+async def test_a_new_credential_version_never_uses_the_token_of_a_previous_one(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     talkdesk.on(TOKEN, token_reply(1), token_reply(2))
@@ -207,10 +207,10 @@ async def test_a_new_set_of_credentials_never_uses_the_old_sets_token(
 
 
 @pytest.mark.case(24)
-async def test_credentials_that_get_no_token_differ_from_a_token_that_isnt_taken(
+async def test_refused_credentials_and_a_refused_token_are_different_errors(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
-    """The first may be put right by another set of credentials, the second hardly."""
+    """Another credential version may correct the first, but hardly the second."""
     talkdesk.on("/account", reply(401))
     with pytest.raises(TalkdeskUnauthorized) as untaken:
         await client.account(access(talkdesk.url))
@@ -259,7 +259,7 @@ async def test_a_status_of_a_read_has_its_error(
 
 @pytest.mark.case(22)
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-async def test_a_server_error_after_an_answer_was_sent_leaves_the_outcome_open(
+async def test_after_a_server_error_the_outcome_of_an_answer_is_unknown(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int
 ) -> None:
     talkdesk.on(STATE, reply(status, Retry_After="7"))
@@ -314,7 +314,7 @@ async def test_a_redirect_is_never_followed(client: TalkdeskClient, talkdesk: Sc
         (429, TalkdeskRateLimited),
     ],
 )
-async def test_a_refusal_of_the_token_endpoint_speaks_about_credentials_never_about_the_installation(
+async def test_a_refusal_by_the_token_endpoint_is_about_credentials_never_about_the_installation(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int, kind: type[TalkdeskError]
 ) -> None:
     talkdesk.on(TOKEN, reply(status, {"error": "invalid_client", "error_description": "unknown client"}))
@@ -364,7 +364,7 @@ async def test_a_success_that_cant_be_used_is_malformed(
 @pytest.mark.case(30)
 @pytest.mark.parametrize("path", ["", "/subscription", "/trial"])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b" " * (5 << 20) + b"{}"])
-async def test_any_fact_that_cant_be_read_is_malformed(
+async def test_a_response_without_what_is_indispensable_is_malformed(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, path: str, body: bytes
 ) -> None:
     talkdesk.on(f"{INSTALLATION}{path}", reply(body=body))
@@ -375,7 +375,7 @@ async def test_any_fact_that_cant_be_read_is_malformed(
 
 @pytest.mark.case(22, 30)
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b" " * (1 << 20) + b"{}"])
-async def test_an_answer_whose_reply_cant_be_used_may_have_happened(
+async def test_the_outcome_of_an_answer_with_an_unusable_response_is_unknown(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, body: bytes
 ) -> None:
     talkdesk.on(STATE, reply(body=body))
@@ -384,9 +384,7 @@ async def test_an_answer_whose_reply_cant_be_used_may_have_happened(
 
 
 @pytest.mark.case(30)
-async def test_an_endless_answer_costs_no_more_than_the_bound(
-    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
-) -> None:
+async def test_an_endless_response_is_read_up_to_the_bound(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
     written = 0
 
     async def endless(request: web.BaseRequest) -> web.StreamResponse:
@@ -426,7 +424,7 @@ async def test_a_token_that_cant_be_sent_is_malformed(
 
 @pytest.mark.case(22)
 @pytest.mark.parametrize("fault", [cut, silence])
-async def test_an_answer_that_was_cut_or_timed_out_may_have_happened_and_is_not_sent_again(
+async def test_the_outcome_of_an_answer_that_was_cut_or_timed_out_is_unknown_and_it_is_not_sent_again(
     talkdesk: ScriptedTalkdesk, fault: Responder
 ) -> None:
     client = TalkdeskClient(ClientSettings(total_timeout=timedelta(seconds=0.5)), proxies={})
@@ -458,7 +456,7 @@ async def test_a_read_that_was_cut_or_timed_out_is_unavailable(
     ],
 )
 @pytest.mark.case(30)
-async def test_broken_http_has_its_own_words(
+async def test_broken_http_has_its_own_message(
     client: TalkdeskClient, data: bytes, kind: type[TalkdeskError], words: str
 ) -> None:
     async with serve_bytes(data) as url:
@@ -470,7 +468,7 @@ async def test_broken_http_has_its_own_words(
 
 
 @pytest.mark.case(13)
-async def test_a_sweep_leaves_room_for_calls_that_somebody_waits_for(talkdesk: ScriptedTalkdesk) -> None:
+async def test_background_calls_leave_slots_for_other_calls(talkdesk: ScriptedTalkdesk) -> None:
     client = TalkdeskClient(ClientSettings(concurrency=2), proxies={})
     talkdesk.on(INSTALLATION, silence)
     talkdesk.on("/account", reply(content={"id": "acc"}))
@@ -504,7 +502,7 @@ async def test_a_wait_is_read_in_seconds_and_as_a_date_of_the_servers_clock(
 
 
 @pytest.mark.case(27)
-async def test_a_pause_holds_back_all_calls_of_the_app_and_region_and_no_others(
+async def test_a_pause_delays_all_calls_of_the_app_and_region_and_no_others(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     talkdesk.on("/account", reply(503, Retry_After="120"), reply(content={"id": "acc"}))
@@ -530,7 +528,7 @@ async def test_a_pause_holds_back_all_calls_of_the_app_and_region_and_no_others(
         {"api_url": "https://[::1"},
     ],
 )
-async def test_a_foreign_host_is_found_before_anything_is_sent(
+async def test_a_foreign_host_is_refused_before_anything_is_sent(
     client: TalkdeskClient, overrides: dict[str, str]
 ) -> None:
     us = {

@@ -97,7 +97,7 @@ def test_a_key_that_cant_be_used_is_described_and_never_quoted(key: str, algorit
     assert failure.value.__context__ is None
 
 
-def test_a_key_is_read_once_and_a_corrected_one_is_read_anew() -> None:
+def test_a_key_is_read_once_and_again_after_a_correction() -> None:
     ring = KeyRing(size=2)
     first = credentials()
     assert ring.signing_key(first) is ring.signing_key(credentials())
@@ -105,7 +105,7 @@ def test_a_key_is_read_once_and_a_corrected_one_is_read_anew() -> None:
     assert ring.signing_key(corrected) is not ring.signing_key(first)
 
 
-def test_the_ring_is_bounded() -> None:
+def test_the_number_of_cached_keys_is_bounded() -> None:
     ring = KeyRing(size=2)
     oldest = ring.signing_key(credentials(key_id="a"))
     kept = ring.signing_key(credentials(key_id="b"))
@@ -116,10 +116,10 @@ def test_the_ring_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("field", ["client_id", "client_secret", "private_key", "key_id", "key_algorithm"])
-def test_sets_that_differ_anywhere_have_different_fingerprints(field: str) -> None:
+def test_credentials_that_differ_anywhere_have_different_fingerprints(field: str) -> None:
     assert fingerprint(credentials()) == fingerprint(credentials())
     assert fingerprint(credentials()) != fingerprint(credentials(**{field: "x"}))
 
 
-def test_no_shifting_of_characters_between_fields_makes_fingerprints_equal() -> None:
+def test_moving_characters_between_fields_changes_the_fingerprint() -> None:
     assert fingerprint(credentials(client_id="ab", key_id="c")) != fingerprint(credentials(client_id="a", key_id="bc"))

@@ -17,7 +17,7 @@ from talkdesk_runtime.clock import Clock
 
 
 class Time:
-    """Time that only passes while somebody sleeps."""
+    """Time that passes only while a caller sleeps."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -48,7 +48,7 @@ async def test_no_more_calls_of_a_key_run_at_once_than_allowed() -> None:
     assert most == 2
 
 
-async def test_keys_dont_hold_each_other_up() -> None:
+async def test_keys_do_not_wait_for_each_other() -> None:
     limiter = Time().limiter(concurrency=1)
     async with asyncio.timeout(5), limiter.admitted("us", "reading"), limiter.admitted("eu", "reading"):
         pass
@@ -76,7 +76,7 @@ async def test_a_short_pause_is_waited_out_once() -> None:
 
 
 @pytest.mark.case(27)
-async def test_a_long_pause_is_given_back_with_the_time_that_is_left() -> None:
+async def test_a_long_pause_is_raised_with_the_time_that_is_left() -> None:
     time = Time()
     limiter = time.limiter(patience=10)
     limiter.pause("us", timedelta(seconds=30))
@@ -91,7 +91,7 @@ async def test_a_long_pause_is_given_back_with_the_time_that_is_left() -> None:
 
 
 @pytest.mark.case(27)
-async def test_a_later_shorter_pause_doesnt_end_a_longer_one() -> None:
+async def test_a_later_shorter_pause_does_not_end_a_longer_one() -> None:
     time = Time()
     limiter = time.limiter()
     limiter.pause("us", timedelta(seconds=8))
@@ -101,7 +101,7 @@ async def test_a_later_shorter_pause_doesnt_end_a_longer_one() -> None:
 
 
 @pytest.mark.case(27)
-async def test_a_pause_holds_calls_in_the_background_too() -> None:
+async def test_background_calls_wait_for_a_pause_too() -> None:
     time = Time()
     limiter = time.limiter(patience=10)
     limiter.pause("us", timedelta(seconds=3))
@@ -127,13 +127,13 @@ class Crowd:
     async def come(self, name: str, *, background: bool = False) -> None:
         """Let a call come, and everything happen that follows at once."""
         self.tasks[name] = asyncio.create_task(self._call(name, background=background))
-        await settle()
+        await run_pending_tasks()
 
     async def go(self, name: str) -> None:
         """Let a call end, or give up waiting."""
         self.tasks[name].cancel()
         await asyncio.gather(self.tasks.pop(name), return_exceptions=True)
-        await settle()
+        await run_pending_tasks()
 
     async def _call(self, name: str, *, background: bool) -> None:
         async with self.limiter.admitted("us", name, background=background):
@@ -144,7 +144,7 @@ class Crowd:
                 self.inside.remove(name)
 
 
-async def settle() -> None:
+async def run_pending_tasks() -> None:
     """Give every task that can run the time to; nothing here waits for anything outside the loop."""
     for _ in range(10):
         await asyncio.sleep(0)
@@ -160,7 +160,9 @@ async def crowd(slots: int) -> AsyncIterator[Crowd]:
 
 @pytest.mark.case(13)
 @pytest.mark.parametrize(("slots", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (7, 3), (64, 32)])
-async def test_the_sweep_takes_half_of_the_slots_at_most_and_a_new_call_goes_at_once(crowd: Crowd, most: int) -> None:
+async def test_background_calls_take_half_of_the_slots_at_most_and_a_foreground_call_goes_at_once(
+    crowd: Crowd, most: int
+) -> None:
     for number in range(100):
         await crowd.come(f"sweep-{number}", background=True)
     assert crowd.inside == [f"sweep-{number}" for number in range(most)]
@@ -171,7 +173,7 @@ async def test_the_sweep_takes_half_of_the_slots_at_most_and_a_new_call_goes_at_
 
 @pytest.mark.case(13)
 @pytest.mark.parametrize("slots", [4])
-async def test_the_sweep_never_takes_the_last_slot(crowd: Crowd) -> None:
+async def test_background_calls_never_take_the_last_slot(crowd: Crowd) -> None:
     for name in ("a", "b", "c"):
         await crowd.come(name)
     await crowd.come("sweep", background=True)
@@ -186,7 +188,7 @@ async def test_the_sweep_never_takes_the_last_slot(crowd: Crowd) -> None:
 
 @pytest.mark.case(13)
 @pytest.mark.parametrize("slots", [1])
-async def test_a_single_slot_goes_to_whoever_isnt_in_the_background_first(crowd: Crowd) -> None:
+async def test_a_single_slot_goes_to_foreground_calls_first(crowd: Crowd) -> None:
     await crowd.come("a")
     await crowd.come("sweep", background=True)
     await crowd.come("b")
@@ -197,7 +199,7 @@ async def test_a_single_slot_goes_to_whoever_isnt_in_the_background_first(crowd:
 
 
 @pytest.mark.parametrize("slots", [4])
-async def test_a_lane_is_served_in_the_order_of_coming(crowd: Crowd) -> None:
+async def test_calls_of_one_kind_go_in_the_order_they_came(crowd: Crowd) -> None:
     for name in "abcdefg":
         await crowd.come(name)
     for name in "abc":
@@ -207,7 +209,7 @@ async def test_a_lane_is_served_in_the_order_of_coming(crowd: Crowd) -> None:
 
 @pytest.mark.parametrize("slots", [1])
 @pytest.mark.parametrize("background", [False, True])
-async def test_whoever_gives_up_waiting_is_passed_over(crowd: Crowd, *, background: bool) -> None:
+async def test_a_cancelled_waiter_is_skipped(crowd: Crowd, *, background: bool) -> None:
     await crowd.come("a")
     await crowd.come("b", background=background)
     await crowd.come("c", background=background)
@@ -218,21 +220,21 @@ async def test_whoever_gives_up_waiting_is_passed_over(crowd: Crowd, *, backgrou
 
 @pytest.mark.parametrize("slots", [2])
 @pytest.mark.parametrize("background", [False, True])
-async def test_a_slot_that_comes_in_the_moment_of_giving_up_isnt_lost(crowd: Crowd, *, background: bool) -> None:
+async def test_a_slot_granted_at_the_moment_of_a_cancellation_is_not_lost(crowd: Crowd, *, background: bool) -> None:
     for name in ("a", "b"):
         await crowd.come(name)
     await crowd.come("late", background=background)
     # Both at once: the ends hand a slot to "late", which was cancelled before it could look.
     for name in ("a", "b", "late"):
         crowd.tasks[name].cancel()
-    await settle()
+    await run_pending_tasks()
     crowd.tasks.clear()
     await crowd.come("c")
     await crowd.come("d")
     assert crowd.inside == ["c", "d"]
 
 
-async def test_a_slot_granted_and_refused_at_once_comes_back() -> None:
+async def test_a_slot_that_is_granted_to_a_cancelled_call_is_freed() -> None:
     limiter = Time().limiter(concurrency=1)
     held = limiter.admitted("us", "holding")
     await held.__aenter__()
@@ -242,7 +244,7 @@ async def test_a_slot_granted_and_refused_at_once_comes_back() -> None:
             pass
 
     waiting = asyncio.create_task(call())
-    await settle()
+    await run_pending_tasks()
     await held.__aexit__(None, None, None)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -252,7 +254,7 @@ async def test_a_slot_granted_and_refused_at_once_comes_back() -> None:
 
 
 @given(st.integers(1, 6), st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=40), st.randoms())
-def test_bounds_hold_and_everybody_gets_a_turn(slots: int, calls: list[tuple[bool, int]], random: Random) -> None:
+def test_bounds_hold_and_every_call_gets_a_slot(slots: int, calls: list[tuple[bool, int]], random: Random) -> None:
     running = {False: 0, True: 0}
     done = 0
 

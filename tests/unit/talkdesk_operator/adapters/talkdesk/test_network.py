@@ -1,81 +1,20 @@
 """TLS, names, addresses, proxies: each failure in its own words, and no secret on the way."""
 
-import asyncio
-import base64
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
+from builders.forward_proxy import forward_proxy
 from builders.listening import free_port
 from scripted_talkdesk import ScriptedTalkdesk, access, cut, reply, serve, server_context
-from talkdesk_operator.adapters.http.transport import RoutingTransport
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
 from talkdesk_operator.domain.ports.talkdesk import Account, Decision, TalkdeskOutcomeUnknown, TalkdeskUnavailable
-
-
-@dataclass
-class Proxy:
-    """A forward proxy on a real socket, which can want a password."""
-
-    password: str = ""
-    url: str = ""
-    heads: list[str] = field(default_factory=list)
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        self.heads.append(head)
-        expected = base64.b64encode(f"user:{self.password}".encode()).decode()
-        if self.password and f"Basic {expected}" not in head:
-            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-            writer.close()
-            return
-        method, target, _ = head.split("\r\n")[0].split(" ")
-        url = httpx.URL(f"https://{target}" if method == "CONNECT" else target)
-        upstream_reader, upstream_writer = await asyncio.open_connection(url.host, url.port)
-        if method == "CONNECT":
-            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        else:
-            upstream_writer.write(head.encode())
-        await asyncio.gather(relay(reader, upstream_writer), relay(upstream_reader, writer))
-
-
-async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-    finally:
-        writer.close()
-
-
-@asynccontextmanager
-async def run(proxy: Proxy) -> AsyncIterator[Proxy]:
-    handling: set[asyncio.Task[None]] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await proxy.handle(reader, writer)
-        finally:
-            writer.close()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handling.add(asyncio.create_task(handle(reader, writer)))
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield proxy
-    finally:
-        server.close()
-        for task in handling:
-            task.cancel()
-        await asyncio.gather(*handling, return_exceptions=True)
+from talkdesk_runtime.http_transport import RoutingTransport
 
 
 @asynccontextmanager
@@ -175,7 +114,7 @@ async def test_the_environments_proxy_is_used_for_http(
     talkdesk: ScriptedTalkdesk, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     talkdesk.on("/account", reply(content={"id": "acc"}))
-    async with run(Proxy(password="canary-proxy")) as proxy:
+    async with forward_proxy("canary-proxy") as proxy:
         monkeypatch.setenv(variable, proxy.url.replace("http://", "user:canary-proxy@"))
         async with made(TalkdeskClient()) as client:
             assert await client.account(access(talkdesk.url)) == Account("acc")
@@ -185,7 +124,7 @@ async def test_the_environments_proxy_is_used_for_http(
 @pytest.mark.case(29, 61)
 async def test_https_goes_through_a_tunnel_that_sees_no_secret(tmp_path: Path) -> None:
     context, root = server_context(tmp_path, "127.0.0.1")
-    async with serve(tls=context) as talkdesk, run(Proxy(password="canary-proxy")) as proxy:
+    async with serve(tls=context) as talkdesk, forward_proxy("canary-proxy") as proxy:
         talkdesk.on("/account", reply(content={"id": "acc"}))
         proxies = {"https": proxy.url.replace("//", "//user:canary-proxy@")}
         client = TalkdeskClient(proxies=proxies, tls=ssl.create_default_context(cafile=root))
@@ -225,7 +164,7 @@ async def test_a_domain_in_no_proxy_exempts_its_hosts() -> None:
 @pytest.mark.case(29)
 async def test_a_proxy_that_refuses_the_tunnel_is_named() -> None:
     async with (
-        run(Proxy(password="canary-proxy")) as proxy,
+        forward_proxy("canary-proxy") as proxy,
         made(TalkdeskClient(proxies={"https": proxy.url})) as client,
     ):
         with pytest.raises(TalkdeskUnavailable, match="the proxy refused the connection with status 407"):
@@ -253,10 +192,10 @@ async def test_netrc_puts_nothing_into_requests(
 
 
 @pytest.mark.case(22)
-async def test_a_kept_connection_that_the_server_closed_leaves_an_answers_outcome_open(
+async def test_on_a_kept_connection_that_the_server_closed_the_outcome_of_a_change_is_unknown(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
-    """Aiohttp can't tell a connection that died before the request from one that died after; so neither can we."""
+    """Aiohttp does not distinguish a connection that died before the request from one that died after it."""
     talkdesk.on("/account", reply(content={"id": "acc"}))
     await client.account(access(talkdesk.url))
     talkdesk.on("/apps/a1/installations/i1/state", cut)

@@ -18,12 +18,12 @@ from scripted_talkdesk import (
     silence,
     token_reply,
 )
-from talkdesk_operator.adapters.http import Answer
+from talkdesk_operator.adapters.http import HttpResponse
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.adapters.talkdesk.answers import quote
 from talkdesk_operator.adapters.talkdesk.auth import token_call
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose, read_account
 from talkdesk_operator.adapters.talkdesk.keys import KeyRing
+from talkdesk_operator.adapters.talkdesk.responses import quote
 from talkdesk_operator.domain.ports.talkdesk import AuthMethod, Decision, TalkdeskError
 from talkdesk_runtime.clock import Clock
 
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.case(61)
         (TOKEN, token_reply(1, token_type="canary")),
     ],
 )
-async def test_no_failure_tells_a_secret(
+async def test_no_error_quotes_a_secret(
     talkdesk: ScriptedTalkdesk,
     caplog: pytest.LogCaptureFixture,
     method: AuthMethod,
@@ -66,10 +66,10 @@ async def test_no_failure_tells_a_secret(
     with pytest.raises(TalkdeskError) as failure:
         await client.answer(there, "a1", "i1", Decision.APPROVE, "reason")
     await client.aclose()
-    told = "".join(traceback.format_exception(failure.value)) + repr(failure.value) + repr(vars(failure.value))
+    text = "".join(traceback.format_exception(failure.value)) + repr(failure.value) + repr(vars(failure.value))
     logged = "".join(f"{record.getMessage()}{record.args!r}{record.exc_text}" for record in caplog.records)
     for secret in (CANARY, KEY_BODY):
-        assert secret not in told.replace(__file__, "")
+        assert secret not in text.replace(__file__, "")
         assert secret not in logged
 
 
@@ -83,14 +83,14 @@ async def test_no_success_logs_a_secret(
 
 
 @pytest.mark.parametrize("method", AuthMethod)
-def test_no_repr_on_the_way_shows_a_secret(method: AuthMethod) -> None:
+def test_no_repr_shows_a_secret(method: AuthMethod) -> None:
     there = access("http://127.0.0.1:1", method=method)
     call = token_call(there, KeyRing(1), Clock.system().now())
     assert call.body is not None
     shown = (
         repr(call)
         + repr(read_account(there).with_token(call.secrets[0], there))
-        + repr(Answer(200, {"set-cookie": CANARY}, CANARY.encode()))
+        + repr(HttpResponse(200, {"set-cookie": CANARY}, CANARY.encode()))
     )
     assert CANARY not in shown
     assert KEY_BODY not in shown

@@ -69,7 +69,9 @@ def ids(outcome: Outcome) -> tuple[str, str]:
 # --- Who installed, and who has a license.
 
 
-async def test_who_installed_is_the_user_whom_talkdesk_names(client: TalkdeskClient, server: SimulatorServer) -> None:
+async def test_the_installing_user_is_the_one_that_talkdesk_names(
+    client: TalkdeskClient, server: SimulatorServer
+) -> None:
     outcome = await server.client.install(account="acme", users=3)
     there = await access_of(server, outcome)
     found = await client.installation(there, *ids(outcome))
@@ -82,7 +84,7 @@ async def test_who_installed_is_the_user_whom_talkdesk_names(client: TalkdeskCli
 @pytest.mark.case(60)
 @pytest.mark.parametrize("paging", ["page", "cursor"])
 @pytest.mark.parametrize(("users", "pages"), [(0, [0]), (1, [1]), (50, [50]), (51, [50, 1]), (120, [50, 50, 20])])
-async def test_users_are_paged_in_whatever_form_the_links_have(
+async def test_pages_of_users_are_followed_in_every_form_of_link(
     client: TalkdeskClient, server: SimulatorServer, paging: str, users: int, pages: list[int]
 ) -> None:
     await server.client.change_settings(paging=paging)
@@ -138,7 +140,7 @@ async def test_a_trial_is_seen_from_its_start_to_its_end(client: TalkdeskClient,
 
 
 @pytest.mark.case(20)
-async def test_the_new_credentials_are_acknowledged_once_and_the_old_ones_end(
+async def test_new_credentials_are_acknowledged_once_and_the_old_ones_expire(
     client: TalkdeskClient, server: SimulatorServer
 ) -> None:
     outcome = await server.client.install(account="acme")
@@ -157,7 +159,7 @@ async def test_the_new_credentials_are_acknowledged_once_and_the_old_ones_end(
 
 
 @pytest.mark.case(20)
-async def test_credentials_that_nobody_rotated_need_no_acknowledgement(
+async def test_credentials_that_were_not_rotated_need_no_acknowledgement(
     client: TalkdeskClient, server: SimulatorServer
 ) -> None:
     outcome = await server.client.install(account="acme")
@@ -180,7 +182,7 @@ async def test_credentials_that_nobody_rotated_need_no_acknowledgement(
         (Redirect(location="http://elsewhere.example/", status=307), TalkdeskRedirected),
     ],
 )
-async def test_an_acknowledgement_whose_answer_goes_wrong_can_be_sent_again(
+async def test_an_acknowledgement_with_an_unknown_outcome_can_be_sent_again(
     client: TalkdeskClient, server: SimulatorServer, fault: ApiFault, kind: type[TalkdeskError] | None
 ) -> None:
     outcome = await server.client.install(account="acme")
@@ -213,7 +215,7 @@ async def test_an_acknowledgement_whose_answer_goes_wrong_can_be_sent_again(
         (Redirect(location="http://elsewhere.example/"), TalkdeskRedirected),
     ],
 )
-async def test_what_goes_wrong_with_a_read_has_its_error(
+async def test_each_failure_of_a_read_has_its_error(
     client: TalkdeskClient, server: SimulatorServer, what: str, fault: ApiFault, kind: type[TalkdeskError]
 ) -> None:
     outcome = await server.client.install(account="acme")
@@ -228,9 +230,7 @@ async def test_what_goes_wrong_with_a_read_has_its_error(
 
 
 @pytest.mark.case(27)
-async def test_an_ill_gateway_is_spared_and_an_urgent_answer_reaches_it_all_the_same(
-    client: TalkdeskClient, server: SimulatorServer
-) -> None:
+async def test_a_failing_gateway_gets_no_calls_but_urgent_ones(client: TalkdeskClient, server: SimulatorServer) -> None:
     outcome = await server.client.install(account="acme")
     there, here = await access_of(server, outcome), ids(outcome)
     fault = await server.client.set_fault(Status(route="/account", status=503))

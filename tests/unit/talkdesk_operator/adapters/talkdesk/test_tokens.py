@@ -57,7 +57,7 @@ def endpoint() -> Endpoint:
     ("lifetime", "good_for"),
     [(timedelta(minutes=10), 540), (timedelta(seconds=100), 90), (timedelta(), 0)],
 )
-async def test_a_token_is_renewed_before_it_ends(endpoint: Endpoint, lifetime: timedelta, good_for: int) -> None:
+async def test_a_token_is_renewed_before_it_expires(endpoint: Endpoint, lifetime: timedelta, good_for: int) -> None:
     endpoint.lifetime = lifetime
     tokens = endpoint.cache()
     first = await tokens.get(HERE)
@@ -68,7 +68,7 @@ async def test_a_token_is_renewed_before_it_ends(endpoint: Endpoint, lifetime: t
     assert await tokens.get(HERE) is not first
 
 
-async def test_all_who_ask_at_once_share_one_request_and_others_dont(endpoint: Endpoint) -> None:
+async def test_callers_at_the_same_time_share_one_request(endpoint: Endpoint) -> None:
     endpoint.open.clear()
     tokens = endpoint.cache()
     asking = [asyncio.create_task(tokens.get(HERE)) for _ in range(50)]
@@ -79,7 +79,7 @@ async def test_all_who_ask_at_once_share_one_request_and_others_dont(endpoint: E
     assert await other is not asking[0].result()
 
 
-async def test_one_who_gives_up_leaves_the_request_to_the_others(endpoint: Endpoint) -> None:
+async def test_when_one_caller_is_cancelled_the_others_get_the_token(endpoint: Endpoint) -> None:
     endpoint.open.clear()
     tokens = endpoint.cache()
     first, second = (asyncio.create_task(tokens.get(HERE)) for _ in range(2))
@@ -90,7 +90,7 @@ async def test_one_who_gives_up_leaves_the_request_to_the_others(endpoint: Endpo
     assert (await second).value.get_secret_value() == "canary-1"
 
 
-async def test_an_error_reaches_all_who_asked_and_is_not_kept(endpoint: Endpoint) -> None:
+async def test_an_error_reaches_all_callers_and_is_not_cached(endpoint: Endpoint) -> None:
     endpoint.failure = TalkdeskInvalidCredentials("no")
     tokens = endpoint.cache()
     failures = await asyncio.gather(tokens.get(HERE), tokens.get(HERE), return_exceptions=True)
@@ -111,7 +111,7 @@ async def test_only_the_refused_token_is_dropped(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.case(20, 62)
-async def test_a_token_that_was_under_way_when_forgotten_is_not_kept(endpoint: Endpoint) -> None:
+async def test_a_token_whose_request_was_under_way_when_forgotten_is_not_cached(endpoint: Endpoint) -> None:
     endpoint.open.clear()
     tokens = endpoint.cache()
     old = asyncio.create_task(tokens.get(HERE))
@@ -142,7 +142,7 @@ async def test_closing_ends_requests_under_way(endpoint: Endpoint) -> None:
         await asking
 
 
-async def test_nobody_waits_for_a_request_that_is_held_back_more_than_ones_own(endpoint: Endpoint) -> None:
+async def test_no_caller_shares_a_request_that_may_wait_longer_than_its_own(endpoint: Endpoint) -> None:
     cache = endpoint.cache()
     endpoint.open.clear()
     lanes = [

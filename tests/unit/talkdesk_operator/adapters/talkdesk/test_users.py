@@ -1,4 +1,4 @@
-"""An installation's users, page by page: links are followed, never made, and never to somebody else's host."""
+"""An installation's users, page by page: links are followed, never built, and never to a foreign host."""
 
 import tracemalloc
 from typing import Any
@@ -49,9 +49,7 @@ async def test_links_are_followed_until_there_is_none(client: TalkdeskClient, ta
     assert [seen.path for seen in talkdesk.seen[1:]] == [USERS, f"{USERS}?cursor=b%3D", f"{USERS}?page=7"]
 
 
-async def test_a_page_is_asked_for_when_it_is_wanted_and_not_before(
-    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
-) -> None:
+async def test_a_page_is_read_only_when_it_is_needed(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
     talkdesk.on(USERS, reply(content=page({"id": "u1"}, link=f"{USERS}?page=2")))
     reading = client.users(access(talkdesk.url), "a1", "i1")
     assert talkdesk.seen == []
@@ -66,7 +64,7 @@ async def test_a_link_may_be_relative(client: TalkdeskClient, talkdesk: Scripted
     assert await pages_of(client, access(talkdesk.url)) == [(User("u1"),), (User("u2"),)]
 
 
-async def test_ten_thousand_users_come_in_pages_and_only_one_is_held(
+async def test_of_ten_thousand_users_only_one_page_is_in_memory(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -90,7 +88,7 @@ async def test_ten_thousand_users_come_in_pages_and_only_one_is_held(
     assert peak < 4 << 20  # their names alone are 5 MB
 
 
-async def test_a_token_that_ends_between_two_pages_is_renewed(
+async def test_a_token_that_expires_between_two_pages_is_renewed(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk
 ) -> None:
     talkdesk.on("/acme/oauth/token", token_reply(1), token_reply(2))
@@ -143,7 +141,7 @@ async def test_a_link_to_anywhere_else_is_never_followed(
 
 
 @pytest.mark.case(28)
-async def test_a_token_host_is_no_place_for_a_list(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
+async def test_a_link_to_a_token_host_is_not_followed(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
     async with serve() as identity:
         hosts = HostAllowList.for_endpoints(talkdesk.url, identity.url, allow_insecure=True)
         there = access(talkdesk.url, token_url=f"{identity.url}/acme/oauth/token", hosts=hosts)
@@ -165,7 +163,7 @@ async def test_a_page_that_redirects_is_not_followed(client: TalkdeskClient, tal
 
 @pytest.mark.case(30)
 @pytest.mark.parametrize("link", [USERS, "", "#top", "users", f"{USERS}?page=2"])
-async def test_a_list_that_goes_round_in_circles_is_malformed(
+async def test_a_list_that_links_to_an_earlier_page_is_malformed(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, link: str
 ) -> None:
     talkdesk.on(USERS, reply(content=page({"id": "u1"}, link=f"{USERS}?page=2")))
@@ -178,7 +176,7 @@ async def test_a_list_that_goes_round_in_circles_is_malformed(
 
 
 @pytest.mark.case(30)
-async def test_a_list_without_end_ends_at_the_bound(talkdesk: ScriptedTalkdesk) -> None:
+async def test_an_endless_list_ends_at_the_bound(talkdesk: ScriptedTalkdesk) -> None:
     client = TalkdeskClient(ClientSettings(pages=3), proxies={})
     talkdesk.on(USERS, reply(content=page(link=f"{USERS}?page=1")))
     for number in range(1, 5):
@@ -347,7 +345,7 @@ async def test_users_without_an_id_are_left_out_and_the_others_stay(
 @pytest.mark.case(8)
 @pytest.mark.parametrize("name", ["email", "name", "active", "gender", "extension", "external_phone_number"])
 @pytest.mark.parametrize("odd", [None, *ODD], ids=lambda odd: repr(odd)[:20])
-async def test_a_member_of_any_type_keeps_no_user_out(
+async def test_a_user_with_members_of_unexpected_types_is_read(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, name: str, odd: Any
 ) -> None:
     talkdesk.on(USERS, reply(content=page({"id": "u1", name: odd})))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.talkdesk import pages, wire
-from talkdesk_operator.adapters.talkdesk.answers import Reply
 from talkdesk_operator.adapters.talkdesk.lenient import UnusableError
+from talkdesk_operator.adapters.talkdesk.responses import Reply
 from talkdesk_operator.domain.ports.talkdesk import Account, RemoteState, RemoteTrial, Subscription
 
 ANY = st.recursive(
@@ -104,7 +104,7 @@ def test_licenses_are_a_count_or_absent(value: Any, licenses: int | None) -> Non
         (None, None),
     ],
 )
-def test_who_installed_is_found_wherever_it_stands_or_absent(creator: Any, user_id: str | None) -> None:
+def test_the_installing_user_is_found_in_every_form_or_absent(creator: Any, user_id: str | None) -> None:
     found = wire.to_installation(of({"_embedded": {"created_by": creator, "state": "pending"}}), "i1")
     assert (found.created_by, found.state) == (user_id, "pending")
 
@@ -126,7 +126,7 @@ def test_a_trial_is_read_whatever_its_members_are(name: str, odd: Any) -> None:
         assert not isinstance(value, datetime) or value.tzinfo is not None
 
 
-def test_a_trial_of_which_nothing_is_said_is_still_one() -> None:
+def test_an_empty_trial_is_still_a_trial() -> None:
     assert wire.to_trial(of({})) == RemoteTrial("")
 
 

@@ -314,7 +314,7 @@ async def test_a_list_need_not_be_a_generator(partner: Partner) -> None:
 @pytest.mark.case(50)
 async def test_a_crash_before_a_save_loses_one_batch_which_is_sent_again(partner: Partner) -> None:
     partner.batch = 10
-    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
+    partner.records.error, partner.records.saves_before_error = KubeUnreachable("away"), 1
     with pytest.raises(KubeUnreachable):
         await partner.bring(users(30), size=10)
     assert len(partner.orders()) == 10
@@ -334,7 +334,7 @@ async def test_every_order_is_recorded_before_it_is_sent(partner: Partner) -> No
 
 @pytest.mark.case(50, 60)
 async def test_a_user_perhaps_created_before_a_crash_who_left_since_is_deactivated(partner: Partner) -> None:
-    partner.records.error, partner.records.passes = KubeUnreachable("away"), 1
+    partner.records.error, partner.records.saves_before_error = KubeUnreachable("away"), 1
     with pytest.raises(KubeUnreachable):
         await partner.bring(users(2))
     partner.orders()

@@ -96,7 +96,10 @@ async def test_users_are_created_changed_deactivated_and_found_again(*, bulk: bo
 async def test_a_crash_in_the_middle_of_a_batch_creates_nobody_twice(*, bulk: bool) -> None:
     async with place(bulk=bulk) as here:
         here.batch = 10
-        here.records.error, here.records.passes = KubeUnreachable("the process dies before the batch's end"), 1
+        here.records.error, here.records.saves_before_error = (
+            KubeUnreachable("the process dies before the batch's end"),
+            1,
+        )
         with pytest.raises(KubeUnreachable):
             await here.bring(users(30))
         assert len(here.server.users()) == 10

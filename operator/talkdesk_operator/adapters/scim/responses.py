@@ -1,4 +1,4 @@
-"""What a SCIM service's answers mean: a JSON object, or an error of the port.
+"""What a SCIM service's responses mean: a JSON object, or an error of the port.
 
 Belongs here: one total function from status, headers and body. Does not belong here: sending, meaning of the object.
 Source: RFC 7644, 3.12.
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from talkdesk_operator.adapters.http.headers import retry_after
-from talkdesk_operator.adapters.http.sending import Answer
+from talkdesk_operator.adapters.http.sending import HttpResponse
 from talkdesk_operator.adapters.scim.calls import Call, Target
 from talkdesk_operator.adapters.scim.wire import known_scim_type
 from talkdesk_operator.domain.ports.scim_errors import (
@@ -41,18 +41,18 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
 
 
-def interpret(call: Call, answer: Answer, now: datetime) -> Reply | ScimError:
-    """Return the object of a success, or the error that the answer stands for."""
-    if 200 <= answer.status < 300:
-        content = _decode(answer)
-        return Reply(content, answer.headers) if isinstance(content, dict) else malformed(call, content)
-    if 300 <= answer.status < 400:
+def interpret(call: Call, response: HttpResponse, now: datetime) -> Reply | ScimError:
+    """Return the object of a success, or the error that the response stands for."""
+    if 200 <= response.status < 300:
+        content = _decode(response)
+        return Reply(content, response.headers) if isinstance(content, dict) else malformed(call, content)
+    if 300 <= response.status < 400:
         return ScimRedirected(f"{call.words}: answered with a redirect, which is never followed")
-    return of_status(call, answer.status, _scim_type(answer), retry_after(answer.headers, now))
+    return of_status(call, response.status, _scim_type(response), retry_after(response.headers, now))
 
 
 def of_status(call: Call, status: int, scim_type: str = "", wait: timedelta | None = None) -> ScimError:
-    """Return the error for a status that is no success, of an answer or of one operation of a bulk request."""
+    """Return the error for a status that is no success, of a response or of one operation of a bulk request."""
     kind = f"{status} {scim_type}".rstrip()
     said = f"{call.words}: {kind}"
     match status:
@@ -83,24 +83,24 @@ def malformed(call: Call, problem: str) -> ScimMalformed:
     return ScimMalformed(f"{call.words}: the answer {problem}", kind=f"the answer {problem}")
 
 
-def _decode(answer: Answer) -> dict[str, Any] | str:
+def _decode(response: HttpResponse) -> dict[str, Any] | str:
     """Return the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
-    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
         return "is compressed although we asked for it not to be"
-    if answer.body is None:
+    if response.body is None:
         return "is too big"
-    if not answer.body.strip():
+    if not response.body.strip():
         return {}
     try:
-        content = orjson.loads(answer.body)
+        content = orjson.loads(response.body)
     except orjson.JSONDecodeError:
         return "is not JSON"
     return content if isinstance(content, dict) else "is JSON but no object"
 
 
-def _scim_type(answer: Answer) -> str:
+def _scim_type(response: HttpResponse) -> str:
     try:
-        content = orjson.loads(answer.body or b"")
+        content = orjson.loads(response.body or b"")
     except orjson.JSONDecodeError:
         return ""
     return known_scim_type(content) if isinstance(content, dict) else ""

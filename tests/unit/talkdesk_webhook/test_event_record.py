@@ -12,37 +12,37 @@ from talkdesk_crds.hosts import HostAllowList, Region
 from talkdesk_crds.installation import InstallationSpec
 from talkdesk_crds.names import is_dns_label
 from talkdesk_webhook.apps import KnownApp
-from talkdesk_webhook.intake import ForbiddenEvent, Intake, check, in_words, intake
+from talkdesk_webhook.event_record import EventRecord, ForbiddenEvent, check_event, describe_changes, record_of
 
 
 def app(name: str = "sentiment", *, region: Region = Region.US) -> KnownApp:
     return KnownApp("team", name, APP_ID, verify_signatures=True, hosts=HostAllowList.for_region(region))
 
 
-def taken(body: dict[str, Any], known: KnownApp | None = None) -> Intake:
+def recorded(body: dict[str, Any], known: KnownApp | None = None) -> EventRecord:
     parsed = parse_event(body, NOON + timedelta(seconds=1))
     assert not isinstance(parsed, UnknownEvent | UserLogout)
-    check(known or app(), parsed.head)
-    return intake(known or app(), parsed)
+    check_event(known or app(), parsed.head)
+    return record_of(known or app(), parsed)
 
 
-def spec(wanted: Intake) -> dict[str, Any]:
-    fields = {name: value for register in wanted.registers for name, value in register.fields.items()}
+def spec(record: EventRecord) -> dict[str, Any]:
+    fields = {name: value for register in record.registers for name, value in register.fields.items()}
     whole = {
-        "appRef": {"name": wanted.app},
-        "installationId": wanted.installation_id,
-        "accountId": wanted.account_id,
+        "appRef": {"name": record.app},
+        "installationId": record.installation_id,
+        "accountId": record.account_id,
     } | fields
     InstallationSpec.model_validate(whole)
     return fields
 
 
-def test_an_install_brings_request_credentials_name_and_endpoints() -> None:
-    wanted = taken(installed())
-    assert wanted.begins
-    assert wanted.name == "sentiment-5c1f0a9b"
-    assert wanted.secret is not None
-    assert spec(wanted) == {
+def test_an_install_sets_request_credentials_name_and_endpoints() -> None:
+    record = recorded(installed())
+    assert record.is_first
+    assert record.name == "sentiment-5c1f0a9b"
+    assert record.secret is not None
+    assert spec(record) == {
         "request": {
             "type": "Install",
             "eventId": "event-app.installed",
@@ -51,7 +51,7 @@ def test_an_install_brings_request_credentials_name_and_endpoints() -> None:
         },
         "accountName": "acme",
         "credentials": {
-            "secretName": wanted.secret.name,
+            "secretName": record.secret.name,
             "eventId": "event-app.installed",
             "eventTime": "2026-03-01T12:00:00Z",
             "origin": "Install",
@@ -64,10 +64,10 @@ def test_an_install_brings_request_credentials_name_and_endpoints() -> None:
     }
 
 
-def test_the_secret_holds_the_whole_set_and_shows_none_of_it() -> None:
-    wanted = taken(installed())
-    assert wanted.secret is not None
-    assert set(wanted.secret.material) == {
+def test_the_secret_holds_all_credentials_and_its_repr_none_of_them() -> None:
+    record = recorded(installed())
+    assert record.secret is not None
+    assert set(record.secret.material) == {
         "client_id",
         "client_secret",
         "private_key",
@@ -75,12 +75,12 @@ def test_the_secret_holds_the_whole_set_and_shows_none_of_it() -> None:
         "key_id",
         "key_algorithm",
     }
-    assert "made-up" not in repr(wanted)
+    assert "made-up" not in repr(record)
 
 
 def test_equal_credentials_share_a_secret_and_different_ones_never_do() -> None:
     def name(body: dict[str, Any]) -> str:
-        secret = taken(body).secret
+        secret = recorded(body).secret
         assert secret is not None
         assert is_dns_label(secret.name)
         return secret.name
@@ -95,22 +95,22 @@ def test_equal_credentials_share_a_secret_and_different_ones_never_do() -> None:
     assert len(names) == 4
 
 
-def test_an_uninstall_brings_its_request_and_the_reason_alone() -> None:
-    wanted = taken(uninstalled())
-    assert not wanted.begins
-    assert wanted.secret is None
-    assert set(spec(wanted)) == {"request", "accountName"}
-    assert spec(wanted)["request"]["type"] == "Uninstall"
-    assert spec(wanted)["request"]["reason"] == "other: moved on"
+def test_an_uninstall_sets_only_its_request_with_the_reason() -> None:
+    record = recorded(uninstalled())
+    assert not record.is_first
+    assert record.secret is None
+    assert set(spec(record)) == {"request", "accountName"}
+    assert spec(record)["request"]["type"] == "Uninstall"
+    assert spec(record)["request"]["reason"] == "other: moved on"
 
 
-def test_an_update_is_a_request_that_tells_what_changes() -> None:
+def test_an_update_is_a_request_that_says_what_changes() -> None:
     change = {"users": {"adding": ["u1", "u2"], "removing": ["u3"]}, "subscription": {"adding": {"name": "Pro"}}}
-    wanted = taken(event("app.updated", change))
-    assert (wanted.begins, wanted.secret) == (False, None)
-    assert spec(wanted)["request"]["type"] == "Update"
-    assert spec(wanted)["request"]["changes"] == "2 users added, 1 removed; plan Pro"
-    assert "changes" not in spec(taken(event("app.updated")))["request"]
+    record = recorded(event("app.updated", change))
+    assert (record.is_first, record.secret) == (False, None)
+    assert spec(record)["request"]["type"] == "Update"
+    assert spec(record)["request"]["changes"] == "2 users added, 1 removed; plan Pro"
+    assert "changes" not in spec(recorded(event("app.updated")))["request"]
 
 
 @pytest.mark.parametrize(
@@ -128,38 +128,38 @@ def test_an_update_is_a_request_that_tells_what_changes() -> None:
         (Delta(2, 1, "Pro", 10), "2 users added, 1 removed; plan Pro; 10 licenses"),
     ],
 )
-def test_a_change_is_told_in_a_few_words(delta: Delta, words: str | None) -> None:
-    assert in_words(delta) == words
+def test_a_change_is_described_in_a_few_words(delta: Delta, words: str | None) -> None:
+    assert describe_changes(delta) == words
 
 
-def test_the_longest_words_fit() -> None:
-    assert len(in_words(Delta(99_999, 99_999, "x" * 60, 999_999_999)) or "") <= 128
+def test_the_longest_description_fits() -> None:
+    assert len(describe_changes(Delta(99_999, 99_999, "x" * 60, 999_999_999)) or "") <= 128
 
 
 @pytest.mark.parametrize(
     ("kind", "state"),
     [("app.trial_started", "Started"), ("app.trial_extended", "Extended"), ("app.trial_ended", "Ended")],
 )
-def test_a_trial_event_writes_the_trial_and_leaves_the_name_alone(kind: str, state: str) -> None:
+def test_a_trial_event_sets_the_trial_and_not_the_name(kind: str, state: str) -> None:
     data = {"expires_at": "2026-04-01T00:00:00Z", "ended_reason": "trial_expired", "ended_at": "2026-02-28T00:00:00Z"}
-    fields = spec(taken(event(kind, data)))
+    fields = spec(recorded(event(kind, data)))
     trial = {"state": state, "eventId": f"event-{kind}", "eventTime": "2026-03-01T12:00:00Z"}
     reason = {"endedReason": "trial_expired"} if state == "Ended" else {}
     assert fields == {"trial": trial | {"expirationTime": "2026-04-01T00:00:00Z"} | reason}
 
 
 @pytest.mark.parametrize("kind", ["app.trial_started", "app.trial_extended", "app.trial_ended"])
-def test_a_trial_may_have_no_end_that_is_told(kind: str) -> None:
-    trial = spec(taken(event(kind, {"expires_at": None})))["trial"]
+def test_a_trial_may_have_no_end_date(kind: str) -> None:
+    trial = spec(recorded(event(kind, {"expires_at": None})))["trial"]
     assert set(trial) == {"state", "eventId", "eventTime"}
 
 
-def test_a_rotation_brings_credentials_and_leaves_the_request_alone() -> None:
-    wanted = taken(rotated())
-    assert set(spec(wanted)) == {"credentials", "endpoints"}
-    assert spec(wanted)["credentials"]["origin"] == "Rotation"
-    assert wanted.secret is not None
-    assert not wanted.begins
+def test_a_rotation_sets_credentials_and_not_the_request() -> None:
+    record = recorded(rotated())
+    assert set(spec(record)) == {"credentials", "endpoints"}
+    assert spec(record)["credentials"]["origin"] == "Rotation"
+    assert record.secret is not None
+    assert not record.is_first
 
 
 @pytest.mark.parametrize(
@@ -172,23 +172,23 @@ def test_a_rotation_brings_credentials_and_leaves_the_request_alone() -> None:
     ],
 )
 def test_without_usable_links_the_region_decides(without: dict[str, Any]) -> None:
-    assert "endpoints" not in spec(taken(installed(_links=without)))
+    assert "endpoints" not in spec(recorded(installed(_links=without)))
 
 
-def test_an_overlong_authorization_link_is_left_out_alone() -> None:
+def test_only_an_overlong_authorization_link_is_left_out() -> None:
     overlong = links() | {"authorization": {"href": "https://acme.talkdeskid.com/" + "x" * 600}}
-    assert "authorization" not in spec(taken(installed(_links=overlong)))["endpoints"]
+    assert "authorization" not in spec(recorded(installed(_links=overlong)))["endpoints"]
 
 
 def test_the_gateway_is_kept_without_a_slash_at_its_end() -> None:
     slashed = links() | {"root": {"href": "https://api.talkdeskapp.com/"}}
-    assert spec(taken(installed(_links=slashed)))["endpoints"]["api"] == "https://api.talkdeskapp.com"
+    assert spec(recorded(installed(_links=slashed)))["endpoints"]["api"] == "https://api.talkdeskapp.com"
 
 
 @pytest.mark.case(14)
 def test_an_event_for_another_app_is_forbidden() -> None:
     with pytest.raises(ForbiddenEvent) as caught:
-        taken(installed(app_id="another"))
+        recorded(installed(app_id="another"))
     assert caught.value.reason == "foreign_app"
 
 
@@ -212,25 +212,25 @@ def test_a_link_to_a_foreign_host_is_forbidden_in_any_event(kind: str, foreign: 
     body = {"app.installed": installed, "app.uninstalled": uninstalled, "app.credentials_rotated": rotated}[kind]()
     body["_links"] = links() | {name: {"href": url} for name, url in foreign.items()}
     with pytest.raises(ForbiddenEvent) as caught:
-        taken(body)
+        recorded(body)
     assert caught.value.reason == "foreign_host"
 
 
 @pytest.mark.case(57)
 @given(st.text(min_size=1, max_size=400), st.text(min_size=1, max_size=128))
 def test_names_come_from_ids_alone_and_are_always_labels(account_name: str, installation_id: str) -> None:
-    wanted = taken(installed({"account_name": account_name, "installation_id": installation_id}))
-    assert is_dns_label(wanted.name)
-    assert wanted.secret is not None
-    assert is_dns_label(wanted.secret.name)
-    assert wanted.name == taken(installed({"installation_id": installation_id})).name
-    assert spec(wanted)["accountName"] == account_name
+    record = recorded(installed({"account_name": account_name, "installation_id": installation_id}))
+    assert is_dns_label(record.name)
+    assert record.secret is not None
+    assert is_dns_label(record.secret.name)
+    assert record.name == recorded(installed({"installation_id": installation_id})).name
+    assert spec(record)["accountName"] == account_name
 
 
 @pytest.mark.case(59)
 def test_apps_and_installations_that_look_alike_never_share_a_name() -> None:
     pairs = [("a", "b-c"), ("a-b", "c"), ("a", "bc"), ("ab", "c"), ("a", "B-C"), ("a", "b_c"), ("a", "b.c")]
-    names = {taken(installed({"installation_id": id_}), app(name)).name for name, id_ in pairs}
+    names = {recorded(installed({"installation_id": id_}), app(name)).name for name, id_ in pairs}
     assert len(names) == len(pairs)
 
 
@@ -275,19 +275,19 @@ def refusal(body: dict[str, Any]) -> str | None:
         parsed = parse_event(body, NOON)
         if isinstance(parsed, UnknownEvent):
             return None
-        check(app(), parsed.head)
+        check_event(app(), parsed.head)
         if isinstance(parsed, UserLogout):
             return None
-        wanted = intake(app(), parsed)
+        record = record_of(app(), parsed)
     except (EventError, ForbiddenEvent) as error:
         return str(error)
-    assert is_dns_label(wanted.name)
-    json.dumps(spec(wanted), ensure_ascii=False).encode()
-    if wanted.secret is not None:
-        assert is_dns_label(wanted.secret.name)
-        json.dumps(dict(wanted.secret.material), ensure_ascii=False).encode()
+    assert is_dns_label(record.name)
+    json.dumps(spec(record), ensure_ascii=False).encode()
+    if record.secret is not None:
+        assert is_dns_label(record.secret.name)
+        json.dumps(dict(record.secret.material), ensure_ascii=False).encode()
         assert all(
-            value not in json.dumps(spec(wanted)) for value in wanted.secret.material.values() if CANARY in value
+            value not in json.dumps(spec(record)) for value in record.secret.material.values() if CANARY in value
         )
     return None
 
@@ -295,12 +295,12 @@ def refusal(body: dict[str, Any]) -> str | None:
 @pytest.mark.case(7, 57, 61)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", MEMBERS, ids=".".join)
-def test_whatever_a_member_holds_the_event_is_taken_whole_or_refused_without_a_word_of_it(
+def test_whatever_a_member_holds_the_event_is_recorded_or_refused_without_quoting_it(
     kind: str, path: tuple[str, ...]
 ) -> None:
     whole = event(kind, rotated()["data"])
     for value in (..., *VALUES):
         said = refusal(changed(whole, path, value))
-        # A host that is not ours is named, as it is in the log of whoever wonders why.
+        # A host that is not ours is named, so that a person can find the cause.
         assert said is None or CANARY not in said or said.startswith("_links: "), value
         assert said is None or len(said) < 500

@@ -1,4 +1,4 @@
-"""What Talkdesk's answers mean: a JSON object, or an error of the port.
+"""What Talkdesk's responses mean: a JSON object, or an error of the port.
 
 Belongs here: one total function from status, headers and body. Does not belong here: sending, meaning of the object.
 """
@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from talkdesk_operator.adapters.http.headers import retry_after, server_time
-from talkdesk_operator.adapters.http.sending import Answer
+from talkdesk_operator.adapters.http.sending import HttpResponse
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskConflict,
@@ -34,7 +34,7 @@ _MAX_QUOTE: Final = 200
 _TOKEN_LIKE: Final = re.compile(r"[A-Za-z0-9+/=_~.-]{24,}|\b(?i:bearer|basic)\s+\S+")
 """Long runs of a token's letters, ids among them, and whatever follows a scheme of authentication."""
 _NOTABLE_SKEW: Final = timedelta(minutes=1)
-"""An assertion is good for five minutes, so a clock that is off by more than one deserves a word."""
+"""An assertion is good for five minutes, so a clock that is off by more than one is worth a hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +45,28 @@ class Reply:
     server_time: datetime | None
 
 
-def interpret(call: Call, answer: Answer, now: datetime) -> Reply | TalkdeskError:
-    """Return the object of a success, or the error that the answer stands for."""
-    clock = server_time(answer.headers)
-    if 200 <= answer.status < 300:
+def interpret(call: Call, response: HttpResponse, now: datetime) -> Reply | TalkdeskError:
+    """Return the object of a success, or the error that the response stands for."""
+    clock = server_time(response.headers)
+    if 200 <= response.status < 300:
         if call.status_suffices:
             return Reply({}, clock)
-        content = _decode(answer)
+        content = _decode(response)
         if isinstance(content, str):
             return unusable(call, content, clock)
         return Reply(content, clock)
-    if 300 <= answer.status < 400:
+    if 300 <= response.status < 400:
         return TalkdeskRedirected(f"{call.words}: answered with a redirect, which is never followed", server_time=clock)
-    said = f"{call.words}: {answer.status}{quote(call, answer.body)}"
-    if answer.status >= 500 or answer.status in {407, 408, 425, 429}:
-        return _transient(call, answer, said, now)
+    said = f"{call.words}: {response.status}{quote(call, response.body)}"
+    if response.status >= 500 or response.status in {407, 408, 425, 429}:
+        return _transient(call, response, said, now)
     if call.purpose is Purpose.TOKEN:
-        return _token_refused(answer.status, said, clock, now)
-    return _refused(call, answer.status, said, clock)
+        return _token_refused(response.status, said, clock, now)
+    return _refused(call, response.status, said, clock)
 
 
 def unusable(call: Call, problem: str, clock: datetime | None) -> TalkdeskError:
-    """Return the error of a success that can't be used: after a change, only reading can tell what happened."""
+    """Return the error of a success that can't be used: after a change, only a read can show what happened."""
     kind = TalkdeskOutcomeUnknown if call.purpose is Purpose.CHANGE else TalkdeskMalformed
     return kind(f"{call.words}: the answer {problem}", server_time=clock)
 
@@ -89,27 +89,27 @@ def quote(call: Call, body: bytes | None) -> str:
     return f" ({text})" if text else ""
 
 
-def _decode(answer: Answer) -> dict[str, Any] | str:
+def _decode(response: HttpResponse) -> dict[str, Any] | str:
     """Return the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
-    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
         return "is compressed although we asked for it not to be"
-    if answer.body is None:
+    if response.body is None:
         return "is too big"
-    if not answer.body.strip():
+    if not response.body.strip():
         return "is empty"
     try:
-        content = orjson.loads(answer.body)
+        content = orjson.loads(response.body)
     except orjson.JSONDecodeError:
         return "is not JSON"
     return content if isinstance(content, dict) else "is JSON but no object"
 
 
-def _transient(call: Call, answer: Answer, said: str, now: datetime) -> TalkdeskError:
-    wait, clock = retry_after(answer.headers, now), server_time(answer.headers)
-    if answer.status == 429:
+def _transient(call: Call, response: HttpResponse, said: str, now: datetime) -> TalkdeskError:
+    wait, clock = retry_after(response.headers, now), server_time(response.headers)
+    if response.status == 429:
         return TalkdeskRateLimited(f"{said}: too many calls", retry_after=wait, server_time=clock)
-    # A proxy that wants a password, or a server that fears a replay, let nothing through.
-    if call.purpose is Purpose.CHANGE and answer.status not in {407, 425}:
+    # A proxy that requires a password, or a server that fears a replay, forwarded nothing.
+    if call.purpose is Purpose.CHANGE and response.status not in {407, 425}:
         return TalkdeskOutcomeUnknown(f"{said}: it may have happened or not", retry_after=wait, server_time=clock)
     return TalkdeskUnavailable(said, retry_after=wait, server_time=clock)
 

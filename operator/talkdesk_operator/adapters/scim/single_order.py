@@ -1,8 +1,8 @@
-"""One order by single calls, and what to do when a service is not as it was thought to be.
+"""One order by single calls, and what to do when the service is in another state than expected.
 
 Belongs here: the rules on 404, 409 and 412. Does not belong here: calls themselves, many orders.
 
-    create ── 409 ──▶ find by name: ours, or nobody's by external id? ──▶ update, claiming it
+    create ── 409 ──▶ find by name: has it our external id, or none? ──▶ update, and set the external id
     update ── 404 ──▶ find by external id ──▶ update that one, else create
     update ── 412 ──▶ read the version, update once more
 """
@@ -14,10 +14,10 @@ from talkdesk_operator.domain.ports.scim_errors import ScimGone, ScimOutdated, S
 __all__ = ["carry_out"]
 
 
-async def carry_out(directory: Directory, order: Order, *, found: Ref | None, sought: bool) -> Done:
+async def carry_out(directory: Directory, order: Order, *, found: Ref | None, searched: bool) -> Done:
     """Carry out an order; `found` is the user where a search, if one was `sought`, found it. Raises ScimError."""
     ref = order.ref or found
-    if ref is None and not sought:
+    if ref is None and not searched:
         ref = await directory.by_external_id(order.external_id)
     if isinstance(order, Deactivate):
         return Done(None) if ref is None else await _deactivate(directory, order, ref)
@@ -36,7 +36,7 @@ async def _deactivate(directory: Directory, order: Deactivate, ref: Ref) -> Done
     try:
         return Done(await _update(directory, order, ref))
     except ScimGone:
-        # Also asks whether the service itself is still there: else everybody would seem to be gone.
+        # This also shows whether the service itself is still there: else every user would seem to be gone.
         other = await directory.by_external_id(order.external_id)
     if other is None or other.id == ref.id:
         return Done(None)

@@ -1,4 +1,4 @@
-"""What is to be stored for an event: a Secret, registers of a TalkdeskInstallation, and that object when it is new.
+"""What one event leaves in the cluster: a Secret, registers of a TalkdeskInstallation, and that object when it is new.
 
 Belongs here: the decision, as data; pure. Does not belong here: how it is written (inbox), what an event looks like
 on the wire (talkdesk_crds.events).
@@ -35,7 +35,16 @@ from talkdesk_crds.installation import (
 from talkdesk_crds.names import installation_name, secret_name
 from talkdesk_webhook.apps import KnownApp
 
-__all__ = ["ForbiddenEvent", "Intake", "Register", "SecretDraft", "StoredEvent", "check", "in_words", "intake"]
+__all__ = [
+    "EventRecord",
+    "ForbiddenEvent",
+    "Register",
+    "SecretDraft",
+    "StoredEvent",
+    "check_event",
+    "describe_changes",
+    "record_of",
+]
 
 _MAX_URL: Final = 512
 """What a TalkdeskInstallation can hold of a link."""
@@ -72,7 +81,7 @@ class Register:
 
 @dataclass(frozen=True)
 class SecretDraft:
-    """One set of credentials; the name derives from the content."""
+    """One credential version; the name derives from the content."""
 
     name: str
     material: Mapping[str, str] = field(repr=False)
@@ -81,7 +90,7 @@ class SecretDraft:
 
 
 @dataclass(frozen=True)
-class Intake:
+class EventRecord:
     """Everything that one event leaves in the cluster."""
 
     namespace: str
@@ -92,11 +101,11 @@ class Intake:
     account_id: str
     registers: tuple[Register, ...]
     secret: SecretDraft | None = None
-    begins: bool = False
-    """True when the event normally is the first of its installation, so that the object is not there yet."""
+    is_first: bool = False
+    """True when the event normally is the first of its installation, so that the object does not exist yet."""
 
 
-def check(app: KnownApp, head: Head) -> None:
+def check_event(app: KnownApp, head: Head) -> None:
     """Raise ForbiddenEvent unless the event is for this app and links to no host but the app's own."""
     if head.app_id != app.app_id:
         raise ForbiddenEvent("foreign_app", "the event is for another app than the one at this address")
@@ -110,30 +119,30 @@ def check(app: KnownApp, head: Head) -> None:
         raise ForbiddenEvent("foreign_host", f"_links: {error}") from None
 
 
-def intake(app: KnownApp, event: StoredEvent) -> Intake:
-    """Return what to store. The event has passed `check`."""
+def record_of(app: KnownApp, event: StoredEvent) -> EventRecord:
+    """Return what to store of an event that `check_event` accepted."""
     match event:
         case AppInstalled(head, credentials):
-            wanted = _intake(app, head, _request(head, RequestType.INSTALL))
-            return _with_credentials(wanted, head, credentials, CredentialsOrigin.INSTALL)
+            record = _record(app, head, _request(head, RequestType.INSTALL))
+            return _with_credentials(record, head, credentials, CredentialsOrigin.INSTALL)
         case AppUpdated(head, delta):
-            return _intake(app, head, _request(head, RequestType.UPDATE, changes=in_words(delta)))
+            return _record(app, head, _request(head, RequestType.UPDATE, changes=describe_changes(delta)))
         case AppUninstalled(head, reason):
-            return _intake(app, head, _request(head, RequestType.UNINSTALL, reason=reason))
+            return _record(app, head, _request(head, RequestType.UNINSTALL, reason=reason))
         case TrialStarted(head, expires_at):
-            return _intake(app, head, _trial(head, TrialState.STARTED, expires_at))
+            return _record(app, head, _trial(head, TrialState.STARTED, expires_at))
         case TrialExtended(head, expires_at):
-            return _intake(app, head, _trial(head, TrialState.EXTENDED, expires_at))
+            return _record(app, head, _trial(head, TrialState.EXTENDED, expires_at))
         case TrialEnded(head, expires_at, ended_reason):
-            return _intake(app, head, _trial(head, TrialState.ENDED, expires_at, ended_reason))
+            return _record(app, head, _trial(head, TrialState.ENDED, expires_at, ended_reason))
         case CredentialsRotated(head, credentials):
-            return _with_credentials(_intake(app, head), head, credentials, CredentialsOrigin.ROTATION)
+            return _with_credentials(_record(app, head), head, credentials, CredentialsOrigin.ROTATION)
         case _:
             assert_never(event)
 
 
-def in_words(delta: Delta) -> str | None:
-    """Return what an update changes, for people, as `2 users added, 1 removed; plan Pro; 10 licenses`."""
+def describe_changes(delta: Delta) -> str | None:
+    """Return what an update changes, for people: `2 users added, 1 removed; plan Pro; 10 licenses`."""
     added, removed = delta.users_added, delta.users_removed
     parts = []
     if added:
@@ -151,8 +160,8 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _intake(app: KnownApp, head: Head, *registers: Register) -> Intake:
-    return Intake(
+def _record(app: KnownApp, head: Head, *registers: Register) -> EventRecord:
+    return EventRecord(
         namespace=app.namespace,
         app=app.name,
         name=installation_name(app.name, head.installation_id),
@@ -162,9 +171,11 @@ def _intake(app: KnownApp, head: Head, *registers: Register) -> Intake:
     )
 
 
-def _with_credentials(wanted: Intake, head: Head, brought: CredentialsSet, origin: CredentialsOrigin) -> Intake:
-    material = brought.material()
-    secret = SecretDraft(secret_name(wanted.name, material.values()), material, head.created_at)
+def _with_credentials(
+    record: EventRecord, head: Head, issued: CredentialsSet, origin: CredentialsOrigin
+) -> EventRecord:
+    material = issued.material()
+    secret = SecretDraft(secret_name(record.name, material.values()), material, head.created_at)
     credentials = Credentials(
         secret_name=secret.name, event_id=head.event_id, event_time=head.created_at, origin=origin
     )
@@ -172,10 +183,10 @@ def _with_credentials(wanted: Intake, head: Head, brought: CredentialsSet, origi
     companions = {} if endpoints is None else {"endpoints": endpoints.wire()}
     register = Register("credentials", head.event_id, credentials.wire(), companions)
     return replace(
-        wanted,
-        registers=(*wanted.registers, register),
+        record,
+        registers=(*record.registers, register),
         secret=secret,
-        begins=origin is CredentialsOrigin.INSTALL,
+        is_first=origin is CredentialsOrigin.INSTALL,
     )
 
 
@@ -188,7 +199,7 @@ def _request(head: Head, kind: RequestType, *, reason: str | None = None, change
         reason=reason,
         changes=changes,
     )
-    # The account's name ages with the request: a late event must not bring an old name back.
+    # The account's name is as old as the request: a late event must not bring an old name back.
     companions = {} if head.account_name is None else {"accountName": head.account_name}
     return Register("request", head.event_id, request.wire(), companions)
 
@@ -205,7 +216,7 @@ def _trial(head: Head, state: TrialState, expires_at: datetime | None, ended_rea
 
 
 def _endpoints(links: Links) -> Endpoints | None:
-    """Return the endpoints when both that are needed are there; without them the app's region decides."""
+    """Return the endpoints when the links name both that are needed; without them the app's region decides."""
     if links.root is None or links.tokens is None or max(len(links.root), len(links.tokens)) > _MAX_URL:
         return None
     authorization = links.authorization

@@ -1,8 +1,8 @@
-"""Why no answer came: errors of the HTTP libraries, told apart by what they mean and not by their classes.
+"""Why no response came: errors of the HTTP libraries, told apart by what they mean and not by their classes.
 
 Belongs here: words for what happened before a request could be sent. Does not belong here: errors of a port.
 
-httpx' own classes don't do: its aiohttp transport gives `ConnectTimeout` for a connection that was cut after the
+httpx' own classes don't suffice: its aiohttp transport gives `ConnectTimeout` for a connection that was cut after the
 request was sent, as if nothing had been. What aiohttp raised is still there, as the cause.
 """
 
@@ -12,9 +12,9 @@ from typing import Final
 import aiohttp
 import httpx
 
-__all__ = ["FOREIGN", "before_sending", "cause_of"]
+__all__ = ["TRANSPORT_ERRORS", "cause_of", "not_sent_because"]
 
-FOREIGN: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError)
+TRANSPORT_ERRORS: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError)
 """Everything that the HTTP libraries raise when a request fails."""
 
 
@@ -23,8 +23,8 @@ def cause_of(failure: BaseException) -> BaseException:
     return failure.__cause__ if isinstance(failure, httpx.HTTPError) and failure.__cause__ else failure
 
 
-def before_sending(cause: BaseException) -> str | None:
-    """Return why no connection came about, or None if the request may have been sent."""
+def not_sent_because(cause: BaseException) -> str | None:
+    """Return why no connection was made, or None if the request may have been sent."""
     match cause:
         case aiohttp.ClientConnectorCertificateError():
             problem = getattr(cause.certificate_error, "verify_message", "") or "it names another host"
@@ -33,18 +33,18 @@ def before_sending(cause: BaseException) -> str | None:
             problem = getattr(cause.os_error, "reason", None) or "no common ground"
             return f"TLS: the handshake failed: {problem}"
         case aiohttp.ClientProxyConnectionError():
-            return f"the proxy can't be reached: {_system_words(cause.os_error)}"
+            return f"the proxy can't be reached: {_system_message(cause.os_error)}"
         case aiohttp.ClientHttpProxyError():
             return f"the proxy refused the connection with status {cause.status}"
         case aiohttp.ClientConnectorDNSError():
             return "DNS: the host name can't be resolved"
         case aiohttp.ClientConnectorError():
-            return f"no connection: {_system_words(cause.os_error)}"
+            return f"no connection: {_system_message(cause.os_error)}"
         case aiohttp.ConnectionTimeoutError():
             return "no connection in time"
         case _:
             return None
 
 
-def _system_words(error: OSError) -> str:
+def _system_message(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else "none of the host's addresses answers"

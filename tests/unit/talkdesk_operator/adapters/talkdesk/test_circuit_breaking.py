@@ -1,4 +1,4 @@
-"""The client spares hosts that are down, each by itself, and lets urgent calls go all the same."""
+"""The client makes no calls to a host that is down, each host for itself; urgent calls are made all the same."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from scripted_talkdesk import Responder, ScriptedTalkdesk, access, cut, reply, serve, silence, token_reply
 from talkdesk_crds.hosts import HostAllowList
-from talkdesk_operator.adapters.talkdesk import BreakerLimits, ClientSettings, Clock, TalkdeskClient
+from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
 from talkdesk_operator.domain.ports.talkdesk import (
     Account,
     Decision,
@@ -19,6 +19,9 @@ from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskOutcomeUnknown,
     TalkdeskUnavailable,
 )
+from talkdesk_runtime.backoff import Backoff
+from talkdesk_runtime.circuit_breaker import BreakerLimits
+from talkdesk_runtime.clock import Clock
 
 pytestmark = pytest.mark.case(27)
 
@@ -38,7 +41,7 @@ class Machine:
         settings = ClientSettings(
             concurrency=concurrency,
             total_timeout=timedelta(seconds=total),
-            breaker=BreakerLimits(failures=2, shortest=timedelta(seconds=5)),
+            breaker=BreakerLimits(failures=2, open_time=Backoff(timedelta(seconds=5), timedelta(minutes=1))),
         )
         clock = Clock(monotonic=lambda: self.seconds, now=lambda: datetime.now(UTC), sleep=sleep)
 
@@ -65,7 +68,7 @@ async def test_a_gateway_that_is_down_is_not_called(talkdesk: ScriptedTalkdesk, 
     await client.aclose()
 
 
-async def test_an_answer_whose_outcome_is_unknown_counts_as_a_failure(talkdesk: ScriptedTalkdesk) -> None:
+async def test_a_change_whose_outcome_is_unknown_counts_as_a_failure(talkdesk: ScriptedTalkdesk) -> None:
     client = Machine().client()
     state = "/apps/a1/installations/i1/state"
     talkdesk.on(state, cut)
@@ -80,7 +83,7 @@ async def test_an_answer_whose_outcome_is_unknown_counts_as_a_failure(talkdesk: 
 @pytest.mark.parametrize(
     "answer", [reply(400), reply(403), reply(404), reply(409), reply(429), reply(302), reply(body=b"<html>")]
 )
-async def test_a_gateway_that_answers_is_not_down_whatever_it_says(
+async def test_any_response_that_is_no_server_error_keeps_the_circuit_closed(
     talkdesk: ScriptedTalkdesk, answer: Responder
 ) -> None:
     client = Machine().client()
@@ -94,7 +97,7 @@ async def test_a_gateway_that_answers_is_not_down_whatever_it_says(
 
 
 @pytest.mark.case(24)
-async def test_refused_credentials_shut_nobody_out(talkdesk: ScriptedTalkdesk) -> None:
+async def test_refused_credentials_keep_the_circuit_closed(talkdesk: ScriptedTalkdesk) -> None:
     client = Machine().client()
     talkdesk.on("/acme/oauth/token", reply(401))
     for _ in range(5):
@@ -104,7 +107,7 @@ async def test_refused_credentials_shut_nobody_out(talkdesk: ScriptedTalkdesk) -
     await client.aclose()
 
 
-async def test_one_customers_broken_token_host_shuts_out_nobody_else(talkdesk: ScriptedTalkdesk) -> None:
+async def test_a_broken_token_host_concerns_its_own_customer_only(talkdesk: ScriptedTalkdesk) -> None:
     client = Machine().client()
     async with serve() as identity:
         talkdesk.on("/account", reply(content={"id": "acc"}))
@@ -121,7 +124,9 @@ async def test_one_customers_broken_token_host_shuts_out_nobody_else(talkdesk: S
     await client.aclose()
 
 
-async def test_an_urgent_call_shares_no_token_request_that_may_be_held_back(talkdesk: ScriptedTalkdesk) -> None:
+async def test_an_urgent_call_shares_no_token_request_that_may_be_refused(
+    talkdesk: ScriptedTalkdesk,
+) -> None:
     machine = Machine()
     client = machine.client()
     talkdesk.on("/acme/oauth/token", reply(500))
@@ -137,7 +142,7 @@ async def test_an_urgent_call_shares_no_token_request_that_may_be_held_back(talk
     await client.aclose()
 
 
-async def test_calls_that_wait_for_a_slot_dont_go_once_the_host_is_left_alone(talkdesk: ScriptedTalkdesk) -> None:
+async def test_calls_that_wait_for_a_slot_are_not_made_once_the_circuit_is_open(talkdesk: ScriptedTalkdesk) -> None:
     client = Machine().client(concurrency=1)
     talkdesk.on("/account", reply(500))
     there = access(talkdesk.url)
@@ -147,7 +152,7 @@ async def test_calls_that_wait_for_a_slot_dont_go_once_the_host_is_left_alone(ta
     await client.aclose()
 
 
-async def test_a_call_to_a_host_that_is_left_alone_waits_for_no_slot(talkdesk: ScriptedTalkdesk) -> None:
+async def test_a_call_while_the_circuit_is_open_waits_for_no_slot(talkdesk: ScriptedTalkdesk) -> None:
     client = Machine().client(concurrency=1)
     there = access(talkdesk.url)
     arrived = asyncio.Event()
@@ -170,7 +175,7 @@ async def test_a_call_to_a_host_that_is_left_alone_waits_for_no_slot(talkdesk: S
     await client.aclose()
 
 
-async def test_of_many_calls_after_a_while_one_probes(talkdesk: ScriptedTalkdesk) -> None:
+async def test_of_many_calls_after_the_open_time_one_is_the_probe(talkdesk: ScriptedTalkdesk) -> None:
     machine = Machine()
     client = machine.client()
     there = access(talkdesk.url)
@@ -198,7 +203,7 @@ async def test_of_many_calls_after_a_while_one_probes(talkdesk: ScriptedTalkdesk
     await client.aclose()
 
 
-async def test_a_probe_that_is_cancelled_on_its_way_leaves_its_place(talkdesk: ScriptedTalkdesk) -> None:
+async def test_when_a_probe_is_cancelled_on_its_way_the_next_call_is_the_probe(talkdesk: ScriptedTalkdesk) -> None:
     machine = Machine()
     client = machine.client()
     there = access(talkdesk.url)
@@ -224,7 +229,7 @@ async def test_a_probe_that_is_cancelled_on_its_way_leaves_its_place(talkdesk: S
     await client.aclose()
 
 
-async def test_a_malformed_answer_of_a_probe_ends_it(talkdesk: ScriptedTalkdesk) -> None:
+async def test_a_malformed_response_to_a_probe_closes_the_circuit(talkdesk: ScriptedTalkdesk) -> None:
     machine = Machine()
     client = machine.client()
     talkdesk.on("/account", reply(500), reply(500), reply(body=b"<html>"))

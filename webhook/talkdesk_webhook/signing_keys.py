@@ -1,15 +1,14 @@
-"""Signing keys by id, from the API gateway of the app's own region and from nowhere else.
+"""Talkdesk's signing keys by id, from the API gateway of the app's own region and from nowhere else.
 
-Belongs here: the request, and reading its answer. Does not belong here: which gateway is an app's (apps), caching as
-such (lookups), the check of a signature (signature).
+Belongs here: the request, and reading its response. Does not belong here: which gateway is an app's (apps), caching as
+such (lookup_cache), the check of a signature (signature).
 
 `GET {gateway}/events/signature-keys/{key_id}` needs no authentication and answers `public_key`, `key_id`,
-`created_at` and perhaps `expires_at`. An id that the gateway doesn't know is remembered for a minute; everything else
-that isn't an answer is a LookupFailed, so that the event is delivered again instead of being lost.
+`created_at` and perhaps `expires_at`. That the gateway doesn't know an id is cached for a minute; everything else that
+isn't a key is a LookupFailed, so that the event is delivered again instead of being lost.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -18,15 +17,16 @@ from urllib.parse import quote
 import aiohttp
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
-from httpx_aiohttp import AiohttpTransport
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, StringConstraints, ValidationError
 
-from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups
+from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.http_transport import RoutingTransport
+from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 from talkdesk_webhook.signature import KeyFormError, parse_public_key
 
-__all__ = ["KeyTimes", "SigningKeys", "gateway_client"]
+__all__ = ["KeyLifetimes", "SigningKeys", "gateway_client"]
 
-EXPIRY_LENIENCY: Final = timedelta(minutes=15)
+EXPIRY_TOLERANCE: Final = timedelta(minutes=15)
 """A key is still good for that long after it expired: an event may have been signed before and delivered again since
 (after 5 and 10 minutes), and clocks differ."""
 _MAX_ANSWER: Final = 64 * 1024
@@ -37,15 +37,15 @@ _SIZE: Final = 512
 
 
 @dataclass(frozen=True)
-class KeyTimes:
-    """For how long fetched keys are used."""
+class KeyLifetimes:
+    """How long fetched keys are used."""
 
-    refresh: timedelta = timedelta(minutes=10)
-    """Asked for again after that, to see that the key is still there."""
-    keep: timedelta = timedelta(hours=24)
-    """Used for that long while the gateway can't be asked."""
-    unknown: timedelta = timedelta(minutes=1)
-    """An id that the gateway doesn't know is not asked for again within."""
+    refresh_interval: timedelta = timedelta(minutes=10)
+    """Fetched again after that, to see that the key is still there."""
+    max_age: timedelta = timedelta(hours=24)
+    """Used for that long while the gateway can't be reached."""
+    negative_ttl: timedelta = timedelta(minutes=1)
+    """How long it is cached that the gateway doesn't know an id."""
 
 
 def _moment_or_none(value: object) -> object:
@@ -64,20 +64,15 @@ class _WireKey(BaseModel):
     expires_at: Annotated[AwareDatetime | None, BeforeValidator(_moment_or_none)] = None
 
 
-def gateway_client(timeout: timedelta, *, user_agent: str) -> httpx.AsyncClient:
-    """Make the HTTP client for key fetches: no redirects, proxy settings of the environment, no compressed answers."""
-
-    def session() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=8, keepalive_timeout=60),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
-        )
-
+def gateway_client(
+    timeout: timedelta, *, user_agent: str, proxies: Mapping[str, str] | None = None
+) -> httpx.AsyncClient:
+    """Return the HTTP client for key fetches: no redirects, no cookies, no compressed responses; proxies as Proxies."""
     return httpx.AsyncClient(
-        transport=AiohttpTransport(client=session),
+        transport=RoutingTransport(proxies=proxies, connections=8, keepalive=60),
         timeout=timeout.total_seconds(),
         follow_redirects=False,
+        trust_env=False,
         headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
     )
 
@@ -88,15 +83,15 @@ class SigningKeys:
     def __init__(
         self,
         client: httpx.AsyncClient,
-        times: KeyTimes,
+        lifetimes: KeyLifetimes,
         *,
-        clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock | None = None,
     ) -> None:
         self._client = client
-        self._times = times
-        self._now = now
-        self._lookups = Lookups(self._fetch, size=_SIZE, budget=Budget(*_BUDGET), clock=clock)
+        self._lifetimes = lifetimes
+        clock = clock or Clock.system()
+        self._now = clock.now
+        self._lookups = LookupCache(self._fetch, size=_SIZE, budget=TokenBucket(*_BUDGET), clock=clock)
 
     async def get(self, gateway: str, key_id: str) -> ec.EllipticCurvePublicKey | None:
         """Return the key, or None when the gateway knows no such key or it has expired; raises LookupFailed.
@@ -116,15 +111,15 @@ class SigningKeys:
             public_key = parse_public_key(answer.public_key)
         except KeyFormError as error:
             raise LookupFailed(f"the gateway's signing key can't be used: {error}") from None
-        keep = self._times.keep
+        usable = self._lifetimes.max_age
         if answer.expires_at is not None:
-            keep = min(keep, answer.expires_at + EXPIRY_LENIENCY - self._now())
-        if keep <= timedelta():
+            usable = min(usable, answer.expires_at + EXPIRY_TOLERANCE - self._now())
+        if usable <= timedelta():
             return self._unknown()
-        return Loaded(public_key, min(self._times.refresh, keep).total_seconds(), keep.total_seconds())
+        return Loaded(public_key, min(self._lifetimes.refresh_interval, usable).total_seconds(), usable.total_seconds())
 
     def _unknown(self) -> Loaded[ec.EllipticCurvePublicKey]:
-        return Loaded(None, self._times.unknown.total_seconds())
+        return Loaded(None, self._lifetimes.negative_ttl.total_seconds())
 
     async def _ask(self, url: str) -> _WireKey | None:
         try:
@@ -132,7 +127,7 @@ class SigningKeys:
                 if response.status_code in _UNKNOWN:
                     return None
                 if response.status_code != httpx.codes.OK:
-                    raise LookupFailed(f"the gateway answered {response.status_code} to a question for a signing key")
+                    raise LookupFailed(f"the gateway answered {response.status_code} when asked for a signing key")
                 return _WireKey.model_validate_json(await _bounded(response))
         except ValidationError:
             raise LookupFailed("the gateway's answer is no signing key") from None

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from talkdesk_webhook.lookups import Budget, Loaded, LookupFailed, Lookups, LookupThrottled
+from builders.ports import clock_of
+from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, LookupThrottled, TokenBucket
 
 
 class Source:
@@ -34,11 +35,11 @@ class Clock:
 
 def lookups(
     source: Source, clock: Clock, *, size: int = 10, per_second: float = 1, burst: int = 5
-) -> Lookups[str, str]:
-    return Lookups(source.load, size=size, budget=Budget(per_second, burst), clock=clock)
+) -> LookupCache[str, str]:
+    return LookupCache(source.load, size=size, budget=TokenBucket(per_second, burst), clock=clock_of(clock))
 
 
-async def test_a_fresh_value_is_not_asked_for_again() -> None:
+async def test_a_fresh_value_is_not_read_again() -> None:
     source, clock = Source(), Clock()
     cache = lookups(source, clock)
     assert [await cache.get("a"), await cache.get("a")] == ["A", "A"]
@@ -50,7 +51,7 @@ async def test_a_fresh_value_is_not_asked_for_again() -> None:
     assert await cache.get("a") == "A2"
 
 
-async def test_that_there_is_none_is_remembered_too() -> None:
+async def test_that_there_is_none_is_cached_too() -> None:
     source, clock = Source(), Clock()
     cache = lookups(source, clock)
     assert [await cache.get("b"), await cache.get("b")] == [None, None]
@@ -61,7 +62,7 @@ async def test_that_there_is_none_is_remembered_too() -> None:
 
 
 @pytest.mark.case(4)
-async def test_many_at_once_ask_once() -> None:
+async def test_many_callers_at_once_share_one_read() -> None:
     source, clock = Source(), Clock()
     source.open.clear()
     cache = lookups(source, clock)
@@ -72,7 +73,7 @@ async def test_many_at_once_ask_once() -> None:
     assert source.asked == ["a"]
 
 
-async def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
+async def test_when_one_caller_is_cancelled_the_others_get_the_value() -> None:
     source, clock = Source(), Clock()
     source.open.clear()
     cache = lookups(source, clock)
@@ -85,7 +86,7 @@ async def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
     assert source.asked == ["a"]
 
 
-async def test_a_failure_that_nobody_waits_for_any_more_makes_no_noise() -> None:
+async def test_a_failure_without_a_waiting_caller_is_not_logged() -> None:
     source, clock = Source(), Clock()
     source.open.clear()
     source.down = True
@@ -100,7 +101,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_makes_no_noise() -> None
     assert await cache.get("a") == "A"
 
 
-async def test_an_old_value_serves_while_the_source_is_down_until_its_time_is_up() -> None:
+async def test_while_the_source_is_down_an_old_value_is_used_until_it_expires() -> None:
     source, clock = Source(), Clock()
     cache = lookups(source, clock)
     await cache.get("a")
@@ -115,14 +116,14 @@ async def test_an_old_value_serves_while_the_source_is_down_until_its_time_is_up
         await cache.get("a")
 
 
-async def test_a_source_that_was_never_up_has_nothing_to_give() -> None:
+async def test_without_a_cached_value_a_failure_is_raised() -> None:
     source, clock = Source(), Clock()
     source.down = True
     with pytest.raises(LookupFailed, match="down"):
         await lookups(source, clock).get("a")
 
 
-async def test_made_up_keys_are_asked_for_at_a_bounded_rate_only() -> None:
+async def test_unknown_keys_are_read_at_a_bounded_rate_only() -> None:
     source, clock = Source(), Clock()
     cache = lookups(source, clock)
     for n in range(5):
@@ -136,7 +137,7 @@ async def test_made_up_keys_are_asked_for_at_a_bounded_rate_only() -> None:
         await cache.get("made-up-7")
 
 
-async def test_made_up_keys_do_not_hold_up_known_ones() -> None:
+async def test_unknown_keys_do_not_delay_known_ones() -> None:
     source, clock = Source(), Clock()
     cache = lookups(source, clock)
     await cache.get("a")
@@ -147,7 +148,7 @@ async def test_made_up_keys_do_not_hold_up_known_ones() -> None:
     assert source.asked.count("a") == 2
 
 
-async def test_the_least_used_go_when_it_is_full() -> None:
+async def test_when_it_is_full_the_least_recently_used_entry_is_dropped() -> None:
     source, clock = Source(), Clock()
     cache = lookups(source, clock, size=2)
     for key in ("a", "b", "a", "c", "a"):
@@ -155,8 +156,8 @@ async def test_the_least_used_go_when_it_is_full() -> None:
     assert source.asked == ["a", "b", "c"]
 
 
-def test_a_budget_fills_up_again_but_never_above_its_burst() -> None:
-    budget = Budget(per_second=2, burst=3)
+def test_a_token_bucket_refills_but_never_above_its_burst() -> None:
+    budget = TokenBucket(per_second=2, burst=3)
     assert [budget.take(0) for _ in range(4)] == [True, True, True, False]
     assert [budget.take(0.5), budget.take(0.5)] == [True, False]
     assert [budget.take(1000) for _ in range(4)] == [True, True, True, False]

@@ -13,15 +13,16 @@ from starlette.routing import Route
 
 from builders.events import NOON, Signer
 from builders.serving import serving
-from talkdesk_webhook.keys import KeyTimes, SigningKeys, gateway_client
-from talkdesk_webhook.lookups import LookupFailed
+from talkdesk_runtime.clock import Clock
+from talkdesk_webhook.lookup_cache import LookupFailed
+from talkdesk_webhook.signing_keys import KeyLifetimes, SigningKeys, gateway_client
 
 GATEWAY = "https://api.talkdeskapp.com"
 SIGNER = Signer()
 
 
 class Gateway:
-    """Answers as it is told to, and counts."""
+    """Returns the response that a test sets, and records requests."""
 
     def __init__(self, answer: httpx.Response | Exception | None = None) -> None:
         self.answer = answer or found()
@@ -34,7 +35,7 @@ class Gateway:
         return self.answer
 
 
-class Clock:
+class Time:
     def __init__(self) -> None:
         self.passed = timedelta()
 
@@ -50,10 +51,10 @@ def found(**overrides: Any) -> httpx.Response:
     return httpx.Response(200, json=body)
 
 
-def keys(gateway: Gateway, clock: Clock | None = None) -> SigningKeys:
-    clock = clock or Clock()
+def keys(gateway: Gateway, time: Time | None = None) -> SigningKeys:
+    time = time or Time()
     client = httpx.AsyncClient(transport=httpx.MockTransport(gateway))
-    return SigningKeys(client, KeyTimes(), clock=clock.monotonic, now=clock.now)
+    return SigningKeys(client, KeyLifetimes(), clock=Clock(monotonic=time.monotonic, now=time.now, sleep=asyncio.sleep))
 
 
 @pytest.mark.case(4)
@@ -75,14 +76,14 @@ async def test_the_same_id_at_another_gateway_is_another_key() -> None:
 
 @pytest.mark.case(4)
 @pytest.mark.parametrize("status", [400, 404, 410, 422])
-async def test_an_unknown_id_is_not_asked_for_again_for_a_minute(status: int) -> None:
-    gateway, clock = Gateway(httpx.Response(status)), Clock()
-    signing = keys(gateway, clock)
+async def test_an_unknown_id_is_not_fetched_again_for_a_minute(status: int) -> None:
+    gateway, time = Gateway(httpx.Response(status)), Time()
+    signing = keys(gateway, time)
     assert await signing.get(GATEWAY, SIGNER.key_id) is None
-    clock.passed = timedelta(seconds=59)
+    time.passed = timedelta(seconds=59)
     assert await signing.get(GATEWAY, SIGNER.key_id) is None
     assert len(gateway.asked) == 1
-    clock.passed = timedelta(seconds=61)
+    time.passed = timedelta(seconds=61)
     gateway.answer = found()
     assert await signing.get(GATEWAY, SIGNER.key_id) is not None
 
@@ -107,33 +108,33 @@ async def test_an_unknown_id_is_not_asked_for_again_for_a_minute(status: int) ->
         httpx.ReadTimeout("slow"),
     ],
 )
-async def test_what_is_no_answer_is_a_failure_and_not_an_unknown_key(answer: httpx.Response | Exception) -> None:
+async def test_any_other_response_is_a_failure_and_not_an_unknown_key(answer: httpx.Response | Exception) -> None:
     with pytest.raises(LookupFailed):
         await keys(Gateway(answer)).get(GATEWAY, SIGNER.key_id)
 
 
 @pytest.mark.case(5)
-async def test_a_key_goes_on_serving_while_the_gateway_is_down_until_a_day_has_passed() -> None:
-    gateway, clock = Gateway(), Clock()
-    signing = keys(gateway, clock)
+async def test_while_the_gateway_is_down_a_key_is_used_for_a_day() -> None:
+    gateway, time = Gateway(), Time()
+    signing = keys(gateway, time)
     await signing.get(GATEWAY, SIGNER.key_id)
     gateway.answer = httpx.Response(503)
-    clock.passed = timedelta(hours=23)
+    time.passed = timedelta(hours=23)
     assert await signing.get(GATEWAY, SIGNER.key_id) is not None
-    clock.passed = timedelta(hours=24)
+    time.passed = timedelta(hours=24)
     with pytest.raises(LookupFailed):
         await signing.get(GATEWAY, SIGNER.key_id)
 
 
 @pytest.mark.case(5)
-async def test_a_withdrawn_key_is_forgotten_at_the_next_look() -> None:
-    gateway, clock = Gateway(), Clock()
-    signing = keys(gateway, clock)
+async def test_a_withdrawn_key_is_unknown_after_the_next_refresh() -> None:
+    gateway, time = Gateway(), Time()
+    signing = keys(gateway, time)
     await signing.get(GATEWAY, SIGNER.key_id)
     gateway.answer = httpx.Response(404)
-    clock.passed = timedelta(minutes=9)
+    time.passed = timedelta(minutes=9)
     assert await signing.get(GATEWAY, SIGNER.key_id) is not None
-    clock.passed = timedelta(minutes=10)
+    time.passed = timedelta(minutes=10)
     assert await signing.get(GATEWAY, SIGNER.key_id) is None
 
 
@@ -147,20 +148,20 @@ async def test_an_expired_key_is_good_for_a_quarter_of_an_hour_more(written: str
     assert await keys(expired(timedelta(minutes=16))).get(GATEWAY, SIGNER.key_id) is None
 
 
-async def test_a_key_expires_though_nobody_can_be_asked() -> None:
-    gateway, clock = Gateway(found(expires_at="2026-03-01T13:00:00Z")), Clock()
-    signing = keys(gateway, clock)
+async def test_a_key_expires_also_while_the_gateway_is_down() -> None:
+    gateway, time = Gateway(found(expires_at="2026-03-01T13:00:00Z")), Time()
+    signing = keys(gateway, time)
     await signing.get(GATEWAY, SIGNER.key_id)
     gateway.answer = httpx.Response(503)
-    clock.passed = timedelta(hours=1, minutes=14)
+    time.passed = timedelta(hours=1, minutes=14)
     assert await signing.get(GATEWAY, SIGNER.key_id) is not None
-    clock.passed = timedelta(hours=1, minutes=15)
+    time.passed = timedelta(hours=1, minutes=15)
     with pytest.raises(LookupFailed):
         await signing.get(GATEWAY, SIGNER.key_id)
 
 
 @pytest.mark.parametrize("expires_at", [None, "", "soon", 7, {}])
-async def test_an_expiry_that_can_not_be_read_is_none(expires_at: Any) -> None:
+async def test_an_expiry_that_cant_be_read_is_ignored(expires_at: Any) -> None:
     assert await keys(Gateway(found(expires_at=expires_at))).get(GATEWAY, SIGNER.key_id) is not None
 
 
@@ -185,14 +186,14 @@ async def _good(_: Request) -> Response:
     return JSONResponse({"public_key": SIGNER.pem, "key_id": "good"})
 
 
-async def test_over_a_real_socket_nothing_is_followed_expanded_or_waited_for() -> None:
+async def test_redirects_compression_and_huge_responses_are_refused() -> None:
     handlers = {"huge": _huge, "bomb": _bomb, "moved": _moved, "good": _good}
     app = Starlette(routes=[Route(f"/events/signature-keys/{name}", handler) for name, handler in handlers.items()])
     async with (
         serving(app) as gateway,
         gateway_client(timedelta(seconds=2), user_agent="test") as client,
     ):
-        signing = SigningKeys(client, KeyTimes())
+        signing = SigningKeys(client, KeyLifetimes())
         assert await signing.get(gateway.url, "good") is not None
         assert await signing.get(gateway.url, "unknown") is None
         for key_id in ("huge", "bomb", "moved"):
@@ -200,7 +201,7 @@ async def test_over_a_real_socket_nothing_is_followed_expanded_or_waited_for() -
                 await signing.get(gateway.url, key_id)
 
 
-async def test_a_gateway_that_is_silent_or_away_is_given_up() -> None:
+async def test_a_gateway_that_is_silent_or_down_is_a_failure() -> None:
     async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await closing.wait()
         writer.close()
@@ -209,7 +210,7 @@ async def test_a_gateway_that_is_silent_or_away_is_given_up() -> None:
     server = await asyncio.start_server(hold, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, gateway_client(timedelta(seconds=0.2), user_agent="test") as client:
-        signing = SigningKeys(client, KeyTimes())
+        signing = SigningKeys(client, KeyLifetimes())
         with pytest.raises(LookupFailed):
             await signing.get(f"http://127.0.0.1:{port}", "key")
         closing.set()
@@ -233,4 +234,6 @@ async def test_a_gateway_that_speaks_no_http_is_a_failure(answer: bytes) -> None
         gateway_client(timedelta(seconds=2), user_agent="test") as client,
     ):
         with pytest.raises(LookupFailed):
-            await SigningKeys(client, KeyTimes()).get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key")
+            await SigningKeys(client, KeyLifetimes()).get(
+                f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key"
+            )

@@ -1,0 +1,186 @@
+"""Settings of a process, from flags and environment variables: read in one way, and shown by `--help` in one form.
+
+Belongs here: the types and fields that every process of ours has, reading, and the words for what is wrong. Does not
+belong here: the settings of one process.
+"""
+
+import inspect
+import sys
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from enum import Enum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, SettingsConfigDict, SettingsError
+from typing_extensions import override
+
+from talkdesk_runtime.durations import format_duration, parse_duration
+from talkdesk_runtime.logs import LogFormat
+
+__all__ = ["DurationSetting", "LogLevel", "Port", "ProcessSettings", "UnusableSettings", "read_settings", "report"]
+
+_DISTRIBUTION: Final = "talkdesk-operator"
+_PLACEHOLDERS: Final = {int: "NUMBER", float: "NUMBER", timedelta: "DURATION", Path: "FILE"}
+
+
+_LONGEST: Final = timedelta(days=30)
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _bounded(duration: timedelta) -> timedelta:
+    if not timedelta() < duration <= _LONGEST:
+        raise ValueError(f"must be longer than 0s and at most {format_duration(_LONGEST)}")
+    return duration
+
+
+DurationSetting = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_bounded)]
+"""A length of time, written as 90s, 10m or 1h30m."""
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class UnusableSettings(Exception):
+    """The settings are no good; `str()` is one line that says which and why."""
+
+
+class ProcessSettings(BaseSettings):
+    """What every process of ours has. A subclass sets `env_prefix` and `cli_prog_name`."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_exit_on_error=False,
+    )
+
+    kubeconfig: Path | None = None
+    """Kubeconfig file; without it, the pod's service account, else the default kubeconfig."""
+    log_level: LogLevel = "INFO"
+    """Least level of what is logged."""
+    log_format: LogFormat = LogFormat.JSON
+    """Form of a log line: one JSON object, or text for a terminal."""
+
+
+S = TypeVar("S", bound=ProcessSettings)
+
+
+def read_settings(kind: type[S], arguments: Sequence[str]) -> S:
+    """Read flags and environment; raise UnusableSettings. `--help` and `--version` print and raise SystemExit."""
+    try:
+        source = CliSettingsSource[Any](kind, root_parser=_Parser(kind), add_argument_method=_add_argument)
+        return CliApp.run(kind, cli_args=list(arguments), cli_settings_source=source)
+    except ValidationError as error:
+        raise UnusableSettings(_in_one_line(kind, error)) from None
+    except SettingsError as error:
+        raise UnusableSettings(" ".join(str(error).split())) from None
+
+
+def report(kind: type[ProcessSettings], problem: object) -> None:
+    """Write to standard error, in one line after the program's name, why it can't run."""
+    sys.stderr.write(f"{_program(kind)}: {' '.join(str(problem).split())}\n")
+
+
+class _Format(RawDescriptionHelpFormatter):
+    """Puts the text of each setting below its flag, and keeps its line breaks."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=6)
+
+    @override
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return [line for part in text.splitlines() for line in super(_Format, self)._split_lines(part, width)]
+
+
+class _Parser(ArgumentParser):
+    """The parser of one kind of settings."""
+
+    def __init__(self, kind: type[ProcessSettings]) -> None:
+        super().__init__(
+            prog=_program(kind),
+            usage="%(prog)s [--help] [--version] [--SETTING VALUE ...]",
+            description=inspect.cleandoc(kind.__doc__ or ""),
+            epilog="A flag takes precedence over its environment variable. Durations are written as 90s, 10m or 1h30m.",
+            formatter_class=_Format,
+            allow_abbrev=False,
+        )
+        self.kind = kind
+        self.add_argument("--version", action="version", version=version(_DISTRIBUTION))
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+def _add_argument(parser: _Parser, *flags: str, **how: Any) -> Any:
+    """Add a setting's flag, shown with its environment variable and default."""
+    name = how["dest"]
+    field = parser.kind.model_fields[name]
+    how["help"] = _help(parser.kind, name, field).replace("%", "%%")
+    if "metavar" in how:
+        how["metavar"] = _placeholder(field)
+    return parser.add_argument(*flags, **{"default": SUPPRESS, **how})
+
+
+def _help(kind: type[ProcessSettings], name: str, field: FieldInfo) -> str:
+    text = " ".join((field.description or "").split())
+    return f"{text}\n[{_variable(kind, name)}; default: {_shown(field.default)}]"
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None | ():
+            return "none"
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return format_duration(value)
+        case Enum():
+            return str(value.value)
+        case _:
+            return str(value)
+
+
+def _placeholder(field: FieldInfo) -> str:
+    """Return what stands for the value: the choices where there are few, else its type."""
+    annotation: Any = field.annotation
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return "{" + ",".join(str(member.value) for member in annotation) + "}"
+    arguments = get_args(annotation)
+    if arguments and all(isinstance(each, str) for each in arguments):
+        return "{" + ",".join(arguments) + "}"
+    kinds = {annotation, *arguments}
+    return next((word for type_, word in _PLACEHOLDERS.items() if type_ in kinds), "TEXT")
+
+
+def _program(kind: type[ProcessSettings]) -> str:
+    return str(kind.model_config.get("cli_prog_name"))
+
+
+def _variable(kind: type[ProcessSettings], name: str) -> str:
+    return f"{kind.model_config.get('env_prefix')}{name.upper()}"
+
+
+def _in_one_line(kind: type[ProcessSettings], error: ValidationError) -> str:
+    problems = error.errors(include_input=False, include_context=False, include_url=False)
+    return "; ".join(_problem(kind, problem) for problem in problems)
+
+
+def _problem(kind: type[ProcessSettings], problem: Mapping[str, Any]) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    name = str(problem["loc"][0])
+    return f"--{name.replace('_', '-')} ({_variable(kind, name)}): {message}"
