@@ -46,6 +46,15 @@ def team(crds: Cluster, namespace: str) -> Team:
     return Team(crds, namespace)
 
 
+def written_once(causes: list[list[str]], *expected: list[str]) -> bool:
+    """Return whether an account was reconciled once, for the expected cause, and wrote its status once.
+
+    The event of that write causes another reconcile when it overtakes the answer.
+    """
+    first = list(expected) or [["Startup"]]
+    return causes in (first, [*first, ["Watch"]])
+
+
 async def at_work(it: ShellProcess, account: str) -> None:
     await it.until(lambda: it.reconciles(account))
 
@@ -54,12 +63,13 @@ async def test_objects_that_are_there_at_the_start_and_objects_that_come_later_a
     await team.apply(app(), installation("i1", account="a1", spec=request()))
     async with shell_process(team.kubeconfig, team.namespace) as it:
         await it.until(lambda: it.reconciles("a1") and it.reconciles(""))
-        assert it.reconciles("a1") == it.reconciles("") == [["Startup"]]
+        assert it.reconciles("a1")[0] == it.reconciles("")[0] == ["Startup"]
         await team.apply(installation("i2", account="a2"))
         await at_work(it, "a2")
-        assert it.reconciles("a2") == [["Watch"]]
+        assert it.reconciles("a2")[0] == ["Watch"]
+        before = [len(it.reconciles(account)) for account in ("a1", "a2", "")]
         await team.kubectl("patch", "tdapp", "sentiment", "--type=merge", '-p={"spec":{"resyncPeriod":"5m"}}')
-        await it.until(lambda: len(it.reconciles("a1")) == len(it.reconciles("a2")) == 2)
+        await it.until(lambda: all(len(it.reconciles(a)) > n for a, n in zip(("a1", "a2", ""), before, strict=True)))
         assert (await it.probe("/healthz")).status_code == (await it.probe("/readyz")).status_code == 200
 
 
@@ -72,8 +82,7 @@ async def test_our_own_writes_cause_no_loop(team: Team) -> None:
         # The fence: an event after all of theirs, in the same watch.
         await team.apply(installation("fence", account="fence"))
         await at_work(it, "fence")
-        # One each, and another one where the event of our write came before its answer.
-        assert all(1 <= len(it.reconciles(f"a{n}")) <= 2 for n in range(10))
+        assert all(written_once(it.reconciles(f"a{n}"), ["Watch"]) for n in range(10))
         assert await it.metric("controller_runtime_reconcile_total") == len(it.all("reconcile"))
 
 
@@ -82,8 +91,9 @@ async def test_a_deletion_is_reconciled_when_it_is_requested(team: Team) -> None
     await team.apply(installation("i1", account="a1", finalizers=["example.com/hold"]))
     async with shell_process(team.kubeconfig, team.namespace) as it:
         await at_work(it, "a1")
+        before = len(it.reconciles("a1"))
         await team.kubectl("delete", "tdi", "i1", "--wait=false")
-        await it.until(lambda: it.reconciles("a1") == [["Startup"], ["Watch"]])
+        await it.until(lambda: len(it.reconciles("a1")) > before and it.reconciles("a1")[-1] == ["Watch"])
         await team.kubectl("patch", "tdi", "i1", "--type=merge", '-p={"metadata":{"finalizers":null}}')
         await team.apply(installation("i2", account="a1"))
         await it.until(lambda: it.all("reconcile")[-1]["installations"] == ["i2"])
@@ -156,7 +166,7 @@ async def test_an_api_server_that_goes_and_comes_back_is_watched_again(
             await team.apply(installation("i2", account="a2"))
             await relay.mend()
             await at_work(it, "a2")
-            assert it.reconciles("a1") == [["Startup"]]
+            assert written_once(it.reconciles("a1"))
             assert await it.end() == 0
 
 
