@@ -43,7 +43,7 @@ class Reason(StrEnum):
     SUCCEEDED = "Succeeded"
     """Everything that was asked for is done."""
     PENDING = "Pending"
-    """Not reconciled yet, or its turn has not come."""
+    """Not evaluated yet, or its turn has not come."""
     PROGRESSING = "Progressing"
     """Under way."""
     PAUSED = "Paused"
@@ -74,7 +74,7 @@ class Reason(StrEnum):
     APPROVED = "Approved"
     """The answer "approve" was sent to Talkdesk."""
     ALREADY_ANSWERED = "AlreadyAnswered"
-    """Talkdesk said that nothing is pending: an earlier answer had worked."""
+    """Talkdesk's own state shows the request as answered."""
     REJECTED = "Rejected"
     """Talkdesk says that the installation was rejected."""
     TIMED_OUT = "TimedOut"
@@ -84,7 +84,8 @@ class Reason(StrEnum):
     DECISION_MISMATCH = "DecisionForOtherEvent"
     """`spec.approval` names another event than `spec.request`; it counts for nothing."""
     POLICY_REJECTED = "RejectedByPolicy"
-    """A rule in the app's `approval.rejectWhen` is true for the request."""
+    """The app's policy rejects the request: a rule in `approval.rejectWhen` is true for it, the automatic decision says so,
+    or the tenant failed and `approval.onTenantFailure` is Reject."""
     POLICY_FAILED = "PolicyFailed"
     """A rule in the app's `approval.rejectWhen` can't be evaluated for the request."""
     TRIAL_ENDED = "TrialEnded"
@@ -103,8 +104,6 @@ class Reason(StrEnum):
     """The SCIM service refuses some users, or all."""
     SCIM_UNAVAILABLE = "ScimUnavailable"
     """The SCIM service can't be reached, is overloaded or answers nonsense."""
-    PURGE_REQUESTED = "PurgeRequested"
-    """A person asked in `spec.purge` of the tenant that nothing is kept any longer."""
     GONE = "Gone"
     """Talkdesk does not know the installation any more, or says that it was revoked."""
     SUSPENDED = "Suspended"
@@ -112,7 +111,7 @@ class Reason(StrEnum):
     NOT_FOUND_ONCE = "NotFoundOnce"
     """Talkdesk did not find the installation; a second read decides."""
     UNINSTALLED = "Uninstalled"
-    """The customer uninstalled, and Talkdesk has our answer or no longer waits."""
+    """The customer uninstalled the app, and Talkdesk has the acknowledgement or no longer waits for it."""
     DEPROVISIONED = "Deprovisioned"
     """The time for acknowledging an uninstall passed; Talkdesk removes the installation by itself then."""
     VERIFYING = "Verifying"
@@ -153,6 +152,17 @@ class Reason(StrEnum):
     """The Kubernetes API server did not do what it was asked; this is tried again."""
     INTERNAL_ERROR = "InternalError"
     """A fault in the operator; its log has the trace."""
+
+
+class EventReason(StrEnum):
+    """Reasons of Kubernetes Events that are not the reason of a condition, nor a phase."""
+
+    CREDENTIALS_ROTATED = "CredentialsRotated"
+    """The new credentials work, and Talkdesk has the acknowledgement of the rotation."""
+    DRIFT_CORRECTED = "DriftCorrected"
+    """Somebody else had changed or deleted objects of the tenant; they are as the template says again."""
+    PURGE_REQUESTED = "PurgeRequested"
+    """A person asked in `spec.purge` of the tenant that nothing is kept any longer; the message names who."""
 
 
 class Condition(Model):

@@ -5,9 +5,9 @@ status must never grow past what etcd takes. Every list says how its items are t
 apply it do not overwrite each other's items.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from pydantic import (
     StringConstraints,
 )
 from pydantic.alias_generators import to_camel
+from typing_extensions import override
 
 from talkdesk_runtime.durations import DURATION_PATTERN, parse_duration
 
@@ -30,7 +31,18 @@ DURATION_GRAMMAR: Final = (
 """Part of the description of every field that holds a duration."""
 
 
-class Model(BaseModel):
+class CheckedCopy(BaseModel):
+    """A model whose copies have no fields but its own: pydantic takes any name, so a misspelled one would be lost."""
+
+    @override
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are not validated; raise TypeError for a field that there isn't."""
+        if unknown := sorted(set(update or ()) - type(self).model_fields.keys()):
+            raise TypeError(f"{type(self).__name__} has no {unknown[0]}")
+        return super().model_copy(update=update, deep=deep)
+
+
+class Model(CheckedCopy):
     """Base of everything inside our kinds: camelCase on the wire, frozen, unknown fields forbidden."""
 
     model_config = ConfigDict(

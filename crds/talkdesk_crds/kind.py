@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
-from talkdesk_crds.fields import ObjectMeta
+from talkdesk_crds.fields import CheckedCopy, ObjectMeta
 from talkdesk_crds.names import API_VERSION
 
 __all__ = ["Column", "CustomResource", "KindInfo"]
@@ -38,7 +38,7 @@ class KindInfo:
         return self.kind.lower()
 
 
-class CustomResource(BaseModel):
+class CustomResource(CheckedCopy):
     """A whole object of ours, read from the API server.
 
     Reading ignores fields that this version doesn't know: they were pruned or checked when they were written, and

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from talkdesk_crds.conditions import EventReason
 from talkdesk_crds.installation import Answer, Decision, InstallationStatus, RequestType, TalkdeskInstallation
 from talkdesk_operator.domain.installation.kube_events import events_for
 from talkdesk_operator.domain.installation.lifecycle import decide
@@ -217,7 +218,7 @@ class InstallationReconciler:
 
 _DRIFT_CORRECTED = EventDraft(
     warning=False,
-    reason="DriftCorrected",
+    reason=EventReason.DRIFT_CORRECTED,
     message="somebody else changed or deleted an object of the tenant; it was applied again",
     action="Apply",
 )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
-from talkdesk_crds.conditions import Reason
+from talkdesk_crds.conditions import EventReason, Reason
 from talkdesk_crds.fields import LocalRef, to_wire_time
 from talkdesk_crds.names import tenant_name
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantState, TenantStatus
@@ -126,7 +126,7 @@ class TenantReconciler:
         """Emit an Event for a purge that a person asked for, with their name."""
         if tenant.spec.purge is not None:
             message = f"everything of the tenant was deleted, because {tenant.spec.purge.requested_by} asked for it"
-            event = EventDraft(warning=False, reason=Reason.PURGE_REQUESTED, message=message, action="Purge")
+            event = EventDraft(warning=False, reason=EventReason.PURGE_REQUESTED, message=message, action="Purge")
             await self._cluster.emit_event(tenant, event)
 
     async def _unrenderable(self, scope: Scope, message: str) -> Scope:

@@ -134,3 +134,10 @@ def test_an_inventory_of_a_newer_version_loses_no_object() -> None:
 def test_a_spec_with_an_unknown_value_is_not_guessed_at() -> None:
     with pytest.raises(ValidationError, match="deletionPolicy"):
         TalkdeskInstallation.read(installation_object(deletionPolicy="Maybe"))
+
+
+def test_a_copy_with_a_field_that_there_isnt_is_an_error() -> None:
+    status = InstallationStatus(observed_generation=1)
+    assert status.model_copy(update={"observed_generation": 2}).observed_generation == 2
+    with pytest.raises(TypeError, match="InstallationStatus has no observed"):
+        status.model_copy(update={"observed": 2})

@@ -5,7 +5,7 @@ Belongs here: the Events that a change of status gives. Does not belong here: em
 
 from collections.abc import Iterator
 
-from talkdesk_crds.conditions import ConditionType, Reason, find
+from talkdesk_crds.conditions import ConditionType, EventReason, Reason, find
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.deadlines import time_left_message
@@ -28,7 +28,7 @@ def events_for(before: InstallationStatus, after: InstallationStatus) -> Iterato
         yield EventDraft(warning=True, reason=now.reason, message=now.message, action="Compare")
     if _acknowledged(after) not in {None, _acknowledged(before)}:
         message = "the rotated credentials work, and Talkdesk has the acknowledgement of the rotation"
-        yield EventDraft(warning=False, reason="CredentialsRotated", message=message, action="Acknowledge")
+        yield EventDraft(warning=False, reason=EventReason.CREDENTIALS_ROTATED, message=message, action="Acknowledge")
 
 
 def _acknowledged(status: InstallationStatus) -> str | None:
