@@ -164,7 +164,7 @@ async def test_what_was_deleted_while_nobody_watched_is_found_out(team: Team, tm
     async with relaying(team.cluster.url) as relay:
         kubeconfig = tmp_path / "kubeconfig"
         kubeconfig.write_text(team.kubeconfig.read_text().replace(f":{relay.upstream}", f":{relay.port}"))
-        async with shell_process(kubeconfig, team.namespace, "--no-leader-election", "--relist-every", "1s") as it:
+        async with shell_process(kubeconfig, team.namespace, "--no-leader-election", "--relist-interval", "1s") as it:
             await at_work(it, "a1")
             await relay.cut()
             await team.kubectl("delete", "tdi", "i2")
