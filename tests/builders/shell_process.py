@@ -64,7 +64,7 @@ async def shell_process(kubeconfig: Path, namespace: str, *flags: str) -> AsyncI
     command = [sys.executable, "-P", shell_program.__file__, "--kubeconfig", str(kubeconfig), "--namespaces", namespace]
     process = await asyncio.create_subprocess_exec(
         *command,
-        *("--probe-port", "0", "--probe-host", "127.0.0.1", *flags),
+        *("--probe-port", "0", "--probe-bind-address", "127.0.0.1", *flags),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -175,7 +175,7 @@ async def test_an_object_deleted_while_the_watch_was_broken_is_dropped(team: Tea
     async with relaying(team.cluster.url) as relay:
         kubeconfig = tmp_path / "kubeconfig"
         kubeconfig.write_text(team.kubeconfig.read_text().replace(f":{relay.upstream}", f":{relay.port}"))
-        async with shell_process(kubeconfig, team.namespace, "--no-leader-election", "--relist-every", "1s") as it:
+        async with shell_process(kubeconfig, team.namespace, "--no-leader-election", "--relist-interval", "1s") as it:
             await at_work(it, "a1")
             await relay.cut()
             await team.kubectl("delete", "tdi", "i2")
