@@ -84,8 +84,8 @@ class Reason(StrEnum):
     DECISION_MISMATCH = "DecisionForOtherEvent"
     """`spec.approval` names another event than `spec.request`; it counts for nothing."""
     POLICY_REJECTED = "RejectedByPolicy"
-    """The app's policy rejects the request: a rule in `approval.rejectWhen` is true for it, the automatic decision says so,
-    or the tenant failed and `approval.onTenantFailure` is Reject."""
+    """The app's policy rejects the request: a rule in `approval.rejectWhen` is true for it, the automatic decision says
+    so, or the tenant failed and `approval.onTenantFailure` is Reject."""
     POLICY_FAILED = "PolicyFailed"
     """A rule in the app's `approval.rejectWhen` can't be evaluated for the request."""
     TRIAL_ENDED = "TrialEnded"
