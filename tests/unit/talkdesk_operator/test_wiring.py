@@ -177,7 +177,7 @@ import sys
 from talkdesk_operator.wiring import run
 kubeconfig, taken = sys.argv[1:]
 print(run(["--kubeconfig", "/missing", "--probe-port", "0"]))
-print(run(["--kubeconfig", kubeconfig, "--probe-host", "127.0.0.1", "--probe-port", taken]))
+print(run(["--kubeconfig", kubeconfig, "--probe-bind-address", "127.0.0.1", "--probe-port", taken]))
 """
 
 

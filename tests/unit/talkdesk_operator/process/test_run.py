@@ -116,7 +116,7 @@ async def running(folder: Path, *objects: dict[str, Any], **changes: Any) -> Asy
         api.refused = changes.pop("refused", {})
         held, fatal = changes.pop("held", ()), changes.pop("fatal", ())
         it = Process(api, held={name: asyncio.Event() for name in held}, fatal=set(fatal))
-        settings = {"leader_election": False, "probe_host": "127.0.0.1", "probe_port": 0, **changes}
+        settings = {"leader_election": False, "probe_bind_address": "127.0.0.1", "probe_port": 0, **changes}
         bounds = Settings(kubeconfig=api.kubeconfig, namespaces=("team",), **settings)
         rng = random.Random(1)  # noqa: S311 - a test
         with capture_logs() as it.logs:
@@ -163,7 +163,7 @@ async def test_after_a_signal_running_reconciles_end_before_the_watches_and_noth
 
 
 async def test_a_reconcile_that_takes_longer_than_the_grace_is_cancelled(tmp_path: Path) -> None:
-    async with running(tmp_path, installation("i1", account="a1"), held=["a1"], shutdown_within="1s") as it:
+    async with running(tmp_path, installation("i1", account="a1"), held=["a1"], shutdown_timeout="1s") as it:
         await it.until(lambda: "a1 Startup" in it.happened)
         await it.works()
         assert await it.end() == 0
@@ -185,7 +185,7 @@ async def test_a_part_that_fails_ends_the_process_with_1_and_the_others_in_order
 
 @pytest.mark.case(48)
 async def test_a_restored_etcd_ends_the_process_because_its_cache_is_worth_nothing(tmp_path: Path) -> None:
-    async with running(tmp_path, installation("i1", account="a1"), relist_every="1s") as it:
+    async with running(tmp_path, installation("i1", account="a1"), relist_interval="1s") as it:
         await it.works()
         it.api.seen_version = 5
         assert await it.code() == 1
