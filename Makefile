@@ -24,7 +24,7 @@ test: setup ## all tests (ARGS="-k name" for some)
 
 .PHONY: test-unit
 test-unit: setup ## the fast lane: unit tests alone, properties with a fifth of their examples
-	@$(PY) -m pytest -q --hypothesis-profile=fast -n 2 tests/unit $(ARGS)
+	@$(PY) -m pytest -q --hypothesis-profile=fast -n 3 --dist=worksteal tests/unit $(ARGS)
 
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested

@@ -5,6 +5,7 @@ Belongs here: the order of the steps. Does not belong here: each of the steps.
 
 import http.client
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -28,6 +29,8 @@ _READY_WITHIN: Final = 120.0  # seconds; 3 on an idle machine
 _CHECK_EVERY: Final = 0.05  # seconds
 _PORTS_TRIED: Final = 5
 _LAST_LINES: Final = 10  # of a log, in an error
+_ETCD_SOCKET: Final = "etcd.sock"
+_MAX_SOCKET_PATH: Final = 107  # bytes, as Linux has it (unix(7)), less the zero at its end
 
 
 class ControlPlane:
@@ -80,6 +83,8 @@ class ControlPlane:
 
     def _start(self, programs: Programs) -> Cluster:
         folder = unused_folder("talkdesk-controlplane-")
+        if len(os.fsencode(folder / _ETCD_SOCKET)) > _MAX_SOCKET_PATH:
+            raise StartFailed(f"the path of the temporary folder {folder.parent} is too long for a socket: set TMPDIR")
         try:
             folder.mkdir(mode=0o700)
             self._processes = processes = Processes(folder)
@@ -99,7 +104,7 @@ class ControlPlane:
         port = _free_port()
         kubeconfig = folder / "kubeconfig"
         write_private(kubeconfig, _kubeconfig(port, credentials))
-        etcd_socket = folder / "etcd.sock"
+        etcd_socket = folder / _ETCD_SOCKET
         processes.start("etcd", commands.etcd(programs, folder / "etcd", etcd_socket, fsync=self._fsync))
         _wait(processes, "etcd", lambda: _listens(etcd_socket))
         processes.start("kube-apiserver", commands.apiserver(programs, credentials, etcd_socket, port))

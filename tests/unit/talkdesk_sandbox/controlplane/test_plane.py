@@ -1,6 +1,8 @@
 """Starting, as far as it can go wrong before an API server answers."""
 
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,11 +25,11 @@ while True:
 
 
 @pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "t"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    # Not in pytest's own folder, whose path may be too long for a socket.
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        yield Path(folder)
 
 
 def programs(tmp_path: Path, *, etcd: str = LISTENING_ETCD, apiserver: str = "") -> Programs:
@@ -63,4 +65,12 @@ def test_a_port_that_another_process_took_is_replaced_a_few_times(tmp_path: Path
 def test_a_database_that_fails_is_named_with_its_last_output(tmp_path: Path) -> None:
     plane = ControlPlane(programs(tmp_path, etcd="echo no space left; exit 1"))
     with pytest.raises(StartFailed, match="etcd ended with status 1\nno space left"), plane:
+        pytest.fail("it has started")
+
+
+def test_a_temporary_folder_whose_path_is_too_long_for_a_socket_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 30)))
+    with pytest.raises(StartFailed, match="TMPDIR"), ControlPlane(programs(tmp_path)):
         pytest.fail("it has started")
