@@ -1,7 +1,7 @@
 """Event objects of events.k8s.io.
 
 Belongs here: their shape, and the limits of their fields. Does not belong here: which changes emit an Event
-(domain/ports/kube_event).
+(domain/installation/kube_events).
 """
 
 from datetime import datetime
@@ -13,7 +13,9 @@ from talkdesk_operator.domain.ports.kube_event import EventDraft
 
 __all__ = ["event_of"]
 
-_MESSAGE_LENGTH: Final = 1024
+_NOTE_BYTES: Final = 1024
+_NAME_LENGTH: Final = 200
+"""Of the object's name in the Event's own, which has 253 characters with the digest."""
 
 
 def event_of(regarding: CustomResource, event: EventDraft, instance: str, now: datetime) -> dict[str, Any]:
@@ -23,14 +25,14 @@ def event_of(regarding: CustomResource, event: EventDraft, instance: str, now: d
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{name[:200]}.{digest(now.isoformat(), event.reason, regarding.metadata.uid)}",
+            "name": f"{name[:_NAME_LENGTH].rstrip('-.')}.{digest(now.isoformat(), event.reason, regarding.metadata.uid)}",
             "namespace": namespace,
         },
         "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "type": "Warning" if event.warning else "Normal",
         "reason": event.reason[:128],
         "action": event.action[:128],
-        "note": event.message[:_MESSAGE_LENGTH],
+        "note": _cut(event.message),
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": regarding.INFO.kind,
@@ -42,3 +44,8 @@ def event_of(regarding: CustomResource, event: EventDraft, instance: str, now: d
         "reportingController": f"{GROUP}/operator",
         "reportingInstance": instance[:128],
     }
+
+
+def _cut(message: str) -> str:
+    """Return as much of it as the API server takes, which counts bytes; no character is cut in two."""
+    return message.encode("utf-8", "replace")[:_NOTE_BYTES].decode("utf-8", "ignore")
