@@ -21,11 +21,12 @@ _NAME_LENGTH: Final = 200
 def event_of(regarding: CustomResource, event: EventDraft, instance: str, now: datetime) -> dict[str, Any]:
     """Return the Event; `instance` is the process that reports it."""
     name, namespace = regarding.metadata.name, regarding.metadata.namespace
+    unique = digest(now.isoformat(), event.reason, regarding.metadata.uid)
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{name[:_NAME_LENGTH].rstrip('-.')}.{digest(now.isoformat(), event.reason, regarding.metadata.uid)}",
+            "name": f"{name[:_NAME_LENGTH].rstrip('-.')}.{unique}",
             "namespace": namespace,
         },
         "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
