@@ -61,7 +61,9 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
             wrote=metrics.count_write,
             now=clock.now,
         )
-        talkdesk = TalkdeskClient(_limits(parts.settings), tls=tls, clock=clock, observe=metrics.count_talkdesk_request)
+        talkdesk = TalkdeskClient(
+            _limits(parts.settings), tls=tls, clock=clock, rng=parts.rng, observe=metrics.count_talkdesk_request
+        )
         stack.push_async_callback(talkdesk.aclose)
         scim = ScimOnDemand(
             lambda adapter: adapter.ScimClient(tls=tls, clock=clock, observe=metrics.count_scim_request)
