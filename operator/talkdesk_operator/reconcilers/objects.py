@@ -154,7 +154,7 @@ class TenantObjects:
             return None
         if state.owner.owns(live):
             return None
-        remedy = "delete it, or let the step take it over by adopt: true"
+        remedy = "delete it, or let the step take it over by conflictPolicy: Adopt"
         message = f"{known.kind} {where(known)} exists and is not this tenant's; {remedy}"
         return Failure(Reason.CONFLICT, message, RetryClass.SLOW)
 
