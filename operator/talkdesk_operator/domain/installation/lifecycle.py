@@ -2,8 +2,9 @@
 
     decide(scope) ──▶ Step
 
-    a request that waits for its answer     approval (the verdict), prerequisites (tenant, credentials, users), answer
-    a request that was answered             resync, steady_state
+    a request that waits for its answer     approval (the verdict), prerequisites, answer
+    a request that was answered             resync, prerequisites, steady_state
+    what both need                          prerequisites: the tenant, then rotation (the credentials), then the users
     an uninstall                            uninstall
     after an end, or a deletion by hand     retention
 
@@ -93,7 +94,7 @@ def _pending(scope: Scope) -> Step:
     if isinstance(verdict, Finish):
         # Nothing is provisioned for an Install without a verdict; before an Update, what is installed converges.
         installed = scope.request.type is RequestType.UPDATE
-        return (converge(scope) if installed else rotation.next_step(scope)) or verdict
+        return (converge(scope) if installed else rotation.decide_rotation(scope)) or verdict
     if verdict.decision is Decision.REJECT:
         return reject(scope, verdict)
     return converge(scope) or approve(scope)

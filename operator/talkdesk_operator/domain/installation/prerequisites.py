@@ -47,7 +47,7 @@ def converge(scope: Scope) -> Step | None:
     if step is not None and not isinstance(step, Finish):
         return step
     # The acknowledgement does not wait for a tenant that is not ready.
-    return rotation.next_step(scope) or step or _users(scope)
+    return rotation.decide_rotation(scope) or step or _users(scope)
 
 
 def _tenant(scope: Scope) -> Step | None:

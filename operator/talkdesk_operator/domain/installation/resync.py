@@ -33,7 +33,11 @@ __all__ = ["decide_answered"]
 
 
 def decide_answered(scope: Scope) -> Step:
-    """Return the next step for an answered installation: keep its tenant converged, and compare with Talkdesk."""
+    """Return the next step for an answered installation: keep its tenant converged, and compare with Talkdesk.
+
+    Where nothing makes `recheck` true, Talkdesk is not read, and so nothing follows that needs its state: a step that was
+    postponed or must be repeated (an acknowledgement, say) has to make it true until it is done.
+    """
     status, metadata = scope.installation.status, scope.installation.metadata
     # A failure stays until a reconcile has retried what failed; a spec that changed may have been paused until now.
     changed = status.observed_generation != metadata.generation

@@ -4,7 +4,8 @@ A version is proven by a call that Talkdesk accepted with it. The tenant's own c
 acknowledgement, because that revokes the previous version. But the acknowledgement does not wait for a tenant that is
 not ready: Talkdesk revokes the previous version by itself in the end, and a stolen one at once.
 
-Belongs here: the next step for the newest version. Does not belong here: which version is in use (`reconcilers`).
+Belongs here: the next step for the newest version. Does not belong here: that the tenant comes first
+(`prerequisites.converge`), which version is in use (`reconcilers`).
 """
 
 from talkdesk_crds.installation import CredentialsOrigin
@@ -12,7 +13,7 @@ from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
 from talkdesk_operator.domain.reconcile.scope import AcknowledgementState, Scope
 from talkdesk_operator.domain.reconcile.steps import Acknowledge, DeletePreviousCredentials, Step
 
-__all__ = ["needs_acknowledgement", "next_step"]
+__all__ = ["decide_rotation", "needs_acknowledgement"]
 
 
 def needs_acknowledgement(scope: Scope) -> bool:
@@ -23,7 +24,7 @@ def needs_acknowledgement(scope: Scope) -> bool:
     return known is None or known.acknowledged_event_id != register.event_id
 
 
-def next_step(scope: Scope) -> Step | None:
+def decide_rotation(scope: Scope) -> Step | None:
     """Return the next step for the newest credential version; None when nothing is to be done, or can be done."""
     register = scope.installation.spec.credentials
     proven = isinstance(scope.remote, RemoteInstallation)

@@ -137,7 +137,7 @@ class Finish:
     failure: Failure | None = None
     """What to retry, with back-off."""
     requeue_at: datetime | None = None
-    """When to reconcile again at the latest."""
+    """When to reconcile again at the latest; also beside a retry, or when stalled: the earliest of all counts."""
 
 
 Step = (
