@@ -49,6 +49,10 @@ format: setup ## ruff's fixes and format
 crds: setup ## writes crds/yaml/*.yaml from the models
 	$(PY) -m talkdesk_crds.crdgen crds/yaml
 
+.PHONY: golden
+golden: setup ## writes tests/scenarios/*.golden anew; look at the difference before you commit it
+	@$(PY) -m pytest -q --update-golden tests/scenarios/test_scenarios.py tests/scenarios/test_year.py
+
 .PHONY: docs
 docs: setup ## writes docs/reference.md and the picture in ARCHITECTURE.md from the code
 	@PYTHONPATH=tests $(PY) tests/generators/run.py

@@ -1,6 +1,6 @@
 """The sweep: every installation compared with Talkdesk and its tenant put right, while new customers install.
 
-The app's `resyncPeriod` is set so short that the sweep never ends; what is timed is the span in which every installation that
+The app's `resyncPeriod` is so short that the sweep never ends; what is timed is the span in which every installation that
 was there at its beginning has been read once.
 """
 

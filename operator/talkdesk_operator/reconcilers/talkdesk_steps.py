@@ -157,7 +157,7 @@ def _token_urls_of_other_names(scope: Scope) -> Iterator[str]:
     if hosts is None or spec.endpoints is None:
         return
     tried = {spec.endpoints.token}
-    for name in (scope.known_facts.account.name, spec.account_name):
+    for name in (scope.best_known_facts.account.name, spec.account_name):
         with suppress(ForeignHostError):
             url = hosts.token_url(name or "")
             if url not in tried:

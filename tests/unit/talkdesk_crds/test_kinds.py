@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from builders.objects import NOON, app, app_object, installation, installation_object, tenant, tenant_object
 from talkdesk_crds import KINDS, TalkdeskApp, TalkdeskInstallation, TalkdeskTenant
 from talkdesk_crds.app import ApprovalTiming, AppStatus, AuthMethod, ConflictPolicy, SignatureVerification
+from talkdesk_crds.conditions import ConditionType
 from talkdesk_crds.installation import Decision, DeletionPolicy, EndingReason, InstallationStatus, TrialState
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.tenant import OnOffboard, StepState, TenantStatus
@@ -141,3 +142,8 @@ def test_a_copy_with_a_field_that_there_isnt_is_an_error() -> None:
     assert status.model_copy(update={"observed_generation": 2}).observed_generation == 2
     with pytest.raises(TypeError, match="InstallationStatus has no observed"):
         status.model_copy(update={"observed": 2})
+
+
+def test_the_description_of_the_conditions_names_every_type() -> None:
+    text = InstallationStatus.model_fields["conditions"].description or ""
+    assert [kind.value for kind in ConditionType if kind.value not in text] == []

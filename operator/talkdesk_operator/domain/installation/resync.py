@@ -35,7 +35,7 @@ __all__ = ["decide_answered"]
 def decide_answered(scope: Scope) -> Step:
     """Return the next step for an answered installation: keep its tenant converged, and compare with Talkdesk.
 
-    Where nothing makes `recheck` true, Talkdesk is not read, and so nothing follows that needs its state: a step that was
+    Where nothing makes `recheck` true, Talkdesk is not read, and nothing follows that needs its state. So a step that was
     postponed or must be repeated (an acknowledgement, say) has to make it true until it is done.
     """
     status, metadata = scope.installation.status, scope.installation.metadata

@@ -65,7 +65,7 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
         last_handled_reconcile_at=reconcile_requested_at(installation),
         tenant_ref=LocalRef(name=scope.tenant.metadata.name) if scope.tenant is not None else before.tenant_ref,
         history=_history(before, finish, scope),
-        **_remote_facts(scope),
+        **_remote_fields(scope),
     )
 
 
@@ -74,7 +74,7 @@ def reconcile_requested_at(resource: CustomResource) -> str | None:
     return resource.metadata.annotations.get(ANNOTATION_RECONCILE, "")[:_WORD_LENGTH] or None
 
 
-def _remote_facts(scope: Scope) -> dict[str, object]:
+def _remote_fields(scope: Scope) -> dict[str, object]:
     """Return the fields that come from Talkdesk and the SCIM service, without personal data after the erasure."""
     before = scope.installation.status
     fields: dict[str, object] = {

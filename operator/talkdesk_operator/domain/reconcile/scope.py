@@ -257,6 +257,7 @@ class Scope:
     missed_request_recorded: bool = False
     """Whether a request was written into the spec whose event never arrived."""
     erased: bool = False
+    """Whether personal data was taken out of the spec; the status of this reconcile loses it, too (`status.compute`)."""
     failure: Failure | None = None
     """Set when the Kubernetes API failed, or an object of the account cannot be read; ends the reconcile."""
 
@@ -281,7 +282,7 @@ class Scope:
         return self.installation.status.phase or InstallationPhase.PENDING
 
     @property
-    def known_facts(self) -> Facts:
+    def best_known_facts(self) -> Facts:
         """The facts that were just read, else those in the status, else those from the events."""
         if self.facts is not None:
             return self.facts

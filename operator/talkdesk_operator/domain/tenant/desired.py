@@ -43,7 +43,7 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
 
     Unknown facts are null instead of missing, so that a template can use `has` or compare with null.
     """
-    facts, spec = scope.known_facts, scope.installation.spec
+    facts, spec = scope.best_known_facts, scope.installation.spec
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
     return {
         "app": {

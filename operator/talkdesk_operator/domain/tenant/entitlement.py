@@ -78,7 +78,7 @@ def _trial(scope: Scope) -> Suspension | None:
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
     if trial is None or trial.state is not TrialState.ENDED or trial.ended_reason in _NOT_SUSPENDING:
         return None
-    if scope.known_facts.subscription.type == _PAID:
+    if scope.best_known_facts.subscription.type == _PAID:
         return None
     return Suspension(
         scope.required_app.resource.spec.trial.on_end, Reason.TRIAL_ENDED, "the trial ended without an upgrade"
@@ -90,7 +90,7 @@ def trial_is_open(scope: Scope) -> bool:
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
     if trial is not None:
         return trial.state is not TrialState.ENDED
-    return scope.known_facts.subscription.type == _ON_TRIAL
+    return scope.best_known_facts.subscription.type == _ON_TRIAL
 
 
 def trial_of(

@@ -31,7 +31,7 @@ class LicensedUsers:
             return replace(scope, users=UsersOutcome(_known(scope), failure=access))
         app = scope.required_app
         pages = self._api.users(access, app.resource.spec.app_id, scope.installation.spec.installation_id)
-        facts, context = scope.known_facts, template_context(scope, app)
+        facts, context = scope.best_known_facts, template_context(scope, app)
         outcome = await self._scim.sync(app, _tenant(scope), context, pages, facts.created_by)
         if not outcome.listed:
             # A list that was not read to its end does not say how many there are.

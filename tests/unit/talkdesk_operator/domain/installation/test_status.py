@@ -245,7 +245,7 @@ def test_the_installing_user_is_kept_if_talkdesk_does_not_name_one() -> None:
     assert at.installation.status.created_by == "admin-1"
     assert status(replace(at, facts=facts()), ACTIVE).created_by == "admin-1"
     assert status(replace(at, facts=None), ACTIVE).created_by == "admin-1"
-    assert at.known_facts.created_by == "admin-1"
+    assert at.best_known_facts.created_by == "admin-1"
 
 
 @pytest.mark.case(27, 60)

@@ -41,10 +41,10 @@ DAY = timedelta(days=1)
 
 def test_facts_just_read_win_over_recorded_ones_and_these_over_those_of_events() -> None:
     written = installation(status=answered(account=AccountFacts(id="acc-1", name="written")))
-    assert scope(installation=written, facts=facts(name="read")).known_facts.account.name == "read"
-    assert scope(installation=written).known_facts.account.name == "written"
-    assert scope().known_facts.account == AccountFacts(id="acc-1", name="acme")
-    assert scope().known_facts.subscription == SubscriptionFacts()
+    assert scope(installation=written, facts=facts(name="read")).best_known_facts.account.name == "read"
+    assert scope(installation=written).best_known_facts.account.name == "written"
+    assert scope().best_known_facts.account == AccountFacts(id="acc-1", name="acme")
+    assert scope().best_known_facts.subscription == SubscriptionFacts()
 
 
 def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown() -> None:
