@@ -1,7 +1,7 @@
 """The sweep: every installation compared with Talkdesk and its tenant put right, while new customers install.
 
-The app's `resyncPeriod` is so short that the sweep never ends; what is timed is the span in which every installation that
-was there at its beginning has been read once.
+The app's `resyncPeriod` is so short that the sweep never ends; what is timed is the span in which every
+installation that was there at its beginning has been read once.
 """
 
 import json

@@ -101,7 +101,7 @@ class EventRecord:
     account_id: str
     registers: tuple[Register, ...]
     secret: SecretDraft | None = None
-    is_first: bool = False
+    create_first: bool = False
     """True when the event normally is the first of its installation, so that the object does not exist yet."""
 
 
@@ -186,7 +186,7 @@ def _with_credentials(
         record,
         registers=(*record.registers, register),
         secret=secret,
-        is_first=origin is CredentialsOrigin.INSTALL,
+        create_first=origin is CredentialsOrigin.INSTALL,
     )
 
 

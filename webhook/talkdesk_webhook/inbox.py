@@ -125,7 +125,7 @@ class Inbox:
         try:
             known = record.secret is not None and not await self._store_secret(record, record.secret)
             # Credentials that are stored already came with an earlier delivery: the object will be there too.
-            return await self._store_registers(attempt, create=record.is_first and not known)
+            return await self._store_registers(attempt, create=record.create_first and not known)
         except KubeTransient as error:
             raise InboxUnavailable("the API server can't take the event now", error.retry_after) from None
         except KubeInvalid as error:

@@ -106,7 +106,7 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
 
 
 def _asked_by_anybody(cached: CustomResource) -> tuple[Any, ...]:
-    """Return what people ask for by an object's metadata: a reconcile, or its deletion."""
+    """Return what the metadata of an object asks for, whoever wrote it: a resync, or the deletion."""
     return cached.metadata.annotations.get(ANNOTATION_RECONCILE), cached.metadata.deletion_timestamp
 
 

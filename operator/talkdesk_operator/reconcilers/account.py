@@ -174,7 +174,7 @@ class AccountReconciler:
 
 
 def _is_requested(installation: TalkdeskInstallation, tenant: TalkdeskTenant | None) -> bool:
-    """Return whether a person asked for a reconcile that was not made yet."""
+    """Return whether a resync was requested that was not made yet."""
     if reconcile_requested_at(installation) != installation.status.last_handled_reconcile_at:
         return True
     return tenant is not None and reconcile_requested_at(tenant) != tenant.status.last_handled_reconcile_at

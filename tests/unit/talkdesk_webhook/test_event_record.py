@@ -39,7 +39,7 @@ def spec(record: EventRecord) -> dict[str, Any]:
 
 def test_an_install_sets_request_credentials_name_and_endpoints() -> None:
     record = recorded(installed())
-    assert record.is_first
+    assert record.create_first
     assert record.name == "sentiment-5c1f0a9b"
     assert record.secret is not None
     assert spec(record) == {
@@ -97,7 +97,7 @@ def test_equal_credentials_share_a_secret_and_different_ones_never_do() -> None:
 
 def test_an_uninstall_sets_only_its_request_with_the_reason() -> None:
     record = recorded(uninstalled())
-    assert not record.is_first
+    assert not record.create_first
     assert record.secret is None
     assert set(spec(record)) == {"request", "accountName"}
     assert spec(record)["request"]["type"] == "Uninstall"
@@ -107,7 +107,7 @@ def test_an_uninstall_sets_only_its_request_with_the_reason() -> None:
 def test_an_update_is_a_request_that_says_what_changes() -> None:
     change = {"users": {"adding": ["u1", "u2"], "removing": ["u3"]}, "subscription": {"adding": {"name": "Pro"}}}
     record = recorded(event("app.updated", change))
-    assert (record.is_first, record.secret) == (False, None)
+    assert (record.create_first, record.secret) == (False, None)
     assert spec(record)["request"]["type"] == "Update"
     assert spec(record)["request"]["changes"] == "2 users added, 1 removed; plan Pro"
     assert "changes" not in spec(recorded(event("app.updated")))["request"]
@@ -159,7 +159,7 @@ def test_a_rotation_sets_credentials_and_not_the_request() -> None:
     assert set(spec(record)) == {"credentials", "endpoints"}
     assert spec(record)["credentials"]["origin"] == "Rotation"
     assert record.secret is not None
-    assert not record.is_first
+    assert not record.create_first
 
 
 @pytest.mark.parametrize(

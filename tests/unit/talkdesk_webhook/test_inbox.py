@@ -46,7 +46,7 @@ def event(**overrides: Any) -> EventRecord:
 
 
 def install() -> EventRecord:
-    return event(registers=(REQUEST, CREDENTIALS), secret=SECRET, is_first=True)
+    return event(registers=(REQUEST, CREDENTIALS), secret=SECRET, create_first=True)
 
 
 async def outcome(wanted: EventRecord, *answers: dict[str, Any] | KubeError) -> tuple[Result, ScriptedKube]:

@@ -39,8 +39,9 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
     """Yield every condition as it is now.
 
     `answer` is the answer to the current request, `left` what `time_left` says about its deadline. A condition that is
-    not judged (None) keeps what it said before. Before it was ever judged, it is shown as Unknown where `always` says so,
-    else not at all. Judge by what the new status will say (`status._remote_fields`), or the next reconcile writes again.
+    not judged (None) keeps what it said before. Until it is judged for the first time, it is shown as Unknown where
+    `always` says so, else not at all. Judge by what the new status will say (`status._remote_fields`), or the next
+    reconcile writes again.
     """
     yield _condition(scope, ConditionType.READY, (finish.ready, finish.reason, finish.message))
     for kind, judgement, always in (

@@ -35,8 +35,8 @@ __all__ = ["decide_answered"]
 def decide_answered(scope: Scope) -> Step:
     """Return the next step for an answered installation: keep its tenant converged, and compare with Talkdesk.
 
-    Where nothing makes `recheck` true, Talkdesk is not read, and nothing follows that needs its state. So a step that was
-    postponed or must be repeated (an acknowledgement, say) has to make it true until it is done.
+    Where nothing makes `recheck` true, Talkdesk is not read, and nothing follows that needs its state. So a step that
+    was postponed or must be repeated (an acknowledgement, say) has to make it true until it is done.
     """
     status, metadata = scope.installation.status, scope.installation.metadata
     # A failure stays until a reconcile has retried what failed; a spec that changed may have been paused until now.

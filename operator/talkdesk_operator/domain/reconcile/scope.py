@@ -257,7 +257,7 @@ class Scope:
     missed_request_recorded: bool = False
     """Whether a request was written into the spec whose event never arrived."""
     erased: bool = False
-    """Whether personal data was taken out of the spec; the status of this reconcile loses it, too (`status.compute`)."""
+    """Whether personal data was taken out of the spec; the new status loses it, too (`status.compute`)."""
     failure: Failure | None = None
     """Set when the Kubernetes API failed, or an object of the account cannot be read; ends the reconcile."""
 

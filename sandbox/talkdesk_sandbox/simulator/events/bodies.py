@@ -1,4 +1,4 @@
-"""Bodies of the eight lifecycle events, field by field as Talkdesk's reference pages show them.
+"""Bodies of the lifecycle events, field by field as Talkdesk's reference pages show them.
 
 Belongs here: what each event says. Does not belong here: when it is sent, how it is signed.
 """
