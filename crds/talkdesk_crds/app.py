@@ -336,7 +336,8 @@ class Retention(Model):
 
     keep_for: Duration = "90d"
     """How long a tenant's retained objects are kept after its last uninstall; a reinstall within finds them again. A
-    change counts for tenants that are offboarded after it."""
+    change counts at once, also for tenants that are offboarded already: a shorter time purges those whose time is then
+    over, at their next reconcile."""
 
 
 class AppSpec(Model):
@@ -347,7 +348,12 @@ class AppSpec(Model):
             {
                 "rule": "has(self.region) != has(self.endpoints)",
                 "message": "give either region or endpoints",
-            }
+            },
+            {
+                "rule": "!has(self.region) || has(oldSelf.region)",
+                "message": "an app with endpoints can't be given a region: make a new object instead",
+                "fieldPath": ".region",
+            },
         )
     )
 
@@ -356,7 +362,7 @@ class AppSpec(Model):
     region: Annotated[Region, Field(json_schema_extra=immutable("the app's region"))] | None = None
     """The Talkdesk region whose customers install this app: US, EU, CA, AU or UK. It fixes the hosts that are ever
     talked to. It can't be changed to another region, where none of the app's accounts and credentials exist. It may be
-    replaced by `endpoints`, and come back, when the hosts of the region are others than this version knows."""
+    replaced by `endpoints`, for good, when the hosts of the region are others than this version knows."""
     endpoints: AppEndpoints | None = None
     """Explicit hosts instead of a region. After a change the next call goes to the new hosts, and events are verified
     with keys from there. An installation whose own `spec.endpoints` lead to other hosts is not called any more: its
@@ -407,6 +413,7 @@ class TalkdeskApp(CustomResource):
         kind="TalkdeskApp",
         plural="talkdeskapps",
         short_name="tdapp",
+        max_name=63,  # it becomes the value of a label
         columns=(
             Column("Region", ".spec.region", "The Talkdesk region"),
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether the template is understood"),

@@ -16,7 +16,7 @@ import yaml
 from typing_extensions import override
 
 from talkdesk_crds import KINDS
-from talkdesk_crds.fields import DURATION_GRAMMAR
+from talkdesk_crds.fields import DURATION_GRAMMAR, rules
 from talkdesk_crds.kind import Column, CustomResource
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.durations import DURATION_PATTERN
@@ -119,7 +119,18 @@ def _root(kind: type[CustomResource]) -> dict[str, Any]:
             "metadata": {"type": "object"},
             **properties,
         },
+        **_name_rule(kind.INFO.max_name),
     }
+
+
+def _name_rule(longest: int | None) -> dict[str, Any]:
+    if longest is None:
+        return {}
+    rule = {
+        "rule": f"self.metadata.name.size() <= {longest}",
+        "message": f"metadata.name has at most {longest} characters here",
+    }
+    return rules(rule)
 
 
 def _convert(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[str, Any]:

@@ -225,6 +225,11 @@ class InstallationSpec(Model):
                 "fieldPath": ".credentials",
             },
             {
+                "rule": "!has(oldSelf.trial) || has(self.trial)",
+                "message": "the trial can't be taken away, only replaced by a newer event of it",
+                "fieldPath": ".trial",
+            },
+            {
                 "rule": "!has(self.approval) || (has(oldSelf.approval) && self.approval == oldSelf.approval)"
                 " || (has(self.request) && self.approval.eventId == self.request.eventId)",
                 "message": "the decision is for another event: approval.eventId must be that of spec.request",
@@ -259,7 +264,9 @@ class InstallationSpec(Model):
     on: what is not answered in time is lost. It needs the right to update `talkdeskinstallations/paused`."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     """What becomes of the tenant when this object is deleted. Retain: it stays, because deleting the object is not an
-    uninstall. Delete: the tenant is offboarded and its objects are deleted before this object goes."""
+    uninstall. Delete: the tenant is offboarded and its objects are deleted before this object goes; but the tenant
+    stays where it is protected (`deletionProtection`), where another installation owns it, and where there is no
+    TalkdeskApp any more."""
 
 
 class Answer(Model):
@@ -295,8 +302,9 @@ class EndingReason(StrEnum):
 class Ending(Model):
     """The end of an installation."""
 
-    reason: Annotated[EndingReason, unknown_read_as(EndingReason.TIMED_OUT, EndingReason)]
-    """Uninstalled, TimedOut, Rejected or Gone."""
+    reason: EndingReason
+    """Uninstalled, TimedOut, Rejected or Gone. An older operator that does not know the reason can't tell what may be
+    deleted: it reports the whole object as InvalidSpec and leaves the account alone."""
     event_id: Id
     """Event id of the request that was the last."""
     time: Moment

@@ -31,6 +31,8 @@ class KindInfo:
     short_name: str
     columns: tuple[Column, ...]
     selectable: tuple[str, ...] = ()
+    max_name: int | None = None
+    """Longest name of an object, where it is shorter than what Kubernetes allows (253)."""
 
     @property
     def singular(self) -> str:

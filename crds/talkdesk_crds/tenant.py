@@ -155,12 +155,14 @@ class TenantSpec(Model):
     values: FreeObject = Field(default_factory=dict)
     """Values for the template (`tenant.values`); they go before the app's own. A change is applied at once."""
     deletion_protection: bool = False
-    """While true, nothing of the tenant is purged, even after the retention."""
+    """While true, the operator purges nothing of the tenant, even after the retention. It does not hold this record
+    itself: whoever has the right to delete the record can, and the tenant's objects stay."""
     purge: Purge | None = None
     """Ends the retention of an offboarded tenant now: all of its objects are deleted, and this record with them. The
     operator takes it away when the customer installs the app again before that."""
     paused: bool = False
-    """While true, the operator leaves the tenant's objects alone, whatever is asked of its installations."""
+    """While true, the operator leaves the tenant's objects alone, and answers no request of its installations; their
+    deadlines run on."""
     objects: Annotated[
         tuple[PlannedObject, ...],
         Field(max_length=500, json_schema_extra=listed_by("group", "kind", "namespace", "name")),

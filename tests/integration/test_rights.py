@@ -44,6 +44,10 @@ REGISTERS: Final = {
     "endpoints": {"api": "https://api.example.com", "token": "https://acme.example.com/oauth/token"},
 }
 APPROVAL: Final = {"approval": {"eventId": "event-1", "decision": "Approve"}}
+OWNER: Final = {
+    "metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "made-up"}]}
+}
+"""An owner that there isn't: the garbage collector would delete the object."""
 INSTALLATION: Final[dict[str, dict[str, Any]]] = {
     **{f"registers: {name}": {"spec": {name: value}} for name, value in REGISTERS.items()},
     "approval": {"spec": APPROVAL},
@@ -157,6 +161,20 @@ async def test_a_tenant_is_changed_only_by_right_of_the_field(api: KindsApi, use
     raw = tenant_object(**PLANNED)
     await api.create(raw)
     assert await wrongs(api, user, raw, TENANT, MAY_CHANGE[user][1]) == []
+
+
+@pytest.mark.parametrize("user", [*MAY_CHANGE])
+async def test_only_who_may_delete_an_object_gives_it_an_owner(api: KindsApi, user: str) -> None:
+    installation, tenant = installation_object(), tenant_object()
+    await asyncio.gather(api.create(installation), api.create(tenant))
+    may, may_tenant = MAY_CHANGE[user]
+    for raw, patches, deletes in (
+        (installation, bool(may), user == "installation-editor"),
+        (tenant, bool(may_tenant), user == OPERATOR),
+    ):
+        if patches:
+            said = await answer(api, "PATCH", raw, OWNER, user)
+            assert said == "" if deletes else "ownerReferences" in said
 
 
 async def test_only_the_purger_asks_for_a_purge_and_the_operator_may_take_it_away(api: KindsApi) -> None:

@@ -221,9 +221,9 @@ async def test_identity_can_not_be_changed(
     assert words in str(error)
 
 
-@pytest.mark.parametrize("member", ["request", "credentials"])
+@pytest.mark.parametrize("member", ["request", "trial", "credentials"])
 async def test_a_register_can_not_be_taken_away(api: KindsApi, member: str) -> None:
-    raw = installation_object()
+    raw = installation_object(trial=trial(NOON))
     await api.create(raw)
     error = await api.refused(raw, [{"op": "remove", "path": f"/spec/{member}"}])
     assert error.fields == (f"spec.{member}",)
@@ -326,3 +326,13 @@ async def test_the_status_has_its_own_door(api: KindsApi) -> None:
     assert after["metadata"]["generation"] == made["metadata"]["generation"]
     unchanged = await api.patch(raw, {"status": {"phase": "Gone"}}, MERGE_PATCH)
     assert unchanged["status"] == {"phase": "Active"}
+
+
+@pytest.mark.parametrize(("length", "taken"), [(63, True), (64, False)])
+async def test_an_apps_name_is_short_enough_for_a_label(api: KindsApi, length: int, *, taken: bool) -> None:
+    raw = app_object()
+    raw["metadata"]["name"] = "a" * length
+    if taken:
+        await api.create(raw)
+    else:
+        assert "at most 63 characters" in str(await api.not_created(raw))

@@ -65,7 +65,7 @@ def test_each_kind_is_established_with_nothing_held_against_it(crds: Cluster, ki
         ("tdi.spec.request", "The newest thing the customer asked for"),
         ("tdi.spec.request.eventTime", "the deadline counts from here"),
         ("tdi.status.phase", "A summary for people"),
-        ("tdt.spec.deletionProtection", "nothing of the tenant is purged"),
+        ("tdt.spec.deletionProtection", "purges nothing of the tenant"),
         ("tdapp.spec.tenant.steps.onOffboard", "they stay until the retention ends"),
         ("tdapp", "policy, and the template of what each customer gets"),
     ],
