@@ -77,8 +77,10 @@ class Journal:
         if self.is_write(line):
             self._written += 1
         self._interrupt(line, "before")
-        happen()
-        self._interrupt(line, "after")
+        try:
+            happen()
+        finally:  # the answer that is lost may be a refusal
+            self._interrupt(line, "after")
 
     def _interrupt(self, line: str, when: When) -> None:
         if self.is_write(line) and self.crash == (self._written, when):

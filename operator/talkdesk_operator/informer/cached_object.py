@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import ValidationError
 
 from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import ANNOTATION_RECONCILE
@@ -60,7 +61,23 @@ def read_object(raw: dict[str, Any], object_key: ObjectKey) -> CachedObject:
             version=raw["metadata"].get("resourceVersion", ""),
             reason=_describe(error),
             key=_key_of_raw(raw, object_key),
+            reported=_reported(raw),
         )
+
+
+def _reported(raw: Mapping[str, Any]) -> str:
+    """Return what was reported of an object that can't be read, in which anything may be wrong."""
+    match raw.get("status"):
+        case {"conditions": [*conditions]}:
+            for condition in conditions:
+                match condition:
+                    case {"type": ConditionType.READY, "reason": Reason.INVALID_SPEC, "message": str(message)}:
+                        return message
+                    case _:
+                        pass
+        case _:
+            pass
+    return ""
 
 
 def _key_of_raw(raw: Mapping[str, Any], object_key: ObjectKey) -> AccountKey | None:

@@ -128,8 +128,9 @@ class AccountReconciler:
         problems = self._cache.unreadable(key)
         for problem in problems:
             message = f"this version of the operator can't read it: {problem.reason}"
-            place = (problem.kind, problem.namespace, problem.name)
-            await self._cluster.write_stalled(place, Reason.INVALID_SPEC, message)
+            if not problem.reported or not message.startswith(problem.reported):
+                place = (problem.kind, problem.namespace, problem.name)
+                await self._cluster.write_stalled(place, Reason.INVALID_SPEC, message)
         if not problems:
             return None
         named = ", ".join(f"{p.kind} {p.name}: {p.reason}" for p in problems)

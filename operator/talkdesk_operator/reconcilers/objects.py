@@ -18,7 +18,7 @@ from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready, readiness
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
-from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeForbidden, KubeRefused
+from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeForbidden, KubeInvalid, KubeRefused
 
 __all__ = ["Applied", "Deleted", "Owner", "TenantObjects", "where"]
 
@@ -140,6 +140,10 @@ class TenantObjects:
             return await self._cluster.apply({**manifest, "metadata": metadata}, owner.identity, force=True)
         except KubeConflict:
             return None
+        except KubeInvalid as error:
+            if "metadata.uid" in error.fields:
+                return None
+            raise
 
     async def _check_free(
         self, manifest: Mapping[str, Any], known: InventoryEntry, step: RenderedStep, state: _Progress

@@ -30,6 +30,8 @@ class Unreadable:
     """Which fields are wrong, without their values."""
     key: AccountKey | None
     """The account that it belongs to, where that can be read; None for an app."""
+    reported: str = ""
+    """The message of its condition Ready, where that has the reason InvalidSpec."""
 
 
 class Cache(Protocol):

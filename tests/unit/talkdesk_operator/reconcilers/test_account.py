@@ -216,7 +216,6 @@ async def test_nothing_of_an_account_is_touched_while_one_of_its_objects_cannot_
     assert result.failed
 
 
-@pytest.mark.xfail(reason="it is written at every reconcile, with another lastTransitionTime")
 async def test_an_object_that_cannot_be_read_is_written_to_once() -> None:
     operator = unreadable("TalkdeskInstallation")
     await operator.reconcile()

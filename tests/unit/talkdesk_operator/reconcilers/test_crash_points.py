@@ -133,15 +133,12 @@ STORIES = [install, update, new_template, rotation, uninstall, deletion_by_hand]
 LOST_ERASURE = pytest.mark.xfail(
     reason="what ends between the erasure of the spec and the status leaves the account's facts in the status"
 )
-LOST_UID = pytest.mark.xfail(
-    reason="an object that was made again just before the end is refused ever after, because its old uid is on record"
-)
 of_each_story = pytest.mark.parametrize(
     "story",
     [
         *STORIES,
         pytest.param(end_of_retention, marks=LOST_ERASURE),
-        pytest.param(deleted_object, marks=LOST_UID),
+        deleted_object,
     ],
     ids=lambda story: story.__name__.replace("_", " "),
 )

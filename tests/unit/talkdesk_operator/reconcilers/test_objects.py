@@ -155,7 +155,6 @@ async def test_an_object_of_ours_that_somebody_replaced_by_their_own_is_left_alo
     assert tenant.server.get("ConfigMap", "a", SPACE)["data"] == {"x": "theirs"}
 
 
-@pytest.mark.xfail(reason="the API server refuses another uid as invalid, which is not taken for 'not the same object'")
 async def test_an_object_of_ours_that_came_back_with_another_uid_is_ours_again() -> None:
     steps = SPACE_STEP, step("base", manifest("a", data={"x": "1"}))
     tenant = await Tenant().applied(*steps)
