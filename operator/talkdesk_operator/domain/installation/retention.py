@@ -135,9 +135,11 @@ def _purged(scope: Scope) -> bool:
 
 
 def _has_personal_data(scope: Scope) -> bool:
-    spec = scope.installation.spec
-    has_reason = spec.request is not None and spec.request.reason is not None
-    return has_reason or spec.account_name is not None or spec.endpoints is not None
+    """Return whether spec or status hold any; the status does after an end of the process right after the erasure."""
+    spec, status = scope.installation.spec, scope.installation.status
+    said = spec.request is not None and spec.request.reason is not None
+    known = status.account is not None or status.subscription is not None or status.created_by is not None
+    return said or known or spec.account_name is not None or spec.endpoints is not None
 
 
 def decide_deletion(scope: Scope) -> Step:

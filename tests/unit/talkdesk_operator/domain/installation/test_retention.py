@@ -19,7 +19,15 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.installation import EndingReason, InstallationPhase, RequestType, TalkdeskInstallation, UsersStatus
+from talkdesk_crds.installation import (
+    AccountFacts,
+    EndingReason,
+    InstallationPhase,
+    RequestType,
+    SubscriptionFacts,
+    TalkdeskInstallation,
+    UsersStatus,
+)
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import RetryClass, Role, Scope, TenantOutcome, TenantResult, UsersOutcome
@@ -145,6 +153,16 @@ def test_personal_data_of_a_non_owner_is_erased_when_the_tenant_is_gone() -> Non
 )
 def test_all_personal_data_is_erased(personal: dict[str, Any]) -> None:
     assert decide(after(installation=over(**personal), tenant=None)) == Erase()
+
+
+@pytest.mark.case(40, 50)
+@pytest.mark.parametrize(
+    "known", [{"account": AccountFacts(id="acc-1")}, {"subscription": SubscriptionFacts()}, {"created_by": "user-1"}]
+)
+def test_an_erasure_whose_status_was_lost_is_repeated(known: dict[str, Any]) -> None:
+    ended_at = over(accountName=None, endpoints=None)
+    left = ended_at.model_copy(update={"status": ended_at.status.model_copy(update=known)})
+    assert decide(after(installation=left, tenant=None)) == Erase()
 
 
 def test_an_installation_without_personal_data_is_not_erased_again() -> None:
