@@ -13,7 +13,7 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
-from talkdesk_crds.names import ANNOTATION_RECONCILE
+from talkdesk_crds.names import ANNOTATION_RECONCILE, FIELD_MANAGER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cache import Unreadable
@@ -29,6 +29,7 @@ __all__ = [
     "raw_version",
     "read_object",
     "slim",
+    "written_by_operator",
     "written_by_others",
 ]
 
@@ -120,6 +121,18 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
             return spec.values, spec.deletion_protection, spec.paused, spec.purge, *_asked_by_anybody(cached)
         case Unreadable():
             return (cached.reason,)
+
+
+def written_by_operator(raw: Mapping[str, Any]) -> bool:
+    """Return whether the newest write of this version was an operator's, by the managedFields of the raw object.
+
+    Their times have whole seconds: where somebody else wrote in the same second, it is not said to be the operator's.
+    """
+    entries = raw["metadata"].get("managedFields") or ()
+    newest = max((entry.get("time", "") for entry in entries), default="")
+    return bool(newest) and all(
+        entry.get("manager") == FIELD_MANAGER for entry in entries if entry.get("time", "") == newest
+    )
 
 
 def _asked_by_anybody(cached: CustomResource) -> tuple[Any, ...]:

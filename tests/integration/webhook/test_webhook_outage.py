@@ -93,5 +93,7 @@ async def _listens_no_more(port: int) -> bool:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # it stops listening just now
     writer.close()
     return False

@@ -305,3 +305,37 @@ def test_managed_fields_cost_no_memory() -> None:
         tracemalloc.stop()
     assert size / 100 < 12_000
     assert len(list(cache.all_installations())) == 100
+
+
+def manager(name: str, time: str = "2026-03-01T12:00:01Z") -> dict[str, Any]:
+    return {"manager": name, "operation": "Update", "time": time}
+
+
+WEBHOOK = manager("talkdesk-webhook", "2026-03-01T12:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("managers", "reconciled"),
+    [
+        ([WEBHOOK, manager("talkdesk-operator")], False),
+        ([WEBHOOK, manager("kubectl-edit")], True),
+        ([manager("talkdesk-operator"), manager("kubectl-edit")], True),
+        ([], True),
+    ],
+    ids=["operator", "person", "both in one second", "unknown"],
+)
+def test_an_event_of_the_operators_own_status_write_reconciles_nobody(
+    managers: list[dict[str, Any]], *, reconciled: bool
+) -> None:
+    cache = InformerCache()
+    cache.observe(installation(version="1"))
+    change = cache.observe(installation(version="2", status={"phase": "Pending"}, managedFields=managers))
+    assert change.changed
+    assert change.keys == (frozenset({KEY}) if reconciled else frozenset())
+
+
+def test_what_others_wrote_is_reconciled_although_the_operator_wrote_after_it() -> None:
+    cache = InformerCache()
+    cache.observe(installation(version="1"))
+    managers = [WEBHOOK, manager("talkdesk-operator")]
+    assert cache.observe(installation(version="3", spec=request(), managedFields=managers)).keys == {KEY}
