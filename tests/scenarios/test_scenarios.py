@@ -50,7 +50,7 @@ async def test_the_end_of_the_retention_makes_these_calls_in_this_order(
     programs: Platform, golden: Callable[[str, str], None]
 ) -> None:
     steps = [{"name": "all", "manifests": [NAMESPACE]}]
-    async with stack(programs, retention={"keepFor": "2s"}, steps=steps) as talkdesk:
+    async with stack(programs, retention={"keepFor": "5s"}, steps=steps) as talkdesk:
         acme = await talkdesk.install()
         await acme.converges("Active")
         story = Story(talkdesk)
@@ -59,7 +59,7 @@ async def test_the_end_of_the_retention_makes_these_calls_in_this_order(
         story.chapter("the customer uninstalls the app")
         await acme.tenant_until(lambda obj: obj is None, "be purged")
         await acme.converges("Purged")
-        story.chapter("two seconds later the retention ends")
+        story.chapter("five seconds later the retention ends")
     golden("retention_ends", _without_polling(story.text))
 
 
