@@ -23,13 +23,13 @@ __all__ = [
     "CachedObject",
     "ObjectKey",
     "is_deleted",
+    "is_own_backoff",
     "key_of",
     "newer",
     "object_key_of",
     "raw_version",
     "read_object",
     "slim",
-    "written_by_operator",
     "written_by_others",
 ]
 
@@ -123,16 +123,17 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
             return (cached.reason,)
 
 
-def written_by_operator(raw: Mapping[str, Any]) -> bool:
-    """Return whether the newest write of this version was an operator's, by the managedFields of the raw object.
+def is_own_backoff(raw: Mapping[str, Any]) -> bool:
+    """Return whether this version is the operator's own report of a failure, with the time of the next attempt.
 
-    Their times have whole seconds: where somebody else wrote in the same second, it is not said to be the operator's.
+    The newest of the managedFields says who wrote. Their times have whole seconds: where somebody else wrote in the
+    same second, it is not said to be the operator's. They do not show who took fields away, so a status without a back-off,
+    which somebody may have emptied, never counts.
     """
     entries = raw["metadata"].get("managedFields") or ()
     newest = max((entry.get("time", "") for entry in entries), default="")
-    return bool(newest) and all(
-        entry.get("manager") == FIELD_MANAGER for entry in entries if entry.get("time", "") == newest
-    )
+    ours = [entry.get("manager") == FIELD_MANAGER for entry in entries if entry.get("time", "") == newest]
+    return bool((raw.get("status") or {}).get("retry")) and bool(newest) and all(ours)
 
 
 def _asked_by_anybody(cached: CustomResource) -> tuple[Any, ...]:

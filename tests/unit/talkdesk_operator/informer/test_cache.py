@@ -311,6 +311,7 @@ def manager(name: str, time: str = "2026-03-01T12:00:01Z") -> dict[str, Any]:
     return {"manager": name, "operation": "Update", "time": time}
 
 
+RETRY = {"attempts": 1, "nextAttemptTime": "2026-03-01T12:00:02Z", "reason": "TalkdeskUnavailable"}
 WEBHOOK = manager("talkdesk-webhook", "2026-03-01T12:00:00Z")
 
 
@@ -324,14 +325,21 @@ WEBHOOK = manager("talkdesk-webhook", "2026-03-01T12:00:00Z")
     ],
     ids=["operator", "person", "both in one second", "unknown"],
 )
-def test_an_event_of_the_operators_own_status_write_reconciles_nobody(
+def test_an_event_of_the_operators_own_report_of_a_failure_reconciles_nobody(
     managers: list[dict[str, Any]], *, reconciled: bool
 ) -> None:
     cache = InformerCache()
     cache.observe(installation(version="1"))
-    change = cache.observe(installation(version="2", status={"phase": "Pending"}, managedFields=managers))
+    change = cache.observe(installation(version="2", status={"retry": RETRY}, managedFields=managers))
     assert change.changed
     assert change.keys == (frozenset({KEY}) if reconciled else frozenset())
+
+
+def test_a_status_that_somebody_emptied_is_reconciled_although_no_managed_field_shows_who_did() -> None:
+    cache = InformerCache()
+    cache.observe(installation(version="1", status={"retry": RETRY}))
+    managers = [WEBHOOK, manager("talkdesk-operator")]
+    assert cache.observe(installation(version="2", status={}, managedFields=managers)).keys == {KEY}
 
 
 def test_what_others_wrote_is_reconciled_although_the_operator_wrote_after_it() -> None:
