@@ -127,8 +127,8 @@ def is_own_backoff(raw: Mapping[str, Any]) -> bool:
     """Return whether this version is the operator's own report of a failure, with the time of the next attempt.
 
     The newest of the managedFields says who wrote. Their times have whole seconds: where somebody else wrote in the
-    same second, it is not said to be the operator's. They do not show who took fields away, so a status without a back-off,
-    which somebody may have emptied, never counts.
+    same second, it is not said to be the operator's. They do not show who took fields away, so a status without a
+    back-off, which somebody may have emptied, never counts.
     """
     entries = raw["metadata"].get("managedFields") or ()
     newest = max((entry.get("time", "") for entry in entries), default="")
