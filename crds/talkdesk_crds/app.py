@@ -5,7 +5,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from talkdesk_crds.app_users import SCIM_ATTRIBUTES, Scim, ScimAttribute, SecretKeyRef, Users, UsersOffboard
 from talkdesk_crds.conditions import Conditions
+from talkdesk_crds.deliveries import EventsStatus
 from talkdesk_crds.fields import (
     ATOMIC,
     SET,
@@ -15,6 +17,7 @@ from talkdesk_crds.fields import (
     Id,
     LabelName,
     Model,
+    Moment,
     ObjectName,
     PositiveDuration,
     Url,
@@ -26,9 +29,12 @@ from talkdesk_crds.fields import (
 from talkdesk_crds.hosts import Region
 from talkdesk_crds.installation import Decision
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
-from talkdesk_crds.tenant import OnOffboard
+from talkdesk_crds.name_rule import at_most
+from talkdesk_crds.names import LABEL_LENGTH
+from talkdesk_crds.tenant import OnOffboard, OnRemove
 
 __all__ = [
+    "SCIM_ATTRIBUTES",
     "AppEndpoints",
     "AppSpec",
     "AppStatus",
@@ -40,6 +46,7 @@ __all__ = [
     "AutomaticDecision",
     "ConflictPolicy",
     "Deadline",
+    "DeletionPolicies",
     "Events",
     "License",
     "Logout",
@@ -47,6 +54,7 @@ __all__ = [
     "RejectRule",
     "Retention",
     "Scim",
+    "ScimAttribute",
     "SecretKeyRef",
     "SignatureVerification",
     "SuspensionPolicy",
@@ -117,13 +125,6 @@ class SuspensionPolicy(StrEnum):
     """Nothing changes."""
     OFFBOARD = "Offboard"
     """Steps with `onOffboard: Delete` are deleted and the retention starts, until the customer may use it again."""
-
-
-class UsersOffboard(StrEnum):
-    """What becomes of the users in the SCIM service when their tenant is offboarded."""
-
-    DEACTIVATE = "Deactivate"
-    KEEP = "Keep"
 
 
 class AppEndpoints(Model):
@@ -199,7 +200,9 @@ class Approval(Model):
     counts. A rule that can't be evaluated holds the request."""
     on_tenant_failure: OnTenantFailure = OnTenantFailure.HOLD
     """Hold: a request whose tenant can't be made is tried again until the deadline. Reject: it is rejected when the
-    template can't be filled in for it or the API server refuses an object."""
+    cause is proven to be this one customer's facts: the template can't be filled in with them, or the API server finds
+    a value invalid, while both work for a typical customer. Missing rights, quotas, admission policies, a mistake in
+    the template and trouble of the cluster never reject."""
     automatic: AutomaticDecision | None = None
     """With mode Manual, what is decided when nobody did until shortly before the deadline. Without it, nothing is."""
 
@@ -226,15 +229,29 @@ class TemplateStep(Model):
     name: LabelName
     """Name of the step, unique in the template."""
     manifests: Annotated[tuple[FreeObject, ...], Field(min_length=1, max_length=50, json_schema_extra=ATOMIC)]
-    """Kubernetes objects. Each string in them may hold `${ CEL }`; one that is a single expression keeps its type. An
-    object that is taken out of the template is deleted from every tenant."""
+    """Kubernetes objects. Each string in them may hold `${ CEL }`; one that is a single expression keeps its type. What
+    becomes of an object that is taken out of the template says `onRemove`. With the annotation
+    `{GROUP}/recreate: "true"` an object is deleted and made anew when the template changes what can't be changed in one
+    that exists (a Job's pods, a `roleRef`, a selector): what is in it is lost."""
     ready_when: Expression | None = None
-    """CEL over `object`, true when an object of the step is ready. Without it, kstatus' rules decide."""
+    """CEL over `object`, true when an object of the step is ready, for instance `object.status.phase == 'Running'`.
+    While it can't be evaluated, because there is no status yet, the object is not ready. Without it, kstatus' rules
+    decide: a custom resource is ready as soon as it is applied, until it has a condition Ready that is not True. The
+    app's condition ReadinessAssumed names such kinds."""
     on_offboard: OnOffboard = OnOffboard.RETAIN
     """Delete: the objects go at the uninstall. Retain: they stay until the retention ends."""
+    on_remove: OnRemove | None = None
+    """What becomes of the step's objects when they leave the template while the customer has the app; the annotation
+    `{GROUP}/on-remove` on one of them goes before it. Set it before they leave: what counts is what the template last
+    said. Delete: they are deleted, each with an Event. Retain: they are kept, and listed in the tenant's
+    `status.orphanedObjects`. Without it, workloads without storage of their own, their network and their rights are
+    deleted, and everything that may hold data is kept: Namespaces, volumes and their claims, StatefulSets, Secrets,
+    ConfigMaps, custom resources, and kinds that this version does not know. Nothing is deleted from a tenant with
+    `deletionProtection`, nor a Namespace with other objects of the tenant in it."""
     conflict_policy: ConflictPolicy = ConflictPolicy.FAIL
     """Fail: an object or a field that belongs to somebody else is left alone, and the tenant reports a conflict.
-    Adopt: it is taken over, and is deleted with the tenant."""
+    Adopt: it is taken over, and is deleted with the tenant; but never what is marked as another TalkdeskTenant's that
+    exists."""
 
 
 class TenantTemplate(Model):
@@ -252,43 +269,6 @@ class TenantTemplate(Model):
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
     """Steps, applied in order and deleted in reverse. A change is applied to all tenants of the app, one after the
     other."""
-
-
-class SecretKeyRef(Model):
-    """One value of a Secret in the app's namespace."""
-
-    name: ObjectName
-    """Name of the Secret."""
-    key: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-    """Key in its data."""
-
-
-class Scim(Model):
-    """A SCIM 2.0 service of the partner's (RFC 7643, RFC 7644) that knows the tenants' users."""
-
-    url: Expression
-    """Base URL, for example `https://app.example.com/${tenant.name}/scim/v2`; `${ CEL }` sees what a template sees but
-    for `credentials`."""
-    token_secret_ref: SecretKeyRef
-    """The bearer token."""
-    on_offboard: UsersOffboard = UsersOffboard.DEACTIVATE
-    """What becomes of the users when the tenant is offboarded: Deactivate or Keep. They are never deleted."""
-    timeout: PositiveDuration = "10s"
-    """How long one request may take."""
-    concurrency: Annotated[int, Field(ge=1, le=32)] = 8
-    """How many requests are made at once for one tenant."""
-    allow_insecure: bool = False
-    """Allow plain http. Only for a laboratory: the token is sent there."""
-
-
-class Users(Model):
-    """Which use is made of the licensed users of an installation.
-
-    They are read at each installation and update, and at the resync; never taken from the events themselves.
-    """
-
-    scim: Scim | None = None
-    """Where they are created, updated and deactivated. Without it, users are only counted."""
 
 
 class Logout(Model):
@@ -328,7 +308,11 @@ class Uninstall(Model):
     """AfterOffboard: the uninstall is approved at Talkdesk when the objects of steps with `onOffboard: Delete` are
     gone. BeforeOffboard: at once."""
     offboard_timeout: Duration = "10m"
-    """How long an object that does not go away can hold up the approval."""
+    """How long an object that does not go away, or a user who can't be deactivated, can hold up the approval."""
+    confirm_after: PositiveDuration = "1h"
+    """How long Talkdesk must refuse the credentials (401 or 403) after an approval whose outcome was lost, until that
+    is taken for the end of the installation and the credentials are deleted. Shorter refusals may have other causes: a
+    new OAuth scope takes minutes at Talkdesk."""
 
 
 class Retention(Model):
@@ -336,8 +320,9 @@ class Retention(Model):
 
     keep_for: Duration = "90d"
     """How long a tenant's retained objects are kept after its last uninstall; a reinstall within finds them again. A
-    change counts at once, also for tenants that are offboarded already: a shorter time purges those whose time is then
-    over, at their next reconcile."""
+    change counts also for tenants that are offboarded already: a shorter time purges those whose time is then over, an
+    hour after the change. The condition DeletionPending says how many, and the annotation `{GROUP}/confirm-deletion`
+    with the app's generation has it done at once."""
 
 
 class AppSpec(Model):
@@ -397,13 +382,27 @@ class AppSpec(Model):
     deadlines run on."""
 
 
+class DeletionPolicies(Model):
+    """The app's policies by which tenants are offboarded or purged: how long retained, what the end of a trial does."""
+
+    fingerprint: Word
+    """Fingerprint of these fields of the spec."""
+    last_transition_time: Moment | None = None
+    """When they were last seen to be edited; nothing is deleted by them for an hour after that."""
+
+
 class AppStatus(Model):
-    """Whether the app can be used; written by the operator alone."""
+    """Whether the app can be used; written by the operator, but for `events`."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready: the hosts, the rules and the template are understood."""
+    """Ready: hosts, rules and template are understood, no right is missing. ReadinessAssumed: a custom kind has no
+    `readyWhen`. DeletionBlocked: customers are left. DeletionPending: an edit will delete something."""
+    deletion_policies: DeletionPolicies | None = None
+    """The policies by which something is deleted, as they were last seen."""
+    events: EventsStatus | None = None
+    """What became of Talkdesk's deliveries."""
 
 
 class TalkdeskApp(CustomResource):
@@ -413,10 +412,11 @@ class TalkdeskApp(CustomResource):
         kind="TalkdeskApp",
         plural="talkdeskapps",
         short_name="tdapp",
-        max_name=63,  # it becomes the value of a label
+        rules=(at_most(LABEL_LENGTH),),
         columns=(
             Column("Region", ".spec.region", "The Talkdesk region"),
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether the template is understood"),
+            Column("Paused", ".spec.paused", "Whether its customers are left alone", type="boolean"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("App", ".spec.appId", "Talkdesk's id of the app", wide=True),
             Column(

@@ -31,6 +31,20 @@ class ConditionType(StrEnum):
     """Talkdesk's own state agrees with the answer on our record."""
     DEADLINE_NEAR = "DeadlineNear"
     """A mark of the app's `deadline.warnBefore` has passed and Talkdesk still waits."""
+    DELETION_BLOCKED = "DeletionBlocked"
+    """The app is being deleted and has customers left, or the tenant's record and its objects are there; only shown
+    while it is so."""
+    PRUNE_HELD = "PruneHeld"
+    """Objects that left the tenant's template were kept and wait for a person; absent when there are none."""
+    DELETION_PENDING = "DeletionPending"
+    """An edit of the app will offboard or purge tenants; only shown while that can still be stopped."""
+    ORPHANED = "Orphaned"
+    """No TalkdeskInstallation claims the tenant though the customer did not uninstall; only shown while it is so."""
+    READINESS_ASSUMED = "ReadinessAssumed"
+    """Objects of a custom kind count as ready as soon as they are applied, because their step of the app's template has
+    no `readyWhen`; only shown while it is so."""
+    CONTESTED = "Contested"
+    """Somebody else changes or deletes an object of the tenant again and again; only shown while it is so."""
     RECONCILING = "Reconciling"
     """kstatus: work is under way or waits for something outside."""
     STALLED = "Stalled"
@@ -58,7 +72,9 @@ class Reason(StrEnum):
     TEMPLATE_INVALID = "TemplateInvalid"
     """The TalkdeskApp's template can't be used for any tenant."""
     RENDER_FAILED = "RenderFailed"
-    """The template can't be filled in for this one tenant."""
+    """The template can't be filled in for the tenant."""
+    DUPLICATE = "Duplicate"
+    """Another TalkdeskInstallation has the name that Talkdesk's events look for; that one counts."""
     NO_REQUEST = "NoRequest"
     """The installation has no request to act on yet."""
 
@@ -66,6 +82,9 @@ class Reason(StrEnum):
     """No credentials have come for this installation yet."""
     CREDENTIALS_LOST = "CredentialsLost"
     """The Secret that holds the credentials is gone or unreadable; Talkdesk can't be called."""
+    CREDENTIALS_FOREIGN = "ForeignCredentials"
+    """`spec.credentials` names a Secret that is not this installation's by its type and label; it is neither used nor
+    deleted."""
     CREDENTIALS_REFUSED = "CredentialsRefused"
     """Talkdesk's token endpoint refused the credentials, or an API call with a fresh token got 401."""
     CREDENTIALS_DELETED = "CredentialsDeleted"
@@ -85,7 +104,7 @@ class Reason(StrEnum):
     """`spec.approval` names another event than `spec.request`; it counts for nothing."""
     POLICY_REJECTED = "RejectedByPolicy"
     """The app's policy rejects the request: a rule in `approval.rejectWhen` is true for it, the automatic decision says
-    so, or the tenant failed and `approval.onTenantFailure` is Reject."""
+    so, or `approval.onTenantFailure` is Reject and the tenant can't be made of what is known of the customer."""
     POLICY_FAILED = "PolicyFailed"
     """A rule in the app's `approval.rejectWhen` can't be evaluated for the request."""
     TRIAL_ENDED = "TrialEnded"
@@ -110,12 +129,18 @@ class Reason(StrEnum):
     """Talkdesk says that the installation is suspended."""
     NOT_FOUND_ONCE = "NotFoundOnce"
     """Talkdesk did not find the installation; a second read decides."""
+    NOT_FOUND_AFTER_EDIT = "NotFoundAfterEdit"
+    """The installation is not found where the TalkdeskApp looks since its id, region or endpoints were edited; that
+    ends nothing. Look whether the app is right."""
     UNINSTALLED = "Uninstalled"
     """The customer uninstalled the app, and Talkdesk has the acknowledgement or no longer waits for it."""
     DEPROVISIONED = "Deprovisioned"
     """The time for acknowledging an uninstall passed; Talkdesk removes the installation by itself then."""
     VERIFYING = "Verifying"
     """The answer was sent; Talkdesk's own state does not show it yet."""
+    ANSWER_UNCLEAR = "AnswerUnclear"
+    """Whether Talkdesk waits for this very answer can't be told from its state, so nothing is sent for now; the message
+    says what would settle it."""
 
     FORBIDDEN = "Forbidden"
     """Talkdesk answered 403: a scope is missing, or the customer restricts API calls to some addresses."""
@@ -131,15 +156,33 @@ class Reason(StrEnum):
     NOT_READY = "NotReady"
     """Objects are applied; some are not ready yet."""
     APPLY_REFUSED = "ApplyRefused"
-    """The API server refused an object; its own words are in the message."""
+    """The API server refused an object as it is; its own words are in the message."""
+    FIELD_IMMUTABLE = "FieldImmutable"
+    """The template changes what can't be changed in an object that exists. Change it back, delete the object, or have
+    it made anew by the annotation `recreate` in its manifest."""
+    ACCESS_MISSING = "AccessMissing"
+    """The operator, or the app's service account, has not the right to do it; the message names verb and resource.
+    Grant it by a RoleBinding."""
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    """A ResourceQuota of the cluster refuses an object. Raise it, or free what is used."""
+    ADMISSION_REFUSED = "AdmissionRefused"
+    """An admission policy, webhook or plugin of the cluster refuses an object, in the words of the message."""
     CONFLICT = "Conflict"
     """An object belongs to somebody else, or another field manager owns a field of it."""
+    READY_WHEN_MISSING = "ReadyWhenMissing"
+    """A step with a custom kind does not say when an object of it is ready; the message names step and kind."""
+    FIELD_MANAGER_CONFLICT = "FieldManagerConflict"
+    """Another field manager and the template want different things of one object; the message names who and what, and
+    the object is put right at growing intervals."""
     OFFBOARDING = "Offboarding"
     """Objects are being deleted after an uninstall."""
     DELETION_BLOCKED = "DeletionBlocked"
     """An object does not go away; the message names it."""
     RETAINED = "Retained"
     """Offboarded; what remains is kept until the retention ends."""
+    OBJECTS_ORPHANED = "ObjectsOrphaned"
+    """Objects left the template and were kept; `status.orphanedObjects` of the tenant says why, and how to delete them.
+    """
     PURGING = "Purging"
     """The retention ended; the tenant's objects are being deleted."""
     PURGED = "Purged"
@@ -150,6 +193,16 @@ class Reason(StrEnum):
     """A newer installation of the same account owns the tenant."""
     CLUSTER_UNAVAILABLE = "ClusterUnavailable"
     """The Kubernetes API server did not do what it was asked; this is tried again."""
+    CUSTOMERS_LEFT = "CustomersLeft"
+    """An app that is being deleted still has installations or tenants; the message counts them."""
+    APP_EDITED = "AppEdited"
+    """By an edit of the app's policies tenants are to be offboarded or purged; the message says how many and when."""
+    APP_DELETING = "AppDeleting"
+    """The app is being deleted, so nothing is provisioned for a new installation."""
+    IN_USE = "InUse"
+    """The customer has the app installed, so the record of the tenant stays though somebody deleted it."""
+    INSTALLATION_DELETED = "InstallationDeleted"
+    """Somebody deleted the TalkdeskInstallation that owned the tenant, which is not an uninstall."""
     INTERNAL_ERROR = "InternalError"
     """A fault in the operator; its log has the trace."""
 
@@ -161,6 +214,18 @@ class EventReason(StrEnum):
     """The new credentials work, and Talkdesk has the acknowledgement of the rotation."""
     DRIFT_CORRECTED = "DriftCorrected"
     """Somebody else had changed or deleted objects of the tenant; they are as the template says again."""
+    OBJECT_PRUNED = "ObjectPruned"
+    """An object of the tenant left the template and is deleted; the message names it."""
+    OBJECT_RECREATED = "ObjectRecreated"
+    """An object of the tenant is deleted and made anew, because its manifest says `recreate` and changes what can't be
+    changed; the message names it."""
+    RECORD_LOST = "TenantRecordLost"
+    """The TalkdeskTenant was gone though objects of the tenant may be there; the message says what was found."""
+    LEFT_BEHIND = "LeftBehind"
+    """A namespace was deleted with a customer in it, and objects of the tenant elsewhere stay. The Event is about the
+    Namespace and in `default`, because the namespace's own Events go with it."""
+    ORPHANED = "Orphaned"
+    """The TalkdeskInstallation that owned a tenant was deleted, and no other one claims the tenant."""
     PURGE_REQUESTED = "PurgeRequested"
     """A person asked in `spec.purge` of the tenant that nothing is kept any longer; the message names who."""
 
@@ -204,8 +269,13 @@ def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
 
 
 def transitioned(before: Iterable[Condition], after: Iterable[Condition], now: datetime) -> tuple[Condition, ...]:
-    """Return `after` with the transition times of `before` kept wherever the status did not change."""
-    known = {c.type: c for c in before}
+    """Return `after` with the transition times of `before` kept wherever the status did not change.
+
+    What `before` has of a type that is not ours stays: a newer version or somebody else wrote it.
+    """
+    known, new = {c.type: c for c in before}, tuple(after)
+    told = {c.type for c in new}
+    foreign = (c for c in known.values() if c.type not in _TYPES and c.type not in told)
 
     def timed(new: Condition) -> Condition:
         old = known.get(new.type)
@@ -213,4 +283,14 @@ def transitioned(before: Iterable[Condition], after: Iterable[Condition], now: d
         moment = old.last_transition_time if old is not None and kept else now.replace(microsecond=0)
         return new.model_copy(update={"last_transition_time": moment})
 
-    return tuple(timed(c) for c in after)
+    return (*(timed(c) for c in new), *foreign)
+
+
+def merged(before: Iterable[Condition], changed: Iterable[Condition], now: datetime) -> tuple[Condition, ...]:
+    """Return `before` with the conditions of `changed` in the place of those of their types; all others stay."""
+    known, new = tuple(before), {c.type: c for c in changed}
+    kept = tuple(new.pop(c.type, c) for c in known)
+    return transitioned(known, (*kept, *new.values()), now)
+
+
+_TYPES = frozenset(kind.value for kind in ConditionType)

@@ -119,18 +119,8 @@ def _root(kind: type[CustomResource]) -> dict[str, Any]:
             "metadata": {"type": "object"},
             **properties,
         },
-        **_name_rule(kind.INFO.max_name),
+        **(rules(*kind.INFO.rules) if kind.INFO.rules else {}),
     }
-
-
-def _name_rule(longest: int | None) -> dict[str, Any]:
-    if longest is None:
-        return {}
-    rule = {
-        "rule": f"self.metadata.name.size() <= {longest}",
-        "message": f"metadata.name has at most {longest} characters here",
-    }
-    return rules(rule)
 
 
 def _convert(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[str, Any]:

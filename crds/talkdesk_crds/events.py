@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,8 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
+
+from talkdesk_runtime.lenient_json import UNREADABLE
 
 __all__ = [
     "AppInstalled",
@@ -72,6 +75,8 @@ class Head:
     account_name: str | None = None
     app_version: str | None = None
     links: Links = Links()
+    time_is_receipt: bool = False
+    """Whether `created_at` is when this delivery was received, because the event has no time that can be believed."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +218,14 @@ def _href(value: object) -> str | None:
     return _str_or_none(value.get("href") if isinstance(value, dict) else value)
 
 
+def _readable(value: str) -> str:
+    if UNREADABLE in value:
+        raise ValueError("holds a character that can't be read")
+    return value
+
+
 _Optional = Annotated[str | None, BeforeValidator(_str_or_none)]
-_Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_readable)]
 _Key = Annotated[SecretStr, BeforeValidator(_str_or_empty), Field(max_length=16384)]
 _Word = Annotated[str, BeforeValidator(_str_or_empty), StringConstraints(max_length=128)]
 
@@ -286,21 +297,20 @@ def _head(envelope: _WireEnvelope, received_at: datetime) -> Head:
         raise EventError("id: longer than 128 characters")
     version = envelope.app_version_name or envelope.app_version_id
     name = envelope.data.account_name
+    claimed = _time(envelope.created_at)
+    believed = claimed if claimed is not None and claimed <= received_at + FUTURE_SKEW else None
     return Head(
         event_id=event_id,
         type=envelope.type,
         app_id=envelope.app_id,
         installation_id=envelope.data.installation_id,
         account_id=envelope.data.account_id,
-        created_at=_believed(_time(envelope.created_at), received_at),
+        created_at=believed or received_at,
         account_name=name[:512] if name else None,
         app_version=version[:128] if version else None,
         links=Links(envelope.links.root, envelope.links.tokens, envelope.links.authorization),
+        time_is_receipt=believed is None,
     )
-
-
-def _believed(moment: datetime | None, received_at: datetime) -> datetime:
-    return received_at if moment is None or moment > received_at + FUTURE_SKEW else moment
 
 
 def _time(value: object) -> datetime | None:

@@ -70,7 +70,7 @@ def _lasting(text: str) -> str:
     return text
 
 
-def rules(*validations: dict[str, str]) -> dict[str, Any]:
+def rules(*validations: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema extension that makes the API server check CEL rules at that place."""
     return {"x-kubernetes-validations": list(validations)}
 
@@ -116,14 +116,41 @@ Text = Annotated[str, StringConstraints(max_length=1024)]
 Word = Annotated[str, StringConstraints(max_length=128)]
 """A short word or code."""
 
-Url = Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://[^\s]+$")]
-"""An absolute http or https URL."""
+Url = Annotated[
+    str,
+    StringConstraints(
+        max_length=512, pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[^\s\[\]/?#]+)(:[0-9]{1,5})?([/?#]\S*)?$"
+    ),
+]
+"""An absolute http or https URL with a host; brackets stand around an IPv6 address alone, as parsers insist."""
 
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 """A CEL expression, or text with `${ CEL }`."""
 
-FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
-"""A JSON object of any shape."""
+MAX_DEPTH: Final = 100
+"""Levels of a FreeObject. Whatever walks through one, Python's stack suffices for it; a manifest has twenty or so."""
+
+
+def _shallow(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the value if it is not nested too deep; no rule can tell the API server so."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level for inner in _within(each) if isinstance(inner, dict | list)]
+        if not level:
+            return value
+    raise ValueError(f"is nested in more than {MAX_DEPTH} levels")
+
+
+def _within(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+FreeObject = Annotated[
+    dict[str, Any],
+    Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
+    AfterValidator(_shallow),
+]
+"""A JSON object of any shape, nested in up to MAX_DEPTH levels."""
 
 
 def immutable(what: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final, Self
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["ForeignHostError", "HostAllowList", "Region", "api_url"]
+__all__ = ["ForeignHostError", "HostAllowList", "Region", "UnreadableUrlError", "api_url"]
 
 _ACCOUNT: Final = "{account}"
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -59,6 +59,10 @@ _REGIONS: Final = {
 
 class ForeignHostError(ValueError):
     """The URL doesn't lead to a host of this app; the message never holds its path, query or user name."""
+
+
+class UnreadableUrlError(ForeignHostError):
+    """It is no URL that parsers agree on, so it leads to no host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +172,11 @@ def _split(url: str) -> SplitResult:
     if len(url) > _MAX_URL:
         raise ForeignHostError(f"a URL here has at most {_MAX_URL} characters")
     if not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url) is not None:
-        raise ForeignHostError("a URL here holds printable ASCII characters only, no spaces and no backslashes")
+        raise UnreadableUrlError("a URL here holds printable ASCII characters only, no spaces and no backslashes")
     try:
         return urlsplit(url)
     except ValueError:
-        raise ForeignHostError("the URL can't be read") from None
+        raise UnreadableUrlError("the URL can't be read") from None
 
 
 def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:

@@ -27,6 +27,7 @@ from talkdesk_crds.fields import (
     unknown_read_as,
 )
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
+from talkdesk_crds.name_rule import INSTALLATION_NAME
 
 __all__ = [
     "AccountFacts",
@@ -184,7 +185,8 @@ class Credentials(Model):
 
     secret_name: ObjectName
     """Name of the Secret in this namespace with the keys `client_id`, `client_secret`, `private_key`, `key_id` and
-    `key_algorithm`."""
+    `key_algorithm`. Its type must be `{GROUP}/credentials`, and the value of its label `{GROUP}/installation` this
+    object's name; any other Secret is neither used nor deleted."""
     event_id: Id
     """Id of the lifecycle event that brought them. Any unique word in an import by hand."""
     event_time: Moment
@@ -270,7 +272,10 @@ class InstallationSpec(Model):
 
 
 class Answer(Model):
-    """The answer to a request, as it was sent to Talkdesk."""
+    """The answer to a request, as it was sent to Talkdesk.
+
+    Times have microseconds, so that they can be told apart from what happened within the same second.
+    """
 
     event_id: Id
     """The request's event id."""
@@ -279,9 +284,16 @@ class Answer(Model):
     reason: Annotated[str, Field(max_length=256)] | None = None
     """The reason that was sent to Talkdesk."""
     send_time: Moment | None = None
-    """When the call was about to be made; without `deliveryTime`, its outcome is not known yet."""
+    """When the call was about to be made; without `deliveryTime`, its outcome is not known yet. Absent when the call
+    was certainly not accepted."""
+    observed_state: Word | None = None
+    """Talkdesk's word for the installation's state, as it was read right before the call."""
+    observed_state_time: Moment | None = None
+    """When that state had begun, by Talkdesk's clock."""
     delivery_time: Moment | None = None
     """When the answer was known to have reached Talkdesk."""
+    result_time: Moment | None = None
+    """When Talkdesk's state changed with the answer, by Talkdesk's clock: a later state shows something new."""
     verification_time: Moment | None = None
     """When Talkdesk's own state was seen to agree."""
 
@@ -380,10 +392,15 @@ class CredentialsStatus(Model):
     secret_name: ObjectName | None = None
     """The Secret with the credentials that were used last; another than `spec.credentials` names while Talkdesk refuses
     the newest ones."""
+    replacement_time: Moment | None = None
+    """Since when previous versions, which those in `spec.credentials` replaced, wait for their deletion; absent when
+    none do."""
     acknowledgement_time: Moment | None = None
     """When Talkdesk took our acknowledgement of the credentials in `spec.credentials`, or was seen to want none."""
     acknowledged_event_id: Id | None = None
     """Event id of the rotation that was acknowledged last."""
+    refusal_time: Moment | None = None
+    """Since when Talkdesk refuses them; absent while it takes them."""
 
 
 class Transition(Model):
@@ -439,6 +456,9 @@ class InstallationStatus(Model):
     """The account's TalkdeskTenant, also while another installation owns it."""
     credentials: CredentialsStatus | None = None
     """The credentials in use."""
+    verified_access: Word | None = None
+    """Fingerprint of the app's id and hosts, and of its scopes and users' service, with which Talkdesk was read last;
+    after an edit of these it is read again at once."""
     history: Annotated[tuple[Transition, ...], Field(max_length=20, json_schema_extra=ATOMIC)] = ()
     """The last 20 transitions, oldest first."""
 
@@ -456,7 +476,7 @@ class TalkdeskInstallation(CustomResource):
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether all is as asked"),
             Column("Request", ".spec.request.type", "What the customer asked for last"),
             Column("Deadline", ".status.deadline", "Until when Talkdesk must be answered; empty when it was"),
-            Column("Time-Left", ".status.timeLeft", "The last mark before the deadline that has passed"),
+            Column("Warned", ".status.timeLeft", "The last mark before the deadline that has passed"),
             Column("Trial", ".status.trial.state", "Where the trial is"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("Plan", ".status.subscription.name", "Name of the subscription", wide=True),
@@ -465,7 +485,8 @@ class TalkdeskInstallation(CustomResource):
             Column("Installation", ".spec.installationId", "Talkdesk's id of the installation", wide=True),
             Column("Reason", ".status.conditions[?(@.type=='Ready')].reason", "Why it is ready or not", wide=True),
         ),
-        selectable=(".spec.accountId", ".spec.appRef.name"),
+        selectable=(".spec.accountId", ".spec.appRef.name", ".status.phase"),
+        rules=(INSTALLATION_NAME,),
     )
 
     spec: InstallationSpec

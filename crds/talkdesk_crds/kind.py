@@ -31,8 +31,8 @@ class KindInfo:
     short_name: str
     columns: tuple[Column, ...]
     selectable: tuple[str, ...] = ()
-    max_name: int | None = None
-    """Longest name of an object, where it is shorter than what Kubernetes allows (253)."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """CEL rules over the whole object, which see its name, and spec and status together."""
 
     @property
     def singular(self) -> str:

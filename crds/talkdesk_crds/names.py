@@ -16,12 +16,24 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 FINALIZER: Final = f"{GROUP}/tenant"
 """On every TalkdeskInstallation, so that a deletion is seen before the object is gone."""
 
+APP_FINALIZER: Final = f"{GROUP}/customers"
+"""On a TalkdeskApp that has or had customers, so that it stays until the last of them is offboarded and purged."""
+
+TENANT_FINALIZER: Final = f"{GROUP}/objects"
+"""On every TalkdeskTenant, so that the record of a tenant's objects stays as long as they do, with what people set in
+it."""
+
 LABEL_APP: Final = f"{GROUP}/app"
 """Name of the TalkdeskApp."""
 LABEL_INSTALLATION: Final = f"{GROUP}/installation"
 """Name of the TalkdeskInstallation that a credentials Secret belongs to."""
 LABEL_TENANT: Final = f"{GROUP}/tenant"
 """Name of the TalkdeskTenant that an object belongs to."""
+LABEL_NAMESPACE: Final = f"{GROUP}/namespace"
+"""Namespace of the TalkdeskTenant that an object belongs to: apps of one name may be in several."""
+LABEL_SHARD_SLOT: Final = f"{GROUP}/shard-slot"
+"""Which part of all accounts an object's account is in, 0 to 63 (`shard_slots`): replicas that share the accounts watch
+by it."""
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "talkdesk-operator"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
@@ -31,11 +43,50 @@ COMPONENT_USERS: Final = "users"
 ANNOTATION_EVENT_TIME: Final = f"{GROUP}/event-time"
 """When Talkdesk made the event that brought the credentials in a Secret: tells the credentials of an installation that
 ended from those of one that comes after it under the same id."""
+ANNOTATION_EVENT_ID: Final = f"{GROUP}/event-id"
+"""Id of that event; with the origin it tells which of two versions of the same instant wins."""
+ANNOTATION_ORIGIN: Final = f"{GROUP}/origin"
+"""What that event was, Install or Rotation."""
+ANNOTATION_RECEIVE_TIMES: Final = f"{GROUP}/receive-times"
+"""On a TalkdeskInstallation: when each event was first received whose own time could not be believed, as a JSON object
+by event id. That time counts for all its deliveries."""
+ANNOTATION_OWNER: Final = f"{GROUP}/owner"
+"""Which TalkdeskTenant a tenant's object belongs to, exactly: `<namespace>/<name>/<uid>`."""
 ANNOTATION_STEP: Final = f"{GROUP}/step"
 """Name of the template step that made a tenant's object."""
 
+ANNOTATION_ON_REMOVE: Final = f"{GROUP}/on-remove"
+"""On an object of a template, Retain or Delete: what becomes of it when it leaves the template; goes before the step's
+`onRemove`."""
+
+ANNOTATION_RECREATE: Final = f"{GROUP}/recreate"
+"""On an object of a template: `true` has it deleted and made anew when the template changes what can't be changed in an
+object that exists."""
+
+ANNOTATION_VERSIONS: Final = f"{GROUP}/versions"
+"""On an operator's Lease that was given back: the newest resourceVersion that its last holder had seen of each kind, as
+a JSON object. The next leader acts when it has seen them too."""
+
+ANNOTATION_SHARDS: Final = f"{GROUP}/shards"
+"""On the Lease of the operator's first shard: into how many shards all accounts are divided; absent for one."""
+ANNOTATION_FORMER_SHARDS: Final = f"{GROUP}/former-shards"
+"""On the same Lease while another division may still be at work, whose number of shards it is: nobody begins before."""
+ANNOTATION_WANTED_BY: Final = f"{GROUP}/wanted-by"
+"""On the Lease of a shard: the identity of a process that has fewer, and asks for this one."""
+
 ANNOTATION_RECONCILE: Final = f"{GROUP}/reconcile-requested-at"
 """On a TalkdeskInstallation or a TalkdeskTenant: any new value has it reconciled at once, as at a resync."""
+
+ANNOTATION_CONFIRM_DELETION: Final = f"{GROUP}/confirm-deletion"
+"""On a TalkdeskInstallation that has not ended, or a TalkdeskTenant in use: only with the value `true` may it be
+deleted (a policy). On a TalkdeskApp: the value is the generation whose edit may delete at once."""
+
+ANNOTATION_KEEP_USERS: Final = f"{GROUP}/keep-users"
+"""On a TalkdeskTenant: with the value `true`, its users stay as they are at the SCIM service when it is offboarded or
+deleted. The way out where the service is gone for good."""
+
+ANNOTATION_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""kubectl's copy of an object that was applied by hand, with all that is in its spec."""
 
 FIELD_MANAGER: Final = "talkdesk-operator"
 FIELD_MANAGER_WEBHOOK: Final = "talkdesk-webhook"
@@ -46,11 +97,11 @@ USERS_TYPE: Final = f"{GROUP}/users"
 """`type` of the Secrets that say which user of a tenant is which at the SCIM service."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LABEL_LENGTH = 63
-_HASH_LENGTH = 10
+LABEL_LENGTH: Final = 63
+HASH_LENGTH: Final = 10
 
 
-def digest(*parts: str, length: int = _HASH_LENGTH) -> str:
+def digest(*parts: str, length: int = HASH_LENGTH) -> str:
     """Return `length` hex digits that differ whenever the list of parts differs."""
     joined = "\0".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:length]
@@ -61,19 +112,19 @@ def is_dns_label(name: str) -> bool:
     return _LABEL.fullmatch(name) is not None
 
 
-def dns_label(value: str, *, max_length: int = _LABEL_LENGTH) -> str:
+def dns_label(value: str, *, max_length: int = LABEL_LENGTH) -> str:
     """Return `value` itself when it is a DNS label of that length, else a readable remnant and a hash of it."""
     return _join([value], value, max_length)
 
 
 def installation_name(app: str, installation_id: str) -> str:
     """Name the TalkdeskInstallation: `<app>-<installation_id>` where that is a DNS label."""
-    return _join([app, installation_id], f"{app}-{installation_id}", _LABEL_LENGTH)
+    return _join([app, installation_id], f"{app}-{installation_id}", LABEL_LENGTH)
 
 
 def tenant_name(app: str, account_id: str) -> str:
     """Name the TalkdeskTenant: `<app>-<account_id>` where that is a DNS label; never the account's name."""
-    return _join([app, account_id], f"{app}-{account_id}", _LABEL_LENGTH)
+    return _join([app, account_id], f"{app}-{account_id}", LABEL_LENGTH)
 
 
 def secret_name(installation: str, material: Iterable[str]) -> str:
@@ -83,7 +134,7 @@ def secret_name(installation: str, material: Iterable[str]) -> str:
     that "already exists" proves that the very same credentials are stored, with no right to read Secrets.
     """
     suffix = digest(installation, *material, length=16)
-    return f"{installation[: _LABEL_LENGTH - 17].rstrip('-.')}-{suffix}"
+    return f"{installation[: LABEL_LENGTH - 17].rstrip('-.')}-{suffix}"
 
 
 def _join(parts: list[str], plain: str, max_length: int) -> str:
@@ -93,6 +144,6 @@ def _join(parts: list[str], plain: str, max_length: int) -> str:
     if unambiguous and len(plain) <= max_length and is_dns_label(plain):
         return plain
     remnant = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
-    remnant = remnant[: max_length - _HASH_LENGTH - 1].strip("-")
+    remnant = remnant[: max_length - HASH_LENGTH - 1].strip("-")
     suffix = digest(*parts)
     return f"{remnant}-{suffix}" if remnant else f"x{suffix}"

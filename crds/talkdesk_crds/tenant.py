@@ -21,10 +21,27 @@ from talkdesk_crds.fields import (
     unknown_read_as,
 )
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
+from talkdesk_crds.name_rule import at_most
+from talkdesk_crds.names import LABEL_LENGTH
+from talkdesk_crds.tenant_objects import (
+    MAX_INVENTORY,
+    MAX_PLANNED,
+    InventoryItem,
+    OnOffboard,
+    OnRemove,
+    OrphanedObject,
+    OrphanReason,
+    PlannedObject,
+)
 
 __all__ = [
+    "MAX_INVENTORY",
+    "MAX_PLANNED",
     "InventoryItem",
     "OnOffboard",
+    "OnRemove",
+    "OrphanReason",
+    "OrphanedObject",
     "PlannedObject",
     "Purge",
     "StepState",
@@ -47,13 +64,6 @@ class TenantState(StrEnum):
     """Steps with `onOffboard: Delete` are deleted, the rest is retained until `status.purgeTime`."""
 
 
-class OnOffboard(StrEnum):
-    """What becomes of a step's objects at an uninstall."""
-
-    DELETE = "Delete"
-    RETAIN = "Retain"
-
-
 class StepState(StrEnum):
     """Where one step of the template is."""
 
@@ -63,35 +73,6 @@ class StepState(StrEnum):
     FAILED = "Failed"
     DELETING = "Deleting"
     DELETED = "Deleted"
-
-
-class PlannedObject(Model):
-    """An object that the template asks for; recorded before it is applied, so that none is ever forgotten."""
-
-    step: LabelName
-    """Name of the template's step."""
-    group: Annotated[str, Field(max_length=253)] = ""
-    """The object's API group; empty for the core group."""
-    version: Annotated[str, Field(min_length=1, max_length=63)]
-    """The object's API version, without the group."""
-    kind: Annotated[str, Field(min_length=1, max_length=63)]
-    """The object's kind."""
-    namespace: Annotated[str, Field(max_length=63)] = ""
-    """The object's namespace; empty for one outside all namespaces."""
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    """The object's name."""
-    on_offboard: OnOffboard = OnOffboard.RETAIN
-    """The step's `onOffboard` when the object was planned. Delete: it goes at the uninstall. Retain: it stays until the
-    retention ends."""
-
-
-class InventoryItem(PlannedObject):
-    """An object that was applied for the tenant and not yet seen to be gone."""
-
-    uid: Annotated[str, Field(max_length=64)] = ""
-    """The object's uid; empty while it is not known whether the object was made."""
-    on_offboard: Annotated[OnOffboard, unknown_read_as(OnOffboard.RETAIN, OnOffboard)] = OnOffboard.RETAIN
-    """The step's `onOffboard` when the object was planned: Delete or Retain."""
 
 
 class StepStatus(Model):
@@ -132,11 +113,6 @@ class TenantSpec(Model):
                 "message": "deletionProtection is true: take it away first",
                 "fieldPath": ".purge",
             },
-            {
-                "rule": "!has(oldSelf.name) || oldSelf.name == '' || (has(self.name) && self.name == oldSelf.name)",
-                "message": "the tenant's name can't be changed once it is given: its objects are made under it",
-                "fieldPath": ".name",
-            },
         )
     )
 
@@ -151,12 +127,13 @@ class TenantSpec(Model):
     `tenant.suspended` true. Offboarded: steps with `onOffboard: Delete` are deleted, the rest is retained until
     `status.purgeTime`."""
     name: Annotated[str, Field(max_length=63)] = ""
-    """The tenant's name in the template (`tenant.name`). It may be given once, and can't be changed then."""
+    """The tenant's name in the template (`tenant.name`). It follows the template until an object was applied, and can't
+    be changed then."""
     values: FreeObject = Field(default_factory=dict)
     """Values for the template (`tenant.values`); they go before the app's own. A change is applied at once."""
     deletion_protection: bool = False
-    """While true, the operator purges nothing of the tenant, even after the retention. It does not hold this record
-    itself: whoever has the right to delete the record can, and the tenant's objects stay."""
+    """While true, the operator purges nothing of the tenant, even after the retention, and deletes nothing that left
+    the template; and a policy refuses to delete this record."""
     purge: Purge | None = None
     """Ends the retention of an offboarded tenant now: all of its objects are deleted, and this record with them. The
     operator takes it away when the customer installs the app again before that."""
@@ -165,7 +142,7 @@ class TenantSpec(Model):
     deadlines run on."""
     objects: Annotated[
         tuple[PlannedObject, ...],
-        Field(max_length=500, json_schema_extra=listed_by("group", "kind", "namespace", "name")),
+        Field(max_length=MAX_PLANNED, json_schema_extra=listed_by("group", "kind", "namespace", "name")),
     ] = ()
     """The objects that the template asks for; written before any of them is applied."""
     uninstall_time: Moment | None = None
@@ -178,14 +155,23 @@ class TenantStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready, Reconciling and Stalled."""
+    """Ready, Orphaned, Reconciling and Stalled; PruneHeld while objects that left the template are kept, and Contested
+    while somebody else changes objects again and again."""
     inventory: Annotated[
         tuple[InventoryItem, ...],
-        Field(max_length=1000, json_schema_extra=listed_by("group", "kind", "namespace", "name")),
+        Field(max_length=MAX_INVENTORY, json_schema_extra=listed_by("group", "kind", "namespace", "name")),
     ] = ()
     """The objects that were applied and not yet seen to be gone."""
+    orphaned_objects: Annotated[
+        tuple[OrphanedObject, ...],
+        Field(max_length=MAX_INVENTORY, json_schema_extra=listed_by("group", "kind", "namespace", "name")),
+    ] = ()
+    """Objects that left the template and were kept, with the command that deletes each; they are in the inventory, too.
+    The condition PruneHeld is True while there are any."""
     steps: Annotated[tuple[StepStatus, ...], Field(max_length=50, json_schema_extra=listed_by("name"))] = ()
     """The template's steps."""
+    name: Annotated[str, Field(max_length=63)] | None = None
+    """The name under which objects were applied (`tenant.name` in the template); it goes before `spec.name`."""
     applied_inputs: Word | None = None
     """Fingerprint of what the template was last filled in with; while it is the same, there is nothing new to apply."""
     purge_time: Moment | None = None
@@ -203,15 +189,35 @@ class TalkdeskTenant(CustomResource):
         short_name="tdt",
         columns=(
             Column("Account", ".spec.accountId", "Talkdesk's id of the account"),
-            Column("State", ".spec.state", "What the tenant should be"),
+            Column("Wanted", ".spec.state", "What the tenant should be"),
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether it is so"),
             Column("Purge-Time", ".status.purgeTime", "When what is retained gets deleted"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
+            Column(
+                "Prune-Held",
+                ".status.conditions[?(@.type=='PruneHeld')].status",
+                "Whether objects that left the template were kept",
+                wide=True,
+            ),
             Column("Tenant", ".spec.name", "The tenant's name in the template", wide=True),
             Column("Owner", ".spec.installationRef.name", "The installation that owns it", wide=True),
             Column("Reason", ".status.conditions[?(@.type=='Ready')].reason", "Why it is ready or not", wide=True),
         ),
-        selectable=(".spec.accountId", ".spec.appRef.name"),
+        selectable=(".spec.accountId", ".spec.appRef.name", ".spec.state"),
+        rules=(
+            at_most(LABEL_LENGTH),
+            {
+                # The status is that of before: it is written by itself.
+                "rule": "!has(oldSelf.spec.name) || oldSelf.spec.name == ''"
+                " || (has(self.spec.name) && self.spec.name == oldSelf.spec.name)"
+                " || (has(oldSelf.status) && has(oldSelf.status.name) && has(self.spec.name)"
+                " && self.spec.name == oldSelf.status.name)"
+                " || !has(oldSelf.status) || (!has(oldSelf.status.name) && (!has(oldSelf.status.inventory)"
+                " || oldSelf.status.inventory.all(o, !has(o.uid) || o.uid == '')))",
+                "message": "the tenant's name can't be changed any more: objects were applied under it",
+                "fieldPath": ".spec.name",
+            },
+        ),
     )
 
     spec: TenantSpec

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 __all__ = ["Clock", "new_rng", "utc_now"]
 
@@ -29,7 +30,7 @@ class Clock:
     """Sources of time."""
 
     monotonic: Callable[[], float]
-    """Seconds that never go back: for ages and waits."""
+    """Seconds that never go back, and go on while the machine sleeps: for ages and waits."""
     now: Callable[[], datetime]
     """The wall clock, with zone: for what others compare with their own clock."""
     sleep: Callable[[float], Awaitable[None]]
@@ -38,4 +39,15 @@ class Clock:
     @classmethod
     def system(cls) -> "Clock":
         """Return the machine's clock."""
-        return cls(monotonic=time.monotonic, now=utc_now, sleep=asyncio.sleep)
+        return cls(monotonic=_elapsed, now=utc_now, sleep=asyncio.sleep)
+
+
+def _elapsed() -> float:
+    """Return seconds that never go back. Where the system has such a clock, time in which the machine slept counts.
+
+    `time.monotonic` stops then, so a Lease, a token or an outage would look younger than it is.
+    """
+    return time.clock_gettime(_ELAPSED)
+
+
+_ELAPSED: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

@@ -8,7 +8,7 @@ would also take passwords out of ~/.netrc and put them into requests.
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import aiohttp
@@ -16,6 +16,8 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 from typing_extensions import override
 
+from talkdesk_runtime.fence import Fence, FencedRequest, sending_within
+from talkdesk_runtime.networks import Network, connecting_outside, socket_of
 from talkdesk_runtime.proxy import Proxies, Proxy
 
 __all__ = ["RoutingTransport"]
@@ -34,16 +36,21 @@ class RoutingTransport(httpx.AsyncBaseTransport):
         proxies: Mapping[str, str] | None = None,
         connections: int = 0,
         keepalive: float = _KEEPALIVE,
+        fence: Fence | None = None,
+        denied: Sequence[Network] = (),
     ) -> None:
         """Take whom to trust (None: the machine's roots, or those of SSL_CERT_FILE) and proxies as Proxies does.
 
         `connections` at once are open at most, 0 for any number; an idle one is closed after `keepalive` seconds.
-        Raises ProxyUnusable.
+        Nothing is sent while `fence` is shut: that is an error as of a connection that could not be made.
+        No connection is made to an address in `denied`, but to a proxy. Raises ProxyUnusable.
         """
         self._tls = ssl.create_default_context() if tls is None else tls
         self._proxies = Proxies(proxies)
         self._connections = connections
         self._keepalive = keepalive
+        self._fence = fence
+        self._denied = tuple(denied)
         self._session: aiohttp.ClientSession | None = None
         self._routes: dict[Proxy | None, AiohttpTransport] = {}
 
@@ -55,7 +62,9 @@ class RoutingTransport(httpx.AsyncBaseTransport):
             proxy = self._proxies.for_url(url)
             if proxy is not None:
                 request.headers.update(proxy.headers_of_request(url))
-        return await self._route(proxy).handle_async_request(request)
+        # The proxy is the operator's own choice, and resolves names by itself.
+        with sending_within(self._fence), connecting_outside(self._denied if proxy is None else ()):
+            return await self._route(proxy).handle_async_request(request)
 
     @override
     async def aclose(self) -> None:
@@ -73,6 +82,10 @@ class RoutingTransport(httpx.AsyncBaseTransport):
     def _shared_session(self) -> aiohttp.ClientSession:
         """Make the session at the first request: aiohttp wants a running loop."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._tls, limit=self._connections, keepalive_timeout=self._keepalive)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            connector = aiohttp.TCPConnector(
+                ssl=self._tls, limit=self._connections, keepalive_timeout=self._keepalive, socket_factory=socket_of
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), request_class=FencedRequest
+            )
         return self._session

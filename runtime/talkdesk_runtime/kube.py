@@ -6,6 +6,7 @@ that is done with it (they traverse each body twice).
 """
 
 import asyncio
+import copy
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
@@ -15,22 +16,21 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
-from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.config import ConfigException
-from kubernetes.aio.config.incluster_config import load_incluster_config
-from kubernetes.aio.config.kube_config import load_kube_config
 from yaml import YAMLError
 
-from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeRefused, KubeUnreachable, from_status
+from talkdesk_runtime.deep_json import read_json
+from talkdesk_runtime.fence import Fence, FencedOff, FencedRequest, sending_within
+from talkdesk_runtime.kube_config import ConfigException, Configuration, load_incluster_config, load_kube_config
+from talkdesk_runtime.kube_errors import KubeError, KubeRefused, KubeUnauthorized, KubeUnreachable, from_status
 from talkdesk_runtime.line_splitter import Lines, LineTooLong
 from talkdesk_runtime.proxy import Proxies, Proxy
 
-__all__ = ["APPLY", "JSON_PATCH", "MERGE_PATCH", "Kube", "resource_path"]
+__all__ = ["APPLY", "JSON", "JSON_PATCH", "MERGE_PATCH", "Kube", "resource_path"]
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
-_JSON: Final = "application/json"
+JSON: Final = "application/json"
 _CONNECT_SECONDS: Final = 10
 _EVENT_BYTES: Final = 8 * 1024 * 1024
 """Longest event of a watch; etcd takes no object of more than 1.5 MiB, which JSON can make longer."""
@@ -60,8 +60,11 @@ class Kube:
             self._own_headers.update(self.proxy.headers_of_request(self.server))
         context = _ssl_context(configuration)
         headers = {"User-Agent": user_agent}
+        self._fence: Fence | None = None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=context, keepalive_timeout=60), headers=headers
+            connector=aiohttp.TCPConnector(limit=connections, ssl=context, keepalive_timeout=60),
+            headers=headers,
+            request_class=FencedRequest,
         )
         # A watch keeps its connection for minutes: it must not take one that requests wait for.
         self._streams = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=context), headers=headers)
@@ -86,6 +89,15 @@ class Kube:
         except (ConfigException, OSError, ValueError) as error:
             raise KubeRefused(f"no usable configuration for the Kubernetes API: {error}") from None
 
+    def within(self, fence: Fence) -> Self:
+        """Return the same connection, of which requests that change anything are sent only while the fence is open.
+
+        Outside it they raise KubeUnreachable. Close the original, not this.
+        """
+        fenced = copy.copy(self)
+        fenced._fence = fence  # noqa: SLF001 - it is one of us
+        return fenced
+
     @property
     def server(self) -> str:
         """The API server's URL."""
@@ -107,8 +119,8 @@ class Kube:
         path: str,
         *,
         body: Any = None,
-        content_type: str = _JSON,
-        accept: str = _JSON,
+        content_type: str = JSON,
+        accept: str = JSON,
         query: Mapping[str, str] | None = None,
         as_user: str | None = None,
     ) -> dict[str, Any]:
@@ -117,18 +129,21 @@ class Kube:
         Raises a KubeError for every response that is not 2xx, and KubeUnreachable when none came.
         """
         headers = await self._headers(accept, content_type if body is not None else None, as_user)
+        fence = None if method == "GET" else self._fence
         try:
-            async with self._session.request(
-                method,
-                self.server + path,
-                params=query,
-                data=None if body is None else orjson.dumps(body),
-                headers=headers,
-                timeout=self._timeout,
-                allow_redirects=False,
-                **self._route,
-            ) as response:
-                return _decoded(response.status, response.headers, await response.read())
+            with sending_within(fence):
+                sending = self._session.request(
+                    method,
+                    self.server + path,
+                    params=query,
+                    data=None if body is None else orjson.dumps(body),
+                    headers=headers,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    **self._route,
+                )
+                async with sending as response:
+                    return _decoded(response.status, response.headers, await response.read())
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(error) from None
 
@@ -137,7 +152,7 @@ class Kube:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        accept: str = _JSON,
+        accept: str = JSON,
         as_user: str | None = None,
         idle: timedelta = timedelta(minutes=3),
     ) -> AsyncGenerator[dict[str, Any], None]:
@@ -189,7 +204,7 @@ class Kube:
         try:
             authorization = await self.authorization()
         except (ConfigException, OSError) as error:
-            raise KubeForbidden(f"the credentials for the Kubernetes API can't be read: {error}") from None
+            raise KubeUnauthorized(f"the credentials for the Kubernetes API can't be read: {error}") from None
         if authorization:
             headers["Authorization"] = authorization.strip()  # a token's file may end with a newline
         if content_type:
@@ -242,16 +257,18 @@ def _proxy(configured: str | None, server: str) -> Proxy | None:
 
 
 def _unreachable(error: Exception) -> KubeUnreachable:
+    if isinstance(error, FencedOff):
+        return KubeUnreachable(str(error))
     if isinstance(error, TimeoutError):
         return KubeUnreachable("the API server did not answer in time")
-    return KubeUnreachable(f"the API server can't be reached: {type(error).__name__}: {error}")
+    return KubeUnreachable(f"the API server can't be reached: {type(error).__name__}: {error}", broken=True)
 
 
 def _decoded(code: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """Return the JSON object of a 2xx response; raise a KubeError for any other."""
     try:
-        decoded = orjson.loads(body) if body else {}
-    except orjson.JSONDecodeError:
+        decoded = read_json(body) if body else {}
+    except ValueError:
         decoded = None
     if 200 <= code < 300:
         if not isinstance(decoded, dict):
@@ -262,8 +279,8 @@ def _decoded(code: int, headers: Mapping[str, str], body: bytes) -> dict[str, An
 
 def _event(line: bytearray) -> dict[str, Any]:
     try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        event = read_json(line)
+    except ValueError:
         event = None
     match event:
         case {"type": "ERROR", "object": {"code": int(code)} as status}:

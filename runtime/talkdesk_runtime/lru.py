@@ -1,6 +1,6 @@
 """A map with a bound, which drops the entry that was used the longest time ago.
 
-Belongs here: the bound and the order of use. Does not belong here: expiry, loading (talkdesk_webhook.lookups).
+Belongs here: the bound and the order of use. Does not belong here: expiry, loading (talkdesk_runtime.lookup_cache).
 """
 
 from collections import OrderedDict

@@ -9,20 +9,33 @@ import sys
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from enum import Enum
+from enum import Enum, StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias, TypeVar, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 from typing_extensions import override
 
 from talkdesk_runtime.durations import format_duration, parse_duration
 from talkdesk_runtime.logs import LogFormat
+from talkdesk_runtime.networks import LINK_LOCAL, Network, parse_networks
 
-__all__ = ["DurationSetting", "LogLevel", "Port", "ProcessSettings", "UnusableSettings", "read_settings", "report"]
+__all__ = [
+    "Address",
+    "DelaySetting",
+    "DurationSetting",
+    "LogLevel",
+    "MetricsAccess",
+    "NetworksSetting",
+    "Port",
+    "ProcessSettings",
+    "UnusableSettings",
+    "read_settings",
+    "report",
+]
 
 _DISTRIBUTION: Final = "talkdesk-operator"
 _PLACEHOLDERS: Final = {int: "NUMBER", float: "NUMBER", timedelta: "DURATION", Path: "FILE"}
@@ -44,9 +57,44 @@ def _bounded(duration: timedelta) -> timedelta:
 DurationSetting = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_bounded)]
 """A length of time, written as 90s, 10m or 1h30m."""
 
+
+def _bounded_delay(delay: timedelta) -> timedelta:
+    if not timedelta() <= delay <= _LONGEST:
+        raise ValueError(f"must be at most {format_duration(_LONGEST)}")
+    return delay
+
+
+DelaySetting = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_bounded_delay)]
+"""A length of time that may be none at all: 0s."""
+
+
+def _networks(value: object) -> object:
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return parse_networks(",".join(value))
+    return value
+
+
+NetworksSetting = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+"""Networks, separated by commas."""
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
+Address = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+
 LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class MetricsAccess(StrEnum):
+    """Who may read /metrics."""
+
+    NOBODY = "nobody"
+    """There is no such port."""
+    ANYBODY = "anybody"
+    """Whoever reaches the port."""
+    AUTHORIZED = "authorized"
+    """Whoever shows a bearer token whose owner may get the path /metrics, as the API server says."""
 
 
 class UnusableSettings(Exception):
@@ -72,6 +120,34 @@ class ProcessSettings(BaseSettings):
     """Least level of what is logged."""
     log_format: LogFormat = LogFormat.JSON
     """Form of a log line: one JSON object, or text for a terminal."""
+    denied_networks: NetworksSetting = LINK_LOCAL
+    """Networks to which nothing is sent that an app's author can choose: SCIM services, logout endpoints, an app's
+    endpoints; separated by commas. Looked at for each connection, whatever its name resolves to. By default
+    link-local addresses, where clouds give credentials away; add 127.0.0.0/8, ::1 and the cluster's own ranges where
+    authors of apps are not trusted with these. An HTTP proxy is not looked at."""
+    probe_bind_address: Address = "0.0.0.0"
+    """Address to listen on for /healthz and /readyz."""
+    probe_port: Port = 8081
+    """Port of /healthz and /readyz alone; 0 takes a free one, which the log names."""
+    metrics_access: MetricsAccess = MetricsAccess.ANYBODY
+    """Who may read /metrics: anybody who reaches the port; authorized, whoever shows a bearer token whose owner may get
+    the URL /metrics by RBAC, which needs TLS; nobody, so that there is no such port."""
+    metrics_bind_address: Address = "0.0.0.0"
+    """Address to listen on for /metrics."""
+    metrics_port: Port = 9090
+    """Port of /metrics alone; 0 takes a free one, which the log names."""
+    metrics_tls_cert_file: Path | None = None
+    """Certificate (PEM, with its chain) for /metrics; loaded again when it is renewed. Without it, plain http."""
+    metrics_tls_key_file: Path | None = None
+    """Key (PEM, without a password) of that certificate."""
+
+    @model_validator(mode="after")
+    def _certificate_of_metrics_has_a_key(self) -> Self:
+        if (self.metrics_tls_cert_file is None) != (self.metrics_tls_key_file is None):
+            raise ValueError("metrics_tls_cert_file and metrics_tls_key_file are given together, or neither")
+        if self.metrics_access is MetricsAccess.AUTHORIZED and self.metrics_tls_cert_file is None:
+            raise ValueError("metrics_access authorized needs metrics_tls_cert_file: no token in the clear on the way")
+        return self
 
 
 S = TypeVar("S", bound=ProcessSettings)
@@ -149,6 +225,8 @@ def _shown(value: object) -> str:
             return format_duration(value)
         case Enum():
             return str(value.value)
+        case tuple():
+            return ",".join(map(str, value))
         case _:
             return str(value)
 

@@ -1,0 +1,82 @@
+"""What a TalkdeskApp says of its users: whether they are counted, or brought to a SCIM service, and how."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from talkdesk_crds.fields import SET, Expression, Model, ObjectName, PositiveDuration
+
+__all__ = ["SCIM_ATTRIBUTES", "Scim", "ScimAttribute", "SecretKeyRef", "Users", "UsersOffboard"]
+
+
+class UsersOffboard(StrEnum):
+    """What becomes of the users in the SCIM service when their tenant is offboarded."""
+
+    DEACTIVATE = "Deactivate"
+    KEEP = "Keep"
+
+
+class ScimAttribute(StrEnum):
+    """An attribute of a SCIM user (RFC 7643, 4.1) that is sent beside `userName` and `active`."""
+
+    EXTERNAL_ID = "externalId"
+    DISPLAY_NAME = "displayName"
+    FORMATTED_NAME = "name.formatted"
+    GIVEN_NAME = "name.givenName"
+    FAMILY_NAME = "name.familyName"
+    EMAILS = "emails"
+    ROLES = "roles"
+
+
+SCIM_ATTRIBUTES: Final = (
+    ScimAttribute.EXTERNAL_ID,
+    ScimAttribute.DISPLAY_NAME,
+    ScimAttribute.FORMATTED_NAME,
+    ScimAttribute.EMAILS,
+    ScimAttribute.ROLES,
+)
+"""What is sent where the app does not say."""
+
+
+class SecretKeyRef(Model):
+    """One value of a Secret in the app's namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    """Key in its data."""
+
+
+class Scim(Model):
+    """A SCIM 2.0 service of the partner's (RFC 7643, RFC 7644) that knows the tenants' users."""
+
+    url: Expression
+    """Base URL, for example `https://app.example.com/${tenant.name}/scim/v2`; `${ CEL }` sees what a template sees but
+    for `credentials`."""
+    token_secret_ref: SecretKeyRef
+    """The bearer token."""
+    on_offboard: UsersOffboard = UsersOffboard.DEACTIVATE
+    """What becomes of the users when the tenant is offboarded: Deactivate or Keep. They are never deleted."""
+    timeout: PositiveDuration = "10s"
+    """How long one request may take."""
+    concurrency: Annotated[int, Field(ge=1, le=32)] = 8
+    """How many requests are made at once for one tenant."""
+    allow_insecure: bool = False
+    """Allow plain http. Only for a laboratory: the token is sent there."""
+    attributes: Annotated[tuple[ScimAttribute, ...], Field(max_length=7, json_schema_extra=SET)] = SCIM_ATTRIBUTES
+    """What the service gets of each user, beside `userName` (the e-mail address, else Talkdesk's id) and `active`:
+    `externalId` (Talkdesk's id, by which users are found again; without it they are found by `userName` alone),
+    `displayName`, `name.formatted`, `name.givenName` and `name.familyName` (Talkdesk's one name, cut before its last
+    word), `emails`, `roles` (`admin` for whoever installed the app, else `standard`). A change sends every user
+    again."""
+
+
+class Users(Model):
+    """Which use is made of the licensed users of an installation.
+
+    They are read at each installation and update, and at the resync; never taken from the events themselves.
+    """
+
+    scim: Scim | None = None
+    """Where they are created, updated and deactivated. Without it, users are only counted."""
