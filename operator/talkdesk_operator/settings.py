@@ -7,11 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, Field, FilePath, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, FilePath, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from talkdesk_crds.fields import LabelName, ObjectName
-from talkdesk_runtime.settings import DurationSetting, Port, ProcessSettings
+from talkdesk_crds.shard_slots import SLOTS
+from talkdesk_runtime.settings import DurationSetting, ProcessSettings
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -27,9 +28,6 @@ def _names(value: object) -> object:
     return value
 
 
-Address = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-
-
 class Settings(ProcessSettings):
     """Answers Talkdesk's lifecycle events and provisions a tenant for each customer."""
 
@@ -38,7 +36,7 @@ class Settings(ProcessSettings):
     namespaces: Annotated[tuple[LabelName, ...], NoDecode, BeforeValidator(_names)] = ()
     """Namespaces to work in, separated by commas; none for the whole cluster."""
     workers: Annotated[int, Field(ge=1, le=1000)] = 32
-    """Accounts that are reconciled at once; each waits for the network most of the time."""
+    """Accounts that are reconciled at once, in each shard; each waits for the network most of the time."""
     resync_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of the resync interval by which the resyncs of accounts are spread."""
     relist_interval: DurationSetting = timedelta(minutes=10)
@@ -46,13 +44,12 @@ class Settings(ProcessSettings):
     leader_election: bool = True
     """Work only while holding the Lease. Without it, run one operator only: for development."""
     lease_name: ObjectName = "talkdesk-operator"
-    """Name of the Lease."""
+    """Name of the Lease; those of further shards begin with it."""
+    shards: Annotated[int, Field(ge=1, le=SLOTS)] = 1
+    """Into how many parts all accounts are divided, each with a Lease of its own; a replica may hold several. With more
+    than one, further rights are needed: the component `shards` of the manifests, or the chart's value."""
     lease_namespace: LabelName | None = None
     """Namespace of the Lease, one of `namespaces` where these are given; without it, the pod's own or the first."""
-    probe_bind_address: Address = "0.0.0.0"
-    """Address to listen on for /healthz, /readyz and /metrics."""
-    probe_port: Port = 8080
-    """Port of /healthz, /readyz and /metrics; 0 takes a free one, which the log names."""
     watch_inactivity_timeout: DurationSetting = timedelta(seconds=90)
     """/healthz fails when a leader's watches showed no event for that long; its Lease makes one every few seconds."""
     kubernetes_timeout: DurationSetting = timedelta(seconds=30)
@@ -64,7 +61,7 @@ class Settings(ProcessSettings):
     talkdesk_timeout: DurationSetting = timedelta(seconds=20)
     """Longest time for one request to Talkdesk and its whole response."""
     talkdesk_concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
-    """Requests to Talkdesk at once, for each app."""
+    """Requests to Talkdesk at once, for each app in each shard."""
     talkdesk_breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 10
     """The circuit breaker of one of Talkdesk's hosts opens after so many failed calls in a row."""
     talkdesk_breaker_min_open_time: DurationSetting = timedelta(seconds=5)
@@ -80,6 +77,12 @@ class Settings(ProcessSettings):
     def _lease_is_watched(self) -> Self:
         if self.lease_namespace and self.namespaces and self.lease_namespace not in self.namespaces:
             raise ValueError("lease_namespace must be one of namespaces, because the Lease is watched")
+        return self
+
+    @model_validator(mode="after")
+    def _shards_have_leases(self) -> Self:
+        if self.shards > 1 and not self.leader_election:
+            raise ValueError("shards need leader_election, because each has a Lease")
         return self
 
     def namespace_of_lease(self, pod_namespace: Path = _POD_NAMESPACE) -> str:

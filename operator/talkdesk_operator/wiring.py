@@ -7,37 +7,43 @@ its source of random numbers.
 import asyncio
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import structlog
-
+from talkdesk_operator.adapters.kubernetes.access_reviews import KubernetesAccessReviews
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.adapters.scim_on_demand import ScimOnDemand
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
-from talkdesk_operator.domain.installation.priority import Priority
 from talkdesk_operator.domain.tenant.drift import targets_of
-from talkdesk_operator.observability.metrics import CircuitBreakersCollector
-from talkdesk_operator.observability.probes import CannotListen
-from talkdesk_operator.process.run import BuildReconciler, Parts, serve
+from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
+from talkdesk_operator.domain.tenant.waiting import WaitingTenants
+from talkdesk_operator.informer.object_sightings import ObjectSightings
+from talkdesk_operator.informer.survey import ApiSurvey
+from talkdesk_operator.process.controller import BuildReconciler, Parts
+from talkdesk_operator.process.last_resort import end_when_continued, end_within
+from talkdesk_operator.process.run import serve
 from talkdesk_operator.process.tuning import tune
 from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.users.sync import UserSync
 from talkdesk_operator.settings import Settings
-from talkdesk_operator.workqueue.contract import Cause, Reconcile
+from talkdesk_operator.workqueue.contract import Reconcile
 from talkdesk_runtime import logs
+from talkdesk_runtime.background import in_background
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.circuit_breaker import BreakerLimits
 from talkdesk_runtime.clock import Clock, new_rng
 from talkdesk_runtime.kube_errors import KubeRefused
 from talkdesk_runtime.proxy import ProxyUnusable
 from talkdesk_runtime.settings import UnusableSettings, read_settings, report
+from talkdesk_runtime.side_ports import CannotListen
+from talkdesk_runtime.tls_files import CertificateUnusable
 
 __all__ = ["build_reconciler", "run"]
 
@@ -49,33 +55,63 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
     tls = _trust(parts.settings)
     async with AsyncExitStack() as stack:
         resources = Resources(parts.kube)
+        ledger, waiting = DriftLedger(), WaitingTenants()
+        sightings = ObjectSightings(cache, parts.queue, ledger, waiting, count=metrics.count_drift, now=clock.now)
         drift = DriftWatches(
-            parts.kube, resources, _queue_drift(parts), count=metrics.count_drift, clock=clock, rng=parts.rng
+            parts.kube,
+            resources,
+            sightings.seen,
+            audit=sightings.audit,
+            clock=clock,
+            rng=parts.rng,
+            shard=parts.shard,
         )
+
+        def applied(identity: str, live: Mapping[str, Any]) -> None:
+            drift.applied(identity, live)
+            ledger.applied(live)
+
         cluster = KubernetesCluster(
             parts.kube,
             resources,
             instance=parts.identity,
             seen=parts.on_own_write,
-            applied=drift.applied,
+            applied=applied,
             wrote=metrics.count_write,
             now=clock.now,
+            watches=drift,
         )
         talkdesk = TalkdeskClient(
-            _limits(parts.settings), tls=tls, clock=clock, rng=parts.rng, observe=metrics.count_talkdesk_request
+            _limits(parts.settings),
+            tls=tls,
+            clock=clock,
+            rng=parts.rng,
+            observe=metrics.count_talkdesk_request,
+            fence=parts.fence,
         )
         stack.push_async_callback(talkdesk.aclose)
         scim = ScimOnDemand(
-            lambda adapter: adapter.ScimClient(tls=tls, clock=clock, observe=metrics.count_scim_request)
+            lambda adapter: adapter.ScimClient(
+                adapter.ScimSettings(denied_networks=parts.settings.denied_networks),
+                tls=tls,
+                clock=clock,
+                observe=metrics.count_scim_request,
+                fence=parts.fence,
+            )
         )
         stack.push_async_callback(scim.aclose)
-        breakers = CircuitBreakersCollector(talkdesk.open_breakers)
-        metrics.registry.register(breakers)
-        stack.callback(metrics.registry.unregister, breakers)
+        stack.enter_context(metrics.breakers.reading(talkdesk.open_breakers))
         records = SecretUserRecordStore(parts.kube, wrote=metrics.count_write)
-        sync = UserSync(cluster.read_credentials, records, scim, monotonic=clock.monotonic)
+        sync = UserSync(cluster.read_secret, records, scim, monotonic=clock.monotonic)
         users = LicensedUsers(talkdesk, sync)
-        tenants = TenantReconciler(cluster, clock.now, forget=users.forget)
+        tenants = TenantReconciler(
+            cluster,
+            clock.now,
+            users=users,
+            cached=cache.installations,
+            ledger=ledger,
+            waiting=waiting,
+        )
         installations = InstallationReconciler(
             cluster,
             TalkdeskSteps(cluster, talkdesk),
@@ -86,18 +122,29 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
             chance=parts.rng.random,
             answered=metrics.count_answer,
         )
-        apps = CompiledApps(cluster, clock.now)
+        apps = CompiledApps(cluster, clock.now, access=KubernetesAccessReviews(parts.kube, resources))
 
         def follow() -> None:
             drift.follow(frozenset(target for app in cache.apps() for target in targets_of(apps.view(app))))
 
-        account = AccountReconciler(cache, cluster, apps, installations, tenants, now=clock.now, follow=follow)
-        await stack.enter_async_context(_in_background(drift.run(), "drift"))
+        survey = None if parts.shard.is_whole else ApiSurvey(parts.kube, cache, parts.shard)
+        account = AccountReconciler(
+            cache,
+            cluster,
+            apps,
+            installations,
+            tenants,
+            now=clock.now,
+            share=Share(follow, parts.shard, survey),
+            ledger=ledger,
+        )
+        await stack.enter_async_context(in_background(drift.run(), "drift"))
         yield account.reconcile
 
 
 def _limits(settings: Settings) -> ClientSettings:
     return ClientSettings(
+        denied_networks=settings.denied_networks,
         connect_timeout=settings.talkdesk_connect_timeout,
         total_timeout=settings.talkdesk_timeout,
         concurrency=settings.talkdesk_concurrency,
@@ -115,32 +162,6 @@ def _trust(settings: Settings) -> ssl.SSLContext:
     return tls
 
 
-def _queue_drift(parts: Parts) -> Callable[[str, str], None]:
-    def drifted(namespace: str, tenant: str) -> None:
-        key = parts.cache.key_of_tenant(namespace, tenant)
-        if key is not None:
-            parts.queue.add(key, Priority.CHANGED, cause=Cause.DRIFT)
-
-    return drifted
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    """Run something until the end of the block. An error in it costs only itself, but is logged when it happens."""
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            structlog.stdlib.get_logger(__name__).error("operator.part_failed", part=name, exc_info=error)
-
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(ended)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 def run(arguments: Sequence[str] | None = None, build: BuildReconciler = build_reconciler) -> int:
     """Run the operator; return 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
     try:
@@ -151,8 +172,17 @@ def run(arguments: Sequence[str] | None = None, build: BuildReconciler = build_r
     logs.configure(settings.log_level, settings.log_format)
     tune()
     try:
-        return asyncio.run(serve(settings, build, clock=Clock.system(), rng=new_rng()))
-    except (KubeRefused, ProxyUnusable) as error:
+        return asyncio.run(
+            serve(
+                settings,
+                build,
+                clock=Clock.system(),
+                rng=new_rng(),
+                ending=end_within,
+                leading=end_when_continued,
+            )
+        )
+    except (KubeRefused, ProxyUnusable, CertificateUnusable) as error:
         report(Settings, error)
         return 2
     except CannotListen as error:

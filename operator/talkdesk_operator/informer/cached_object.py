@@ -13,7 +13,7 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
-from talkdesk_crds.names import ANNOTATION_RECONCILE, FIELD_MANAGER
+from talkdesk_crds.names import ANNOTATION_CONFIRM_DELETION, ANNOTATION_KEEP_USERS, ANNOTATION_RECONCILE, FIELD_MANAGER
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cache import Unreadable
@@ -30,6 +30,7 @@ __all__ = [
     "raw_version",
     "read_object",
     "slim",
+    "unreadable",
     "written_by_others",
 ]
 
@@ -51,19 +52,26 @@ def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_object(raw: dict[str, Any], object_key: ObjectKey) -> CachedObject:
-    """Return an object as a model, or as Unreadable. Raises KeyError for another kind."""
+    """Return an object as a model, or as Unreadable. Raises KeyError for another kind, and nothing else."""
     read: Callable[[dict[str, Any]], CachedObject] = _READ[object_key[0]]
     try:
         return read(raw)
     except ValidationError as error:
-        return Unreadable(
-            *object_key,
-            uid=raw["metadata"].get("uid", ""),
-            version=raw["metadata"].get("resourceVersion", ""),
-            reason=_describe(error),
-            key=_key_of_raw(raw, object_key),
-            reported=_reported(raw),
-        )
+        return unreadable(raw, object_key, _describe(error))
+    except Exception as error:  # noqa: BLE001 - whatever one object holds, the others are read
+        return unreadable(raw, object_key, f"reading it ends in {type(error).__name__}")
+
+
+def unreadable(raw: Mapping[str, Any], object_key: ObjectKey, reason: str) -> Unreadable:
+    """Return the note of why an object can't be read."""
+    return Unreadable(
+        *object_key,
+        uid=raw["metadata"].get("uid", ""),
+        version=raw["metadata"].get("resourceVersion", ""),
+        reason=reason,
+        key=_key_of_raw(raw, object_key),
+        reported=_reported(raw),
+    )
 
 
 def _reported(raw: Mapping[str, Any]) -> str:
@@ -118,27 +126,48 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
         case TalkdeskApp() | TalkdeskInstallation():
             return cached.spec, *_asked_by_anybody(cached)
         case TalkdeskTenant(spec=spec):
-            return spec.values, spec.deletion_protection, spec.paused, spec.purge, *_asked_by_anybody(cached)
+            released = cached.metadata.annotations.get(ANNOTATION_KEEP_USERS)
+            return spec.values, spec.deletion_protection, spec.paused, spec.purge, released, *_asked_by_anybody(cached)
         case Unreadable():
             return (cached.reason,)
 
 
-def is_own_backoff(raw: Mapping[str, Any]) -> bool:
+def is_own_backoff(raw: Mapping[str, Any], before: CachedObject, after: CachedObject) -> bool:
     """Return whether this version is the operator's own report of a failure, with the time of the next attempt.
 
-    The newest of the managedFields says who wrote. Their times have whole seconds: where somebody else wrote in the
-    same second, it is not said to be the operator's. They do not show who took fields away, so a status without a
-    back-off, which somebody may have emptied, never counts.
+    `before` and `after` are the version that was known and this one, in whose specs others have written the same.
+
+    The newest of the managedFields says who wrote. Their times have whole seconds: where somebody else wrote the status
+    in the same second, or something new in the metadata, it is not said to be the operator's; that the webhook made the
+    object in it doesn't matter. They do not show who took fields away, so a status without a back-off, which somebody
+    may have emptied, never counts.
     """
-    entries = raw["metadata"].get("managedFields") or ()
-    newest = max((entry.get("time", "") for entry in entries), default="")
+    found = raw["metadata"].get("managedFields")
+    entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    if _metadata(before) == _metadata(after):
+        entries = [entry for entry in entries if entry.get("subresource") == "status"]
+    newest = max((str(entry.get("time", "")) for entry in entries), default="")
     ours = [entry.get("manager") == FIELD_MANAGER for entry in entries if entry.get("time", "") == newest]
     return bool((raw.get("status") or {}).get("retry")) and bool(newest) and all(ours)
 
 
+def _metadata(cached: CachedObject) -> object:
+    """Return what anybody may write beside spec and status; where the object can't be read, what equals nothing."""
+    if isinstance(cached, Unreadable):
+        return object()
+    metadata = cached.metadata
+    return metadata.labels, metadata.annotations, metadata.finalizers, metadata.deletion_timestamp
+
+
 def _asked_by_anybody(cached: CustomResource) -> tuple[Any, ...]:
-    """Return what the metadata of an object asks for, whoever wrote it: a resync, or the deletion."""
-    return cached.metadata.annotations.get(ANNOTATION_RECONCILE), cached.metadata.deletion_timestamp
+    """Return what the metadata of an object asks for, whoever wrote it: a resync, deletions at once, its own."""
+    annotations = cached.metadata.annotations
+    return annotations.get(ANNOTATION_RECONCILE), _confirmed(cached), cached.metadata.deletion_timestamp
+
+
+def _confirmed(cached: CustomResource) -> str | None:
+    """Return the generation of an app whose deletions a person confirmed."""
+    return cached.metadata.annotations.get(ANNOTATION_CONFIRM_DELETION) if isinstance(cached, TalkdeskApp) else None
 
 
 def raw_version(raw: Mapping[str, Any]) -> str:

@@ -16,14 +16,29 @@ from typing import Any, Final
 
 import orjson
 
+from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_operator.domain.account_key import AccountKey
-from talkdesk_operator.informer.cached_object import CachedObject, ObjectKey, key_of, raw_version, read_object, slim
+from talkdesk_operator.domain.ports.cache import Unreadable
+from talkdesk_operator.domain.shard import fits
+from talkdesk_operator.informer.cached_object import (
+    CachedObject,
+    ObjectKey,
+    key_of,
+    raw_version,
+    read_object,
+    slim,
+    unreadable,
+)
+from talkdesk_operator.observability.installation_tally import Counted
 from talkdesk_runtime.lru import LruMap
 
 __all__ = ["CompactObject", "Compactor"]
 
 _MODELS: Final = 128
 """Objects that are models, too: those of more accounts than are reconciled at once, by default."""
+
+_COUNTED: Final = 256
+"""States of installations that are shared: most are in one of a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,12 @@ class CompactObject:
     key: AccountKey | None
     """The account it belongs to; None for an app, and where it can't be read."""
     json: bytes
+    """Empty for an object that can't be read: `note` is all there is of it."""
+    counted: Counted | None = None
+    """What is counted of it, for the metrics; None for what is no installation, or can't be read."""
+    note: Unreadable | None = None
+    fits: bool = True
+    """Whether it bears the label of its account's slot."""
 
 
 class Compactor:
@@ -45,15 +66,23 @@ class Compactor:
     def __init__(self, models: int = _MODELS) -> None:
         """Keep up to so many models."""
         self._models: LruMap[ObjectKey, tuple[CompactObject, CachedObject]] = LruMap(models)
+        self._counted: LruMap[Counted, Counted] = LruMap(_COUNTED)
 
     def pack(self, raw: Mapping[str, Any], object_key: ObjectKey) -> CompactObject:
         """Return an object as the API server gave it in its compact form, whether or not it can be read."""
         slimmed = slim(raw)
-        cached = read_object(slimmed, object_key)
+        cached, json = read_object(slimmed, object_key), b""
+        if not isinstance(cached, Unreadable):
+            try:
+                # A copy is as long as it has to be; what orjson gives has room for up to twice as much.
+                json = bytes(memoryview(orjson.dumps(slimmed)))
+            except TypeError:  # a part that is not read at all is too deep, or no JSON
+                cached = unreadable(slimmed, object_key, "it can't be written as JSON again")
         uid = str(slimmed["metadata"].get("uid", ""))
-        # A copy is as long as it has to be; what orjson gives has room for up to twice as much.
-        json = bytes(memoryview(orjson.dumps(slimmed)))
-        compact = CompactObject(object_key, uid, raw_version(raw), _sharing(key_of(cached)), json)
+        counted = self._sharing_counted(cached) if isinstance(cached, TalkdeskInstallation) else None
+        note = cached if isinstance(cached, Unreadable) else None
+        key = _sharing(key_of(cached))
+        compact = CompactObject(object_key, uid, raw_version(raw), key, json, counted, note, fits(key, raw))
         self._models.put(object_key, (compact, cached))
         return compact
 
@@ -75,9 +104,17 @@ class Compactor:
         """Drop the model of an object that is deleted."""
         self._models.pop(object_key)
 
+    def _sharing_counted(self, installation: TalkdeskInstallation) -> Counted:
+        """Return what is counted of it; all that are in the same state share one."""
+        counted = Counted.of(installation)
+        if (known := self._counted.get(counted)) is not None:
+            return known
+        self._counted.put(counted, counted)
+        return counted
+
 
 def _read(compact: CompactObject) -> CachedObject:
-    return read_object(orjson.loads(compact.json), compact.object_key)
+    return compact.note or read_object(orjson.loads(compact.json), compact.object_key)
 
 
 def _sharing(key: AccountKey | None) -> AccountKey | None:

@@ -2,8 +2,8 @@
 
 Belongs here: everything about kopf but the handlers. kopf is configured to write nothing, anywhere.
 
-kopf watches our own three kinds and the Lease, with its own list, watch and back-off. It is the second watch loop
-beside `adapters.kubernetes.reflector`, whose docstring says why neither can do the other's work.
+kopf brings each event of our own three kinds and of the Lease to its handler, those of one object in their order. What
+it is told comes from our own `event_source`, because its own list and watch can't hold what is promised here.
 """
 
 import asyncio
@@ -12,23 +12,27 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 import kopf
+import structlog
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
-from kubernetes.aio.config import ConfigException
 from typing_extensions import override
 
+from talkdesk_operator.informer.event_source import EventSource, SourcedSettings
 from talkdesk_operator.observability.heartbeat import LEASES
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
+from talkdesk_runtime.kube_config import ConfigException
 
 __all__ = ["LeasePlace", "Login", "kopf_settings", "watch"]
 
 _BACKOFF: Final = Backoff(first=timedelta(seconds=1), longest=timedelta(minutes=1))
 _BETWEEN_LOGINS: Final = 5.0
+_ENDING: Final = 5.0
+"""Seconds in which kopf's tasks must end; they are abandoned then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,9 @@ class Login:
         return await send(request)
 
 
-def kopf_settings(lease: LeasePlace | None, rng: random.Random) -> kopf.OperatorSettings:
-    """Return kopf's settings; `lease` is the one Lease to watch."""
-    settings = kopf.OperatorSettings()
+def kopf_settings(lease: LeasePlace | None, rng: random.Random) -> SourcedSettings:
+    """Return kopf's settings, but for its source; `lease` is the one Lease to watch."""
+    settings = SourcedSettings()
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.posting.enabled = False
@@ -119,8 +123,6 @@ def kopf_settings(lease: LeasePlace | None, rng: random.Random) -> kopf.Operator
     settings.process.ultimate_exiting_timeout = None
     # kopf keeps a task per object for so long after its last event; in a burst of installs these add up.
     settings.queueing.idle_timeout = 0.5
-    settings.watching.chunk_size = 500
-    settings.watching.inactivity_timeout = 70
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = _Delays(rng)
@@ -135,30 +137,45 @@ def kopf_settings(lease: LeasePlace | None, rng: random.Random) -> kopf.Operator
 async def watch(
     kube: Kube,
     registry: kopf.OperatorRegistry,
-    settings: kopf.OperatorSettings,
+    settings: SourcedSettings,
     namespaces: Sequence[str],
     *,
+    identity: str,
     clock: Clock,
+    source: EventSource,
     started: Callable[[], None],
 ) -> None:
-    """Watch until cancelled; raise what ended kopf, such as a kind that is not served any more.
+    """Watch until cancelled; raise what ended kopf, or what the source's `resume` raised that was no KubeError.
 
     kopf's `operator()` would, at its end, also cancel every task that was made while it ran, ours included; so its
     tasks are waited for here. It also installs handlers of SIGTERM and SIGINT, which would stop the watches before the
-    running reconciles have ended: `started` is called when ours can be installed again.
+    running reconciles have ended: `started` is called when ours can be installed again. Without an `identity` it would
+    ask for the name of the user that it runs as, who has none in a container.
     """
     login = Login(kube, clock)
     kopf.on.login(id="login", registry=registry)(login.session)
+    settings.source = source
     tasks = await kopf.spawn_tasks(
-        registry=registry, settings=settings, namespaces=namespaces, clusterwide=not namespaces
+        registry=registry,
+        settings=settings,
+        identity=cast("Any", identity),  # a string by a name of kopf's that is private
+        namespaces=namespaces,
+        clusterwide=not namespaces,
     )
     started()
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        failed = settings.source.failed
+        await asyncio.wait((*tasks, failed), return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in tasks if task.done()]
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, hanging = await asyncio.wait(tasks, timeout=_ENDING)
+        if hanging:
+            names = sorted(task.get_name() for task in hanging)
+            structlog.stdlib.get_logger(__name__).warning("watch.end_timed_out", tasks=names)
         await login.aclose()
-    for task in done:
+    if failed.done():
+        failed.result()
+    for task in ended:
         task.result()

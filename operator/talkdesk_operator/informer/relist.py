@@ -5,33 +5,47 @@ kinds are listed could take a tenant for missing, and an object that is deleted 
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from itertools import product
+from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
 
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import GROUP, VERSION
-from talkdesk_operator.adapters.kubernetes.paging import PAGE_SIZE, list_pages
+from talkdesk_operator.adapters.kubernetes.paging import list_pages
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import KINDS, InformerCache
+from talkdesk_operator.informer.selection import Selection
 from talkdesk_operator.observability.probes import Health
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_runtime.time_slice import TimeSlice
 
-__all__ = ["KubeReads", "Relist", "ResourceVersionWentBack"]
+__all__ = ["Changed", "KubeReads", "Relist", "ResourceVersionWentBack"]
 
 _BACKOFF: Final = Backoff(first=timedelta(seconds=1), longest=timedelta(seconds=30))
 _JITTER: Final = 0.1
 """Listings come earlier or later by up to this share, so that those of several processes don't meet for ever."""
 
+_PAGE_SIZE: Final = 100
+"""Objects in a page: it is decoded in one go, and ours have some KB each."""
+Changed: TypeAlias = Callable[[str, Collection[AccountKey]], Awaitable[None]]
+"""Takes a kind, and the accounts that must be reconciled because one of its objects changed."""
+
 
 class ResourceVersionWentBack(Exception):
     """The API server counts lower than before: its etcd was restored. The cache is worth nothing then."""
+
+    @classmethod
+    def check(cls, version: str, before: int) -> None:
+        """Raise it for a version below one that was seen; versions that are no numbers can't say."""
+        if version.isdecimal() and int(version) < before:
+            raise cls(f"resourceVersion {version} is lower than {before}, which was seen before")
 
 
 class KubeReads(Protocol):
@@ -43,40 +57,66 @@ class KubeReads(Protocol):
 
 
 class Relist:
-    """Complete listings of the three kinds in some namespaces, or in all."""
+    """Complete listings of what is selected of the three kinds."""
 
     def __init__(
         self,
         kube: KubeReads,
         cache: InformerCache,
-        namespaces: Sequence[str],
+        selection: Selection,
         *,
         clock: Clock,
         rng: random.Random,
-        page_size: int = PAGE_SIZE,
+        page_size: int = _PAGE_SIZE,
     ) -> None:
         self._kube = kube
         self._cache = cache
-        self._namespaces = tuple(namespaces) or ("",)
+        self._selection = selection
         self._clock = clock
         self._rng = rng
         self._page_size = page_size
+        self._unwatched: dict[tuple[str, str], str] = {}  # versions by plural and namespace
+        self.listed: dict[tuple[str, str], str] = {}
+        """The version of the last complete listing, by plural and namespace."""
         self._log = structlog.stdlib.get_logger(__name__)
 
-    async def load(self) -> frozenset[AccountKey]:
-        """Bring the cache up to date; return the accounts that changed. Raises KubeError, ResourceVersionWentBack."""
-        keys: frozenset[AccountKey] = frozenset()
+    async def load(self, changed: Changed) -> None:
+        """Bring the cache up to date; report what changed at once. Raises KubeError, ResourceVersionWentBack."""
         for kind in KINDS:
-            for namespace in self._namespaces:
-                keys |= await self._load(kind, namespace)
-        return keys
+            for namespace in self._selection.places:
+                await self._load(kind, namespace, changed)
 
-    async def load_until_successful(self, health: Health) -> None:
+    async def resume(self, plural: str, namespace: str, changed: Changed) -> str:
+        """Return the version of a complete listing from which a watch can go on, so that no change is between them.
+
+        It is the one that was loaded at the start, if no watch has gone on from it; else it is made now. Raises
+        KubeError, ResourceVersionWentBack.
+        """
+        version = self._unwatched.pop((plural, namespace), "")
+        return version or await self._load(_kind_of(plural), namespace, changed)
+
+    async def load_until_successful(self, health: Health, changed: Changed) -> None:
         """Load, and try again until it works, however long that takes; report what is in the way to `health`."""
+
+        async def load() -> None:
+            for kind, namespace in product(KINDS, self._selection.places):
+                self._unwatched[kind.INFO.plural, namespace] = await self._load(kind, namespace, changed)
+
+        await self._until_successful(load, health)
+
+    async def reload(self, plural: str, namespace: str, health: Health, changed: Changed) -> None:
+        """List one kind in one namespace, or in all, and try again until it works, as above."""
+
+        async def load() -> None:
+            await self._load(_kind_of(plural), namespace, changed)
+
+        await self._until_successful(load, health)
+
+    async def _until_successful(self, load: Callable[[], Awaitable[None]], health: Health) -> None:
         failures = 0
         while True:
             try:
-                await self.load()
+                await load()
             except KubeNotFound:
                 health.blocker = f"the CustomResourceDefinitions of {GROUP}/{VERSION} are not installed"
             except KubeError as error:
@@ -87,33 +127,38 @@ class Relist:
             failures += 1
             await self._clock.sleep(_BACKOFF.delay(failures, self._rng.random()).total_seconds())
 
-    async def repeat(self, every: timedelta, changed: Callable[[AccountKey], None]) -> None:
+    async def repeat(self, every: timedelta, changed: Changed) -> None:
         """Load now and then, for ever, and report which accounts changed; raises ResourceVersionWentBack."""
         while True:
             await self._clock.sleep(every.total_seconds() * self._rng.uniform(1 - _JITTER, 1 + _JITTER))
             try:
-                keys = await self.load()
+                await self.load(changed)
             except KubeError as error:
                 self._log.warning("listing.failed", reason=str(error))
-                continue
-            for key in keys:
-                changed(key)
 
-    async def _load(self, kind: type[CustomResource], namespace: str) -> frozenset[AccountKey]:
-        before, version = self._cache.newest(), ""
+    async def _load(self, kind: type[CustomResource], namespace: str, changed: Changed) -> str:
+        """List one kind into the cache; return the version at which it was listed."""
+        before, version, name = self._cache.newest(), "", kind.INFO.kind
         path = resource_path(GROUP, VERSION, kind.INFO.plural, namespace)
         present: set[tuple[str, str]] = set()
-        keys: frozenset[AccountKey] = frozenset()
-        async with aclosing(list_pages(self._read, path, size=self._page_size)) as pages:
+        turn = TimeSlice()
+        query = self._selection.query(kind.INFO.plural)
+        async with aclosing(list_pages(self._read, path, query=query, size=self._page_size)) as pages:
             async for page in pages:
                 version = page.version
                 for item in page.items:
-                    raw = {**item, "kind": kind.INFO.kind}  # the items of a listing come without their kind
+                    raw = {**item, "kind": name}  # the items of a listing come without their kind
                     present.add((raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-                    keys |= self._cache.observe(raw).keys
-        if version.isdecimal() and int(version) < before:
-            raise ResourceVersionWentBack(f"resourceVersion {version} is lower than {before}, which was seen before")
-        return keys | self._cache.retain(kind.INFO.kind, namespace, present, version).keys
+                    await changed(name, self._cache.observe(raw).keys)
+                    await turn.pause()
+        ResourceVersionWentBack.check(version, before)
+        await changed(name, self._cache.retain(name, namespace, present, version).keys)
+        self.listed[kind.INFO.plural, namespace] = version
+        return version
 
     async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
         return await self._kube.request("GET", path, query=query)
+
+
+def _kind_of(plural: str) -> type[CustomResource]:
+    return next(kind for kind in KINDS if kind.INFO.plural == plural)

@@ -6,15 +6,19 @@ dashboards fit. Labels hold constants of ours and names of apps, never anything 
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from talkdesk_crds.installation import Decision, RequestType, TalkdeskInstallation
+from talkdesk_crds.installation import Decision, RequestType
+from talkdesk_operator.observability.installation_tally import App, InstallationTally
+from talkdesk_operator.observability.queue_loads import QueueLoads
+from talkdesk_runtime.tls_files import TlsMetrics
 
 __all__ = ["CONTROLLER", "CircuitBreakersCollector", "InstallationsCollector", "Metrics"]
 
@@ -31,8 +35,14 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.queue = QueueMetrics(registry)
-        self.reconciles = ReconcileMetrics(registry)
+        self.tls = TlsMetrics(registry)
+        self.loads = QueueLoads()
+        self.queue = QueueMetrics(registry, self.loads)
+        self.reconciles = ReconcileMetrics(registry, self.loads)
+        self.installations = InstallationsCollector()
+        self.breakers = CircuitBreakersCollector()
+        for collector in (self.installations, self.breakers):
+            registry.register(collector)
         self._requests = Counter(
             "talkdesk_api_requests",
             "Requests to Talkdesk, by call and outcome.",
@@ -82,6 +92,22 @@ class Metrics:
             registry=registry,
         )
 
+        self.shards = Gauge(
+            "talkdesk_shards",
+            "Shards into which all accounts are divided, by this replica's settings.",
+            registry=registry,
+        )
+        self.shards_held = Gauge(
+            "talkdesk_shards_held",
+            "Shards that this replica works on; where accounts are not divided, 1 for the leader.",
+            registry=registry,
+        )
+        self.loop_lag = Gauge(
+            "talkdesk_event_loop_lag_seconds",
+            "Longest time in the last one to two minutes for which the event loop was blocked.",
+            registry=registry,
+        )
+
     def count_talkdesk_request(self, call: str, outcome: str, seconds: float) -> None:
         """Count a request to Talkdesk: the call's name, `ok` or the error's class name, and the seconds it took."""
         self._requests.labels(call, outcome).inc()
@@ -92,7 +118,7 @@ class Metrics:
         self._scim_requests.labels(call, outcome).inc()
 
     def count_answer(self, request: RequestType, decision: Decision, outcome: str, seconds: float) -> None:
-        """Count an answer that was sent: `delivered` or `unclear`, and the seconds since the event was made."""
+        """Count an answer: `delivered`, `unclear` or `refused`, and the seconds since the event was made."""
         self._answers.labels(request.value, decision.value, outcome).inc()
         if outcome == "delivered":
             self._event_to_answer.observe(seconds)
@@ -107,11 +133,12 @@ class Metrics:
 
 
 class QueueMetrics:
-    """The work queue, as k8s.io/client-go names it."""
+    """The work queues, as k8s.io/client-go names them."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, ("name", "controller"), registry=registry).labels(CONTROLLER, CONTROLLER)
+    def __init__(self, registry: CollectorRegistry, loads: QueueLoads) -> None:
+        def gauge(name: str, text: str, read: Callable[[], float]) -> None:
+            made = Gauge(name, text, ("name", "controller"), registry=registry).labels(CONTROLLER, CONTROLLER)
+            made.set_function(read)
 
         def counter(name: str, text: str) -> Counter:
             return Counter(name, text, ("name", "controller"), registry=registry).labels(CONTROLLER, CONTROLLER)
@@ -121,9 +148,10 @@ class QueueMetrics:
             made = Histogram(name, text, labels, buckets=_QUEUE_SECONDS, registry=registry)
             return made.labels(CONTROLLER, CONTROLLER)
 
-        self.depth = gauge("workqueue_depth", "Keys that are pending: they wait for a worker.")
-        self.unfinished = gauge("workqueue_unfinished_work_seconds", "Sum of the ages of all running reconciles.")
-        self.longest = gauge("workqueue_longest_running_processor_seconds", "Age of the oldest running reconcile.")
+        gauge("workqueue_depth", "Keys that are pending: they wait for a worker.", loads.pending)
+        gauge("workqueue_unfinished_work_seconds", "Sum of the ages of all running reconciles.", loads.unfinished)
+        text = "Age of the oldest running reconcile."
+        gauge("workqueue_longest_running_processor_seconds", text, loads.longest)
         self.adds = counter(
             "workqueue_adds", "Keys added to the queue; adding a key that is pending already does not count."
         )
@@ -139,7 +167,7 @@ class QueueMetrics:
 class ReconcileMetrics:
     """The reconciler, as controller-runtime names it."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, loads: QueueLoads) -> None:
         self.total = Counter(
             "controller_runtime_reconcile",
             "Reconciles, by result: success, error, requeue, requeue_after.",
@@ -157,23 +185,34 @@ class ReconcileMetrics:
             buckets=_SECONDS,
             registry=registry,
         ).labels(CONTROLLER)
-        self.limit = Gauge(
+        limit = Gauge(
             "controller_runtime_max_concurrent_reconciles", "Number of workers.", controller, registry=registry
-        ).labels(CONTROLLER)
-        self.active = Gauge(
+        )
+        limit.labels(CONTROLLER).set_function(loads.workers)
+        active = Gauge(
             "controller_runtime_active_workers",
             "Number of workers that are reconciling now.",
             controller,
             registry=registry,
-        ).labels(CONTROLLER)
+        )
+        active.labels(CONTROLLER).set_function(loads.active)
 
 
 class CircuitBreakersCollector(Collector):
-    """Reads the circuit breakers of Talkdesk's hosts at each scrape."""
+    """Reads the circuit breakers of Talkdesk's hosts at each scrape: the sum of all that this process has."""
 
-    def __init__(self, read: Callable[[], Mapping[tuple[str, str], int]]) -> None:
-        """Take a count of open breakers by app (`namespace/name`) and kind of host (`api` or `token`)."""
-        self._read = read
+    def __init__(self) -> None:
+        self.sources: list[Callable[[], Mapping[tuple[str, str], int]]] = []
+        """What is read at a scrape."""
+
+    @contextmanager
+    def reading(self, read: Callable[[], Mapping[tuple[str, str], int]]) -> Iterator[None]:
+        """Read also from here: a count of open breakers by app (`namespace/name`) and kind of host, api or token."""
+        self.sources.append(read)
+        try:
+            yield
+        finally:
+            self.sources.remove(read)
 
     @override
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -183,48 +222,64 @@ class CircuitBreakersCollector(Collector):
             "Hosts of Talkdesk whose circuit is open because calls keep failing; token hosts are one per customer.",
             labels=("app", "host"),
         )
-        for labels, number in self._read().items():
+        for labels, number in _sum(read() for read in self.sources).items():
             counted.add_metric(labels, number)
         yield counted
 
 
 class InstallationsCollector(Collector):
-    """Reads the installations at each scrape, so that no counter can get out of step with them."""
+    """Reads what caches count at each scrape, so that no counter can get out of step with them.
 
-    def __init__(self, read: Callable[[], Iterable[TalkdeskInstallation]], now: Callable[[], datetime]) -> None:
-        self._read = read
-        self._now = now
+    It is the sum of all shards that this process works on: each account belongs to one of them.
+    """
+
+    def __init__(self) -> None:
+        self._tallies: list[tuple[InstallationTally, Callable[[], datetime]]] = []
+
+    def count(self, tally: InstallationTally, now: Callable[[], datetime]) -> None:
+        """Count these installations, too."""
+        self._tallies.append((tally, now))
+
+    @contextmanager
+    def counting(self, tally: InstallationTally, now: Callable[[], datetime]) -> Iterator[None]:
+        """Count them for a while."""
+        self.count(tally, now)
+        try:
+            yield
+        finally:
+            self._tallies.remove((tally, now))
 
     @override
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Count the installations by phase, condition and time left, and find each app's nearest deadline."""
-        phases, conditions, left = _Tally(), _Tally(), _Tally()
-        nearest: dict[tuple[str, ...], datetime] = {}
-        for installation in self._read():
-            app, status = (installation.metadata.namespace, installation.app), installation.status
-            phases[*app, status.phase or "Unknown"] += 1
-            conditions.update((*app, condition.type, condition.status) for condition in status.conditions)
-            if status.time_left is not None:
-                left[*app, status.time_left] += 1
-            if status.deadline is not None:
-                nearest[app] = min(status.deadline, nearest.get(app, status.deadline))
+        """Report the counts by phase, condition and time left, and each app's nearest deadline."""
+        tallies = [tally for tally, _ in self._tallies]
+        phases = _sum(tally.phases for tally in tallies)
         yield _gauge("talkdesk_installations", "TalkdeskInstallations, by phase.", "phase", phases)
         text = "TalkdeskInstallations, by a condition's type and status."
-        yield _gauge("talkdesk_installation_conditions", text, ("type", "status"), conditions)
+        yield _gauge("talkdesk_installation_conditions", text, ("type", "status"), _sum(t.conditions for t in tallies))
         text = "TalkdeskInstallations whose deadline is near, by the last warning mark that has passed."
-        yield _gauge("talkdesk_installations_near_deadline", text, "left", left)
+        yield _gauge("talkdesk_installations_near_deadline", text, "left", _sum(t.near_deadline for t in tallies))
         text = "Seconds until the nearest deadline for an answer; negative when it has passed."
-        now = self._now()
-        seconds = {app: (moment - now).total_seconds() for app, moment in nearest.items()}
-        yield _gauge("talkdesk_nearest_deadline_seconds", text, (), seconds)
+        yield _gauge("talkdesk_nearest_deadline_seconds", text, (), self._seconds_left())
+
+    def _seconds_left(self) -> Mapping[App, float]:
+        """Return the seconds until the nearest deadline of each app."""
+        nearest: dict[App, float] = {}
+        for tally, now in self._tallies:
+            for app, moment in tally.nearest_deadlines().items():
+                left = (moment - now()).total_seconds()
+                nearest[app] = min(left, nearest.get(app, left))
+        return nearest
 
 
-_Tally: TypeAlias = Tally[tuple[str, ...]]
+def _sum(counts: Iterable[Mapping[Any, int]]) -> Mapping[Any, int]:
+    total: Tally[Any] = Tally()
+    for each in counts:
+        total.update(each)
+    return total
 
 
-def _gauge(
-    name: str, text: str, labels: str | tuple[str, ...], values: Mapping[tuple[str, ...], float]
-) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, labels: str | tuple[str, ...], values: Mapping[Any, float]) -> GaugeMetricFamily:
     names = ("namespace", "app", *((labels,) if isinstance(labels, str) else labels))
     gauge = GaugeMetricFamily(name, text, labels=names)
     for values_of_labels, value in values.items():

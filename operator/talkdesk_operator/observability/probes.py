@@ -1,23 +1,17 @@
-"""The process's health, and the small HTTP server that reports it: /healthz, /readyz, /metrics.
+"""The process's health, as /healthz and /readyz report it.
 
 Belongs here: what live and ready mean. Does not belong here: finding out, which each part does and reports here.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
+from typing import Protocol
 
-import structlog
-from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from talkdesk_runtime.side_ports import Probes
 
-__all__ = ["CannotListen", "Health", "Stage", "serving"]
-
-
-class CannotListen(Exception):
-    """The probes' address or port can't be had; `str()` says which and why."""
+__all__ = ["Health", "HealthReport", "JointHealth", "Stage", "probes_of"]
 
 
 class Stage(StrEnum):
@@ -25,14 +19,37 @@ class Stage(StrEnum):
 
     STARTING = "starting"
     """Nothing is asked of the API server yet."""
-    STANDBY = "standby"
-    """Another process has the Lease. This counts as ready, or a rolling update would wait for ever."""
     LOADING = "loading"
-    """Leader; our objects are being listed. What keeps it here is in `blocker`."""
+    """Our objects are being listed, or a new leader waits for what the one before wrote last. What keeps it here is in
+    `blocker`."""
+    STANDBY = "standby"
+    """Another process has the Lease, and this one's cache is warm. It counts as ready, or a rolling update would wait
+    for ever; and not before, so that each hand-over is to a warm cache."""
     RUNNING = "running"
     """Leader; at work."""
     STOPPING = "stopping"
     """No new reconcile begins."""
+
+
+class HealthReport(Protocol):
+    """What is asked of a process's health."""
+
+    @property
+    def stage(self) -> Stage:
+        """Where the process is."""
+        ...
+
+    def event_age(self) -> float:
+        """Return the seconds since the last event of a watch."""
+        ...
+
+    def not_live(self) -> str | None:
+        """Return why the process should be started anew, or None."""
+        ...
+
+    def not_ready(self) -> str | None:
+        """Return why the process is not ready, or None."""
+        ...
 
 
 class Health:
@@ -64,54 +81,81 @@ class Health:
 
     def event_age(self) -> float:
         """Return the seconds since the last event of a watch; 0 in stages in which nothing is watched."""
-        return self._clock() - self._last_event if self._stage is Stage.RUNNING else 0.0
+        return self._clock() - self._last_event if self._stage in (Stage.STANDBY, Stage.RUNNING) else 0.0
 
     def not_live(self) -> str | None:
-        """Return why the process should be started anew, or None."""
-        age = self.event_age()
-        if self._limit is not None and age > self._limit:
-            return f"no event of any watch for {age:.0f} s"
-        return None
+        """Return why the process should be started anew, or None.
+
+        A leader that renews its Lease and sees nothing of that is broken. A candidate that sees nothing has mostly lost
+        the API server, like everybody else; a fresh start would only cost it its cache.
+        """
+        return self._silence() if self._stage is Stage.RUNNING else None
 
     def not_ready(self) -> str | None:
         """Return why the process is not ready, or None."""
-        if self._stage in (Stage.STANDBY, Stage.RUNNING):
+        if self._stage is Stage.STANDBY:
+            return self._silence()
+        if self._stage is Stage.RUNNING:
             return None
         return f"{self._stage}: {self.blocker}" if self.blocker else str(self._stage)
 
+    def _silence(self) -> str | None:
+        age = self.event_age()
+        return f"no event of any watch for {age:.0f} s" if self._limit is not None and age > self._limit else None
 
-@asynccontextmanager
-async def serving(health: Health, registry: CollectorRegistry, *, host: str, port: int) -> AsyncIterator[int]:
-    """Serve until left; yield the port. Raises CannotListen."""
-    app = web.Application()
-    app.router.add_get("/healthz", _probe(health, health.not_live))
-    app.router.add_get("/readyz", _probe(health, health.not_ready))
-    app.router.add_get("/metrics", _metrics(registry))
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
+
+_FIRST: tuple[Stage, ...] = (Stage.LOADING, Stage.STARTING, Stage.RUNNING)
+"""The stage of a process that holds shards, by theirs: the first of these in which any of them is."""
+
+
+class JointHealth:
+    """The health of a process that works on some shards: that of its looks at the Leases, and of each shard it holds.
+
+    A process that holds none stands by; so does one that gives its last one up.
+    """
+
+    def __init__(self, own: Health) -> None:
+        """Take the health of the looks: a standby at first, without a warm cache."""
+        self._own = own
+        self._shards: list[Health] = []
+
+    @contextmanager
+    def including(self, shard: Health) -> Iterator[None]:
+        """Ask also this one, in this block."""
+        self._shards.append(shard)
         try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise CannotListen(f"can't listen on {host}:{port}: {error.strerror}") from None
-        bound = int(runner.addresses[0][1])
-        structlog.stdlib.get_logger(__name__).info("probes.listening", host=host, port=bound)
-        yield bound
-    finally:
-        await runner.cleanup()
+            yield
+        finally:
+            self._shards.remove(shard)
+
+    @property
+    def stage(self) -> Stage:
+        """Where the process is."""
+        stages = {shard.stage for shard in self._shards}
+        at_work = next((stage for stage in _FIRST if stage in stages), None)
+        return self._own.stage if at_work is None or self._own.stage is not Stage.STANDBY else at_work
+
+    def event_age(self) -> float:
+        """Return the longest time for which anything that is watched showed nothing."""
+        return max(health.event_age() for health in (self._own, *self._shards))
+
+    def not_live(self) -> str | None:
+        """Return why one of the shards can't go on, or None."""
+        return next(filter(None, (shard.not_live() for shard in self._shards)), None)
+
+    def not_ready(self) -> str | None:
+        """Return what is not loaded yet, or why the process stands by in vain, or None."""
+        loading = [shard for shard in self._shards if shard.stage in (Stage.STARTING, Stage.LOADING)]
+        return next(filter(None, (health.not_ready() for health in (self._own, *loading))), None)
 
 
-def _probe(health: Health, find_problem: Callable[[], str | None]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_: web.Request) -> web.Response:
-        problem = find_problem()
-        return web.Response(status=200 if problem is None else 503, text=f"{problem or health.stage}\n")
+def probes_of(health: HealthReport) -> Probes:
+    """Return what a kubelet is told."""
 
-    return answer
+    async def not_live() -> str | None:
+        return health.not_live()
 
+    async def not_ready() -> str | None:
+        return health.not_ready()
 
-def _metrics(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
-
-    return answer
+    return Probes(not_live=not_live, not_ready=not_ready, state=lambda: str(health.stage))

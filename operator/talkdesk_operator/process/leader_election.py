@@ -1,227 +1,201 @@
 """Leader election: one operator works, the others stand by.
 
-The official client's election loop decides. What it needs from outside is here, because as it comes it
+    candidate ──▶ leader ──▶ renewing ──▶ released: the Lease is empty, the next one follows at once
+        │                      │
+        └─▶ given back         └────────▶ lost: not renewed in time, or somebody else has it
 
-* ends at the first lost connection, because it knows only errors that have an HTTP status,
-* sends requests without a time limit, so that a request that hangs outlives the leadership,
-* writes local time with a Z behind it, and
-* never gives the Lease back.
+The rules are those of Kubernetes' own controllers. The official Python client has such a loop, but it compares wall
+clocks, so a clock that jumps takes a Lease from a leader that is alive; it ends at the first lost connection, lets a
+request hang for longer than the leadership, and never gives the Lease back.
 
-So the lock is made of our own requests, `lost` returns when the Lease was not renewed in time, and `release` empties
-the Lease for the next candidate. A process that loses the Lease ends, like Kubernetes' own controllers: a fresh start
-is the one state that is surely right, and after the pod's restart it is a candidate again.
-
-The election retries at a fixed period that the client's loop has; there is no back-off of ours in it.
+* Nobody's timestamps are compared with one's own clock. A candidate counts from when it saw the Lease change last, a
+  leader from before it sent its last renewal, both by a clock that goes on while a process or a machine is stopped.
+* A leader may act for `renew_deadline` after a renewal; its `fence` is shut then, and never opens again. Another one
+  begins after `lease_duration` at the earliest.
+* Holding the Lease is not enough where accounts are divided: its `ground` says from when on we may act (`layout`).
+* A process that loses the Lease ends: a fresh start is the one state that is surely right, and after the pod's restart
+  it is a candidate again.
 """
 
 import asyncio
-import json
-from dataclasses import dataclass
-from typing import Any, Protocol
+import random
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
-from kubernetes.aio.client.exceptions import ApiException
-from kubernetes.aio.leaderelection.electionconfig import Config
-from kubernetes.aio.leaderelection.leaderelection import LeaderElection
-from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
-from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
-from typing_extensions import override
 
-from talkdesk_operator.observability.heartbeat import LEASES
+from talkdesk_operator.process.layout import FirstShard, Ground, Verdict
+from talkdesk_operator.process.lease import ElectionTimes, Lease
 from talkdesk_runtime.clock import Clock
-from talkdesk_runtime.kube import resource_path
-from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_runtime.fence import Fence
 
-__all__ = ["ElectionTimes", "KubeRequests", "Leadership"]
-
-
-class KubeRequests(Protocol):
-    """The part of Kube that is needed here."""
-
-    async def request(self, method: str, path: str, *, body: Any = None) -> dict[str, Any]:
-        """Make one request; raise a KubeError."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ElectionTimes:
-    """Seconds; the defaults are those of Kubernetes' own controllers."""
-
-    lease_duration: float = 15
-    """A Lease that was not renewed for so long may be taken by another. In whole seconds."""
-    renew_deadline: float = 10
-    """A leader that could not renew for so long stops; it has the difference to `lease_duration` for that."""
-    retry_period: float = 2
-    """Between two attempts to take or renew the Lease."""
-    request_timeout: float = 4
-    """Of one request."""
+__all__ = ["ElectionTimes", "Leadership"]
 
 
 class Leadership:
-    """One candidate. Use each once."""
+    """One candidate for one Lease, and its leadership. Use each once."""
 
     def __init__(
         self,
-        kube: KubeRequests,
+        lease: Lease,
         *,
-        namespace: str,
-        name: str,
-        identity: str,
         clock: Clock,
+        rng: random.Random,
         times: ElectionTimes | None = None,
+        ground: Ground | None = None,
     ) -> None:
+        """Take a Lease of a connection that no fence restricts; without a ground it is the one of the only shard."""
         self._times = times or ElectionTimes()
+        self._lease = lease
+        self._ground = ground or FirstShard(1, wait=self._times.lease_duration, clock=clock)
         self._clock = clock
-        self._lock = _LeaseLock(kube, namespace, name, identity, self._times, clock)
-        self._acquired = asyncio.Event()
-        self._election: asyncio.Task[None] | None = None
-        self._log = structlog.stdlib.get_logger(__name__)
+        self._rng = rng
+        self._news = asyncio.Event()
+        self._renewal: asyncio.Task[None] | None = None
+        self._released = False
+        self._tried = False
+        self._may_act = asyncio.Event()
+        self._log = structlog.stdlib.get_logger(__name__).bind(lease=lease.name)
+        self.fence = Fence(clock.monotonic)
+        """Open while this is the leader for sure."""
+        self.attempted = asyncio.Event()
+        """Set when the Lease was asked for once, with or without success."""
+        self.acquired = asyncio.Event()
+        """Set when this became the leader; it may have lost the Lease since."""
+        self.left_behind: Mapping[str, str] = {}
+        """What the leader before noted when it gave the Lease back: the newest versions that it had seen."""
 
     async def acquire(self) -> None:
         """Wait until we are the leader."""
-        self._log.info("leader.candidate", identity=self._lock.identity)
-        config = Config(
-            self._lock,
-            self._times.lease_duration,
-            self._times.renew_deadline,
-            self._times.retry_period,
-            onstarted_leading=self._started,
-            onstopped_leading=self._stopped,
-        )
-        self._election = asyncio.create_task(LeaderElection(config).run(), name="leader election")
-        acquired = asyncio.create_task(self._acquired.wait(), name="leader election's success")
-        try:
-            await asyncio.wait((self._election, acquired), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            acquired.cancel()
-        if self._election.done():
-            await self._election
+        if self.acquired.is_set():
+            return
+        self._log.info("leader.candidate", identity=self._lease.identity)
+        while not await self.try_once():
+            left = self._lease.expires_in()
+            await self._wait(left if 0 < left < self._times.retry_period else self._retry())
 
-    async def lost(self) -> None:
-        """Wait until we are no longer the leader. Raises what ended the election, if it was an error."""
-        while (
-            not self._ended()
-            and (left := self._lock.renewed + self._times.renew_deadline - self._clock.monotonic()) > 0
-        ):
-            await asyncio.wait((self._running(),), timeout=left)
-        if self._ended():
-            await self._running()
-
-    async def release(self) -> None:
-        """End the candidacy; give the Lease back, if we have it, so that the next candidate can start at once."""
-        if self._election is not None:
-            self._election.cancel()
-            await asyncio.gather(self._election, return_exceptions=True)
-        if self._acquired.is_set() and await self._lock.give_back():
-            self._log.info("leader.released")
-
-    def _running(self) -> asyncio.Task[None]:
-        if self._election is None:
-            raise RuntimeError("acquire comes first")
-        return self._election
-
-    def _ended(self) -> bool:
-        return self._running().done()
-
-    async def _started(self) -> None:
-        self._log.info("leader.acquired", identity=self._lock.identity)
-        self._acquired.set()
-
-    async def _stopped(self) -> None:
-        self._log.warning("leader.lost")
-
-
-class _LeaseLock(BaseLock):
-    """A Lease, by our own requests. The client keeps who holds it, and since when it has seen that."""
-
-    def __init__(
-        self,
-        kube: KubeRequests,
-        namespace: str,
-        name: str,
-        identity: str,
-        times: ElectionTimes,
-        clock: Clock,
-    ) -> None:
-        super().__init__(name, namespace, identity)
-        self._kube = kube
-        self._times = times
-        self._clock = clock
-        self._lease: dict[str, Any] = {}
-        self._log = structlog.stdlib.get_logger(__name__)
-        self.renewed = clock.monotonic()
-        """When the last request was sent that renewed the Lease."""
-
-    @override
-    async def get(
-        self, name: str, namespace: str
-    ) -> tuple[bool, LeaderElectionRecord] | tuple[bool, Exception] | tuple[bool, None]:
-        try:
-            self._lease = await self._request("GET", name)
-        except KubeNotFound:
-            return False, _not_found()
-        except KubeError as error:
-            return False, ApiException(status=0, reason=str(error))
-        spec = self._lease.get("spec") or {}
-        duration, acquired, renewed = (
-            spec.get(field) for field in ("leaseDurationSeconds", "acquireTime", "renewTime")
-        )
-        return True, LeaderElectionRecord(spec.get("holderIdentity") or None, str(duration or 0), acquired, renewed)
-
-    @override
-    async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
-        head = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-        self._lease = {**head, "metadata": {"name": name, "namespace": namespace}}
-        return await self._write("POST", "", self.identity)
-
-    @override
-    async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
-        return await self._write("PUT", name, self.identity)
-
-    async def give_back(self) -> bool:
-        """Empty the Lease; return False when somebody else has it, or when that can't be done now."""
-        found, record = await self.get(self.name, self.namespace)
-        ours = found and isinstance(record, LeaderElectionRecord) and record.holder_identity == self.identity
-        return ours and await self._write("PUT", self.name, "")
-
-    async def _write(self, method: str, name: str, holder: str) -> bool:
-        sent = self._clock.monotonic()
-        try:
-            # The resourceVersion goes along: of two candidates that read the same Lease, one gets a conflict.
-            self._lease = await self._request(method, name, {**self._lease, "spec": self._spec(holder)})
-        except KubeError as error:
-            self._log.warning("leader.write_failed", reason=str(error))
+    async def try_once(self) -> bool:
+        """Ask for the Lease, and wait until we may act where we get it; return whether we are the leader."""
+        if not await self._attempt():
+            self.attempted.set()
             return False
-        self.renewed = sent
+        self._renewal = asyncio.create_task(self._renew(), name="renewal of the Lease")
+        if not self._may_act.is_set():
+            self.attempted.set()
+            await self._wait_for_the_ground(self._renewal)
+        if not self._may_act.is_set():
+            self._renewal = None
+            return False
+        self.acquired.set()
+        self.attempted.set()
+        self._log.info("leader.acquired", identity=self._lease.identity)
         return True
 
-    def _spec(self, holder: str) -> dict[str, Any]:
-        old = self._lease.get("spec") or {}
-        now = self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
-        changes = old.get("holderIdentity", "") != holder
-        return {
-            **old,
-            "holderIdentity": holder,
-            "leaseDurationSeconds": round(self._times.lease_duration) if holder else 1,
-            "acquireTime": now if changes else old.get("acquireTime", now),
-            "renewTime": now,
-            "leaseTransitions": int(old.get("leaseTransitions") or 0) + (1 if holder and changes and old else 0),
-        }
+    def observe(self, lease: Mapping[str, Any]) -> None:
+        """Take the Lease as a watch shows it, so that no candidate waits for its next look."""
+        if self._lease.observe(lease):
+            self._news.set()
 
-    async def _request(self, method: str, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        path = resource_path(*LEASES, self.namespace, name)
+    async def lost(self) -> None:
+        """Wait until we are no longer the leader, or may not be. Raises what ended the renewal, if it was an error."""
+        if self._renewal is None:
+            raise RuntimeError("acquire comes first")
+        while not self._renewal.done() and (left := self.fence.left()) > 0:
+            await asyncio.wait((self._renewal,), timeout=left)
+        self.fence.shut()
+        if self._released:
+            return
+        self._log.warning("leader.lost")
+        if self._renewal.done():
+            self._renewal.result()
+
+    async def release(self, versions: Mapping[str, str] | None) -> None:
+        """End the candidacy; give the Lease back if we have it, with the newest versions that we have seen of objects.
+
+        Without them it is left to expire: requests of ours may still be on their way.
+        """
+        self.fence.shut()
+        # The end may have come between a write and its answer.
+        has_it = self._renewal is not None or (self._tried and self._lease.may_be_ours())
+        if self._released or not has_it:
+            return
+        self._released = True
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
+        if versions is not None and await self._lease.give_back(versions):
+            self._log.info("leader.released")
+
+    async def _attempt(self) -> bool:
+        """Ask for the Lease; return whether we have it."""
+        if not self._lease.is_known_since(self._times.retry_period) and not await self._lease.read():
+            return False
+        if not self._lease.may_be_taken():
+            return False
+        noted = self._lease.note()
+        noted = noted if self._ground.begin(self._lease.known()) else {}
+        self._tried = True
+        verdict = await self._take()
+        if verdict is Verdict.ACT:
+            self._open()
+            verdict = Verdict.ACT if self._may_act.is_set() else Verdict.GIVE_BACK
+        if verdict is Verdict.GIVE_BACK:
+            await self._lease.give_back(noted)
+        if verdict not in (Verdict.ACT, Verdict.WAIT):
+            return False
+        self.left_behind = noted
+        return True
+
+    async def _take(self) -> Verdict | None:
+        """Take the Lease or renew it, and judge; return None when that failed."""
+        while await self._lease.take(self._ground.annotations()):
+            verdict = await self._ground.written()
+            if verdict is not Verdict.WRITE:
+                return verdict
+        return None
+
+    def _open(self) -> None:
+        """Open the fence, or keep it open, for as long as Lease and ground allow."""
+        until = min(self._lease.renewed, self._ground.confirmed()) + self._times.renew_deadline
+        # What is past when it begins would be a loss, which ends the process.
+        if until > self._clock.monotonic():
+            self.fence.open_until(until)
+            self._may_act.set()
+
+    async def _renew(self) -> None:
+        """Renew until somebody else has the Lease, or it is too late."""
+        while True:
+            await self._wait(self._retry())
+            if not self._lease.is_ours() or self._is_too_late():
+                return
+            if await self._take() is None and await self._lease.read() and not self._lease.is_ours():
+                return
+            self._open()
+
+    def _is_too_late(self) -> bool:
+        if self._may_act.is_set():
+            return self.fence.is_shut()
+        return self._clock.monotonic() - self._lease.renewed >= self._times.renew_deadline
+
+    async def _wait_for_the_ground(self, renewal: "asyncio.Task[None]") -> None:
+        """Wait until we may act, or have the Lease no longer."""
+        self._log.info("leader.waits_for_former_shards")
+        acting = asyncio.create_task(self._may_act.wait())
         try:
-            async with asyncio.timeout(self._times.request_timeout):
-                return await self._kube.request(method, path, body=body)
-        except TimeoutError:
-            raise _NoAnswer("the API server did not answer in time") from None
+            await asyncio.wait((acting, renewal), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            acting.cancel()
+        if renewal.done():
+            renewal.result()
 
+    async def _wait(self, seconds: float) -> None:
+        """Wait for so long, or until somebody else was seen to change the Lease."""
+        waiting = asyncio.create_task(self._news.wait())
+        try:
+            await asyncio.wait((waiting,), timeout=seconds)
+        finally:
+            waiting.cancel()
+        self._news.clear()
 
-class _NoAnswer(KubeError):
-    """The API server did not answer within the time limit."""
-
-
-def _not_found() -> ApiException:
-    error = ApiException(status=404, reason="Not Found")
-    error.body = json.dumps({"code": 404})
-    return error
+    def _retry(self) -> float:
+        return self._times.retry_period * self._rng.uniform(0.9, 1.0)

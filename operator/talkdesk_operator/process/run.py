@@ -1,236 +1,156 @@
-"""The operator's process around the reconcilers: standby, loading, work, and an orderly end.
+"""The operator's process: settings, connection, probes, signals, and the controllers that do the work.
 
-Belongs here: what starts and ends in which order. Does not belong here: what any part does, nor which reconciler runs,
-which `wiring` decides.
+Belongs here: what a process has once. Does not belong here: what begins and ends in which order for a Lease
+(`controller`), what any part does, nor which reconciler runs, which `wiring` decides.
 
-    probes ──▶ Lease ──▶ list ──▶ workers, watch, relist ──▶ signal ──▶ workers end ──▶ watches end ──▶ Lease given back
-                 │                        │
-                 │                        └── one of them ends ──▶ the same end, exit code 1
-                 └── lost ──▶ workers are cancelled at once, exit code 1
+    probes ──▶ controller ──▶ signal, or the end of any part (exit code 1) ──▶ the controller ends ──▶ connections end
+               (one, or where accounts are divided one for each shard that is held)
+
+Every end is bounded in time: where something hangs, `last_resort` ends the process, and the Lease is left to expire. A
+second signal cancels running reconciles at once, and so does the loss of the Lease, also during the end.
 """
 
-import asyncio
 import random
-import signal
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from datetime import timedelta
 from importlib.metadata import version
-from typing import Any, TypeAlias
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from talkdesk_operator.domain.installation.priority import priority_of
-from talkdesk_operator.informer.cache import InformerCache
-from talkdesk_operator.informer.handlers import Handlers
-from talkdesk_operator.informer.kopf_watch import LeasePlace, kopf_settings, watch
-from talkdesk_operator.informer.relist import Relist
-from talkdesk_operator.observability.metrics import InstallationsCollector, Metrics
-from talkdesk_operator.observability.probes import Health, Stage, serving
-from talkdesk_operator.process.leader_election import Leadership
+from talkdesk_operator.informer.kopf_watch import LeasePlace
+from talkdesk_operator.observability.loop_lag import LoopLag
+from talkdesk_operator.observability.metrics import Metrics
+from talkdesk_operator.observability.probes import Health, HealthReport, JointHealth, probes_of
+from talkdesk_operator.process.controller import BuildReconciler, Controller, Election, ProcessParts, Unelected
+from talkdesk_operator.process.leader_election import ElectionTimes, Leadership
+from talkdesk_operator.process.lease import Lease
+from talkdesk_operator.process.sharded import connections_for_leases, shard_set
+from talkdesk_operator.process.shutdown import Shutdown
 from talkdesk_operator.settings import Settings
-from talkdesk_operator.workqueue.queue import Cause, QueueSettings, Reconcile, WorkQueue
+from talkdesk_runtime.background import in_background
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
+from talkdesk_runtime.kube_errors import KubeRefused
+from talkdesk_runtime.proxy import ProxyUnusable
+from talkdesk_runtime.side_ports import CannotListen, serving_metrics, serving_probes
+from talkdesk_runtime.tls_files import CertificateUnusable
+from talkdesk_runtime.token_review import TokenReviews
 
-__all__ = ["BuildReconciler", "Parts", "Shutdown", "serve"]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a reconciler can be made of."""
-
-    settings: Settings
-    kube: Kube
-    cache: InformerCache
-    queue: WorkQueue
-    metrics: Metrics
-    on_own_write: Callable[[Mapping[str, Any]], None]
-    """Takes an object of ours as the answer to a write showed it; see Handlers."""
-    identity: str
-    """Names this process among all operators."""
-    clock: Clock
-    rng: random.Random
+__all__ = ["serve"]
 
 
-BuildReconciler: TypeAlias = Callable[[Parts], AbstractAsyncContextManager[Reconcile]]
-"""Makes the reconciler, and at the end closes what it was made of."""
-
-
-@dataclass(slots=True)
-class Shutdown:
-    """Why the process ends; the first reason stands."""
-
-    event: asyncio.Event = field(default_factory=asyncio.Event)
-    code: int = 0
-    abrupt: bool = False
-    """Running reconciles must stop now, because another process may begin with the same accounts."""
-
-    def begin(self, reason: str, code: int, *, abrupt: bool = False) -> None:
-        """Begin to end, with that exit code."""
-        if not self.event.is_set():
-            self.code, self.abrupt = code, abrupt
-            structlog.stdlib.get_logger(__name__).info("operator.stopping", reason=reason, code=code)
-            self.event.set()
-
-    def install_signal_handlers(self) -> None:
-        """End in order at SIGTERM and SIGINT."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.begin, number.name, 0)
-
-    def supervise(self, coroutine: Coroutine[Any, Any, None], name: str, *, abrupt: bool = False) -> asyncio.Task[None]:
-        """Start something that goes on for as long as the process; when it ends before, so does the process."""
-
-        def ended(task: asyncio.Task[None]) -> None:
-            error = None if task.cancelled() else task.exception()
-            if error is not None:
-                structlog.stdlib.get_logger(__name__).error("operator.part_failed", part=name, exc_info=error)
-            self.begin(f"{name} ended", 1, abrupt=abrupt)
-
-        task = asyncio.create_task(coroutine, name=name)
-        task.add_done_callback(ended)
-        return task
-
-    async def completes_before(self, work: Awaitable[None]) -> bool:
-        """Wait for the work or the begin of the end; return whether the work was first. Else it is cancelled.
-
-        Raises what the work raised.
-        """
-        task = asyncio.ensure_future(work)
-        end = asyncio.create_task(self.event.wait())
-        try:
-            await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            end.cancel()
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        if task.cancelled():
-            return False
-        task.result()
-        return not self.event.is_set()
-
-
-async def serve(settings: Settings, build: BuildReconciler, *, clock: Clock, rng: random.Random) -> int:
+async def serve(
+    settings: Settings,
+    build: BuildReconciler,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    ending: Callable[[timedelta], object] = lambda _: None,
+    leading: Callable[[Callable[[], bool]], object] = lambda _: None,
+) -> int:
     """Run until a signal or a loss; return the exit code: 0 after a signal, else 1.
 
-    Raises KubeRefused without a usable configuration for the Kubernetes API, CannotListen without the probes' port.
+    `ending` gets the time in which the process must have ended, when it begins to end; `leading` gets a function that
+    says whether a leadership has expired, before any begins. Raises KubeRefused without a usable configuration for the
+    Kubernetes API, CannotListen without the port of probes or metrics, CertificateUnusable without the certificate of
+    the latter.
     """
-    shutdown = Shutdown()
+    shutdown = Shutdown(begun=lambda: ending(settings.shutdown_timeout + _CLOSING))
     shutdown.install_signal_handlers()
-    kube = await Kube.connect(
-        user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
-        kubeconfig=settings.kubeconfig,
-        connections=settings.kubernetes_connections,
-        timeout=settings.kubernetes_timeout,
-    )
+    log = structlog.stdlib.get_logger(__name__)
+    try:
+        code = await _serve(settings, build, shutdown, clock, rng, leading)
+    except (KubeRefused, ProxyUnusable, CannotListen, CertificateUnusable):
+        raise  # nothing has begun
+    except BaseException as error:
+        shutdown.begin(type(error).__name__, 1)
+        raise
+    log.info("operator.ended", reason=shutdown.reason, code=code)
+    return code
+
+
+async def _serve(
+    settings: Settings,
+    build: BuildReconciler,
+    shutdown: Shutdown,
+    clock: Clock,
+    rng: random.Random,
+    leading: Callable[[Callable[[], bool]], object],
+) -> int:
     limit = settings.watch_inactivity_timeout if settings.leader_election else None
     health = Health(clock=clock.monotonic, max_event_age=limit)
-    process = _Process(settings, build, kube, health, shutdown, clock, rng)
+    joint = JointHealth(health) if settings.shards > 1 else None
+    lag = LoopLag(clock.monotonic, clock.sleep)
+    metrics = _metrics(joint or health, lag)
+    metrics.shards.set(settings.shards)
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    kube = await _connect(settings, settings.kubernetes_connections)
     async with (
         kube,
-        serving(health, process.metrics.registry, host=settings.probe_bind_address, port=settings.probe_port),
+        in_background(lag.run(), "event loop's lag"),
+        serving_probes(probes_of(joint or health), settings),
+        serving_metrics(metrics.registry, settings, metrics.tls, TokenReviews(kube, clock=clock)),
     ):
-        if not settings.leader_election:
-            await process.work()
-            return shutdown.code
-        leadership = Leadership(
-            kube,
-            namespace=settings.namespace_of_lease(),
-            name=settings.lease_name,
-            identity=process.parts.identity,
-            clock=clock,
-        )
-        health.enter(Stage.STANDBY)
-        try:
-            if await shutdown.completes_before(leadership.acquire()):
-                lost = shutdown.supervise(leadership.lost(), "leadership", abrupt=True)
-                await process.work()
-                lost.cancel()
-        finally:
-            await leadership.release()
+        parts = ProcessParts(settings, kube, identity, health, shutdown, metrics, clock, rng)
+        await (_alone(parts, build, leading) if joint is None else _sharing(parts, build, leading, joint))
     return shutdown.code
 
 
-class _Process:
-    """The parts of one process, and what they do from the first listing to the end of the last reconcile."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        build: BuildReconciler,
-        kube: Kube,
-        health: Health,
-        shutdown: Shutdown,
-        clock: Clock,
-        rng: random.Random,
-    ) -> None:
-        self._settings = settings
-        self._build = build
-        self._health = health
-        self._shutdown = shutdown
-        self.metrics = _metrics(health)
-        cache = InformerCache()
-        self.metrics.registry.register(InstallationsCollector(cache.all_installations, clock.now))
-        bounds = QueueSettings(
-            workers=settings.workers, grace=settings.shutdown_timeout, resync_jitter=settings.resync_jitter
-        )
-        queue = WorkQueue(self.metrics, scheduler=asyncio.get_running_loop(), rng=rng, settings=bounds)
-        self._handlers = Handlers(cache, queue, health, prioritize=priority_of, now=clock.now)
-        self._relist = Relist(kube, cache, settings.namespaces, clock=clock, rng=rng)
-        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-        written = self._handlers.on_own_write
-        self.parts = Parts(settings, kube, cache, queue, self.metrics, written, identity, clock, rng)
-
-    async def work(self) -> None:
-        """List everything, then reconcile until the end of the process begins, and end in order."""
-        self._health.enter(Stage.LOADING)
-        if not await self._shutdown.completes_before(self._relist.load_until_successful(self._health)):
-            return
-        for key in self.parts.cache.account_keys():
-            self._handlers.enqueue(key, Cause.STARTUP)
-        async with self._build(self.parts) as reconcile:
-            workers = self._shutdown.supervise(self.parts.queue.run(reconcile, self._shutdown.event), "workers")
-            watches = [
-                self._shutdown.supervise(self._watch(), "watch"),
-                self._shutdown.supervise(
-                    self._relist.repeat(
-                        self._settings.relist_interval, lambda key: self._handlers.enqueue(key, Cause.WATCH)
-                    ),
-                    "listing",
-                ),
-            ]
-            self._health.enter(Stage.RUNNING)
-            await self._shutdown.event.wait()
-            self._health.enter(Stage.STOPPING)
-            if self._shutdown.abrupt:
-                workers.cancel()
-            # The watches go on until the last reconcile has ended, which may yet need what they bring.
-            await asyncio.gather(workers, return_exceptions=True)
-            for task in watches:
-                task.cancel()
-            await asyncio.gather(*watches, return_exceptions=True)
-
-    async def _watch(self) -> None:
-        settings, parts = self._settings, self.parts
-        lease = LeasePlace(settings.namespace_of_lease(), settings.lease_name) if settings.leader_election else None
-        await watch(
-            parts.kube,
-            self._handlers.registry(lease=lease is not None),
-            kopf_settings(lease, parts.rng),
-            settings.namespaces,
-            clock=parts.clock,
-            started=self._shutdown.install_signal_handlers,
-        )
+async def _connect(settings: Settings, connections: int) -> Kube:
+    return await Kube.connect(
+        user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
+        kubeconfig=settings.kubeconfig,
+        connections=connections,
+        timeout=settings.kubernetes_timeout,
+    )
 
 
-def _metrics(health: Health) -> Metrics:
+async def _alone(parts: ProcessParts, build: BuildReconciler, leading: Callable[[Callable[[], bool]], object]) -> None:
+    """Work on all accounts, or stand by."""
+    lease = _lease_place(parts.settings) if parts.settings.leader_election else None
+    election = _election(parts, lease)
+    leading(election.fence.has_expired)
+    await Controller(parts, build, election=election, lease=lease).run()
+
+
+async def _sharing(
+    parts: ProcessParts, build: BuildReconciler, leading: Callable[[Callable[[], bool]], object], health: JointHealth
+) -> None:
+    """Work on some shards, or on none for the time being."""
+    place, end = _lease_place(parts.settings), parts.settings.shutdown_timeout + _CLOSING
+    # Several controllers may well use up all connections of the process; the Leases must not wait for these.
+    async with await _connect(parts.settings, connections_for_leases(parts.settings.shards)) as leases:
+        shards = shard_set(parts, build, place, leases=leases, health=health, end=end)
+        leading(shards.has_expired)
+        await shards.run()
+
+
+def _lease_place(settings: Settings) -> LeasePlace:
+    return LeasePlace(settings.namespace_of_lease(), settings.lease_name)
+
+
+def _election(parts: ProcessParts, place: LeasePlace | None) -> Election:
+    if place is None:
+        return Unelected(parts.clock)
+    times = ElectionTimes()
+    lease = Lease(parts.kube, place.namespace, place.name, parts.identity, times, parts.clock)
+    return Leadership(lease, clock=parts.clock, rng=parts.rng, times=times)
+
+
+_CLOSING: Final = timedelta(seconds=15)
+"""For everything after the last reconcile: watches, connections, the Lease. With the default time for reconciles, this
+is less than the pod's grace."""
+
+
+def _metrics(health: HealthReport, lag: LoopLag) -> Metrics:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     metrics = Metrics(registry)
     metrics.watch_age.set_function(health.event_age)
+    metrics.loop_lag.set_function(lag.longest)
     return metrics

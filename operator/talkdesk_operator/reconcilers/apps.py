@@ -1,26 +1,55 @@
 """TalkdeskApps: compiled once for each generation, and their status."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from talkdesk_crds.allowed_hosts import allowed_hosts
 from talkdesk_crds.app import AppStatus, ConflictPolicy, RejectRule, TalkdeskApp
-from talkdesk_crds.conditions import Condition, ConditionType, Reason, transitioned
+from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
 from talkdesk_crds.hosts import ForeignHostError
+from talkdesk_crds.names import APP_FINALIZER
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES
 from talkdesk_operator.domain.ports.cluster import Cluster
+from talkdesk_operator.domain.ports.kube_event import EventDraft
+from talkdesk_operator.domain.reconcile.access import AccessReviews
+from talkdesk_operator.domain.reconcile.failure import Failure, RetryClass
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule
+from talkdesk_operator.domain.tenant.desired import revision_of
+from talkdesk_operator.domain.tenant.edit_grace import deletion_policies
+from talkdesk_operator.domain.tenant.typical_customer import limit_met
+from talkdesk_operator.reconcilers.aside import aside
+from talkdesk_operator.reconcilers.users.token import read_token
+from talkdesk_operator.templates.address import compile_address
+from talkdesk_operator.templates.assumed_readiness import assumed_ready
 from talkdesk_operator.templates.cel import ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import TemplateError
-from talkdesk_operator.templates.template import CompiledTemplate, StepSource
+from talkdesk_operator.templates.leaves import expressions
+from talkdesk_operator.templates.limits import measure
+from talkdesk_operator.templates.template import ADDRESS_SCOPE, CompiledTemplate, StepSource, reference_problems
+from talkdesk_operator.templates.variables import unknown_members, unknown_variable
+from talkdesk_runtime.kube_errors import KubeError
 from talkdesk_runtime.lru import LruMap
+from talkdesk_runtime.shorten import shorten
 
 __all__ = ["CompiledApps", "app_status", "compile_app"]
 
 _MAX_COMPILED = 256
 """Compiled apps in memory; each takes some tens of kilobytes."""
+_LARGE = 20_000
+"""Characters of a template that is compiled beside the event loop: about 50 ms."""
 _MESSAGE_LENGTH = 2048
+_REVIEW_AGAIN = timedelta(seconds=20)
+"""A right that is granted, or a Secret, changes no object of ours, so nothing else tells that it is there."""
+_REVIEW_VALID = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class _Review:
+    """What is missing in the cluster, rights or the SCIM service's token, and when that was looked at."""
+
+    time: datetime
+    missing: Failure | None
 
 
 def compile_app(app: TalkdeskApp) -> CompiledApp:
@@ -37,6 +66,7 @@ def compile_app(app: TalkdeskApp) -> CompiledApp:
             step.ready_when,
             step.on_offboard.value,
             adopt=step.conflict_policy is ConflictPolicy.ADOPT,
+            on_remove=step.on_remove.value if step.on_remove is not None else None,
         )
         for step in template.steps
     ]
@@ -48,54 +78,175 @@ def compile_app(app: TalkdeskApp) -> CompiledApp:
         rules = tuple(_rule(rule) for rule in app.spec.approval.reject_when)
     except ExpressionError as error:
         return CompiledApp(app, hosts, compiled, f"approval.rejectWhen {error.source!r}: {error.reason}")
-    return CompiledApp(app, hosts, compiled, reject_rules=rules)
+    return CompiledApp(app, hosts, compiled, _address_problem(app), reject_rules=rules)
+
+
+def _address_problem(app: TalkdeskApp) -> str:
+    """Return what is wrong with the SCIM service's URL for every account; empty when nothing is."""
+    scim, path = app.spec.users.scim if app.spec.users is not None else None, "users.scim.url"
+    if scim is None:
+        return ""
+    try:
+        found = expressions(compile_address(scim.url, path))
+    except TemplateError as error:
+        return str(error)
+    return "; ".join(each.message for _, used in found for each in reference_problems(path, used, ADDRESS_SCOPE))
 
 
 def _rule(rule: RejectRule) -> CompiledRule:
     """Return the compiled rule; raises ExpressionError."""
     compiled = compile_expression(rule.expression)
-    unknown = sorted(compiled.references - RULE_VARIABLES)
-    if unknown:
-        known = ", ".join(sorted(RULE_VARIABLES))
-        raise ExpressionError(rule.expression, f"no such variable: {unknown[0]} (there are {known})")
+    unknown = [unknown_variable(name, RULE_VARIABLES) for name in sorted(compiled.references - RULE_VARIABLES)]
+    for problem in (*unknown, *unknown_members(compiled, RULE_VARIABLES)):
+        raise ExpressionError(rule.expression, problem)
     return CompiledRule(compiled, rule.reason)
 
 
-def app_status(view: CompiledApp, now: datetime) -> AppStatus:
-    """Return whether the app can be used; equal to its present status when nothing changed."""
+def app_status(
+    view: CompiledApp, now: datetime, further: Sequence[Condition] = (), *, missing: Failure | None = None
+) -> AppStatus:
+    """Return whether the app can be used, and `further` conditions; equal to its status when nothing changed."""
     app = view.resource
-    usable = not view.problem
+    problem = view.problem or (missing.message if missing is not None else "")
+    usable = not problem
+    reason = Reason.TEMPLATE_INVALID if view.problem or missing is None else missing.reason
     ready = Condition(
         type=ConditionType.READY,
         status="True" if usable else "False",
-        reason=Reason.SUCCEEDED if usable else Reason.TEMPLATE_INVALID,
-        message=view.problem[:_MESSAGE_LENGTH] if view.problem else "hosts, template and rules are valid",
+        reason=Reason.SUCCEEDED if usable else reason,
+        message=shorten(problem or _in_order(view), _MESSAGE_LENGTH),
         last_transition_time=now,
         observed_generation=app.metadata.generation,
     )
-    conditions = transitioned(app.status.conditions, (ready,), now)
-    return AppStatus(observed_generation=app.metadata.generation, conditions=conditions)
+    conditions = transitioned(app.status.conditions, (ready, *_assumed(view, now), *further), now)
+    return AppStatus(
+        observed_generation=app.metadata.generation,
+        conditions=conditions,
+        deletion_policies=deletion_policies(app, now),
+        events=app.status.events,  # the webhook's; a newer one of its has this write refused
+    )
+
+
+def _assumed(view: CompiledApp, now: datetime) -> Iterator[Condition]:
+    """Yield a warning where objects count as ready without anybody having said so."""
+    found = assumed_ready(view.template) if view.template is not None else ()
+    if found:
+        example = "say in the step's readyWhen what ready means, such as object.status.phase == 'Running'"
+        message = f"custom resources count as ready as soon as they are applied ({', '.join(found)}): {example}"
+        yield Condition(
+            type=ConditionType.READINESS_ASSUMED,
+            status="True",
+            reason=Reason.READY_WHEN_MISSING,
+            message=shorten(message, _MESSAGE_LENGTH),
+            last_transition_time=now,
+            observed_generation=view.resource.metadata.generation,
+        )
+
+
+def _in_order(view: CompiledApp) -> str:
+    warnings = view.template.warnings if view.template is not None else ()
+    return "; warning: ".join(("hosts, template and rules are valid", *warnings))
+
+
+def _key(app: TalkdeskApp) -> tuple[str, int]:
+    return app.metadata.uid, app.metadata.generation
+
+
+def _compiled(app: TalkdeskApp) -> CompiledApp:
+    """Return the compiled app; an error that nobody foresaw is a problem of this app alone."""
+    try:
+        found = compile_app(app)
+    except Exception as error:  # noqa: BLE001 - all apps are looked at together, and the others must go on
+        found = CompiledApp(app, None, None, f"it can't be compiled: {type(error).__name__}")
+    return replace(found, revision=revision_of(app))
+
+
+async def _limit_met(view: CompiledApp) -> Failure | None:
+    """Return why every customer would wait in vain for this template."""
+    template = view.template
+    if template is None or not template.may_be_long:
+        return None
+    met = await aside(view.resource, limit_met, template, view.resource)
+    return Failure(Reason.TEMPLATE_INVALID, met, RetryClass.SLOW) if met else None
 
 
 class CompiledApps:
     """Compiled apps by uid and generation; the least recently used are dropped."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: Cluster, now: Callable[[], datetime], *, access: AccessReviews | None = None) -> None:
+        """Take ports; without `access` nothing is said of rights."""
         self._cluster = cluster
         self._now = now
+        self._access = access
+        self._reviewed: LruMap[tuple[str, int], _Review] = LruMap(_MAX_COMPILED)
         self._compiled: LruMap[tuple[str, int], CompiledApp] = LruMap(_MAX_COMPILED)
+
+    async def prepare(self, app: TalkdeskApp) -> None:
+        """Compile a large app beside the event loop, so that `view` takes no time."""
+        if (
+            self._compiled.peek(_key(app)) is None
+            and measure(step.manifests for step in app.spec.tenant.steps)[1] > _LARGE
+        ):
+            self._compiled.put(_key(app), await aside(app, _compiled, app))
 
     def view(self, app: TalkdeskApp) -> CompiledApp:
         """Return the app as the domain uses it."""
-        key = (app.metadata.uid, app.metadata.generation)
-        known = self._compiled.get(key)
+        known = self._compiled.get(_key(app))
         if known is None:
-            known = compile_app(app)
-            self._compiled.put(key, known)
+            known = _compiled(app)
+            self._compiled.put(_key(app), known)
         return replace(known, resource=app)
 
-    async def write_status(self, app: TalkdeskApp) -> None:
-        """Write the app's status, if it changed. Raises KubeError."""
-        status = app_status(self.view(app), self._now())
+    async def write_status(self, app: TalkdeskApp, further: Sequence[Condition] = ()) -> timedelta | None:
+        """Write the app's status with these conditions beside its own, if it changed. Raises KubeError.
+
+        A new reason why it can't be used is an Event, too. Returns after what time what is missing is to be looked for
+        again; None when nothing is.
+        """
+        view = self.view(app)
+        missing = await self._missing(view)
+        status = app_status(view, self._now(), further, missing=missing)
         if status != app.status:
             await self._cluster.write_app_status(app, status)
+            await self._report(app, status)
+        return _REVIEW_AGAIN if missing is not None else None
+
+    async def _report(self, app: TalkdeskApp, status: AppStatus) -> None:
+        now, was = (find(each.conditions, ConditionType.READY) for each in (status, app.status))
+        if (
+            now is not None
+            and now.status == "False"
+            and (was is None or (was.status, was.reason) != ("False", now.reason))
+        ):
+            event = EventDraft(warning=True, reason=now.reason, message=now.message, action="Check")
+            await self._cluster.emit_event(app, event)
+
+    async def _missing(self, view: CompiledApp) -> Failure | None:
+        """Return what is missing, as far as that is known: a look that fails is taken again later."""
+        metadata, now = view.resource.metadata, self._now()
+        goes = metadata.deletion_timestamp is not None and APP_FINALIZER not in metadata.finalizers
+        if view.problem or goes:
+            return None
+        known = self._reviewed.get((metadata.uid, metadata.generation))
+        if known is not None and now < known.time + (_REVIEW_AGAIN / 2 if known.missing else _REVIEW_VALID):
+            return known.missing
+        try:
+            missing = (
+                await _limit_met(view) or await self._missing_rights(view) or await self._missing_token(view.resource)
+            )
+        except KubeError:
+            return known.missing if known is not None else None
+        self._reviewed.put((metadata.uid, metadata.generation), _Review(now, missing))
+        return missing
+
+    async def _missing_rights(self, view: CompiledApp) -> Failure | None:
+        missing = await self._access.missing(view) if self._access is not None else ""
+        return Failure(Reason.ACCESS_MISSING, missing, RetryClass.SLOW) if missing else None
+
+    async def _missing_token(self, app: TalkdeskApp) -> Failure | None:
+        """Return what is wrong with the Secret of the SCIM service: otherwise the first customer meets it."""
+        scim = app.spec.users.scim if app.spec.users is not None else None
+        if scim is None:
+            return None
+        token = await read_token(self._cluster.read_secret, app.metadata.namespace, scim.token_secret_ref)
+        return token if isinstance(token, Failure) else None

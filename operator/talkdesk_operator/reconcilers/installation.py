@@ -12,6 +12,7 @@ import structlog
 
 from talkdesk_crds.conditions import EventReason
 from talkdesk_crds.installation import Answer, Decision, InstallationStatus, RequestType, TalkdeskInstallation
+from talkdesk_operator.domain.installation.answer_record import about_to_be_sent, delivered, not_delivered
 from talkdesk_operator.domain.installation.kube_events import events_for
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.installation.status import compute
@@ -21,6 +22,7 @@ from talkdesk_operator.domain.reconcile.error_policy import cluster_failure
 from talkdesk_operator.domain.reconcile.scope import Scope, SendState
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
+    CheckNamespace,
     DeactivateUsers,
     DeleteCredentials,
     DeletePreviousCredentials,
@@ -33,15 +35,18 @@ from talkdesk_operator.domain.reconcile.steps import (
     ReadTalkdesk,
     RecordAnswer,
     RecordMissedRequest,
+    RecoverRecord,
     RemoveFinalizer,
     Send,
     Step,
     SyncUsers,
 )
+from talkdesk_operator.reconcilers.aside import aside, here_or_aside
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
+from talkdesk_operator.reconcilers.tenant_removal import OVERTAKEN
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
-from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeNotFound
 
 __all__ = ["InstallationReconciler", "Outcome", "Reread"]
 
@@ -92,17 +97,26 @@ class InstallationReconciler:
         self._log = structlog.get_logger("talkdesk_operator.installation")
 
     async def reconcile(self, scope: Scope) -> Outcome:
-        """Execute steps until the domain says Finish. Raises KubeError when not even the status can be written."""
+        """Execute steps until the domain says Finish.
+
+        Raises KubeConflict when somebody else wrote meanwhile, and KubeError when not even the status can be written.
+        """
         scope = replace(scope, answer=_answer_so_far(scope.installation))
         for _ in range(_MAX_STEPS):
-            step = decide(scope)
+            step = await _decided(scope)
             if isinstance(step, Finish):
                 return await self._finish(scope, step)
-            if isinstance(step, RemoveFinalizer):
-                await self._cluster.remove_finalizer(scope.installation)
-                return Outcome(scope, None, scope.installation.status)
             try:
+                if isinstance(step, RemoveFinalizer):
+                    if step.left_behind:
+                        await self._report_left_behind(scope.installation, step.left_behind)
+                    await self._cluster.remove_finalizer(scope.installation)
+                    return Outcome(scope, None, scope.installation.status)
                 scope = replace(await self._execute(step, scope), now=self._now())
+            except KubeConflict:
+                # What was read is not what is: nothing may follow from it but the record of an answer that was sent.
+                await self._keep_answer(scope)
+                raise
             except KubeError as error:
                 scope = replace(scope, failure=cluster_failure(error))
         raise RuntimeError(f"{scope.installation.metadata.name}: no end after {_MAX_STEPS} steps")
@@ -113,80 +127,103 @@ class InstallationReconciler:
                 return await self._talkdesk.read_credentials(scope)
             case ReadTalkdesk():
                 return await self._talkdesk.read(scope, step)
+            case Provision() | Offboard() | Purge() | RecoverRecord():
+                return await self._execute_on_tenant(step, scope)
+            case (
+                SyncUsers()
+                | DeactivateUsers()
+                | Acknowledge()
+                | DeletePreviousCredentials()
+                | RecordMissedRequest()
+                | CheckNamespace()
+            ):
+                return await self._execute_upkeep(step, scope)
+            case RecordAnswer(decision=decision):
+                return await self._record_answer(scope, decision)
+            case Send():
+                return await self._send(scope, step)
+            case DeleteCredentials(sweep=sweep):
+                self._talkdesk.forget(scope)
+                await self._cluster.delete_credentials(scope.installation, sweep=sweep)
+                return replace(scope, credentials_deleted=True)
+            case Erase():
+                return await self._erase(scope)
+            case RemoveFinalizer() | Finish():
+                return scope
+
+    async def _execute_on_tenant(self, step: Provision | Offboard | Purge | RecoverRecord, scope: Scope) -> Scope:
+        match step:
             case Provision():
                 return await self._tenants.provision(scope)
             case Offboard():
                 return await self._tenants.offboard(scope)
             case Purge():
                 return await self._tenants.purge(scope)
-            case SyncUsers() | DeactivateUsers() | Acknowledge() | DeletePreviousCredentials() | RecordMissedRequest():
-                return await self._execute_upkeep(step, scope)
-            case RecordAnswer(decision=decision):
-                return await self._record_answer(scope, decision)
-            case Send():
-                return await self._send(scope, step)
-            case DeleteCredentials():
-                self._talkdesk.forget(scope)
-                await self._cluster.delete_credentials(scope.installation)
-                return replace(scope, credentials_deleted=True)
-            case Erase():
-                await self._cluster.erase(scope.installation)
-                known = self._reread(scope.installation) or scope.installation
-                return replace(scope, erased=True, installation=known)
-            case RemoveFinalizer() | Finish():
-                return scope
+            case RecoverRecord():
+                return await self._tenants.recover(scope)
+
+    async def _erase(self, scope: Scope) -> Scope:
+        failure = await self._users.forget_orphaned(scope)
+        if failure is not None:
+            return replace(scope, failure=failure)
+        await self._cluster.erase(scope.installation)
+        known = self._reread(scope.installation) or scope.installation
+        return replace(scope, erased=True, installation=known)
 
     async def _execute_upkeep(
         self,
-        step: SyncUsers | DeactivateUsers | Acknowledge | DeletePreviousCredentials | RecordMissedRequest,
+        step: SyncUsers
+        | DeactivateUsers
+        | Acknowledge
+        | DeletePreviousCredentials
+        | RecordMissedRequest
+        | CheckNamespace,
         scope: Scope,
     ) -> Scope:
         match step:
             case SyncUsers():
                 return await self._users.sync(scope)
+            case DeactivateUsers() if await self._tenants.is_overtaken(scope):
+                return replace(scope, failure=OVERTAKEN)
             case DeactivateUsers():
                 return await self._users.deactivate(scope)
             case Acknowledge():
                 return await self._talkdesk.acknowledge(scope)
-            case DeletePreviousCredentials():
-                await self._cluster.delete_previous_credentials(scope.installation, scope.now)
+            case DeletePreviousCredentials(sweep=sweep):
+                try:
+                    await self._cluster.delete_previous_credentials(scope.installation, scope.now, sweep=sweep)
+                except KubeError as error:
+                    return replace(scope, deletion_failure=cluster_failure(error))
                 return replace(scope, previous_versions_deleted=True)
+            case CheckNamespace():
+                terminating = await self._cluster.is_terminating(scope.installation.metadata.namespace)
+                return replace(scope, namespace_terminating=terminating)
             case RecordMissedRequest(request=request):
                 await self._cluster.record_missed_request(scope.installation, request)
                 known = self._reread(scope.installation) or scope.installation
                 return replace(scope, installation=known, answer=_answer_so_far(known), missed_request_recorded=True)
 
     async def _record_answer(self, scope: Scope, decision: Decision) -> Scope:
-        answer = Answer(event_id=scope.request.event_id, decision=decision, send_time=_whole_seconds(self._now()))
+        answer = about_to_be_sent(scope, decision, self._now())
         status = scope.installation.status.model_copy(update={"answer": answer})
         await self._cluster.write_installation_status(scope.installation, status)
-        installation = scope.installation.model_copy(update={"status": status})
-        return replace(scope, answer=answer, installation=installation)
+        installation = self._reread(scope.installation) or scope.installation.model_copy(update={"status": status})
+        return replace(scope, answer=answer, answer_recorded=True, installation=installation)
 
     async def _send(self, scope: Scope, send: Send) -> Scope:
         # The call answers whatever is pending. So it must not be made for a request that another has replaced.
         known = self._reread(scope.installation)
         if known is None or known.spec.request != scope.installation.spec.request:
             return replace(scope, sent=SendState.OUTDATED)
-        send_time, decision = self._now(), send.decision
-        scope = await self._talkdesk.send(scope, decision, send.reason)
-        outcome = "delivered" if scope.sent is SendState.DELIVERED else "unclear"
-        age = (self._now() - scope.request.event_time).total_seconds()
-        self._answered(scope.request.type, decision, outcome, age)
+        announced = about_to_be_sent(scope, send.decision, self._now())
+        scope, result_time = await self._talkdesk.send(scope, send.decision, send.reason)
+        now, outcome = self._now(), _OUTCOMES[scope.sent or SendState.REFUSED]
+        self._answered(scope.request.type, send.decision, outcome, (now - scope.request.event_time).total_seconds())
         if scope.sent is not SendState.DELIVERED:
-            return scope
-        answer = scope.answer or Answer(
-            event_id=scope.request.event_id, decision=decision, send_time=_whole_seconds(send_time)
-        )
-        answer = answer.model_copy(
-            update={
-                "delivery_time": _whole_seconds(self._now()),
-                "decision": decision,
-                "reason": send.reason[:256] or None,
-            }
-        )
+            return replace(scope, answer=not_delivered(scope, announced))
         # An uninstall is over only when Talkdesk shows it, so its state is read once more.
         verify = scope.request.type is RequestType.UNINSTALL
+        answer = delivered(announced, send, result_time, now)
         return replace(scope, answer=answer, remote=None if verify else scope.remote)
 
     async def _finish(self, scope: Scope, finish: Finish) -> Outcome:
@@ -196,12 +233,35 @@ class InstallationReconciler:
             try:
                 await self._cluster.write_installation_status(scope.installation, status)
             except KubeNotFound:
+                if self._reread(scope.installation) is not None:
+                    raise
                 return Outcome(scope, None, status)
+            except KubeConflict:
+                await self._keep_answer(scope)
+                raise
         events = tuple(events_for(before, status))
         if not events and scope.drifted and finish.ready:
             events = (_DRIFT_CORRECTED,)
         await self._emit(scope.installation, events)
         return Outcome(scope, finish, status)
+
+    async def _keep_answer(self, scope: Scope) -> None:
+        """Record an answer that Talkdesk has, in a status that somebody else wrote meanwhile, unless it has one."""
+        answer, known = scope.answer, self._reread(scope.installation)
+        if answer is None or answer.delivery_time is None or known is None or known.spec.request is None:
+            return
+        if answer == scope.installation.status.answer or known.spec.request.event_id != answer.event_id:
+            return
+        there = _answer_so_far(known)
+        if there is None or there.delivery_time is None:
+            status = known.status.model_copy(update={"answer": answer})
+            await self._cluster.write_installation_status(known, status)
+
+    async def _report_left_behind(self, installation: TalkdeskInstallation, message: str) -> None:
+        namespace, name = installation.key
+        self._log.warning("tenant.left_behind", namespace=namespace, installation=name, message=message)
+        event = EventDraft(warning=True, reason=EventReason.LEFT_BEHIND, message=message, action="Delete")
+        await self._cluster.emit_namespace_event(namespace, event)
 
     async def _emit(self, installation: TalkdeskInstallation, events: Sequence[EventDraft]) -> None:
         namespace, name = installation.key
@@ -216,6 +276,7 @@ class InstallationReconciler:
             await self._cluster.emit_event(installation, event)
 
 
+_OUTCOMES = dict.fromkeys(SendState, "refused") | {SendState.DELIVERED: "delivered", SendState.UNCLEAR: "unclear"}
 _DRIFT_CORRECTED = EventDraft(
     warning=False,
     reason=EventReason.DRIFT_CORRECTED,
@@ -224,10 +285,14 @@ _DRIFT_CORRECTED = EventDraft(
 )
 
 
+async def _decided(scope: Scope) -> Step:
+    """Return what the domain decides; beside the event loop where a rule of the app may take long."""
+    if scope.app is None:
+        return decide(scope)
+    long = any(rule.expression.may_be_long for rule in scope.app.reject_rules)
+    return await (aside if long else here_or_aside)(scope.app.resource, decide, scope)
+
+
 def _answer_so_far(installation: TalkdeskInstallation) -> Answer | None:
     request, answer = installation.spec.request, installation.status.answer
     return answer if request is not None and answer is not None and answer.event_id == request.event_id else None
-
-
-def _whole_seconds(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)

@@ -1,46 +1,49 @@
 """Apply a tenant's objects one after the other, delete them in reverse, and leave those of others alone.
 
-Before an object is applied for the first time, it is read: one that exists without our labels belongs to somebody else
-and is left alone, unless its step adopts. An object of ours is kept as the template says: what others change on it is
-applied again by force. In a namespace that was made in the same reconcile nothing can exist yet, so nothing is read.
+Before an object is applied for the first time, it is read: one that exists without this tenant's marks belongs to
+somebody else and is left alone, unless its step adopts (`ownership`). One that comes between the read and the apply is
+left alone, too (`object_apply`). An object of ours is kept as the template says: what others change on it is applied
+again by force. In a namespace that was made in the same reconcile nothing of others is, so nothing is read. Before an
+object is deleted, it is read, too: the uid on record and the marks must agree.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
+from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
+from talkdesk_crds.names import LABEL_TENANT
 from talkdesk_crds.tenant import StepState, StepStatus
-from talkdesk_operator.domain.ports.cluster import Cluster, Identity
-from talkdesk_operator.domain.reconcile.error_policy import object_failure
-from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
-from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order
-from talkdesk_operator.templates.readiness import Failed, NotReady, Ready, readiness
+from talkdesk_operator.domain.ports.cluster import Cluster
+from talkdesk_operator.domain.reconcile.error_policy import deletion_failure, is_about_values, object_failure
+from talkdesk_operator.domain.reconcile.scope import Failure, FaultOwner, RetryClass
+from talkdesk_operator.domain.tenant.managed_fields import fingerprint, own_entry
+from talkdesk_operator.reconcilers.applied_versions import AppliedVersions
+from talkdesk_operator.reconcilers.object_apply import ObjectApply
+from talkdesk_operator.reconcilers.object_words import blocked_by, where
+from talkdesk_operator.reconcilers.ownership import DeletionRight, Owner, Rights
+from talkdesk_operator.reconcilers.progress import Progress
+from talkdesk_operator.reconcilers.recreation import Recreate, never
+from talkdesk_operator.reconcilers.rendering import RenderTypical, readiness_of
+from talkdesk_operator.reconcilers.secret_values import secret_values
+from talkdesk_operator.reconcilers.step_states import step_status, with_pending
+from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order, entry_of
+from talkdesk_operator.templates.readiness import Failed, NotReady, Ready
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
-from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeForbidden, KubeInvalid, KubeRefused
+from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeInvalid, KubeRefused
+from talkdesk_runtime.shorten import shorten
 
-__all__ = ["Applied", "Deleted", "Owner", "TenantObjects", "where"]
+__all__ = ["Applied", "Deleted", "Report", "TenantObjects"]
+
+Report: TypeAlias = Callable[[InventoryEntry, Mapping[str, Any]], Awaitable[None]]
+"""Gets an object that is about to be deleted, as it is now."""
 
 _MESSAGE_LENGTH = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The app and the tenant that own the objects, and the user who is impersonated for all requests."""
-
-    app: str
-    tenant: str
-    identity: Identity
-
-    def owns(self, live: Mapping[str, Any]) -> bool:
-        """Return whether an object has our labels for this tenant."""
-        labels = live.get("metadata", {}).get("labels") or {}
-        return (labels.get(LABEL_MANAGED_BY), labels.get(LABEL_APP), labels.get(LABEL_TENANT)) == (
-            MANAGED_BY,
-            self.app,
-            self.tenant,
-        )
+_IN_DOUBT = (
+    "is not deleted, because its labels and annotations do not say that it is this tenant's; "
+    "delete it, or put them back"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,14 @@ class Deleted:
     blocking: str = ""
     """The first object that still exists, and what blocks its deletion."""
     failure: Failure | None = None
+    held: str = ""
+    """The first object that was not deleted because its marks leave a doubt about whose it is."""
+    doubtful: tuple[InventoryEntry, ...] = ()
+    """All of these."""
 
 
-@dataclass(slots=True)
-class _Progress:
-    """What is known while the steps are applied."""
-
-    owner: Owner
-    inventory: dict[tuple[str, str, str, str], InventoryEntry]
-    new_namespaces: set[str] = field(default_factory=set)
+async def _no_typical() -> RenderedTenant | None:
+    return None
 
 
 class TenantObjects:
@@ -78,166 +80,194 @@ class TenantObjects:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._rights = Rights(cluster)
+        self._versions = AppliedVersions(cluster)
+        self._writes = ObjectApply(cluster, self._rights)
 
-    async def apply(self, rendered: RenderedTenant, entries: Sequence[InventoryEntry], owner: Owner) -> Applied:
+    async def apply(
+        self,
+        rendered: RenderedTenant,
+        entries: Sequence[InventoryEntry],
+        owner: Owner,
+        *,
+        app: TalkdeskApp | None = None,
+        typical: RenderTypical = _no_typical,
+        recreate: Recreate = never,
+        again: bool = True,
+    ) -> Applied:
         """Apply step after step; stop at the first that fails or is not ready.
 
-        `entries` is the inventory of before together with what is about to be applied.
+        `entries` is the inventory of before together with what is about to be applied, `app` whose template it is.
+        `typical` renders the same template for a typical customer, where it matters whose fault a refusal is. Unless
+        everything is to be applied `again`, an object is left out that a watch shows just as the same manifest left it.
         """
-        state = _Progress(owner, {entry.identity: entry for entry in entries})
+        state = Progress(
+            owner, {entry.identity: entry for entry in entries}, typical, app, recreate=recreate, again=again
+        )
         done: list[StepStatus] = []
         for step in rendered.steps:
             outcome = await self._step(step, state)
             match outcome:
                 case Failure():
-                    done.append(_status(step, StepState.FAILED, outcome.message))
-                    return Applied(state.inventory, _with_pending(done, rendered), failure=outcome)
+                    done.append(step_status(step, StepState.FAILED, outcome.message))
+                    return Applied(state.inventory, with_pending(done, rendered), failure=outcome)
                 case "":
-                    done.append(_status(step, StepState.READY, ""))
+                    done.append(step_status(step, StepState.READY, ""))
                 case str():
-                    done.append(_status(step, StepState.WAITING, outcome))
-                    return Applied(state.inventory, _with_pending(done, rendered), waiting=outcome)
+                    done.append(step_status(step, StepState.WAITING, outcome))
+                    return Applied(state.inventory, with_pending(done, rendered), waiting=outcome)
         return Applied(state.inventory, tuple(done))
 
-    async def _step(self, step: RenderedStep, state: _Progress) -> Failure | str:
+    async def _step(self, step: RenderedStep, state: Progress) -> Failure | str:
         """Apply the objects of a step; return what it waits for, or an empty string."""
         waiting = ""
-        for manifest in step.objects:
-            entry = _entry(step, manifest)
+        for number, rendered in enumerate(step.objects):
+            entry = entry_of(step, rendered)
             known = state.inventory.get(entry.identity, entry)
+            manifest = state.owner.mark.stamp(rendered)
+            if not state.again and self._versions.is_unchanged(manifest, known.uid, step, state.owner.identity):
+                state.inventory[entry.identity] = replace(entry, uid=known.uid, applied_fields=known.applied_fields)
+                continue
             try:
-                live = await self._apply_again(manifest, known, state.owner)
-                if live is None:
-                    failure = await self._check_free(manifest, replace(known, uid=""), step, state)
-                    if failure is not None:
-                        return failure
-                    live = await self._cluster.apply(manifest, state.owner.identity, force=step.adopt)
+                live = await self._applied(manifest, known, step, state)
             except KubeError as error:
-                return object_failure(error, entry.kind, where(entry))
-            state.inventory[entry.identity] = replace(entry, uid=str(live["metadata"]["uid"]))
-            match readiness(live, step.ready_when):
+                failure = object_failure(error, entry.kind, where(entry), secrets=secret_values(manifest))
+                if known.uid or not is_about_values(error):
+                    return failure
+                return replace(failure, fault=await self._fault(step, number, entry, state))
+            if isinstance(live, Failure):
+                return live
+            if isinstance(live, str):
+                waiting = waiting or shorten(live, _MESSAGE_LENGTH)
+                continue
+            fields = fingerprint(own_entry(live["metadata"].get("managedFields")))
+            state.inventory[entry.identity] = replace(entry, uid=str(live["metadata"]["uid"]), applied_fields=fields)
+            match await readiness_of(state.app, live, step.ready_when):
                 case Ready():
-                    pass
+                    self._versions.remember(manifest, live, step, state.owner.identity)
                 case NotReady(message=message):
-                    waiting = waiting or f"{entry.kind} {where(entry)}: {message}"[:_MESSAGE_LENGTH]
+                    waiting = waiting or shorten(f"{entry.kind} {where(entry)}: {message}", _MESSAGE_LENGTH)
                 case Failed(message=message):
                     text = f"{entry.kind} {where(entry)}: {message}"
-                    return Failure(Reason.NOT_READY, text[:_MESSAGE_LENGTH], RetryClass.SLOW)
+                    return Failure(Reason.NOT_READY, shorten(text, _MESSAGE_LENGTH), RetryClass.SLOW)
         return waiting
 
-    async def _apply_again(
-        self, manifest: Mapping[str, Any], known: InventoryEntry, owner: Owner
-    ) -> dict[str, Any] | None:
-        """Apply to the very object that we made before; None when there is none or it is gone. Raises KubeError.
-
-        Because of the uid, the API server refuses any other object of that name. Because of the force, what somebody
-        else changed on our object is changed back.
-        """
-        if not known.uid:
-            return None
-        metadata = {**manifest["metadata"], "uid": known.uid}
+    async def _applied(
+        self, manifest: Mapping[str, Any], known: InventoryEntry, step: RenderedStep, state: Progress
+    ) -> dict[str, Any] | Failure | str:
+        """Apply an object, and return it; a text is what is waited for. Raises KubeError."""
         try:
-            return await self._cluster.apply({**manifest, "metadata": metadata}, owner.identity, force=True)
-        except KubeConflict:
-            return None
-        except KubeInvalid as error:
-            if "metadata.uid" in error.fields:
-                return None
-            raise
+            live = await self._writes.again(manifest, known.uid, state.owner)
+        except KubeInvalid as refusal:
+            outcome = await state.recreate(known, manifest, refusal)
+            if outcome is None:
+                raise
+            if outcome:
+                return outcome
+            live = None
+        return live or await self._writes.first(manifest, replace(known, uid=""), step, state)
 
-    async def _check_free(
-        self, manifest: Mapping[str, Any], known: InventoryEntry, step: RenderedStep, state: _Progress
-    ) -> Failure | None:
-        """Return a failure when somebody else has an object of that name. Raises KubeError."""
-        if step.adopt or known.namespace in state.new_namespaces:
-            return None
-        live = await self._cluster.find(known, state.owner.identity)
-        if live is None:
-            if (known.group, known.kind) == ("", "Namespace"):
-                state.new_namespaces.add(manifest["metadata"]["name"])
-            return None
-        if state.owner.owns(live):
-            return None
-        remedy = "delete it, or let the step take it over by conflictPolicy: Adopt"
-        message = f"{known.kind} {where(known)} exists and is not this tenant's; {remedy}"
-        return Failure(Reason.CONFLICT, message, RetryClass.SLOW)
+    async def _fault(self, step: RenderedStep, number: int, refused: InventoryEntry, state: Progress) -> FaultOwner:
+        """Return whose fault it is that the API server finds a new object's values invalid.
 
-    async def delete(self, entries: Sequence[InventoryEntry], owner: Owner) -> Deleted:
-        """Delete in reverse order, a step only when those after it are gone."""
+        It is the customer's only when the API server takes the same object, in the same place, of a typical customer.
+        """
+        typical = await state.typical()
+        if typical is None:
+            return FaultOwner.OURS
+        manifest = next(each for each in typical.steps if each.name == step.name).objects[number]
+        if refused.namespace:
+            manifest = {**manifest, "metadata": {**manifest["metadata"], "namespace": refused.namespace}}
+        try:
+            await self._cluster.dry_run(state.owner.mark.stamp(manifest), state.owner.identity)
+        except KubeError:
+            return FaultOwner.OURS
+        return FaultOwner.CUSTOMER
+
+    async def delete(
+        self,
+        entries: Sequence[InventoryEntry],
+        owner: Owner,
+        *,
+        spared: frozenset[str] = frozenset(),
+        report: Report | None = None,
+        stop: Callable[[], Failure | None] = lambda: None,
+    ) -> Deleted:
+        """Delete in reverse order, a step only when those after it are gone.
+
+        An object whose uid is in `spared` is left alone, under whatever name it is recorded. `report` is called for
+        each object right before its deletion begins. Nothing more is deleted when `stop` says why.
+        """
         order = deletion_order(entries)
         remaining = list(order)
-        blocking = ""
+        doubtful: list[InventoryEntry] = []
+        blocking = held = ""
         for position, entry in enumerate(order):
             if blocking and entry.step != order[position - 1].step:
                 break
+            if (reason := stop()) is not None:
+                return Deleted(_in_order(entries, remaining), failure=reason, held=held, doubtful=tuple(doubtful))
             try:
-                live = await self._delete(entry, owner)
+                outcome = await self._delete(entry, owner, spared, report)
             except KubeError as error:
-                return Deleted(_in_order(entries, remaining), failure=object_failure(error, entry.kind, where(entry)))
-            if live is None:
-                remaining.remove(entry)
-            else:
-                blocking = blocking or _blocked_by(entry, live)
-        return Deleted(_in_order(entries, remaining), blocking)
+                failure = deletion_failure(error, entry.kind, where(entry))
+                return Deleted(_in_order(entries, remaining), failure=failure, held=held, doubtful=tuple(doubtful))
+            match outcome:
+                case None:
+                    remaining.remove(entry)
+                case DeletionRight():
+                    doubtful.append(entry)
+                    held = held or f"{entry.kind} {where(entry)} {_IN_DOUBT}"
+                case _:
+                    blocking = blocking or blocked_by(entry, outcome)
+        return Deleted(_in_order(entries, remaining), blocking, held=held, doubtful=tuple(doubtful))
 
-    async def _delete(self, entry: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
-        if not entry.uid:
-            # It was planned when the process ended. Only our labels show whether it was applied.
-            try:
-                live = await self._cluster.find(entry, owner.identity)
-            except (KubeForbidden, KubeRefused):
-                # What this user may not read, or whose kind is not served, this user did not make.
+    async def _delete(
+        self, entry: InventoryEntry, owner: Owner, spared: frozenset[str], report: Report | None
+    ) -> dict[str, Any] | DeletionRight | None:
+        """Return None when the object is gone, else the object, or that it is in doubt whose it is."""
+        live = None if entry.uid in spared else await self._find(entry, owner)
+        if live is None or live["metadata"]["uid"] in spared:
+            return None
+        match await self.right(entry, live, owner):
+            case DeletionRight.GRANTED:
+                if report is not None and "deletionTimestamp" not in live["metadata"]:
+                    await report(entry, live)
+                return await self._cluster.delete(replace(entry, uid=str(live["metadata"]["uid"])), owner.identity)
+            case DeletionRight.NOT_OURS:
                 return None
-            if live is None or not owner.owns(live):
-                return None
-            entry = replace(entry, uid=str(live["metadata"]["uid"]))
-        return await self._cluster.delete(entry, owner.identity)
+            case DeletionRight.IN_DOUBT:
+                return DeletionRight.IN_DOUBT
 
+    async def any_made(self, entries: Sequence[InventoryEntry], owner: Owner) -> bool:
+        """Return whether one of the objects exists and is the tenant's, or may be. Raises KubeError."""
+        for entry in entries:
+            live = await self._find(entry, owner)
+            if live is not None and await self.right(entry, live, owner) is not DeletionRight.NOT_OURS:
+                return True
+        return False
 
-def where(entry: InventoryEntry) -> str:
-    """Return `namespace/name`, or `name` where there is no namespace."""
-    return f"{entry.namespace}/{entry.name}" if entry.namespace else entry.name
+    async def right(self, entry: InventoryEntry, live: Mapping[str, Any], owner: Owner) -> DeletionRight:
+        """Return whether the tenant may delete the object of an entry. Raises KubeError.
 
+        An object that was planned when the process ended has no uid on record: only its marks show whether it was
+        applied. One with another uid may be ours out of a backup. From one that left the template a person may take the
+        label of the tenant, to have it for themselves.
+        """
+        if entry.orphaned and LABEL_TENANT not in (live["metadata"].get("labels") or {}):
+            return DeletionRight.NOT_OURS
+        return await self._rights.deletion(live, owner, recorded_uid=entry.uid)
 
-def _entry(step: RenderedStep, manifest: Mapping[str, Any]) -> InventoryEntry:
-    group, _, version = manifest["apiVersion"].rpartition("/")
-    metadata = manifest["metadata"]
-    return InventoryEntry(
-        step.name,
-        group,
-        version,
-        manifest["kind"],
-        metadata.get("namespace", ""),
-        metadata["name"],
-        step.on_offboard,
-    )
-
-
-def _status(step: RenderedStep, state: StepState, message: str) -> StepStatus:
-    return StepStatus(name=step.name, state=state, message=message[:_MESSAGE_LENGTH])
-
-
-def _with_pending(done: Sequence[StepStatus], rendered: RenderedTenant) -> tuple[StepStatus, ...]:
-    rest = rendered.steps[len(done) :]
-    return (*done, *(_status(step, StepState.PENDING, "") for step in rest))
+    async def _find(self, entry: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
+        try:
+            return await self._cluster.find(entry, owner.identity)
+        except (KubeForbidden, KubeRefused):
+            if entry.uid:
+                raise
+            # What this user may not read, or whose kind is not served, this user did not make.
+            return None
 
 
 def _in_order(entries: Sequence[InventoryEntry], kept: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
     identities = {entry.identity for entry in kept}
     return tuple(entry for entry in entries if entry.identity in identities)
-
-
-def _blocked_by(entry: InventoryEntry, live: Mapping[str, Any]) -> str:
-    """Return what blocks the deletion of an object."""
-    metadata = live.get("metadata", {})
-    since = metadata.get("deletionTimestamp", "")
-    reasons = [
-        str(condition.get("message"))
-        for condition in live.get("status", {}).get("conditions") or []
-        if condition.get("status") == "True" and condition.get("message")
-    ]
-    finalizers = metadata.get("finalizers") or live.get("spec", {}).get("finalizers") or []
-    if not reasons and finalizers:
-        reasons = [f"finalizers {', '.join(map(str, finalizers))}"]
-    why = f": {'; '.join(reasons)}" if reasons else ""
-    return f"{entry.kind} {where(entry)} is being deleted since {since}{why}"[:_MESSAGE_LENGTH]

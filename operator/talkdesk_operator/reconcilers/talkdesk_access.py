@@ -7,7 +7,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 from talkdesk_crds.installation import InstallationSpec
 from talkdesk_operator.domain.ports.talkdesk import Access, Credentials
-from talkdesk_operator.domain.reconcile.observation import is_urgent
+from talkdesk_operator.domain.reconcile.observation import is_last_attempt, is_urgent
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Scope
 
 __all__ = ["access_of"]
@@ -35,6 +35,7 @@ def access_of(scope: Scope) -> Access | Failure:
         region_key=_region_key(app),
         hosts=app.hosts,
         urgent=is_urgent(scope),
+        last_attempt=is_last_attempt(scope),
         background=scope.background,
     )
 

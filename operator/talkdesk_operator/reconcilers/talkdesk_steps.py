@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from pydantic import SecretStr
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.hosts import ForeignHostError
 from talkdesk_crds.installation import Decision
-from talkdesk_operator.domain.ports.cluster import Cluster
+from talkdesk_operator.domain.ports.cluster import Cluster, ForeignSecret
 from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     Credentials,
@@ -18,11 +19,8 @@ from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskApi,
     TalkdeskConflict,
     TalkdeskError,
-    TalkdeskForbidden,
-    TalkdeskNotFound,
-    TalkdeskOutcomeUnknown,
 )
-from talkdesk_operator.domain.reconcile.error_policy import talkdesk_failure
+from talkdesk_operator.domain.reconcile.error_policy import send_state, talkdesk_failure
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
     CredentialsMissing,
@@ -40,8 +38,6 @@ __all__ = ["TalkdeskSteps"]
 
 _PREVIOUS_VERSIONS = 3
 """Credential versions that are tried when the newest is refused; Talkdesk keeps two alive."""
-_JUDGED_BY_STATE = (TalkdeskConflict, TalkdeskForbidden, TalkdeskNotFound, TalkdeskOutcomeUnknown)
-"""Errors that an answer may get because nothing waits for it any more: 403 and 404 are also said to mean that."""
 
 
 class TalkdeskSteps:
@@ -52,27 +48,38 @@ class TalkdeskSteps:
         self._api = api
 
     async def read_credentials(self, scope: Scope) -> Scope:
-        """Read the Secret that the spec names."""
+        """Read the Secret that the spec names; where it names none, the newest that the installation has."""
         register = scope.installation.spec.credentials
         if register is None:
-            message = "no event with credentials has come, and spec.credentials names no Secret"
-            failure = Failure(Reason.CREDENTIALS_MISSING, message, RetryClass.TERMINAL)
-            return replace(scope, credentials=CredentialsMissing(failure))
-        name = register.secret_name
-        found = await self._credential_version(scope, name)
-        if isinstance(found, str):
-            return replace(
-                scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_LOST, found, RetryClass.TRANSIENT))
-            )
-        return replace(scope, credentials=found, secret_name=name)
+            return await self._read_newest(scope)
+        found = await self._credential_version(scope, register.secret_name)
+        if isinstance(found, Failure):
+            return replace(scope, credentials=CredentialsMissing(found))
+        return replace(scope, credentials=found, secret_name=register.secret_name)
 
-    async def _credential_version(self, scope: Scope, name: str) -> Credentials | str:
-        """Read one credential version; a sentence says why there is none."""
-        data = await self._cluster.read_credentials(scope.installation.metadata.namespace, name)
+    async def _read_newest(self, scope: Scope) -> Scope:
+        """Read the newest stored version: the object may have been made anew after a person deleted it."""
+        async for version in self._stored_versions(scope):
+            return version
+        message = "no event with credentials has come, spec.credentials names no Secret, and none is stored"
+        return replace(
+            scope, credentials=CredentialsMissing(Failure(Reason.CREDENTIALS_MISSING, message, RetryClass.TERMINAL))
+        )
+
+    async def _credential_version(self, scope: Scope, name: str) -> Credentials | Failure:
+        """Read one credential version; a failure says why there is none."""
+        data = await self._cluster.read_credentials(scope.installation, name)
         if data is None:
-            return f"the Secret {name} is gone; the tenant goes on, but Talkdesk can't be called before it is back"
+            message = f"the Secret {name} is gone; the tenant goes on, but Talkdesk can't be called before it is back"
+            return Failure(Reason.CREDENTIALS_LOST, message, RetryClass.TRANSIENT)
+        if isinstance(data, ForeignSecret):
+            message = (
+                f"the Secret {name} does not hold this installation's credentials, because {data.why}; "
+                "it is neither used nor deleted"
+            )
+            return Failure(Reason.CREDENTIALS_FOREIGN, message, RetryClass.SLOW)
         if not _value(data.get("client_id")):
-            return f"the Secret {name} has no client_id"
+            return Failure(Reason.CREDENTIALS_LOST, f"the Secret {name} has no client_id", RetryClass.TRANSIENT)
         return _credentials(dict(data))
 
     async def read(self, scope: Scope, step: ReadTalkdesk) -> Scope:
@@ -93,6 +100,11 @@ class TalkdeskSteps:
     async def _alternatives(self, scope: Scope) -> AsyncIterator[Scope]:
         for url in _token_urls_of_other_names(scope):
             yield replace(scope, token_url=url)
+        async for version in self._stored_versions(scope):
+            yield version
+
+    async def _stored_versions(self, scope: Scope) -> AsyncIterator[Scope]:
+        """Yield the scope with each stored version that the spec does not name, newest first."""
         for name in (await self._cluster.previous_credentials(scope.installation))[:_PREVIOUS_VERSIONS]:
             found = await self._credential_version(scope, name)
             if isinstance(found, Credentials):
@@ -132,17 +144,19 @@ class TalkdeskSteps:
             return replace(scope, acknowledged=AcknowledgementState.FAILED, ack_failure=talkdesk_failure(error))
         return replace(scope, acknowledged=AcknowledgementState.DONE)
 
-    async def send(self, scope: Scope, decision: Decision, reason: str) -> Scope:
-        """Send the answer; where its outcome is not certain, have Talkdesk's state read again."""
+    async def send(self, scope: Scope, decision: Decision, reason: str) -> tuple[Scope, datetime | None]:
+        """Send the answer, and return also when Talkdesk's state changed with it, if Talkdesk says so.
+
+        Where it was not accepted, or may not have been, Talkdesk's state is to be read again.
+        """
         access = access_of(scope)
         if isinstance(access, Failure):
-            return replace(scope, sent=SendState.REFUSED, send_failure=access, remote=RemoteFailed(access))
+            return replace(scope, sent=SendState.REFUSED, send_failure=access, remote=RemoteFailed(access)), None
         try:
-            await self._api.answer(access, *_ids(scope), decision, reason)
+            result_time = await self._api.answer(access, *_ids(scope), decision, reason)
         except TalkdeskError as error:
-            sent = SendState.UNCLEAR if isinstance(error, _JUDGED_BY_STATE) else SendState.REFUSED
-            return replace(scope, sent=sent, send_failure=talkdesk_failure(error), remote=None)
-        return replace(scope, sent=SendState.DELIVERED)
+            return replace(scope, sent=send_state(error), send_failure=talkdesk_failure(error), remote=None), None
+        return replace(scope, sent=SendState.DELIVERED), result_time
 
     def forget(self, scope: Scope) -> None:
         """Drop the token that is cached for credentials that are deleted."""

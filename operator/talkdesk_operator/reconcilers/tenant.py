@@ -1,48 +1,61 @@
-"""Reconcile the account's tenant: provision, offboard, purge; each may end anywhere and run again.
+"""Reconcile the account's tenant: provision it, which may end anywhere and run again; `tenant_removal` takes it away.
 
 `spec.objects` names the objects before the first of them is applied; `status.inventory` says which were applied.
-Deletion goes by both of them and never renders the template again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from talkdesk_crds.conditions import EventReason, Reason
-from talkdesk_crds.fields import LocalRef, to_wire_time
-from talkdesk_crds.names import tenant_name
-from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantState, TenantStatus
+from talkdesk_crds.app import OnTenantFailure
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.fields import LocalRef
+from talkdesk_crds.names import TENANT_FINALIZER, tenant_name
+from talkdesk_crds.tenant import MAX_INVENTORY, TalkdeskTenant, TenantSpec, TenantStatus
 from talkdesk_operator.domain.ports.cluster import Cluster
-from talkdesk_operator.domain.ports.kube_event import EventDraft
+from talkdesk_operator.domain.reconcile.deadlines import waits_for_answer
 from talkdesk_operator.domain.reconcile.scope import (
     CompiledApp,
     Failure,
+    FaultOwner,
     RetryClass,
     Scope,
     TenantOutcome,
     TenantResult,
 )
-from talkdesk_operator.domain.tenant.desired import purge_time
+from talkdesk_operator.domain.tenant.desired import settled_name
+from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
 from talkdesk_operator.domain.tenant.entitlement import desired_state
-from talkdesk_operator.reconcilers import tenant_status
-from talkdesk_operator.reconcilers.objects import Deleted, Owner, TenantObjects
+from talkdesk_operator.domain.tenant.lost_record import is_record_lost
+from talkdesk_operator.domain.tenant.marks import Mark
+from talkdesk_operator.domain.tenant.waiting import WaitingTenants
+from talkdesk_operator.reconcilers import rendering, tenant_status
+from talkdesk_operator.reconcilers.drift_reports import DriftReports
+from talkdesk_operator.reconcilers.objects import TenantObjects
+from talkdesk_operator.reconcilers.ownership import Owner
+from talkdesk_operator.reconcilers.pruning import Pruner
+from talkdesk_operator.reconcilers.record_recovery import RecordRecovery, check_recovered_name
+from talkdesk_operator.reconcilers.recreation import Recreator
+from talkdesk_operator.reconcilers.rendering import RenderTypical
 from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.reconcilers.tenant_record import (
     applied_objects,
     inventory_item,
+    kinds_of,
     planned_object,
     recorded_objects,
     spec_changes,
 )
-from talkdesk_operator.reconcilers.tenant_status import Leaving
+from talkdesk_operator.reconcilers.tenant_removal import OVERTAKEN, CachedInstallations, TenantRemoval, TenantUsers
 from talkdesk_operator.templates.errors import RenderError
-from talkdesk_operator.templates.inventory import merge, planned, pruned
-from talkdesk_operator.templates.render import RenderedTenant, render
+from talkdesk_operator.templates.inventory import InventoryEntry, departed, merge, planned
+from talkdesk_operator.templates.render import RenderedTenant
+from talkdesk_operator.templates.scopes import KindScopes, canonical, canonical_entries
+from talkdesk_operator.templates.template import CompiledTemplate
+from talkdesk_runtime.kube_errors import KubeConflict
 
 __all__ = ["TenantReconciler"]
-
-_OFFBOARDING = Leaving(Reason.OFFBOARDING, Reason.RETAINED, "offboarded; what remains is kept until the retention ends")
-_PURGING = Leaving(Reason.PURGING, Reason.PURGING, "the tenant's objects are being deleted")
 
 
 class TenantReconciler:
@@ -53,91 +66,138 @@ class TenantReconciler:
         cluster: Cluster,
         now: Callable[[], datetime],
         *,
-        forget: Callable[[TalkdeskTenant], Awaitable[None]],
+        users: TenantUsers,
+        cached: CachedInstallations,
+        ledger: DriftLedger | None = None,
+        waiting: WaitingTenants | None = None,
     ) -> None:
-        """Take ports; `forget` deletes what is stored about a tenant beside its objects, before its record goes."""
+        """Take ports; see `TenantRemoval` for `users` and `cached`.
+
+        `ledger` knows what has drifted, `waiting` is told which tenants wait for their objects.
+        """
         self._cluster = cluster
-        self._forget = forget
         self._objects = TenantObjects(cluster)
+        self._drift = DriftReports(cluster, ledger or DriftLedger(), waiting or WaitingTenants(), now)
+        self._pruner = Pruner(cluster, self._objects, now)
+        self._recreator = Recreator(cluster)
         self._now = now
+        self._recovery = RecordRecovery(cluster)
+        self._removal = TenantRemoval(cluster, self._objects, now, users=users, cached=cached)
 
     async def provision(self, scope: Scope) -> Scope:
         """Make the tenant as the template says, and this installation its owner."""
         app = _app(scope)
         if app.template is None:
             return _failed(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, RetryClass.TERMINAL))
+        if is_record_lost(scope):
+            scope = await self._recovery.recover(scope, app, app.template)
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
         context = template_variables(scope, app)
         try:
-            rendered = render(app.template, context, app_name=app.resource.metadata.name, tenant_name=name)
+            rendered = await self._render(scope, app, app.template, context)
         except RenderError as error:
-            return await self._unrenderable(scope, str(error))
-        tenant = await self._record_plan(scope, name, rendered)
+            fault = await rendering.fault(error, app.resource, app.template, context, name)
+            return await self._unrenderable(scope, str(error), fault)
+        began = self._drift.begin()
+        scopes = await self._cluster.scopes(kinds_of(planned(rendered), scope.tenant))
+        try:
+            rendered = canonical(rendered, scopes)
+        except RenderError as error:
+            return await self._unrenderable(scope, str(error), FaultOwner.OURS)
+        if (failure := _overfull(scope, planned(rendered), scopes)) is not None:
+            return _failed(scope, failure)
+        try:
+            tenant = await self._record_plan(scope, name, rendered)
+        except KubeConflict:
+            # The record may just be purged, by a process that does not know of this installation yet.
+            await self._cluster.reread_tenant(app.resource.metadata.namespace, name)
+            return replace(scope, failure=OVERTAKEN)
+        if isinstance(tenant, Failure):
+            return _failed(scope, tenant)
         scope = replace(scope, tenant=tenant)
-        wanted, owner = planned(rendered), _owner(app, name)
-        applied = await self._objects.apply(rendered, merge(applied_objects(tenant), wanted), owner)
-        deleted = Deleted(())
+        wanted, owner = planned(rendered), _owner(app, tenant)
+        before = canonical_entries(applied_objects(tenant), scopes)
+        applied = await self._objects.apply(
+            rendered,
+            merge(before, wanted),
+            owner,
+            app=app.resource,
+            typical=_typical(scope, app, context),
+            recreate=self._recreator.of(app, tenant, owner),
+            # Somebody who asks for a reconcile may know better than what is remembered.
+            again=scope.resync and not scope.background,
+        )
+        pruned = None
         if applied.failure is None and not applied.waiting:
-            deleted = await self._objects.delete(pruned(tuple(applied.inventory.values()), wanted), owner)
-        status = tenant_status.provisioned(scope, app, tenant, applied, deleted, self._now())
-        tenant = await self._write(tenant, status)
-        return replace(scope, tenant=tenant, tenant_outcome=tenant_status.provision_outcome(tenant, applied, deleted))
+            inventory = tuple(applied.inventory.values())
+            pruned = await self._pruner.prune(app, tenant, inventory, wanted, scopes, owner)
+        disputes = self._drift.disputes(tenant)
+        status = tenant_status.provisioned(scope, app, tenant, applied, pruned, disputes, self._now())
+        outcome = tenant_status.provision_outcome(tenant, applied, pruned)
+        written = await self._write(tenant, status)
+        await self._drift.provisioned(tenant, written, outcome, began)
+        return replace(scope, tenant=written, tenant_outcome=tenant_status.provision_outcome(written, applied, pruned))
+
+    async def recover(self, scope: Scope) -> Scope:
+        """Search for a lost record of the tenant, and make it anew where there are objects. Raises KubeError."""
+        app = _app(scope)
+        if app.template is None:
+            return scope
+        return await self._recovery.recover(scope, app, app.template)
+
+    async def is_overtaken(self, scope: Scope) -> bool:
+        """Return whether the account's installations have changed since the scope was read; asks the API server."""
+        return await self._removal.is_overtaken(scope)
 
     async def offboard(self, scope: Scope) -> Scope:
         """Delete the objects of steps with `onOffboard: Delete`, and start the retention."""
-        app, tenant = _app(scope), _tenant(scope)
-        if tenant.spec.state is not TenantState.OFFBOARDED:
-            tenant = await self._record_unconfirmed(tenant)
-            moment = to_wire_time(self._now().replace(microsecond=0))
-            changes = {"state": TenantState.OFFBOARDED, "uninstallTime": moment, "objects": None}
-            tenant = await self._cluster.change_tenant(tenant, changes)
-        entries = recorded_objects(tenant)
-        doomed = tuple(entry for entry in entries if entry.on_offboard == "Delete")
-        deleted = Deleted(())
-        if doomed:
-            deleted = await self._objects.delete(doomed, _owner(app, tenant.metadata.name))
-        remaining = {entry.identity for entry in deleted.remaining}
-        kept = tuple(entry for entry in entries if entry not in doomed or entry.identity in remaining)
-        status = tenant_status.leaving(tenant, kept, deleted, _OFFBOARDING, self._now())
-        ended_at = tenant.spec.uninstall_time or self._now()
-        status = status.model_copy(update={"purge_time": purge_time(ended_at, app)})
-        tenant = await self._write(tenant, status)
-        tenant_outcome = tenant_status.deletion_outcome(tenant, deleted, TenantResult.OFFBOARDED)
-        return replace(scope, tenant=tenant, tenant_outcome=tenant_outcome)
+        scope = await self._removal.offboard(scope, _app(scope), _tenant(scope))
+        self._drift.ended(_tenant(scope), scope.tenant_outcome)
+        return scope
 
     async def purge(self, scope: Scope) -> Scope:
         """Delete everything of the tenant, and its record last."""
-        tenant, tenant_outcome = await self.purge_tenant(_app(scope), _tenant(scope))
-        return replace(scope, tenant=tenant, tenant_outcome=tenant_outcome)
+        tenant = _tenant(scope)
+        scope = await self._removal.purge(scope, _app(scope), tenant)
+        self._drift.ended(tenant, scope.tenant_outcome)
+        return scope
 
-    async def purge_tenant(self, app: CompiledApp, tenant: TalkdeskTenant) -> tuple[TalkdeskTenant, TenantOutcome]:
-        """Delete everything of a tenant, whether or not an installation is left of it, and its record last."""
-        deleted = await self._objects.delete(recorded_objects(tenant), _owner(app, tenant.metadata.name))
-        if not deleted.remaining and deleted.failure is None:
-            await self._forget(tenant)
-            await self._emit_purge_event(tenant)
-            await self._cluster.delete_tenant(tenant)
-            return tenant, TenantOutcome(TenantResult.PURGED, "nothing of the tenant is left")
-        status = tenant_status.leaving(tenant, deleted.remaining, deleted, _PURGING, self._now())
-        tenant = await self._write(tenant, status)
-        return tenant, tenant_status.deletion_outcome(tenant, deleted, TenantResult.DELETING)
+    async def purge_unclaimed(self, app: CompiledApp, tenant: TalkdeskTenant) -> TenantOutcome:
+        """Delete everything of a tenant of which no installation is left, and its record last."""
+        outcome = await self._removal.purge_unclaimed(app, tenant)
+        self._drift.ended(tenant, outcome)
+        return outcome
 
-    async def _emit_purge_event(self, tenant: TalkdeskTenant) -> None:
-        """Emit an Event for a purge that a person asked for, with their name."""
-        if tenant.spec.purge is not None:
-            message = f"everything of the tenant was deleted, because {tenant.spec.purge.requested_by} asked for it"
-            event = EventDraft(warning=False, reason=EventReason.PURGE_REQUESTED, message=message, action="Purge")
-            await self._cluster.emit_event(tenant, event)
+    async def _render(
+        self, scope: Scope, app: CompiledApp, template: CompiledTemplate, context: Mapping[str, Any]
+    ) -> RenderedTenant:
+        """Render the template under the tenant's name. Raises RenderError, and KubeError when the name is in doubt.
 
-    async def _unrenderable(self, scope: Scope, message: str) -> Scope:
+        Until something was applied, the name follows the template, which may have been mistaken. The process may have
+        ended between the first apply and its record: then the objects themselves show that the name is in use.
+        """
+        tenant = scope.tenant
+        name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
+        rendered = await rendering.rendered(app.resource, template, context, name)
+        if tenant is None or settled_name(tenant) or tenant.spec.name == rendered.name:
+            return rendered
+        if not tenant.spec.name:
+            check_recovered_name(tenant, rendered)
+            return rendered
+        if not await self._objects.any_made(recorded_objects(tenant), _owner(app, tenant)):
+            return rendered
+        named = {**context, "tenant": {**context["tenant"], "name": tenant.spec.name}}
+        return await rendering.rendered(app.resource, template, named, name)
+
+    async def _unrenderable(self, scope: Scope, message: str, fault: FaultOwner) -> Scope:
         """Record the failure at the tenant, too, where there is one."""
-        failure = Failure(Reason.RENDER_FAILED, message, RetryClass.SLOW)
+        failure = Failure(Reason.RENDER_FAILED, message, RetryClass.SLOW, fault=fault)
         if scope.tenant is not None:
             status = tenant_status.unrenderable(scope.tenant, message, self._now())
             scope = replace(scope, tenant=await self._write(scope.tenant, status))
         return _failed(scope, failure)
 
-    async def _record_plan(self, scope: Scope, name: str, rendered: RenderedTenant) -> TalkdeskTenant:
+    async def _record_plan(self, scope: Scope, name: str, rendered: RenderedTenant) -> TalkdeskTenant | Failure:
         """Write into the record what is about to be applied, and for which installation, before anything is."""
         installation = scope.installation
         spec = TenantSpec(
@@ -151,6 +211,11 @@ class TenantReconciler:
         tenant = scope.tenant
         if tenant is None:
             tenant = await self._cluster.create_tenant(installation.metadata.namespace, name, spec)
+            if (tenant.spec.app_ref, tenant.spec.account_id) != (spec.app_ref, spec.account_id):
+                message = f"the TalkdeskTenant {name} is of another account or app: delete it if nobody needs it"
+                return Failure(Reason.CONFLICT, message, RetryClass.SLOW)
+        if TENANT_FINALIZER not in tenant.metadata.finalizers and tenant.metadata.deletion_timestamp is None:
+            tenant = await self._cluster.hold_tenant(tenant)
         changes = spec_changes(tenant.spec, spec)
         if not changes:
             return tenant
@@ -161,7 +226,10 @@ class TenantReconciler:
     async def _record_unconfirmed(self, tenant: TalkdeskTenant) -> TalkdeskTenant:
         """Put the planned objects into the inventory before another plan replaces theirs: some may exist."""
         inventory = tuple(inventory_item(entry) for entry in recorded_objects(tenant))
-        return await self._write(tenant, tenant.status.model_copy(update={"inventory": inventory}))
+        status = tenant.status.model_copy(update={"inventory": inventory})
+        if status == tenant.status:
+            return tenant
+        return await self._cluster.write_tenant_status(tenant, status, unchanged=True)
 
     async def _write(self, tenant: TalkdeskTenant, status: TenantStatus) -> TalkdeskTenant:
         if status == tenant.status:
@@ -169,10 +237,34 @@ class TenantReconciler:
         return await self._cluster.write_tenant_status(tenant, status)
 
 
+def _overfull(scope: Scope, wanted: Sequence[InventoryEntry], scopes: KindScopes) -> Failure | None:
+    """Return a failure when the record has no room for all that is there and all that is wanted."""
+    known = canonical_entries(recorded_objects(scope.tenant), scopes) if scope.tenant is not None else ()
+    if len(merge(known, wanted)) <= MAX_INVENTORY:
+        return None
+    message = f"{len(departed(known, wanted))} objects left the template and were kept, and no more can be recorded"
+    remedy = "delete some by the commands in the tenant's status.orphanedObjects, or put them back into the template"
+    return Failure(Reason.OBJECTS_ORPHANED, f"{message}: {remedy}", RetryClass.SLOW)
+
+
 def _app(scope: Scope) -> CompiledApp:
     if scope.app is None:
         raise LookupError("no step on a tenant comes without its app")
     return scope.app
+
+
+def _typical(scope: Scope, app: CompiledApp, context: Mapping[str, Any]) -> RenderTypical:
+    """Return what renders the template for a typical customer; nothing where no rejection can follow from it."""
+    template, metadata = app.template, app.resource.metadata
+    rejects = app.resource.spec.approval.on_tenant_failure is OnTenantFailure.REJECT
+    name = tenant_name(metadata.name, scope.installation.spec.account_id)
+
+    async def typical() -> RenderedTenant | None:
+        if template is None or not rejects or not waits_for_answer(scope.installation):
+            return None
+        return await rendering.rendered_typical(app.resource, template, context, name)
+
+    return typical
 
 
 def _tenant(scope: Scope) -> TalkdeskTenant:
@@ -185,5 +277,5 @@ def _failed(scope: Scope, failure: Failure) -> Scope:
     return replace(scope, tenant_outcome=TenantOutcome(TenantResult.FAILED, failure.message, failure))
 
 
-def _owner(app: CompiledApp, tenant: str) -> Owner:
-    return Owner(app.resource.metadata.name, tenant, app.identity)
+def _owner(app: CompiledApp, tenant: TalkdeskTenant) -> Owner:
+    return Owner(Mark.of(tenant), app.identity)

@@ -4,20 +4,26 @@ Belongs here: conversions between that record and the templates' inventory entri
 record is written.
 """
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from talkdesk_crds.tenant import InventoryItem, PlannedObject, TalkdeskTenant, TenantSpec
 from talkdesk_crds.tenant import OnOffboard as Offboarding
+from talkdesk_crds.tenant import OnRemove as Removal
+from talkdesk_operator.domain.ports.cluster import ServedKind
 from talkdesk_operator.templates.inventory import InventoryEntry
-from talkdesk_operator.templates.template import OnOffboard
+from talkdesk_operator.templates.template import OnOffboard, OnRemove
 
-__all__ = ["applied_objects", "inventory_item", "planned_object", "recorded_objects", "spec_changes"]
+__all__ = ["applied_objects", "inventory_item", "kinds_of", "planned_object", "recorded_objects", "spec_changes"]
 
 
 def _entry(item: PlannedObject) -> InventoryEntry:
-    uid = item.uid if isinstance(item, InventoryItem) else ""
+    uid, fields = (item.uid, item.applied_fields) if isinstance(item, InventoryItem) else ("", "")
     kept: OnOffboard = "Delete" if item.on_offboard is Offboarding.DELETE else "Retain"
-    return InventoryEntry(item.step, item.group, item.version, item.kind, item.namespace, item.name, kept, uid)
+    left: OnRemove | None = item.on_remove.value if item.on_remove is not None else None
+    place = (item.group, item.version, item.kind, item.namespace, item.name)
+    return InventoryEntry(item.step, *place, kept, uid, on_remove=left, applied_fields=fields)
 
 
 def planned_object(entry: InventoryEntry) -> PlannedObject:
@@ -30,17 +36,26 @@ def planned_object(entry: InventoryEntry) -> PlannedObject:
         namespace=entry.namespace,
         name=entry.name,
         on_offboard=Offboarding(entry.on_offboard),
+        on_remove=Removal(entry.on_remove) if entry.on_remove is not None else None,
     )
 
 
 def inventory_item(entry: InventoryEntry) -> InventoryItem:
     """Return the entry as `status.inventory` has it."""
-    return InventoryItem(**planned_object(entry).model_dump(), uid=entry.uid)
+    return InventoryItem(**planned_object(entry).model_dump(), uid=entry.uid, applied_fields=entry.applied_fields)
 
 
 def applied_objects(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
-    """Return the objects that are known to have been applied."""
-    return tuple(_entry(item) for item in tenant.status.inventory)
+    """Return the objects that are known to have been applied, with a mark on those that left the template since."""
+    orphaned = {(o.group, o.kind, o.namespace, o.name) for o in tenant.status.orphaned_objects}
+    entries = map(_entry, tenant.status.inventory)
+    return tuple(replace(entry, orphaned=entry.identity in orphaned) for entry in entries)
+
+
+def kinds_of(entries: Iterable[InventoryEntry], tenant: TalkdeskTenant | None) -> Sequence[ServedKind]:
+    """Return the kinds of the entries, and of what is recorded of the tenant, each once."""
+    recorded = applied_objects(tenant) if tenant is not None else ()
+    return tuple(dict.fromkeys((each.group, each.version, each.kind) for each in (*entries, *recorded)))
 
 
 def _unconfirmed(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:

@@ -8,17 +8,29 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
-from talkdesk_crds.tenant import StepState, StepStatus, TalkdeskTenant, TenantStatus
+from talkdesk_crds.tenant import OrphanedObject, StepState, StepStatus, TalkdeskTenant, TenantStatus
 from talkdesk_operator.domain.installation.status import reconcile_requested_at
-from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope, TenantOutcome, TenantResult
+from talkdesk_operator.domain.reconcile.scope import (
+    CompiledApp,
+    Failure,
+    RetryClass,
+    Scope,
+    TenantOutcome,
+    TenantResult,
+)
 from talkdesk_operator.domain.tenant.desired import inputs_digest
+from talkdesk_operator.domain.tenant.drift_ledger import Dispute
 from talkdesk_operator.reconcilers.objects import Applied, Deleted
+from talkdesk_operator.reconcilers.pruning import Pruned
 from talkdesk_operator.reconcilers.tenant_record import inventory_item
 from talkdesk_operator.templates.inventory import InventoryEntry
+from talkdesk_runtime.shorten import shorten
 
 __all__ = ["Leaving", "deletion_outcome", "leaving", "provision_outcome", "provisioned", "unrenderable"]
 
 _MESSAGE_LENGTH = 2048
+_NAMED = 5
+"""How many objects a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +45,47 @@ class Leaving:
 
 
 def provisioned(
-    scope: Scope, app: CompiledApp, tenant: TalkdeskTenant, applied: Applied, pruned: Deleted, now: datetime
+    scope: Scope,
+    app: CompiledApp,
+    tenant: TalkdeskTenant,
+    applied: Applied,
+    pruned: Pruned | None,
+    disputes: Sequence[Dispute],
+    now: datetime,
 ) -> TenantStatus:
-    """Return the status after the template was applied and what left it was deleted."""
+    """Return the status after the template was applied and what left it was deleted or kept.
+
+    `pruned` is None while the template is not applied completely: what left it is still as it was then.
+    """
     outcome = provision_outcome(tenant, applied, pruned)
     failure = outcome.failure
-    complete = applied.failure is None and not applied.waiting
-    remaining = {entry.identity for entry in pruned.remaining}
     wanted = {(o.group, o.kind, o.namespace, o.name) for o in tenant.spec.objects}
-    inventory = [e for e in applied.inventory.values() if e.identity in wanted | remaining or not complete]
+    if pruned is None:
+        orphaned = tuple(o for o in tenant.status.orphaned_objects if _identity(o) not in wanted)
+        inventory = list(applied.inventory.values())
+    else:
+        orphaned = pruned.orphaned
+        inventory = [e for e in applied.inventory.values() if e.identity in wanted]
+        inventory += [e for e in pruned.deleted.remaining if e not in pruned.deleted.doubtful]
+        inventory += pruned.kept
     ready = outcome.result is TenantResult.READY
     reason = failure.reason if failure is not None else Reason.APPLIED if ready else Reason.NOT_READY
     return TenantStatus(
         observed_generation=tenant.metadata.generation,
-        conditions=_conditions(tenant, reason, outcome.message, now),
+        conditions=_conditions(tenant, reason, outcome.message, now, orphaned=orphaned, disputes=disputes),
         inventory=tuple(map(inventory_item, inventory)),
+        orphaned_objects=orphaned,
         steps=applied.steps,
+        name=tenant.status.name or (tenant.spec.name if any(entry.uid for entry in inventory) else None),
         applied_inputs=inputs_digest(replace(scope, tenant=tenant), app),
         last_handled_reconcile_at=reconcile_requested_at(tenant),
     )
 
 
-def provision_outcome(tenant: TalkdeskTenant, applied: Applied, pruned: Deleted) -> TenantOutcome:
+def provision_outcome(tenant: TalkdeskTenant, applied: Applied, pruned: Pruned | None) -> TenantOutcome:
     """Return what came of applying the template."""
-    failure, waiting, since = applied.failure or pruned.failure, applied.waiting or pruned.blocking, _since(tenant)
+    deleted = pruned.deleted if pruned is not None else Deleted(())
+    failure, waiting, since = applied.failure or deleted.failure, applied.waiting or deleted.blocking, _since(tenant)
     if failure is not None:
         return TenantOutcome(TenantResult.FAILED, failure.message, failure, since)
     if waiting:
@@ -69,7 +98,9 @@ def unrenderable(tenant: TalkdeskTenant, message: str, now: datetime) -> TenantS
     return tenant.status.model_copy(
         update={
             "observed_generation": tenant.metadata.generation,
-            "conditions": _conditions(tenant, Reason.RENDER_FAILED, message, now, stalled=True),
+            "conditions": _conditions(
+                tenant, Reason.RENDER_FAILED, message, now, stalled=True, orphaned=tenant.status.orphaned_objects
+            ),
         }
     )
 
@@ -79,8 +110,9 @@ def leaving(
 ) -> TenantStatus:
     """Return the status of a tenant whose objects are deleted, in part or all; `kept` are those that are there."""
     under_way = deleted.remaining != ()
-    if deleted.failure is not None:
-        reason, message = deleted.failure.reason, deleted.failure.message
+    failure = _failure(deleted)
+    if failure is not None:
+        reason, message = failure.reason, failure.message
     else:
         reason, message = words.under_way if under_way else words.done, deleted.blocking or words.message
     names = {entry.step for entry in kept}
@@ -93,6 +125,9 @@ def leaving(
             "observed_generation": tenant.metadata.generation,
             "conditions": _conditions(tenant, reason, message, now, reconciling=under_way),
             "inventory": tuple(map(inventory_item, kept)),
+            "orphaned_objects": tuple(
+                o for o in tenant.status.orphaned_objects if _identity(o) in {e.identity for e in kept}
+            ),
             "steps": steps,
             "applied_inputs": None,
             "last_handled_reconcile_at": reconcile_requested_at(tenant),
@@ -103,11 +138,19 @@ def leaving(
 def deletion_outcome(tenant: TalkdeskTenant, deleted: Deleted, end: TenantResult) -> TenantOutcome:
     """Return what came of a deletion; `end` when everything that was to go is gone."""
     since = tenant.spec.uninstall_time or _since(tenant)
-    if deleted.failure is not None:
-        return TenantOutcome(TenantResult.FAILED, deleted.failure.message, deleted.failure, since)
+    failure = _failure(deleted)
+    if failure is not None:
+        return TenantOutcome(TenantResult.FAILED, failure.message, failure, since)
     if deleted.remaining:
         return TenantOutcome(TenantResult.DELETING, deleted.blocking, None, since)
     return TenantOutcome(end)
+
+
+def _failure(deleted: Deleted) -> Failure | None:
+    """Return why a deletion can't go on by itself; an object in doubt comes after all that can be waited for."""
+    if deleted.failure is not None or deleted.blocking or not deleted.held:
+        return deleted.failure
+    return Failure(Reason.CONFLICT, deleted.held, RetryClass.SLOW)
 
 
 def _since(tenant: TalkdeskTenant) -> datetime | None:
@@ -124,7 +167,13 @@ def _conditions(
     *,
     stalled: bool = False,
     reconciling: bool | None = None,
+    orphaned: Sequence[OrphanedObject] = (),
+    disputes: Sequence[Dispute] = (),
 ) -> tuple[Condition, ...]:
+    """Return the conditions; `orphaned` is what waits for a person, which after an uninstall is nothing.
+
+    `disputes` is what somebody else changes again and again; after an uninstall nothing is held to the template.
+    """
     ready = reason is Reason.APPLIED
     if reconciling is None:
         reconciling = not ready and not stalled
@@ -134,14 +183,45 @@ def _conditions(
             type=kind,
             status="True" if holds else "False",
             reason=reason,
-            message=message[:_MESSAGE_LENGTH] if holds or kind is ConditionType.READY else "",
+            message=shorten(message, _MESSAGE_LENGTH) if holds or kind is ConditionType.READY else "",
             last_transition_time=now,
             observed_generation=tenant.metadata.generation,
         )
 
+    def told(kind: ConditionType, why: Reason, words: str) -> Condition:
+        return Condition(
+            type=kind,
+            status="True",
+            reason=why,
+            message=shorten(words, _MESSAGE_LENGTH),
+            last_transition_time=now,
+            observed_generation=tenant.metadata.generation,
+        )
+
+    contested = "; ".join(dispute.message for dispute in disputes[:_NAMED])
     new = (
         condition(ConditionType.READY, holds=ready),
         condition(ConditionType.RECONCILING, holds=reconciling),
         condition(ConditionType.STALLED, holds=stalled),
+        *((told(ConditionType.PRUNE_HELD, Reason.OBJECTS_ORPHANED, _held_message(orphaned)),) if orphaned else ()),
+        *((told(ConditionType.CONTESTED, Reason.FIELD_MANAGER_CONFLICT, contested),) if disputes else ()),
+        # The deletion of an object can't be taken back.
+        *(each for each in tenant.status.conditions if each.type == ConditionType.DELETION_BLOCKED),
     )
     return transitioned(tenant.status.conditions, new, now)
+
+
+def _held_message(orphaned: Sequence[OrphanedObject]) -> str:
+    """Return what left the template and was kept, and what a person can do about it."""
+    named = [f"{o.kind} {o.namespace + '/' if o.namespace else ''}{o.name} ({o.reason.value})" for o in orphaned]
+    rest = len(named) - _NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    remedy = (
+        "status.orphanedObjects has the command that deletes each; back in the template, they are managed as before"
+    )
+    message = f"not in the template any more, and kept: {', '.join(named[:_NAMED])}{more}; {remedy}"
+    return shorten(message, _MESSAGE_LENGTH)
+
+
+def _identity(item: OrphanedObject) -> tuple[str, str, str, str]:
+    return item.group, item.kind, item.namespace, item.name

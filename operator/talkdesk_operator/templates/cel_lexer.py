@@ -126,6 +126,23 @@ def _selection(ahead: Sequence[Token]) -> tuple[str, int] | None:
             return None
 
 
+def with_null_absent(text: str, tokens: Sequence[Token]) -> str:
+    """Return the text with each `has(a.b)` as `(has(a.b) && a.b != null)`: what is null is not there."""
+    pieces, done = [], 0
+    for index in range(len(tokens) - 2):
+        name, opening, first = tokens[index : index + 3]
+        is_method = index > 0 and tokens[index - 1].text == "."
+        if (name.text, opening.text) != ("has", "(") or first.kind is not TokenKind.NAME or is_method:
+            continue
+        closing = _closing_parenthesis(tokens, index + 2)
+        if closing < len(tokens):
+            end = tokens[closing].end
+            selected = text[first.start : tokens[closing].start]
+            pieces += [text[done : name.start], f"({text[name.start : end]} && {selected} != null)"]
+            done = end
+    return "".join([*pieces, text[done:]])
+
+
 def macros(tokens: Sequence[Token]) -> tuple[Macro, ...]:
     """Return the comprehensions in the order of the text."""
     found = []

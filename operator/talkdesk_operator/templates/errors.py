@@ -40,10 +40,14 @@ class TemplateError(ValueError):
 class RenderError(ValueError):
     """A template cannot be rendered for one account."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, *, exhausted: bool = False, passing: bool = False) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+        self.exhausted = exhausted
+        """Whether it met a limit of time or memory, which says nothing of whose fault it is."""
+        self.passing = passing
+        """Whether it comes from the machine alone, so that the same may work the next time."""
 
 
 def child(path: str, key: str | int) -> str:

@@ -4,16 +4,19 @@ Belongs here: comparisons of inventories. Does not belong here: applying, deleti
 
 The inventory is recorded *before* an apply, so that no crash can orphan an object; a deletion uses only the inventory
 and never renders again. Two entries are the same object when group, kind, namespace and name are equal: the version is
-only how the object was addressed.
+only how the object was addressed, and the step only when it is applied. That an object outside all namespaces has no
+namespace here is the care of `scopes`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from talkdesk_operator.templates.render import ObjectIdentity, RenderedTenant
-from talkdesk_operator.templates.template import OnOffboard
+from talkdesk_crds.names import ANNOTATION_ON_REMOVE
+from talkdesk_operator.templates.render import ObjectIdentity, RenderedStep, RenderedTenant
+from talkdesk_operator.templates.template import OnOffboard, OnRemove
 
-__all__ = ["InventoryEntry", "deletion_order", "merge", "planned", "pruned"]
+__all__ = ["InventoryEntry", "deletion_order", "departed", "entry_of", "merge", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,12 @@ class InventoryEntry:
     on_offboard: OnOffboard = "Retain"
     uid: str = ""
     """Empty while it is not known whether the object was applied."""
+    on_remove: OnRemove | None = None
+    """What the template said of its leaving; None when it said nothing, and the kind decides."""
+    orphaned: bool = False
+    """It left the template and was kept; a person may have taken it over since."""
+    applied_fields: str = ""
+    """Fingerprint of the fields that our last apply owned; empty where it is not known."""
 
     @property
     def identity(self) -> ObjectIdentity:
@@ -40,29 +49,43 @@ class InventoryEntry:
 
 def planned(rendered: RenderedTenant) -> tuple[InventoryEntry, ...]:
     """Return the entries of all rendered objects, in the order in which they are applied."""
-    entries = []
-    for step in rendered.steps:
-        for item in step.objects:
-            group, _, version = item["apiVersion"].rpartition("/")
-            metadata = item["metadata"]
-            place = (metadata.get("namespace", ""), metadata["name"])
-            entries.append(InventoryEntry(step.name, group, version, item["kind"], *place, step.on_offboard))
-    return tuple(entries)
+    return tuple(entry_of(step, manifest) for step in rendered.steps for manifest in step.objects)
+
+
+def entry_of(step: RenderedStep, manifest: Mapping[str, Any]) -> InventoryEntry:
+    """Return the entry of one rendered object, without a uid."""
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    metadata = manifest["metadata"]
+    return InventoryEntry(
+        step.name,
+        group,
+        version,
+        manifest["kind"],
+        metadata.get("namespace", ""),
+        metadata["name"],
+        step.on_offboard,
+        on_remove=metadata.get("annotations", {}).get(ANNOTATION_ON_REMOVE) or step.on_remove,
+    )
 
 
 def merge(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
-    """Return the inventory to record before `wanted` is applied: all entries of both, with the known uids.
+    """Return the inventory to record before `wanted` is applied: all entries of both, with what is known of them.
 
     The wanted entries come first, in their order; those that left the template follow, and so are deleted first.
     """
-    uids = {entry.identity: entry.uid for entry in previous}
-    known = tuple(replace(entry, uid=uids.get(entry.identity, entry.uid)) for entry in wanted)
+    before = {entry.identity: entry for entry in previous}
+    known = tuple(
+        replace(entry, uid=was.uid, applied_fields=was.applied_fields)
+        if (was := before.get(entry.identity)) is not None
+        else entry
+        for entry in wanted
+    )
     return known + _without(previous, wanted)
 
 
-def pruned(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
-    """Return the entries that left the template, in the order in which to delete them."""
-    return deletion_order(_without(previous, wanted))
+def departed(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
+    """Return the entries that are not in the template any more."""
+    return _without(previous, wanted)
 
 
 def deletion_order(inventory: Iterable[InventoryEntry]) -> tuple[InventoryEntry, ...]:

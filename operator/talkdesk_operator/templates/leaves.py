@@ -11,14 +11,15 @@ expression is never scanned again, so a value that contains `${` stays text and 
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
-from talkdesk_operator.templates.cel import Activation, Expression, ExpressionError, compile_expression
+from talkdesk_operator.templates.cel import Activation, Exhausted, Expression, ExpressionError, compile_expression
 from talkdesk_operator.templates.cel_lexer import closing_brace
 from talkdesk_operator.templates.errors import Problem, RenderError, child
-from talkdesk_operator.templates.limits import MAX_SOURCE
+from talkdesk_operator.templates.limits import MAX_SOURCE, Spent
 
 __all__ = [
     "Constant",
@@ -33,6 +34,9 @@ __all__ = [
     "expressions",
     "fill",
 ]
+
+
+_SELECTION: Final = re.compile(r"[\w.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +158,10 @@ def expressions(node: Node) -> Iterator[tuple[str, Expression]]:
             assert_never(node)
 
 
-def activation(context: Mapping[str, Any], names: frozenset[str], path: str) -> Activation:
+def activation(context: Mapping[str, Any], names: frozenset[str], path: str, spent: Spent | None = None) -> Activation:
     """Return those variables of the context that are in `names`. Raises RenderError with `path`."""
     try:
-        return Activation({name: context[name] for name in sorted(names) if name in context})
+        return Activation({name: context[name] for name in sorted(names) if name in context}, spent)
     except ExpressionError as error:
         reason = error.reason
     # Raised outside the handler, so that no foreign exception with data in its text is attached to ours.
@@ -189,22 +193,29 @@ def _filled(leaf: Leaf, activation_for: Callable[[Expression], Activation]) -> A
             values.append(part)
             continue
         try:
-            values.append(part.evaluate(activation_for(part)))
+            value = part.evaluate(activation_for(part))
+            values.append(value if len(leaf.parts) == 1 else _text(value, part.source))
         except ExpressionError as error:
-            reason = error.reason
+            reason, exhausted = error.reason, isinstance(error, Exhausted)
+            passing = isinstance(error, Exhausted) and error.passing
         else:
             continue
-        raise RenderError(leaf.path, reason)
-    return values[0] if len(values) == 1 else "".join(_text(value, leaf.path) for value in values)
+        raise RenderError(leaf.path, reason, exhausted=exhausted, passing=passing)
+    return values[0] if len(values) == 1 else "".join(values)
 
 
-def _text(value: object, path: str) -> str:
+def _text(value: object, source: str) -> str:
+    """Return the value as text; raise ExpressionError for one that has none, and say how it can be written."""
     match value:
         case str():
             return value
         case bool() | int() | float():
             return json.dumps(value)
         case None:
-            raise RenderError(path, "null cannot be part of a text")
+            value = source if _SELECTION.fullmatch(source) else f"({source})"
+            reason = f"{source} is null, which cannot be part of a text: write ${{{value} != null ? {value} : ''}}"
+        case list():
+            reason = f"{source} is a list, which cannot be part of a text: write ${{{source}.join(',')}}"
         case _:
-            raise RenderError(path, "a list or a map cannot be part of a text")
+            reason = f"{source} is a map, which cannot be part of a text"
+    raise ExpressionError(source, reason)

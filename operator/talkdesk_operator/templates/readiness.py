@@ -7,7 +7,8 @@ The rules are those of sigs.k8s.io/cli-utils/pkg/kstatus (September 2026), learn
 * a Job is ready when it is complete, not while it runs, because the next step may need its result;
 * a Pod that failed is Failed (kstatus: current);
 * a Pod that cannot be scheduled is not ready as long as that lasts (kstatus, with a clock: failed after 15 s);
-* a Namespace is ready when Active, because objects cannot be created in it before.
+* a Namespace is ready when Active, because objects cannot be created in it before;
+* a PersistentVolumeClaim is ready when Pending, because it may wait for a pod of a later step (kstatus: in progress).
 
 `readyWhen` replaces the rules for the kind, but not the general ones (deletion, generation). It does not apply to kinds
 that are always ready, such as ConfigMap, so that these can be in the same step as objects that need time.
@@ -209,8 +210,11 @@ def _crash_looping(obj: _Object) -> Iterator[str]:
 
 
 def _claim(obj: _Object) -> Readiness:
+    # With a StorageClass that waits for the first consumer, as most do, it is Pending until a pod uses it, perhaps one
+    # of a later step. A volume that can't be made looks the same, but a pod without its volume does not become ready.
     phase = _at(obj, "status", "phase")
-    return Ready() if phase == "Bound" else NotReady(f"not Bound, but {phase or 'not yet observed'}")
+    is_usable = phase == "Bound" or phase == "Pending"  # noqa: PLR1714 - it may be anything, also what has no hash
+    return Ready() if is_usable else NotReady(f"not Bound, but {phase or 'not yet observed'}")
 
 
 def _service(obj: _Object) -> Readiness:

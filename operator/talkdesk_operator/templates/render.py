@@ -6,27 +6,39 @@ fields a template may have (`template`), what is applied when (`reconcilers`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from talkdesk_crds.names import ANNOTATION_STEP, LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY, is_dns_label
+from talkdesk_crds.names import (
+    ANNOTATION_STEP,
+    LABEL_APP,
+    LABEL_MANAGED_BY,
+    LABEL_TENANT,
+    MANAGED_BY,
+    is_dns_label,
+)
 from talkdesk_operator.templates.cel import Activation, Expression
 from talkdesk_operator.templates.errors import RenderError, child
 from talkdesk_operator.templates.leaves import activation, expressions, fill
+from talkdesk_operator.templates.limits import Spent, measure
+from talkdesk_operator.templates.object_names import is_object_name
+from talkdesk_operator.templates.owned_fields import own_fields
 from talkdesk_operator.templates.template import (
     CREDENTIALS,
     CompiledManifest,
     CompiledStep,
     CompiledTemplate,
     OnOffboard,
+    OnRemove,
+    annotation_problems,
 )
 
-__all__ = ["ObjectIdentity", "RenderedStep", "RenderedTenant", "render", "render_name"]
+__all__ = ["ObjectIdentity", "RenderedStep", "RenderedTenant", "render", "render_name", "takes_long"]
+
+_MUCH_DATA: Final = 64 * 1024
+"""Size of all variables: characters, and 64 for each value."""
 
 ObjectIdentity = tuple[str, str, str, str]
 """Group, kind, namespace and name of an object."""
-
-_MAX_NAME = 253
-"""Characters of an object's name: RFC 1123's limit for a subdomain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ class RenderedStep:
     ready_when: Expression | None
     on_offboard: OnOffboard
     adopt: bool
+    on_remove: OnRemove | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +76,10 @@ def render(
     tenant = dict(context.get("tenant", {}))
     tenant["name"] = tenant.get("name") or render_name(template, context)
     full = {**context, "tenant": tenant}
-    public = activation(full, template.references, "context")
+    spent = Spent()
+    public = activation(full, template.references, "context", spent)
     # Only built if needed: each variable of an activation costs more than all the expressions of an object.
-    secret = activation(full, template.secret_references, "context") if template.secret_references else public
+    secret = activation(full, template.secret_references, "context", spent) if template.secret_references else public
 
     def activation_for(expression: Expression) -> Activation:
         return secret if CREDENTIALS in expression.references else public
@@ -79,9 +93,16 @@ def render(
             rendered: dict[str, Any] = fill(manifest.tree, activation_for)
             _label(rendered, manifest, step, labels)
             _check_identity(rendered, manifest, seen)
+            own_fields(rendered, manifest.path)
             objects.append(rendered)
-        steps.append(RenderedStep(step.name, tuple(objects), step.ready_when, step.on_offboard, step.adopt))
+        settings = (step.ready_when, step.on_offboard, step.adopt, step.on_remove)
+        steps.append(RenderedStep(step.name, tuple(objects), *settings))
     return RenderedTenant(tenant["name"], tuple(steps))
+
+
+def takes_long(template: CompiledTemplate, context: Mapping[str, Any]) -> bool:
+    """Return whether rendering may take longer than an event loop can wait."""
+    return template.may_be_long or measure(context.values(), each=64, most=_MUCH_DATA)[1] > _MUCH_DATA
 
 
 def render_name(template: CompiledTemplate, context: Mapping[str, Any]) -> str:
@@ -103,6 +124,8 @@ def _label(rendered: dict[str, Any], manifest: CompiledManifest, step: CompiledS
         if not isinstance(theirs, dict) or not all(isinstance(value, str) for value in theirs.values()):
             raise RenderError(child(child(manifest.path, "metadata"), key), "must be a map of strings")
         metadata[key] = {**theirs, **ours}
+    for name, problem in annotation_problems(metadata["annotations"]):
+        raise RenderError(child(child(child(manifest.path, "metadata"), "annotations"), name), problem)
 
 
 def _check_identity(rendered: Mapping[str, Any], manifest: CompiledManifest, seen: dict[ObjectIdentity, str]) -> None:
@@ -110,17 +133,10 @@ def _check_identity(rendered: Mapping[str, Any], manifest: CompiledManifest, see
     metadata = rendered["metadata"]
     path = child(manifest.path, "metadata")
     name, namespace = metadata["name"], metadata.get("namespace", "")
-    if not _is_object_name(name):
+    if not is_object_name(name):
         raise RenderError(child(path, "name"), "is not a valid name of an object")
     if "namespace" in metadata and not (isinstance(namespace, str) and is_dns_label(namespace)):
         raise RenderError(child(path, "namespace"), "is not a valid name of a namespace")
     identity = (manifest.group, manifest.kind, namespace, name)
     if (earlier := seen.setdefault(identity, manifest.path)) != manifest.path:
         raise RenderError(child(path, "name"), f"is the same object as {earlier}")
-
-
-def _is_object_name(name: object) -> bool:
-    """Return whether the API server accepts it as a path segment; stricter rules differ by kind."""
-    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
-        return False
-    return name not in {".", ".."} and name.isprintable() and not set("/% ") & set(name)

@@ -12,23 +12,53 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, get_args
 
-from talkdesk_crds.names import GROUP
+from talkdesk_crds.names import ANNOTATION_ON_REMOVE, ANNOTATION_RECREATE, GROUP, is_dns_label
+from talkdesk_crds.tenant_objects import MAX_PLANNED
 from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression
+from talkdesk_operator.templates.duplicates import duplicate_objects
 from talkdesk_operator.templates.errors import Problem, TemplateError, child
 from talkdesk_operator.templates.leaves import Constant, Leaf, MapNode, Node, compile_leaf, compile_map, expressions
+from talkdesk_operator.templates.limits import MAX_EXPRESSIONS
+from talkdesk_operator.templates.object_names import is_object_name
+from talkdesk_operator.templates.variables import unknown_members, unknown_variable
+from talkdesk_operator.templates.warnings import foreign_expressions
 
-__all__ = ["CREDENTIALS", "CompiledManifest", "CompiledStep", "CompiledTemplate", "OnOffboard", "StepSource"]
+__all__ = [
+    "ADDRESS_SCOPE",
+    "CREDENTIALS",
+    "CompiledManifest",
+    "CompiledStep",
+    "CompiledTemplate",
+    "OnOffboard",
+    "OnRemove",
+    "StepSource",
+    "annotation_problems",
+    "reference_problems",
+]
 
 OnOffboard = Literal["Delete", "Retain"]
+OnRemove = Literal["Delete", "Retain"]
 
 CREDENTIALS: Final = "credentials"
+ADDRESS_SCOPE: Final = frozenset({"app", "account", "installation", "subscription", "trial", "tenant", "sso"})
+"""The variables of an address."""
 _NAME_SCOPE: Final = frozenset({"app", "account", "installation", "subscription", "trial"})
-_SCOPE: Final = _NAME_SCOPE | {"tenant", "sso"}
+_SCOPE: Final = ADDRESS_SCOPE
 _SECRET_SCOPE: Final = _SCOPE | {CREDENTIALS}
+_MANY_EXPRESSIONS: Final = 300
+_OURS: Final[Mapping[str, tuple[str, ...]]] = {
+    ANNOTATION_ON_REMOVE: get_args(OnRemove),
+    ANNOTATION_RECREATE: ("true", "false"),
+}
+"""Annotations of a manifest by which it says what becomes of its object, and what they may say."""
 _OWNED_BY_SERVER: Final = ("uid", "resourceVersion", "ownerReferences", "managedFields", "generateName")
-_API_VERSION: Final = re.compile(r"(?:(?P<group>[a-z0-9.-]+)/)?(?P<version>[a-z0-9]+)")
+_LABEL: Final = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_API_VERSION: Final = re.compile(
+    rf"(?:(?P<group>{_LABEL}(?:\.{_LABEL})*)/)?(?P<version>[a-z](?:[-a-z0-9]{{0,61}}[a-z0-9])?)"
+)
+_KIND: Final = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +71,8 @@ class StepSource:
     """CEL over `object`."""
     on_offboard: OnOffboard = "Retain"
     adopt: bool = False
+    on_remove: OnRemove | None = None
+    """None leaves it to each object's kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +95,7 @@ class CompiledStep:
     ready_when: Expression | None
     on_offboard: OnOffboard
     adopt: bool
+    on_remove: OnRemove | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +110,10 @@ class CompiledTemplate:
     """The variables that leaves outside Secrets' data need."""
     secret_references: frozenset[str]
     """The variables that the leaves which use `credentials` need; empty when there are none."""
+    warnings: tuple[str, ...] = ()
+    """What is most likely not meant."""
+    may_be_long: bool = False
+    """Whether rendering can take long with data of a usual size."""
 
     @classmethod
     def compile(cls, name_expression: str, steps: Sequence[StepSource], revision: str) -> Self:
@@ -84,6 +121,8 @@ class CompiledTemplate:
 
         `name_expression` is text with `${ CEL }` for the tenant's name. `revision` is only stored.
         """
+        if (objects := sum(len(step.manifests) for step in steps)) > MAX_PLANNED:
+            raise TemplateError([Problem("steps", f"{objects} objects, of which a tenant can have {MAX_PLANNED}")])
         problems: list[Problem] = []
         name = compile_leaf(name_expression, "name", problems)
         problems.extend(_scope_problems(name, _NAME_SCOPE))
@@ -94,12 +133,23 @@ class CompiledTemplate:
             for step in dict.fromkeys(names)
             if names.count(step) > 1
         )
+        problems.extend(duplicate_objects((step.name, step.manifests) for step in steps))
         if problems:
             raise TemplateError(problems)
         found = [expr for step in compiled for manifest in step.manifests for _, expr in expressions(manifest.tree)]
+        if len(found) > MAX_EXPRESSIONS:
+            raise TemplateError([Problem("steps", f"{len(found)} expressions, of which {MAX_EXPRESSIONS} are allowed")])
         public = [expr.references for expr in found if CREDENTIALS not in expr.references]
         secret = [expr.references for expr in found if CREDENTIALS in expr.references]
-        return cls(revision, name, compiled, frozenset().union(*public), frozenset().union(*secret))
+        references = frozenset().union(*public), frozenset().union(*secret)
+        named = [expr for _, expr in expressions(name)]
+        long = len(found) > _MANY_EXPRESSIONS or any(expr.may_be_long for expr in (*named, *found))
+        return cls(revision, name, compiled, *references, tuple(_warnings(steps)), long)
+
+
+def _warnings(steps: Sequence[StepSource]) -> Iterator[str]:
+    for step in steps:
+        yield from (found.message for found in foreign_expressions(step.manifests, f"steps[{step.name}].manifests"))
 
 
 def _step(step: StepSource, problems: list[Problem]) -> CompiledStep:
@@ -110,7 +160,7 @@ def _step(step: StepSource, problems: list[Problem]) -> CompiledStep:
         if (manifest := _manifest(source, child(f"{path}.manifests", index), problems)) is not None
     )
     ready_when = _ready_when(step.ready_when, f"{path}.readyWhen", problems)
-    return CompiledStep(step.name, manifests, ready_when, step.on_offboard, step.adopt)
+    return CompiledStep(step.name, manifests, ready_when, step.on_offboard, step.adopt, step.on_remove)
 
 
 def _ready_when(source: str | None, path: str, problems: list[Problem]) -> Expression | None:
@@ -121,7 +171,7 @@ def _ready_when(source: str | None, path: str, problems: list[Problem]) -> Expre
     except ExpressionError as error:
         problems.append(Problem(path, error.reason))
         return None
-    problems.extend(_reference_problems(path, expression, frozenset({"object"})))
+    problems.extend(reference_problems(path, expression, frozenset({"object"})))
     return expression
 
 
@@ -134,7 +184,10 @@ def _manifest(source: Mapping[str, object], path: str, problems: list[Problem]) 
     kind = _literal(source, "kind", path, problems)
     parsed = _API_VERSION.fullmatch(api_version)
     if api_version and not parsed:
-        problems.append(Problem(child(path, "apiVersion"), "must be a version, or a group and a version with a slash"))
+        problem = f"{api_version[:64]!r} is not a version such as v1, or a group and a version such as apps/v1"
+        problems.append(Problem(child(path, "apiVersion"), problem))
+    if kind and not _KIND.fullmatch(kind):
+        problems.append(Problem(child(path, "kind"), f"{kind[:64]!r} is not a kind such as ConfigMap"))
     problems.extend(_metadata_problems(source.get("metadata"), child(path, "metadata")))
     if "status" in source:
         problems.append(Problem(child(path, "status"), "status belongs to the cluster and cannot be in a template"))
@@ -146,6 +199,8 @@ def _manifest(source: Mapping[str, object], path: str, problems: list[Problem]) 
     tree = compile_map(source, path, problems)
     is_secret = (api_version, kind) == ("v1", "Secret")
     for key, node in tree.items:
+        if key in {"apiVersion", "kind"}:
+            continue
         in_secret = is_secret and key in {"data", "stringData"}
         problems.extend(_scope_problems(node, _SECRET_SCOPE if in_secret else _SCOPE))
     if parsed is None or len(problems) > before:
@@ -169,27 +224,46 @@ def _metadata_problems(metadata: object, path: str) -> Iterator[Problem]:
     if not isinstance(metadata, Mapping):
         yield Problem(path, "is missing" if metadata is None else "must be a map")
         return
-    name = metadata.get("name")
+    name, namespace = metadata.get("name"), metadata.get("namespace")
     if not isinstance(name, str) or not name:
         yield Problem(child(path, "name"), "is missing or not a text")
+    elif "$" not in name and not is_object_name(name):
+        yield Problem(child(path, "name"), f"{name[:64]!r} is not a valid name of an object")
+    if isinstance(namespace, str) and "$" not in namespace and not is_dns_label(namespace):
+        yield Problem(child(path, "namespace"), f"{namespace[:64]!r} is not a valid name of a namespace")
     for key in _OWNED_BY_SERVER:
         if key in metadata:
             yield Problem(child(path, key), f"{key} cannot be in a template")
     for key in ("labels", "annotations"):
         if not isinstance(metadata.get(key, {}), Mapping | str):
             yield Problem(child(path, key), "must be a map of strings")
+    annotations = metadata.get("annotations")
+    known = annotations if isinstance(annotations, Mapping) else {}
+    for name, problem in annotation_problems(known):
+        if "${" not in str(known[name]):
+            yield Problem(child(child(path, "annotations"), name), problem)
+
+
+def annotation_problems(annotations: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the annotations that say what becomes of an object, by their names."""
+    for name, allowed in _OURS.items():
+        if annotations.get(name, allowed[0]) not in allowed:
+            yield name, f"must be {' or '.join(allowed)}"
 
 
 def _scope_problems(node: Node, scope: AbstractSet[str]) -> Iterator[Problem]:
     for path, expression in expressions(node):
-        yield from _reference_problems(path, expression, scope)
+        yield from reference_problems(path, expression, scope)
 
 
-def _reference_problems(path: str, expression: Expression, scope: AbstractSet[str]) -> Iterator[Problem]:
+def reference_problems(path: str, expression: Expression, scope: AbstractSet[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the variables that an expression binds, or uses, and with the members of these."""
     for name in sorted(expression.bound & (_SECRET_SCOPE | {"object"})):
         yield Problem(path, f"{name} cannot be the variable of a comprehension")
     for name in sorted(expression.references - scope):
         if name == CREDENTIALS:
             yield Problem(path, "credentials can only be used in data and stringData of a v1 Secret")
         else:
-            yield Problem(path, f"no such variable: {name} (there are {', '.join(sorted(scope))})")
+            yield Problem(path, unknown_variable(name, scope))
+    for reason in unknown_members(expression, scope):
+        yield Problem(path, reason)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.priority import Priority
 
-__all__ = ["Cause", "Reconcile", "Requeue", "Result", "Scheduler", "Timer"]
+__all__ = ["Cause", "QueueSettings", "Reconcile", "Requeue", "Result", "Scheduler", "Timer"]
 
 
 class Cause(StrEnum):
@@ -32,6 +32,20 @@ class Cause(StrEnum):
     """Somebody else changed or deleted an object of the tenant."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """Bounds of the queue."""
+
+    workers: int = 32
+    """Reconciles at once. Each waits for the network most of the time."""
+    grace: timedelta = timedelta(seconds=20)
+    """How long running reconciles may go on after the stop."""
+    resync_share: float = 0.5
+    """Share of the workers that may be busy with resyncs at once: the others stay free for what is urgent."""
+    resync_jitter: float = 0.1
+    """Resyncs come earlier or later by up to this share, so that not all come at once for ever after a start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Requeue:
     """A request of a reconcile for another one."""
@@ -49,6 +63,11 @@ class Result:
     """When to reconcile again."""
     failed: bool = False
     """Whether it counts as an error in the metrics."""
+    error: str = ""
+    """What the API server said when not even a status could be written: the reconcile is made again, for the same
+    causes."""
+    conflict: bool = False
+    """Whether that was only because somebody else wrote meanwhile, so that it can be made again at once."""
 
 
 Reconcile: TypeAlias = Callable[[AccountKey, frozenset[Cause]], Awaitable[Result]]

@@ -1,7 +1,6 @@
-"""What the work queue keeps of a key that is pending, dirty or scheduled.
+"""What the work queue keeps of a key that is pending or dirty.
 
-Pending: it waits for a worker. Dirty: it is being reconciled, and was added again meanwhile. Scheduled: it is added at
-a later time.
+Pending: it waits for a worker. Dirty: it is being reconciled, and was added again meanwhile.
 
 Belongs here: the merging of several additions of one key. Does not belong here: which key is next (`queue`).
 """
@@ -9,9 +8,9 @@ Belongs here: the merging of several additions of one key. Does not belong here:
 from dataclasses import dataclass
 
 from talkdesk_operator.domain.installation.priority import Priority
-from talkdesk_operator.workqueue.contract import Cause, Timer
+from talkdesk_operator.workqueue.contract import Cause
 
-__all__ = ["PendingItem", "ScheduledItem"]
+__all__ = ["PendingItem"]
 
 
 @dataclass(slots=True)
@@ -36,11 +35,3 @@ class PendingItem:
             return False
         self.priority, self.order = priority, order
         return True
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduledItem:
-    """A key that is added at a later time."""
-
-    when: float
-    timer: Timer

@@ -5,6 +5,7 @@ Belongs here: what knows neither Talkdesk nor SCIM. Does not belong here: errors
 """
 
 from talkdesk_operator.adapters.http.headers import retry_after, server_time
+from talkdesk_operator.adapters.http.json_object import json_object
 from talkdesk_operator.adapters.http.sending import HttpResponse, send
 from talkdesk_operator.adapters.http.transport_errors import TRANSPORT_ERRORS, cause_of, not_sent_because
 
@@ -12,6 +13,7 @@ __all__ = [
     "TRANSPORT_ERRORS",
     "HttpResponse",
     "cause_of",
+    "json_object",
     "not_sent_because",
     "retry_after",
     "send",

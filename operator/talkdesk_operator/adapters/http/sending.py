@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from talkdesk_runtime.lenient_json import UnreadableError, unpacked
+
 __all__ = ["HttpResponse", "send"]
 
 
@@ -17,25 +19,29 @@ class HttpResponse:
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(repr=False)
-    """None when it was longer than allowed."""
+    body: bytes = field(repr=False)
+    """Unpacked, if a server compressed it although it was asked not to."""
+    problem: str = ""
+    """Why there is no body that can be used, continuing "the answer …"."""
 
 
 async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, max_body: int) -> HttpResponse:
     """Send it once and read `max_body` bytes of the response at most; raise one of TRANSPORT_ERRORS."""
     response = await transport.handle_async_request(request)
     try:
-        body = await _bounded(response, max_body)
+        body = unpacked(await _bounded(response, max_body), max_body)
+    except UnreadableError as error:
+        return HttpResponse(response.status_code, response.headers, b"", str(error))
     finally:
         await response.aclose()
     return HttpResponse(response.status_code, response.headers, body)
 
 
-async def _bounded(response: httpx.Response, max_body: int) -> bytes | None:
+async def _bounded(response: httpx.Response, max_body: int) -> bytes:
     body = bytearray()
-    # Raw: nothing is ever unpacked, so nothing can be a bomb.
+    # Raw: what is compressed is unpacked by us, within the same bound, so nothing can be a bomb.
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > max_body:
-            return None
+            raise UnreadableError("is too big")
     return bytes(body)

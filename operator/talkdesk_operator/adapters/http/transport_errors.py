@@ -12,6 +12,9 @@ from typing import Final
 import aiohttp
 import httpx
 
+from talkdesk_runtime.fence import FencedOff
+from talkdesk_runtime.networks import DeniedAddress
+
 __all__ = ["TRANSPORT_ERRORS", "cause_of", "not_sent_because"]
 
 TRANSPORT_ERRORS: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError)
@@ -26,6 +29,8 @@ def cause_of(failure: BaseException) -> BaseException:
 def not_sent_because(cause: BaseException) -> str | None:
     """Return why no connection was made, or None if the request may have been sent."""
     match cause:
+        case FencedOff():
+            return str(cause)
         case aiohttp.ClientConnectorCertificateError():
             problem = getattr(cause.certificate_error, "verify_message", "") or "it names another host"
             return f"TLS: the server's certificate is not trusted: {problem}"
@@ -38,6 +43,8 @@ def not_sent_because(cause: BaseException) -> str | None:
             return f"the proxy refused the connection with status {cause.status}"
         case aiohttp.ClientConnectorDNSError():
             return "DNS: the host name can't be resolved"
+        case aiohttp.ClientConnectorError(os_error=DeniedAddress() as denied):
+            return str(denied.strerror)
         case aiohttp.ClientConnectorError():
             return f"no connection: {_system_message(cause.os_error)}"
         case aiohttp.ConnectionTimeoutError():

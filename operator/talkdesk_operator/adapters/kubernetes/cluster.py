@@ -4,48 +4,43 @@ Belongs here: the requests for each method of the port, and which errors are an 
 what to write, the form of patches of our own kinds (`own_objects`). Errors are those of talkdesk_runtime.kube_errors.
 """
 
-import base64
-import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from talkdesk_crds.app import AppStatus, TalkdeskApp
-from talkdesk_crds.conditions import ConditionType, Reason
-from talkdesk_crds.fields import to_wire_time
+from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationStatus, Request, TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
-from talkdesk_crds.names import (
-    FIELD_MANAGER,
-    FINALIZER,
-    LABEL_APP,
-    LABEL_INSTALLATION,
-    LABEL_MANAGED_BY,
-    MANAGED_BY,
-)
+from talkdesk_crds.names import ANNOTATION_LAST_APPLIED, FIELD_MANAGER, FINALIZER, TENANT_FINALIZER
+from talkdesk_crds.shard_slots import slot_label
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
-from talkdesk_operator.adapters.kubernetes.credential_versions import (
-    ended_versions,
-    previous_versions,
-    replaced_versions,
-)
-from talkdesk_operator.adapters.kubernetes.event_objects import event_of
-from talkdesk_operator.adapters.kubernetes.own_objects import OwnObjects, path_of
+from talkdesk_operator.adapters.kubernetes.credential_secrets import CredentialSecrets, secret_texts
+from talkdesk_operator.adapters.kubernetes.event_objects import event_of, namespace_event
+from talkdesk_operator.adapters.kubernetes.event_poster import EventPoster
+from talkdesk_operator.adapters.kubernetes.leftovers import leftover_keys
+from talkdesk_operator.adapters.kubernetes.object_requests import ObjectRequests
+from talkdesk_operator.adapters.kubernetes.object_watches import ObjectWatches
+from talkdesk_operator.adapters.kubernetes.own_objects import OwnObjects, tenant_labels
 from talkdesk_operator.adapters.kubernetes.resources import Resources
-from talkdesk_operator.domain.ports.cluster import Identity, ObjectKey
+from talkdesk_operator.adapters.kubernetes.stalled_conditions import stalled
+from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.domain.ports.cache import Mislabeled
+from talkdesk_operator.domain.ports.cluster import ForeignSecret, Identity, ObjectKey, ServedKind
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.templates.inventory import InventoryEntry
+from talkdesk_operator.templates.scopes import KindScopes
 from talkdesk_runtime.kube import APPLY, Kube, resource_path
-from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeInvalid, KubeNotFound
+from talkdesk_runtime.kube_errors import KubeInvalid, KubeNotFound, KubeRefused
 
 __all__ = ["KubernetesCluster"]
 
-_MESSAGE_LENGTH = 1024
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+# Where a server can't give metadata alone it gives the whole object.
+_METADATA_OF_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 
 class KubernetesCluster:
@@ -61,85 +56,86 @@ class KubernetesCluster:
         applied: Callable[[Identity, Mapping[str, Any]], object],
         wrote: Callable[[str, str], object],
         now: Callable[[], datetime],
+        watches: ObjectWatches | None = None,
     ) -> None:
-        """Take a connection, and callbacks for writes.
+        """Take a connection, and callbacks.
 
-        `seen` gets every object of ours as it is after a write, `applied` every tenant's object as it is after an
-        apply, `wrote` the kind and the verb of each write before it is made.
+        `seen` gets objects of ours after a write, `applied` tenants' after an apply, `wrote` kind and verb before.
         """
         self._kube = kube
         self._resources = resources
         self._applied = applied
+        self._watches = watches
         self._instance = instance
+        self._objects = ObjectRequests(kube, resources)
         self._own = OwnObjects(kube, seen=seen, wrote=wrote)
+        self._events = EventPoster(kube, wrote=wrote)
+        self._credentials = CredentialSecrets(kube, wrote=wrote, now=now)
         self._wrote = wrote
         self._now = now
         self._log = structlog.get_logger("talkdesk_operator.cluster")
 
-    async def read_credentials(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
+    async def read_secret(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
         """Read a Secret's data; None when there is none."""
         try:
-            secret = await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name))
+            return secret_texts(await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name)))
         except KubeNotFound:
             return None
-        data = secret.get("data") or {}
-        texts = {key: _text(value) for key, value in data.items()}
-        return {key: SecretStr(text) for key, text in texts.items() if text is not None}
 
-    async def delete_credentials(self, installation: TalkdeskInstallation) -> None:
-        """Delete the Secret that the spec names, and those with the installation's label that its events brought.
+    async def read_credentials(
+        self, installation: TalkdeskInstallation, name: str
+    ) -> Mapping[str, SecretStr] | ForeignSecret | None:
+        """Read one of the installation's own Secrets."""
+        return await self._credentials.read(installation, name)
 
-        A version that is newer than the spec is left alone: its event is just being stored, for a new installation of
-        the same id.
-        """
-        await self._delete_secrets(installation, ended_versions(installation.spec, await self._secrets(installation)))
+    async def delete_credentials(self, installation: TalkdeskInstallation, *, sweep: bool = False) -> None:
+        """Delete by uid those of its own Secrets that its events brought."""
+        await self._credentials.delete_ended(installation, sweep=sweep)
 
     async def previous_credentials(self, installation: TalkdeskInstallation) -> Sequence[str]:
-        """Find them by the installation's label."""
-        return previous_versions(installation.spec, await self._secrets(installation))
+        """Find them by type and label."""
+        return await self._credentials.previous(installation)
 
-    async def delete_previous_credentials(self, installation: TalkdeskInstallation, now: datetime) -> None:
-        """Find them by the installation's label."""
-        await self._delete_secrets(
-            installation, replaced_versions(installation.spec, await self._secrets(installation), now)
-        )
+    async def delete_previous_credentials(
+        self, installation: TalkdeskInstallation, now: datetime, *, sweep: bool = False
+    ) -> None:
+        """Find them by type and label, and delete them by uid."""
+        await self._credentials.delete_replaced(installation, now, sweep=sweep)
 
     async def record_missed_request(self, installation: TalkdeskInstallation, request: Request) -> None:
         """Write the register; the CRD's rules refuse a request that is not the newest."""
         with suppress(KubeInvalid):
             await self._own.add(installation, "/spec/request", request.wire())
 
-    async def _secrets(self, installation: TalkdeskInstallation) -> Sequence[Mapping[str, Any]]:
-        """List the metadata of the Secrets with the installation's label."""
-        namespace, name = installation.key
-        labels = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_INSTALLATION}={name}"
-        path = resource_path("", "v1", "secrets", namespace)
-        listing = await self._kube.request("GET", path, query={"labelSelector": labels}, accept=_METADATA_ONLY)
-        # A list of metadata says null where other lists say [].
-        return listing["items"] or ()
-
-    async def _delete_secrets(self, installation: TalkdeskInstallation, names: Sequence[str]) -> None:
-        for name in names:
-            self._wrote("Secret", "delete")
-            await self._delete(resource_path("", "v1", "secrets", installation.metadata.namespace, name))
-
-    async def add_finalizer(self, installation: TalkdeskInstallation) -> None:
+    async def add_finalizer(self, resource: CustomResource, finalizer: str = FINALIZER) -> None:
         """Add our finalizer to the others."""
-        await self._finalizers(installation, (*installation.metadata.finalizers, FINALIZER))
+        await self._finalizers(resource, (*resource.metadata.finalizers, finalizer))
 
-    async def remove_finalizer(self, installation: TalkdeskInstallation) -> None:
-        """Remove our finalizer and keep the others; an installation that is gone is released."""
-        rest = tuple(f for f in installation.metadata.finalizers if f != FINALIZER)
+    async def remove_finalizer(self, resource: CustomResource, finalizer: str = FINALIZER) -> None:
+        """Remove our finalizer and keep the others; an object that is gone is released."""
         try:
-            await self._finalizers(installation, rest)
-        except KubeNotFound:
-            return
+            await self._finalizers(resource, tuple(f for f in resource.metadata.finalizers if f != finalizer))
+        except KubeNotFound as error:
+            if not error.named:
+                raise
+
+    async def label(self, mislabeled: Mislabeled, key: AccountKey) -> None:
+        """Merge the label into the others."""
+        await self._own.label(mislabeled, slot_label(key.namespace, key.app, key.account_id))
 
     async def erase(self, installation: TalkdeskInstallation) -> None:
-        """Delete personal members of the spec; the request itself stays, because the CRD's rules protect it."""
-        request = {"reason": None} if installation.spec.request is not None else None
-        changes = {"accountName": None, "endpoints": None} | ({"request": request} if request is not None else {})
-        await self._own.merge(installation, {"spec": changes})
+        """Delete personal members; the request itself stays, because the CRD's rules protect it."""
+        spec, metadata = installation.spec, installation.metadata
+        changes: dict[str, Any] = {"accountName": None, "endpoints": None}
+        if spec.request is not None:
+            changes["request"] = {"reason": None}
+        if spec.approval is not None and spec.approval.reason is not None:
+            # The rules take no decision on an event that is over, so it goes with its words.
+            changes["approval"] = None
+        meta: dict[str, Any] = {"uid": metadata.uid}
+        if ANNOTATION_LAST_APPLIED in metadata.annotations:
+            meta["annotations"] = {ANNOTATION_LAST_APPLIED: None}
+        await self._own.merge(installation, {"metadata": meta, "spec": changes})
 
     async def write_installation_status(self, installation: TalkdeskInstallation, status: InstallationStatus) -> None:
         """Replace the status in one operation."""
@@ -150,39 +146,89 @@ class KubernetesCluster:
         await self._own.write_status(app, status)
 
     async def write_stalled(self, place: ObjectKey, reason: Reason, message: str) -> None:
-        """Write conditions alone: nothing else of such an object is known for sure."""
-        now = to_wire_time(self._now().replace(microsecond=0))
-        conditions = [
-            {
-                "type": condition,
-                "status": holds,
-                "reason": reason,
-                "message": message[:_MESSAGE_LENGTH],
-                "lastTransitionTime": now,
-            }
-            for condition, holds in ((ConditionType.READY, "False"), (ConditionType.STALLED, "True"))
-        ]
-        await self._own.merge_status(place, {"conditions": conditions})
+        """Read it first: nothing else of such an object is known for sure."""
+        raw = await self._own.show(place)
+        conditions = stalled(raw, reason, message, self._now())
+        version = str(raw["metadata"]["resourceVersion"])
+        await self._own.merge_status(place, version, {"conditions": [c.wire() for c in conditions]})
 
     async def create_tenant(self, namespace: str, name: str, spec: TenantSpec) -> TalkdeskTenant:
         """Create it, or read the existing one."""
-        labels = {LABEL_APP: spec.app_ref.name, LABEL_MANAGED_BY: MANAGED_BY}
-        body = {"metadata": {"name": name, "labels": labels}, "spec": spec.wire()}
-        return TalkdeskTenant.read(await self._own.create(TalkdeskTenant, namespace, body))
+        labels = tenant_labels(namespace, spec)
+        metadata = {"name": name, "labels": labels, "finalizers": [TENANT_FINALIZER]}
+        body = {"metadata": metadata, "spec": spec.wire()}
+        raw = await self._own.create(TalkdeskTenant, namespace, body)
+        try:
+            return TalkdeskTenant.read(raw)
+        except ValidationError:
+            raise KubeRefused(
+                f"there is a TalkdeskTenant {name} that this version of the operator can't read"
+            ) from None
 
     async def change_tenant(self, tenant: TalkdeskTenant, changes: Mapping[str, Any]) -> TalkdeskTenant:
         """Merge into the spec; lists are replaced."""
-        return TalkdeskTenant.read(await self._own.merge(tenant, {"spec": dict(changes)}))
+        version = {"resourceVersion": tenant.metadata.resource_version}
+        return TalkdeskTenant.read(await self._own.merge(tenant, {"metadata": version, "spec": dict(changes)}))
 
-    async def write_tenant_status(self, tenant: TalkdeskTenant, status: TenantStatus) -> TalkdeskTenant:
+    async def write_tenant_status(
+        self, tenant: TalkdeskTenant, status: TenantStatus, *, unchanged: bool = False
+    ) -> TalkdeskTenant:
         """Replace the status in one operation."""
-        return TalkdeskTenant.read(await self._own.write_status(tenant, status))
+        return TalkdeskTenant.read(await self._own.write_status(tenant, status, unchanged=unchanged))
+
+    async def read_tenant(self, tenant: TalkdeskTenant) -> TalkdeskTenant | None:
+        """Read it by name, and compare the uid."""
+        return await self._own.read(tenant)
+
+    async def read_app(self, app: TalkdeskApp) -> TalkdeskApp | None:
+        """Read it by name, and compare the uid."""
+        return await self._own.read(app)
+
+    async def list_marked(
+        self, kind: ServedKind, selector: str, identity: Identity
+    ) -> Sequence[Mapping[str, Any]] | None:
+        """List them in all namespaces."""
+        return await self._objects.list_marked(kind, selector, identity)
+
+    async def hold_tenant(self, tenant: TalkdeskTenant) -> TalkdeskTenant:
+        """Add our finalizer to the others."""
+        return TalkdeskTenant.read(await self._finalizers(tenant, (*tenant.metadata.finalizers, TENANT_FINALIZER)))
+
+    async def release_tenant(self, tenant: TalkdeskTenant) -> TalkdeskTenant | None:
+        """Remove our finalizer and keep the others."""
+        rest = tuple(f for f in tenant.metadata.finalizers if f != TENANT_FINALIZER)
+        try:
+            left = TalkdeskTenant.read(await self._finalizers(tenant, rest))
+        except KubeNotFound as error:
+            if not error.named:
+                raise
+            return None
+        return left if left.metadata.deletion_timestamp is None or rest else None
 
     async def delete_tenant(self, tenant: TalkdeskTenant) -> None:
         """Delete exactly this one, not another that was made with the same name since."""
-        self._wrote("TalkdeskTenant", "delete")
-        body = {"preconditions": {"uid": tenant.metadata.uid}}
-        await self._delete(path_of(tenant), body=body)
+        await self._own.delete(tenant)
+
+    async def reread_tenant(self, namespace: str, name: str) -> str | None:
+        """Read it by its name."""
+        try:
+            return str((await self._own.read_named(TalkdeskTenant, namespace, name))["metadata"]["uid"])
+        except KubeNotFound:
+            return None
+
+    async def reread_installations(self, key: AccountKey) -> Sequence[TalkdeskInstallation] | None:
+        """List them by the fields that tell an account; what a server without such selectors adds is left out."""
+        wanted = {"spec.appRef.name": key.app, "spec.accountId": key.account_id}
+        found = await self._own.list(TalkdeskInstallation, key.namespace, wanted)
+        try:
+            read = [TalkdeskInstallation.read(raw) for raw in found]
+        except ValidationError:
+            return None
+        return [i for i in read if (i.spec.app_ref.name, i.spec.account_id) == (key.app, key.account_id)]
+
+    async def scopes(self, kinds: Collection[ServedKind]) -> KindScopes:
+        """Read it from the discovery, which is cached."""
+        return await self._resources.scopes(kinds)
 
     async def apply(self, manifest: Mapping[str, Any], identity: Identity, *, force: bool) -> dict[str, Any]:
         """Apply server-side, under our own field manager."""
@@ -191,52 +237,64 @@ class KubernetesCluster:
         path = await self._resources.path(
             group, version, manifest["kind"], metadata.get("namespace", ""), metadata["name"]
         )
-        self._wrote(manifest["kind"], "apply")
-        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
-        live = await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
+        try:
+            live = await self._apply(path, manifest, identity, force=force)
+            if left := leftover_keys(manifest, live):
+                # What is applied once is ours, and what is not applied any more is taken away then.
+                owned = {**manifest, "data": {**left, **(manifest.get("data") or {})}}
+                await self._apply(path, owned, identity, force=True)
+                live = await self._apply(path, manifest, identity, force=True)
+        except KubeNotFound as error:
+            if not error.named:
+                self._resources.forget(group)  # the path leads nowhere: the next attempt says why
+            raise
         self._applied(identity, live)
         return live
 
+    def version_seen(self, manifest: Mapping[str, Any], identity: Identity, uid: str) -> str | None:
+        """Ask the watches for drift, which see all tenants' objects that the service account may watch."""
+        return self._watches.version_seen(identity, manifest, uid) if self._watches is not None else None
+
+    async def _apply(
+        self, path: str, manifest: Mapping[str, Any], identity: Identity, *, force: bool
+    ) -> dict[str, Any]:
+        self._wrote(manifest["kind"], "apply")
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        return await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
+
+    async def dry_run(self, manifest: Mapping[str, Any], identity: Identity) -> None:
+        """Apply server-side with `dryRun`, without force."""
+        group, _, version = manifest["apiVersion"].rpartition("/")
+        metadata = manifest["metadata"]
+        path = await self._resources.path(
+            group, version, manifest["kind"], metadata.get("namespace", ""), metadata["name"]
+        )
+        query = {"fieldManager": FIELD_MANAGER, "force": "false", "dryRun": "All"}
+        await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
+
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
-        """Read it as the tenant's service account."""
-        path = await self._resources.path(item.group, item.version, item.kind, item.namespace, item.name)
-        try:
-            return await self._kube.request("GET", path, as_user=identity)
-        except KubeNotFound:
-            return None
+        """Read it as the tenant's service account, in whichever version its kind is served."""
+        return await self._objects.find(item, identity)
 
     async def delete(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
         """Delete by uid: another object that somebody made with the same name since is not ours."""
-        path = await self._resources.path(item.group, item.version, item.kind, item.namespace, item.name)
-        body = {"propagationPolicy": "Background", "preconditions": {"uid": item.uid}}
         self._wrote(item.kind, "delete")
-        answer = await self._delete(path, body=body, as_user=identity)
-        return answer if answer is not None and answer.get("kind") != "Status" else None
+        if self._watches is not None:
+            self._watches.deleting(item.uid)
+        return await self._objects.delete(item, identity)
 
     async def emit_event(self, regarding: CustomResource, event: EventDraft) -> None:
         """Post an Event; a failure is logged and blocks nothing, because an Event is a report, not state."""
-        self._wrote("Event", "create")
-        path = resource_path("events.k8s.io", "v1", "events", regarding.metadata.namespace)
-        try:
-            await self._kube.request("POST", path, body=event_of(regarding, event, self._instance, self._now()))
-        except KubeError as error:
-            self._log.warning("kube_event.post_failed", reason=event.reason, error=str(error))
+        await self._events.post(event_of(regarding, event, self._instance, self._now()))
 
-    async def _finalizers(self, installation: TalkdeskInstallation, finalizers: tuple[str, ...]) -> None:
-        # A merge patch replaces the whole list, so the resourceVersion protects finalizers that others added since.
-        metadata = {"finalizers": list(finalizers), "resourceVersion": installation.metadata.resource_version}
-        await self._own.merge(installation, {"metadata": metadata})
+    async def emit_namespace_event(self, namespace: str, event: EventDraft) -> None:
+        """Post an Event where those about objects without a namespace are."""
+        await self._events.post(namespace_event(namespace, event, self._instance, self._now()))
 
-    async def _delete(self, path: str, *, body: Any = None, as_user: str | None = None) -> dict[str, Any] | None:
-        """Delete; return None when the object does not exist, or is not the one of the precondition."""
-        try:
-            return await self._kube.request("DELETE", path, body=body, as_user=as_user)
-        except (KubeNotFound, KubeConflict):
-            return None
+    async def is_terminating(self, namespace: str) -> bool:
+        """Ask whether an Event could be made there: the operator may make them everywhere, but not there then."""
+        return await self._events.is_refused_by_termination(namespace, self._instance, self._now())
 
-
-def _text(value: object) -> str | None:
-    try:
-        return base64.b64decode(str(value), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return None
+    async def _finalizers(self, resource: CustomResource, finalizers: tuple[str, ...]) -> dict[str, Any]:
+        # A merge patch replaces the whole list: it is of one version, and so keeps what others added since.
+        return await self._own.merge(resource, {"metadata": {"finalizers": list(finalizers)}})

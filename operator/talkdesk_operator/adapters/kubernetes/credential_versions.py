@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from talkdesk_crds.installation import InstallationSpec
-from talkdesk_crds.names import ANNOTATION_EVENT_TIME
+from talkdesk_crds.installation import Credentials, CredentialsOrigin, InstallationSpec
+from talkdesk_crds.names import ANNOTATION_EVENT_ID, ANNOTATION_EVENT_TIME, ANNOTATION_ORIGIN
 
 __all__ = ["ended_versions", "previous_versions", "replaced_versions"]
 
@@ -20,13 +20,14 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 def ended_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names of the Secrets to delete: the one that the spec names, and those that are not newer than it.
 
-    `secrets` are all with the installation's label. A newer version belongs to a new installation of the same id, whose
-    event is just being stored, the Secret first. All times are Talkdesk's, so no other clock matters.
+    `secrets` are the installation's own, and no other is ever named here. A newer version belongs to a new installation
+    of the same id, whose event is just being stored, the Secret first. All times are Talkdesk's, so no other clock
+    matters.
     """
-    named = () if spec.credentials is None else (spec.credentials.secret_name,)
+    named = None if spec.credentials is None else spec.credentials.secret_name
     until = _last_event(spec)
-    old = (str(secret["metadata"]["name"]) for secret in secrets if _issued_at(secret) <= until)
-    return tuple(dict.fromkeys((*named, *old)))
+    names = {str(secret["metadata"]["name"]): _issued_at(secret) for secret in secrets}
+    return tuple(name for name, issued in names.items() if name == named or issued <= until)
 
 
 def previous_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -39,23 +40,33 @@ def previous_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any
 def replaced_versions(spec: InstallationSpec, secrets: Iterable[Mapping[str, Any]], now: datetime) -> tuple[str, ...]:
     """Return the names of the Secrets whose versions the one in the spec replaced.
 
-    Another version of the same instant may just be being stored, and may replace the one in the spec. An hour later it
-    did not, and was replaced itself.
+    Of the same instant, the register keeps the one that wins by its rule (`talkdesk_crds.order`). One that would win
+    may just be being stored; an hour later it was not, and is replaced itself.
     """
-    if spec.credentials is None:
+    known = spec.credentials
+    if known is None:
         return ()
-    issued = spec.credentials.event_time
 
     def is_replaced(secret: Mapping[str, Any]) -> bool:
-        if (moment := _issued_at(secret)) != issued:
-            return moment < issued
-        return now - _created_at(secret) > _DECIDED_AFTER
+        if (moment := _issued_at(secret)) != known.event_time:
+            return moment < known.event_time
+        return not _may_win(secret, known) or now - _created_at(secret) > _DECIDED_AFTER
 
     return tuple(
         name
         for secret in secrets
-        if (name := str(secret["metadata"]["name"])) != spec.credentials.secret_name and is_replaced(secret)
+        if (name := str(secret["metadata"]["name"])) != known.secret_name and is_replaced(secret)
     )
+
+
+def _may_win(secret: Mapping[str, Any], known: Credentials) -> bool:
+    """Return whether a version of the same instant may still replace the one in the register, by its rule."""
+    annotations = secret["metadata"].get("annotations") or {}
+    event_id, origin = annotations.get(ANNOTATION_EVENT_ID), annotations.get(ANNOTATION_ORIGIN)
+    if event_id is None or origin is None:
+        return True
+    rotated, known_rotated = origin == CredentialsOrigin.ROTATION, known.origin is CredentialsOrigin.ROTATION
+    return bool(event_id > known.event_id) if rotated is known_rotated else rotated
 
 
 def _created_at(secret: Mapping[str, Any]) -> datetime:

@@ -10,19 +10,20 @@ no right to read these objects. Where the service account has none either, drift
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from talkdesk_crds.names import LABEL_APP
-from talkdesk_operator.adapters.kubernetes.drift_watch import DriftWatch, ReportDrift, WatchParts
+from talkdesk_operator.adapters.kubernetes.drift_watch import Audit, DriftWatch, Report, WatchParts
 from talkdesk_operator.adapters.kubernetes.reflector import WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.ports.cluster import Identity
+from talkdesk_operator.domain.shard import WHOLE, Shard
 from talkdesk_operator.domain.tenant.drift import Target
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
 
-__all__ = ["DriftWatches", "ReportDrift", "WatchTimes"]
+__all__ = ["Audit", "DriftWatches", "Report", "WatchTimes"]
 
 
 class DriftWatches:
@@ -32,19 +33,16 @@ class DriftWatches:
         self,
         kube: Kube,
         resources: Resources,
-        report: ReportDrift,
+        report: Report,
         *,
-        count: Callable[[str], object],
+        audit: Audit,
         clock: Clock,
         rng: random.Random,
         times: WatchTimes | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
-        """Take who gets the reports; `count` gets the kind of each object that has drifted.
-
-        Objects bear the name of their app but not its namespace: `report` may get a tenant of an app of that name in
-        another namespace.
-        """
-        self._parts = WatchParts(kube, resources, report, count, clock, rng, times or WatchTimes())
+        """Take who gets the reports, and who compares the first listing of each kind with what is on record."""
+        self._parts = WatchParts(kube, resources, report, audit, clock, rng, times or WatchTimes(), shard)
         self._watches: dict[tuple[str, ...], DriftWatch] = {}
         self._tasks: dict[tuple[str, ...], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -66,14 +64,27 @@ class DriftWatches:
         Without it, a change that comes between our apply and a new listing would be missed. And two applies within a
         second, of which the later has fewer fields, would look like somebody else's change.
         """
-        group, _, version = str(live.get("apiVersion")).rpartition("/")
-        labels = live.get("metadata", {}).get("labels") or {}
-        watch = self._watches.get(_key(identity, str(labels.get(LABEL_APP)), group, version, str(live.get("kind"))))
+        watch = self._watch_of(identity, live)
         if watch is not None:
             watch.observations.applied(live)
 
+    def deleting(self, uid: str) -> None:
+        """Learn that we are about to delete an object ourselves."""
+        for watch in self._watches.values():
+            watch.observations.expect_deletion(uid)
+
+    def version_seen(self, identity: Identity, raw: Mapping[str, Any], uid: str) -> str | None:
+        """Return the resourceVersion in which the object of a manifest is seen; None where that is not watched."""
+        watch = self._watch_of(identity, raw)
+        return watch.version_seen(uid) if watch is not None else None
+
+    def _watch_of(self, identity: Identity, raw: Mapping[str, Any]) -> DriftWatch | None:
+        group, _, version = str(raw.get("apiVersion")).rpartition("/")
+        labels = raw.get("metadata", {}).get("labels") or {}
+        return self._watches.get(_key(identity, str(labels.get(LABEL_APP)), group, version, str(raw.get("kind"))))
+
     async def run(self) -> None:
-        """Watch until cancelled. Raises an ExceptionGroup when `report` or `count` raised something."""
+        """Watch until cancelled. A watch in which something was raised begins anew; the others go on."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             for key in self._watches:

@@ -33,22 +33,24 @@ class Page:
 
 
 async def list_pages(
-    read: Read, path: str, *, query: Mapping[str, str] | None = None, size: int = PAGE_SIZE
+    read: Read, path: str, *, query: Mapping[str, str] | None = None, size: int = PAGE_SIZE, version: str = ""
 ) -> AsyncGenerator[Page, None]:
-    """Yield the pages of a listing. Raises KubeError, and KubeRefused for an answer that has no resourceVersion.
+    """Yield the pages of a listing, as it is now or was at a version.
+
+    Raises KubeError, and KubeRefused for an answer that has no resourceVersion.
 
     KubeExpired means that the listing took too long and must begin anew. Only a listing that comes to its end is
     complete: what no page has shown does not exist at the listing's version.
     """
-    token = ""
+    token, exact = "", {"resourceVersion": version, "resourceVersionMatch": "Exact"} if version else {}
     while True:
-        more = {"continue": token} if token else {}
+        more = {"continue": token} if token else exact
         answer = await read(path, query={**(query or {}), "limit": str(size), **more})
         metadata = metadata_of(answer)
-        version = str(metadata.get("resourceVersion") or "")
-        if not version:
+        listed = str(metadata.get("resourceVersion") or "")
+        if not listed:
             raise KubeRefused("the API server sent a listing without a resourceVersion")
-        yield Page(answer.get("items") or (), version)
+        yield Page(answer.get("items") or (), listed)
         token = metadata.get("continue") or ""
         if not token:
             return

@@ -70,6 +70,12 @@ def find(service: Service, attribute: Literal["externalId", "userName"], values:
     return Call("find", "looking for users", Target.SERVICE, "GET", f"{service.url}/Users?{query}")
 
 
+def find_any(service: Service) -> Call:
+    """Return the call that looks for any user, which shows whether there is a service at all."""
+    query = urlencode({"count": 1, "attributes": _ATTRIBUTES}, quote_via=quote)
+    return Call("find", "looking for users", Target.SERVICE, "GET", f"{service.url}/Users?{query}")
+
+
 def read(service: Service, ref: Ref) -> Call:
     """Return the call that reads a user."""
     return Call("read", "reading a user", Target.USER, "GET", f"{service.url}{user_path(ref)}")

@@ -7,7 +7,7 @@ The error tree is the port's (`talkdesk_operator.domain.ports.scim_errors`).
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -24,14 +24,18 @@ from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
 from talkdesk_operator.domain.ports.scim import NotStarted, Order, Result, ScimService, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimNotFound, ScimRefused
 from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.fence import Fence
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lru import LruMap
+from talkdesk_runtime.networks import Network
 
 
 @dataclass(frozen=True, slots=True)
 class ScimSettings:
     """Bounds of the client."""
 
+    denied_networks: tuple[Network, ...] = ()
+    """Networks to which no connection is made."""
     connect_timeout: timedelta = timedelta(seconds=5)
     """For a connection, TLS included."""
     max_body: int = 4 << 20
@@ -61,11 +65,15 @@ class ScimClient(ScimService):
         proxies: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         observe: Observe | None = None,
+        fence: Fence | None = None,
     ) -> None:
-        """Take bounds, trust, proxies, time and metrics; each has the machine's own as default."""
+        """Take bounds, trust, proxies, time and metrics; each has the machine's own as default.
+
+        Nothing is sent while `fence` is shut.
+        """
         self._settings = settings or ScimSettings()
         self._clock = clock or Clock.system()
-        self._transport = RoutingTransport(tls=tls, proxies=proxies)
+        self._transport = RoutingTransport(tls=tls, proxies=proxies, fence=fence, denied=self._settings.denied_networks)
         self._exchange = Exchange(
             self._transport,
             admission=Admission(self._clock),
@@ -90,8 +98,10 @@ class ScimClient(ScimService):
         directory = Directory(self._exchange, service, can, patience)
         execution = OrderExecution(directory, orders, self._has_time(until))
         results = await execution.run()
-        if directory.can != can:
-            self._cache(service, directory.can)
+        # What a service refuses to look for may be a passing trouble, and would hide users: it is asked anew each time.
+        learned = replace(directory.can, external_id_filter=True, user_name_filter=True)
+        if learned != can:
+            self._cache(service, learned)
         return results, execution.stopped_by
 
     @override

@@ -5,22 +5,32 @@ Belongs here: what is asked of a service to find or change one user. Does not be
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from talkdesk_crds.app import ScimAttribute
 from talkdesk_operator.adapters.scim import calls, messages
 from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.exchange import Exchange
 from talkdesk_operator.adapters.scim.responses import Reply, malformed
 from talkdesk_operator.adapters.scim.wire import Capabilities, Found, Listed, id_in_location, to_found, to_listed
-from talkdesk_operator.domain.ports.scim import Order, Person, Ref, Service
-from talkdesk_operator.domain.ports.scim_errors import ScimRefused, ScimUnsupported
+from talkdesk_operator.domain.ports.scim import Deactivate, Order, Person, Ref, Service
+from talkdesk_operator.domain.ports.scim_errors import ScimRefused, ScimUnseen, ScimUnsupported
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "Search"]
 
 _HITS: Final = 2
 """More hits than values asked for would be several users with one external id, of which the first is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What came of looking for one user."""
+
+    ref: Ref | None
+    certain: bool
+    """Whether a user that was not found is certainly not there."""
 
 
 class Directory:
@@ -38,35 +48,53 @@ class Directory:
         """Send a call."""
         return await self._exchange.run(call, self.service, self._patience)
 
+    @property
+    def finds_external_ids(self) -> bool:
+        """Whether users can be looked for by Talkdesk's id."""
+        sent = ScimAttribute.EXTERNAL_ID in self.service.attributes
+        return sent and self.can.filters and self.can.external_id_filter
+
     def disable_bulk(self) -> None:
         """Record that the service takes no bulk requests, whatever its configuration says."""
         self.can = replace(self.can, bulk_operations=0)
 
-    async def by_external_id(self, external_id: str) -> Ref | None:
-        """Find a user by Talkdesk's id; always None once the service refuses even such a simple filter."""
+    async def by_external_id(self, external_id: str) -> Search:
+        """Look for a user by Talkdesk's id; never certain once the service refuses even such a simple filter."""
         try:
-            return (await self.by_external_ids([external_id]))[0].get(external_id)
+            found, complete = await self.by_external_ids([external_id])
         except ScimRefused:
-            self.can = replace(self.can, filters=False)
-            return None
+            self.can = replace(self.can, external_id_filter=False)
+            return Search(None, certain=False)
+        ref = found.get(external_id)
+        return Search(ref, certain=complete or ref is not None)
 
     async def by_external_ids(self, external_ids: Sequence[str]) -> tuple[dict[str, Ref], bool]:
-        """Find users by Talkdesk's ids; return also whether all that exist were found."""
-        if not self.can.filters:
+        """Find users by Talkdesk's ids; return also whether those that were not found are certainly not there."""
+        if not self.finds_external_ids:
             return {}, False
         listed = await self._search(calls.find(self.service, "externalId", external_ids, _HITS * len(external_ids)))
         asked = set(external_ids)
         # A service that does not know the filter may list any users.
         hits = {each.external_id: each.ref for each in reversed(listed.users) if each.external_id is not None}
-        return {external_id: hits[external_id] for external_id in asked & hits.keys()}, listed.complete
+        # A user without an external id in the response may be the one that was asked for.
+        certain = listed.complete and all(each.external_id is not None for each in listed.users)
+        return {external_id: hits[external_id] for external_id in asked & hits.keys()}, certain
 
     async def by_user_name(self, user_name: str) -> Found | None:
-        """Find a user by name, without regard to case (RFC 7643, 4.1.1)."""
-        if not self.can.filters:
+        """Find a user by name, without regard to case (RFC 7643, 4.1.1); None too where that can't be asked."""
+        if not self.can.user_name_filter:
             return None
-        listed = await self._search(calls.find(self.service, "userName", [user_name], _HITS))
+        try:
+            listed = await self._search(calls.find(self.service, "userName", [user_name], _HITS))
+        except ScimRefused:
+            self.can = replace(self.can, user_name_filter=False)
+            return None
         name = user_name.casefold()
         return next((each for each in listed.users if (each.user_name or "").casefold() == name), None)
+
+    async def check_presence(self) -> None:
+        """Raise ScimNotFound when there is no service any more: else every user would seem to be gone."""
+        await self.run(calls.find_any(self.service))
 
     async def read(self, ref: Ref) -> Ref:
         """Read a user's present version."""
@@ -84,7 +112,7 @@ class Directory:
         if found is not None:
             return found.ref
         location = id_in_location(reply.headers.get("location"))
-        ref = Ref(location) if location is not None else await self.by_external_id(person.external_id)
+        ref = Ref(location) if location is not None else (await self.by_external_id(person.external_id)).ref
         if ref is None:
             raise malformed(call, "does not say which user was made")
         return ref
@@ -94,7 +122,7 @@ class Directory:
         if self.can.patch:
             call = calls.patch(self.service, order, ref, versions=self.can.versions, claim=claim)
             try:
-                return _renewed(ref, await self.run(call))
+                return _renewed(order, ref, await self.run(call), call)
             except ScimUnsupported:
                 self.can = replace(self.can, patch=False)
         return await self._replace(order, ref, claim=claim)
@@ -108,7 +136,7 @@ class Directory:
             raise malformed(reading, "holds no id")
         content = messages.merged(order, current.content, claim=claim)
         call = calls.replace(self.service, found.ref, content, versions=self.can.versions)
-        return _renewed(ref, await self.run(call))
+        return _renewed(order, ref, await self.run(call), call)
 
     async def _search(self, call: Call) -> Listed:
         content = (await self.run(call)).content
@@ -122,7 +150,10 @@ def _found(reply: Reply) -> Found | None:
     return to_found(reply.content, reply.headers.get("etag"))
 
 
-def _renewed(ref: Ref, reply: Reply) -> Ref:
-    """Return the user's new version: of a body, or of a header alone (204)."""
+def _renewed(order: Order, ref: Ref, reply: Reply, call: Call) -> Ref:
+    """Return the user's new version: of a body, or of a header alone (204); raise ScimUnseen for one still active."""
     found = to_found({**reply.content, "id": ref.id}, reply.headers.get("etag"))
+    if isinstance(order, Deactivate) and found is not None and found.active:
+        problem = "the service still has the user as active"
+        raise ScimUnseen(f"{call.words}: it was answered with success, but {problem}", kind=problem)
     return Ref(ref.id, found.ref.version if found is not None else None)

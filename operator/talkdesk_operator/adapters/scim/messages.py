@@ -12,6 +12,7 @@ import orjson
 from scim2_models import URN, BulkRequest, ComplexAttribute, Context, Name, PatchOp, PatchOperation, Resource, Role
 from scim2_models import User as CoreUser
 
+from talkdesk_crds.app import ScimAttribute
 from talkdesk_operator.domain.ports.scim import Order, Person, Put
 
 ADMIN: Final = "admin"
@@ -41,17 +42,44 @@ class User(Resource[Any]):
 
 
 def whole(person: Person) -> dict[str, Any]:
-    """Return a user with everything we know of it; what Talkdesk does not say is left out."""
-    user = User(
-        external_id=person.external_id,
-        user_name=person.user_name,
-        display_name=person.name,
-        name=Name(formatted=person.name) if person.name is not None else None,
-        active=person.active,
-        emails=[Email(value=person.email, type="work", primary=True)] if person.email is not None else None,
-        roles=[Role(value=ADMIN if person.admin else STANDARD, primary=True)],
-    )
-    return user.model_dump(scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+    """Return a user with the attributes that the service gets; what Talkdesk does not say is left out."""
+    user = User(external_id=person.external_id, user_name=person.user_name, active=person.active)
+    for attribute in person.attributes:
+        match attribute:
+            case ScimAttribute.DISPLAY_NAME:
+                user.display_name = person.name
+            case ScimAttribute.EMAILS if person.email is not None:
+                user.emails = [Email(value=person.email, type="work", primary=True)]
+            case ScimAttribute.ROLES:
+                user.roles = [Role(value=ADMIN if person.admin else STANDARD, primary=True)]
+            case _:
+                pass
+    names = _names(person)
+    user.name = Name(**names) if names else None
+    content = user.model_dump(scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+    if ScimAttribute.EXTERNAL_ID not in person.attributes:
+        content.pop("externalId", None)
+    return content
+
+
+def _names(person: Person) -> dict[str, str]:
+    """Return the parts of the name that the service gets.
+
+    Talkdesk has one name for each person. Services that require both parts refuse an empty one, so a single word is
+    both, and where there is no name at all, what stands before the @ is.
+    """
+    whole_name = " ".join((person.name or "").split())
+    given, _, family = (whole_name or person.user_name.partition("@")[0]).rpartition(" ")
+    parts = {
+        ScimAttribute.FORMATTED_NAME: ("formatted", person.name),
+        ScimAttribute.GIVEN_NAME: ("given_name", given or family),
+        ScimAttribute.FAMILY_NAME: ("family_name", family),
+    }
+    return {
+        name: value
+        for attribute, (name, value) in parts.items()
+        if attribute in person.attributes and value is not None
+    }
 
 
 def changes(order: Order, *, claim: bool = False) -> dict[str, Any]:
@@ -64,10 +92,12 @@ def changes(order: Order, *, claim: bool = False) -> dict[str, Any]:
 def merged(order: Order, current: Mapping[str, Any], *, claim: bool = False) -> dict[str, Any]:
     """Return the PUT of an order: the user as it was read, with our attributes in it."""
     attributes = _attributes(order, claim=claim)
-    formatted = attributes.pop("name.formatted", None)
-    if formatted is not None:
-        name = current.get("name")
-        attributes["name"] = (name if isinstance(name, dict) else {}) | {"formatted": formatted}
+    parts = {path.removeprefix(_NAME): attributes.pop(path) for path in list(attributes) if path.startswith(_NAME)}
+    if parts:
+        name = next((value for key, value in current.items() if key.lower() == "name"), None)
+        known = name if isinstance(name, dict) else {}
+        ours = {part.lower() for part in parts}
+        attributes["name"] = {key: value for key, value in known.items() if key.lower() not in ours} | parts
     names = {name.lower() for name in attributes} | {"meta"}
     kept = {name: value for name, value in current.items() if name.lower() not in names}
     return {"schemas": [str(User.__schema__)]} | kept | attributes
@@ -84,6 +114,7 @@ def bulk(operations: Iterable[bytes]) -> bytes:
     return BULK_HEAD + b",".join(operations) + BULK_TAIL
 
 
+_NAME: Final = "name."
 BULK_HEAD: Final = orjson.dumps({"schemas": [str(BulkRequest.__schema__)]})[:-1] + b',"Operations":['
 BULK_TAIL: Final = b"]}"
 
@@ -93,7 +124,6 @@ def _attributes(order: Order, *, claim: bool) -> dict[str, Any]:
     if not isinstance(order, Put):
         return {"active": False}
     content = whole(order.person)
-    formatted = content.get("name", {}).get("formatted")
     kept = {"userName", "displayName", "active", "emails"} | ({"roles"} if order.roles else set())
     attributes = {name: value for name, value in content.items() if name in kept | ({"externalId"} if claim else set())}
-    return attributes | ({"name.formatted": formatted} if formatted is not None else {})
+    return attributes | {_NAME + part: value for part, value in content.get("name", {}).items()}

@@ -6,15 +6,16 @@ Belongs here: the sequence, and when to stop. Does not belong here: single calls
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from talkdesk_operator.adapters.scim import bulk, calls
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.responses import of_status
-from talkdesk_operator.adapters.scim.single_order import carry_out
-from talkdesk_operator.adapters.scim.wire import BulkResult
-from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Order, Ref, Result, Service
+from talkdesk_operator.adapters.scim.single_order import carry_out, is_taken, set_aside
+from talkdesk_operator.adapters.scim.wire import BulkResult, Found
+from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Order, Put, Ref, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import (
     ScimError,
     ScimNotFound,
@@ -54,6 +55,7 @@ class OrderExecution:
         await self._search()
         await self._in_bulk()
         await self._one_by_one()
+        await self._exchange_names()
         return tuple(self._results)
 
     @property
@@ -64,7 +66,7 @@ class OrderExecution:
         """Search users that we don't know, many at once; those without a certain result are searched alone later."""
         unknown = [order.external_id for order in self._orders if order.ref is None]
         groups = deque(_groups(unknown))
-        if not self._directory.can.filters or len(unknown) < 2:
+        if not self._directory.finds_external_ids or len(unknown) < 2:
             return
 
         async def search() -> None:
@@ -120,19 +122,60 @@ class OrderExecution:
         async def work() -> None:
             while waiting and self._may_continue:
                 number = waiting.popleft()
-                order = self._orders[number]
-                found, searched = self._found.get(order.external_id), order.external_id in self._searched
-                try:
-                    self._results[number] = await self._with_retries(
-                        partial(carry_out, self._directory, order, found=found, searched=searched)
-                    )
-                except ScimError as error:
-                    if error.concerns_all:
-                        self._stop(error)
-                    else:
-                        self._results[number] = Failed(error)
+                result = await self._carried_out(self._orders[number])
+                self._results[number] = result or self._results[number]
 
         await self._in_parallel(work)
+
+    async def _carried_out(self, order: Order) -> Done | Failed | None:
+        """Carry out an order by single calls; None when the service as a whole failed."""
+        found, searched = self._found.get(order.external_id), order.external_id in self._searched
+        try:
+            return await self._with_retries(partial(carry_out, self._directory, order, found=found, searched=searched))
+        except ScimError as error:
+            if not error.concerns_all:
+                return Failed(error)
+            self._stop(error)
+            return None
+
+    async def _exchange_names(self) -> None:
+        """Try those again whose name another user of this batch had: it may be free by now.
+
+        Where users wait for one another, as two do who swap their addresses, one is named by its external id meanwhile.
+        """
+        waiting = {number for number, result in enumerate(self._results) if is_taken(result)}
+        set_aside: set[int] = set()
+        while waiting and len(self._orders) > 1 and self._may_continue:
+            before = len(waiting)
+            for number in sorted(waiting):
+                result = await self._carried_out(self._orders[number])
+                self._results[number] = result or self._results[number]
+                if not is_taken(self._results[number]):
+                    waiting.discard(number)
+            if len(waiting) == before:
+                aside = await self._set_aside(waiting - set_aside)
+                if aside is None:
+                    return
+                set_aside.add(aside)
+
+    async def _set_aside(self, waiting: AbstractSet[int]) -> int | None:
+        """Free the name of one user whom another one waits for; None when nobody is."""
+        orders = {number: order for number in waiting if isinstance(order := self._orders[number], Put)}
+        try:
+            for order in orders.values():
+                holder = await self._directory.by_user_name(order.person.user_name)
+                for number, other in orders.items():
+                    if holder is not None and other is not order and self._is_of(holder, other):
+                        await self._directory.update(set_aside(other), holder.ref)
+                        return number
+        except ScimError as error:
+            if error.concerns_all:
+                self._stop(error)
+        return None
+
+    def _is_of(self, holder: Found, order: Order) -> bool:
+        ref = self._ref(order)
+        return holder.external_id == order.external_id or (ref is not None and ref.id == holder.ref.id)
 
     async def _in_parallel(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:

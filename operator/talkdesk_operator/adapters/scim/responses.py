@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
 from talkdesk_operator.adapters.http.headers import retry_after
+from talkdesk_operator.adapters.http.json_object import EMPTY, json_object
 from talkdesk_operator.adapters.http.sending import HttpResponse
 from talkdesk_operator.adapters.scim.calls import Call, Target
 from talkdesk_operator.adapters.scim.wire import known_scim_type
@@ -64,7 +63,7 @@ def of_status(call: Call, status: int, scim_type: str = "", wait: timedelta | No
             return ScimGone(f"{said}: the service does not know the user any more", kind=kind)
         case 404:
             return ScimNotFound(f"{said}: there is no SCIM service at that address", kind=kind)
-        case 409:
+        case _ if status == 409 or scim_type == "uniqueness":
             return ScimTaken(f"{said}: it has another user of that name", kind=kind)
         case 412:
             return ScimOutdated(f"{said}: the user was changed by somebody else", kind=kind)
@@ -84,23 +83,11 @@ def malformed(call: Call, problem: str) -> ScimMalformed:
 
 
 def _decode(response: HttpResponse) -> dict[str, Any] | str:
-    """Return the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return "is compressed although we asked for it not to be"
-    if response.body is None:
-        return "is too big"
-    if not response.body.strip():
-        return {}
-    try:
-        content = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        return "is not JSON"
-    return content if isinstance(content, dict) else "is JSON but no object"
+    """Return the JSON object, or what is wrong with the body; a success may have none."""
+    content = json_object(response)
+    return {} if content == EMPTY else content
 
 
 def _scim_type(response: HttpResponse) -> str:
-    try:
-        content = orjson.loads(response.body or b"")
-    except orjson.JSONDecodeError:
-        return ""
+    content = json_object(response)
     return known_scim_type(content) if isinstance(content, dict) else ""

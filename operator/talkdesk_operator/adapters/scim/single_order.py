@@ -2,56 +2,100 @@
 
 Belongs here: the rules on 404, 409 and 412. Does not belong here: calls themselves, many orders.
 
-    create ── 409 ──▶ find by name: has it our external id, or none? ──▶ update, and set the external id
+    create, where users can't be found by the external id: the same as
+    create ── refused ──▶ find by name: has it our external id, or none? ──▶ update, and set the external id
     update ── 404 ──▶ find by external id ──▶ update that one, else create
+    deactivate ── 404 ──▶ find by external id ──▶ deactivate that one, else done, if the service is there at all
     update ── 412 ──▶ read the version, update once more
 """
 
-from talkdesk_operator.adapters.scim.directory import Directory
-from talkdesk_operator.domain.ports.scim import Deactivate, Done, Order, Put, Ref
-from talkdesk_operator.domain.ports.scim_errors import ScimGone, ScimOutdated, ScimTaken
+from contextlib import suppress
+from dataclasses import replace
 
-__all__ = ["carry_out"]
+from talkdesk_operator.adapters.scim.directory import Directory, Search
+from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, Order, Put, Ref, Result
+from talkdesk_operator.domain.ports.scim_errors import (
+    ScimError,
+    ScimGone,
+    ScimOutdated,
+    ScimRefused,
+    ScimTaken,
+    ScimUnseen,
+)
+
+__all__ = ["carry_out", "is_taken", "set_aside"]
+
+
+def is_taken(result: Result) -> bool:
+    """Return whether an order failed because another user has the name."""
+    return isinstance(result, Failed) and isinstance(result.error, ScimTaken)
+
+
+def set_aside(order: Put) -> Put:
+    """Return the order that gives a user a name that nobody else has, and changes nothing else."""
+    named = replace(order.person, user_name=order.external_id, attributes=())
+    return Put(named, order.ref, roles=False)
 
 
 async def carry_out(directory: Directory, order: Order, *, found: Ref | None, searched: bool) -> Done:
-    """Carry out an order; `found` is the user where a search, if one was `sought`, found it. Raises ScimError."""
-    ref = order.ref or found
-    if ref is None and not searched:
-        ref = await directory.by_external_id(order.external_id)
+    """Carry out an order; `found` is the user where a search, if one was `searched`, found it. Raises ScimError."""
+    search = Search(order.ref or found, certain=searched)
+    if search.ref is None and not searched:
+        search = await directory.by_external_id(order.external_id)
     if isinstance(order, Deactivate):
-        return Done(None) if ref is None else await _deactivate(directory, order, ref)
+        return await _deactivate(directory, order, search)
+    ref = search.ref
     if ref is None:
+        if not search.certain and (taken := await _claim(directory, order)) is not None:
+            return Done(taken)
         return Done(await _create(directory, order))
     try:
         return Done(await _update(directory, order, ref))
     except ScimGone:
-        other = await directory.by_external_id(order.external_id)
+        other = (await directory.by_external_id(order.external_id)).ref
     if other is None or other.id == ref.id:
         return Done(await _create(directory, order))
     return Done(await _update(directory, order, other))
 
 
-async def _deactivate(directory: Directory, order: Deactivate, ref: Ref) -> Done:
-    try:
-        return Done(await _update(directory, order, ref))
-    except ScimGone:
-        # This also shows whether the service itself is still there: else every user would seem to be gone.
-        other = await directory.by_external_id(order.external_id)
-    if other is None or other.id == ref.id:
+async def _deactivate(directory: Directory, order: Deactivate, search: Search) -> Done:
+    """Deactivate a user; one that can't be looked for may be there all the same, so nothing is done then."""
+    ref = search.ref
+    if ref is None:
+        if not search.certain:
+            problem = "it can't be searched for a user whose id there is not known, and who may be active"
+            raise ScimUnseen(f"deactivating a user at the SCIM service: {problem}", kind="user may be active, unseen")
         return Done(None)
-    return Done(await _update(directory, order, other))
+    try:
+        return Done(await _update(directory, order, ref))
+    except ScimGone:
+        other = await directory.by_external_id(order.external_id)
+    if not other.certain:
+        await directory.check_presence()
+    if other.ref is None or other.ref.id == ref.id:
+        return Done(None)
+    return Done(await _update(directory, order, other.ref))
 
 
 async def _create(directory: Directory, order: Put) -> Ref:
     try:
         return await directory.create(order.person)
-    except ScimTaken as taken:
-        refusal = taken
+    except (ScimTaken, ScimRefused) as refused:
+        # That there is one already is said with many a status, and some keep the user whom they refuse.
+        refusal = refused
+    with suppress(ScimError):
+        ref = await _claim(directory, order)
+        if ref is not None:
+            return ref
+    raise refusal
+
+
+async def _claim(directory: Directory, order: Put) -> Ref | None:
+    """Update the user who has the name, if it may be ours, and give it the external id; None when there is none."""
     holder = await directory.by_user_name(order.person.user_name)
     if holder is None or holder.external_id not in {None, order.external_id}:
-        raise refusal
-    return await _update(directory, order, holder.ref, claim=True)
+        return None
+    return await _update(directory, order, holder.ref, claim=holder.external_id is None)
 
 
 async def _update(directory: Directory, order: Order, ref: Ref, *, claim: bool = False) -> Ref:

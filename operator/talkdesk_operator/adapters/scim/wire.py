@@ -1,9 +1,11 @@
 """SCIM's JSON, read leniently and converted once.
 
 Belongs here: shapes of responses. Does not belong here: anything else.
-What can't be read counts as absent; a response is unusable only without what is indispensable.
+What can't be read counts as absent; a response is unusable only without what is indispensable. Names of members count
+in whatever case (RFC 7643, 2.1); numbers and truths may be texts.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from talkdesk_operator.domain.ports.scim import Ref
 from talkdesk_operator.domain.users.record import MAX_ID_BYTES
+from talkdesk_runtime.lenient_json import UNREADABLE
 
+_NUMBER: Final = re.compile(r"[0-9]{1,12}(\.0*)?", re.ASCII)
 _MIN_BULK_BYTES: Final = 4096
 """Below, bulk requests hold too little to be useful."""
 
@@ -22,6 +26,10 @@ class Capabilities:
 
     patch: bool = True
     filters: bool = True
+    external_id_filter: bool = True
+    """Whether a filter may name `externalId`; refused by some, which find users by their name alone."""
+    user_name_filter: bool = True
+    """Whether a filter may name `userName`; tried even where a service says that it has no filters."""
     versions: bool = False
     """Whether `If-Match` is honoured."""
     bulk_operations: int = 0
@@ -36,6 +44,8 @@ class Found:
     ref: Ref
     external_id: str | None
     user_name: str | None = field(repr=False)
+    active: bool | None = None
+    """None when the service does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +71,10 @@ class BulkResult:
 def to_capabilities(content: Mapping[str, Any]) -> Capabilities:
     """Read a ServiceProviderConfig."""
     known = Capabilities()
+    content = _object(content)
     bulk = _object(content.get("bulk"))
-    operations, size = _count(bulk.get("maxOperations")), _count(bulk.get("maxPayloadSize"))
-    usable = bulk.get("supported") is True and operations > 1 and size >= _MIN_BULK_BYTES
+    operations, size = _number(bulk.get("maxoperations")) or 0, _number(bulk.get("maxpayloadsize")) or 0
+    usable = _truth(bulk.get("supported")) is True and operations > 1 and size >= _MIN_BULK_BYTES
     return Capabilities(
         patch=_supported(content.get("patch"), default=known.patch),
         filters=_supported(content.get("filter"), default=known.filters),
@@ -80,33 +91,38 @@ def to_found(content: object, etag: str | None = None) -> Found | None:
     if user_id is None:
         return None
     version = _version(etag) or _version(_object(user.get("meta")).get("version"))
-    return Found(Ref(user_id, version), _text(user.get("externalId")), _text(user.get("userName")))
+    return Found(
+        Ref(user_id, version), _text(user.get("externalid")), _text(user.get("username")), _truth(user.get("active"))
+    )
 
 
 def to_listed(content: Mapping[str, Any]) -> Listed | None:
-    """Return the users of a search; None when the response is none."""
-    resources = content.get("Resources", [])
-    total = content.get("totalResults")
-    if not isinstance(total, int) or isinstance(total, bool):
+    """Return the users of a search; None when the response is none.
+
+    Without a number of results, only an empty list is certainly complete: a service may have limits of its own.
+    """
+    members = _object(content)
+    resources, total = members.get("resources"), _number(members.get("totalresults"))
+    if total is None and not isinstance(resources, list):
         return None
     # RFC 7644 leaves `Resources` out when there are none, and services write null.
     listed: Sequence[Any] = resources if isinstance(resources, list) else ()
     users = tuple(found for each in listed if (found := to_found(each)) is not None)
-    return Listed(users, complete=len(listed) >= total)
+    return Listed(users, complete=not listed if total is None else len(listed) >= total)
 
 
 def to_bulk_results(content: Mapping[str, Any]) -> dict[str, BulkResult] | None:
     """Read the results of a bulk request by their bulkId; None when there are none at all."""
-    operations = content.get("Operations")
+    operations = _object(content).get("operations")
     if not isinstance(operations, list):
         return None
     results = {}
     for each in operations:
         operation = _object(each)
-        bulk_id, status = operation.get("bulkId"), _status(operation.get("status"))
-        if isinstance(bulk_id, str) and status is not None:
+        bulk_id, status = operation.get("bulkid"), _status(operation.get("status"))
+        if isinstance(bulk_id, str | int) and status is not None:
             ref = _bulk_ref(operation) if 200 <= status < 300 else None
-            results[bulk_id] = BulkResult(status, known_scim_type(_object(operation.get("response"))), ref)
+            results[str(bulk_id)] = BulkResult(status, known_scim_type(_object(operation.get("response"))), ref)
     return results
 
 
@@ -118,26 +134,27 @@ def id_in_location(location: object) -> str | None:
         before, _, last = urlsplit(location).path.rstrip("/").rpartition("/")
     except ValueError:
         return None
-    return usable_id(unquote(last)) if before.endswith("/Users") else None
+    return usable_id(unquote(last)) if before.lower().endswith("/users") else None
 
 
 def usable_id(value: object) -> str | None:
     """Return an id as text, if it can be kept, and stand in a path."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or value in {"", ".", ".."} or not value.isprintable():
+    if not isinstance(value, str) or value in {"", ".", ".."} or not value.isprintable() or UNREADABLE in value:
         return None
     return value if _fits(value) else None
 
 
 def known_scim_type(content: Mapping[str, Any]) -> str:
     """Return the error's `scimType`, if it is one of RFC 7644's; what else an error says may quote a person's data."""
-    kind = content.get("scimType")
-    return kind if isinstance(kind, str) and kind in _SCIM_TYPES else ""
+    kind = _object(content).get("scimtype")
+    return _SCIM_TYPES.get(kind.lower(), "") if isinstance(kind, str) else ""
 
 
-_SCIM_TYPES: Final = frozenset(
-    {
+_SCIM_TYPES: Final = {
+    name.lower(): name
+    for name in (
         "invalidFilter",
         "invalidPath",
         "invalidSyntax",
@@ -148,8 +165,8 @@ _SCIM_TYPES: Final = frozenset(
         "sensitive",
         "tooMany",
         "uniqueness",
-    }
-)
+    )
+}
 
 
 def _bulk_ref(operation: Mapping[str, Any]) -> Ref | None:
@@ -164,20 +181,33 @@ def _bulk_ref(operation: Mapping[str, Any]) -> Ref | None:
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    """Return the members by their names in lower case; nothing for what is no object."""
+    return {str(name).lower(): member for name, member in value.items()} if isinstance(value, dict) else {}
 
 
 def _supported(value: object, *, default: bool) -> bool:
-    said = _object(value).get("supported")
-    return said if isinstance(said, bool) else default
+    said = _truth(_object(value).get("supported"))
+    return default if said is None else said
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def _number(value: object) -> int | None:
+    """Read a number that is not below zero; some services write it as text, or with a fraction of zero."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _truth(value: object) -> bool | None:
+    """Read true or false, which some services write as text."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
 
 
 def _version(value: object) -> str | None:
@@ -193,6 +223,6 @@ def _fits(text: str) -> bool:
 def _status(value: object) -> int | None:
     """Read an operation's status: a text; a number in some services, and an object in drafts of the RFC."""
     if isinstance(value, dict):
-        value = value.get("code")
+        value = _object(value).get("code")
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return int(text) if text.isdecimal() and text.isascii() and len(text) == 3 else None

@@ -20,6 +20,7 @@ from talkdesk_operator.domain.ports.talkdesk import Access, AuthMethod, Credenti
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LIFETIME: Final = timedelta(minutes=5)
 """As in Talkdesk's examples; the longest that is allowed isn't documented."""
+_BACKDATED: Final = timedelta(seconds=10)
 
 
 def token_call(access: Access, keys: KeyRing, now: datetime) -> Call:
@@ -53,8 +54,11 @@ def token_call(access: Access, keys: KeyRing, now: datetime) -> Call:
 
 
 def sign_assertion(credentials: Credentials, audience: str, keys: KeyRing, now: datetime) -> str:
-    """Sign an assertion for the token endpoint `audience`, good for five minutes and for one use."""
-    issued = int(now.timestamp())
+    """Sign an assertion for the token endpoint `audience`, good for one use within five minutes of its `iat`.
+
+    A server without leeway refuses what was issued in its future, and clocks differ: so `iat` lies a little back.
+    """
+    issued = int((now - _BACKDATED).timestamp())
     header = {"alg": credentials.key_algorithm, "kid": credentials.key_id}
     claims = {
         "jti": str(uuid.uuid4()),

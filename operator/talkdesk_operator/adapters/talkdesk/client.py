@@ -11,7 +11,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import TypeVar
 
@@ -41,7 +41,9 @@ from talkdesk_operator.domain.ports.talkdesk import (
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.circuit_breaker import BreakerLimits
 from talkdesk_runtime.clock import Clock, new_rng
+from talkdesk_runtime.fence import Fence
 from talkdesk_runtime.http_transport import RoutingTransport
+from talkdesk_runtime.networks import Network
 
 T = TypeVar("T")
 
@@ -50,6 +52,8 @@ T = TypeVar("T")
 class ClientSettings:
     """Bounds of the client."""
 
+    denied_networks: tuple[Network, ...] = ()
+    """Networks to which no connection is made."""
     connect_timeout: timedelta = timedelta(seconds=5)
     """For a connection, TLS included."""
     total_timeout: timedelta = timedelta(seconds=20)
@@ -64,8 +68,8 @@ class ClientSettings:
     """Of about 2 KB each; more than one for each installation called in the last ten minutes would not help."""
     cached_keys: int = 4096
     """Private keys that were read, of about 2 KB each."""
-    pages: int = 10_000
-    """Most pages of one list; with Talkdesk's default page size, half a million users."""
+    users: pages.ListBounds = field(default_factory=pages.ListBounds)
+    """Of a list of users."""
     breaker: BreakerLimits = field(
         default_factory=lambda: BreakerLimits(10, Backoff(timedelta(seconds=5), timedelta(minutes=1)))
     )
@@ -84,12 +88,16 @@ class TalkdeskClient(TalkdeskApi):
         clock: Clock | None = None,
         rng: random.Random | None = None,
         observe: Observe | None = None,
+        fence: Fence | None = None,
     ) -> None:
-        """Take bounds, trust, proxies, time, chance and metrics; each has the machine's own as default."""
+        """Take bounds, trust, proxies, time, chance and metrics; each has the machine's own as default.
+
+        Nothing is sent while `fence` is shut.
+        """
         bounds = settings or ClientSettings()
         self._clock = clock or Clock.system()
-        self._pages = bounds.pages
-        self._transport = RoutingTransport(tls=tls, proxies=proxies)
+        self._list_bounds = bounds.users
+        self._transport = RoutingTransport(tls=tls, proxies=proxies, fence=fence, denied=bounds.denied_networks)
         chance = (rng or new_rng()).random
         self._breakers = HostBreakers(bounds.breaker, monotonic=self._clock.monotonic, chance=chance)
         self._exchange = Exchange(
@@ -126,11 +134,14 @@ class TalkdeskClient(TalkdeskApi):
     @override
     async def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
         call: Call | None = calls.read_users(access, app_id, installation_id)
-        visited = pages.VisitedPages(self._pages)
+        visited = pages.VisitedPages(self._list_bounds)
         while call is not None:
             visited.add(call.url)
+            began = self._clock.monotonic()
             reply = await self._authorized(access, call)
             page = _converted(call, reply, pages.to_users)
+            if problem := visited.take(page, reply.size, self._clock.monotonic() - began):
+                raise unusable(call, problem, reply.server_time)
             following = None if page.link is None else calls.read_more_users(access, call, page.link)
             if following is not None and (problem := visited.problem(following.url)):
                 raise unusable(call, problem, reply.server_time)
@@ -138,8 +149,11 @@ class TalkdeskClient(TalkdeskApi):
             call = following
 
     @override
-    async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
-        await self._authorized(access, calls.send_answer(access, app_id, installation_id, decision, reason))
+    async def answer(
+        self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str
+    ) -> datetime | None:
+        call = calls.send_answer(access, app_id, installation_id, decision, reason)
+        return wire.to_answer_time(await self._authorized(access, call))
 
     @override
     async def acknowledge(self, access: Access, app_id: str, installation_id: str, client_id: str) -> None:

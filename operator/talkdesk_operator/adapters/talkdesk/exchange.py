@@ -16,7 +16,7 @@ from talkdesk_operator.adapters.http.sending import HttpResponse, send
 from talkdesk_operator.adapters.http.transport_errors import TRANSPORT_ERRORS
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.adapters.talkdesk.host_breakers import Host, HostBreakers, HostKind
-from talkdesk_operator.adapters.talkdesk.limiter import Limiter
+from talkdesk_operator.adapters.talkdesk.limiter import Lane, Limiter
 from talkdesk_operator.adapters.talkdesk.no_response import interpret_no_response
 from talkdesk_operator.adapters.talkdesk.responses import Reply, interpret
 from talkdesk_operator.domain.ports.talkdesk import Access, TalkdeskError, TalkdeskOutcomeUnknown, TalkdeskUnavailable
@@ -71,10 +71,10 @@ class Exchange:
         if not access.urgent:
             # Before the limiter as well: calls that may not be made take no slot, and wait for none.
             self._breakers.check(host, call.words)
-        async with self._limiter.admitted(key, call.words, background=access.background):
+        async with self._limiter.admitted(key, call.words, _lane(access)):
             with self._breakers.attempt(host, call.words, urgent=access.urgent) as attempt:
                 started = self._clock.monotonic()
-                outcome = await self._attempt(call, key)
+                outcome = await self._attempt(call, access)
                 attempt.failed = isinstance(outcome, TalkdeskUnavailable | TalkdeskOutcomeUnknown)
             name = type(outcome).__name__.removeprefix("Talkdesk") if isinstance(outcome, TalkdeskError) else "ok"
             self._observe(call.name, name, self._clock.monotonic() - started)
@@ -82,7 +82,7 @@ class Exchange:
             raise outcome
         return outcome
 
-    async def _attempt(self, call: Call, key: str) -> Reply | TalkdeskError:
+    async def _attempt(self, call: Call, access: Access) -> Reply | TalkdeskError:
         """Return the outcome as a value, so that no foreign exception, which may hold secrets, is a cause of ours."""
         try:
             async with asyncio.timeout(self._total):
@@ -93,7 +93,7 @@ class Exchange:
         if response.status in {429, 503}:
             wait = retry_after(response.headers, now)
             if wait is not None:
-                self._limiter.pause(key, wait)
+                self._limiter.pause(access.region_key, wait, access.token_url)
         return interpret(call, response, now)
 
     async def _send(self, call: Call) -> HttpResponse:
@@ -117,6 +117,11 @@ class Exchange:
         if call.authorization is not None:
             headers["Authorization"] = call.authorization.get_secret_value()
         return headers
+
+
+def _lane(access: Access) -> Lane:
+    # Each account has a token URL of its own.
+    return Lane(access.token_url, access.urgent, access.last_attempt, access.background)
 
 
 def _host(call: Call, access: Access) -> Host:

@@ -4,13 +4,10 @@ Belongs here: reading a key in any of its forms, and the check that it fits its 
 Does not belong here: claims, tokens.
 
 Talkdesk's event holds PKCS#8 as bare base64, its older examples SEC1, and people who import an installation by hand
-bring PEM. All are read the same way: what is base64 between the armour, if there is any, is DER.
+bring PEM, in what form is said in talkdesk_runtime.key_text.
 """
 
-import base64
-import binascii
 import hashlib
-import re
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,12 +17,12 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc.jwk import ECKey, RSAKey
 
 from talkdesk_operator.domain.ports.talkdesk import Credentials, TalkdeskInvalidCredentials
+from talkdesk_runtime.key_text import key_bytes
 from talkdesk_runtime.lru import LruMap
 
 SigningKey: TypeAlias = ECKey | RSAKey
 
-_ARMOUR: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)-----END", re.DOTALL)
-_MAX_TEXT: Final = 8_192
+_MAX_BYTES: Final = 6_144
 """An RSA key of 8192 bits fits; checking a bigger one would hold everything else up for seconds."""
 _MIN_RSA_BITS: Final = 2048
 """RFC 7518, 3.5."""
@@ -90,16 +87,14 @@ _Native: TypeAlias = EllipticCurvePrivateKey | RSAPrivateKey
 
 def _load(text: str) -> tuple[str, _Native | None]:
     """Return the key, or what is wrong with it; the library's own words could quote the key, so none are kept."""
-    armoured = _ARMOUR.search(text)
-    # Environment files and some templates write a line break as two characters.
-    body = (armoured.group(1) if armoured else text).replace("\\n", "\n")
-    if len(body) > _MAX_TEXT:
-        return f"is longer than {_MAX_TEXT} characters", None
     try:
-        key = load_der_private_key(base64.b64decode("".join(body.split()), validate=True), password=None)
+        data = key_bytes(text)
+        if len(data) > _MAX_BYTES:
+            return f"is longer than {_MAX_BYTES} bytes", None
+        key = load_der_private_key(data, password=None)
     except TypeError:
         return "is encrypted with a password", None
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm):
         return "can't be read as PKCS#8 or SEC1, neither as PEM nor as base64", None
     if not isinstance(key, EllipticCurvePrivateKey | RSAPrivateKey):
         return "is neither an EC nor an RSA key", None

@@ -20,6 +20,8 @@ from pydantic import (
     WrapValidator,
 )
 
+from talkdesk_runtime.lenient_json import UNREADABLE
+
 _MAX_TEXT: Final = 512
 """Bound of texts that become part of a status, whose size the cluster limits."""
 
@@ -58,8 +60,10 @@ def _zoned(moment: datetime | None) -> datetime | None:
 
 OrEmpty = BeforeValidator(as_object)
 Text = Annotated[str | None, AfterValidator(_cut), WrapValidator(or_absent)]
-Id = Annotated[str | None, Field(min_length=1, max_length=_MAX_TEXT), WrapValidator(or_absent)]
-"""Never cut, because a part would name something else."""
+Id = Annotated[
+    str | None, Field(min_length=1, max_length=_MAX_TEXT, pattern=f"^[^{UNREADABLE}]*$"), WrapValidator(or_absent)
+]
+"""Never cut, and without what could not be read, because a part would name something else."""
 Flag = Annotated[bool | None, WrapValidator(or_absent)]
 Moment = Annotated[datetime | None, AfterValidator(_zoned), WrapValidator(or_absent)]
 Count = Annotated[int | None, Field(ge=0, lt=2**31), WrapValidator(or_absent)]

@@ -5,12 +5,33 @@ Belongs here: admission of calls by key. Does not belong here: retries; the call
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Final, NamedTuple
 
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskRateLimited
 from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.lru import LruMap
+
+_CALLERS: Final = 4096
+"""Pauses that are remembered for single callers; the ones that are asked for now are far fewer."""
+
+
+class Lane(NamedTuple):
+    """Who calls, and what the call may wait for."""
+
+    caller: str = ""
+    """The account that calls. A pause is asked of one call: all others respect it out of courtesy."""
+    urgent: bool = False
+    """Takes no slot, and waits only for a pause that was asked of the same caller."""
+    last_attempt: bool = False
+    """Waits for no pause."""
+    background: bool = False
+    """Waits while it would take more than half of the slots, or the last one."""
+
+
+ORDINARY: Final = Lane()
 
 
 class Limiter:
@@ -24,32 +45,42 @@ class Limiter:
         # Keys name apps, of which there are a few: no bound is needed.
         self._slots: dict[str, _Slots] = {}
         self._until: dict[str, float] = {}
+        self._own: LruMap[tuple[str, str], float] = LruMap(_CALLERS)
 
     @asynccontextmanager
-    async def admitted(self, key: str, call: str, *, background: bool = False) -> AsyncIterator[None]:
+    async def admitted(self, key: str, call: str, lane: Lane = ORDINARY) -> AsyncIterator[None]:
         """Hold one of the key's slots, once its pause is over; raise TalkdeskRateLimited when that takes too long.
 
-        A call in the background waits while it would take more than half of the slots, or the last one.
         A short pause is waited out here because coming again by the queue costs a status write each.
         """
+        if lane.urgent or lane.last_attempt:
+            if not lane.last_attempt:
+                await self._wait(call, lambda: self._own.get((key, lane.caller)))
+            yield
+            return
         slots = self._slots.setdefault(key, _Slots(self._concurrency))
-        await slots.enter(background=background)
+        await slots.enter(background=lane.background)
         try:
-            while (left := self._until.get(key, 0) - self._clock.monotonic()) > 0:
-                if left > self._patience:
-                    raise TalkdeskRateLimited(
-                        f"{call}: Talkdesk asked for no calls for another {left:.0f} s",
-                        retry_after=timedelta(seconds=left),
-                    )
-                await self._clock.sleep(left)
+            await self._wait(call, lambda: self._until.get(key))
             yield
         finally:
-            slots.leave(background=background)
+            slots.leave(background=lane.background)
 
-    def pause(self, key: str, duration: timedelta) -> None:
-        """Admit no call of the key for so long; a pause under way is never made shorter."""
+    async def _wait(self, call: str, until: Callable[[], float | None]) -> None:
+        """Wait out a pause, which may become longer meanwhile."""
+        while (left := (until() or 0) - self._clock.monotonic()) > 0:
+            if left > self._patience:
+                raise TalkdeskRateLimited(
+                    f"{call}: Talkdesk asked for no calls for another {left:.0f} s",
+                    retry_after=timedelta(seconds=left),
+                )
+            await self._clock.sleep(left)
+
+    def pause(self, key: str, duration: timedelta, caller: str = "") -> None:
+        """Admit no call of the key for so long, as `caller` was asked; a pause under way is never made shorter."""
         until = self._clock.monotonic() + duration.total_seconds()
         self._until[key] = max(until, self._until.get(key, until))
+        self._own.put((key, caller), max(until, self._own.get((key, caller)) or until))
 
 
 class _Slots:

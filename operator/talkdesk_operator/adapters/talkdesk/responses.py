@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import orjson
-
 from talkdesk_operator.adapters.http.headers import retry_after, server_time
+from talkdesk_operator.adapters.http.json_object import json_object
 from talkdesk_operator.adapters.http.sending import HttpResponse
 from talkdesk_operator.adapters.talkdesk.calls import Call, Purpose
 from talkdesk_operator.domain.ports.talkdesk import (
@@ -27,14 +26,17 @@ from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskUnauthorized,
     TalkdeskUnavailable,
 )
+from talkdesk_runtime.durations import format_duration
+from talkdesk_runtime.shorten import shorten
 
 _QUOTED: Final = ("error", "error_description", "code", "message")
 """Talkdesk's two shapes of an error body, and OAuth's."""
 _MAX_QUOTE: Final = 200
 _TOKEN_LIKE: Final = re.compile(r"[A-Za-z0-9+/=_~.-]{24,}|\b(?i:bearer|basic)\s+\S+")
 """Long runs of a token's letters, ids among them, and whatever follows a scheme of authentication."""
-_NOTABLE_SKEW: Final = timedelta(minutes=1)
-"""An assertion is good for five minutes, so a clock that is off by more than one is worth a hint."""
+_NOTABLE_SKEW: Final = timedelta(seconds=15)
+"""An assertion's `iat` lies ten seconds back, and `Date` has whole seconds, of the moment before an answer travels."""
+_ROUND: Final = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=15))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Reply:
 
     content: dict[str, Any] = field(repr=False)
     server_time: datetime | None
+    size: int = 0
+    """Bytes."""
 
 
 def interpret(call: Call, response: HttpResponse, now: datetime) -> Reply | TalkdeskError:
@@ -51,18 +55,18 @@ def interpret(call: Call, response: HttpResponse, now: datetime) -> Reply | Talk
     if 200 <= response.status < 300:
         if call.status_suffices:
             return Reply({}, clock)
-        content = _decode(response)
+        content = json_object(response)
         if isinstance(content, str):
             return unusable(call, content, clock)
-        return Reply(content, clock)
+        return Reply(content, clock, len(response.body))
     if 300 <= response.status < 400:
         return TalkdeskRedirected(f"{call.words}: answered with a redirect, which is never followed", server_time=clock)
-    said = f"{call.words}: {response.status}{quote(call, response.body)}"
+    said = f"{call.words}: {response.status}{quote(call, response)}"
     if response.status >= 500 or response.status in {407, 408, 425, 429}:
         return _transient(call, response, said, now)
     if call.purpose is Purpose.TOKEN:
         return _token_refused(response.status, said, clock, now)
-    return _refused(call, response.status, said, clock)
+    return _refused(call, response.status, said, clock, now)
 
 
 def unusable(call: Call, problem: str, clock: datetime | None) -> TalkdeskError:
@@ -71,13 +75,10 @@ def unusable(call: Call, problem: str, clock: datetime | None) -> TalkdeskError:
     return kind(f"{call.words}: the answer {problem}", server_time=clock)
 
 
-def quote(call: Call, body: bytes | None) -> str:
+def quote(call: Call, response: HttpResponse) -> str:
     """Return a short excerpt of an error body's own words, without anything that could be a secret."""
-    try:
-        content = orjson.loads(body or b"")
-    except orjson.JSONDecodeError:
-        return ""
-    if not isinstance(content, dict):
+    content = json_object(response)
+    if isinstance(content, str):
         return ""
     words = [content[name] for name in _QUOTED if isinstance(content.get(name), str)]
     text = ": ".join(dict.fromkeys(words))
@@ -85,23 +86,8 @@ def quote(call: Call, body: bytes | None) -> str:
         if secret.get_secret_value():
             text = text.replace(secret.get_secret_value(), "[…]")
     text = _TOKEN_LIKE.sub("[…]", text)
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MAX_QUOTE]
+    text = shorten(" ".join("".join(c if c.isprintable() else " " for c in text).split()), _MAX_QUOTE)
     return f" ({text})" if text else ""
-
-
-def _decode(response: HttpResponse) -> dict[str, Any] | str:
-    """Return the JSON object, or what is wrong with the body; nothing of the body is kept in the words."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return "is compressed although we asked for it not to be"
-    if response.body is None:
-        return "is too big"
-    if not response.body.strip():
-        return "is empty"
-    try:
-        content = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        return "is not JSON"
-    return content if isinstance(content, dict) else "is JSON but no object"
 
 
 def _transient(call: Call, response: HttpResponse, said: str, now: datetime) -> TalkdeskError:
@@ -117,9 +103,7 @@ def _transient(call: Call, response: HttpResponse, said: str, now: datetime) -> 
 def _token_refused(status: int, said: str, clock: datetime | None, now: datetime) -> TalkdeskError:
     match status:
         case 400 | 401:
-            hint = ""
-            if clock is not None and abs(now - clock) > _NOTABLE_SKEW:
-                hint = f"; this machine's clock is {(now - clock).total_seconds():+.0f} s off Talkdesk's"
+            hint = _clock_hint(clock, now)
             return TalkdeskInvalidCredentials(f"{said}: these credentials are not accepted{hint}", server_time=clock)
         case 403:
             return TalkdeskForbidden(f"{said}: perhaps the customer restricts IP addresses", server_time=clock)
@@ -128,10 +112,21 @@ def _token_refused(status: int, said: str, clock: datetime | None, now: datetime
             return TalkdeskRefused(f"{said}: the token endpoint refuses", server_time=clock)
 
 
-def _refused(call: Call, status: int, said: str, clock: datetime | None) -> TalkdeskError:
+def _clock_hint(clock: datetime | None, now: datetime) -> str:
+    """Return what to say of a clock that is wrong; a round figure, which is the same at the next attempt."""
+    if clock is None or abs(now - clock) < _NOTABLE_SKEW:
+        return ""
+    off = abs(now - clock)
+    unit = next(unit for unit in _ROUND if off >= unit)
+    much = format_duration(round(off / unit) * unit)
+    return f"; this machine's clock is about {much} {'ahead of' if now > clock else 'behind'} Talkdesk's"
+
+
+def _refused(call: Call, status: int, said: str, clock: datetime | None, now: datetime) -> TalkdeskError:
     match status:
         case 401:
-            return TalkdeskUnauthorized(f"{said}: not even a new token is accepted", server_time=clock)
+            hint = _clock_hint(clock, now)
+            return TalkdeskUnauthorized(f"{said}: not even a new token is accepted{hint}", server_time=clock)
         case 403:
             hint = f"the scope {call.scope} may be missing, or the customer's IP allow-list keeps us out"
             return TalkdeskForbidden(f"{said}: {hint}", server_time=clock)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from typing import Any, Final, TypeAlias
 
 from pydantic import SecretStr
@@ -36,9 +37,9 @@ class _CachedToken:
 
 
 _Key: TypeAlias = tuple[str, str, tuple[str, ...], bytes]
-_Kind: TypeAlias = tuple[bool, bool]
-"""Whether urgent, whether in the background: no call shares a token request that may wait longer than itself."""
-_KINDS: Final[tuple[_Kind, ...]] = ((False, False), (False, True), (True, False), (True, True))
+_Kind: TypeAlias = tuple[bool, ...]
+"""Whether urgent, the last attempt, in the background: no call shares a token request that may wait longer."""
+_KINDS: Final[tuple[_Kind, ...]] = tuple(product((False, True), repeat=3))
 
 
 class TokenCache:
@@ -53,7 +54,7 @@ class TokenCache:
 
     async def get(self, access: Access) -> Token:
         """Return a token that is good for a while; callers at the same time share one request and its error."""
-        key, kind = _key(access), (access.urgent, access.background)
+        key, kind = _key(access), (access.urgent, access.last_attempt, access.background)
         cached = self._cached.get(key)
         if cached is not None and self._clock.monotonic() < cached.until:
             return cached.token

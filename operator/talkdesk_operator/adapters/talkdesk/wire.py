@@ -4,7 +4,7 @@ Belongs here: their shapes, and their conversion to the port's types. Does not b
 """
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import unquote
 
@@ -54,7 +54,7 @@ def _id_in_link(user: dict[str, Any]) -> str | None:
 
 
 class _Account(Lenient):
-    id: Text = None
+    id: Id = None
     name: Text = None
     company_name: Text = None
     timezone: Text = None
@@ -72,9 +72,9 @@ class _Embedded(Lenient):
 
 
 class _Installation(Lenient):
-    id: Text = None
-    app_id: Text = None
-    account_id: Text = None
+    id: Id = None
+    app_id: Id = None
+    account_id: Id = None
     embedded: Annotated[_Embedded, OrEmpty] = Field(_Embedded(), alias="_embedded")
 
 
@@ -121,6 +121,11 @@ def to_installation(reply: Reply, installation_id: str) -> RemoteInstallation:
         created_by=wire.embedded.created_by,
         server_time=reply.server_time,
     )
+
+
+def to_answer_time(reply: Reply) -> datetime | None:
+    """Read the response to an answer: when the state changed, else Talkdesk's clock at that moment."""
+    return _State.model_validate(reply.content).updated_at or reply.server_time
 
 
 def to_subscription(reply: Reply) -> Subscription:

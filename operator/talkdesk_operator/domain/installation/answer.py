@@ -9,7 +9,10 @@ from dataclasses import replace
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, Ending, EndingReason, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation import approval
+from talkdesk_operator.domain.installation.answer_record import needs_record
 from talkdesk_operator.domain.installation.approval import Verdict
+from talkdesk_operator.domain.installation.pending import hold, shows_answer
+from talkdesk_operator.domain.installation.reachability import missing_after_edit
 from talkdesk_operator.domain.installation.steady_state import in_steady_state
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.reconcile.observation import confirm_missing, next_deadline_check, remote_predates_request
@@ -21,6 +24,7 @@ from talkdesk_operator.domain.reconcile.scope import (
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Finish,
+    RecordAnswer,
     Send,
     Step,
 )
@@ -30,10 +34,10 @@ __all__ = ["approve", "end_at_talkdesk", "end_request", "reject", "request_chang
 
 def approve(scope: Scope) -> Step:
     """Approve the request, unless Talkdesk's state shows it as approved already. The prerequisites must be met."""
-    # After an Update, "completed" may still be the state from before it, so it proves an answer only after a call.
-    conclusive = scope.request.type is RequestType.INSTALL or scope.sent is SendState.UNCLEAR
-    if approval.is_installed(scope) and conclusive:
+    if scope.request.type is RequestType.INSTALL and approval.is_installed(scope):
         return in_steady_state(scope, verified=True)
+    if shows_answer(scope):
+        return _shown_as_answered(scope, Verdict(Decision.APPROVE))
     if scope.sent is not SendState.DELIVERED:
         return _send(scope, Send(Decision.APPROVE))
     finish = in_steady_state(scope)
@@ -43,19 +47,36 @@ def approve(scope: Scope) -> Step:
 
 def reject(scope: Scope, verdict: Verdict) -> Step:
     """Reject the request, unless Talkdesk's state shows it as answered; ends an installation, or only the Update."""
-    message = f"rejected: {verdict.explanation}" if verdict.explanation else "rejected"
     if scope.sent is SendState.DELIVERED:
-        return end_request(scope, EndingReason.REJECTED, verdict.reason, message)
-    # A request was pending before the call and no longer is, so the call answered it.
-    if scope.sent is SendState.UNCLEAR and approval.is_installed(scope):
-        return end_request(scope, EndingReason.REJECTED, verdict.reason, message)
+        return _rejected(scope, verdict)
+    if shows_answer(scope):
+        return _shown_as_answered(scope, verdict)
     return _send(scope, Send(Decision.REJECT, verdict.explanation))
+
+
+def _shown_as_answered(scope: Scope, verdict: Verdict) -> Finish:
+    """End by the answer that was sent, which may have been another one than the verdict of now."""
+    sent = scope.answer.decision if scope.answer is not None else verdict.decision
+    if sent is Decision.APPROVE and scope.sent is not None and scope.request.type is RequestType.UPDATE:
+        # All facts were read before the answer: what the update asked for is due, until it is read once more.
+        return replace(in_steady_state(scope), delivered=True, requeue_at=scope.now)
+    if sent is Decision.APPROVE:
+        return in_steady_state(scope, verified=True)
+    return _rejected(scope, verdict if verdict.decision is sent else Verdict(sent, reason=Reason.REJECTED))
+
+
+def _rejected(scope: Scope, verdict: Verdict) -> Finish:
+    # The phase and the reason say already that it was.
+    message = verdict.explanation or "Talkdesk has the rejection"
+    return end_request(scope, EndingReason.REJECTED, verdict.reason, message)
 
 
 def _send(scope: Scope, send: Send) -> Step:
     if scope.send_failure is not None:
         return _send_failed(scope, scope.send_failure)
-    return send if scope.sent is None else request_changed(scope, InstallationPhase.PROVISIONING)
+    if scope.sent is not None:
+        return request_changed(scope, InstallationPhase.PROVISIONING)
+    return hold(scope) or (RecordAnswer(send.decision) if needs_record(scope) else send)
 
 
 def request_changed(scope: Scope, phase: InstallationPhase) -> Finish:
@@ -75,9 +96,8 @@ def end_at_talkdesk(scope: Scope) -> Step | None:
         return None
     match scope.remote:
         case RemoteMissing() as missing:
-            return confirm_missing(scope, missing) or end_request(
-                scope, EndingReason.GONE, Reason.GONE, missing.message
-            )
+            step = missing_after_edit(scope, missing) or confirm_missing(scope, missing)
+            return step or end_request(scope, EndingReason.GONE, Reason.GONE, missing.message)
         case RemoteInstallation(classified_state=RemoteState.TIMED_OUT):
             message = "Talkdesk received no answer in time and ended the request"
             return end_request(scope, EndingReason.TIMED_OUT, Reason.TIMED_OUT, message)

@@ -4,8 +4,8 @@ Belongs here: the verdict, before anything is provisioned. Does not belong here:
 whether the tenant is ready (`prerequisites`), how the answer reaches Talkdesk (`answer`).
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from talkdesk_crds.app import ApprovalMode, OnTenantFailure
@@ -14,10 +14,10 @@ from talkdesk_crds.installation import Decision, InstallationPhase, RequestType
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
 from talkdesk_operator.domain.reconcile.deadlines import deadline, saturating_add
 from talkdesk_operator.domain.reconcile.observation import next_deadline_check
-from talkdesk_operator.domain.reconcile.scope import CompiledRule, Scope, TenantOutcome, TenantResult
+from talkdesk_operator.domain.reconcile.scope import CompiledRule, FaultOwner, Scope, TenantOutcome, TenantResult
 from talkdesk_operator.domain.reconcile.steps import Finish
 from talkdesk_operator.domain.tenant.desired import template_context
-from talkdesk_operator.templates.cel import ExpressionError
+from talkdesk_operator.templates.cel import Exhausted, ExpressionError
 from talkdesk_runtime.durations import parse_duration
 
 __all__ = ["RULE_VARIABLES", "Verdict", "is_installed", "judge", "rejection_for"]
@@ -27,8 +27,8 @@ RULE_VARIABLES: Final = frozenset({"app", "account", "installation", "subscripti
 
 _INSTALLED: Final = frozenset({RemoteState.DONE, RemoteState.SUSPENDED})
 """States that an installation reaches only after its approval."""
-_NOT_RETRYABLE: Final = frozenset({Reason.RENDER_FAILED, Reason.APPLY_REFUSED})
-"""Failures of a tenant that a retry does not mend."""
+_BUSY: Final = timedelta(minutes=1)
+"""When a rule is tried again that the machine alone kept from its evaluation."""
 _SETUP_FAILED: Final = "the app could not be set up for this account"
 
 
@@ -75,12 +75,15 @@ def _already_approved(scope: Scope) -> bool:
 
 
 def rejection_for(scope: Scope, outcome: TenantOutcome) -> Verdict | None:
-    """Return the rejection of a request whose tenant cannot be provisioned; None where the app does not want that."""
+    """Return the rejection of a request whose tenant cannot be provisioned; None where the app does not want that.
+
+    A rejection can't be taken back: only what is proven to be the customer's own, which no repetition mends, rejects.
+    """
     on_failure = scope.required_app.resource.spec.approval.on_tenant_failure
     if on_failure is OnTenantFailure.HOLD or _already_approved(scope):
         return None
     failure = outcome.failure if outcome.result is TenantResult.FAILED else None
-    if failure is None or failure.reason not in _NOT_RETRYABLE:
+    if failure is None or failure.fault is not FaultOwner.CUSTOMER:
         return None
     return Verdict(Decision.REJECT, _SETUP_FAILED, Reason.POLICY_REJECTED)
 
@@ -89,7 +92,10 @@ def _applies(scope: Scope, rule: CompiledRule, variables: dict[str, Any]) -> boo
     try:
         value = rule.expression.evaluate(variables)
     except ExpressionError as error:
-        return _rule_failed(scope, rule, error.reason)
+        failed = _rule_failed(scope, rule, error.reason)
+        if isinstance(error, Exhausted) and error.passing:
+            return replace(failed, stalled=False, requeue_at=scope.now + _BUSY)
+        return failed
     return value if isinstance(value, bool) else _rule_failed(scope, rule, "it must give true or false")
 
 

@@ -9,12 +9,14 @@ retry, because a status is only written when it changes; and no secret and no pe
 
 from collections.abc import Iterator
 
-from talkdesk_crds.conditions import Condition, ConditionType, Reason, find
+from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, is_true
 from talkdesk_crds.installation import (
     Answer,
     Decision,
+    InstallationPhase,
     RequestType,
 )
+from talkdesk_operator.domain.installation.condition_ends import has_ended, has_scim
 from talkdesk_operator.domain.installation.divergence import compare_with_talkdesk
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation
 from talkdesk_operator.domain.reconcile.deadlines import is_closed, time_left_message
@@ -29,6 +31,7 @@ from talkdesk_operator.domain.reconcile.scope import (
 )
 from talkdesk_operator.domain.reconcile.steps import Finish
 from talkdesk_operator.domain.tenant.desired import is_current
+from talkdesk_runtime.shorten import shorten
 
 __all__ = ["conditions"]
 
@@ -39,34 +42,41 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
     """Yield every condition as it is now.
 
     `answer` is the answer to the current request, `left` what `time_left` says about its deadline. A condition that is
-    not judged (None) keeps what it said before. Until it is judged for the first time, it is shown as Unknown where
-    `always` says so, else not at all. Judge by what the new status will say (`status._remote_fields`), or the next
-    reconcile writes again.
+    not judged (None) keeps what it said before, until it ends (`condition_ends`). Until it is judged for the first
+    time, it is shown as Unknown where `always` says so, else not at all. Judge by what the new status will say
+    (`status._remote_fields`), or the next reconcile writes again.
     """
     yield _condition(scope, ConditionType.READY, (finish.ready, finish.reason, finish.message))
     for kind, judgement, always in (
         (ConditionType.CREDENTIALS_VALID, _credentials(scope), True),
         (ConditionType.TENANT_READY, _tenant(scope, finish), True),
         (ConditionType.ANSWERED, _answered(scope, finish, answer), True),
-        (ConditionType.USERS_SYNCED, _users(scope), _has_scim(scope)),
+        (ConditionType.USERS_SYNCED, _users(scope), has_scim(scope)),
         (ConditionType.IN_SYNC, _in_sync(scope), False),
         (ConditionType.DEADLINE_NEAR, _deadline(scope, left), False),
     ):
-        previous = find(scope.installation.status.conditions, kind)
-        if judgement is not None:
-            yield _condition(scope, kind, judgement)
-        elif previous is not None:
-            yield previous.model_copy(update={"observed_generation": scope.installation.metadata.generation})
-        elif always:
-            yield _condition(scope, kind, (None, Reason.PENDING, "not evaluated yet"))
+        told = _told(scope, kind, judgement, always=always)
+        if told is not None and not has_ended(told, scope, finish, answer):
+            yield told
     reconciling = not (finish.ready or finish.terminal or finish.stalled)
     for kind, holds in ((ConditionType.RECONCILING, reconciling), (ConditionType.STALLED, finish.stalled)):
         yield _condition(scope, kind, (holds, finish.reason, finish.message if holds else ""))
 
 
-_NO_CREDENTIALS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_LOST, Reason.CREDENTIALS_DELETED})
+_NO_CREDENTIALS = frozenset(
+    {Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_LOST, Reason.CREDENTIALS_FOREIGN, Reason.CREDENTIALS_DELETED}
+)
 _Judgement = tuple[bool | None, Reason, str]
 """Whether a condition holds (None: unknown), and why."""
+
+
+def _told(scope: Scope, kind: ConditionType, judgement: _Judgement | None, *, always: bool) -> Condition | None:
+    previous = find(scope.installation.status.conditions, kind)
+    if judgement is not None:
+        return _condition(scope, kind, judgement)
+    if previous is not None:
+        return previous.model_copy(update={"observed_generation": scope.installation.metadata.generation})
+    return _condition(scope, kind, (None, Reason.PENDING, "not evaluated yet")) if always else None
 
 
 def _condition(scope: Scope, kind: ConditionType, judgement: _Judgement) -> Condition:
@@ -75,7 +85,7 @@ def _condition(scope: Scope, kind: ConditionType, judgement: _Judgement) -> Cond
         type=kind,
         status="Unknown" if holds is None else ("True" if holds else "False"),
         reason=reason,
-        message=message[:_MESSAGE_LENGTH],
+        message=shorten(message, _MESSAGE_LENGTH),
         last_transition_time=scope.now,
         observed_generation=scope.installation.metadata.generation,
     )
@@ -88,9 +98,17 @@ def _credentials(scope: Scope) -> _Judgement | None:
     match scope.credentials, scope.remote:
         case CredentialsMissing(failure=failure), _:
             return False, failure.reason, failure.message
+        case _, RemoteInstallation() if _newest_secret(scope) is None:
+            message = "Talkdesk accepts the newest stored credentials; spec.credentials names none"
+            return True, Reason.SUCCEEDED, message
         case _, RemoteInstallation() if scope.secret_name != _newest_secret(scope):
             message = "Talkdesk refuses the newest credentials; a previous version, which it accepts, is in use"
             return True, Reason.SUCCEEDED, message
+        case _, RemoteInstallation() if scope.deletion_failure is not None:
+            message = (
+                f"Talkdesk accepts the credentials; previous versions are not deleted: {scope.deletion_failure.message}"
+            )
+            return True, scope.deletion_failure.reason, message
         case _, RemoteInstallation():
             return True, Reason.SUCCEEDED, "Talkdesk accepts the credentials"
         case _, RemoteFailed(failure=Failure(reason=Reason.CREDENTIALS_REFUSED, message=message)):
@@ -107,10 +125,12 @@ def _newest_secret(scope: Scope) -> str | None:
 
 
 def _tenant(scope: Scope, finish: Finish) -> _Judgement | None:
+    if finish.phase is InstallationPhase.PURGED:
+        return False, Reason.PURGED, "all objects of the tenant are deleted"
+    if scope.role is Role.NON_OWNER:
+        return False, Reason.SUPERSEDED, "another installation of the same account owns the tenant"
     if finish.ready and scope.tenant_outcome is None and is_current(scope):
         return True, Reason.APPLIED, "every object is applied and ready"
-    if scope.role is Role.NON_OWNER and finish.terminal:
-        return False, Reason.SUPERSEDED, "another installation of the same account owns the tenant"
     match scope.tenant_outcome:
         case TenantOutcome(result=TenantResult.READY):
             return True, Reason.APPLIED, "every object is applied and ready"
@@ -132,14 +152,9 @@ def _tenant(scope: Scope, finish: Finish) -> _Judgement | None:
             return None
 
 
-def _has_scim(scope: Scope) -> bool:
-    users = scope.app.resource.spec.users if scope.app is not None else None
-    return users is not None and users.scim is not None
-
-
 def _users(scope: Scope) -> _Judgement | None:
     outcome = scope.users
-    if outcome is None or not _has_scim(scope):
+    if outcome is None or not has_scim(scope):
         return None
     if outcome.failure is not None:
         return False, outcome.failure.reason, outcome.failure.message
@@ -151,7 +166,9 @@ def _users(scope: Scope) -> _Judgement | None:
 
 
 def _deadline(scope: Scope, left: str | None) -> _Judgement | None:
-    """Return whether the deadline for the answer is near; None where it is not and never was."""
+    """Return whether the deadline for the answer is near; None where it is not and never was, or without the app."""
+    if scope.app is None:
+        return None
     previous = find(scope.installation.status.conditions, ConditionType.DEADLINE_NEAR)
     if left is not None:
         return True, Reason.DEADLINE_NEAR, time_left_message(left)
@@ -171,17 +188,29 @@ def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement
     if answer is not None and answer.delivery_time is not None:
         if finish.reason is Reason.VERIFYING:
             return True, Reason.VERIFYING, finish.message
-        if answer != scope.installation.status.answer or finish.verified:
-            was_sent = scope.answer is not None and scope.answer.send_time is not None
-            given = Reason.APPROVED if answer.decision is Decision.APPROVE else Reason.REJECTED
-            reason = given if was_sent else Reason.ALREADY_ANSWERED
-            return True, reason, f"Talkdesk has the answer: {answer.decision.value.lower()}"
-        return None
+        before = scope.installation.status
+        if answer == before.answer and not finish.verified and is_true(before.conditions, ConditionType.ANSWERED):
+            return None
+        was_sent = scope.answer is not None and scope.answer.send_time is not None
+        given = Reason.APPROVED if answer.decision is Decision.APPROVE else Reason.REJECTED
+        reason = given if was_sent else Reason.ALREADY_ANSWERED
+        return True, reason, f"Talkdesk has the answer: {answer.decision.value.lower()}"
     if finish.ending is not None:
         return False, finish.reason, finish.message
+    if finish.reason in {Reason.VERIFYING, Reason.ANSWER_UNCLEAR}:
+        return None, finish.reason, finish.message
     if is_closed(scope.installation):
-        return None
+        return _closed(scope)
     if finish.failure is not None and scope.send_failure is finish.failure:
         return False, finish.reason, finish.message
     what = "acknowledgement" if scope.request.type is RequestType.UNINSTALL else "answer"
     return False, Reason.PENDING, f"the {what} is not sent yet; the Ready condition says what it waits for"
+
+
+def _closed(scope: Scope) -> _Judgement | None:
+    """Return why a request that ended got no answer; None where that was said already."""
+    before, ending = scope.installation.status, scope.installation.status.ending
+    said = find(before.conditions, ConditionType.ANSWERED)
+    if ending is None or (said is not None and said.status == "False"):
+        return None
+    return False, Reason(ending.reason.value), "the request ended without an answer"

@@ -14,10 +14,10 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Decision, Request, RequestType
 from talkdesk_crds.names import digest
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation, RemoteState
-from talkdesk_operator.domain.reconcile.deadlines import is_answered, saturating_add
+from talkdesk_operator.domain.reconcile.deadlines import is_answered, is_before, saturating_add
 from talkdesk_operator.domain.reconcile.scope import Scope
 
-__all__ = ["compare_with_talkdesk", "missed_request"]
+__all__ = ["SETTLED_AFTER", "compare_with_talkdesk", "missed_request"]
 
 _REQUEST_TYPES: Final = {
     "updating": RequestType.UPDATE,
@@ -25,8 +25,12 @@ _REQUEST_TYPES: Final = {
     "uninstalled": RequestType.UNINSTALL,
 }
 """The states that say what the customer requested."""
+_RANKS: Final = {RequestType.INSTALL: 0, RequestType.UPDATE: 1, RequestType.UNINSTALL: 2}
+"""Which request may follow which within the same instant, as the register's own rule has it."""
 _LAG: Final = timedelta(seconds=2)
-"""Answers are recorded in whole seconds, and Talkdesk's clock differs from ours."""
+"""By so much Talkdesk's clock may differ from ours, where Talkdesk did not say when it took the answer."""
+SETTLED_AFTER: Final = timedelta(minutes=1)
+"""A state that is read so long after an answer shows what came of it: what waits then is something new."""
 _AGREES: Final = True, Reason.SUCCEEDED, "Talkdesk's state agrees with the recorded answer"
 _UNKNOWN_REQUEST: Final = (
     "Talkdesk waits for an answer to a request whose event never arrived, and does not say which; "
@@ -37,13 +41,24 @@ _UNKNOWN_REQUEST: Final = (
 def missed_request(scope: Scope) -> Request | None:
     """Return the request whose event never arrived, where Talkdesk's state names it; None otherwise."""
     remote = scope.remote
-    if not isinstance(remote, RemoteInstallation) or not _is_newer_than_answer(scope, remote):
+    if not isinstance(remote, RemoteInstallation) or remote.updated_at is None:
         return None
     kind = _REQUEST_TYPES.get(remote.state.strip().lower())
-    if kind is None or remote.updated_at is None or kind is scope.request.type is RequestType.UNINSTALL:
+    if kind is None or kind is scope.request.type is RequestType.UNINSTALL:
+        return None
+    if not (_is_newer_than_answer(scope, remote) or _follows_request(scope, kind, remote.updated_at)):
         return None
     found = digest(remote.id, remote.state, remote.updated_at.isoformat())
     return Request(type=kind, event_id=f"found-{found}", event_time=remote.updated_at)
+
+
+def _follows_request(scope: Scope, kind: RequestType, since: datetime) -> bool:
+    """Return whether Talkdesk waits for another request than the one in the spec, whose answer it did not get from us.
+
+    An install that is being updated or uninstalled, or an update that is followed by an uninstall.
+    """
+    request = scope.request
+    return not is_answered(scope.installation) and _RANKS[kind] > _RANKS[request.type] and since >= request.event_time
 
 
 def compare_with_talkdesk(scope: Scope) -> tuple[bool, Reason, str] | None:
@@ -72,11 +87,15 @@ def compare_with_talkdesk(scope: Scope) -> tuple[bool, Reason, str] | None:
 
 def _is_newer_than_answer(scope: Scope, remote: RemoteInstallation) -> bool:
     """Return whether Talkdesk's state is newer than the recorded answer; true where Talkdesk gives no time."""
-    if not is_answered(scope.installation):
+    answer = scope.installation.status.answer
+    if answer is None or not is_answered(scope.installation):
         return False
-    answered_at: datetime | None = (
-        scope.installation.status.answer.delivery_time if scope.installation.status.answer else None
-    )
-    if remote.updated_at is None or answered_at is None:
+    if remote.updated_at is None or answer.delivery_time is None:
         return True
-    return remote.updated_at > saturating_add(max(answered_at, scope.request.event_time), _LAG)
+    since = max(answer.result_time or answer.delivery_time, scope.request.event_time)
+    lag = timedelta() if answer.result_time is not None else _LAG
+    if remote.classified_state is not RemoteState.PENDING:
+        return remote.updated_at > saturating_add(since, lag)
+    # Talkdesk may still be busy with the answer; and it may write whole seconds.
+    settled = scope.now >= saturating_add(answer.delivery_time, SETTLED_AFTER)
+    return settled and not is_before(remote.updated_at, saturating_add(since, -lag))

@@ -5,7 +5,7 @@ Belongs here: the Events that a change of status gives. Does not belong here: em
 
 from collections.abc import Iterator
 
-from talkdesk_crds.conditions import ConditionType, EventReason, Reason, find
+from talkdesk_crds.conditions import Condition, ConditionType, EventReason, Reason, find
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.deadlines import time_left_message
@@ -26,9 +26,20 @@ def events_for(before: InstallationStatus, after: InstallationStatus) -> Iterato
     now, was = find(after.conditions, ConditionType.IN_SYNC), find(before.conditions, ConditionType.IN_SYNC)
     if now is not None and now.status == "False" and (was is None or was.status != "False"):
         yield EventDraft(warning=True, reason=now.reason, message=now.message, action="Compare")
+    users, failed = _users_failed(after), _users_failed(before)
+    told = {transition.reason if transition is not None else None, failed.reason if failed is not None else None}
+    if users is not None and users.reason not in told:
+        yield EventDraft(warning=True, reason=users.reason, message=users.message, action="SyncUsers")
     if _acknowledged(after) not in {None, _acknowledged(before)}:
         message = "the rotated credentials work, and Talkdesk has the acknowledgement of the rotation"
         yield EventDraft(warning=False, reason=EventReason.CREDENTIALS_ROTATED, message=message, action="Acknowledge")
+
+
+def _users_failed(status: InstallationStatus) -> Condition | None:
+    """Return what says that users failed at the SCIM service; None while none did."""
+    found = find(status.conditions, ConditionType.USERS_SYNCED)
+    failed = found is not None and found.status == "False" and found.reason != Reason.USERS_SYNCING
+    return found if failed else None
 
 
 def _acknowledged(status: InstallationStatus) -> str | None:

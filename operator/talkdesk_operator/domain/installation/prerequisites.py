@@ -4,6 +4,7 @@ Belongs here: the next step towards these three, in their order. Does not belong
 (`domain.tenant`), when it is checked again (`resync`).
 """
 
+from dataclasses import replace
 from typing import Final
 
 from talkdesk_crds.app import SuspensionPolicy
@@ -16,6 +17,7 @@ from talkdesk_operator.domain.reconcile.deadlines import waits_for_answer
 from talkdesk_operator.domain.reconcile.observation import next_deadline_check
 from talkdesk_operator.domain.reconcile.scope import (
     RemoteFailed,
+    RetryClass,
     Role,
     Scope,
     TenantOutcome,
@@ -47,7 +49,15 @@ def converge(scope: Scope) -> Step | None:
     if step is not None and not isinstance(step, Finish):
         return step
     # The acknowledgement does not wait for a tenant that is not ready.
-    return rotation.decide_rotation(scope) or step or _users(scope)
+    return rotation.decide_rotation(scope) or _with_acknowledgement(scope, step) or _users(scope)
+
+
+def _with_acknowledgement(scope: Scope, step: Finish | None) -> Finish | None:
+    """Let an acknowledgement that failed be retried, too, where nothing else is."""
+    if step is None or scope.ack_failure is None:
+        return step
+    retried = step.failure is not None and step.failure.retry_class is not RetryClass.TERMINAL
+    return step if retried else replace(step, failure=scope.ack_failure)
 
 
 def _tenant(scope: Scope) -> Step | None:

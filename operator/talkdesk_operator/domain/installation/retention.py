@@ -7,12 +7,15 @@ when a retention ends (`domain.tenant.desired`).
 """
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
+from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import DeletionPolicy, Ending, EndingReason, InstallationPhase
-from talkdesk_crds.names import FINALIZER
+from talkdesk_crds.names import FINALIZER, tenant_name
 from talkdesk_crds.tenant import TalkdeskTenant
+from talkdesk_operator.domain.installation.erasure import holds_personal_data
 from talkdesk_operator.domain.reconcile.deadlines import grace_period_end
 from talkdesk_operator.domain.reconcile.scope import Scope, TenantOutcome, TenantResult, UsersOutcome
 from talkdesk_operator.domain.reconcile.steps import (
+    CheckNamespace,
     DeleteCredentials,
     Erase,
     Finish,
@@ -21,10 +24,18 @@ from talkdesk_operator.domain.reconcile.steps import (
     RemoveFinalizer,
     Step,
 )
-from talkdesk_operator.domain.tenant.desired import is_protected, is_purge_due, next_poll, offboard_timed_out
+from talkdesk_operator.domain.tenant.desired import (
+    is_protected,
+    is_purge_due,
+    next_poll,
+    offboard_timed_out,
+    purge_at,
+)
+from talkdesk_operator.domain.tenant.edit_grace import held_until
+from talkdesk_operator.domain.tenant.marks import tenant_selector
 from talkdesk_operator.domain.users.decide import deprovision
 
-__all__ = ["decide_deletion", "decide_ended", "ending_message"]
+__all__ = ["abandon", "decide_deletion", "decide_ended", "decide_without_app", "ending_message"]
 
 
 def decide_ended(scope: Scope, ending: Ending) -> Step:
@@ -32,9 +43,17 @@ def decide_ended(scope: Scope, ending: Ending) -> Step:
     return _in_grace_period(scope, ending) or _credentials(scope) or _tenant(scope, ending) or _retain(scope, ending)
 
 
+def decide_without_app(scope: Scope, ending: Ending) -> Step:
+    """Return the next step for an installation that has ended and whose app and tenant are gone: the erasure."""
+    return _credentials(scope) or _retain(scope, ending)
+
+
 def _in_grace_period(scope: Scope, ending: Ending) -> Step | None:
     """Keep everything for a while, because a customer who was not answered in time may repeat the installation."""
-    until = grace_period_end(ending, scope.required_app.resource)
+    app = scope.required_app.resource
+    held, until = held_until(app, scope.now), grace_period_end(ending, app)
+    if held is not None:
+        until = max(held, until)
     if ending.reason is not EndingReason.TIMED_OUT or scope.now >= until:
         return None
     message = "the request was not answered in time; the tenant is kept for now, in case the customer installs again"
@@ -48,8 +67,10 @@ def _credentials(scope: Scope) -> Step | None:
     # A late event changes the spec and may have stored another version; our own erasure changes only the spec.
     observed = valid is not None and valid.observed_generation == scope.installation.metadata.generation
     # A replayed event may have stored a version without changing the object, so a resync deletes again.
-    finished = deleted and (scope.erased or observed) and not scope.resync
-    return None if scope.credentials_deleted or finished else DeleteCredentials()
+    finished = deleted and (scope.erased or observed)
+    if scope.credentials_deleted or (finished and not scope.resync):
+        return None
+    return DeleteCredentials(sweep=finished and scope.background)
 
 
 def _tenant(scope: Scope, ending: Ending) -> Step | None:
@@ -88,14 +109,14 @@ def _deleting(scope: Scope, outcome: TenantOutcome, phase: InstallationPhase) ->
 
 def _retain(scope: Scope, ending: Ending) -> Step:
     """Wait for the end of the retention; once the tenant is purged, erase the personal data of the installation."""
-    if scope.tenant is not None and not _purged(scope):
+    if scope.tenant is not None and not _purged(scope) and not _was_purged(scope):
         return _retained(scope, scope.tenant, ending)
-    if _has_personal_data(scope) and not scope.erased:
+    if holds_personal_data(scope.installation) and not scope.erased:
         return Erase()
     had_tenant = scope.installation.status.tenant_ref is not None
     phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.reason.value)
     reason = Reason.PURGED if had_tenant else Reason(ending.reason.value)
-    return Finish(phase=phase, reason=reason, message=_ENDS[ending.reason], terminal=True)
+    return Finish(phase=phase, reason=reason, message=_ENDS[ending.reason], terminal=True, erased=True)
 
 
 def _retained(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
@@ -107,10 +128,10 @@ def _retained(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
         protected = f"spec.deletionProtection of the TalkdeskTenant {tenant.metadata.name} forbids the purge"
         message = f"{_ENDS[ending.reason]}; the retention is over, but {protected}"
         return Finish(phase=phase, reason=Reason.PROTECTED, message=message, terminal=True)
-    requeue_at = tenant.status.purge_time
-    return Finish(
-        phase=phase, reason=Reason(ending.reason.value), message=message, terminal=True, requeue_at=requeue_at
-    )
+    ends = purge_at(scope.app, tenant, scope.now)
+    if ends != tenant.status.purge_time and ends is not None:
+        message = f"{_ENDS[ending.reason]}; the tenant is purged at {to_wire_time(ends)}, because the app was edited"
+    return Finish(phase=phase, reason=Reason(ending.reason.value), message=message, terminal=True, requeue_at=ends)
 
 
 _ENDS = {
@@ -134,12 +155,35 @@ def _purged(scope: Scope) -> bool:
     return scope.tenant_outcome is not None and scope.tenant_outcome.result is TenantResult.PURGED
 
 
-def _has_personal_data(scope: Scope) -> bool:
-    """Return whether spec or status hold any; the status does after an end of the process right after the erasure."""
-    spec, status = scope.installation.spec, scope.installation.status
-    said = spec.request is not None and spec.request.reason is not None
-    known = status.account is not None or status.subscription is not None or status.created_by is not None
-    return said or known or spec.account_name is not None or spec.endpoints is not None
+def _was_purged(scope: Scope) -> bool:
+    """Return whether everything of this installation was purged before, so that the tenant there is a later one."""
+    tenant = find(scope.installation.status.conditions, ConditionType.TENANT_READY)
+    return not scope.owns_tenant and tenant is not None and tenant.reason == Reason.PURGED
+
+
+def abandon(scope: Scope) -> Step | None:
+    """Return the way out of a deletion that can never end, because the namespace goes and took our rights with it.
+
+    Nobody can give a right in a namespace that is being deleted. None while anything else than rights is missing.
+    """
+    metadata = scope.installation.metadata
+    outcome = scope.tenant_outcome.failure if scope.tenant_outcome is not None else None
+    failure = scope.failure or outcome
+    denied = failure is not None and failure.reason is Reason.ACCESS_MISSING
+    if not denied or metadata.deletion_timestamp is None or FINALIZER not in metadata.finalizers:
+        return None
+    if scope.namespace_terminating is None:
+        return CheckNamespace()
+    if not scope.namespace_terminating:
+        return None
+    app, account = scope.installation.spec.app_ref.name, scope.installation.spec.account_id
+    selector = tenant_selector(metadata.namespace, tenant_name(app, account))
+    message = (
+        f"the namespace is being deleted with the TalkdeskInstallation {metadata.name} in it, whose deletionPolicy is "
+        "Delete, and the operator's rights went first; whatever of the tenant is in other namespaces or in none stays: "
+        f"find it by the labels {selector}, and delete it by hand"
+    )
+    return RemoveFinalizer(left_behind=message)
 
 
 def decide_deletion(scope: Scope) -> Step:

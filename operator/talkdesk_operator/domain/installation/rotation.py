@@ -8,12 +8,14 @@ Belongs here: the next step for the newest version. Does not belong here: that t
 (`prerequisites.converge`), which version is in use (`reconcilers`).
 """
 
+from datetime import datetime
+
 from talkdesk_crds.installation import CredentialsOrigin
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
 from talkdesk_operator.domain.reconcile.scope import AcknowledgementState, Scope
 from talkdesk_operator.domain.reconcile.steps import Acknowledge, DeletePreviousCredentials, Step
 
-__all__ = ["decide_rotation", "needs_acknowledgement"]
+__all__ = ["decide_rotation", "needs_acknowledgement", "replaced_at"]
 
 
 def needs_acknowledgement(scope: Scope) -> bool:
@@ -35,14 +37,25 @@ def decide_rotation(scope: Scope) -> Step | None:
     if (
         scope.acknowledged is AcknowledgementState.FAILED
         or scope.previous_versions_deleted
-        or not _may_have_previous_versions(scope, register.secret_name)
+        or scope.deletion_failure is not None
+        or not (scope.resync or _has_previous_versions(scope))
     ):
         return None
-    return DeletePreviousCredentials()
+    # A late event may have left one behind that nothing else shows.
+    sweep = scope.background and not _has_previous_versions(scope)
+    return DeletePreviousCredentials(sweep=sweep)
 
 
-def _may_have_previous_versions(scope: Scope, secret_name: str) -> bool:
-    """Return whether other versions may be stored: just replaced, or (at a resync) left behind by a late event."""
-    known = scope.installation.status.credentials
-    before = known.secret_name if known is not None else None
-    return scope.resync or scope.acknowledged is AcknowledgementState.DONE or before not in {None, secret_name}
+def _has_previous_versions(scope: Scope) -> bool:
+    """Return whether other versions were just replaced."""
+    return scope.acknowledged is AcknowledgementState.DONE or replaced_at(scope) is not None
+
+
+def replaced_at(scope: Scope) -> datetime | None:
+    """Return since when versions that the newest one replaced wait for their deletion; None when none do."""
+    register, known = scope.installation.spec.credentials, scope.installation.status.credentials
+    if known is None or register is None or scope.previous_versions_deleted:
+        return None
+    if known.replacement_time is not None or scope.secret_name != register.secret_name:
+        return known.replacement_time
+    return scope.now.replace(microsecond=0) if known.secret_name not in {None, register.secret_name} else None

@@ -3,7 +3,9 @@
 Belongs here: every field of the status. Does not belong here: what the conditions say (`conditions`), writing it.
 """
 
-from talkdesk_crds.conditions import transitioned
+from datetime import datetime
+
+from talkdesk_crds.conditions import Reason, transitioned
 from talkdesk_crds.fields import LocalRef
 from talkdesk_crds.installation import (
     Answer,
@@ -16,18 +18,23 @@ from talkdesk_crds.installation import (
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import ANNOTATION_RECONCILE
 from talkdesk_operator.domain.installation.conditions import conditions
+from talkdesk_operator.domain.installation.erasure import without_personal_data
+from talkdesk_operator.domain.installation.reachability import proven_access
+from talkdesk_operator.domain.installation.rotation import replaced_at
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation, RemoteState
 from talkdesk_operator.domain.reconcile.backoff import next_retry
 from talkdesk_operator.domain.reconcile.deadlines import deadline, time_left, waits_for_answer
-from talkdesk_operator.domain.reconcile.observation import remote_predates_request
+from talkdesk_operator.domain.reconcile.observation import refused_since, remote_predates_request
 from talkdesk_operator.domain.reconcile.ownership import install_time
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
+    RemoteFailed,
     Scope,
     UsersOutcome,
 )
 from talkdesk_operator.domain.reconcile.steps import Finish
 from talkdesk_operator.domain.tenant.entitlement import trial_of
+from talkdesk_runtime.shorten import shorten
 
 __all__ = ["compute", "reconcile_requested_at"]
 
@@ -52,7 +59,7 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
     retry = None
     if finish.failure is not None:
         retry = next_retry(finish.failure, before.retry, scope.now, jitter=jitter, deadline=limit)
-    return InstallationStatus(
+    status = InstallationStatus(
         observed_generation=installation.metadata.generation,
         conditions=transitioned(before.conditions, tuple(conditions(scope, finish, answer, left)), scope.now),
         phase=finish.phase,
@@ -64,9 +71,11 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
         time_left=left,
         last_handled_reconcile_at=reconcile_requested_at(installation),
         tenant_ref=LocalRef(name=scope.tenant.metadata.name) if scope.tenant is not None else before.tenant_ref,
+        verified_access=proven_access(scope),
         history=_history(before, finish, scope),
         **_remote_fields(scope),
     )
+    return without_personal_data(status) if finish.erased else status
 
 
 def reconcile_requested_at(resource: CustomResource) -> str | None:
@@ -75,16 +84,11 @@ def reconcile_requested_at(resource: CustomResource) -> str | None:
 
 
 def _remote_fields(scope: Scope) -> dict[str, object]:
-    """Return the fields that come from Talkdesk and the SCIM service, without personal data after the erasure."""
-    before = scope.installation.status
-    fields: dict[str, object] = {
+    """Return the fields that come from Talkdesk and the SCIM service."""
+    before, facts, users = scope.installation.status, scope.facts, scope.users
+    return {
         "trial": trial_of(scope.installation, scope.trial, now=scope.now),
         "talkdesk_state": _talkdesk_state(scope),
-    }
-    if scope.erased:
-        return fields
-    facts, users = scope.facts, scope.users
-    return fields | {
         "account": facts.account if facts is not None else before.account,
         "subscription": facts.subscription if facts is not None else before.subscription,
         "created_by": (facts.created_by if facts is not None else None) or before.created_by,
@@ -124,30 +128,41 @@ def _credentials_status(scope: Scope) -> CredentialsStatus | None:
     if scope.acknowledged is AcknowledgementState.DONE and register is not None:
         acknowledged, moment = register.event_id, scope.now.replace(microsecond=0)
     return CredentialsStatus(
-        key_id=read.key_id,
+        key_id=shorten(read.key_id, 128),  # a Word; in a Secret stands what somebody wrote
         secret_name=scope.secret_name,
+        replacement_time=replaced_at(scope),
         acknowledged_event_id=acknowledged,
         acknowledgement_time=moment,
+        refusal_time=_refusal_time(scope),
     )
+
+
+def _refusal_time(scope: Scope) -> datetime | None:
+    """Return since when Talkdesk refuses the credentials; a call that failed otherwise says nothing about that."""
+    before = scope.installation.status.credentials
+    match scope.remote:
+        case RemoteInstallation():
+            return None
+        case RemoteFailed(failure=failure) if failure.reason in {Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN}:
+            return refused_since(scope)
+        case _:
+            return before.refusal_time if before is not None and before.secret_name == scope.secret_name else None
 
 
 def _answer(scope: Scope, finish: Finish) -> Answer | None:
     """Return the answer to the current request as far as it got; None while there is none."""
-    if not finish.verified or scope.installation.spec.request is None:
+    if not (finish.verified or finish.delivered) or scope.installation.spec.request is None:
         return scope.answer
     answer = scope.answer or Answer(event_id=scope.request.event_id, decision=Decision.APPROVE)
-    moment = scope.now.replace(microsecond=0)
-    return answer.model_copy(
-        update={
-            "delivery_time": answer.delivery_time or moment,
-            "verification_time": answer.verification_time or moment,
-        }
-    )
+    times = {"delivery_time": answer.delivery_time or scope.now}
+    if finish.verified:
+        times["verification_time"] = answer.verification_time or scope.now
+    return answer.model_copy(update=times)
 
 
 def _history(before: InstallationStatus, finish: Finish, scope: Scope) -> tuple[Transition, ...]:
     if finish.phase == before.phase:
         return before.history
     why = f"{finish.reason}: {finish.message}" if finish.message else str(finish.reason)
-    new = Transition(time=scope.now.replace(microsecond=0), reason=finish.phase, message=why[:_WHY_LENGTH])
+    new = Transition(time=scope.now.replace(microsecond=0), reason=finish.phase, message=shorten(why, _WHY_LENGTH))
     return (*before.history, new)[-_HISTORY:]

@@ -5,7 +5,9 @@ Belongs here: phase, reason and message of that end. Does not belong here: wheth
 
 from talkdesk_crds.app import SuspensionPolicy
 from talkdesk_crds.conditions import Reason
+from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import InstallationPhase
+from talkdesk_operator.domain.installation.reachability import access_failure
 from talkdesk_operator.domain.reconcile.deadlines import is_closed
 from talkdesk_operator.domain.reconcile.scope import (
     Failure,
@@ -17,6 +19,7 @@ from talkdesk_operator.domain.reconcile.scope import (
 from talkdesk_operator.domain.reconcile.steps import (
     Finish,
 )
+from talkdesk_operator.domain.tenant.desired import purge_at
 from talkdesk_operator.domain.tenant.entitlement import Suspension, suspension
 
 __all__ = ["in_steady_state"]
@@ -24,8 +27,11 @@ __all__ = ["in_steady_state"]
 
 def in_steady_state(scope: Scope, *, verified: bool = False) -> Finish:
     """End the reconcile; `verified` when Talkdesk's own state shows that the request is answered."""
+    cut_off = access_failure(scope)
+    if cut_off is not None:
+        return _cut_off(scope, cut_off)
     users_failure = scope.users.partial_failure if scope.users is not None else None
-    failure = scope.ack_failure or _lasting_refusal(scope) or users_failure
+    failure = scope.ack_failure or _lasting_refusal(scope) or users_failure or scope.deletion_failure
     if scope.role is not Role.OWNER:
         return Finish(
             phase=InstallationPhase.SUPERSEDED,
@@ -41,20 +47,34 @@ def in_steady_state(scope: Scope, *, verified: bool = False) -> Finish:
     message = "the tenant is ready, and Talkdesk has the answer"
     if is_closed(scope.installation):
         message = "the tenant is ready; Talkdesk no longer waits for an answer to the last update"
+    due = scope.ack_failure or _lasting_refusal(scope)
     return Finish(
         phase=InstallationPhase.ACTIVE,
-        reason=Reason.SUCCEEDED,
-        message=message,
+        reason=Reason.SUCCEEDED if due is None else due.reason,
+        message=message if due is None else f"{message}; still due: {due.message}",
         ready=True,
         verified=verified,
         failure=failure,
     )
 
 
+def _cut_off(scope: Scope, failure: Failure) -> Finish:
+    """End the reconcile of an installation that an edit of the app has cut off from Talkdesk; its tenant goes on."""
+    return Finish(
+        phase=scope.current_phase,
+        reason=failure.reason,
+        message=f"after an edit of the TalkdeskApp: {failure.message}",
+        stalled=failure.retry_class is RetryClass.TERMINAL,
+        failure=failure,
+    )
+
+
 def _while_suspended(scope: Scope, found: Suspension, *, verified: bool, failure: Failure | None) -> Finish:
-    suspends = found.policy is SuspensionPolicy.SUSPEND
-    ends = scope.tenant.status.purge_time if scope.tenant is not None else None
+    suspends = found.policy is not SuspensionPolicy.OFFBOARD
+    ends = purge_at(scope.app, scope.tenant, scope.now) if scope.tenant is not None else None
     fate = "is suspended" if suspends else "is offboarded, and its retained objects stay until the retention ends"
+    if found.until is not None:
+        fate = f"stays as it is until {to_wire_time(found.until)} and is offboarded then, because the app was edited"
     return Finish(
         phase=InstallationPhase.SUSPENDED,
         reason=found.reason,
@@ -64,7 +84,7 @@ def _while_suspended(scope: Scope, found: Suspension, *, verified: bool, failure
         verified=verified,
         failure=failure,
         # A tenant that outlives its retention is protected; a change of that starts a reconcile by itself.
-        requeue_at=None if suspends or ends is None or ends <= scope.now else ends,
+        requeue_at=found.until if suspends else None if ends is None or ends <= scope.now else ends,
     )
 
 

@@ -4,7 +4,7 @@ Belongs here: questions about the cached objects. Does not belong here: watching
 (`informer`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.account_key import AccountKey
 
-__all__ = ["Cache", "Unreadable"]
+__all__ = ["Cache", "Mislabeled", "Unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,31 @@ class Unreadable:
     """The message of its condition Ready, where that has the reason InvalidSpec."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mislabeled:
+    """An object that does not bear the label of its account's slot."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    """Its resourceVersion."""
+
+
 class Cache(Protocol):
     """A view of the cluster. It may be slightly stale, but it always contains the operator's own writes."""
 
     def app(self, namespace: str, name: str) -> TalkdeskApp | None:
         """Return the app; None when there is none, or none that can be read."""
+        ...
+
+    def apps(self) -> Iterable[TalkdeskApp]:
+        """Yield every app that can be read."""
+        ...
+
+    def keys_of_app(self, namespace: str, name: str) -> Sequence[AccountKey]:
+        """Return the accounts of an app, whether or not the app itself exists."""
         ...
 
     def installations(self, key: AccountKey) -> Sequence[TalkdeskInstallation]:
@@ -51,6 +71,10 @@ class Cache(Protocol):
 
     def unreadable(self, key: AccountKey) -> Sequence[Unreadable]:
         """Return the account's objects that cannot be read."""
+        ...
+
+    def mislabeled(self, key: AccountKey) -> Sequence[Mislabeled]:
+        """Return the account's objects whose label of the slot is missing or wrong, whether or not they can be read."""
         ...
 
     def current(self, installation: TalkdeskInstallation) -> TalkdeskInstallation | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from talkdesk_crds.app import SCIM_ATTRIBUTES, ScimAttribute
 from talkdesk_operator.domain.ports.scim_errors import ScimError
 
 __all__ = [
@@ -40,6 +41,8 @@ class Service:
     """For one request."""
     concurrency: int
     """Requests in flight at the same time."""
+    attributes: tuple[ScimAttribute, ...] = SCIM_ATTRIBUTES
+    """What it gets of each user, beside `userName` and `active`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Person:
     active: bool
     admin: bool
     """Whether this user installed the app; all others are standard users."""
+    attributes: tuple[ScimAttribute, ...] = SCIM_ATTRIBUTES
+    """What the service gets of this, beside `userName` and `active`."""
 
 
 @dataclass(frozen=True, slots=True)

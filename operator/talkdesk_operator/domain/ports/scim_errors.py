@@ -9,7 +9,8 @@ Belongs here: the errors, which only the adapter raises. Does not belong here: w
     │   ├── ScimRateLimited *    429, or the pause that the service asked for isn't over
     │   ├── ScimCircuitOpen *    it failed several times in a row, so calls pause for a while; nothing was sent
     │   ├── ScimMalformed     a success whose body is too big, is not JSON, or lacks required fields
-    │   └── ScimOutdated      412: the user was changed by somebody else, more than once
+    │   ├── ScimOutdated      412: the user was changed by somebody else, more than once
+    │   └── ScimUnseen        it can't be seen whether the service has the user, or has it as ordered
     └── ScimPermanent         the same call will fail again until something else changes
         ├── ScimUnauthorized *    401
         ├── ScimForbidden *    403 to a request that concerns no single user
@@ -42,6 +43,7 @@ __all__ = [
     "ScimUnauthorized",
     "ScimUnavailable",
     "ScimUnreachable",
+    "ScimUnseen",
     "ScimUnsupported",
 ]
 
@@ -96,6 +98,10 @@ class ScimMalformed(ScimTransient):
 
 class ScimOutdated(ScimTransient):
     """The user was changed by somebody else at the same time."""
+
+
+class ScimUnseen(ScimTransient):
+    """It can't be seen whether the service has the user, or has it as ordered: it may have it as active."""
 
 
 class ScimPermanent(ScimError):

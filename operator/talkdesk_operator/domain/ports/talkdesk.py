@@ -96,7 +96,10 @@ class Access:
     hosts: HostAllowList
     """The hosts that may be called; both URLs are checked against it before the first call."""
     urgent: bool = False
-    """An answer's deadline is near: the call is made even while the host's circuit is open."""
+    """An answer's deadline is near: the call is made even while the host's circuit is open, and waits for no pause that
+    Talkdesk asked of another account's call."""
+    last_attempt: bool = False
+    """The deadline is so near that no other attempt follows: the call waits for no pause at all."""
     background: bool = False
     """The call belongs to a periodic resync, so it leaves capacity for calls that somebody waits for."""
 
@@ -253,10 +256,13 @@ class TalkdeskApi(Protocol):
         """
         ...
 
-    async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
+    async def answer(
+        self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str
+    ) -> datetime | None:
         """Answer whatever request of the installation is pending; an empty reason is left out.
 
-        Sent once, except after a 401. After TalkdeskOutcomeUnknown, read `installation` to find out what happened.
+        Return when the state changed with it, by Talkdesk's clock; None when Talkdesk does not say. Sent once, except
+        after a 401. After TalkdeskOutcomeUnknown, read `installation` to find out what happened.
         """
         ...
 

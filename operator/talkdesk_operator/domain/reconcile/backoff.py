@@ -7,6 +7,7 @@ class (`error_policy`).
 from datetime import datetime, timedelta
 
 from talkdesk_crds.installation import Retry
+from talkdesk_operator.domain.reconcile.deadlines import LAST_ATTEMPT
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_runtime.backoff import Backoff
 
@@ -16,8 +17,6 @@ _BACKOFFS = {
     RetryClass.TRANSIENT: Backoff(timedelta(seconds=1), timedelta(minutes=5)),
     RetryClass.SLOW: Backoff(timedelta(seconds=30), timedelta(minutes=30)),
 }
-_BEFORE_DEADLINE = timedelta(seconds=30)
-"""How long before the deadline the last attempt is made."""
 
 
 def next_retry(
@@ -25,8 +24,8 @@ def next_retry(
 ) -> Retry | None:
     """Return when to retry: exponential with `jitter` (0 to 1, half of the delay is random); None for never.
 
-    A delay that the other side asked for is a lower bound. No delay skips a deadline that lies ahead: the last attempt
-    comes shortly before it. The count restarts when the reason changes.
+    A delay that the other side asked for is a lower bound. But no delay skips a deadline that lies ahead: the last
+    attempt comes shortly before it, once, whatever was asked. The count restarts when the reason changes.
     """
     if failure.retry_class is RetryClass.TERMINAL:
         return None
@@ -40,8 +39,8 @@ def next_retry(
     delay = _BACKOFFS[failure.retry_class].delay(attempts, jitter)
     if failure.retry_after is not None:
         delay = max(delay, failure.retry_after)
-    elif deadline is not None and now + _BEFORE_DEADLINE < deadline < now + delay + _BEFORE_DEADLINE:
-        delay = deadline - _BEFORE_DEADLINE - now
+    if deadline is not None and now + LAST_ATTEMPT < deadline < now + delay + LAST_ATTEMPT:
+        delay = deadline - LAST_ATTEMPT - now
     return Retry(attempts=attempts, next_attempt_time=now + delay, reason=failure.reason)
 
 

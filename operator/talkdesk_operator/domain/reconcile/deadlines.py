@@ -12,6 +12,7 @@ from talkdesk_crds.installation import Ending, EndingReason, Request, RequestTyp
 from talkdesk_runtime.durations import parse_duration
 
 __all__ = [
+    "LAST_ATTEMPT",
     "deadline",
     "grace_period_end",
     "is_answered",
@@ -25,8 +26,12 @@ __all__ = [
     "waits_for_answer",
 ]
 
+LAST_ATTEMPT: Final = timedelta(seconds=30)
+"""How long before the deadline the last attempt is made."""
 _ENDS_REQUEST_ONLY: Final = frozenset({EndingReason.TIMED_OUT, EndingReason.REJECTED})
 """Endings that close an Update without ending the installation."""
+_SHOWN_BY_TALKDESK: Final = frozenset({EndingReason.UNINSTALLED, EndingReason.GONE})
+"""Endings after which Talkdesk waits for nothing, whatever event of the uninstall still comes."""
 _OVERDUE: Final = "overdue"
 
 
@@ -44,7 +49,20 @@ def is_answered(installation: TalkdeskInstallation) -> bool:
 def is_closed(installation: TalkdeskInstallation) -> bool:
     """Return whether the current request ended, so that Talkdesk no longer waits for an answer to it."""
     request, ending = installation.spec.request, installation.status.ending
-    return request is not None and ending is not None and ending.event_id == request.event_id
+    if request is None or ending is None:
+        return False
+    return ending.event_id == request.event_id or _is_late_event(installation, request, ending)
+
+
+def _is_late_event(installation: TalkdeskInstallation, request: Request, ending: Ending) -> bool:
+    """Return whether an uninstall's event came after the end that Talkdesk's state had shown before.
+
+    A new installation under the same id brings credentials that are newer than the end.
+    """
+    credentials = installation.spec.credentials
+    if request.type is not RequestType.UNINSTALL or ending.reason not in _SHOWN_BY_TALKDESK:
+        return False
+    return credentials is None or credentials.event_time <= ending.time
 
 
 def is_ended(installation: TalkdeskInstallation) -> bool:

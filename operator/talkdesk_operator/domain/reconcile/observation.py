@@ -5,13 +5,20 @@ Does not belong here: what follows from what was read (`domain.installation`).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationPhase
 from talkdesk_operator.domain.ports.talkdesk import RemoteInstallation
-from talkdesk_operator.domain.reconcile.deadlines import deadline, is_before, saturating_add, waits_for_answer
+from talkdesk_operator.domain.reconcile.deadlines import (
+    LAST_ATTEMPT,
+    deadline,
+    is_before,
+    saturating_add,
+    waits_for_answer,
+)
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
     Failure,
@@ -21,14 +28,19 @@ from talkdesk_operator.domain.reconcile.scope import (
     Scope,
 )
 from talkdesk_operator.domain.reconcile.steps import Finish, ReadCredentials, ReadTalkdesk, Step
+from talkdesk_runtime.durations import parse_duration
 
 __all__ = [
     "CONFIRM_MISSING_AFTER",
     "confirm_missing",
+    "is_last_attempt",
     "is_overdue",
     "is_urgent",
     "next_deadline_check",
     "observe",
+    "refusal_lasts",
+    "refusal_proves_at",
+    "refused_since",
     "remote_predates_request",
     "wait_for_credentials",
 ]
@@ -50,7 +62,17 @@ def is_urgent(scope: Scope) -> bool:
     """Return whether the deadline for the answer is so near that Talkdesk's API is called even if it seems down."""
     if scope.installation.spec.request is None or scope.app is None or not waits_for_answer(scope.installation):
         return False
-    return scope.now >= saturating_add(deadline(scope.request, scope.app.resource), -_URGENT)
+    return _is_within(_URGENT, scope)
+
+
+def _is_within(span: timedelta, scope: Scope) -> bool:
+    """Return whether no more than so much time is left until the deadline."""
+    return scope.now >= saturating_add(deadline(scope.request, scope.required_app.resource), -span)
+
+
+def is_last_attempt(scope: Scope) -> bool:
+    """Return whether this is the attempt shortly before the deadline, which no requested pause holds back."""
+    return is_urgent(scope) and not is_overdue(scope) and _is_within(LAST_ATTEMPT, scope)
 
 
 def remote_predates_request(scope: Scope) -> bool:
@@ -60,6 +82,25 @@ def remote_predates_request(scope: Scope) -> bool:
             return is_before(moment, scope.request.event_time) and not is_overdue(scope)
         case _:
             return False
+
+
+def refused_since(scope: Scope) -> datetime:
+    """Return since when Talkdesk refuses the credentials that were read: now, where it was not seen before."""
+    known = scope.installation.status.credentials
+    before = known.refusal_time if known is not None and known.secret_name == scope.secret_name else None
+    return before or scope.now
+
+
+def refusal_proves_at(scope: Scope) -> datetime:
+    """Return when a refusal of the credentials will have lasted so long that it is taken as final."""
+    return saturating_add(
+        refused_since(scope), parse_duration(scope.required_app.resource.spec.uninstall.confirm_after)
+    )
+
+
+def refusal_lasts(scope: Scope) -> bool:
+    """Return whether a refusal of the credentials has lasted so long that it is taken as final."""
+    return scope.now >= refusal_proves_at(scope)
 
 
 def next_deadline_check(scope: Scope) -> datetime:
@@ -87,8 +128,12 @@ def observe(scope: Scope, *, facts: bool, fallback: Callable[[Scope], Finish | N
 
 
 def wait_for_credentials(scope: Scope, missing: CredentialsMissing, phase: InstallationPhase) -> Finish:
-    """Wait for credentials: Talkdesk cannot be called meanwhile, and the tenant stays as it is."""
-    return _retry(scope, missing.failure, phase)
+    """Wait for credentials: Talkdesk cannot be called meanwhile, and the tenant stays as it is.
+
+    Where no attempt of ours can bring them, somebody has to be told: a late event may never come.
+    """
+    stalled = missing.failure.retry_class is RetryClass.TERMINAL
+    return replace(_retry(scope, missing.failure, phase), stalled=stalled)
 
 
 def _retry(scope: Scope, failure: Failure, phase: InstallationPhase) -> Finish:

@@ -8,15 +8,16 @@ Belongs here: the role of each installation. Does not belong here: what an insta
 (`domain.installation`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from talkdesk_crds.installation import RequestType, TalkdeskInstallation
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.reconcile.deadlines import is_ended
-from talkdesk_operator.domain.reconcile.scope import Role
+from talkdesk_operator.domain.reconcile.duplicates import duplicates
+from talkdesk_operator.domain.reconcile.scope import Role, Scope
 
-__all__ = ["install_time", "is_alive", "roles"]
+__all__ = ["install_time", "is_alive", "is_unchanged", "roles"]
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -40,21 +41,39 @@ def is_alive(installation: TalkdeskInstallation) -> bool:
     )
 
 
+def is_unchanged(scope: Scope, present: Sequence[TalkdeskInstallation]) -> bool:
+    """Return whether the account's installations are as they were when the scope was read.
+
+    What is decided for an end of the customer's use may only be carried out while that is so: `present` may show that
+    the customer has installed again.
+    """
+    known = scope.installation
+    found = next((i for i in present if i.metadata.uid == known.metadata.uid), None)
+    if found is None or found.spec != known.spec:
+        return False
+    if (found.metadata.deletion_timestamp is None) != (known.metadata.deletion_timestamp is None):
+        return False
+    return roles(present, scope.tenant)[known.metadata.name] is scope.role
+
+
 def roles(installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None) -> dict[str, Role]:
     """Return the role of each installation of one account, by the installation's name."""
-    alive = [i for i in installations if is_alive(i)]
+    duplicated = duplicates(installations)
+    counted = [i for i in installations if i.metadata.name not in duplicated]
+    alive = [i for i in counted if is_alive(i)]
     role = Role.OWNER if alive else Role.LAST_OWNER
-    owner = max(alive, key=_recency) if alive else _last_owner(installations, tenant)
+    owner = max(alive, key=_recency) if alive else _last_owner(counted, tenant, duplicated)
     return {i.metadata.name: role if i is owner else Role.NON_OWNER for i in installations}
 
 
 def _last_owner(
-    installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None
+    installations: Sequence[TalkdeskInstallation], tenant: TalkdeskTenant | None, duplicated: Mapping[str, str]
 ) -> TalkdeskInstallation | None:
     newest = max(installations, key=_recency, default=None)
     if tenant is None or tenant.spec.installation_ref is None:
         return newest
     name = tenant.spec.installation_ref.name
+    name = duplicated.get(name, name)
     named = [i for i in installations if i.metadata.name == name]
     if named:
         return named[0]

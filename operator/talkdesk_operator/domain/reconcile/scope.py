@@ -8,11 +8,10 @@ Belongs here: the scope and the outcomes of steps. Does not belong here: decisio
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import Enum, StrEnum, auto
+from datetime import datetime
+from enum import Enum, auto
 
 from talkdesk_crds.app import TalkdeskApp
-from talkdesk_crds.conditions import Reason
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_crds.installation import (
     AccountFacts,
@@ -24,6 +23,7 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation, RemoteTrial
+from talkdesk_operator.domain.reconcile.failure import Failure, FaultOwner, RetryClass
 from talkdesk_operator.templates.cel import Expression
 from talkdesk_operator.templates.template import CompiledTemplate
 
@@ -34,6 +34,7 @@ __all__ = [
     "CredentialsMissing",
     "Facts",
     "Failure",
+    "FaultOwner",
     "RemoteFailed",
     "RemoteMissing",
     "RetryClass",
@@ -57,30 +58,6 @@ class Role(Enum):
     """Another installation owns the tenant."""
 
 
-class RetryClass(StrEnum):
-    """How soon a failure is retried."""
-
-    TRANSIENT = "Transient"
-    """It is likely to go away by itself within seconds."""
-    SLOW = "Slow"
-    """Somebody must change something that is not watched: an OAuth scope, a network, something at Talkdesk."""
-    TERMINAL = "Terminal"
-    """Only a change of a watched object helps, and that starts a reconcile anyway."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why something did not work, in terms of a condition."""
-
-    reason: Reason
-    message: str
-    retry_class: RetryClass
-    retry_after: timedelta | None = None
-    """How long the other side asked us to wait."""
-    fixed_delay: timedelta | None = None
-    """The exact delay before the retry, instead of a back-off."""
-
-
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
     """One compiled rule of an app's `approval.rejectWhen`."""
@@ -99,6 +76,8 @@ class CompiledApp:
     template: CompiledTemplate | None
     problem: str = ""
     """What is wrong with it, when something here is missing."""
+    revision: str = ""
+    """A fingerprint of what the tenants are made from; see `desired.revision_of`."""
     reject_rules: tuple[CompiledRule, ...] = ()
     """The app's `approval.rejectWhen`."""
 
@@ -211,9 +190,12 @@ class SendState(Enum):
     DELIVERED = auto()
     """Talkdesk accepted the answer."""
     UNCLEAR = auto()
-    """Only Talkdesk's own state shows whether the answer was accepted."""
+    """The outcome was lost: only Talkdesk's own state shows whether the answer was accepted."""
+    NOT_AWAITED = auto()
+    """The answer was certainly not accepted, in a way that may mean that nothing waits for it: only Talkdesk's own
+    state shows whether that is so."""
     REFUSED = auto()
-    """The answer was certainly not accepted."""
+    """The answer was certainly not accepted, or not even sent."""
     OUTDATED = auto()
     """The answer was not sent because the request had changed."""
 
@@ -249,15 +231,23 @@ class Scope:
     tenant_outcome: TenantOutcome | None = None
     answer: Answer | None = None
     """The answer to the current request, as far as it got."""
+    answer_recorded: bool = False
+    """Whether the answer was put on record in this reconcile, before its first call."""
     sent: SendState | None = None
     send_failure: Failure | None = None
     credentials_deleted: bool = False
     previous_versions_deleted: bool = False
     """Whether the credential versions that the current one replaced were deleted."""
+    deletion_failure: Failure | None = None
+    """Why previous versions could not be deleted; it holds up nothing else."""
     missed_request_recorded: bool = False
     """Whether a request was written into the spec whose event never arrived."""
     erased: bool = False
-    """Whether personal data was taken out of the spec; the new status loses it, too (`status.compute`)."""
+    """Whether personal data was taken out of the spec and the metadata in this reconcile."""
+    record_searched: bool = False
+    """Whether the cluster was searched for objects of a tenant whose record is gone."""
+    namespace_terminating: bool | None = None
+    """Whether the installation's namespace is being deleted; None while nobody asked."""
     failure: Failure | None = None
     """Set when the Kubernetes API failed, or an object of the account cannot be read; ends the reconcile."""
 

@@ -13,6 +13,7 @@ from talkdesk_operator.domain.reconcile.scope import Failure
 
 __all__ = [
     "Acknowledge",
+    "CheckNamespace",
     "DeactivateUsers",
     "DeleteCredentials",
     "DeletePreviousCredentials",
@@ -25,6 +26,7 @@ __all__ = [
     "ReadTalkdesk",
     "RecordAnswer",
     "RecordMissedRequest",
+    "RecoverRecord",
     "RemoveFinalizer",
     "Send",
     "Step",
@@ -75,6 +77,9 @@ class Acknowledge:
 class DeletePreviousCredentials:
     """Delete the Secrets with credential versions that the current one replaced."""
 
+    sweep: bool = False
+    """Whether none is known of: what a late event may have left behind is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordMissedRequest:
@@ -108,15 +113,31 @@ class Send:
 class DeleteCredentials:
     """Delete the Secrets with the installation's credentials."""
 
+    sweep: bool = False
+    """Whether they were deleted before: what a late event may have left behind is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Erase:
-    """Remove personal data from the installation's spec."""
+    """Remove personal data from the installation's spec and metadata, and what is recorded of its users."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNamespace:
+    """Ask whether the installation's namespace is being deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverRecord:
+    """Search for objects of a tenant whose record is gone, and make the record anew where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveFinalizer:
     """Remove our finalizer, so that the API server can delete the object."""
+
+    left_behind: str = ""
+    """What stays in the cluster, to be reported before, where the namespace's own Events are deleted with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +154,10 @@ class Finish:
     """Nothing will change before a person changes something."""
     verified: bool = False
     """Talkdesk's own state shows that the request is answered."""
+    delivered: bool = False
+    """Talkdesk's own state shows that it has the answer, and what follows from that was not read yet."""
+    erased: bool = False
+    """Nothing personal may be left: the status loses all of it, whatever brought it there."""
     ending: Ending | None = None
     failure: Failure | None = None
     """What to retry, with back-off."""
@@ -155,6 +180,8 @@ Step = (
     | Send
     | DeleteCredentials
     | Erase
+    | CheckNamespace
+    | RecoverRecord
     | RemoveFinalizer
     | Finish
 )

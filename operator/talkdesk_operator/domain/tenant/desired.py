@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import ConditionType, Reason, find, is_true
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
@@ -17,7 +18,9 @@ from talkdesk_crds.names import digest
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.reconcile.deadlines import saturating_add
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope, TenantOutcome
+from talkdesk_operator.domain.tenant.edit_grace import held_until
 from talkdesk_operator.domain.tenant.entitlement import desired_state, trial_of
+from talkdesk_operator.domain.tenant.record_deletion import is_given_up
 from talkdesk_runtime.durations import parse_duration
 
 __all__ = [
@@ -28,14 +31,38 @@ __all__ = [
     "next_poll",
     "offboard_timed_out",
     "orphan_purge_at",
+    "purge_at",
     "purge_time",
     "retention_ends",
+    "revision_of",
+    "settled_name",
     "template_context",
+    "unclaimed_context",
 ]
 
+_NOT_IN_TENANTS: Final = (
+    "events",
+    "approval",
+    "deadline",
+    "users",
+    "logout",
+    "trial",
+    "license",
+    "uninstall",
+    "retention",
+    "resync_period",
+    "paused",
+)
+"""Fields of an app's spec that no template sees: an edit of them applies nothing. Of the others it is not known."""
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _MIN_POLL: Final = timedelta(seconds=1)
 _MAX_POLL: Final = timedelta(seconds=30)
+
+
+def app_variables(app: TalkdeskApp) -> dict[str, Any]:
+    """Return what a template sees of its app."""
+    spec, metadata = app.spec, app.metadata
+    return {"id": spec.app_id, "name": metadata.name, "namespace": metadata.namespace, "region": spec.region}
 
 
 def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
@@ -46,12 +73,7 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
     facts, spec = scope.best_known_facts, scope.installation.spec
     trial = trial_of(scope.installation, scope.trial, now=scope.now)
     return {
-        "app": {
-            "id": app.resource.spec.app_id,
-            "name": app.resource.metadata.name,
-            "namespace": app.resource.metadata.namespace,
-            "region": app.resource.spec.region,
-        },
+        "app": app_variables(app.resource),
         "account": _all_keys(facts.account) | {"id": spec.account_id},
         "installation": {
             "id": spec.installation_id,
@@ -71,14 +93,40 @@ def template_context(scope: Scope, app: CompiledApp) -> dict[str, Any]:
     }
 
 
+def unclaimed_context(tenant: TalkdeskTenant, app: CompiledApp) -> dict[str, Any]:
+    """Return the variables for a tenant of which no installation is left: what its record says, and null otherwise."""
+    spec, metadata = app.resource.spec, app.resource.metadata
+    return {
+        "app": {"id": spec.app_id, "name": metadata.name, "namespace": metadata.namespace, "region": spec.region},
+        "account": _all_keys(AccountFacts(id=tenant.spec.account_id)),
+        "installation": dict.fromkeys(("id", "name", "appVersion", "createdBy")),
+        "subscription": _all_keys(SubscriptionFacts()),
+        "trial": dict.fromkeys(("state", "expirationTime")),
+        "tenant": {
+            "name": tenant.spec.name,
+            "state": tenant.spec.state.value,
+            "suspended": False,
+            "values": spec.tenant.values | tenant.spec.values,
+        },
+        "sso": dict.fromkeys(("authorizationUrl", "tokenUrl", "issuer")) | {"scopes": []},
+    }
+
+
 def _tenant_variables(scope: Scope, app: CompiledApp) -> dict[str, Any]:
     tenant, state = scope.tenant, desired_state(scope)
     return {
-        "name": tenant.spec.name if tenant is not None else "",
+        "name": settled_name(tenant) if tenant is not None else "",
         "state": state.value,
         "suspended": state is TenantState.SUSPENDED,
         "values": app.resource.spec.tenant.values | (tenant.spec.values if tenant is not None else {}),
     }
+
+
+def settled_name(tenant: TalkdeskTenant) -> str:
+    """Return the name that the tenant keeps whatever the template says; empty until an object was applied."""
+    if tenant.status.name:
+        return tenant.status.name
+    return tenant.spec.name if any(item.uid for item in tenant.status.inventory) else ""
 
 
 def _single_sign_on(scope: Scope, app: CompiledApp) -> dict[str, Any]:
@@ -98,12 +146,21 @@ def _single_sign_on(scope: Scope, app: CompiledApp) -> dict[str, Any]:
 def _origin_of(url: str | None) -> str | None:
     if url is None:
         return None
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as http://[::1
+        return None
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _all_keys(facts: AccountFacts | SubscriptionFacts) -> dict[str, Any]:
     return facts.model_dump(by_alias=True, mode="json")
+
+
+def revision_of(app: TalkdeskApp) -> str:
+    """Return a fingerprint of all that an app's tenants are made from: the same after an edit of anything else."""
+    spec = app.spec.model_dump(mode="json", by_alias=True, exclude=set(_NOT_IN_TENANTS))
+    return digest(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS).decode(), app.metadata.uid, length=32)
 
 
 def inputs_digest(scope: Scope, app: CompiledApp) -> str:
@@ -117,7 +174,7 @@ def inputs_digest(scope: Scope, app: CompiledApp) -> str:
     credentials = scope.installation.spec.credentials
     named = credentials.secret_name if credentials is not None else ""
     secret = scope.secret_name or named
-    revision = f"{app.resource.metadata.uid}/{app.resource.metadata.generation}"
+    revision = app.revision or revision_of(app.resource)
     return digest(orjson.dumps(context, option=orjson.OPT_SORT_KEYS).decode(), secret, revision, length=32)
 
 
@@ -134,6 +191,7 @@ def is_current(scope: Scope) -> bool:
         ref is not None
         and ref.name == scope.installation.metadata.name
         and is_true(tenant.status.conditions, ConditionType.READY)
+        and not is_true(tenant.status.conditions, ConditionType.ORPHANED)
         and tenant.status.observed_generation == tenant.metadata.generation
         and tenant.status.applied_inputs == inputs_digest(scope, scope.app)
     )
@@ -155,21 +213,37 @@ def purge_time(ended_at: datetime, app: CompiledApp) -> datetime:
 
 
 def retention_ends(tenant: TalkdeskTenant) -> datetime | None:
-    """Return when the tenant's retention ends, in the past if a person requested a purge; None without retention."""
+    """Return when the tenant's retention ends, in the past if a person requested a purge; None without retention.
+
+    A record that somebody deleted, and that speaks of no object, needs none.
+    """
+    if is_given_up(tenant):
+        return _LONG_AGO
     if tenant.spec.state is not TenantState.OFFBOARDED:
         return None
     return _LONG_AGO if tenant.spec.purge is not None else tenant.status.purge_time
 
 
-def orphan_purge_at(app: CompiledApp, tenant: TalkdeskTenant) -> datetime | None:
+def orphan_purge_at(app: CompiledApp, tenant: TalkdeskTenant, now: datetime) -> datetime | None:
     """Return when a tenant without any installation is to be purged; None when it is protected or paused."""
     paused = app.resource.spec.paused or tenant.spec.paused
-    return None if paused or tenant.spec.deletion_protection else retention_ends(tenant)
+    return None if paused or tenant.spec.deletion_protection else purge_at(app, tenant, now)
+
+
+def purge_at(app: CompiledApp | None, tenant: TalkdeskTenant, now: datetime) -> datetime | None:
+    """Return when the tenant is to be purged: at the end of its retention, and not within an edit's grace."""
+    ends = retention_ends(tenant)
+    ready = find(tenant.status.conditions, ConditionType.READY)
+    begun = ready is not None and ready.reason == Reason.PURGING
+    if ends is None or app is None or tenant.spec.purge is not None or begun:
+        return ends
+    held = held_until(app.resource, now)
+    return ends if held is None else max(ends, held)
 
 
 def is_purge_due(scope: Scope) -> bool:
     """Return whether the retention is over, though `deletionProtection` may still forbid the purge."""
-    after = retention_ends(scope.tenant) if scope.tenant is not None else None
+    after = purge_at(scope.app, scope.tenant, scope.now) if scope.tenant is not None else None
     return after is not None and scope.now >= after
 
 

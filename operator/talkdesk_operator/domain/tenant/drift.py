@@ -9,21 +9,21 @@ only in our own entry. Fields that we never applied do not count: controllers wr
 would not undo that.
 
 Belongs here: the comparison of an object's versions. Does not belong here: the watches (`adapters.kubernetes`), and
-what is done about drift.
+what is done about drift (`drift_ledger`), drift of before the first observation (`missed_drift`).
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from sys import intern
 from typing import Any, Final
-
-import orjson
 
 from talkdesk_crds import names
 from talkdesk_operator.domain.ports.cluster import Identity
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
+from talkdesk_operator.domain.tenant.managed_fields import fingerprint, own_entry
 
-__all__ = ["DriftDetector", "ObservedObject", "Target", "observed_object", "targets_of"]
+__all__ = ["Change", "DriftDetector", "ObservedObject", "Sighting", "Target", "observed_object", "targets_of"]
 
 _REMEMBERED: Final = 100_000
 
@@ -55,6 +55,50 @@ def targets_of(view: CompiledApp) -> frozenset[Target]:
     )
 
 
+class Change(Enum):
+    """What was seen of an object."""
+
+    DRIFTED = auto()
+    """Somebody else changed or removed fields that we applied."""
+    DELETED = auto()
+    """It is gone, or has lost the label that is watched. It may have been deleted by us."""
+    OTHER = auto()
+    """Something else changed: its status, for instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was seen of a tenant's object."""
+
+    target: Target
+    change: Change
+    tenant: str
+    """Name of the TalkdeskTenant."""
+    namespace: str = ""
+    """The object's; empty for one outside all namespaces, and where it is not known any more."""
+    name: str = ""
+    managed_fields: tuple[Any, ...] = ()
+    """The object's `managedFields`; empty for one that is gone."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace and name of the TalkdeskTenant."""
+        return self.target.namespace, self.tenant
+
+    @property
+    def object(self) -> tuple[str, str, str, str]:
+        """Group, kind, namespace and name of the object."""
+        return self.target.group, self.target.kind, self.namespace, self.name
+
+    @classmethod
+    def of(cls, target: Target, change: Change, tenant: str, raw: Mapping[str, Any]) -> "Sighting":
+        """Return what was seen of an object, or of its metadata alone."""
+        metadata = raw["metadata"]
+        entries = metadata.get("managedFields")
+        fields = tuple(entries) if isinstance(entries, list) and change is Change.DRIFTED else ()
+        return cls(target, change, tenant, str(metadata.get("namespace") or ""), str(metadata.get("name")), fields)
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedObject:
     """One version of an object, as far as it matters for drift."""
@@ -67,6 +111,8 @@ class ObservedObject:
     """Size of the fields in our entry of `managedFields`, as bytes of JSON."""
     applied_at: str
     """When our apply last changed the object, in whole seconds; empty when we own none of its fields."""
+    fields: str
+    """Fingerprint of the fields in our entry."""
 
 
 def observed_object(raw: Mapping[str, Any]) -> tuple[str, ObservedObject] | None:
@@ -79,21 +125,12 @@ def observed_object(raw: Mapping[str, Any]) -> tuple[str, ObservedObject] | None
             **rest,
         } if tenant:
             number = int(version) if version.isdecimal() else 0
-            return uid, ObservedObject(intern(tenant), number, *_own_entry(rest.get("managedFields")))
+            own = own_entry(rest.get("managedFields"))
+            size = len(own.content()) if own is not None else 0
+            since = intern(own.time) if own is not None else ""  # objects of one reconcile share it
+            return uid, ObservedObject(intern(tenant), number, size, since, fingerprint(own))
         case _:
             return None
-
-
-def _own_entry(entries: object) -> tuple[int, str]:
-    for entry in entries if isinstance(entries, list) else ():
-        match entry:
-            case {"subresource": _}:
-                pass
-            case {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields, "time": str(time)}:
-                return len(orjson.dumps(fields)), intern(time)  # objects of one reconcile share it
-            case _:
-                pass
-    return 0, ""
 
 
 class DriftDetector:
@@ -105,9 +142,15 @@ class DriftDetector:
     def __init__(self, limit: int = _REMEMBERED) -> None:
         self._known: dict[str, ObservedObject] = {}
         self._limit = limit
+        self._going: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def version(self, uid: str) -> str | None:
+        """Return the resourceVersion in which an object was last observed or applied; None for an unknown one."""
+        known = self._known.get(uid)
+        return str(known.version) if known is not None and known.version else None
 
     def applied(self, raw: Mapping[str, Any]) -> None:
         """Remember an object as our own apply left it; later versions are compared with this one."""
@@ -116,8 +159,8 @@ class DriftDetector:
             if not self._is_stale(uid, current):
                 self._remember(uid, current)
 
-    def present(self, raw: Mapping[str, Any]) -> str | None:
-        """Remember an object as it was observed; return its tenant if it has drifted since the last version.
+    def present(self, raw: Mapping[str, Any]) -> tuple[str, Change] | None:
+        """Remember an object as it was observed; return its tenant, and what has changed since the last version.
 
         Each drift is reported once, whether or not it gets corrected.
         """
@@ -129,7 +172,30 @@ class DriftDetector:
         if self._is_stale(uid, current):
             return None  # our own apply has overwritten this version
         self._remember(uid, current)
-        return known.tenant if known is not None and _drifted(known, current) else None
+        if known is None:
+            return None
+        return known.tenant, Change.DRIFTED if _drifted(known, current) else Change.OTHER
+
+    def known(self, uid: str) -> ObservedObject | None:
+        """Return an object as it was seen last."""
+        return self._known.get(uid)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there may be objects that are not remembered."""
+        return len(self._known) >= self._limit
+
+    def expect_deletion(self, uid: str) -> None:
+        """Record that we delete an object ourselves, so that its end is no drift."""
+        if uid in self._known:
+            self._going.add(uid)
+
+    def is_expected(self, raw: Mapping[str, Any]) -> bool:
+        """Return, once, whether the end of an object is our own deletion."""
+        uid = str(raw["metadata"].get("uid"))
+        expected = uid in self._going
+        self._going.discard(uid)
+        return expected
 
     def gone(self, raw: Mapping[str, Any]) -> str | None:
         """Forget an object that was deleted, or has lost the label that is watched; return its tenant."""
@@ -147,6 +213,7 @@ class DriftDetector:
             for uid, known in self._known.items()
             if uid not in present and (known.version <= number or not number)  # a newer object cannot be in the list
         ]
+        self._going.intersection_update(self._known.keys() - lost)
         return frozenset(self._known.pop(uid).tenant for uid in lost)
 
     def _is_stale(self, uid: str, current: ObservedObject) -> bool:

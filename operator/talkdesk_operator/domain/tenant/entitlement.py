@@ -4,7 +4,7 @@ Belongs here: the trial, merged from events and Talkdesk's state, and the tenant
 Does not belong here: how the tenant gets into that state, uninstalls (`installation.uninstall`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,6 +17,7 @@ from talkdesk_operator.domain.reconcile.deadlines import is_before, saturating_a
 from talkdesk_operator.domain.reconcile.observation import remote_predates_request
 from talkdesk_operator.domain.reconcile.ownership import install_time
 from talkdesk_operator.domain.reconcile.scope import Scope
+from talkdesk_operator.domain.tenant.edit_grace import held_until
 
 __all__ = ["Suspension", "desired_state", "suspension", "trial_is_open", "trial_of"]
 
@@ -35,12 +36,27 @@ class Suspension:
     policy: SuspensionPolicy
     reason: Reason
     message: str
+    until: datetime | None = None
+    """Until when the tenant stays as it is, because the app's policies were edited just now; it is offboarded then."""
 
 
 def suspension(scope: Scope) -> Suspension | None:
     """Return why the customer is suspended; None while entitled, or where the app's policy is Keep."""
     found = (_license(scope), _trial(scope))
-    return next((each for each in found if each is not None and each.policy is not SuspensionPolicy.KEEP), None)
+    first = next((each for each in found if each is not None and each.policy is not SuspensionPolicy.KEEP), None)
+    return None if first is None else _with_grace(scope, first)
+
+
+def _with_grace(scope: Scope, found: Suspension) -> Suspension:
+    """Return the suspension without an offboarding that only an edit of the app brought, for an hour."""
+    tenant = scope.tenant
+    if found.policy is not SuspensionPolicy.OFFBOARD or tenant is None or tenant.spec.state is TenantState.OFFBOARDED:
+        return found
+    until = held_until(scope.required_app.resource, scope.now)
+    if until is None:
+        return found
+    suspended = tenant.spec.state is TenantState.SUSPENDED
+    return replace(found, policy=SuspensionPolicy.SUSPEND if suspended else SuspensionPolicy.KEEP, until=until)
 
 
 def desired_state(scope: Scope) -> TenantState:

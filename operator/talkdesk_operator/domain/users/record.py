@@ -8,7 +8,7 @@ writes one piece for each batch, and a small tenant has a single piece.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from talkdesk_operator.domain.ports.scim import Ref
@@ -48,22 +48,34 @@ class Piece:
     """Salt of the fingerprints."""
     users: Mapping[str, RecordedUser]
     """By Talkdesk's id."""
+    continued: bool = False
+    """Whether another piece follows although this one is not full."""
 
 
 class UserRecord:
     """The whole record of one tenant, and which of its pieces must be saved."""
 
-    def __init__(self, service: str, salt: str, pieces: Sequence[Piece] = ()) -> None:
-        """Take the stored pieces; those of another service count as empty. The first one's salt is used.
+    def __init__(
+        self, service: str, salt: str, pieces: Sequence[Piece] = (), *, forget_elsewhere: bool = False
+    ) -> None:
+        """Take the stored pieces. The salt of the first one of this service is used; `salt` is for a new record.
 
-        `salt` is for a new record.
+        A piece of another service is kept as it is as long as it names somebody who may be active there, unless
+        `forget_elsewhere`; otherwise it counts as empty.
         """
         ours = [piece for piece in pieces if piece.service == service]
         self.service = service
         self.salt = ours[0].salt if ours else salt
+        self._elsewhere = {
+            place: piece
+            for place, piece in enumerate(pieces)
+            if piece.service != service and not forget_elsewhere and _active(piece)
+        }
         self._pieces = [dict(piece.users) if piece.service == service else {} for piece in pieces]
         self._place = {user_id: place for place, users in enumerate(self._pieces) for user_id in users}
-        self._changed: set[int] = {place for place, piece in enumerate(pieces) if piece.service != service}
+        self._changed: set[int] = {
+            place for place, piece in enumerate(pieces) if piece.service != service and place not in self._elsewhere
+        }
 
     def __len__(self) -> int:
         return len(self._place)
@@ -88,21 +100,36 @@ class UserRecord:
         for user_id, place in self._place.items():
             yield user_id, self._pieces[place][user_id]
 
+    @property
+    def active_elsewhere(self) -> int:
+        """How many users may be active at another service, whose address was the app's before."""
+        return sum(map(_active, self._elsewhere.values()))
+
     def changed(self) -> dict[int, Piece]:
         """Return the pieces that were changed since the last `mark_saved`, by their number."""
-        return {place: Piece(self.service, self.salt, self._pieces[place]) for place in sorted(self._changed)}
+        return {place: self._piece(place) for place in sorted(self._changed)}
 
     def mark_saved(self) -> None:
         """Take all changes as saved."""
         self._changed.clear()
 
+    def _piece(self, place: int) -> Piece:
+        piece = self._elsewhere.get(place) or Piece(self.service, self.salt, self._pieces[place])
+        return replace(piece, continued=place < len(self._pieces) - 1 and len(piece.users) < CAPACITY)
+
     def _piece_with_room(self) -> int:
         """Return the number of the first piece with room."""
         for place, users in enumerate(self._pieces):
-            if len(users) < CAPACITY:
+            if len(users) < CAPACITY and place not in self._elsewhere:
                 return place
+        if len(self._pieces) - 1 in self._elsewhere:
+            self._changed.add(len(self._pieces) - 1)
         self._pieces.append({})
         return len(self._pieces) - 1
+
+
+def _active(piece: Piece) -> int:
+    return sum(known.active for known in piece.users.values())
 
 
 class UserRecordStore(Protocol):

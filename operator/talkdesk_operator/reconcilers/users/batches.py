@@ -14,6 +14,8 @@ from typing import Final
 
 import structlog
 
+from talkdesk_crds.app import SCIM_ATTRIBUTES
+from talkdesk_crds.names import digest
 from talkdesk_operator.domain.ports.scim import (
     Deactivate,
     Done,
@@ -30,8 +32,10 @@ from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, User
 from talkdesk_operator.domain.reconcile.error_policy import talkdesk_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, UsersOutcome
 from talkdesk_operator.domain.users.decide import (
+    elsewhere_failure,
     fingerprint,
     is_up_to_date,
+    leaving_failure,
     person_of,
     put_order,
     record_after,
@@ -92,6 +96,7 @@ class UserBatches:
         self._log = structlog.get_logger("talkdesk_operator.users")
         self._listed: set[str] = set()
         self._complete = False
+        self._leaving = False
         self._pending: list[Put] = []
         self._failed_before: list[Put] = []
         self._synced = 0
@@ -119,13 +124,18 @@ class UserBatches:
 
     async def deactivate_everybody(self) -> None:
         """Deactivate everybody."""
-        self._complete = True
+        self._complete = self._leaving = True
         await self._execute_last()
 
     def outcome(self) -> UsersOutcome:
         """Return the outcome so far."""
         failure, partial_failure = self._failure, users_failure(self._errors)
-        licensed, failed = len(self._listed), len(self._errors)
+        count = self._record.active_elsewhere if self._record is not None else 0
+        elsewhere = elsewhere_failure(count, leaving=self._leaving)
+        if self._leaving:
+            # A single user who may be active keeps the work from being finished.
+            failure, partial_failure = failure or leaving_failure(self._errors) or elsewhere, None
+        licensed, failed = len(self._listed), len(self._errors) + count
         words = f"{self._synced} of {licensed} users are as they should be"
         if self._deactivated:
             words += f", {self._deactivated} were deactivated"
@@ -136,8 +146,8 @@ class UserBatches:
             failed=failed,
             done=not self._out_of_time,
             failure=failure,
-            partial_failure=partial_failure,
-            message=worst.message if (worst := failure or partial_failure) is not None else words,
+            partial_failure=partial_failure or elsewhere,
+            message=worst.message if (worst := failure or partial_failure or elsewhere) is not None else words,
         )
 
     @property
@@ -146,8 +156,10 @@ class UserBatches:
 
     async def _add_page(self, page: Iterable[User], created_by: str | None) -> None:
         for user in page:
-            if user.id not in self._listed:
-                self._listed.add(user.id)
+            # Of an id that can't be kept, a digest is enough to count it once.
+            listed = user.id if len(user.id) <= MAX_ID_BYTES else digest(user.id, length=32)
+            if listed not in self._listed:
+                self._listed.add(listed)
                 self._plan(user, created_by)
         await self._execute_pending(self._batch)
 
@@ -158,7 +170,8 @@ class UserBatches:
             self._errors.append(ScimRefused("an id of Talkdesk's is too long to be kept", kind="id too long"))
             return
         known = self._record.get(user.id)
-        person = person_of(user, known, created_by)
+        sent = self._service.attributes if self._service is not None else SCIM_ATTRIBUTES
+        person = person_of(user, known, created_by, sent)
         if is_up_to_date(known, fingerprint(person, self._record.salt)):
             self._synced += 1
             return

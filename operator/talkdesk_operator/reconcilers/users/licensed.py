@@ -6,11 +6,13 @@ Belongs here: what a step needs, put together from its scope. Does not belong he
 
 from dataclasses import replace
 
+from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import tenant_name
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskApi
-from talkdesk_operator.domain.reconcile.scope import Failure, Scope, UsersOutcome
-from talkdesk_operator.domain.tenant.desired import template_context
+from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Role, Scope, UsersOutcome
+from talkdesk_operator.domain.tenant.desired import template_context, unclaimed_context
+from talkdesk_operator.domain.users.decide import keeps_users, with_way_out
 from talkdesk_operator.reconcilers.talkdesk_access import access_of
 from talkdesk_operator.reconcilers.users.sync import UserSync
 
@@ -32,7 +34,8 @@ class LicensedUsers:
         app = scope.required_app
         pages = self._api.users(access, app.resource.spec.app_id, scope.installation.spec.installation_id)
         facts, context = scope.best_known_facts, template_context(scope, app)
-        outcome = await self._scim.sync(app, _tenant(scope), context, pages, facts.created_by)
+        forget = keeps_users(app, scope.tenant)
+        outcome = await self._scim.sync(app, _tenant(scope), context, pages, facts.created_by, forget_elsewhere=forget)
         if not outcome.listed:
             # A list that was not read to its end does not say how many there are.
             outcome = replace(outcome, licensed=max(outcome.licensed, _known(scope)))
@@ -43,9 +46,36 @@ class LicensedUsers:
         context = template_context(scope, scope.required_app)
         return replace(scope, users=await self._scim.deactivate_all(scope.required_app, _tenant(scope), context))
 
+    async def release(self, app: CompiledApp, tenant: TalkdeskTenant, scope: Scope | None) -> UsersOutcome | None:
+        """Deactivate all of a tenant's users before it is deleted; None when nobody is left who may be active.
+
+        Without a scope there is no installation of the tenant any more.
+        """
+        if keeps_users(app, tenant):
+            return None
+        context = template_context(scope, app) if scope is not None else unclaimed_context(tenant, app)
+        outcome = await self._scim.deactivate_all(app, tenant.metadata.name, context)
+        return None if outcome.finished else with_way_out(outcome)
+
     async def forget(self, tenant: TalkdeskTenant) -> None:
         """Delete the records of a tenant's users."""
         await self._scim.erase(tenant.metadata.namespace, tenant.metadata.name)
+
+    async def forget_orphaned(self, scope: Scope) -> Failure | None:
+        """Delete the records of users that outlived their tenant, whose record somebody else deleted.
+
+        Return why that has to wait: somebody may be active.
+        """
+        app = scope.app
+        if scope.tenant is not None or scope.role is Role.NON_OWNER or app is None:
+            return None
+        if not keeps_users(app, None):
+            outcome = await self._scim.deactivate_all(app, _tenant(scope), template_context(scope, app))
+            if not outcome.finished:
+                later = Failure(Reason.USERS_SYNCING, outcome.message, RetryClass.TRANSIENT)
+                return with_way_out(outcome).failure or later
+        await self._scim.erase(scope.installation.metadata.namespace, _tenant(scope))
+        return None
 
 
 def _known(scope: Scope) -> int:

@@ -4,35 +4,31 @@ Belongs here: the service's address and token; what is read and saved when. Does
 about a user (domain/users), the order of the work (`batches`), requests (adapters/scim).
 """
 
-import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Any, Final
 
-from pydantic import SecretStr
-
-from talkdesk_crds.app import Scim, SecretKeyRef, UsersOffboard
+from talkdesk_crds.app import Scim
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import digest
 from talkdesk_operator.domain.ports.scim import ScimService, Service
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, UsersOutcome
-from talkdesk_operator.domain.users.record import UserRecord, UserRecordStore
+from talkdesk_operator.domain.users.record import Piece, UserRecord, UserRecordStore
+from talkdesk_operator.reconcilers.aside import aside, here_or_aside
 from talkdesk_operator.reconcilers.users.batches import Budget, UserBatches
+from talkdesk_operator.reconcilers.users.token import ReadSecret, read_token
 from talkdesk_operator.templates.address import compile_address, render_address
 from talkdesk_operator.templates.errors import RenderError, TemplateError
+from talkdesk_operator.templates.leaves import expressions
 from talkdesk_runtime.durations import parse_duration
 
-__all__ = ["ReadSecret", "UserSync"]
-
-ReadSecret: TypeAlias = Callable[[str, str], Awaitable[Mapping[str, SecretStr] | None]]
-"""`Cluster.read_credentials`: returns the data of a Secret by namespace and name, None when there is none."""
+__all__ = ["UserSync"]
 
 _URL: Final = "users.scim.url"
-_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
-"""What fits into a header; servers take 8 to 16 KiB."""
 _BATCH: Final = 200
 """Users between two saves. A crash loses so many; they are found again by their external id."""
 
@@ -67,28 +63,37 @@ class UserSync:
         context: Mapping[str, Any],
         pages: AsyncIterator[tuple[User, ...]],
         created_by: str | None,
+        *,
+        forget_elsewhere: bool = False,
     ) -> UsersOutcome:
         """Synchronize the users on Talkdesk's list, which `pages` yield; deactivate those who left it.
 
         `tenant` is the name of the TalkdeskTenant; `context` are the variables of a template, without credentials. When
         the time is used up, the outcome is not `done`: call again with a list that is read anew. Users who are up to
-        date cost nothing then. Without a service, or when it can't be used, users are only counted.
+        date cost nothing then. Without a service, or when it can't be used, users are only counted. Who may be active
+        at an earlier address of the service stays on record and is told, unless `forget_elsewhere`.
         """
         namespace = app.resource.metadata.namespace
         service = await self._service(app, context)
-        record = await self._load(namespace, tenant, service) if isinstance(service, Service) else None
+        record = None
+        if isinstance(service, Service):
+            pieces = await self._records.load(namespace, tenant)
+            record = self._record(service, pieces, forget_elsewhere=forget_elsewhere)
         batches = self._batches(namespace, tenant, service, record)
         await batches.sync_listed(pages, created_by)
         return batches.outcome()
 
     async def deactivate_all(self, app: CompiledApp, tenant: str, context: Mapping[str, Any]) -> UsersOutcome:
-        """Deactivate all users who are active at the service, unless the app keeps them; within the budget."""
-        scim = _scim(app)
-        if scim is None or scim.on_offboard is UsersOffboard.KEEP:
-            return UsersOutcome(licensed=0, listed=True)
+        """Deactivate all users who may be active at the service, within the budget; the outcome says if any are left.
+
+        A tenant of whom nobody may be active needs no service.
+        """
         namespace = app.resource.metadata.namespace
+        pieces = await self._records.load(namespace, tenant)
+        if not any(known.active for piece in pieces for known in piece.users.values()):
+            return UsersOutcome(licensed=0, listed=True)
         service = await self._service(app, context)
-        record = await self._load(namespace, tenant, service) if isinstance(service, Service) else None
+        record = self._record(service, pieces) if isinstance(service, Service) else None
         batches = self._batches(namespace, tenant, service, record)
         await batches.deactivate_everybody()
         return batches.outcome()
@@ -108,9 +113,8 @@ class UserSync:
         budget = Budget(self._budget.total_seconds(), self._monotonic)
         return UserBatches(self._scim, service, record, save=save, budget=budget, batch=self._batch)
 
-    async def _load(self, namespace: str, tenant: str, service: Service) -> UserRecord:
-        pieces = await self._records.load(namespace, tenant)
-        return UserRecord(digest(service.url, length=16), self._salt(), pieces)
+    def _record(self, service: Service, pieces: Sequence[Piece], *, forget_elsewhere: bool = False) -> UserRecord:
+        return UserRecord(digest(service.url, length=16), self._salt(), pieces, forget_elsewhere=forget_elsewhere)
 
     async def _service(self, app: CompiledApp, context: Mapping[str, Any]) -> Service | Failure | None:
         """Return the service; None when the app has none, a Failure when its address or token is missing."""
@@ -120,32 +124,20 @@ class UserSync:
         try:
             address = compile_address(scim.url, _URL)
             public = {name: value for name, value in context.items() if name != "credentials"}
-            url = render_address(address, _URL, public, insecure=scim.allow_insecure)
-        except (TemplateError, RenderError) as error:
+            render = partial(render_address, address, _URL, public, insecure=scim.allow_insecure)
+            long = any(expression.may_be_long for _, expression in expressions(address))
+            url = await (aside if long else here_or_aside)(app.resource, render)
+        except TemplateError as error:
             return Failure(Reason.RENDER_FAILED, str(error), RetryClass.TERMINAL)
-        token = await self._token(app.resource.metadata.namespace, scim.token_secret_ref)
+        except RenderError as error:
+            again = RetryClass.SLOW if error.exhausted else RetryClass.TERMINAL
+            return Failure(Reason.RENDER_FAILED, str(error), again)
+        token = await read_token(self._read_secret, app.resource.metadata.namespace, scim.token_secret_ref)
         if isinstance(token, Failure):
             return token
-        return Service(url, token, parse_duration(scim.timeout), scim.concurrency)
-
-    async def _token(self, namespace: str, ref: SecretKeyRef) -> SecretStr | Failure:
-        data = await self._read_secret(namespace, ref.name)
-        if data is None:
-            return _no_token(f"there is no Secret {ref.name}, which should hold the SCIM service's token")
-        value = data.get(ref.key)
-        # A Secret that was made from a file or a pipe often ends with a newline.
-        token = value.get_secret_value().strip() if value is not None else ""
-        if not token:
-            return _no_token(f"the Secret {ref.name} has no {ref.key}, which should be the SCIM service's token")
-        if not _TOKEN.fullmatch(token):
-            return _no_token(f"{ref.key} in the Secret {ref.name} is no token: no header can hold its characters")
-        return SecretStr(token)
+        return Service(url, token, parse_duration(scim.timeout), scim.concurrency, scim.attributes)
 
 
 def _scim(app: CompiledApp) -> Scim | None:
     users = app.resource.spec.users
     return users.scim if users is not None else None
-
-
-def _no_token(message: str) -> Failure:
-    return Failure(Reason.USERS_FAILED, message, RetryClass.SLOW)

@@ -1,0 +1,105 @@
+"""What an object's `managedFields` say about us and others: which fields our apply owns, and who has taken which.
+
+Belongs here: reading that part of the metadata, in which anything may be wrong. Does not belong here: what follows from
+it (`drift`, `drift_ledger`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from talkdesk_crds import names
+from talkdesk_crds.names import digest
+
+__all__ = ["Loss", "OwnEntry", "fingerprint", "loss", "own_entry"]
+
+_FINGERPRINT: Final = 16
+_NAME_LENGTH: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEntry:
+    """The entry of our own apply."""
+
+    fields: Mapping[str, Any]
+    time: str
+    """When our apply last changed the object, in whole seconds."""
+
+    def content(self) -> bytes:
+        """Return the fields as JSON; nothing where they are nested too deep for that: no change of them is noticed."""
+        try:
+            return orjson.dumps(self.fields, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Fields that our apply set and that somebody else has changed or removed since."""
+
+    paths: tuple[str, ...]
+    """As in `.data.key`, sorted; none when the whole object was deleted."""
+    managers: tuple[str, ...]
+    """The field managers that have them now; else the one that wrote last. None when the API server does not say."""
+
+
+def own_entry(entries: object) -> OwnEntry | None:
+    """Return our entry of an object's managedFields; None when our apply owns nothing of it."""
+    for entry in entries if isinstance(entries, list | tuple) else ():
+        match entry:
+            case {"subresource": _}:
+                pass
+            case {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": dict(fields), "time": str(time)}:
+                return OwnEntry(fields, time)
+            case _:
+                pass
+    return None
+
+
+def fingerprint(own: OwnEntry | None) -> str:
+    """Return a short text that changes with the fields that our apply owns; empty for none."""
+    if own is None:
+        return ""
+    return digest(own.content().decode(), length=_FINGERPRINT)
+
+
+def loss(applied: object, drifted: object) -> Loss:
+    """Return what was lost, by the managedFields as our apply leaves them and as they were before it."""
+    ours, then = own_entry(applied), own_entry(drifted)
+    wanted = frozenset(_leaves(ours.fields)) if ours is not None else frozenset()
+    lost = wanted - (frozenset(_leaves(then.fields)) if then is not None else frozenset())
+    others = list(_others(drifted))
+    holders = {name for name, fields, _ in others if not lost.isdisjoint(_leaves(fields))}
+    if not holders and others:
+        holders = {max(others, key=lambda other: other[2])[0]}
+    return Loss(tuple(sorted(map(_text, lost))), tuple(sorted(holders)))
+
+
+def _others(entries: object) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """Yield the manager, the fields and the time of the others' entries, but for those of subresources."""
+    for entry in entries if isinstance(entries, list | tuple) else ():
+        match entry:
+            case {"subresource": str(part)} if part:
+                pass
+            case {"manager": str(manager), "fieldsV1": dict(fields), **rest} if manager != names.FIELD_MANAGER:
+                yield manager[:_NAME_LENGTH], fields, str(rest.get("time") or "")
+            case _:
+                pass
+
+
+def _leaves(fields: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of a fieldsV1 that have nothing below them."""
+    for key, below in fields.items():
+        if key == ".":
+            continue
+        if isinstance(below, Mapping) and any(name != "." for name in below):
+            yield from _leaves(below, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def _text(path: Sequence[str]) -> str:
+    """Return a path as people write it; what tells the entries of a list apart is shortened to []."""
+    return "".join(f".{key[2:]}" if key.startswith("f:") else "[]" for key in path)

@@ -1,0 +1,28 @@
+"""How far the steps of a tenant are applied.
+
+Belongs here: what one apply of a template carries from object to object. Does not belong here: applying (`objects`).
+"""
+
+from dataclasses import dataclass, field
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_operator.reconcilers.ownership import Owner
+from talkdesk_operator.reconcilers.recreation import Recreate, never
+from talkdesk_operator.reconcilers.rendering import RenderTypical
+from talkdesk_operator.templates.inventory import InventoryEntry
+
+__all__ = ["Progress"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known while the steps are applied."""
+
+    owner: Owner
+    inventory: dict[tuple[str, str, str, str], InventoryEntry]
+    typical: RenderTypical
+    app: TalkdeskApp | None = None
+    new_namespaces: set[str] = field(default_factory=set)
+    recreate: Recreate = never
+    again: bool = True
+    """Whether objects are applied that seem to be unchanged."""

@@ -1,0 +1,53 @@
+"""The variables of templates, rules and addresses with their members: what is misspelled is found at the app.
+
+Belongs here: which members there are, and what is said of any other one. Does not belong here: their values
+(`domain.tenant.desired`), which variables may be used where (`template`).
+"""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from difflib import get_close_matches
+from typing import Final
+
+from talkdesk_operator.templates.cel import Expression
+
+__all__ = ["MEMBERS", "unknown_members", "unknown_variable"]
+
+MEMBERS: Final[dict[str, frozenset[str]]] = {
+    "app": frozenset({"id", "name", "namespace", "region"}),
+    "account": frozenset({"id", "name", "companyName", "timezone"}),
+    "installation": frozenset({"id", "name", "appVersion", "createdBy"}),
+    "subscription": frozenset({"type", "name", "licenses"}),
+    "trial": frozenset({"state", "expirationTime"}),
+    "tenant": frozenset({"name", "state", "suspended", "values"}),
+    "sso": frozenset({"authorizationUrl", "tokenUrl", "issuer", "scopes", "clientId"}),
+    "credentials": frozenset({"clientId", "clientSecret", "privateKey", "keyId", "keyAlgorithm", "tokenUrl", "apiUrl"}),
+    "request": frozenset({"type", "appVersion", "changes"}),
+}
+_FREE: Final = frozenset({("tenant", "values")})
+"""What has members that a person chose."""
+_ALIKE: Final = 0.5
+
+
+def unknown_variable(name: str, scope: AbstractSet[str]) -> str:
+    """Return what is said of a variable that is not in the scope, with the nearest that is."""
+    return f"no such variable: {name}{_nearest(name, scope)} (there are {', '.join(sorted(scope))})"
+
+
+def unknown_members(expression: Expression, scope: AbstractSet[str]) -> Iterator[str]:
+    """Yield what is wrong with each member that the expression selects of a variable, and that can't be there."""
+    for chain in dict.fromkeys(expression.chains):
+        known = MEMBERS.get(chain[0]) if chain[0] in scope and chain[0] not in expression.bound else None
+        if known is None or len(chain) == 1:
+            continue
+        if chain[1] not in known:
+            nearest = _nearest(chain[1], known)
+            yield f"no such member: {chain[0]}.{chain[1]}{nearest} (there are {', '.join(sorted(known))})"
+        elif len(chain) > 2 and chain[:2] not in _FREE:
+            yield f"no such member: {'.'.join(chain[:3])} ({'.'.join(chain[:2])} has none)"
+
+
+def _nearest(name: str, known: AbstractSet[str]) -> str:
+    lower = {each.lower(): each for each in known}
+    found = get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
+    return f", did you mean {lower[found[0]]}?" if found else ""

@@ -1,0 +1,34 @@
+"""What is allowed in a template, and most likely not meant.
+
+Belongs here: texts that look like another language of templates. Does not belong here: what is refused (`template`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from talkdesk_operator.templates.errors import Problem, child
+
+__all__ = ["foreign_expressions"]
+
+_FOREIGN: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+
+
+def foreign_expressions(tree: object, path: str) -> Iterator[Problem]:
+    """Yield each text of a manifest with `{{ }}`, which stays as it is: expressions are written `${ }`."""
+    match tree:
+        case str() if found := _FOREIGN.search(_without_expressions(tree)):
+            yield Problem(path, f"{found[0][:40]} stays as it is: an expression is written ${{ }}")
+        case Mapping():
+            for key, value in tree.items():
+                yield from foreign_expressions(value, child(path, str(key)))
+        case list() | tuple():
+            for index, value in enumerate(tree):
+                yield from foreign_expressions(value, child(path, index))
+        case _:
+            return
+
+
+def _without_expressions(text: str) -> str:
+    # A map literal in an expression may begin or end with two braces: `${{'a': 1}.a}`.
+    return text.replace("${{", "${ {")
