@@ -1,4 +1,4 @@
-"""The HTTP side: routes, JSON responses, the limit on requests at once, and metrics.
+"""The HTTP side: the one route, JSON responses, the limit on requests at once, and what is counted of them.
 
 Belongs here: everything about HTTP, and nothing about events. Does not belong here: decisions
 (receiver).
@@ -6,20 +6,20 @@ Belongs here: everything about HTTP, and nothing about events. Does not belong h
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
 import orjson
 import structlog
-from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from talkdesk_webhook.event_reports import EventReports
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.receiver import EventOutcome, EventRefused, EventRequest, Receiver
 
@@ -32,21 +32,12 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 def create_app(
-    receiver: Receiver,
-    metrics: Metrics,
-    ready: Callable[[], Awaitable[bool]],
-    *,
-    max_in_flight: int,
+    receiver: Receiver, metrics: Metrics, *, max_in_flight: int, reports: EventReports, path_prefix: str = ""
 ) -> Starlette:
     """Return the ASGI application; it opens and closes nothing, so it has no lifespan."""
-    endpoints = _Endpoints(receiver, metrics, ready, max_in_flight)
+    endpoints = _Endpoints(receiver, metrics, max_in_flight, reports)
     app = Starlette(
-        routes=[
-            Route("/events/{namespace}/{app}", endpoints.events, methods=["POST"]),
-            Route("/healthz", endpoints.healthz, methods=["GET"]),
-            Route("/readyz", endpoints.readyz, methods=["GET"]),
-            Route("/metrics", endpoints.metrics, methods=["GET"]),
-        ],
+        routes=[Route(path_prefix + "/events/{namespace}/{app}", endpoints.events, methods=["POST"])],
         exception_handlers={HTTPException: _no_route, Exception: endpoints.failed},
     )
     app.router.redirect_slashes = False  # nothing says that a sender of events follows redirects
@@ -55,35 +46,48 @@ def create_app(
 
 class _Endpoints:
     def __init__(
-        self, receiver: Receiver, metrics: Metrics, ready: Callable[[], Awaitable[bool]], max_in_flight: int
+        self,
+        receiver: Receiver,
+        metrics: Metrics,
+        max_in_flight: int,
+        reports: EventReports,
     ) -> None:
         self._receiver = receiver
         self._metrics = metrics
-        self._ready = ready
         self._max_in_flight = max_in_flight
+        self._reports = reports
         self._in_flight = 0
 
     async def events(self, request: Request) -> Response:
         started = time.perf_counter()
-        self._in_flight += 1
+        namespace, app = _names(request)
         self._metrics.in_flight.inc()
         try:
-            response = self._accepted(await self._receive(request))
+            response = self._accepted(await self._receive(request, namespace, app))
+            self._reports.accepted(namespace, app)
         except EventRefused as refused:
             response = self._refused(refused)
+            self._reports.refused(namespace, app, refused.status, refused.reason)
         finally:
-            self._in_flight -= 1
             self._metrics.in_flight.dec()
         self._metrics.duration.labels(str(response.status_code)).observe(time.perf_counter() - started)
         return response
 
-    async def _receive(self, request: Request) -> EventOutcome:
-        if self._in_flight > self._max_in_flight:
-            raise EventRefused(503, "busy", "too many requests at once", timedelta(seconds=1))
-        namespace, app = request.path_params["namespace"], request.path_params["app"]
-        if _NAMESPACE.fullmatch(namespace) is None or _OBJECT.fullmatch(app) is None:
+    async def _receive(self, request: Request, namespace: str, app: str) -> EventOutcome:
+        if not namespace:
             raise EventRefused(404, "app_unknown", "there is no such app")
-        return await self._receiver.receive(EventRequest(namespace, app, request.headers, request.receive))
+        return await self._receiver.receive(EventRequest(namespace, app, request.headers, request.receive, self._place))
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Count an event whose whole body is here: how slowly others come must not matter to it."""
+        if self._in_flight >= self._max_in_flight:
+            raise EventRefused(503, "busy", "too many requests at once", timedelta(seconds=1))
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
 
     def _accepted(self, outcome: EventOutcome) -> Response:
         self._metrics.events.labels(outcome.event_type, outcome.result.value).inc()
@@ -91,7 +95,6 @@ class _Endpoints:
 
     def _refused(self, refused: EventRefused) -> Response:
         self._metrics.refused.labels(str(refused.status), refused.reason).inc()
-        _log.debug("request.refused", status=refused.status, reason=refused.reason)
         # The unread rest of a body must not be taken for the next request, nor be waited for.
         headers = {"Connection": "close"}
         if refused.retry_after is not None:
@@ -104,16 +107,13 @@ class _Endpoints:
         _log.error("request.failed", kind=type(error).__name__)
         return _json(500, {"error": "internal error", "reason": "internal"}, {"Retry-After": "5"})
 
-    async def healthz(self, _: Request) -> Response:
-        return _json(200, {"status": "ok"})
 
-    async def readyz(self, _: Request) -> Response:
-        if await self._ready():
-            return _json(200, {"status": "ok"})
-        return _json(503, {"error": "the API server can't be reached", "reason": "api_server_unreachable"})
-
-    async def metrics(self, _: Request) -> Response:
-        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+def _names(request: Request) -> tuple[str, str]:
+    """Return the app's namespace and name; both empty where there can't be such an app."""
+    namespace, app = request.path_params["namespace"], request.path_params["app"]
+    if _NAMESPACE.fullmatch(namespace) is None or _OBJECT.fullmatch(app) is None:
+        return "", ""
+    return namespace, app
 
 
 async def _no_route(_: Request, error: Exception) -> Response:

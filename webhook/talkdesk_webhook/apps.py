@@ -17,13 +17,14 @@ from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
-from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
+from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 
 __all__ = ["Apps", "KnownApp", "KubeReader"]
 
 _BUDGET: Final = (20.0, 200)
 """Reads of apps that were not there before: enough for a start with many apps, little for the API server."""
 _SIZE: Final = 1024
+_NO_TEMPLATE: Final = {"serviceAccountName": "none", "steps": [{"name": "none", "manifests": [{}]}]}
 
 
 class KubeReader(Protocol):
@@ -51,7 +52,13 @@ class Apps:
     def __init__(self, kube: KubeReader, fresh_for: timedelta, *, clock: Clock | None = None) -> None:
         self._kube = kube
         self._fresh_for = fresh_for.total_seconds()
-        self._lookups = LookupCache(self._read, size=_SIZE, budget=TokenBucket(*_BUDGET), clock=clock or Clock.system())
+        self._lookups = LookupCache(
+            self._read,
+            size=_SIZE,
+            budget=TokenBucket(*_BUDGET),
+            asked_again=TokenBucket(*_BUDGET),
+            clock=clock or Clock.system(),
+        )
 
     async def get(self, namespace: str, name: str) -> KnownApp | None:
         """Return the app, or None when there is none; raises LookupFailed when it can't be read or understood.
@@ -65,7 +72,7 @@ class Apps:
         namespace, name = key
         path = resource_path(GROUP, VERSION, TalkdeskApp.INFO.plural, namespace, name)
         try:
-            app = TalkdeskApp.read(await self._kube.request("GET", path))
+            app = TalkdeskApp.read(_without_template(await self._kube.request("GET", path)))
             known = _known(namespace, name, app.spec)
         except KubeNotFound:
             return Loaded(None, self._fresh_for)
@@ -77,6 +84,14 @@ class Apps:
             where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
             raise LookupFailed(f"the TalkdeskApp is not understood at {where}") from None
         return Loaded(known, self._fresh_for)
+
+
+def _without_template(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with a template that holds nothing: whatever is in it, events of the app are taken."""
+    spec = raw.get("spec")
+    if not isinstance(spec, dict):
+        return raw
+    return {**raw, "spec": {**spec, "tenant": _NO_TEMPLATE}}
 
 
 def _known(namespace: str, name: str, spec: AppSpec) -> KnownApp:

@@ -1,22 +1,25 @@
-"""Reading a request's body within bounds of size, time and form.
+"""Reading a request's body within bounds of size, time and memory, and its JSON once the sender is verified.
 
-Belongs here: everything that is refused before the sender is verified, and strict JSON. Does not belong here: what the
-JSON means.
+Belongs here: what is refused before the sender is verified, and which JSON of a verified sender is refused. Does not
+belong here: what the JSON means.
+
+The signature covers the bytes alone, so no header decides whether an event is taken: neither Content-Type nor
+Content-Encoding is looked at (talkdesk_runtime.lenient_json).
 """
 
 import asyncio
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-import orjson
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-__all__ = ["BodyError", "BodyFault", "BodyLimits", "decode", "read"]
+from talkdesk_runtime.lenient_json import DuplicateNameError, UnreadableError, check_names, read_lenient
+from talkdesk_runtime.lenient_json import unpacked as unpacked_json
+
+__all__ = ["Bodies", "BodyError", "BodyFault", "BodyLimits", "decode", "unpacked"]
 
 _MAX_DEPTH: Final = 64
 """Levels of arrays and objects; real events have four."""
@@ -29,14 +32,14 @@ class BodyFault(StrEnum):
     """More bytes than allowed, in Content-Length or in fact."""
     TOO_SLOW = "body_too_slow"
     """Not complete in time."""
+    CUT_OFF = "body_cut_off"
+    """Of all bodies that were being read, which took too much memory together, it was the one that was begun first."""
     INCOMPLETE = "body_incomplete"
     """The sender disconnected before the end."""
     ENCODED = "body_encoded"
-    """Compressed: never expanded, so a bomb can't go off."""
-    NOT_JSON_TYPE = "content_type"
-    """Another content type than JSON."""
+    """Compressed, and it can't be unpacked within the limit: no more is ever made of it, so a bomb can't go off."""
     NOT_JSON = "not_json"
-    """Not JSON: syntax, NaN, invalid UTF-8, lone surrogates, too deep."""
+    """Not JSON, or with too many levels."""
     DUPLICATE_NAME = "duplicate_name"
     """An object has a name twice: two readers could see two different events."""
 
@@ -44,9 +47,9 @@ class BodyFault(StrEnum):
 _RESPONSES: Final = {
     BodyFault.TOO_LARGE: (413, "the body is too large"),
     BodyFault.TOO_SLOW: (408, "the body did not arrive in time"),
+    BodyFault.CUT_OFF: (503, "the body did not arrive before others needed its place"),
     BodyFault.INCOMPLETE: (400, "the body is incomplete"),
-    BodyFault.ENCODED: (415, "the body must not be compressed"),
-    BodyFault.NOT_JSON_TYPE: (415, "the content type must be application/json"),
+    BodyFault.ENCODED: (415, "the body is compressed and can't be unpacked within the limit"),
     BodyFault.NOT_JSON: (400, "the body is not JSON"),
     BodyFault.DUPLICATE_NAME: (400, "a JSON object in the body has the same name twice"),
 }
@@ -69,55 +72,95 @@ class BodyLimits:
     """Bytes."""
     time: timedelta
     """From the beginning of the read to its last byte."""
+    together: int = 16 * 1024 * 1024
+    """Bytes of all bodies that are being read."""
 
 
-async def read(headers: Headers, receive: Receive, limits: BodyLimits) -> bytes:
-    """Return the raw body; raise BodyError as soon as it is known to be unacceptable."""
-    _check_headers(headers, limits.size)
-    try:
-        async with asyncio.timeout(limits.time.total_seconds()):
-            return await _collect(receive, limits.size)
-    except TimeoutError:
-        raise BodyError(BodyFault.TOO_SLOW) from None
+class _Body:
+    """One that is being read."""
+
+    def __init__(self, time: timedelta) -> None:
+        self.timeout = asyncio.timeout(time.total_seconds())
+        self.size = 0
+        self.is_cut = False
 
 
-def _check_headers(headers: Headers, size: int) -> None:
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_json = media_type == "application/json" or (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    )
-    if not is_json:
-        raise BodyError(BodyFault.NOT_JSON_TYPE)
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise BodyError(BodyFault.ENCODED)
+class Bodies:
+    """All bodies that are being read. One that is slow keeps no other out: it goes first when memory is short."""
+
+    def __init__(self, limits: BodyLimits) -> None:
+        self._limits = limits
+        self._read: dict[_Body, None] = {}
+        """The one that was begun first, first."""
+        self._size = 0
+
+    async def read(self, headers: Headers, receive: Receive) -> bytes:
+        """Return the raw body; raise BodyError as soon as it is known to be unacceptable."""
+        _check_length(headers, self._limits.size)
+        body = _Body(self._limits.time)
+        self._read[body] = None
+        try:
+            async with body.timeout:
+                return await self._collect(body, receive)
+        except TimeoutError:
+            raise BodyError(BodyFault.CUT_OFF if body.is_cut else BodyFault.TOO_SLOW) from None
+        finally:
+            self._drop(body)
+
+    async def _collect(self, body: _Body, receive: Receive) -> bytes:
+        content = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise BodyError(BodyFault.INCOMPLETE)
+            content += message.get("body", b"")
+            if len(content) > self._limits.size:
+                raise BodyError(BodyFault.TOO_LARGE)
+            if not message.get("more_body", False):
+                return bytes(content)
+            self._grow(body, len(content))
+
+    def _grow(self, body: _Body, size: int) -> None:
+        if body.is_cut:
+            return  # it is counted no more, and ends at its next wait
+        self._size += size - body.size
+        body.size = size
+        while self._size > self._limits.together:
+            first = next(iter(self._read))
+            self._drop(first)
+            first.is_cut = True
+            first.timeout.reschedule(0)
+
+    def _drop(self, body: _Body) -> None:
+        if self._read.pop(body, body) is None:
+            self._size -= body.size
+
+
+def _check_length(headers: Headers, size: int) -> None:
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > size:
         raise BodyError(BodyFault.TOO_LARGE)
 
 
-async def _collect(receive: Receive, size: int) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise BodyError(BodyFault.INCOMPLETE)
-        body += message.get("body", b"")
-        if len(body) > size:
-            raise BodyError(BodyFault.TOO_LARGE)
-        if not message.get("more_body", False):
-            return bytes(body)
+def unpacked(body: bytes, limits: BodyLimits) -> bytes:
+    """Return the body as it was before it was compressed, if it is; raise BodyError."""
+    try:
+        return unpacked_json(body, limits.size)
+    except UnreadableError:
+        raise BodyError(BodyFault.ENCODED) from None
 
 
 def decode(body: bytes) -> Any:
-    """Decode strict JSON (RFC 8259, names unique within each object); raise BodyError."""
-    # orjson refuses what the standard library accepts (NaN, lone surrogates) but keeps the last of two equal names; the
-    # second parse only finds those. How deep that one can go differs with Python's versions.
+    """Decode JSON leniently, but for equal names within an object and too many levels; raise BodyError."""
     try:
-        value = orjson.loads(body)
+        value = read_lenient(body)
         if _is_deep(value):
             raise BodyError(BodyFault.NOT_JSON)
-        json.loads(body, object_pairs_hook=_unique_names, parse_int=str, parse_float=str)
-    except ValueError:
+        # The reading above keeps the last of two equal names; this one only finds those.
+        check_names(body)
+    except DuplicateNameError:
+        raise BodyError(BodyFault.DUPLICATE_NAME) from None
+    except UnreadableError:
         raise BodyError(BodyFault.NOT_JSON) from None
     return value
 
@@ -131,12 +174,3 @@ def _is_deep(value: object) -> bool:
         if not level:
             return False
     return True
-
-
-def _unique_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise BodyError(BodyFault.DUPLICATE_NAME)
-        found[name] = value
-    return found

@@ -5,9 +5,12 @@ on the wire (talkdesk_crds.events).
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
+
+from pydantic import TypeAdapter, ValidationError
 
 from talkdesk_crds.events import (
     AppInstalled,
@@ -22,7 +25,8 @@ from talkdesk_crds.events import (
     TrialExtended,
     TrialStarted,
 )
-from talkdesk_crds.hosts import ForeignHostError
+from talkdesk_crds.fields import Url, to_wire_time
+from talkdesk_crds.hosts import ForeignHostError, UnreadableUrlError
 from talkdesk_crds.installation import (
     Credentials,
     CredentialsOrigin,
@@ -46,13 +50,12 @@ __all__ = [
     "record_of",
 ]
 
-_MAX_URL: Final = 512
-"""What a TalkdeskInstallation can hold of a link."""
-
 StoredEvent: TypeAlias = (
     AppInstalled | AppUpdated | AppUninstalled | TrialStarted | TrialExtended | TrialEnded | CredentialsRotated
 )
 """The events that leave something in the cluster."""
+
+_URL: TypeAdapter[str] = TypeAdapter(Url)
 
 
 class ForbiddenEvent(Exception):
@@ -78,6 +81,10 @@ class Register:
         """The register and its companions, by their names in the spec."""
         return {self.name: self.value, **self.companions}
 
+    def at(self, moment: datetime) -> "Register":
+        """Return the register with another time of its event."""
+        return replace(self, value={**self.value, "eventTime": to_wire_time(moment)})
+
 
 @dataclass(frozen=True)
 class SecretDraft:
@@ -87,6 +94,8 @@ class SecretDraft:
     material: Mapping[str, str] = field(repr=False)
     event_time: datetime
     """When the event was made."""
+    origin: CredentialsOrigin
+    """What the event was."""
 
 
 @dataclass(frozen=True)
@@ -99,24 +108,41 @@ class EventRecord:
     """Name of the TalkdeskInstallation."""
     installation_id: str
     account_id: str
+    event_id: str
+    event_time: datetime
     registers: tuple[Register, ...]
     secret: SecretDraft | None = None
     create_first: bool = False
     """True when the event normally is the first of its installation, so that the object does not exist yet."""
+    time_is_receipt: bool = False
+    """Whether `event_time` is when this delivery was received: another time may be on record for the event."""
+
+    def at(self, moment: datetime) -> "EventRecord":
+        """Return the record with the time that is on record for its event."""
+        registers = tuple(register.at(moment) for register in self.registers)
+        return replace(self, event_time=moment, registers=registers, time_is_receipt=False)
 
 
 def check_event(app: KnownApp, head: Head) -> None:
-    """Raise ForbiddenEvent unless the event is for this app and links to no host but the app's own."""
+    """Raise ForbiddenEvent unless the event is for this app and links to no host but the app's own.
+
+    What can't be read as a URL leads to no host, and is not stored either.
+    """
     if head.app_id != app.app_id:
         raise ForbiddenEvent("foreign_app", "the event is for another app than the one at this address")
-    try:
-        if head.links.root is not None:
-            app.hosts.check_api(head.links.root)
-        for link in (head.links.tokens, head.links.authorization):
-            if link is not None:
-                app.hosts.check_token(link)
-    except ForeignHostError as error:
-        raise ForbiddenEvent("foreign_host", f"_links: {error}") from None
+    links, hosts = head.links, app.hosts
+    for link, check in (
+        (links.root, hosts.check_api),
+        (links.tokens, hosts.check_token),
+        (links.authorization, hosts.check_token),
+    ):
+        if link is None:
+            continue
+        try:
+            check(link)
+        except ForeignHostError as error:
+            if not isinstance(error, UnreadableUrlError) or _can_be_stored(link):
+                raise ForbiddenEvent("foreign_host", f"_links: {error}") from None
 
 
 def record_of(app: KnownApp, event: StoredEvent) -> EventRecord:
@@ -167,7 +193,10 @@ def _record(app: KnownApp, head: Head, *registers: Register) -> EventRecord:
         name=installation_name(app.name, head.installation_id),
         installation_id=head.installation_id,
         account_id=head.account_id,
+        event_id=head.event_id,
+        event_time=head.created_at,
         registers=registers,
+        time_is_receipt=head.time_is_receipt,
     )
 
 
@@ -175,7 +204,7 @@ def _with_credentials(
     record: EventRecord, head: Head, issued: CredentialsSet, origin: CredentialsOrigin
 ) -> EventRecord:
     material = issued.material()
-    secret = SecretDraft(secret_name(record.name, material.values()), material, head.created_at)
+    secret = SecretDraft(secret_name(record.name, material.values()), material, head.created_at, origin)
     credentials = Credentials(
         secret_name=secret.name, event_id=head.event_id, event_time=head.created_at, origin=origin
     )
@@ -215,13 +244,21 @@ def _trial(head: Head, state: TrialState, expires_at: datetime | None, ended_rea
     return Register("trial", head.event_id, trial.wire())
 
 
+def _can_be_stored(link: str) -> bool:
+    """Return whether the kind takes the link for a URL."""
+    with suppress(ValidationError):
+        return bool(_URL.validate_python(link))
+    return False
+
+
 def _endpoints(links: Links) -> Endpoints | None:
-    """Return the endpoints when the links name both that are needed; without them the app's region decides."""
-    if links.root is None or links.tokens is None or max(len(links.root), len(links.tokens)) > _MAX_URL:
+    """Return the endpoints when the links name both that are needed; without them the app's region decides.
+
+    A link that is no URL is none: it must not keep the event from being stored.
+    """
+    if links.root is None or links.tokens is None:
         return None
-    authorization = links.authorization
-    return Endpoints(
-        api=links.root.rstrip("/"),
-        token=links.tokens,
-        authorization=authorization if authorization is None or len(authorization) <= _MAX_URL else None,
-    )
+    for authorization in (links.authorization, None):
+        with suppress(ValidationError):
+            return Endpoints(api=links.root.rstrip("/"), token=links.tokens, authorization=authorization)
+    return None

@@ -5,6 +5,8 @@ Belongs here: names, labels and help texts. Label values are ours only, never an
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from talkdesk_runtime.tls_files import TlsMetrics
+
 __all__ = ["Metrics"]
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -15,6 +17,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.tls = TlsMetrics(registry)
         self.events = Counter(
             "talkdesk_webhook_events",
             "Events answered with 200, by type (unknown ones as `other`) and what became of them.",
@@ -38,5 +41,17 @@ class Metrics:
         self.in_flight = Gauge(
             "talkdesk_webhook_in_flight",
             "Requests that are being handled now.",
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "talkdesk_webhook_connections",
+            "Connections that are open now.",
+            registry=registry,
+        )
+        self.connections_refused = Counter(
+            "talkdesk_webhook_connections_refused",
+            "Connections that were refused, cut off or closed to make room, without or before a request's own response,"
+            " by reason.",
+            ("reason",),
             registry=registry,
         )

@@ -1,14 +1,15 @@
-"""Whether events can be stored: that is, whether the API server was reachable a moment ago.
+"""Whether events can be taken and stored: the port for them is open, and the API server was reachable a moment ago.
 
 Belongs here: the probe and how long its result holds. Does not belong here: liveness, which needs no other process.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeError
+from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 from talkdesk_webhook.apps import KubeReader
-from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 
 __all__ = ["Readiness"]
 
@@ -20,18 +21,25 @@ _HOLDS_FOR: Final = 15.0
 class Readiness:
     """Asks the API server for its version, which every service account may."""
 
-    def __init__(self, kube: KubeReader, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, kube: KubeReader, accepting: Callable[[], str | None] = lambda: None, *, clock: Clock | None = None
+    ) -> None:
+        """Take what says why the port for events takes none, or None: the port of the probes can't show it."""
         self._kube = kube
+        self._accepting = accepting
         self._probe: LookupCache[str, bool] = LookupCache(
             self._ask, size=1, budget=TokenBucket(2.0, 10), clock=clock or Clock.system()
         )
 
-    async def ready(self) -> bool:
-        """Return whether the API server answered within the last seconds."""
+    async def not_ready(self) -> str | None:
+        """Return why no event should be sent here, or None."""
+        if (obstacle := self._accepting()) is not None:
+            return obstacle
         try:
-            return await self._probe.get("/version") is True
+            await self._probe.get("/version")
         except LookupFailed:
-            return False
+            return "the API server can't be reached"
+        return None
 
     async def _ask(self, path: str) -> Loaded[bool]:
         try:

@@ -6,6 +6,7 @@ steps themselves.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -18,12 +19,12 @@ from starlette.types import Receive
 from talkdesk_crds.app import Logout
 from talkdesk_crds.events import EventError, UnknownEvent, UserLogout, parse_event
 from talkdesk_runtime.clock import utc_now
+from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook import body as bodies
 from talkdesk_webhook.apps import KnownApp
-from talkdesk_webhook.body import BodyError, BodyLimits
+from talkdesk_webhook.body import Bodies, BodyError, BodyLimits
 from talkdesk_webhook.event_record import EventRecord, ForbiddenEvent, check_event, record_of
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
-from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.relay import RelayFailed
 from talkdesk_webhook.signature import (
     HEADER_KEY_ID,
@@ -80,6 +81,8 @@ class EventRequest:
     app: str
     headers: Headers
     receive: Receive
+    place: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Where the event is handled once it is here; raises EventRefused when there is none."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ class EventRefused(Exception):
         self.retry_after = retry_after
 
 
+def _signature(headers: Headers) -> SignatureHeaders:
+    return SignatureHeaders.read(headers.getlist(HEADER_SIGNATURE), headers.getlist(HEADER_KEY_ID))
+
+
 def _unavailable(reason: str, message: str, retry_after: timedelta | None = None) -> EventRefused:
     return EventRefused(503, reason, message, retry_after or RETRY_AFTER)
 
@@ -117,14 +124,18 @@ class Receiver:
         body_limits: BodyLimits,
         request_timeout: timedelta,
         now: Callable[[], datetime] = utc_now,
+        found: Callable[[str, str], None] = lambda _namespace, _app: None,
     ) -> None:
+        """Take the parts; `found` is told the namespace and name of each app that there is, before anything else."""
         self._apps = apps
         self._keys = keys
         self._store = store
         self._relay = relay
         self._body_limits = body_limits
+        self._bodies = Bodies(body_limits)
         self._request_timeout = request_timeout.total_seconds()
         self._now = now
+        self._found = found
 
     async def receive(self, request: EventRequest) -> EventOutcome:
         """Handle one event; raise EventRefused.
@@ -137,7 +148,8 @@ class Receiver:
         except TimeoutError:
             raise _unavailable("timeout", "the event could not be handled in time") from None
         except BodyError as error:
-            raise EventRefused(error.status, error.fault, str(error)) from None
+            retry_after = RETRY_AFTER if error.status == 503 else None
+            raise EventRefused(error.status, error.fault, str(error), retry_after) from None
         except SignatureError as error:
             raise EventRefused(401, error.fault, str(error)) from None
         except EventError as error:
@@ -147,9 +159,16 @@ class Receiver:
 
     async def _receive(self, request: EventRequest) -> EventOutcome:
         app = await self._app(request)
-        body = await bodies.read(request.headers, request.receive, self._body_limits)
-        if app.verify_signatures:
-            await self._verify(app, request.headers, body)
+        # Before anything of the request is read or fetched.
+        signed = _signature(request.headers) if app.verify_signatures else None
+        body = await self._bodies.read(request.headers, request.receive)
+        with request.place():
+            return await self._handle(app, signed, body)
+
+    async def _handle(self, app: KnownApp, signed: SignatureHeaders | None, body: bytes) -> EventOutcome:
+        if signed is not None:
+            await self._verify(app, signed, body)
+        body = bodies.unpacked(body, self._body_limits)
         event = parse_event(bodies.decode(body), self._now())
         if isinstance(event, UnknownEvent):
             _log.info("event.type_unknown", type=event.type, namespace=app.namespace, app=app.name)
@@ -179,10 +198,10 @@ class Receiver:
             raise _unavailable("app_unavailable", "the app can't be looked up now") from None
         if app is None:
             raise EventRefused(404, "app_unknown", "there is no such app")
+        self._found(request.namespace, request.app)
         return app
 
-    async def _verify(self, app: KnownApp, headers: Headers, body: bytes) -> None:
-        signed = SignatureHeaders.read(headers.getlist(HEADER_SIGNATURE), headers.getlist(HEADER_KEY_ID))
+    async def _verify(self, app: KnownApp, signed: SignatureHeaders, body: bytes) -> None:
         try:
             key = await self._keys.get(app.hosts.api_url, signed.key_id)
         except LookupFailed as error:

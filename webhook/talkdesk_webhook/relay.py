@@ -12,7 +12,7 @@ which is the same each time, while timestamp and signature are those of the atte
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
@@ -27,8 +27,9 @@ from talkdesk_runtime.circuit_breaker import BreakerLimits, CircuitBreakers
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.http_transport import RoutingTransport
+from talkdesk_runtime.lookup_cache import LookupFailed
+from talkdesk_runtime.networks import Network
 from talkdesk_webhook.apps import KnownApp
-from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.standard_webhooks import WebhookSecrets, message_id
 
 __all__ = ["LogoutRelay", "RelayFailed", "RelayFault", "RelayKeySource", "relay_client"]
@@ -78,14 +79,16 @@ class RelayKeySource(Protocol):
         """Return the keys, or None when there are none."""
 
 
-def relay_client(connections: int, *, user_agent: str, proxies: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+def relay_client(
+    connections: int, *, user_agent: str, proxies: Mapping[str, str] | None = None, denied: Sequence[Network] = ()
+) -> httpx.AsyncClient:
     """Return the HTTP client for relays: no redirects, verified TLS, no cookies; proxies as Proxies.
 
     It has no time limits of its own: each relay has one for the whole.
     """
     return httpx.AsyncClient(
         # Shorter than servers keep a connection: a POST on one that was just closed is lost for minutes.
-        transport=RoutingTransport(proxies=proxies, connections=connections, keepalive=4),
+        transport=RoutingTransport(proxies=proxies, connections=connections, keepalive=4, denied=denied),
         timeout=None,  # noqa: S113 - see above
         follow_redirects=False,
         trust_env=False,
@@ -126,8 +129,12 @@ class LogoutRelay:
             if wait:
                 raise RelayFailed(RelayFault.CIRCUIT_OPEN, "the endpoint keeps failing", timedelta(seconds=wait))
             with self._breakers.attempt(key) as attempt:
-                attempt.failed = True  # also when the caller gives up: the endpoint was too slow
-                status = await self._post(logout, headers, body)
+                # A caller that gives up says nothing about the endpoint, which did not have the time that it is given.
+                try:
+                    status = await self._post(logout, headers, body)
+                except RelayFailed:
+                    attempt.failed = True
+                    raise
                 attempt.failed = status >= 500
         if not 200 <= status < 300:
             raise RelayFailed(RelayFault.REFUSED, f"the endpoint answered {status}")

@@ -13,8 +13,8 @@ from talkdesk_crds.app import SecretKeyRef
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 from talkdesk_webhook.apps import KubeReader
-from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 from talkdesk_webhook.standard_webhooks import KeyUnusable, WebhookSecrets
 
 __all__ = ["RelayKeys"]

@@ -3,17 +3,29 @@
 Belongs here: names, defaults and bounds. Does not belong here: anything about one app, which is in its TalkdeskApp.
 """
 
+import re
 from datetime import timedelta
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from talkdesk_runtime.settings import DurationSetting, Port, ProcessSettings
+from talkdesk_runtime.settings import DelaySetting, DurationSetting, NetworksSetting, Port, ProcessSettings
 
 __all__ = ["PREFIX", "Settings"]
 
 PREFIX: Final = "TALKDESK_WEBHOOK_"
+_PATH_PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+def _checked_prefix(prefix: str) -> str:
+    if len(prefix) > 200 or _PATH_PREFIX.fullmatch(prefix) is None or {".", ".."} & set(prefix.split("/")):
+        raise ValueError(
+            "a path like /talkdesk: it begins with a slash, does not end with one, and has only letters, digits and"
+            " . _ ~ - between slashes"
+        )
+    return prefix
 
 
 class Settings(ProcessSettings):
@@ -25,8 +37,32 @@ class Settings(ProcessSettings):
     """Address to listen on."""
     port: Port = 8080
     """Port to listen on; 0 takes a free one, which the log names."""
+    path_prefix: Annotated[str, AfterValidator(_checked_prefix)] = ""
+    """Path that a proxy in front leaves before /events, like /talkdesk: events come to /talkdesk/events/NAMESPACE/APP
+    then, and to no other path."""
+    tls_cert_file: Path | None = None
+    """Certificate (PEM, with its chain) to serve https with; loaded again when it is renewed. Without it, plain http:
+    TLS ends at the proxy in front."""
+    tls_key_file: Path | None = None
+    """Key (PEM, without a password) of that certificate."""
+    allowed_sources: NetworksSetting = ()
+    """Networks that may connect, separated by commas; none for all. Compared with the address of the TCP connection
+    alone, which behind a proxy is the proxy's: have the proxy filter there. Others get 403 (with TLS: no handshake)."""
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 512
+    """Connections at once. Above, the one that has waited longest for head or body of a request is closed; if there is
+    none, 503."""
+    max_connections_per_source: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Connections at once from one address, or one /64 of IPv6; above, 429. Without it, no limit: behind a proxy, all
+    come from a few addresses."""
+    max_requests_per_connection: Annotated[int, Field(ge=1)] = 1000
+    """Requests until a response closes its connection, so that connections spread over replicas anew."""
+    max_header_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 64 * 1024
+    """Largest head of a request, in bytes, trailers and the framing of chunks included; above, 431."""
+    header_timeout: DurationSetting = timedelta(seconds=10)
+    """Longest time for a request's head to arrive, and for a TLS handshake; then 408."""
     max_in_flight: Annotated[int, Field(ge=1, le=10000)] = 256
-    """Deliveries handled at once; above, 503. Bounds memory together with `max_body_bytes`."""
+    """Deliveries handled at once, from the last byte of the body; above, 503. Bounds memory together with
+    `max_body_bytes`: bodies that still arrive may take a quarter of the product; beyond, the first is cut off."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 256 * 1024
     """Largest body of an event, in bytes; real ones have a few thousand."""
     body_timeout: DurationSetting = timedelta(seconds=3)
@@ -50,5 +86,14 @@ class Settings(ProcessSettings):
     """How long a key id that Talkdesk does not know is refused before Talkdesk is asked for it again."""
     keepalive_timeout: DurationSetting = timedelta(seconds=75)
     """Idle connections are closed after that, in whole seconds; longer than the proxy in front keeps them."""
+    shutdown_delay: DelaySetting = timedelta(seconds=10)
+    """How long deliveries are still taken after SIGTERM, while /readyz is 503 and each response closes its connection:
+    time for load balancers to send elsewhere. SIGINT, or a second SIGTERM, cuts it short."""
     shutdown_timeout: DurationSetting = timedelta(seconds=10)
-    """Time for running deliveries to end after SIGTERM, in whole seconds."""
+    """Time for running deliveries to end after that, in whole seconds."""
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file are given together, or neither")
+        return self

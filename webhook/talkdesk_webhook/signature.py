@@ -8,8 +8,6 @@ as PEM, SubjectPublicKeyInfo or SEC1 point on P-256, P-384 or P-521; signatures 
 no forgery easier: a signature is good only when the key made it.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +18,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from talkdesk_runtime.key_text import key_bytes
 
 __all__ = ["KeyFormError", "SignatureError", "SignatureFault", "SignatureHeaders", "parse_public_key", "verify"]
 
@@ -111,36 +111,24 @@ def _as_der(signature: bytes, key: ec.EllipticCurvePublicKey) -> Iterator[bytes]
 
 
 def parse_public_key(text: str) -> ec.EllipticCurvePublicKey:
-    """Read a public key: PEM, or base64 (also the URL alphabet, unpadded) of PEM, SPKI DER or a SEC1 point.
+    """Read a public key: SPKI or a SEC1 point, as text in whatever form (talkdesk_runtime.key_text).
 
     Raises KeyFormError for anything else, also for a curve other than P-256, P-384 and P-521.
     """
     if len(text) > _MAX_KEY_TEXT:
         raise KeyFormError("the public key is too long")
-    data = text.strip().encode("utf-8", "replace")
-    if not data.startswith(b"-----BEGIN"):
-        data = _from_base64(data)
     try:
-        return _load(data)
+        return _load(key_bytes(text))
+    except KeyFormError:
+        raise
     except (ValueError, UnsupportedAlgorithm):
         raise KeyFormError("the public key is neither PEM, SPKI nor a SEC1 point of a known curve") from None
-
-
-def _from_base64(data: bytes) -> bytes:
-    plain = b"".join(data.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
-    try:
-        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
-    except binascii.Error:
-        raise KeyFormError("the public key is not base64") from None
 
 
 def _load(data: bytes) -> ec.EllipticCurvePublicKey:
     if data[:1] in {b"\x02", b"\x03", b"\x04"}:
         return ec.EllipticCurvePublicKey.from_encoded_point(_curve_of_point(data), data)
-    if data.startswith(b"-----BEGIN"):
-        key = serialization.load_pem_public_key(data)
-    else:
-        key = serialization.load_der_public_key(data)
+    key = serialization.load_der_public_key(data)
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, _CURVES):
         raise KeyFormError("the public key is of another kind than ECDSA on P-256, P-384 or P-521")
     return key

@@ -8,20 +8,24 @@ such (lookup_cache), the check of a signature (signature).
 isn't a key is a LookupFailed, so that the event is delivered again instead of being lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Final
 from urllib.parse import quote
 
 import aiohttp
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.http_transport import RoutingTransport
-from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
+from talkdesk_runtime.lenient_json import UnreadableError, read_lenient, unpacked
+from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
+from talkdesk_runtime.lru import LruMap
+from talkdesk_runtime.networks import Network
 from talkdesk_webhook.signature import KeyFormError, parse_public_key
 
 __all__ = ["KeyLifetimes", "SigningKeys", "gateway_client"]
@@ -32,8 +36,12 @@ EXPIRY_TOLERANCE: Final = timedelta(minutes=15)
 _MAX_ANSWER: Final = 64 * 1024
 _UNKNOWN: Final = frozenset({400, 404, 410, 422})
 _BUDGET: Final = (2.0, 20)
-"""Fetches of unknown ids: real ones are a handful a year."""
-_SIZE: Final = 512
+"""Fetches of unknown ids from one gateway: real ones are a handful a year. As many again of ids that were asked for
+before: an event with a real one is delivered again, and others come after it."""
+_SIZE: Final = 64
+"""Keys of one gateway."""
+_GATEWAYS: Final = 1024
+"""Only those of apps that there are."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +67,23 @@ def _moment_or_none(value: object) -> object:
 
 
 class _WireKey(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
     public_key: Annotated[str, StringConstraints(min_length=1)]
     key_id: str | None = None
     expires_at: Annotated[AwareDatetime | None, BeforeValidator(_moment_or_none)] = None
 
 
 def gateway_client(
-    timeout: timedelta, *, user_agent: str, proxies: Mapping[str, str] | None = None
+    timeout: timedelta,
+    *,
+    user_agent: str,
+    proxies: Mapping[str, str] | None = None,
+    denied: Sequence[Network] = (),
 ) -> httpx.AsyncClient:
     """Return the HTTP client for key fetches: no redirects, no cookies, no compressed responses; proxies as Proxies."""
     return httpx.AsyncClient(
-        transport=RoutingTransport(proxies=proxies, connections=8, keepalive=60),
+        transport=RoutingTransport(proxies=proxies, connections=8, keepalive=60, denied=denied),
         timeout=timeout.total_seconds(),
         follow_redirects=False,
         trust_env=False,
@@ -90,18 +104,28 @@ class SigningKeys:
         self._client = client
         self._lifetimes = lifetimes
         clock = clock or Clock.system()
+        self._clock = clock
         self._now = clock.now
-        self._lookups = LookupCache(self._fetch, size=_SIZE, budget=TokenBucket(*_BUDGET), clock=clock)
+        self._gateways: LruMap[str, LookupCache[str, ec.EllipticCurvePublicKey]] = LruMap(_GATEWAYS)
 
     async def get(self, gateway: str, key_id: str) -> ec.EllipticCurvePublicKey | None:
         """Return the key, or None when the gateway knows no such key or it has expired; raises LookupFailed.
 
         `gateway` is a base URL without a slash at its end; `key_id` has been checked (SignatureHeaders).
         """
-        return await self._lookups.get((gateway, key_id))
+        lookups = self._gateways.get(gateway)
+        if lookups is None:
+            lookups = LookupCache(
+                partial(self._fetch, gateway),
+                size=_SIZE,
+                budget=TokenBucket(*_BUDGET),
+                asked_again=TokenBucket(*_BUDGET),
+                clock=self._clock,
+            )
+            self._gateways.put(gateway, lookups)
+        return await lookups.get(key_id)
 
-    async def _fetch(self, key: tuple[str, str]) -> Loaded[ec.EllipticCurvePublicKey]:
-        gateway, key_id = key
+    async def _fetch(self, gateway: str, key_id: str) -> Loaded[ec.EllipticCurvePublicKey]:
         answer = await self._ask(f"{gateway}/events/signature-keys/{quote(key_id, safe='')}")
         if answer is None:
             return self._unknown()
@@ -128,18 +152,16 @@ class SigningKeys:
                     return None
                 if response.status_code != httpx.codes.OK:
                     raise LookupFailed(f"the gateway answered {response.status_code} when asked for a signing key")
-                return _WireKey.model_validate_json(await _bounded(response))
-        except ValidationError:
+                return _WireKey.model_validate(read_lenient(unpacked(await _bounded(response), _MAX_ANSWER)))
+        except (ValidationError, UnreadableError):
             raise LookupFailed("the gateway's answer is no signing key") from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             raise LookupFailed(f"the gateway can't be asked for signing keys: {type(error).__name__}") from None
 
 
 async def _bounded(response: httpx.Response) -> bytes:
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise LookupFailed("the gateway's answer for a signing key is compressed, though it was asked not to")
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > _MAX_ANSWER:
             raise LookupFailed("the gateway's answer for a signing key is too large")
