@@ -20,7 +20,8 @@ demo: setup ## plays a customer's life on a local control plane (KEEP=1 leaves i
 .PHONY: test
 test: setup ## all tests (ARGS="-k name" for some)
 	@$(PY) -m talkdesk_sandbox.controlplane build
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m talkdesk_sandbox.controlplane helm >/dev/null
+	@$(PY) tests/all.py $(ARGS)
 
 .PHONY: test-unit
 test-unit: setup ## the fast lane: unit tests alone, properties with a fifth of their examples
@@ -54,8 +55,15 @@ golden: setup ## writes tests/scenarios/*.golden anew; look at the difference be
 	@$(PY) -m pytest -q --update-golden tests/scenarios/test_scenarios.py tests/scenarios/test_year.py
 
 .PHONY: docs
-docs: setup ## writes docs/reference.md and the picture in ARCHITECTURE.md from the code
+docs: setup ## writes docs/reference and the picture in ARCHITECTURE.md from the code
 	@PYTHONPATH=tests $(PY) tests/generators/run.py
+
+.PHONY: chart
+chart: docs ## writes the Helm chart's templates and its schema from manifests/ and crds/
+
+.PHONY: site
+site: setup ## the documentation as a site in build/site; a warning or a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 .PHONY: manifests
 manifests: setup ## puts the API group of crds/talkdesk_crds/names.py into manifests/
@@ -69,6 +77,22 @@ previous-crds: crds ## after a release: what the next one must be able to follow
 controlplane: setup ## a local etcd, kube-apiserver and controller manager, until Ctrl-C
 	@$(PY) -m talkdesk_sandbox.controlplane run
 
+.PHONY: kind-up
+kind-up: setup ## a kind cluster of this checkout with our images in it, until kind-down (KIND_NODE_IMAGE, BASE_IMAGE)
+	@$(PY) -m talkdesk_sandbox.kind up
+
+.PHONY: kind-test
+kind-test: setup ## the tests that need a real cluster (ARGS="-k name"; KEEP=1 leaves the cluster)
+	@$(PY) -m pytest --kind -m kind tests/kind $(ARGS)
+
+.PHONY: kind-demo
+kind-demo: setup ## plays a customer's life in that cluster, and leaves it for a look around (KEEP=1: after a failure, too)
+	@$(PY) -m talkdesk_sandbox.kind demo
+
+.PHONY: kind-down
+kind-down: setup ## removes the cluster of this checkout, and clusters that nobody uses any more
+	@$(PY) -m talkdesk_sandbox.kind down
+
 .PHONY: bench
 bench: setup ## figures, printed and written to bench-results/
 	@$(PY) tests/benchmarks/run.py $(ARGS)
@@ -76,6 +100,14 @@ bench: setup ## figures, printed and written to bench-results/
 .PHONY: cases
 cases: setup ## rows of the behaviour table and the tests that show them
 	@$(PY) tests/cases.py
+
+.PHONY: images
+images: setup ## images of operator, webhook and sandbox: name, digest, size, SBOM of each (BASE_IMAGE, TAG)
+	@sandbox/images/build --sbom
+
+.PHONY: wheel
+wheel: setup ## our wheel, in dist/: the same bytes for the same commit
+	@sandbox/wheel
 
 .PHONY: lock
 lock: setup ## pins requirements/*.txt anew from pyproject.toml

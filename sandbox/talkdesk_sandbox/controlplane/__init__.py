@@ -7,13 +7,14 @@
 Belongs here: finding or compiling the programs, starting and ending them, and what a person or a test needs to use
 them. Does not belong here: our kinds, the simulator, the demonstration.
 
-The modules, in the order in which they are used: `programs` looks for the programs, `build` compiles them,
-`certificates` makes keys, `commands` says how each program is called, `processes` and `supervisor` start them and make
-sure that none is left behind, `plane` puts it together, `cluster` is for its users. The figures are in
+The modules, in the order in which they are used: `programs` looks for the programs, `helm` for Helm, `build` compiles
+them, `certificates` makes keys, `commands` says how each program is called, `processes` and `supervisor` start them and
+make sure that none is left behind, `plane` puts it together, `cluster` is for its users. The figures are in
 `sandbox/controlplane/README.md`.
 """
 
 from talkdesk_sandbox.controlplane.cluster import Cluster
+from talkdesk_sandbox.controlplane.commands import Audit
 from talkdesk_sandbox.controlplane.errors import (
     BuildFailed,
     ControlPlaneError,
@@ -21,10 +22,12 @@ from talkdesk_sandbox.controlplane.errors import (
     ProgramsUnavailable,
     StartFailed,
 )
+from talkdesk_sandbox.controlplane.helm import find_helm
 from talkdesk_sandbox.controlplane.plane import ControlPlane
 from talkdesk_sandbox.controlplane.programs import Programs, find_programs
 
 __all__ = [
+    "Audit",
     "BuildFailed",
     "Cluster",
     "ControlPlane",
@@ -33,5 +36,6 @@ __all__ = [
     "Programs",
     "ProgramsUnavailable",
     "StartFailed",
+    "find_helm",
     "find_programs",
 ]

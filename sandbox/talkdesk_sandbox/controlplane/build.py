@@ -1,7 +1,7 @@
-"""Compiles the programs of the control plane from their Go modules, once per machine and version.
+"""Compiles programs from their Go modules, once per machine and version.
 
-Belongs here: the compiler, its progress, and the lock between two builds. Does not belong here: where else programs
-could come from (`programs`).
+Belongs here: the compiler, its progress, and the lock between two builds. Does not belong here: which programs there
+are, and where else they could come from (`programs`, `helm`).
 """
 
 import fcntl
@@ -15,45 +15,68 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 from talkdesk_sandbox.controlplane.errors import BuildFailed, ProgramsUnavailable, report
 
-__all__ = ["Recipe", "build"]
+__all__ = ["Product", "Recipe", "build"]
 
 _PROGRESS_EVERY: Final = 15.0  # seconds
-_OR_ASSETS: Final = "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl"
 _ERROR_LINES: Final = 15  # of the compiler's output, in an error
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a Go module of tools is compiled for."""
+
+    label: str
+    """What a person reads, such as "Kubernetes {version} and etcd"."""
+    pinned: str
+    """The module whose version is the version of it all, such as k8s.io/kubernetes."""
+    stamps: Callable[[str], Mapping[str, str]]
+    """Return the variables of Go that say the version, with their values, for a version such as v1.36.3."""
+    instead: str
+    """What a person without Go can do: "or set KUBEBUILDER_ASSETS to ..."."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Go names a program after its folder; the names that it should have."""
+    packages: tuple[str, ...] = ("tool",)
+    """What is compiled of the module: all its tools, or these packages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What is compiled: a Go module whose tools are the programs, and the version that they report."""
 
+    product: Product
     module: Path
     key: str
     """Name of the result: the same for the same pinned modules, flags and kind of machine."""
-    kubernetes: str
+    version: str
     """Such as v1.36.3."""
     go: str
     """The oldest Go that can compile it, such as 1.26.0."""
 
     @classmethod
-    def read(cls, module: Path) -> Self:
+    def read(cls, product: Product, module: Path) -> Self:
         """Read the module's go.mod and go.sum."""
         gomod = (module / "go.mod").read_text()
         go = re.search(r"^go ([\d.]+)$", gomod, re.MULTILINE)
-        kubernetes = re.search(r"^\s*k8s\.io/kubernetes (v\d+\.\d+\.\d+)", gomod, re.MULTILINE)
-        if go is None or kubernetes is None:
-            raise BuildFailed(f"{module / 'go.mod'} does not say which Go or which k8s.io/kubernetes it needs")
+        version = re.search(rf"^\s*{re.escape(product.pinned)} (v\d+\.\d+\.\d+)", gomod, re.MULTILINE)
+        if go is None or version is None:
+            raise BuildFailed(f"{module / 'go.mod'} does not say which Go or which {product.pinned} it needs")
         machine = f"{sys.platform}-{platform.machine()}"
-        flags = " ".join(_flags(kubernetes[1]))
+        flags = " ".join([*_flags(product.stamps(version[1])), *product.packages])
         digest = hashlib.sha256("\0".join([gomod, (module / "go.sum").read_text(), flags]).encode()).hexdigest()
-        return cls(module, f"{kubernetes[1]}-{machine}-{digest[:12]}", kubernetes[1], go[1])
+        return cls(product, module, f"{version[1]}-{machine}-{digest[:12]}", version[1], go[1])
+
+    @property
+    def label(self) -> str:
+        """What is compiled, in words."""
+        return self.product.label.format(version=self.version)
 
 
 def build(recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
@@ -64,7 +87,7 @@ def build(recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.envi
     """
     go = _find_go(recipe, environment)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_name(f"{folder.name}.lock")):
+    with _locked(recipe, folder.with_name(f"{folder.name}.lock")):
         if folder.is_dir():
             return
         prefix = f"{folder.name}.unfinished-"
@@ -79,10 +102,11 @@ def build(recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.envi
 
 
 def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]) -> None:
-    report(f"compiling Kubernetes {recipe.kubernetes} and etcd; the first time this takes minutes")
+    report(f"compiling {recipe.label}; the first time this takes minutes")
     begin = time.monotonic()
     programs, log = into / "bin", into / "log"
-    command = [go, "build", *_flags(recipe.kubernetes), "-o", f"{programs}{os.sep}", "tool"]
+    flags = _flags(recipe.product.stamps(recipe.version))
+    command = [go, "build", *flags, "-o", f"{programs}{os.sep}", *recipe.product.packages]
     if nice := shutil.which("nice", path=environment.get("PATH")):
         command.insert(0, nice)
     with (
@@ -102,9 +126,8 @@ def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]
     if status != 0:
         raise BuildFailed(f"go build failed in {recipe.module}:\n{_error_lines(log)}")
     log.unlink()
-    (programs / "server").rename(into / "etcd")  # Go names a program after its folder
     for program in programs.iterdir():
-        program.rename(into / program.name)
+        program.rename(into / recipe.product.renamed.get(program.name, program.name))
     programs.rmdir()
     into.chmod(0o755)
     report(f"compiled in {time.monotonic() - begin:.0f} s")
@@ -121,11 +144,10 @@ def _wait_with_progress(process: subprocess.Popen[bytes], log: Path, begin: floa
             raise
 
 
-def _flags(kubernetes: str) -> list[str]:
-    _, minor, _ = kubernetes.split(".")
-    stamps = {"gitVersion": kubernetes, "gitMajor": "1", "gitMinor": minor, "gitTreeState": "clean"}
-    stamp = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamps.items())
+def _flags(stamps: Mapping[str, str]) -> list[str]:
+    stamp = " ".join(f"-X {variable}={value}" for variable, value in stamps.items())
     # -v prints each package that is compiled, for the progress. The person's other GOFLAGS stay in force.
+    # sandbox/kind/lib/programs.sh has the same, so that Go compiles a package for a kind node and for this only once.
     return ["-v", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", f"-s -w {stamp}"]
 
 
@@ -143,9 +165,10 @@ def _error_lines(log: Path) -> str:
 
 
 def _find_go(recipe: Recipe, environment: Mapping[str, str]) -> str:
+    advice = f"install Go {recipe.go} or newer (https://go.dev/dl), {recipe.product.instead}"
     go = shutil.which("go", path=environment.get("PATH"))
     if go is None:
-        raise ProgramsUnavailable(f"no Go found: install Go {recipe.go} or newer (https://go.dev/dl), {_OR_ASSETS}")
+        raise ProgramsUnavailable(f"no Go found: {advice}")
     # Inside the module an older Go first tries to download the version that the module requires.
     answer = subprocess.run(
         [go, "env", "GOVERSION"], cwd=recipe.module, env=dict(environment), capture_output=True, text=True, check=False
@@ -153,13 +176,9 @@ def _find_go(recipe: Recipe, environment: Mapping[str, str]) -> str:
     version = re.search(r"go(\d+(?:\.\d+)*)", answer.stdout)
     if answer.returncode != 0 or version is None:
         words = answer.stderr.strip().splitlines() or ["it does not say its version"]
-        raise ProgramsUnavailable(
-            f"{go} cannot be used ({words[-1]}): install Go {recipe.go} or newer (https://go.dev/dl), {_OR_ASSETS}"
-        )
+        raise ProgramsUnavailable(f"{go} cannot be used ({words[-1]}): {advice}")
     if _numbers(version[1]) < _numbers(recipe.go):
-        raise ProgramsUnavailable(
-            f"{go} is Go {version[1]}: install Go {recipe.go} or newer (https://go.dev/dl), {_OR_ASSETS}"
-        )
+        raise ProgramsUnavailable(f"{go} is Go {version[1]}: {advice}")
     return go
 
 
@@ -168,11 +187,11 @@ def _numbers(version: str) -> list[int]:
 
 
 @contextmanager
-def _locked(lock: Path) -> Iterator[None]:
+def _locked(recipe: Recipe, lock: Path) -> Iterator[None]:
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("another process is compiling the control plane: waiting for it")
+            report(f"another process is compiling {recipe.label}: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

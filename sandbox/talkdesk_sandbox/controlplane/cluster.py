@@ -29,7 +29,8 @@ class Cluster:
         """Use the current context of `kubeconfig`; `scratch` is a private folder for temporary files."""
         self.kubeconfig: Final = kubeconfig
         """The path of a kubeconfig with an administrator's rights."""
-        self._kubectl = kubectl
+        self.program: Final = kubectl
+        """The path of kubectl."""
         self._scratch = scratch
 
     @property
@@ -45,13 +46,13 @@ class Cluster:
             "KUBECONFIG": str(self.kubeconfig),
             "KUBECACHEDIR": str(self._scratch / "kubectl"),
             "KUBERC": "off",
-            "PATH": f"{self._kubectl.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{self.program.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl and return its standard output. Raises KubectlFailed with kubectl's message."""
         done = subprocess.run(
-            [self._kubectl, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, check=False
+            [self.program, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise KubectlFailed(f"kubectl {shlex.join(arguments)}: {done.stderr.strip()}")

@@ -3,13 +3,14 @@
 Belongs here: pure functions from paths and ports to command lines. Does not belong here: starting anything.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from talkdesk_sandbox.controlplane.certificates import Credentials
 from talkdesk_sandbox.controlplane.programs import Programs
 
-__all__ = ["LOOPBACK", "apiserver", "controller_manager", "etcd"]
+__all__ = ["LOOPBACK", "Audit", "apiserver", "controller_manager", "etcd"]
 
 LOOPBACK: Final = "127.0.0.1"
 _ISSUER: Final = "https://kubernetes.default.svc"
@@ -19,6 +20,7 @@ _CONTROLLERS: Final = (
     "serviceaccount-controller",
     "serviceaccount-token-controller",
     "root-ca-certificate-publisher-controller",
+    "clusterrole-aggregation-controller",
 )
 
 
@@ -40,10 +42,22 @@ def etcd(programs: Programs, data: Path, socket: Path, *, fsync: bool) -> list[s
     return command if fsync else [*command, "--unsafe-no-fsync"]
 
 
-def apiserver(programs: Programs, credentials: Credentials, etcd_socket: Path, port: int) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Files of the API server's audit."""
+
+    policy: Path
+    """What is written down (audit.k8s.io/v1 Policy, as YAML or JSON)."""
+    log: Path
+    """One JSON object for each stage of a request, written before the request is answered."""
+
+
+def apiserver(
+    programs: Programs, credentials: Credentials, etcd_socket: Path, port: int, audit: Audit | None = None
+) -> list[str]:
     """Return how to run the API server on loopback only, with RBAC and the default admission plug-ins."""
     certificate, key = credentials.server
-    return [
+    command = [
         str(programs.apiserver),
         f"--etcd-servers=unix://{etcd_socket}",
         f"--bind-address={LOOPBACK}",
@@ -61,6 +75,14 @@ def apiserver(programs: Programs, credentials: Credentials, etcd_socket: Path, p
         # One client here does the work of many in a cluster: fairness stays on, with many seats.
         "--max-requests-inflight=2000",
         "--max-mutating-requests-inflight=1000",
+    ]
+    if audit is None:
+        return command
+    return [
+        *command,
+        f"--audit-policy-file={audit.policy}",
+        f"--audit-log-path={audit.log}",
+        "--audit-log-mode=blocking",
     ]
 
 

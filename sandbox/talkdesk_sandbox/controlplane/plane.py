@@ -38,14 +38,18 @@ class ControlPlane:
 
     Any number may run at the same time. `fsync=True` makes the database wait for the disk as a production one does.
     Without it a crash of the machine could lose writes, which does not matter because the cluster ends with its user.
+    With `audit` the API server writes down who asked for what; that file stays.
     The logs are kept, and their folder is printed, when the block or the start fails or `keep_logs` is set.
     """
 
-    def __init__(self, programs: Programs | None = None, *, fsync: bool = False) -> None:
+    def __init__(
+        self, programs: Programs | None = None, *, fsync: bool = False, audit: commands.Audit | None = None
+    ) -> None:
         self.keep_logs = False
         """Set it to keep the logs also when the block succeeds."""
         self._programs = programs
         self._fsync = fsync
+        self._audit = audit
         self._processes: Processes | None = None
 
     def __enter__(self) -> Cluster:
@@ -107,7 +111,7 @@ class ControlPlane:
         etcd_socket = folder / _ETCD_SOCKET
         processes.start("etcd", commands.etcd(programs, folder / "etcd", etcd_socket, fsync=self._fsync))
         _wait(processes, "etcd", lambda: _listens(etcd_socket))
-        processes.start("kube-apiserver", commands.apiserver(programs, credentials, etcd_socket, port))
+        processes.start("kube-apiserver", commands.apiserver(programs, credentials, etcd_socket, port, self._audit))
         _wait(processes, "kube-apiserver", lambda: _is_ready(port, context))
         if program := programs.controller_manager:
             # Nothing waits for it: before it works, a namespace can be created and used, only not deleted completely.

@@ -9,15 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from talkdesk_sandbox.controlplane.build import Recipe, build
+from talkdesk_sandbox.controlplane.build import Product, Recipe, build
 from talkdesk_sandbox.controlplane.errors import ProgramsUnavailable, report
 
-__all__ = ["MODULE", "Programs", "find_programs"]
+__all__ = ["KUBERNETES", "MODULE", "Programs", "cache", "cached_programs", "find_programs", "stamps"]
 
 MODULE: Final = Path(__file__).parents[2] / "controlplane"
 """The Go module that names the programs and pins their versions. A checkout has it, a wheel does not."""
 
 _REQUIRED: Final = ("etcd", "kube-apiserver", "kubectl")
+
+
+def stamps(version: str) -> dict[str, str]:
+    """Return the variables with which a program of Kubernetes says its version, such as v1.36.3."""
+    _, minor, _ = version.split(".")
+    values = {"gitVersion": version, "gitMajor": "1", "gitMinor": minor, "gitTreeState": "clean"}
+    return {f"k8s.io/component-base/version.{name}": value for name, value in values.items()}
+
+
+KUBERNETES: Final = Product(
+    label="Kubernetes {version} and etcd",
+    pinned="k8s.io/kubernetes",
+    stamps=stamps,
+    instead=f"or set KUBEBUILDER_ASSETS to a folder with {', '.join(_REQUIRED[:-1])} and {_REQUIRED[-1]}",
+    renamed={"server": "etcd"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +77,17 @@ def find_programs(environment: Mapping[str, str] = os.environ, module: Path = MO
             "an installed package has no Go module to compile the control plane: set KUBEBUILDER_ASSETS to a "
             f"folder with {', '.join(_REQUIRED)}, or use a checkout"
         )
-    recipe = Recipe.read(module)
-    folder = _cache(environment) / recipe.key
+    recipe = Recipe.read(KUBERNETES, module)
+    folder = cache(environment) / "controlplane" / recipe.key
     if not folder.is_dir():
         build(recipe, folder, environment)
     return Programs(folder)
+
+
+def cached_programs(environment: Mapping[str, str] = os.environ, module: Path = MODULE) -> Programs | None:
+    """Return the programs that `find_programs` has compiled before, or None; compile nothing."""
+    folder = cache(environment) / "controlplane" / Recipe.read(KUBERNETES, module).key
+    return Programs(folder) if folder.is_dir() else None
 
 
 def _from_assets(folder: Path) -> Programs:
@@ -82,8 +104,9 @@ def _from_assets(folder: Path) -> Programs:
     return programs
 
 
-def _cache(environment: Mapping[str, str]) -> Path:
+def cache(environment: Mapping[str, str]) -> Path:
+    """Return the folder of the user's cache that is ours."""
     # The XDG specification says that a relative path must be ignored.
     given = Path(environment.get("XDG_CACHE_HOME", ""))
     root = given if given.is_absolute() else Path.home() / ".cache"
-    return root / "talkdesk-operator" / "controlplane"
+    return root / "talkdesk-operator"

@@ -5,9 +5,9 @@ that the programs do; the manifests are those of `manifests/`, so that operator 
 in a cluster.
 
 `environment` starts and ends everything, `run` says what happens in which order, `install_scenario` and
-`change_scenario` do it by the means of `scenario`; `programs` says how our programs are called, `sync_client` speaks to
-the simulator and `scim_service` to the partner's SCIM service, `waiter` waits and watches the programs, and `terminal`
-prints.
+`change_scenario` do it by the means of `scenario`, on any `stage`; `programs` says how our programs are called,
+`sync_client` speaks to the simulator and `scim_service` to the partner's SCIM service, `waiter` waits and watches the
+programs, and `terminal` prints.
 """
 
 from talkdesk_sandbox.demo.environment import DemoEnvironment

@@ -8,11 +8,9 @@ Statuses: 0 all was as expected, 1 something was not, 2 something must be instal
 import argparse
 import os
 import shlex
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from types import FrameType
 
 from talkdesk_sandbox.controlplane import ControlPlaneError, ProgramsUnavailable
 from talkdesk_sandbox.demo.environment import DemoEnvironment
@@ -20,6 +18,7 @@ from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.manifests import EXAMPLE
 from talkdesk_sandbox.demo.run import ACCOUNT, run
 from talkdesk_sandbox.demo.terminal import Terminal
+from talkdesk_sandbox.interruption import Interruption
 
 __all__ = ["main"]
 
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     keep: bool = parser.parse_args(arguments).keep
     tempfile.gettempdir()  # it tries a file there once, which an interruption would leave behind
-    interruption = _Interruption()
+    interruption = Interruption()
     # Everything that is called here is on this machine, whatever proxy the person has.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
@@ -74,11 +73,20 @@ def _invitation(environment: DemoEnvironment) -> tuple[str, ...]:
         f"export PATH={shlex.quote(kubectl['PATH'].partition(os.pathsep)[0])}:$PATH",
         f"export TALKDESK_SIMULATOR_URL={environment.simulator_url}",
         f"alias talkdesk-simulator={shlex.quote(simulator)}",
-        f"kubectl get talkdesk --namespace={environment.app.namespace}",
+        f"kubectl get talkdesk    # the default namespace of this kubeconfig is {environment.app.namespace}",
         "kubectl explain talkdeskapp.spec.tenant",
-        f"talkdesk-simulator install initech --app {environment.app.app_id}    # another customer",
+        "talkdesk-simulator install initech      # another customer",
         f"talkdesk-simulator uninstall {ACCOUNT}",
         "talkdesk-simulator state",
+        "",
+        f"logs           {environment.logs}",
+        f"webhook        {environment.callback}",
+        f"metrics        {'  '.join(environment.metrics_urls)}",
+        f"SCIM service   {environment.scim_url}",
+        "",
+        "Your own app, which the simulated Talkdesk then sends its events to:",
+        "talkdesk-simulator app YOUR_APP_ID --callback http://127.0.0.1:8080/events/YOUR_NAMESPACE/YOUR_APP",
+        "talkdesk-simulator install umbrella --app YOUR_APP_ID",
         "",
     )
 
@@ -86,22 +94,6 @@ def _invitation(environment: DemoEnvironment) -> tuple[str, ...]:
 def _fail(error: Exception, status: int) -> int:
     print(f"demo: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
     return status
-
-
-class _Interruption:
-    """Makes SIGTERM the same as Ctrl-C, once: a second signal can't interrupt the cleanup."""
-
-    def __init__(self) -> None:
-        self.signal = signal.SIGINT
-        """The first signal that came."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._begin)
-
-    def _begin(self, number: int, _: FrameType | None) -> None:
-        self.signal = signal.Signals(number)
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

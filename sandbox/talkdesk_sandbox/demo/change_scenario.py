@@ -47,9 +47,9 @@ class ChangeScenario(Scenario):
         )
         sent = self._environment.simulator.update(self._account, adding=_MORE_USERS)
         self._wait_for_field(sent, "{.status.answer.eventId}", sent.event.id)
+        self._wait_until_approved(sent, "Active")  # until then the new users have no license
         licensed = self._environment.simulator.licensed_users(sent.installation_id)
         self._wait_for_field(sent, "{.status.users.synced}", str(licensed))
-        self._wait_until_approved(sent, "Active")
         self._print_objects("--output=wide")
         there = self._environment.users_at_scim()
         if there != licensed:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
@@ -66,6 +67,18 @@ class DemoEnvironment:
         """Where the simulated SCIM service listens."""
         return f"http://{LOOPBACK}:{self.ports.scim}{scim_service.PATH}"
 
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs of operator, webhook, simulator and SCIM service."""
+        return self._processes.logs
+
+    @property
+    def metrics_urls(self) -> tuple[str, str]:
+        """Where operator and webhook show their metrics."""
+        ports = (self.ports.operator_metrics, self.ports.webhook_metrics)
+        operator, webhook = (f"http://{LOOPBACK}:{port}/metrics" for port in ports)
+        return operator, webhook
+
     def users_at_scim(self) -> int:
         """Count the users that the SCIM service has. Raises DemoFailed."""
         return scim_service.count_users(LOOPBACK, self.ports.scim)
@@ -92,7 +105,7 @@ class DemoEnvironment:
         begin = time.monotonic()
         self.cluster.kubectl("apply", "--server-side", "-k", str(OVERLAY))
         self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        self._terminal.fact("manifests", "kinds and rights: manifests/overlays/demo", time.monotonic() - begin)
+        self._terminal.fact("manifests", "kinds and rights: manifests/overlays/controlplane", time.monotonic() - begin)
 
     def _start_programs(self) -> None:
         begin = time.monotonic()
@@ -108,8 +121,8 @@ class DemoEnvironment:
         self._processes.start("operator", programs.operator(ports, operator, scratch))
         self.waiter = Waiter(self.cluster, self._processes)
         self.waiter.ready("simulator", ports.simulator, "/_control/clock", within=_READY_WITHIN)
-        self.waiter.ready("webhook", ports.webhook, "/readyz", within=_READY_WITHIN)
-        self.waiter.ready("operator", ports.operator, "/readyz", within=_READY_WITHIN)
+        self.waiter.ready("webhook", ports.webhook_probes, "/readyz", within=_READY_WITHIN)
+        self.waiter.ready("operator", ports.operator_probes, "/readyz", within=_READY_WITHIN)
         self.waiter.ready(
             "scim", ports.scim, f"{scim_service.PATH}/Users", within=_READY_WITHIN, headers=scim_service.HEADERS
         )
@@ -130,6 +143,8 @@ class DemoEnvironment:
             within=_READY_WITHIN,
         )
         self.simulator.send_events_to(self.app.app_id, self.callback)
+        # So that commands work as they are written in README.md: nobody's own kubeconfig is changed.
+        self.cluster.kubectl("config", "set-context", "--current", f"--namespace={self.app.namespace}")
         where = os.path.relpath(EXAMPLE, EXAMPLE.parents[2])
         self._terminal.fact("app", f"{where}, its endpoints are the simulator's", time.monotonic() - begin)
 

@@ -58,7 +58,8 @@ class InstallScenario(Scenario):
         kept = [f"{item['kind']} {item['name']}" for item in tenant["status"]["inventory"]]
         self._terminal.fact("kept", ", ".join(kept))
         self._terminal.fact("until", tenant["status"]["purgeTime"])
-        secrets = self._get("secrets", "--all-namespaces")["items"]
+        places = (*self._namespace, f"--namespace={namespace['name']}")
+        secrets = [secret for place in places for secret in self._get("secrets", place)["items"]]
         if left := [secret["metadata"]["name"] for secret in secrets]:
             raise DemoFailed(f"after the uninstall there are still Secrets: {', '.join(left)}", "operator")
         self._terminal.fact("deleted", "every Secret with credentials, here and in the tenant")

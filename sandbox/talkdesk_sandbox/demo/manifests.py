@@ -15,13 +15,13 @@ __all__ = ["EXAMPLE", "OVERLAY", "USERS", "Example", "write_overlay"]
 
 _MANIFESTS: Final = Path(__file__).parents[3] / "manifests"
 
-OVERLAY: Final = _MANIFESTS / "overlays" / "demo"
+OVERLAY: Final = _MANIFESTS / "overlays" / "controlplane"
 """Kinds and rights as in the base, but no pods."""
 
 EXAMPLE: Final = _MANIFESTS / "examples" / "sentiment"
 """An app and all that its namespace needs."""
 
-USERS: Final = _MANIFESTS / "examples" / "users"
+USERS: Final = _MANIFESTS / "components" / "app-users"
 """What that app also needs to sync users to a SCIM service."""
 
 
@@ -56,7 +56,8 @@ def write_overlay(simulator: str, folder: Path) -> Path:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         # kustomize takes no absolute paths.
-        "resources": [os.path.relpath(example, folder.resolve()) for example in (EXAMPLE, USERS)],
+        "resources": [os.path.relpath(EXAMPLE, folder.resolve())],
+        "components": [os.path.relpath(USERS, folder.resolve())],
         "patches": [{"target": {"kind": "TalkdeskApp"}, "patch": json.dumps(patch)}],
     }
     (folder / "kustomization.yaml").write_text(json.dumps(kustomization, indent=2))

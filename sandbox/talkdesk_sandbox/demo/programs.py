@@ -7,13 +7,13 @@ import os
 import socket
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Self
 
 from talkdesk_sandbox.demo import scim_service
 
-__all__ = ["LOOPBACK", "SYSTEM", "Ports", "operator", "scim", "simulator", "webhook"]
+__all__ = ["LOOPBACK", "SYSTEM", "Ports", "operator", "scim", "side_ports", "simulator", "webhook"]
 
 LOOPBACK: Final = "127.0.0.1"
 SYSTEM: Final = "talkdesk-system"
@@ -22,18 +22,21 @@ SYSTEM: Final = "talkdesk-system"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One port for each program."""
+    """The ports of all programs."""
 
     simulator: int
     webhook: int
-    operator: int
+    webhook_probes: int
+    webhook_metrics: int
+    operator_probes: int
+    operator_metrics: int
     scim: int
 
     @classmethod
     def free(cls) -> Self:
         """Return ports that are free now; another process could still take one, which the program then reports."""
         with ExitStack() as held:
-            sockets = [held.enter_context(socket.socket()) for _ in range(4)]
+            sockets = [held.enter_context(socket.socket()) for _ in fields(cls)]
             for each in sockets:
                 each.bind((LOOPBACK, 0))
             return cls(*(int(each.getsockname()[1]) for each in sockets))
@@ -53,7 +56,13 @@ def scim(ports: Ports, scratch: Path) -> list[str]:
 
 def webhook(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
     """Return how to run the webhook with the rights of its ServiceAccount."""
-    settings = {"HOST": LOOPBACK, "PORT": str(ports.webhook), "KUBECONFIG": str(kubeconfig)}
+    settings = {
+        "HOST": LOOPBACK,
+        "PORT": str(ports.webhook),
+        **side_ports(ports.webhook_probes, ports.webhook_metrics),
+        "KUBECONFIG": str(kubeconfig),
+        "SHUTDOWN_DELAY": "0s",
+    }
     environment = {f"TALKDESK_WEBHOOK_{name}": value for name, value in settings.items()}
     return [*_python(scratch, **environment), "-m", "talkdesk_webhook"]
 
@@ -61,13 +70,22 @@ def webhook(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
 def operator(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
     """Return how to run the operator with the rights of its ServiceAccount."""
     settings = {
-        "PROBE_BIND_ADDRESS": LOOPBACK,
-        "PROBE_PORT": str(ports.operator),
+        **side_ports(ports.operator_probes, ports.operator_metrics),
         "KUBECONFIG": str(kubeconfig),
         "LEASE_NAMESPACE": SYSTEM,  # which a pod reads from its own mount
     }
     environment = {f"TALKDESK_OPERATOR_{name}": value for name, value in settings.items()}
     return [*_python(scratch, **environment), "-m", "talkdesk_operator"]
+
+
+def side_ports(probes: int, metrics: int) -> dict[str, str]:
+    """Return the settings that both programs have for /healthz and /readyz, and for /metrics."""
+    return {
+        "PROBE_BIND_ADDRESS": LOOPBACK,
+        "PROBE_PORT": str(probes),
+        "METRICS_BIND_ADDRESS": LOOPBACK,
+        "METRICS_PORT": str(metrics),
+    }
 
 
 def _python(scratch: Path, **environment: str) -> list[str]:

@@ -6,8 +6,8 @@ Belongs here: the order. Does not belong here: what a scenario does and checks.
 from typing import Final
 
 from talkdesk_sandbox.demo.change_scenario import ChangeScenario
-from talkdesk_sandbox.demo.environment import DemoEnvironment
 from talkdesk_sandbox.demo.install_scenario import InstallScenario
+from talkdesk_sandbox.demo.stage import Stage
 from talkdesk_sandbox.demo.terminal import Terminal
 
 __all__ = ["ACCOUNT", "run"]
@@ -18,7 +18,7 @@ SECOND_ACCOUNT: Final = "globex"
 """The account of the second customer."""
 
 
-def run(environment: DemoEnvironment, terminal: Terminal) -> None:
+def run(environment: Stage, terminal: Terminal) -> None:
     """Run all scenarios. Raises DemoFailed as soon as something is not as expected."""
     installs = InstallScenario(environment, terminal, ACCOUNT)
     installed = installs.install()

@@ -8,7 +8,7 @@ import json
 from typing import Any, Final
 
 from talkdesk_crds.names import installation_name
-from talkdesk_sandbox.demo.environment import DemoEnvironment
+from talkdesk_sandbox.demo.stage import Stage
 from talkdesk_sandbox.demo.sync_client import SentEvent
 from talkdesk_sandbox.demo.terminal import Terminal
 
@@ -20,7 +20,7 @@ _WITHIN: Final = 60.0  # seconds; one or two on an idle machine
 class Scenario:
     """The base of all scenarios of one account; it has no state of its own because that is in the cluster."""
 
-    def __init__(self, environment: DemoEnvironment, terminal: Terminal, account: str) -> None:
+    def __init__(self, environment: Stage, terminal: Terminal, account: str) -> None:
         self._environment = environment
         self._account = account
         self._terminal = terminal

@@ -185,4 +185,6 @@ class Simulator:
         self, function: Callable[[TalkdeskState, _C, datetime], Installation], command: _C, *, deliver: bool
     ) -> views.Outcome:
         installation = function(self.state, command, self.clock.now())
-        return build.outcome(self.state, installation, self.flush(deliver=deliver))
+        created = self.flush(deliver=deliver)
+        kept = deliver and bool(created) and self.callback(installation.app_id) is None
+        return build.outcome(self.state, installation, created, kept=kept)

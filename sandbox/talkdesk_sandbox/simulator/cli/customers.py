@@ -36,7 +36,10 @@ async def install(  # noqa: PLR0913 - each parameter is an option
     *,
     account: NewAccount,
     app: Annotated[
-        str | None, typer.Option("--app", metavar="ID", help="app id; it is registered when it is new")
+        str | None,
+        typer.Option(
+            "--app", metavar="ID", help="app id; it is registered when it is new (the app that has a callback)"
+        ),
     ] = None,
     account_id: Annotated[str | None, typer.Option(metavar="ID", help="id of a new account")] = None,
     root: Annotated[

@@ -6,13 +6,17 @@ Does not belong here: any single command.
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 from pydantic import ValidationError
 
 from talkdesk_sandbox.simulator.cli import customers, faults, inspection, serve, staff
+from talkdesk_sandbox.simulator.cli.register import NotSentError
 from talkdesk_sandbox.simulator.cli.tables import problems
 from talkdesk_sandbox.simulator.control.client import ControlError
+
+__all__ = ["command", "main"]
 
 _PROGRAM = "talkdesk-simulator"
 _HELP = """\
@@ -47,27 +51,28 @@ decode its public_key from base64; check ECDSA with SHA-512 over the raw body.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     try:
-        code = typer.main.get_command(_app()).main(arguments, _PROGRAM, standalone_mode=False)
+        code = command().main(arguments, _PROGRAM, standalone_mode=False)
     except typer.TyperException as problem:
         return _complain(problem.exit_code, " ".join(problem.format_message().split()))
     except ValidationError as problem:
         return _complain(2, *problems(problem))
     except ValueError as problem:
         return _complain(2, str(problem))
-    except ControlError as refused:
+    except (ControlError, NotSentError) as refused:
         return _complain(1, str(refused))
     except OSError as problem:
         return _complain(1, problem.strerror or str(problem))
     return int(code or 0)
 
 
-def _app() -> typer.Typer:
+def command() -> Any:
+    """Return the command with all of its subcommands, as typer understands them."""
     app = typer.Typer(
         help=_HELP, epilog=_EPILOG, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
     for module in (serve, customers, staff, inspection, faults):
         module.add_to(app)
-    return app
+    return typer.main.get_command(app)
 
 
 def _complain(code: int, *lines: str) -> int:

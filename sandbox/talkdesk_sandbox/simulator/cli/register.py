@@ -20,8 +20,13 @@ from typing_extensions import override
 from talkdesk_sandbox.simulator.cli.options import DEFAULT_URL, URL_VARIABLE, AsJson, Ca, Url
 from talkdesk_sandbox.simulator.cli.tables import show
 from talkdesk_sandbox.simulator.control.client import Client
+from talkdesk_sandbox.simulator.views.models import Outcome
 
 _F = TypeVar("_F", bound=Callable[..., Awaitable[Any]])
+
+
+class NotSentError(Exception):
+    """A command created an event that nobody gets; `str()` says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,12 @@ async def _run(connection: Connection, function: Callable[..., Awaitable[Any]], 
     async with Client(url, ca=connection.ca) as client:
         result = await function(client, **options)
     print(TypeAdapter(Any).dump_json(result).decode() if connection.as_json else show(result))
+    if isinstance(result, Outcome) and result.kept:
+        raise NotSentError(
+            "nothing was sent, because the app has no callback: "
+            f"talkdesk-simulator app {result.app_id} --callback URL, "
+            f"and then talkdesk-simulator deliver {result.events[-1].id}; --no-deliver keeps an event on purpose"
+        )
 
 
 def _repeated(args: list[str], names: set[str]) -> list[str]:

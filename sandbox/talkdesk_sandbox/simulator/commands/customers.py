@@ -11,13 +11,15 @@ from talkdesk_sandbox.simulator.commands.target import find
 from talkdesk_sandbox.simulator.events.bodies import user_logout
 from talkdesk_sandbox.simulator.events.create import create_event
 from talkdesk_sandbox.simulator.lifecycle import accounts, installations
+from talkdesk_sandbox.simulator.settings import DEFAULT_APP_ID
 from talkdesk_sandbox.simulator.state.entities import Change, Installation, Subscription
+from talkdesk_sandbox.simulator.state.errors import ConflictError
 from talkdesk_sandbox.simulator.state.talkdesk_state import TalkdeskState
 
 
 def install(state: TalkdeskState, command: models.Install, now: datetime) -> Installation:
-    """Install an app. Raises ConflictError for a taken account id."""
-    app = state.ensure_app(command.app_id, now)
+    """Install an app. Raises ConflictError for a taken account id, and where it is not clear which app is meant."""
+    app = state.ensure_app(command.app_id or _app_with_callback(state), now)
     account = accounts.ensure_account(
         state,
         command.account,
@@ -31,6 +33,14 @@ def install(state: TalkdeskState, command: models.Install, now: datetime) -> Ins
     licensed = list(account.users)[: command.users]
     subscription = Subscription(**command.subscription.model_dump())
     return installations.install(state, app, account, subscription, licensed, now)
+
+
+def _app_with_callback(state: TalkdeskState) -> str:
+    """Return the app that a customer installs who names none: what nobody listens to would seem to do nothing."""
+    listening = [app.id for app in state.apps.values() if app.callback]
+    if len(listening) > 1:
+        raise ConflictError(f"several apps have a callback, say which one is installed: {', '.join(sorted(listening))}")
+    return listening[0] if listening else DEFAULT_APP_ID
 
 
 def update(state: TalkdeskState, command: models.Update, now: datetime) -> Installation:

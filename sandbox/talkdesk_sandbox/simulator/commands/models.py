@@ -38,7 +38,8 @@ class Install(_Command):
     """A customer installs an app; the account and the app are created when they are new."""
 
     account: AccountName
-    app_id: Id = DEFAULT_APP_ID
+    app_id: Id | None = None
+    """Left out: the one app that has a callback of its own; where none has, the simulator's default app."""
     account_id: Id | None = None
     """Id of the account if it is new."""
     root: RootUrl | None = None

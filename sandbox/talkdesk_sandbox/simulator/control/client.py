@@ -198,4 +198,12 @@ class Client:
             ) from None
         if response.is_success:
             return TypeAdapter(shape).validate_json(response.content)
-        raise ControlError(response.status_code, response.json().get("error", "refused"))
+        raise ControlError(response.status_code, _reason(response))
+
+
+def _reason(response: httpx.Response) -> str:
+    """Return the simulator's words; what a proxy in between says is no JSON."""
+    try:
+        return str(response.json()["error"])
+    except (ValueError, TypeError, KeyError):
+        return "refused"

@@ -22,7 +22,9 @@ def event_ref(event: Event) -> models.EventRef:
     )
 
 
-def outcome(state: TalkdeskState, installation: Installation, created: Iterable[Event]) -> models.Outcome:
+def outcome(
+    state: TalkdeskState, installation: Installation, created: Iterable[Event], *, kept: bool = False
+) -> models.Outcome:
     """Return what a command did to an installation."""
     return models.Outcome(
         installation_id=installation.id,
@@ -32,6 +34,7 @@ def outcome(state: TalkdeskState, installation: Installation, created: Iterable[
         state=wire_state(installation.state, state.behavior),
         client_id=installation.current.client_id,
         events=tuple(event_ref(event) for event in created),
+        kept=kept,
     )
 
 

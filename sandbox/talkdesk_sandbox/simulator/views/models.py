@@ -41,6 +41,8 @@ class Outcome(View):
     """Of the newest credentials."""
     events: tuple[EventRef, ...] = ()
     """The events that it created."""
+    kept: bool = False
+    """Whether these should have been sent, and there is no callback for the app."""
 
 
 class SignedEventView(View):

@@ -1,0 +1,3 @@
+module talkdesk-operator/sandbox/kind/pause
+
+go 1.26.0
