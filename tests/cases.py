@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-TIERS = {"unit": "U", "e2e": "E"}
+TIERS = {"unit": "U", "kind": "E"}
 """Tiers by folder. Everything else needs real programs, so it counts as integration, I."""
 
 

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from talkdesk_sandbox.controlplane import Cluster, ControlPlane, Programs, ProgramsUnavailable, find_programs
+from builders.cleared_namespace import delete_namespace
+from talkdesk_sandbox.controlplane import (
+    Cluster,
+    ControlPlane,
+    Programs,
+    ProgramsUnavailable,
+    find_helm,
+    find_programs,
+)
 
 # A busy machine is no fault of the code's; and what passed once must pass again where nobody looks at it.
 settings.register_profile(
@@ -27,7 +35,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="use the cluster that KUBECONFIG names, as its administrator, instead of a control plane of our own",
     )
+    parser.addoption(
+        "--kind", action="store_true", help="run the tests in a kind cluster too, as `make kind-test` does"
+    )
     parser.addoption("--update-golden", action="store_true", help="write tests/scenarios/*.golden anew")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Only a run needs the cluster: `--collect-only` shows them all.
+    if not (config.getoption("--kind") or config.option.collectonly):
+        kind = [item for item in items if item.get_closest_marker("kind")]
+        config.hook.pytest_deselected(items=kind)
+        items[:] = [item for item in items if not item.get_closest_marker("kind")]
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +64,30 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
             stack.close()
 
 
+@pytest.fixture(scope="session")
+def kubectl_program(pytestconfig: pytest.Config) -> Path:
+    """Kubectl alone, for what needs no cluster."""
+    return _programs(pytestconfig).kubectl
+
+
+@pytest.fixture(scope="session")
+def helm_program(pytestconfig: pytest.Config) -> Path:
+    """Helm, found or compiled as the control plane is."""
+    try:
+        with _visible(pytestconfig):
+            return find_helm()
+    except ProgramsUnavailable as error:
+        missing = str(error)
+    pytest.fail(missing, pytrace=False)
+
+
 @pytest.fixture
 def namespace(control_plane: Cluster) -> Iterator[str]:
-    """A new namespace that no other test uses. It is deleted afterwards, which nobody waits for."""
+    """A new namespace that no other test uses. It is deleted afterwards, which no test waits for."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     control_plane.kubectl("create", "namespace", name)
     yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    delete_namespace(control_plane, name)
 
 
 def _programs(config: pytest.Config) -> Programs:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import figures, users
+from benchmarks import figures, images, restart, shards, start, users
 from benchmarks.customers import Customers
 from benchmarks.figures import Figure
 from benchmarks.installs import Installs
@@ -42,7 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Whatever proxy the person has, what is talked to here is on this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
-        if options.profile:
+        if options.images:
+            _print(images.measure())
+        elif options.shards:
+            _print(shards.measure(options.accounts))
+        elif options.start:
+            _measure_start(options.accounts)
+        elif options.profile:
             _profile(scale)
         else:
             _measure(scale, options.results)
@@ -88,6 +94,19 @@ def _measure(scale: Scale, results: Path) -> None:
     sys.stdout.write(f"Python {machine['python']}; etcd does not wait for the disk\n{path}\n")
 
 
+def _measure_start(accounts: int) -> None:
+    _say("the operator's own part, without an API server")
+    measured = start.measure(accounts)
+    _say("a new start of the real programs")
+    measured += restart.measure(accounts)
+    _print(measured)
+
+
+def _print(measured: Sequence[Figure]) -> None:
+    load = os.getloadavg()[0]
+    sys.stdout.write(f"{figures.table(measured)}\n\nload {load:.2f}, {os.cpu_count()} cores for everything\n")
+
+
 def _prepare(stage: Stage, scale: Scale) -> tuple[Customers, BareWrites]:
     """Let a few customers install, so that everything is connected and cached, and take the first as the pattern."""
     customers = Customers(stage, stage.read_app().spec.app_id)
@@ -130,6 +149,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description="Measures speed on a local control plane.")
     parser.add_argument("--quick", action="store_true", help="a minute, to see that it works; the figures mean little")
     parser.add_argument("--profile", action="store_true", help="show instead where webhook and operator spend CPU")
+    parser.add_argument("--shards", action="store_true", help="the same customers on one, two and four operators")
+    parser.add_argument("--start", action="store_true", help="a start with many customers, and nothing else")
+    parser.add_argument(
+        "--images", action="store_true", help="size and start of the images that `make images` has made"
+    )
+    parser.add_argument(
+        "--accounts",
+        type=int,
+        default=1000,
+        help="customers who install before that; 10000 take ten times as long",
+    )
     parser.add_argument("--rounds", type=int, help="pairs of limit and real thing")
     parser.add_argument("--burst", type=int, help="installs in a burst")
     parser.add_argument("--results", type=Path, default=_RESULTS, help="folder for the JSON")

@@ -1,41 +1,19 @@
-"""Our three programs as child processes, called as in a cluster, on free ports of this machine.
+"""Our three programs as child processes, called as in a cluster.
 
 Belongs here: command lines, environments, and whether they serve. Does not belong here: the cluster they work on.
 """
 
 import os
-import socket
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
-__all__ = ["LOOPBACK", "Ports", "serves", "start_line"]
+__all__ = ["serves", "start_line"]
 
-LOOPBACK: Final = "127.0.0.1"
 _PROFILED: Final = Path(__file__).with_name("profiled.py")
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """One port for each program."""
-
-    simulator: int
-    webhook: int
-    operator: int
-
-    @classmethod
-    def free(cls) -> Self:
-        """Find ports that are free now."""
-        with ExitStack() as held:
-            sockets = [held.enter_context(socket.socket()) for _ in range(3)]
-            for each in sockets:
-                each.bind((LOOPBACK, 0))
-            return cls(*(int(each.getsockname()[1]) for each in sockets))
 
 
 def start_line(module: str, environment: dict[str, str], *arguments: str, profile: Path | None = None) -> Sequence[str]:

@@ -22,11 +22,12 @@ from typing import Any, Final, Self, TypeVar
 import yaml
 
 from benchmarks.measuring import Samples, parse_metrics, scrape, wait_until
-from benchmarks.programs import LOOPBACK, Ports, serves, start_line
+from benchmarks.programs import serves, start_line
 from benchmarks.sending import BenchFailed
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_sandbox.controlplane import Cluster, ControlPlane
 from talkdesk_sandbox.controlplane.processes import Processes
+from talkdesk_sandbox.demo.programs import LOOPBACK, Ports, side_ports
 from talkdesk_sandbox.simulator.control import Client
 
 __all__ = ["APP", "LIMIT", "SYSTEM", "WORK", "Stage"]
@@ -53,11 +54,16 @@ class Stage:
     ports: Ports = field(init=False)
     plane: ControlPlane = field(init=False)
     processes: Processes = field(init=False)
+    operator: Processes = field(init=False)
+    """The operator's alone, which may end while the others go on."""
     api_url: str = field(init=False)
     ca_file: Path = field(init=False)
+    operator_settings: dict[str, str] = field(init=False)
+    """But for its ports."""
     tokens: dict[str, str] = field(init=False, default_factory=dict)
     """Bearer tokens of webhook and operator."""
     _exits: ExitStack = field(init=False, default_factory=ExitStack)
+    _operator_line: Sequence[str] = field(init=False)
 
     def __enter__(self) -> Self:
         """Start everything. Raises BenchFailed or ControlPlaneError."""
@@ -74,7 +80,7 @@ class Stage:
     @property
     def pids(self) -> dict[str, int]:
         """Return all processes that share the machine's cores while something is measured."""
-        return {**self.plane.pids, **self.processes.pids}
+        return {**self.plane.pids, **self.processes.pids, **self.operator.pids}
 
     def webhook_url(self, namespace: str) -> str:
         """Return the address for events."""
@@ -91,7 +97,7 @@ class Stage:
 
     def operator_metrics(self) -> Samples:
         """Read the operator's metrics."""
-        return scrape(f"http://{LOOPBACK}:{self.ports.operator}/metrics")
+        return scrape(f"http://{LOOPBACK}:{self.ports.operator_metrics}/metrics")
 
     def api_metrics(self) -> Samples:
         """Read the API server's metrics."""
@@ -104,18 +110,45 @@ class Stage:
     def toggle_profile(self, program: str) -> None:
         """Start the program's profile; stop it at the second call and wait until it is written."""
         if self.profile is not None:
-            os.kill(self.processes.pids[program], signal.SIGUSR1)
+            os.kill(self.pids[program], signal.SIGUSR1)
+
+    def stop_operator(self) -> None:
+        """End the operator in order, so that its Lease is free. Raises BenchFailed."""
+        os.kill(self.operator.pids["operator"], signal.SIGTERM)
+        if not self.operator.wait_ended(_START_WITHIN):
+            raise BenchFailed("the operator does not end")
+
+    def start_operator(self) -> None:
+        """Start the operator, and don't wait for it."""
+        self.new_operators().start("operator", list(self._operator_line))
+
+    def replace_talkdesk(self, line: Sequence[str], path: str) -> None:
+        """End simulator and webhook, and start another Talkdesk at the simulator's port; it serves that path then."""
+        os.kill(self.processes.pids["simulator"], signal.SIGKILL)
+        self.processes.wait_ended(_START_WITHIN)
+        folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="talkdesk-bench-")), "run")
+        folder.mkdir()
+        self.processes = Processes(folder)
+        self._exits.callback(self.processes.stop, keep_logs=False)
+        self._start("talkdesk", line, self.ports.simulator, path)
+
+    def new_operators(self) -> Processes:
+        """Return a place for operators that are started instead of the one before, which has ended."""
+        folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="talkdesk-bench-")), "run")
+        folder.mkdir()
+        self.operator = operator = Processes(folder)
+        self._exits.callback(operator.stop, keep_logs=False)
+        return operator
 
     def _start_cluster(self) -> None:
         self.plane = ControlPlane()
         self.cluster = self._exits.enter_context(self.plane)
-        self.cluster.kubectl("apply", "--server-side", "-k", str(_MANIFESTS / "overlays" / "demo"))
+        self.cluster.kubectl("apply", "--server-side", "-k", str(_MANIFESTS / "overlays" / "controlplane"))
         self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         self.cluster.kubectl("create", "namespace", LIMIT)
-        example = _MANIFESTS / "examples" / APP
-        for name in ("namespace", "access", "guard"):
-            text = (example / f"{name}.yaml").read_text()
-            self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
+        example = yaml.safe_load_all(self.cluster.kubectl("kustomize", str(_MANIFESTS / "examples" / APP)))
+        objects = {"apiVersion": "v1", "kind": "List", "items": [x for x in example if x["kind"] != "TalkdeskApp"]}
+        self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(objects))
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",
@@ -137,24 +170,23 @@ class Stage:
         self._start("simulator", simulator, ports.simulator, "/_control/clock")
         self._install_app()
         webhook = {"HOST": LOOPBACK, "PORT": str(ports.webhook), "KUBECONFIG": str(kubeconfigs["webhook"])}
+        webhook |= side_ports(ports.webhook_probes, ports.webhook_metrics) | {"SHUTDOWN_DELAY": "0s"}
         line = start_line("talkdesk_webhook", _named("WEBHOOK", webhook), profile=self._profile("webhook"))
-        self._start("webhook", line, ports.webhook, "/readyz")
-        operator = {
-            "PROBE_BIND_ADDRESS": LOOPBACK,
-            "PROBE_PORT": str(ports.operator),
+        self._start("webhook", line, ports.webhook_probes, "/readyz")
+        self.operator_settings = {
             "KUBECONFIG": str(kubeconfigs["operator"]),
             "LEASE_NAMESPACE": SYSTEM,
             "NAMESPACES": f"{WORK},{SYSTEM}",
         }
-        line = start_line("talkdesk_operator", _named("OPERATOR", operator), profile=self._profile("operator"))
-        self._start("operator", line, ports.operator, "/readyz")
+        operator = self.operator_settings | side_ports(ports.operator_probes, ports.operator_metrics)
+        profile = self._profile("operator")
+        self._operator_line = start_line("talkdesk_operator", _named("OPERATOR", operator), profile=profile)
+        self.start_operator()
+        _await_start(self.operator, "operator", ports.operator_probes, "/readyz")
 
     def _start(self, name: str, line: Sequence[str], port: int, path: str) -> None:
         self.processes.start(name, list(line))
-        try:
-            wait_until(lambda: serves(f"http://{LOOPBACK}:{port}{path}"), f"start of the {name}", _START_WITHIN)
-        except BenchFailed as error:
-            raise BenchFailed(f"{error}\n{self.processes.read_log(name)[-2000:]}") from None
+        _await_start(self.processes, name, port, path)
 
     def _install_app(self) -> None:
         app = yaml.safe_load((_MANIFESTS / "examples" / APP / "app.yaml").read_text())
@@ -182,6 +214,13 @@ class Stage:
 
     def _profile(self, program: str) -> Path | None:
         return self.profile / f"{program}.prof" if self.profile is not None else None
+
+
+def _await_start(processes: Processes, name: str, port: int, path: str) -> None:
+    try:
+        wait_until(lambda: serves(f"http://{LOOPBACK}:{port}{path}"), f"start of the {name}", _START_WITHIN)
+    except BenchFailed as error:
+        raise BenchFailed(f"{error}\n{processes.read_log(name)[-2000:]}") from None
 
 
 def _named(program: str, settings: dict[str, str]) -> dict[str, str]:

@@ -14,13 +14,13 @@ import sys
 import time
 import urllib.request
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.figures import Figure, plain, table
 from benchmarks.measuring import resident_megabytes
 from benchmarks.programs import start_line
 from benchmarks.sending import BenchFailed
+from builders.python_path import path_with_builders
 from builders.scim import RecordsInMemory, SecretsInMemory, app_with_scim, pages, user
 from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.reconcilers.users.sync import UserSync
@@ -28,7 +28,6 @@ from talkdesk_operator.reconcilers.users.sync import UserSync
 __all__ = ["COUNT", "main", "measure"]
 
 COUNT: Final = 10_000
-_TESTS: Final = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Measured:
 
 def measure(count: int = COUNT) -> list[Figure]:
     """Bring so many users twice. Raises BenchFailed unless all of them arrive."""
-    paths = {"PYTHONPATH": str(_TESTS)}
+    paths = {"PYTHONPATH": path_with_builders()}
     service = subprocess.Popen(start_line("builders.quick_scim", paths), stdout=subprocess.PIPE, text=True)
     try:
         if service.stdout is None:

@@ -17,14 +17,13 @@ from benchmarks.customers import Install
 from benchmarks.sending import Request
 from benchmarks.stage import APP, LIMIT, WORK, Stage
 from talkdesk_crds.names import FIELD_MANAGER, FIELD_MANAGER_WEBHOOK, GROUP, VERSION, installation_name, tenant_name
-from talkdesk_runtime.kube import APPLY, JSON_PATCH, resource_path
+from talkdesk_runtime.kube import APPLY, JSON, JSON_PATCH, resource_path
 
-__all__ = ["BareWrites"]
+__all__ = ["PLURALS", "BareWrites"]
 
-_JSON: Final = "application/json"
 _SERVERS: Final = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink")
 """Metadata that the API server writes."""
-_PLURALS: Final = {
+PLURALS: Final = {
     "Namespace": "namespaces",
     "ResourceQuota": "resourcequotas",
     "LimitRange": "limitranges",
@@ -83,7 +82,7 @@ class BareWrites:
 
     def _create_installation(self) -> Request:
         path = resource_path(GROUP, VERSION, "talkdeskinstallations", LIMIT)
-        query = {"fieldManager": f"{FIELD_MANAGER_WEBHOOK}-0123456789ab", "fieldValidation": "Strict"}
+        query = {"fieldManager": FIELD_MANAGER_WEBHOOK, "fieldValidation": "Strict"}
         return self._request("POST", path, _bare(self._installation), query, who="webhook")
 
     def _create_tenant(self) -> Request:
@@ -105,7 +104,7 @@ class BareWrites:
 
     def _apply(self, item: dict[str, str]) -> Request:
         namespace = item.get("namespace", "")
-        plural = _PLURALS[item["kind"]]
+        plural = PLURALS[item["kind"]]
         stored = self._read(plural, item["name"], namespace=namespace or "default")
         body = _bare(stored, namespace=namespace)
         # Who applies names only what it wants: the API server's own additions would cost the limit, not us.
@@ -123,12 +122,12 @@ class BareWrites:
         query: dict[str, str],
         *,
         who: str = "operator",
-        content_type: str = _JSON,
+        content_type: str = JSON,
         impersonate: str = "",
     ) -> Request:
         headers = {
             "Authorization": f"Bearer {self._stage.tokens[who]}",
-            "Accept": _JSON,
+            "Accept": JSON,
             "Content-Type": content_type,
             "User-Agent": "bench-limit",
         }

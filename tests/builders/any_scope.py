@@ -41,6 +41,7 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.reconcile.scope import (
+    FaultOwner,
     RetryClass,
     Role,
     Scope,
@@ -80,7 +81,7 @@ TRUTHS = ["True", "False"]
 RETAINED = condition(ConditionType.READY, "False", Reason.RETAINED)
 STUCK = failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW), failure(Reason.CREDENTIALS_MISSING, RetryClass.TERMINAL)
 REFUSED = failure(Reason.APPLY_REFUSED, RetryClass.SLOW)
-UNRENDERABLE = failure(Reason.RENDER_FAILED, RetryClass.TERMINAL)
+UNRENDERABLE = failure(Reason.RENDER_FAILED, RetryClass.TERMINAL, fault=FaultOwner.CUSTOMER)
 
 
 @st.composite

@@ -40,6 +40,7 @@ from talkdesk_operator.domain.reconcile.scope import (
 )
 from talkdesk_operator.domain.reconcile.steps import (
     Acknowledge,
+    CheckNamespace,
     DeactivateUsers,
     DeleteCredentials,
     DeletePreviousCredentials,
@@ -52,6 +53,7 @@ from talkdesk_operator.domain.reconcile.steps import (
     ReadTalkdesk,
     RecordAnswer,
     RecordMissedRequest,
+    RecoverRecord,
     RemoveFinalizer,
     Send,
     Step,
@@ -94,7 +96,15 @@ class World:
                 return replace(at, credentials_deleted=True)
             case Erase():
                 return replace(at, erased=True)
-            case SyncUsers() | DeactivateUsers() | Acknowledge() | DeletePreviousCredentials() | RecordMissedRequest():
+            case (
+                SyncUsers()
+                | DeactivateUsers()
+                | Acknowledge()
+                | DeletePreviousCredentials()
+                | RecordMissedRequest()
+                | CheckNamespace()
+                | RecoverRecord()
+            ):
                 return self._converge(step, at)
             case RemoveFinalizer() | Finish():
                 raise AssertionError("ends the reconcile")
@@ -107,6 +117,10 @@ class World:
                 came = self._draw(st.sampled_from(AcknowledgementState))
                 lost = self._draw(FAILURES) if came is AcknowledgementState.FAILED else None
                 return replace(at, acknowledged=came, ack_failure=lost)
+            case RecoverRecord():
+                return replace(at, record_searched=True, tenant=self._draw(st.none() | st.just(tenant())))
+            case CheckNamespace():
+                return replace(at, namespace_terminating=self._draw(st.booleans()))
             case DeletePreviousCredentials():
                 return replace(at, previous_versions_deleted=True)
             case RecordMissedRequest(request=request):

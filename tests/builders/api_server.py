@@ -7,11 +7,12 @@ own objects, `team`, is left out.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from builders.journal import Journal
+from builders.label_selectors import listed
 from builders.object_patches import Leaf, PatchRefused, get_leaf, json_patch, leaves, merge_patch, set_leaf
 from builders.objects import NOON
 from talkdesk_crds import KINDS
@@ -24,11 +25,20 @@ HOME = "team"
 Place: TypeAlias = tuple[str, str, str]
 """Plural, namespace, name."""
 _OURS = {kind.INFO.plural: kind for kind in KINDS}
-_CLUSTER_SCOPED = frozenset({"namespaces", "clusterroles"})
+_CLUSTER_SCOPED = frozenset({"namespaces", "clusterroles", "persistentvolumes", "clusterwidgets"})
 _SERVED: dict[str, dict[str, str]] = {
-    "/api/v1": {"Namespace": "namespaces", "Secret": "secrets", "ConfigMap": "configmaps", "Service": "services"},
-    "/apis/apps/v1": {"Deployment": "deployments"},
+    "/api/v1": {
+        "Namespace": "namespaces",
+        "Secret": "secrets",
+        "ConfigMap": "configmaps",
+        "Service": "services",
+        "PersistentVolume": "persistentvolumes",
+        "PersistentVolumeClaim": "persistentvolumeclaims",
+    },
+    "/apis/apps/v1": {"Deployment": "deployments", "StatefulSet": "statefulsets"},
+    "/apis/example.com/v1": {"Widget": "widgets", "ClusterWidget": "clusterwidgets"},
     "/apis/rbac.authorization.k8s.io/v1": {"ClusterRole": "clusterroles", "Role": "roles"},
+    "/apis/widgets.example/v1": {"Widget": "widgets"},
 }
 _PLURALS = {kind: plural for kinds in _SERVED.values() for kind, plural in kinds.items()}
 
@@ -61,7 +71,11 @@ class ApiServer:
         self._version = 100
         self._made: dict[Place, int] = {}
         self._unchecked: set[Place] = set()
+        self.served = copy.deepcopy(_SERVED)
+        """The kinds and their plurals by the path of their group and version; tests take some away, and add others."""
         self._forbidden: set[tuple[str, str]] = set()
+        self.validate: Callable[[Mapping[str, Any]], KubeError | None] = lambda _: None
+        """Judges each object that is applied; tests set it."""
         for raw in objects:
             self.put(raw)
 
@@ -78,6 +92,7 @@ class ApiServer:
         other._objects = copy.deepcopy(self._objects)
         other._managers = copy.deepcopy(self._managers)
         other._made, other._version = dict(self._made), self._version
+        other.served = copy.deepcopy(self.served)
         return other
 
     def put(self, raw: Mapping[str, Any], *, manager: str = "somebody") -> dict[str, Any]:
@@ -155,25 +170,34 @@ class ApiServer:
         self.journal.effect(_line(request), lambda: answers.append(self._answer(request)))
         return copy.deepcopy(answers[0])
 
+    async def repeat(self, request: Request) -> None:
+        """Let a request come that was sent before, and was late."""
+        await self.request(
+            request.method,
+            request.path,
+            body=request.body,
+            content_type=request.content_type,
+            query=request.query,
+            as_user=request.as_user,
+        )
+
     def _answer(self, request: Request) -> dict[str, Any]:
-        if _is_discovery(request.path):
-            if request.path not in _SERVED:
-                raise _refusal(404, "NotFound", f"there is no {request.path}")
-            kinds = _SERVED[request.path].items()
-            found = [{"kind": kind, "name": name, "namespaced": name not in _CLUSTER_SCOPED} for kind, name in kinds]
-            return {"resources": [*found, {"kind": "Scale", "name": "deployments/scale", "namespaced": True}]}
+        if _is_group(request.path) or _is_discovery(request.path):
+            return self._discover(request.path)
         place, subresource = _parsed(request.path)
+        if not self._is_served(request.path, place[0]):
+            raise _refusal(404, "NotFound", "the server could not find the requested resource")
         if request.as_user is not None and (place[0], request.method) in self._forbidden:
             raise _refusal(403, "Forbidden", f"{request.as_user} cannot {request.method} {place[0]}")
         if request.method == "POST":
-            return self._create(place, request.body)
+            return self._create(place, request)
         if not place[2]:
             return self._list(place, request)
         known = self._objects.get(place)
         if request.content_type == APPLY:
             return self._apply(place, known, request)
         if known is None:
-            raise _refusal(404, "NotFound", f"{place[0]} {place[2]!r} not found")
+            raise _refusal(404, "NotFound", f"{place[0]} {place[2]!r} not found", name=place[2])
         match request.method:
             case "GET":
                 return known
@@ -182,9 +206,31 @@ class ApiServer:
             case _:
                 return self._patch(place, known, request, subresource)
 
-    def _create(self, place: Place, body: dict[str, Any]) -> dict[str, Any]:
-        plural, namespace, _ = place
+    def _discover(self, path: str) -> dict[str, Any]:
+        """Return the versions of a group, or the kinds of a version."""
+        if path in self.served:
+            kinds = self.served[path].items()
+            found = [{"kind": kind, "name": name, "namespaced": name not in _CLUSTER_SCOPED} for kind, name in kinds]
+            return {"resources": [*found, {"kind": "Scale", "name": "deployments/scale", "namespaced": True}]}
+        versions = [served.rpartition("/")[2] for served in self.served if served.rpartition("/")[0] == path]
+        if not versions:
+            raise _refusal(404, "NotFound", f"there is no {path}")
+        return {"versions": versions if path == "/api" else [{"version": each} for each in versions]}
+
+    def _is_served(self, path: str, plural: str) -> bool:
+        """Return whether a kind of tenants' objects is served under that path; our own and Events always are."""
+        if plural in _OURS or plural == "events":
+            return True
+        parts = path.split("/")
+        root = "/".join(parts[: 3 if parts[1] == "api" else 4])
+        return plural in self.served.get(root, {}).values()
+
+    def _create(self, place: Place, request: Request) -> dict[str, Any]:
+        (plural, namespace, _), body = place, request.body
         name = body["metadata"]["name"]
+        self._check_namespace(place)
+        if "dryRun" in request.query:
+            return {}
         if (plural, namespace, name) in self._objects:
             raise _refusal(409, "AlreadyExists", f"{plural} {name!r} already exists")
         stored = copy.deepcopy(body)
@@ -192,16 +238,20 @@ class ApiServer:
         return self._store((plural, namespace, name), stored)
 
     def _list(self, place: Place, request: Request) -> dict[str, Any]:
-        wanted = dict(pair.split("=", 1) for pair in request.query.get("labelSelector", "").split(",") if pair)
+        fields = dict(pair.split("=", 1) for pair in request.query.get("fieldSelector", "").split(",") if pair)
         items = [
             each
             for (plural, namespace, _), each in self._objects.items()
-            if (plural, namespace) == place[:2] and wanted.items() <= (each["metadata"].get("labels") or {}).items()
+            if plural == place[0]
+            and place[1] in ("", namespace)
+            and listed(each, request.query)
+            and all(get_leaf(each, tuple(name.split("."))) == value for name, value in fields.items())
         ]
+        version = {"resourceVersion": str(self._version)}
         if "PartialObjectMetadataList" in request.accept:
             # Such a list says null where another one says [].
-            return {"items": [{"metadata": each["metadata"]} for each in items] or None}
-        return {"items": items}
+            return {"metadata": version, "items": [{"metadata": each["metadata"]} for each in items] or None}
+        return {"metadata": version, "items": items}
 
     def _patch(self, place: Place, known: dict[str, Any], request: Request, subresource: str) -> dict[str, Any]:
         try:
@@ -215,6 +265,8 @@ class ApiServer:
             raise _refusal(422, "Invalid", str(error)) from None
         if changed["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]:
             raise _refusal(409, "Conflict", "the object has been modified")
+        if changed["metadata"]["uid"] != known["metadata"]["uid"]:
+            raise _refusal(422, "Invalid", "metadata.uid: field is immutable", causes=[{"field": "metadata.uid"}])
         ours = place[0] in _OURS
         if ours and subresource == "status":
             changed = known | {"status": changed["status"]}
@@ -226,11 +278,19 @@ class ApiServer:
     def _apply(self, place: Place, known: dict[str, Any] | None, request: Request) -> dict[str, Any]:
         body, manager = request.body, request.query["fieldManager"]
         self._check_namespace(place)
+        if (refusal := self.validate(body)) is not None:
+            raise refusal
         uid = body["metadata"].get("uid")
+        self._check_immutable(place, known, body)
+        if "dryRun" in request.query:
+            return {}
         if uid is not None and known is None:
             raise _refusal(409, "Conflict", f"uid mismatch: {uid}")
         if known is not None and uid not in {None, known["metadata"]["uid"]}:
             raise _refusal(422, "Invalid", "metadata.uid: field is immutable", causes=[{"field": "metadata.uid"}])
+        version = body["metadata"].get("resourceVersion")
+        if known is not None and version not in {None, known["metadata"]["resourceVersion"]}:
+            raise _refusal(409, "Conflict", "the object has been modified")
         live = copy.deepcopy(known) if known is not None else {key: body[key] for key in ("apiVersion", "kind")}
         live.setdefault("metadata", {"name": place[2]} | ({"namespace": place[1]} if place[1] else {}))
         owners, wanted = self._managers.setdefault(place, {}), dict(leaves(body))
@@ -248,12 +308,25 @@ class ApiServer:
             live.setdefault("status", {"phase": "Active"})
         return self._store(place, live)
 
+    def _check_immutable(self, place: Place, known: dict[str, Any] | None, body: dict[str, Any]) -> None:
+        """Refuse what the real one refuses of ConfigMaps, Secrets and bindings that exist."""
+        if known is None or body["metadata"].get("uid") not in {None, known["metadata"]["uid"]}:
+            return
+        path = "data" if place[0] in {"configmaps", "secrets"} else "roleRef"
+        changed = path in body and body[path] != known.get(path)
+        if changed and (path == "roleRef" or known.get("immutable")):
+            said = "cannot change roleRef" if path == "roleRef" else "field is immutable when `immutable` is set"
+            message = f'{body["kind"]} "{place[2]}" is invalid: {path}: {said}'
+            raise _refusal(422, "Invalid", message, causes=[{"field": path, "reason": "FieldValueForbidden"}])
+
     def _check_namespace(self, place: Place) -> None:
-        if not place[1] or place[1] == HOME:
+        if not place[1]:
             return
         namespace = self._objects.get(("namespaces", "", place[1]))
+        if namespace is None and (place[1] == HOME or place[0] in {"events", *_OURS}):
+            return
         if namespace is None:
-            raise _refusal(404, "NotFound", f"namespaces {place[1]!r} not found")
+            raise _refusal(404, "NotFound", f"namespaces {place[1]!r} not found", name=place[1])
         if "deletionTimestamp" in namespace["metadata"]:
             raise _refusal(403, "Forbidden", "it is being terminated", causes=[{"reason": "NamespaceTerminating"}])
 
@@ -261,6 +334,9 @@ class ApiServer:
         uid = body.get("preconditions", {}).get("uid", known["metadata"]["uid"])
         if uid != known["metadata"]["uid"]:
             raise _refusal(409, "Conflict", f"Precondition failed: UID in precondition: {uid}")
+        version = body.get("preconditions", {}).get("resourceVersion", known["metadata"]["resourceVersion"])
+        if version != known["metadata"]["resourceVersion"]:
+            raise _refusal(409, "Conflict", f"Precondition failed: ResourceVersion in precondition: {version}")
         if known["metadata"].get("finalizers"):
             changed = copy.deepcopy(known)
             changed["metadata"].setdefault("deletionTimestamp", to_wire_time(NOON))
@@ -308,6 +384,11 @@ def _plural(kind: str) -> str:
     return next((known.INFO.plural for known in KINDS if known.INFO.kind == kind), _PLURALS.get(kind, "events"))
 
 
+def _is_group(path: str) -> bool:
+    """Return whether a path names a group, without a version."""
+    return path.count("/") == (2 if path.startswith("/apis/") else 1)
+
+
 def _is_discovery(path: str) -> bool:
     """Return whether a path names a whole group and version."""
     return path.count("/") == (3 if path.startswith("/apis/") else 2)
@@ -327,10 +408,11 @@ def _parsed(path: str) -> tuple[Place, str]:
 
 
 def _line(request: Request) -> str:
-    if _is_discovery(request.path):
+    if _is_discovery(request.path) or _is_group(request.path):
         return f"GET {request.path}"
     (plural, namespace, name), subresource = _parsed(request.path)
     verb = "APPLY" if request.content_type == APPLY else request.method
+    verb = "DRY-RUN" if "dryRun" in request.query else verb
     if verb == "GET" and not name:
         verb = "LIST"
     if plural == "events":

@@ -4,12 +4,16 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-WITHIN = 30.0
+from builders.python_path import path_with_builders
+
+WITHIN = 90.0
 """Seconds; two on an idle machine."""
+NAMELESS = ("unshare", "--user", "--map-user=65532", "--map-group=65532")
+"""Runs a command as a user who is in no list of users, as in a container."""
 
 
 @dataclass
@@ -22,13 +26,15 @@ class Child:
     _reading: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, module: str, settings: Mapping[str, str]) -> Self:
-        """Run `python -m module` with nothing of our environment but where things are, and these variables."""
-        kept = {
-            name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
-        }
+    async def start(cls, module: str, settings: Mapping[str, str], *, by: Sequence[str] = ()) -> Self:
+        """Run `python -m module`, perhaps by another command, with these variables and where programs and modules are.
+
+        It has no home and no temporary folder, as in a container.
+        """
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        kept["PYTHONPATH"] = path_with_builders()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, env={**kept, **settings}, stderr=asyncio.subprocess.PIPE
+            *by, sys.executable, "-m", module, env={**kept, **settings}, stderr=asyncio.subprocess.PIPE
         )
         made = cls(process)
         made._reading = asyncio.create_task(made._read())

@@ -39,7 +39,7 @@ class Journal:
 
     lines: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    reads: frozenset[str] = frozenset({"GET", "LIST", "ASK"})
+    reads: frozenset[str] = frozenset({"GET", "LIST", "ASK", "DRY-RUN"})
     """The first words of lines that change nothing."""
     crash: tuple[int, When] | None = None
     """At which write, counted from 1, the process ends."""

@@ -44,6 +44,10 @@ class KindsApi:
         where = path or f"{self._path(raw)}{name}"
         await self._kube.request(method, where, body=body, content_type=kind, query=query, as_user=user)
 
+    async def request(self, method: str, path: str) -> dict[str, Any]:
+        """Make a request as the administrator."""
+        return await self._kube.request(method, path)
+
     async def refused(self, raw: dict[str, Any], body: Any) -> KubeInvalid:
         with pytest.raises(KubeInvalid) as caught:
             await self.patch(raw, body)

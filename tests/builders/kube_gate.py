@@ -20,7 +20,7 @@ from aiohttp import web
 
 from builders.listening import listening
 
-WITHIN = 30.0
+WITHIN = 90.0
 """Seconds until what is waited for must have happened; two or three on an idle machine."""
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "content-length", "host", "content-encoding"})
 
@@ -37,6 +37,8 @@ class Call:
     """None while it runs, or when it was cut."""
     body: Any = None
     """What was written; of a Secret only its metadata."""
+    refusal: str = ""
+    """What the API server said with a 403."""
 
     @property
     def is_write(self) -> bool:
@@ -157,10 +159,13 @@ class KubeGate:
             request.method, self._server + request.raw_path, data=body_bytes or None, headers=headers
         ) as answer:
             call.status = answer.status
-            if hold is not None:
+            if answer.status == 403:
+                said = await answer.read()
+                call.refusal = _message(said)
+                return web.Response(body=said, status=403, headers=_passed_on(answer))
+            if hold is not None and hold.when == "after":
                 held = await answer.read()
-                if hold.when == "after":
-                    await hold.stop()
+                await hold.stop()
                 return web.Response(body=held, status=answer.status, headers=_passed_on(answer))
             return await self._stream(request, answer)
 
@@ -175,6 +180,13 @@ class KubeGate:
 
 def _kept(path: str, body: Any) -> Any:
     return {"metadata": body.get("metadata", {})} if "/secrets" in path else body
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode(errors="replace")
 
 
 def _passed_on(answer: aiohttp.ClientResponse) -> dict[str, str]:

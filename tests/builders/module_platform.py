@@ -1,11 +1,13 @@
 """The platform that the tests of one module share."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from builders.cleared_namespace import delete_namespace
 from builders.platform import Platform, platform
 from talkdesk_sandbox.controlplane import Cluster
 
@@ -19,4 +21,4 @@ async def module_platform(cluster: Cluster, request: pytest.FixtureRequest, **se
         yield made
         if request.config.getoption("--use-existing-cluster"):
             await made.clear()
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    await asyncio.to_thread(delete_namespace, cluster, name)

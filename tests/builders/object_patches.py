@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 
 Leaf: TypeAlias = tuple[str, ...]
 """The path of a field; a list counts as one field."""
-_IDENTITY = {("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"), ("metadata", "uid")}
+_METADATA = ("name", "namespace", "uid", "resourceVersion")
+_IDENTITY = {("apiVersion",), ("kind",), *(("metadata", name) for name in _METADATA)}
 
 
 class PatchRefused(Exception):
@@ -30,7 +31,7 @@ def json_patch(target: dict[str, Any], operations: list[dict[str, Any]]) -> dict
     """Apply RFC 6902 to objects; raises PatchRefused for a test that fails and for a path that is not there."""
     result = copy.deepcopy(target)
     for operation in operations:
-        *path, last = operation["path"].strip("/").split("/")
+        *path, last = (part.replace("~1", "/").replace("~0", "~") for part in operation["path"].strip("/").split("/"))
         parent: Any = result
         for name in path:
             parent = parent.get(name) if isinstance(parent, dict) else None

@@ -22,7 +22,8 @@ from talkdesk_crds.installation import (
     SubscriptionFacts,
     TalkdeskInstallation,
 )
-from talkdesk_crds.names import API_VERSION, FINALIZER
+from talkdesk_crds.names import API_VERSION, APP_FINALIZER, FINALIZER, TENANT_FINALIZER
+from talkdesk_crds.shard_slots import slot_label
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule, Facts, Failure, RetryClass, Role, Scope
@@ -49,6 +50,15 @@ def metadata(name: str, **overrides: Any) -> dict[str, Any]:
     } | overrides
 
 
+def labeled(meta: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """Metadata with the label of the account's slot, unless they have labels or the account makes no sense."""
+    match spec:
+        case {"appRef": {"name": str(app)}, "accountId": str(account_id)}:
+            return {"labels": slot_label(meta["namespace"], app, account_id)} | meta
+        case _:
+            return meta
+
+
 def app_object(name: str = "sentiment", *, meta: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
     """A TalkdeskApp as JSON; keywords replace fields of the spec, None removes one."""
     tenant = {"serviceAccountName": "provisioner", "steps": STEPS}
@@ -56,7 +66,7 @@ def app_object(name: str = "sentiment", *, meta: dict[str, Any] | None = None, *
     return {
         "apiVersion": API_VERSION,
         "kind": "TalkdeskApp",
-        "metadata": metadata(name, **(meta or {})),
+        "metadata": metadata(name, **({"finalizers": [APP_FINALIZER]} | (meta or {}))),
         "spec": {key: value for key, value in whole.items() if value is not None},
     }
 
@@ -74,7 +84,7 @@ def installation_object(name: str = INSTALLATION, *, meta: dict[str, Any] | None
     return {
         "apiVersion": API_VERSION,
         "kind": "TalkdeskInstallation",
-        "metadata": metadata(name, **({"finalizers": [FINALIZER]} | (meta or {}))),
+        "metadata": labeled(metadata(name, **({"finalizers": [FINALIZER]} | (meta or {}))), whole),
         "spec": {key: value for key, value in whole.items() if value is not None},
     }
 
@@ -91,7 +101,7 @@ def tenant_object(name: str = "sentiment-acc", *, meta: dict[str, Any] | None = 
     return {
         "apiVersion": API_VERSION,
         "kind": "TalkdeskTenant",
-        "metadata": metadata(name, **(meta or {})),
+        "metadata": labeled(metadata(name, **({"finalizers": [TENANT_FINALIZER]} | (meta or {}))), whole),
         "spec": {key: value for key, value in whole.items() if value is not None},
     }
 

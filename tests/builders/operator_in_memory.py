@@ -4,7 +4,7 @@ It is what `wiring` does in a real process, without the process: no sockets, no 
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,14 +15,18 @@ from builders.scim import ScimInMemory
 from builders.talkdesk_in_memory import TalkdeskInMemory
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import Decision, RequestType, TalkdeskInstallation
-from talkdesk_crds.names import ANNOTATION_EVENT_TIME, LABEL_INSTALLATION, LABEL_MANAGED_BY, MANAGED_BY
+from talkdesk_crds.names import ANNOTATION_EVENT_TIME, LABEL_INSTALLATION, LABEL_MANAGED_BY, MANAGED_BY, SECRET_TYPE
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.domain.shard import WHOLE
+from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
+from talkdesk_operator.domain.tenant.waiting import WaitingTenants
 from talkdesk_operator.informer.cache import InformerCache
 from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.users.sync import UserSync
@@ -67,16 +71,21 @@ def installed(**fields: Any) -> dict[str, Any]:
 
 
 def credentials_secret(
-    name: str = "keys-1", *, client: str = "client-1", event_time: datetime = NOON, **data: str | None
+    name: str = "keys-1",
+    *,
+    client: str = "client-1",
+    event_time: datetime = NOON,
+    installation: str = INSTALLATION,
+    **data: str | None,
 ) -> dict[str, Any]:
     """A Secret as the webhook stores it; None leaves a key out."""
     texts = {"client_id": client, "client_secret": "s", "private_key": "p", "key_id": "k-1", "key_algorithm": "ES256"}
     given = {key: text for key, text in (texts | data).items() if text is not None}
     encoded = {key: base64.b64encode(text.encode()).decode() for key, text in given.items()}
-    labels = {LABEL_MANAGED_BY: MANAGED_BY, LABEL_INSTALLATION: INSTALLATION}
+    labels = {LABEL_MANAGED_BY: MANAGED_BY, LABEL_INSTALLATION: installation}
     annotations = {ANNOTATION_EVENT_TIME: to_wire_time(event_time)}
     metadata = {"name": name, "namespace": HOME, "labels": labels, "annotations": annotations}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
+    return {"apiVersion": "v1", "kind": "Secret", "type": SECRET_TYPE, "metadata": metadata, "data": encoded}
 
 
 class OperatorInMemory:
@@ -86,10 +95,15 @@ class OperatorInMemory:
         """Take the objects that are there at first: an app, a new installation and its credentials when none are."""
         self.journal = Journal()
         self.server = ApiServer(*(objects or (sentiment(), installed(), credentials_secret())), journal=self.journal)
-        self.talkdesk = TalkdeskInMemory(self.journal, ACCOUNT)
+        self.talkdesk = TalkdeskInMemory(self.journal, ACCOUNT, clock=self._now)
         self.scim = ScimInMemory()
         self.now = now
         self.followed = 0
+        self.shard = WHOLE
+        self.surveyed: list[InformerCache] | None = None
+        """All accounts, where several shards share them."""
+        self.surveys = 0
+        self.watches_tenants = True
         self.answers: list[tuple[RequestType, Decision, str]] = []
         self.applied: list[tuple[str, str]] = []
         self.restart()
@@ -100,12 +114,14 @@ class OperatorInMemory:
         other.journal = Journal()
         other.server = self.server.fork(other.journal)
         other.talkdesk = self.talkdesk.fork(other.journal)
+        other.talkdesk.clock = other._now
         other.restart()
         return other
 
     def restart(self) -> None:
         """Begin anew with nothing but what the API server holds."""
         self.cache = InformerCache()
+        self.ledger, self.waiting = DriftLedger(), WaitingTenants()
         self._shown: list[dict[str, Any]] = []
         self.watch()
         kube = self.server.kube
@@ -115,12 +131,20 @@ class OperatorInMemory:
             instance="operator-1",
             now=self._now,
             seen=self.cache.put,
-            applied=lambda identity, live: self.applied.append((identity, live["kind"])),
+            applied=self._applied,
             wrote=lambda _kind, _verb: None,
+            watches=self,
         )
         records = SecretUserRecordStore(kube, wrote=lambda _kind, _verb: None)
-        self.users = LicensedUsers(self.talkdesk, UserSync(self.cluster.read_credentials, records, self.scim))
-        self.tenants = TenantReconciler(self.cluster, self._now, forget=self.users.forget)
+        self.users = LicensedUsers(self.talkdesk, UserSync(self.cluster.read_secret, records, self.scim))
+        self.tenants = TenantReconciler(
+            self.cluster,
+            self._now,
+            users=self.users,
+            cached=self.cache.installations,
+            ledger=self.ledger,
+            waiting=self.waiting,
+        )
         self.installations = InstallationReconciler(
             self.cluster,
             TalkdeskSteps(self.cluster, self.talkdesk),
@@ -139,11 +163,30 @@ class OperatorInMemory:
             self.installations,
             self.tenants,
             now=self._now,
-            follow=self._follow,
+            share=Share(self._follow, self.shard, None if self.surveyed is None else self._survey),
+            ledger=self.ledger,
         )
+
+    def deleting(self, uid: str) -> None:
+        """Learn of a deletion of ours, as watches do."""
+
+    def version_seen(self, _identity: str, manifest: Mapping[str, Any], uid: str) -> str | None:
+        """Return what an up-to-date watch would show; there is none of Secrets."""
+        found = [raw for raw in self.server.all(manifest["kind"]) if raw["metadata"]["uid"] == uid]
+        unwatched = not self.watches_tenants or manifest["kind"] == "Secret"
+        return None if unwatched or not found else str(found[0]["metadata"]["resourceVersion"])
 
     def _now(self) -> datetime:
         return self.now
+
+    def _applied(self, identity: str, live: Mapping[str, Any]) -> None:
+        self.applied.append((identity, live["kind"]))
+        self.ledger.applied(live)
+
+    async def _survey(self, _namespace: str, _name: str) -> AsyncGenerator[InformerCache, None]:
+        self.surveys += 1
+        for cache in self.surveyed or ():
+            yield cache
 
     def _follow(self) -> None:
         self.followed += 1
@@ -167,9 +210,13 @@ class OperatorInMemory:
     async def converge(self, *causes: Cause, most: int = 20) -> Result:
         """Reconcile until nothing is to be done at once; what is tried again later stays for later."""
         result = await self.reconcile(*causes)
+        conflicts = 0
         for _ in range(most):
-            if all(each.after > timedelta() for each in result.next):
+            conflicts = conflicts + 1 if result.conflict else 0
+            if conflicts == 0 and all(each.after > timedelta() for each in result.next):
                 return result
+            if conflicts > 3:
+                return result  # the queue backs off
             result = await self.reconcile(Cause.RETRY)
         raise AssertionError("it does not converge")
 

@@ -16,8 +16,9 @@ from typing import Any
 from aiohttp import web
 
 from builders.kube_api import failure, kube_api, kubeconfig
+from builders.odd_values import PLACE
 from talkdesk_crds import KINDS
-from talkdesk_crds.names import GROUP, VERSION
+from talkdesk_crds.names import ANNOTATION_VERSIONS, GROUP, VERSION
 
 PLURALS = {kind.INFO.plural: kind.INFO.kind for kind in KINDS}
 KINDS_OF_CORE = {"configmaps": "ConfigMap", "namespaces": "Namespace", "events": "Event"}
@@ -55,7 +56,11 @@ class OurKindsApi:
     """Open watches, by plural."""
     version: "itertools.count[int]" = field(default_factory=lambda: itertools.count(100))
     seen_version: int = 99
+    odd: str = json.dumps(PLACE)
+    """JSON that is sent for PLACE, which Python can't hold."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    flowing: dict[str, asyncio.Event] = field(default_factory=dict)
+    """By plural, what watches wait for before they bring anything."""
 
     def put(self, raw: Raw) -> Raw:
         """Store an object and show it to who watches."""
@@ -88,7 +93,8 @@ class OurKindsApi:
         if answer is not None:
             return web.json_response(answer)
         is_watch = request.query.get("watch") == "true"
-        self.requests.append(f"{request.method} {request.path}{' watch' if is_watch else ''}")
+        short = " 3 s" if request.query.get("timeoutSeconds") == "3" else ""
+        self.requests.append(f"{request.method} {request.path}{' watch' if is_watch else ''}{short}")
         self.changed.set()
         for end, status in self.refused.items():
             if request.path.endswith(end):
@@ -100,7 +106,8 @@ class OurKindsApi:
             return await self._stream(request, plural)
         if request.method == "GET":
             items = [raw for (of, _), raw in self.objects.items() if of == plural]
-            return web.json_response({"metadata": {"resourceVersion": str(self.seen_version)}, "items": items})
+            listing = {"metadata": {"resourceVersion": str(self.seen_version)}, "items": items}
+            return web.Response(text=self._text(listing), content_type="application/json")
         return web.json_response(self._patch(plural, request.path, await request.json()))
 
     def _patch(self, plural: str, path: str, operations: list[Raw]) -> Raw:
@@ -109,7 +116,7 @@ class OurKindsApi:
         stored = copy.deepcopy(self.objects[plural, name])
         for operation in operations:
             match operation["op"], operation["path"].split("/"):
-                case "test", _:
+                case ("test", _) | ("add", [_, "metadata", "resourceVersion"]):
                     pass
                 case (("add" | "replace"), [_, "status"]):
                     stored["status"] = operation["value"]
@@ -160,13 +167,56 @@ class OurKindsApi:
         self.show("leases", "MODIFIED", body)
         return web.json_response(body)
 
+    def release(self, versions: dict[str, str]) -> None:
+        """Have the holder of the Lease give it back, with a note of what it had seen."""
+        assert self.lease is not None
+        self.lease["metadata"]["annotations"] = {ANNOTATION_VERSIONS: json.dumps(versions)}
+        self.change_lease(holderIdentity="")
+
+    def change_lease(self, **spec: Any) -> None:
+        """Have somebody write to the Lease."""
+        assert self.lease is not None
+        self.seen_version = next(self.version)
+        metadata = {**self.lease["metadata"], "resourceVersion": str(self.seen_version)}
+        self.lease = {"metadata": metadata, "spec": {**self.lease["spec"], **spec}}
+        self.show("leases", "MODIFIED", self.lease)
+
+    @contextmanager
+    def lagging(self, plural: str) -> Iterator[None]:
+        """Let the watches of a kind bring nothing, not even a bookmark, until the end of the block."""
+        self.flowing[plural] = asyncio.Event()
+        try:
+            yield
+        finally:
+            self.flowing.pop(plural).set()
+
     async def _stream(self, request: web.BaseRequest, plural: str) -> web.StreamResponse:
         response = web.StreamResponse()
         response.enable_chunked_encoding()
         await response.prepare(request)
         with self._subscribed(plural) as events:
+            for raw in self._since(plural, request.query.get("resourceVersion", "")):
+                events.put_nowait({"type": "MODIFIED", "object": raw})
+            seconds = int(request.query.get("timeoutSeconds", "600"))
+            # Like the real one: a bookmark two seconds before the end.
+            asyncio.get_running_loop().call_later(seconds - 2, self._bookmark, plural, events)
             while True:
-                await response.write(json.dumps(await events.get()).encode() + b"\n")
+                event = await events.get()
+                if plural in self.flowing:
+                    await self.flowing[plural].wait()
+                await response.write(self._text(event).encode() + b"\n")
+
+    def _since(self, plural: str, version: str) -> list[Raw]:
+        """Return what changed since a version, but for what was deleted."""
+        objects = [raw for (of, _), raw in self.objects.items() if of == plural] if version else []
+        return [raw for raw in objects if int(raw["metadata"]["resourceVersion"]) > int(version)]
+
+    def _bookmark(self, plural: str, events: "asyncio.Queue[Raw]") -> None:
+        metadata = {"resourceVersion": str(self.seen_version)}
+        events.put_nowait({"type": "BOOKMARK", "object": {"kind": PLURALS.get(plural, "Lease"), "metadata": metadata}})
+
+    def _text(self, answer: Raw) -> str:
+        return json.dumps(answer).replace(json.dumps(PLACE), self.odd)
 
     @contextmanager
     def _subscribed(self, plural: str) -> Iterator[asyncio.Queue[Raw]]:

@@ -119,7 +119,7 @@ class Callback:
             await self.hang.wait()
         return web.Response(status=self.statuses.pop(0) if self.statuses else 200, headers=self.headers)
 
-    async def arrived(self, count: int, within: float = 10) -> None:
+    async def arrived(self, count: int, within: float = 60) -> None:
         """Wait until it has received so many requests, for at most `within` seconds."""
         async with asyncio.timeout(within), self._arrival:
             await self._arrival.wait_for(lambda: len(self.received) >= count)

@@ -6,9 +6,11 @@ own there (`builders.stack`). A test that kills one of the programs starts it ag
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import ssl
+from base64 import b64decode
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import aiohttp
 
 from builders.child import WITHIN, Child
 from builders.kube_gate import KubeGate, gate
+from builders.rbac import ACCOUNTS, Right, granted, right_in
 from builders.serving import until
 from builders.stack_manifests import CLUSTER_WIDE, rights
 from builders.watched import Watched, watching
@@ -25,6 +28,13 @@ from talkdesk_runtime.kube_errors import KubeNotFound
 from talkdesk_sandbox.controlplane import Cluster
 
 PROGRAMS = ("operator", "webhook")
+FREE_SIDE_PORTS = {
+    "PROBE_BIND_ADDRESS": "127.0.0.1",
+    "PROBE_PORT": "0",
+    "METRICS_BIND_ADDRESS": "127.0.0.1",
+    "METRICS_PORT": "0",
+}
+"""Settings of both programs for /healthz and /readyz, and for /metrics."""
 
 
 @dataclass
@@ -38,10 +48,15 @@ class Platform:
     watched: Watched
     gates: dict[str, KubeGate]
     kubeconfigs: dict[str, Path]
+    trust: ssl.SSLContext
+    """For another gate."""
     settings: Mapping[str, str]
     """Of the operator, by their names without the prefix."""
+    by: Sequence[str] = ()
+    """A command that runs the programs."""
     programs: dict[str, Child] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    """The webhook's for events, and those beside the work: `operator probes`, `operator metrics`, …"""
     logs: list[bytearray] = field(default_factory=list)
     """Of every program that ever ran here."""
     canaries: set[bytes] = field(default_factory=set)
@@ -63,12 +78,11 @@ class Platform:
             "KUBECONFIG": str(self.kubeconfigs["operator"]),
             "NAMESPACES": self.namespace,
             "LEASE_NAMESPACE": self.namespace,
-            "PROBE_BIND_ADDRESS": "127.0.0.1",
-            "PROBE_PORT": "0",
+            **FREE_SIDE_PORTS,
             "LOG_LEVEL": "DEBUG",
             **self.settings,
         }
-        await self._start("operator", settings, "probes.listening")
+        await self._start("operator", settings)
         await until(self._operator_works, within=WITHIN)
 
     async def start_webhook(self) -> None:
@@ -77,15 +91,19 @@ class Platform:
             "KUBECONFIG": str(self.kubeconfigs["webhook"]),
             "HOST": "127.0.0.1",
             "PORT": str(self.ports.get("webhook", 0)),
+            **FREE_SIDE_PORTS,
             "APP_REFRESH_INTERVAL": "1s",
+            "SHUTDOWN_DELAY": "0s",
             "LOG_LEVEL": "DEBUG",
         }
-        await self._start("webhook", settings, "server.listening")
+        program = await self._start("webhook", settings)
+        self.ports["webhook"] = (await program.logged("server.listening"))["port"]
         await until(self._webhook_works, within=WITHIN)
 
     async def fetch(self, program: str, path: str) -> tuple[int, str]:
-        """Ask one of the programs."""
-        url = f"http://127.0.0.1:{self.ports[program]}{path}"
+        """Ask one of the programs for its metrics or its health, each at the port of its own."""
+        port = self.ports[f"{program} {'metrics' if path == '/metrics' else 'probes'}"]
+        url = f"http://127.0.0.1:{port}{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status, await answer.text()
 
@@ -97,8 +115,9 @@ class Platform:
         """Delete what is outside the namespace: tenants, bindings, the guard. Waits for nothing."""
         listing = await self.kube.request("GET", resource_path(GROUP, VERSION, "talkdeskapps", self.namespace))
         apps = [app["metadata"]["name"] for app in listing["items"]]
-        tenants = f"--selector={LABEL_APP} in ({','.join(apps)})"
-        await self.kubectl("delete", "namespaces", tenants, "--wait=false")
+        if apps:
+            tenants = f"--selector={LABEL_APP} in ({','.join(apps)})"
+            await self.kubectl("delete", "namespaces", tenants, "--wait=false")
         for kind in sorted(CLUSTER_WIDE):
             names = [each["metadata"]["name"] for each in rights(self.namespace) if each["kind"] == kind]
             await self.kubectl("delete", kind, "--ignore-not-found", "--wait=false", *names)
@@ -107,12 +126,24 @@ class Platform:
         """End both programs in order; fails when one can't."""
         for name, program in self.programs.items():
             assert await program.terminate() in {0, -9}, f"{name} did not end in order"
+        assert not self.beyond_roles(), "the manifests' roles don't allow it: a right too few, or a call too many"
 
-    async def _start(self, name: str, settings: Mapping[str, str], event: str) -> None:
+    def beyond_roles(self) -> set[Right]:
+        """Return what the programs asked for in vain although no test has taken it away: no role has it.
+
+        Names are the app's own choice: which account it acts as, which Secret it signs with.
+        """
+        roles = {replace(right, name="") for right in granted(rights(self.namespace), accounts=ACCOUNTS)}
+        missed = {right_in(call.refusal) for gate in self.gates.values() for call in gate.calls if call.refusal}
+        return {each for each in missed if each is not None and replace(each, name="") not in roles}
+
+    async def _start(self, name: str, settings: Mapping[str, str]) -> Child:
         variables = {f"TALKDESK_{name.upper()}_{key}": value for key, value in settings.items()}
-        program = self.programs[name] = await Child.start(f"talkdesk_{name}", variables)
+        program = self.programs[name] = await Child.start(f"talkdesk_{name}", variables, by=self.by)
         self.logs.append(program.log)
-        self.ports[name] = (await program.logged(event))["port"]
+        for port in ("probes", "metrics"):
+            self.ports[f"{name} {port}"] = (await program.logged(f"{port}.listening"))["port"]
+        return program
 
     async def _operator_works(self) -> bool:
         return await self.fetch("operator", "/readyz") == (200, "running\n")
@@ -132,21 +163,46 @@ class Platform:
 
 
 @asynccontextmanager
-async def platform(cluster: Cluster, namespace: str, **settings: str) -> AsyncIterator[Platform]:
-    """Yield rights, open the gates, start both programs, and end them. Keywords are settings of the operator."""
-    objects = {"apiVersion": "v1", "kind": "List", "items": rights(namespace)}
+async def platform(
+    cluster: Cluster,
+    namespace: str,
+    *,
+    granted: list[dict[str, Any]] | None = None,
+    by: Sequence[str] = (),
+    operator: bool = True,
+    **settings: str,
+) -> AsyncIterator[Platform]:
+    """Grant rights, open the gates, start both programs, and end them. Keywords are settings of the operator.
+
+    Without `operator` only the webhook is started.
+
+    `granted` are other objects than those of a base and an app that have the whole cluster. `by` is a command that runs
+    each program.
+    """
+    items = rights(namespace) if granted is None else granted
+    objects = {"apiVersion": "v1", "kind": "List", "items": items}
     await asyncio.to_thread(cluster.kubectl, "apply", "--server-side", "-f", "-", stdin=json.dumps(objects))
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(await Kube.connect(user_agent="test", kubeconfig=cluster.kubeconfig))
-        gates = {name: await stack.enter_async_context(gate(kube.server, kube.ssl_context)) for name in PROGRAMS}
+        trust = await asyncio.to_thread(_trust, cluster, namespace)
+        gates = {name: await stack.enter_async_context(gate(kube.server, trust)) for name in PROGRAMS}
         kubeconfigs = {
             name: await asyncio.to_thread(_kubeconfig, cluster, namespace, name, gates[name].url) for name in PROGRAMS
         }
         watched = await stack.enter_async_context(watching(kube, namespace))
-        made = Platform(cluster, namespace, kube, watched, gates, kubeconfigs, settings)
+        made = Platform(cluster, namespace, kube, watched, gates, kubeconfigs, trust, settings, by)
         stack.push_async_callback(made.stop)
-        await asyncio.gather(made.start_webhook(), made.start_operator())
+        await asyncio.gather(made.start_webhook(), *([made.start_operator()] if operator else []))
         yield made
+
+
+def _trust(cluster: Cluster, namespace: str) -> ssl.SSLContext:
+    """Return what trusts the API server and shows no certificate: it would count before the programs' own tokens."""
+    config = json.loads(cluster.kubeconfig_for(namespace, "talkdesk-operator").read_text())
+    authority = b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"])
+    context = ssl.create_default_context(cadata=authority.decode())
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 def _kubeconfig(cluster: Cluster, namespace: str, program: str, url: str) -> Path:

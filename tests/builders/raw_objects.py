@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from builders.objects import labeled
 from talkdesk_crds.names import API_VERSION
 
 MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "facts", "namespace": "x"}}
@@ -14,7 +15,8 @@ def app(name: str = "sentiment", **overrides: Any) -> dict[str, Any]:
 
 
 def installation(name: str = "i1", *, account: str = "a1", app: str = "sentiment", **overrides: Any) -> dict[str, Any]:
-    spec = {"appRef": {"name": app}, "installationId": name, "accountId": account} | overrides.pop("spec", {})
+    ids = {"installationId": name.removeprefix(f"{app}-"), "accountId": account}
+    spec = {"appRef": {"name": app}} | ids | overrides.pop("spec", {})
     return _object("TalkdeskInstallation", name, spec, **overrides)
 
 
@@ -43,15 +45,18 @@ def _object(
     return {
         "apiVersion": API_VERSION,
         "kind": kind,
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "uid": uid or f"uid-of-{kind}-{name}",
-            "resourceVersion": version,
-            "generation": 1,
-            "managedFields": [{"manager": "kubectl"}],
-            **metadata,
-        },
+        "metadata": labeled(
+            {
+                "name": name,
+                "namespace": namespace,
+                "uid": uid or f"uid-of-{kind}-{name}",
+                "resourceVersion": version,
+                "generation": 1,
+                "managedFields": [{"manager": "kubectl"}],
+                **metadata,
+            },
+            spec,
+        ),
         "spec": spec,
         **({} if status is None else {"status": status}),
     }

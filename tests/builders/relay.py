@@ -15,11 +15,11 @@ class Relay:
     upstream: int
     port: int = 0
     server: asyncio.Server | None = None
-    open: set[asyncio.Task[None]] = field(default_factory=set)
+    open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     async def mend(self) -> None:
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.open.add(asyncio.create_task(self._pass_on(reader, writer)))
+            self.open[asyncio.create_task(self._pass_on(reader, writer))] = writer
 
         self.server = await asyncio.start_server(connected, "127.0.0.1", self.port)
         self.port = self.server.sockets[0].getsockname()[1]
@@ -27,10 +27,12 @@ class Relay:
     async def cut(self) -> None:
         assert self.server is not None
         self.server.close()
-        for task in self.open:
+        for task, writer in self.open.items():
             task.cancel()
+            writer.transport.abort()  # also where the task has not begun
         await asyncio.gather(*self.open, return_exceptions=True)
         self.open.clear()
+        await asyncio.sleep(0)  # a transport closes its socket in the next turn
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, here = await asyncio.open_connection(self.host, self.upstream)

@@ -1,7 +1,7 @@
 """Users, orders and records for tests of what is done at a SCIM service."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from talkdesk_operator.domain.ports.scim import Done, Order, Person, Put, Ref, R
 from talkdesk_operator.domain.ports.scim_errors import ScimError
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
-from talkdesk_operator.domain.users.record import Piece
+from talkdesk_operator.domain.users.record import CAPACITY, Piece
 from talkdesk_runtime.clock import Clock
 
 TOKEN = "canary-scim-token"
@@ -99,8 +99,10 @@ class RecordsInMemory:
     saves_before_error: int = 0
 
     async def load(self, namespace: str, tenant: str) -> tuple[Piece, ...]:
-        pieces = self.kept.get((namespace, tenant), {})
-        return tuple(pieces[number] for number in sorted(pieces))
+        pieces, loaded = self.kept.get((namespace, tenant), {}), list[Piece]()
+        while len(loaded) in pieces and (not loaded or loaded[-1].continued or len(loaded[-1].users) >= CAPACITY):
+            loaded.append(pieces[len(loaded)])
+        return tuple(loaded)
 
     async def save(self, namespace: str, tenant: str, pieces: Mapping[int, Piece]) -> None:
         if self.error is not None:
@@ -108,7 +110,7 @@ class RecordsInMemory:
                 raise self.error
             self.saves_before_error -= 1
         self.saves += len(pieces)
-        copies = {number: Piece(each.service, each.salt, dict(each.users)) for number, each in pieces.items()}
+        copies = {number: replace(each, users=dict(each.users)) for number, each in pieces.items()}
         self.kept.setdefault((namespace, tenant), {}).update(copies)
 
     async def drop(self, namespace: str, tenant: str) -> None:

@@ -6,9 +6,6 @@ from typing import Any
 
 from talkdesk_runtime.kube_errors import KubeError
 
-FIELD_MANAGER_OF_REQUEST = "the field manager of the request"
-"""Stands in an answer's managedFields for the manager that the request named."""
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -20,10 +17,13 @@ class Asked:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
-def stored(spec: dict[str, Any] | None = None, *, changed: bool = True) -> dict[str, Any]:
-    """A TalkdeskInstallation as an answer: `changed` by the request, or as it was before."""
-    managers = [{"manager": "somebody"}, *([{"manager": FIELD_MANAGER_OF_REQUEST}] if changed else [])]
-    return {"metadata": {"managedFields": managers}, "spec": spec or {}}
+def stored(spec: Mapping[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+    """A TalkdeskInstallation as an answer."""
+    ids = {"appRef": {"name": "sentiment"}, "installationId": "1", "accountId": "acc"}
+    return {
+        "metadata": {"uid": "u-1", "generation": 3, "resourceVersion": "7", **metadata},
+        "spec": {**ids, **(spec or {})},
+    }
 
 
 class ScriptedKube:
@@ -48,10 +48,6 @@ class ScriptedKube:
         answer = self._answers.pop(0)
         if isinstance(answer, KubeError):
             raise answer
-        managed = answer.get("metadata", {}).get("managedFields", [])
-        for entry in managed:
-            if entry["manager"] == FIELD_MANAGER_OF_REQUEST:
-                entry["manager"] = (query or {})["fieldManager"]
         return answer
 
     @property

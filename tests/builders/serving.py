@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from talkdesk_webhook.connection import BoundedConnection
+from talkdesk_webhook.server import server_config
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Served:
             writer.close()
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], within: float = 10) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], within: float = 60) -> None:
     """Wait until a condition holds that sends no notification."""
     async with asyncio.timeout(within):
         while True:
@@ -45,18 +46,11 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], within: float =
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, connection: type[BoundedConnection] = BoundedConnection) -> AsyncIterator[Served]:
+async def serving(
+    app: ASGIApp, connection: Callable[..., asyncio.Protocol] = BoundedConnection
+) -> AsyncIterator[Served]:
     """Serve `app` as the webhook's own process does, on a free port of loopback."""
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=0,
-        http=connection,
-        lifespan="off",
-        ws="none",
-        access_log=False,
-        log_config=None,
-    )
+    config = server_config(app, connection, host="127.0.0.1", port=0)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     try:

@@ -1,10 +1,11 @@
-"""A running operator process whose reconciler only prints what it is asked to do (`shell_program`)."""
+"""A running operator process whose reconciler only prints what it is asked to do (`shell_program`), or the real one."""
 
 import asyncio
 import json
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,10 @@ import httpx
 
 from builders import shell_program
 
-WITHIN = 30.0
+# Safe path: the program's folder holds a platform.py.
+SHELL = ("-P", shell_program.__file__)
+OPERATOR = ("-m", "talkdesk_operator")
+WITHIN = 90.0
 """Seconds until what is waited for must have happened; one or two on an idle machine."""
 
 
@@ -26,8 +30,8 @@ class ShellProcess:
     lines: list[dict[str, Any]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(WITHIN):
+    async def until(self, condition: Callable[[], object], *, within: float = WITHIN) -> None:
+        async with asyncio.timeout(within):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -44,7 +48,8 @@ class ShellProcess:
         return [line["causes"] for line in self.all("reconcile") if line["account"] == account]
 
     async def probe(self, path: str) -> httpx.Response:
-        port = (await self.prints("probes.listening"))["port"]
+        listener = "metrics" if path == "/metrics" else "probes"
+        port = (await self.prints(f"{listener}.listening"))["port"]
         async with httpx.AsyncClient(trust_env=False) as client:
             return await client.get(f"http://127.0.0.1:{port}{path}")
 
@@ -56,15 +61,24 @@ class ShellProcess:
         self.process.send_signal(number)
         return await asyncio.wait_for(self.process.wait(), WITHIN)
 
+    async def stopped(self) -> None:
+        """Wait until a signal has stopped it."""
+        await asyncio.wait_for(asyncio.to_thread(os.waitid, os.P_PID, self.process.pid, _STOPPED), WITHIN)
+
+
+_STOPPED = os.WSTOPPED | os.WNOWAIT
+
 
 @asynccontextmanager
-async def shell_process(kubeconfig: Path, namespace: str, *flags: str) -> AsyncIterator[ShellProcess]:
+async def shell_process(
+    kubeconfig: Path, namespace: str, *flags: str, program: Sequence[str] = SHELL
+) -> AsyncIterator[ShellProcess]:
     """Start it in a namespace; it is gone at the end, one way or the other."""
-    # Safe path: the program's folder holds a platform.py.
-    command = [sys.executable, "-P", shell_program.__file__, "--kubeconfig", str(kubeconfig), "--namespaces", namespace]
     process = await asyncio.create_subprocess_exec(
-        *command,
-        *("--probe-port", "0", "--probe-bind-address", "127.0.0.1", *flags),
+        *(sys.executable, *program),
+        *("--kubeconfig", str(kubeconfig), "--namespaces", namespace),
+        *("--probe-port", "0", "--probe-bind-address", "127.0.0.1"),
+        *("--metrics-port", "0", "--metrics-bind-address", "127.0.0.1", *flags),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

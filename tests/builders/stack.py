@@ -21,11 +21,13 @@ from builders.stack_manifests import talkdesk_app
 from builders.watched import WITHIN, Object
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import (
+    ANNOTATION_CONFIRM_DELETION,
     ANNOTATION_RECONCILE,
     GROUP,
     LABEL_INSTALLATION,
     LABEL_MANAGED_BY,
     MANAGED_BY,
+    SECRET_TYPE,
     VERSION,
     installation_name,
     tenant_name,
@@ -88,10 +90,14 @@ class Stack:
         """Wait until the operator has read the app."""
         await self.platform.watched.until(APP, self.app, lambda obj: condition(obj, "Ready") == "True", "become Ready")
 
-    async def change_app(self, **spec: Any) -> None:
-        """Merge these fields into the app's spec, as a person does."""
+    async def change_app(self, *, at_once: bool = False, **spec: Any) -> None:
+        """Merge these fields into the app's spec, as a person does; `at_once` what it deletes is deleted at once."""
         path = resource_path(GROUP, VERSION, PLURALS[APP], self.namespace, self.app)
-        await self.platform.kube.request("PATCH", path, body={"spec": spec}, content_type=MERGE_PATCH)
+        app = await self.platform.kube.request("PATCH", path, body={"spec": spec}, content_type=MERGE_PATCH)
+        if at_once:
+            word = {ANNOTATION_CONFIRM_DELETION: str(app["metadata"]["generation"])}
+            body = {"metadata": {"annotations": word}}
+            await self.platform.kube.request("PATCH", path, body=body, content_type=MERGE_PATCH)
 
     def behave(self, **settings: Any) -> None:
         """Change the simulator's behaviour."""
@@ -268,6 +274,7 @@ class Customer:
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": name, "labels": labels},
+            "type": SECRET_TYPE,
             "stringData": {key: data[key] for key in keys},
         }
         installation = {
@@ -310,9 +317,11 @@ class Customer:
         await self.stack.platform.kube.request("PATCH", f"{path}/status", body=patch, content_type=JSON_PATCH)
 
     async def delete(self) -> None:
-        """Delete the TalkdeskInstallation, as a person does."""
+        """Delete the TalkdeskInstallation, as a person does who means it."""
         self.stack.deleted_installations.add(self.name)
         path = resource_path(GROUP, VERSION, PLURALS[INSTALLATION], self.stack.namespace, self.name)
+        confirmed = {"metadata": {"annotations": {ANNOTATION_CONFIRM_DELETION: "true"}}}
+        await self.stack.platform.kube.request("PATCH", path, body=confirmed, content_type=MERGE_PATCH)
         await self.stack.platform.kube.request("DELETE", path)
 
     async def until_deleted(self) -> None:

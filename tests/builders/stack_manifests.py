@@ -17,11 +17,21 @@ CLUSTER_WIDE: Final = frozenset({"ClusterRoleBinding", "ValidatingAdmissionPolic
 _FILES: Final = (
     "base/policies.yaml",
     "base/operator/rbac.yaml",
+    "base/operator/roles/app.yaml",
+    "base/operator/roles/kinds.yaml",
     "base/webhook/rbac.yaml",
-    "examples/sentiment/access.yaml",
-    "examples/sentiment/guard.yaml",
-    "examples/users/access.yaml",
+    "base/webhook/roles/app.yaml",
+    "base/webhook/roles/kinds.yaml",
+    "components/app-access/operator.yaml",
+    "components/app-access/provisioner.yaml",
+    "components/app-access/webhook.yaml",
+    "components/app-logout/access.yaml",
+    "components/app-users/access.yaml",
+    "components/tenant-provisioner/binding.yaml",
+    "components/tenant-provisioner/guard.yaml",
+    "examples/sentiment/provisioner.yaml",
 )
+_PLACEHOLDERS: Final = frozenset({"talkdesk-system", "name-of-your-namespace", "NAMESPACE"})
 
 
 def config_map(data: dict[str, str], name: str = "settings") -> dict[str, Any]:
@@ -52,7 +62,7 @@ STEPS: Final = (
 
 def provisioner_policy_message() -> str:
     """Return what the API server says when the provisioner's admission policy denies a request."""
-    policy, _ = yaml.safe_load_all((MANIFESTS / "examples/sentiment/guard.yaml").read_text())
+    policy, _ = yaml.safe_load_all((MANIFESTS / "components/tenant-provisioner/guard.yaml").read_text())
     message: str = policy["spec"]["validations"][0]["message"]
     return message
 
@@ -62,36 +72,35 @@ def rights(namespace: str) -> list[dict[str, Any]]:
     documents = [
         document for file in _FILES for document in yaml.safe_load_all((MANIFESTS / file).read_text()) if document
     ]
-    return [_moved(document, namespace) for document in documents]
+    return [moved(document, namespace) for document in documents]
 
 
-def _moved(document: dict[str, Any], namespace: str) -> dict[str, Any]:
+def moved(document: dict[str, Any], namespace: str) -> dict[str, Any]:
     """Move an object to the namespace; names of bindings and of the admission policy are made unique."""
-    moved: dict[str, Any] = _replaced(document, namespace)
-    metadata = moved["metadata"]
-    if moved["kind"] in CLUSTER_WIDE:
+    copy: dict[str, Any] = _replaced(document, namespace)
+    metadata = copy["metadata"]
+    if copy["kind"] in CLUSTER_WIDE:
         metadata["name"] = f"{metadata['name']}-{namespace}"
-    elif "namespace" in metadata and "roleRef" in moved:
+    elif "namespace" in metadata and "roleRef" in copy:
         # The example's bindings would replace those of the base, because here both are in one namespace.
-        metadata["name"] = f"{metadata['name']}-{moved['roleRef']['kind'].lower()}-{moved['roleRef']['name']}"
-    if moved["kind"] == "ValidatingAdmissionPolicyBinding":
-        moved["spec"]["policyName"] += f"-{namespace}"
-    return moved
+        metadata["name"] = f"{metadata['name']}-{copy['roleRef']['kind'].lower()}-{copy['roleRef']['name']}"
+    if copy["kind"] == "ValidatingAdmissionPolicyBinding":
+        copy["spec"]["policyName"] += f"-{namespace}"
+    return copy
 
 
 def _replaced(value: Any, namespace: str) -> Any:
     match value:
         case dict():
             return {
-                key: namespace
-                if key == "namespace" and item in {"talkdesk-system", "sentiment"}
-                else _replaced(item, namespace)
+                key: namespace if key == "namespace" and item in _PLACEHOLDERS else _replaced(item, namespace)
                 for key, item in value.items()
             }
         case list():
             return [_replaced(item, namespace) for item in value]
         case str():
-            return value.replace("system:serviceaccount:sentiment:", f"system:serviceaccount:{namespace}:")
+            moved = value.replace("system:serviceaccount:NAMESPACE:", f"system:serviceaccount:{namespace}:")
+            return moved.replace("NAMESPACE-", "sentiment-").replace("'NAMESPACE'", f"'{namespace}'")
         case _:
             return value
 

@@ -1,6 +1,6 @@
 """Talkdesk at the port that the reconcilers use: one installation, with the rules that the operator relies on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -50,12 +50,18 @@ class TalkdeskInMemory:
     account_name: str = "acme"
     plan: Subscription | None = field(default_factory=lambda: Subscription("paid", "universal", "Gold", 5))
     """None when Talkdesk knows of no subscription."""
+    plan_after: Subscription | None = None
+    """The plan that an update asks for: Talkdesk shows it once the update is approved."""
     trial_there: RemoteTrial | None = None
     pages: tuple[tuple[User, ...], ...] = ((User("u1"), User("u2")), (User("u3"),))
     effects: list[str] = field(default_factory=list)
     """Answers and acknowledgements that changed something."""
     forgotten: list[str] = field(default_factory=list)
     accesses: list[Access] = field(default_factory=list)
+    words: dict[str, str] = field(default_factory=dict)
+    """How states are shown that are not shown by their own names."""
+    clock: Callable[[], datetime] | None = None
+    """Its clock, which dates the states that answers lead to; without one they keep the time of the state before."""
 
     def fork(self, journal: Journal) -> "TalkdeskInMemory":
         """Return a copy whose calls go to another journal."""
@@ -71,34 +77,38 @@ class TalkdeskInMemory:
         return Account(self.account_id, self.account_name, self.company, "Europe/Lisbon")
 
     async def installation(self, access: Access, app_id: str, installation_id: str) -> RemoteInstallation:
-        assert (app_id, installation_id) == ("app-1", "i1")
+        assert (app_id, installation_id) in {("app-1", "i0"), ("app-1", "i1"), ("app-1", "i2")}
         self._ask("installation", access)
-        return self._known()
+        known = self._known()
+        return replace(known, state=self.words.get(known.state, known.state))
 
     async def subscription(self, access: Access, app_id: str, installation_id: str) -> Subscription:
-        assert (app_id, installation_id) == ("app-1", "i1")
+        assert (app_id, installation_id) in {("app-1", "i0"), ("app-1", "i1"), ("app-1", "i2")}
         self._ask("subscription", access)
         if self.plan is None:
             raise TalkdeskNotFound("no subscription")
         return self.plan
 
     async def trial(self, access: Access, app_id: str, installation_id: str) -> RemoteTrial:
-        assert (app_id, installation_id) == ("app-1", "i1")
+        assert (app_id, installation_id) in {("app-1", "i0"), ("app-1", "i1"), ("app-1", "i2")}
         self._ask("trial", access)
         if self.trial_there is None:
             raise TalkdeskNotFound("no trial")
         return self.trial_there
 
     async def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
-        assert (app_id, installation_id) == ("app-1", "i1")
+        assert (app_id, installation_id) in {("app-1", "i0"), ("app-1", "i1"), ("app-1", "i2")}
         self._ask("users", access)
         for page in self.pages:
             yield page
 
-    async def answer(self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str) -> None:
-        assert (app_id, installation_id) == ("app-1", "i1")
+    async def answer(
+        self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str
+    ) -> datetime | None:
+        assert (app_id, installation_id) in {("app-1", "i0"), ("app-1", "i1"), ("app-1", "i2")}
         words = f" ({reason})" if reason else ""
         self.journal.effect(f"ANSWER {decision}{words}", lambda: self._answered(access, decision))
+        return self.remote.updated_at if self.remote is not None else None
 
     def _answered(self, access: Access, decision: Decision) -> None:
         self._authenticate(access)
@@ -106,14 +116,16 @@ class TalkdeskInMemory:
         after = _AFTER.get((known.state, decision))
         if after is None:
             raise TalkdeskConflict("nothing waits for an answer")
-        self.becomes(after)
+        self.becomes(after, self.clock() if self.clock is not None else None)
         self.effects.append(f"{decision} {known.state}")
+        if decision is Decision.APPROVE and self.plan_after is not None:
+            self.plan, self.plan_after = self.plan_after, None
         if classify(after) is RemoteState.REVOKED:
             # Talkdesk revokes the credentials with the acknowledgement of an uninstall.
             self.clients.clear()
 
     async def acknowledge(self, access: Access, app_id: str, installation_id: str, client_id: str) -> None:
-        assert (app_id, installation_id) == ("app-1", "i1")
+        assert (app_id, installation_id) in {("app-1", "i0"), ("app-1", "i1"), ("app-1", "i2")}
         self.journal.effect(f"ACKNOWLEDGE {client_id}", lambda: self._acknowledged(access, client_id))
 
     def _acknowledged(self, access: Access, client_id: str) -> None:

@@ -111,7 +111,7 @@ def _write(call: Call, known: dict[str, dict[str, Any]]) -> str:
     verb = _VERBS[call.method]
     if parts[-1] == "status":
         kind = _KINDS[parts[-3]]
-        status = next(operation["value"] for operation in call.body if operation["path"] == "/status")
+        status = _status_in(call.body)
         before, known[call.path] = known.get(call.path, {}), status
         return f"status {kind}: {'; '.join(_status_changes(before, status)) or 'unchanged'}"
     if parts[-1] in _KINDS:
@@ -123,6 +123,13 @@ def _write(call: Call, known: dict[str, dict[str, Any]]) -> str:
     name = f" {parts[-1]}" if kind in {"ConfigMap", "Secret"} and "/td-" in call.path else ""
     changed = f": {', '.join(_changed_fields(call.body))}" if verb == "patch" else ""
     return f"{verb} {kind}{name}{changed}"
+
+
+def _status_in(body: Any) -> dict[str, Any]:
+    """Return the status of a write that replaces it, or that merges conditions into one that can't be relied on."""
+    if isinstance(body, dict):
+        return dict(body["status"])
+    return next(operation["value"] for operation in body if operation["path"] == "/status")
 
 
 def _changed_fields(body: Any) -> Iterator[str]:

@@ -15,7 +15,7 @@ from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_runtime.kube import Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeTransient
 
-WITHIN = 30.0
+WITHIN = 90.0
 """Seconds; what is waited for takes a fraction of one on an idle machine."""
 KINDS = (TalkdeskApp, TalkdeskInstallation, TalkdeskTenant)
 _PAUSE = 0.1

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from builders.events import APP_ID, Signer, encode
+from builders.platform import FREE_SIDE_PORTS
 from builders.serving import serving, until
 from talkdesk_crds.names import API_VERSION, GROUP
 from talkdesk_sandbox.controlplane import Cluster
@@ -32,6 +33,7 @@ kind: Role
 metadata: {name: webhook, namespace: %(namespace)s}
 rules:
 - {apiGroups: [%(group)s], resources: [talkdeskapps], verbs: [get]}
+- {apiGroups: [%(group)s], resources: [talkdeskapps/status], verbs: [patch]}
 - {apiGroups: [%(group)s], resources: [talkdeskinstallations], verbs: [create, patch]}
 - {apiGroups: [%(group)s], resources: [talkdeskinstallations/registers], verbs: [update]}
 - {apiGroups: [""], resources: [secrets], verbs: [create]}
@@ -106,9 +108,22 @@ class WebhookProcess:
 
     @property
     def port(self) -> int:
-        port = self.client.base_url.port
-        assert port is not None
-        return port
+        """The port for events."""
+        return self.port_of("server")
+
+    def port_of(self, listener: str) -> int:
+        """Return one of its ports: `server`, `probes`, `metrics`."""
+        lines = map(json.loads, self.log.splitlines())
+        return int(next(line["port"] for line in lines if line["event"] == f"{listener}.listening"))
+
+    async def fetch(self, path: str) -> httpx.Response:
+        """Ask for its metrics or its health, each at the port of its own."""
+        port = self.port_of("metrics" if path == "/metrics" else "probes")
+        return await self.client.get(f"http://127.0.0.1:{port}{path}")
+
+    async def listens(self) -> bool:
+        """Return whether it takes events, or would if it reached the API server."""
+        return "listening" not in (await self.fetch("/readyz")).text
 
     async def post(self, body: Any, signer: Signer, *, app: str = "sentiment", **headers: str) -> httpx.Response:
         raw = body if isinstance(body, bytes) else encode(body)
@@ -134,7 +149,9 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
         "TALKDESK_WEBHOOK_KUBECONFIG": str(kubeconfig),
         "TALKDESK_WEBHOOK_HOST": "127.0.0.1",
         "TALKDESK_WEBHOOK_PORT": "0",
+        **{f"TALKDESK_WEBHOOK_{name}": value for name, value in FREE_SIDE_PORTS.items()},
         "TALKDESK_WEBHOOK_APP_REFRESH_INTERVAL": "1s",
+        "TALKDESK_WEBHOOK_SHUTDOWN_DELAY": "0s",
         **{f"TALKDESK_WEBHOOK_{name.upper()}": value for name, value in settings.items()},
     }
     command: Sequence[str] = [sys.executable, "-m", "talkdesk_webhook"]
@@ -144,10 +161,11 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
     try:
         await until(lambda: b'"server.listening"' in log or process.returncode is not None, within=30)
         assert process.returncode is None, log.decode()
-        port = next(line["port"] for line in map(json.loads, log.splitlines()) if line["event"] == "server.listening")
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            await until(lambda: _answers(client))
-            yield WebhookProcess(process, namespace, log, client)
+        async with httpx.AsyncClient(timeout=20) as client:
+            it = WebhookProcess(process, namespace, log, client)
+            client.base_url = f"http://127.0.0.1:{it.port}"
+            await until(it.listens)
+            yield it
     finally:
         if process.returncode is None:
             process.terminate()
@@ -159,10 +177,3 @@ async def _read(process: asyncio.subprocess.Process, log: bytearray) -> None:
     assert process.stderr is not None
     while piece := await process.stderr.read(65536):
         log += piece
-
-
-async def _answers(client: httpx.AsyncClient) -> bool:
-    try:
-        return (await client.get("/healthz")).status_code == 200
-    except httpx.ConnectError:
-        return False

@@ -1,4 +1,4 @@
-"""docs/reference.md: what the programs show of themselves, read from the code that shows it.
+"""docs/reference: what the programs show of themselves, read from the code that shows it.
 
 Conditions, reasons and phases come with the sentence beside each constant; metrics with their help text; settings with
 their flags and variables; log events from the calls that write them. What a log event means is said in
@@ -7,8 +7,8 @@ docs/log-events.toml, which must name exactly those that there are.
 
 import ast
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
+from generators.commands import commands_page
+from generators.kinds import ALL_KINDS, kind_page
+from generators.markdown import page, table
 from talkdesk_crds import conditions, installation
+from talkdesk_crds.condition_rules import RULES
 from talkdesk_operator.observability import metrics as operator_metrics
 from talkdesk_operator.settings import Settings as OperatorSettings
 from talkdesk_runtime.durations import parse_duration
@@ -29,48 +33,58 @@ __all__ = ["LogEvent", "log_events", "reference"]
 ROOT = Path(__file__).parents[2]
 MEANINGS = ROOT / "docs" / "log-events.toml"
 _LEVELS = frozenset({"debug", "info", "warning", "error", "exception"})
-_HEAD = """<!-- Made by `make docs` from the code: change the code, not this file. -->
-# Reference
-
-What the operator and the webhook show of themselves. Fields of the kinds are documented by `kubectl explain`.
-"""
+_MADE = "<!-- Made by `make docs` from the code: change the code, not this file. -->"
 
 LogEvent = tuple[str, str, str, tuple[str, ...]]
 """Program, name, level and names of the fields of a line in the log."""
 
 
-def reference() -> str:
-    """Return the whole document."""
-    parts = [
-        _HEAD,
+def reference() -> dict[str, str]:
+    """Return each page of the reference by its name without ending."""
+    pages = {
+        "conditions": _conditions_page(),
+        "events": page(
+            "Kubernetes Events",
+            "An Event has the reason of the condition that it reports, the new phase, or one of these.",
+            table(("reason", "when"), _documented(conditions.EventReason)),
+        ),
+        "metrics": page(
+            "Metrics",
+            "## Operator",
+            table(("metric", "type", "labels", "what"), _metrics(_operator_registry())),
+            "## Webhook",
+            table(("metric", "type", "labels", "what"), _metrics(_webhook_registry())),
+        ),
+        "log-events": page(
+            "Log events",
+            "One JSON object a line; `event` holds the name. All have `level`, `logger` and `timestamp`.",
+            table(("event", "program", "level", "fields", "what"), _log_rows()),
+        ),
+        "settings": page(
+            "Settings",
+            "Each is a flag and an environment variable; the flag counts. See [durations](../durations.md).",
+            "## Operator",
+            table(("flag", "variable", "default", "what"), _settings(OperatorSettings)),
+            "## Webhook",
+            table(("flag", "variable", "default", "what"), _settings(WebhookSettings)),
+        ),
+        "commands": commands_page(),
+    }
+    kinds = {info.plural: kind_page(info.plural) for info in ALL_KINDS}
+    return {name: f"{_MADE}\n{text}\n" for name, text in {**kinds, **pages}.items()}
+
+
+def _conditions_page() -> str:
+    return page(
+        "Conditions, reasons and phases",
         "## Conditions",
-        _table(("type", "true when"), _documented(conditions.ConditionType)),
+        table(("type", "true when", "of", "begins", "ends"), _conditions()),
         "## Reasons",
-        _table(("reason", "when"), _documented(conditions.Reason)),
-        "## Events",
-        "An Event has the reason of the condition that it reports, the new phase, or one of these.",
-        _table(("reason", "when"), _documented(conditions.EventReason)),
+        table(("reason", "when"), _documented(conditions.Reason)),
         "## Phases of an installation",
         "A summary for people: code should read the conditions.",
-        _table(("phase", "when"), _documented(installation.InstallationPhase)),
-        "## Metrics of the operator",
-        _table(("metric", "type", "labels", "what"), _metrics(_operator_registry())),
-        "## Metrics of the webhook",
-        _table(("metric", "type", "labels", "what"), _metrics(_webhook_registry())),
-        "## Log events",
-        "One JSON object a line; `event` holds the name. All have `level`, `logger` and `timestamp`.",
-        _table(("event", "program", "level", "fields", "what"), _log_rows()),
-        "## Settings of the operator",
-        _table(("flag", "variable", "default", "what"), _settings(OperatorSettings)),
-        "## Settings of the webhook",
-        _table(("flag", "variable", "default", "what"), _settings(WebhookSettings)),
-    ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+        table(("phase", "when"), _documented(installation.InstallationPhase)),
+    )
 
 
 def _documented(enum: type[StrEnum]) -> Iterator[tuple[str, str]]:
@@ -78,6 +92,14 @@ def _documented(enum: type[StrEnum]) -> Iterator[tuple[str, str]]:
     texts = dict(_sentences(enum))
     for member in enum:
         yield f"`{member.value}`", texts[member.name]
+
+
+def _conditions() -> Iterator[tuple[str, ...]]:
+    """Yield each condition with the rule for its beginning and its end."""
+    for kind, (name, text) in zip(conditions.ConditionType, _documented(conditions.ConditionType), strict=True):
+        if (rule := RULES.get(kind)) is None:
+            raise LookupError(f"say in talkdesk_crds.condition_rules when the condition {kind} begins and ends")
+        yield name, text, ", ".join(f"`{each}`" for each in rule.kinds), rule.begins, rule.ends
 
 
 def _sentences(enum: type[StrEnum]) -> Iterator[tuple[str, str]]:
@@ -96,8 +118,6 @@ def _sentences(enum: type[StrEnum]) -> Iterator[tuple[str, str]]:
 def _operator_registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     operator_metrics.Metrics(registry)
-    registry.register(operator_metrics.CircuitBreakersCollector(dict))
-    registry.register(operator_metrics.InstallationsCollector(tuple, lambda: datetime.now(UTC)))
     return registry
 
 
@@ -168,6 +188,8 @@ def _default(value: object) -> str:
             return f"`{str(value).lower()}`"
         case StrEnum():
             return f"`{value.value}`"
+        case tuple():
+            return f"`{','.join(map(str, value))}`"
         case _:
             return f"`{value}`"
 

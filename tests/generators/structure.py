@@ -11,6 +11,7 @@ __all__ = ["DOMAIN", "OPERATOR", "House", "draw", "house"]
 
 OPERATOR = (
     "talkdesk_operator.__main__",
+    "talkdesk_operator.evaluator",
     "talkdesk_operator.wiring",
     "talkdesk_operator.process",
     "talkdesk_operator.reconcilers",
@@ -24,7 +25,7 @@ OPERATOR = (
 )
 DOMAIN = tuple(
     f"talkdesk_operator.domain.{room}"
-    for room in ("installation", "tenant", "users", "reconcile", "ports", "account_key")
+    for room in ("installation", "tenant", "users", "reconcile", "ports", "shard", "account_key")
 )
 
 

@@ -6,7 +6,7 @@ __all__ = ["ARCHITECTURE", "REFERENCE", "picture_in", "with_picture"]
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
-REFERENCE = ROOT / "docs" / "reference.md"
+REFERENCE = ROOT / "docs" / "reference"
 _BEGIN = "<!-- picture: made by `make docs` from the imports -->\n"
 _END = "\n<!-- end of picture -->"
 

@@ -8,7 +8,8 @@ import pytest
 
 from builders.api_server import HOME, ApiServer
 from builders.objects import INSTALLATION, installation_object, tenant_object
-from talkdesk_crds.names import GROUP, VERSION
+from talkdesk_crds.names import ANNOTATION_CONFIRM_DELETION, GROUP, VERSION
+from talkdesk_operator.reconcilers.object_apply import VERSION_OF_NONE
 from talkdesk_runtime.kube import APPLY, JSON_PATCH, MERGE_PATCH, Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeError
 from talkdesk_sandbox.controlplane import Cluster
@@ -64,7 +65,9 @@ def is_going(answer: dict[str, Any]) -> object:
 async def of_our_kinds(story: Story) -> None:
     """Creation, versions, statuses, finalizers, deletion."""
     body = installation_object(meta={"finalizers": [f"{GROUP}/tenant"]})
-    body = body | {"metadata": {"name": INSTALLATION, "finalizers": body["metadata"]["finalizers"]}}
+    confirmed = {ANNOTATION_CONFIRM_DELETION: "true"}  # the policies may be in the cluster
+    finalizers = body["metadata"]["finalizers"]
+    body = body | {"metadata": {"name": INSTALLATION, "finalizers": finalizers, "annotations": confirmed}}
     path = story.ours("talkdeskinstallations", INSTALLATION)
     await story.ask("none", "GET", path)
     made = await story.ask("create", "POST", story.ours("talkdeskinstallations"), generation, status, body=body)
@@ -76,6 +79,14 @@ async def of_our_kinds(story: Story) -> None:
     await story.ask("status", "PATCH", f"{path}/status", generation, status, body=[test, add], **json_patch)
     add["value"] = {"phase": "Pending"}
     await story.ask("status replaced", "PATCH", f"{path}/status", status, body=[test, add], **json_patch)
+    version_of = {"op": "add", "path": "/metadata/resourceVersion", "value": version}
+    versioned = [test, version_of, add]
+    await story.ask("status of an older version", "PATCH", f"{path}/status", body=versioned, **json_patch)
+    present = await story.ask("present", "GET", path, status)
+    version_of["value"], add["value"] = present["metadata"]["resourceVersion"], {"phase": "Active"}
+    await story.ask("status of this version", "PATCH", f"{path}/status", status, body=versioned, **json_patch)
+    of_uid = {"metadata": {"uid": "of-another"}, "spec": {"paused": False}}
+    await story.ask("merge into another", "PATCH", path, body=of_uid, content_type=MERGE_PATCH)
     test["value"] = "of-another"
     await story.ask("status of another", "PATCH", f"{path}/status", body=[test, add], **json_patch)
     merge: dict[str, Any] = {"content_type": MERGE_PATCH}
@@ -130,7 +141,9 @@ async def of_apply(story: Story) -> None:
     )
     without = manifest["metadata"]
     await apply("uid of none", metadata=without | {"uid": "of-none"}, force=True)
-    made = await apply("first", data={"x": "1", "y": "1"})
+    none = without | {"resourceVersion": VERSION_OF_NONE}
+    made = await apply("first", metadata=none, data={"x": "1", "y": "1"})
+    await apply("made again", metadata=none, data={"x": "1", "y": "1"}, force=True)
     await apply("the same", data={"x": "1", "y": "1"})
     await apply("less", data={"x": "1"})
     await apply("others", manager="them", data={"x": "2"})
@@ -139,6 +152,9 @@ async def of_apply(story: Story) -> None:
     await apply("agreement", data={"x": "2"})
     await apply("by force", data={"x": "1"}, force=True)
     await apply("its uid", metadata=without | {"uid": made["metadata"]["uid"]}, data={"x": "3"}, force=True)
+    dry = {"fieldManager": "us", "force": "false", "dryRun": "All"}
+    await story.ask("dry run", "PATCH", path, body=manifest | {"data": {"x": "9"}}, content_type=APPLY, query=dry)
+    await story.ask("after a dry run", "GET", path, data)
     await apply("another uid", metadata=without | {"uid": "of-another"}, data={"x": "4"}, force=True)
 
 

@@ -33,7 +33,7 @@ spec: {policyName: %(name)s, validationActions: [Deny]}
 """
 
 
-def eventually(condition: Callable[[], bool], within: float = 30) -> None:
+def eventually(condition: Callable[[], bool], within: float = 90) -> None:
     """Wait for something that another process does without a notification."""
     deadline = time.monotonic() + within
     while not condition():

@@ -1,5 +1,6 @@
 """`make demo` shows what it promises, and leaves nothing behind however it ends."""
 
+import json
 import os
 import re
 import signal
@@ -10,7 +11,9 @@ import pytest
 
 from builders.demonstration import Demonstration
 from builders.programs import stand_in_go
+from talkdesk_sandbox.controlplane import Cluster
 
+README = Path(__file__).parents[2] / "README.md"
 MILESTONES = (
     r"control plane +etcd",
     r"acme installs the app on trial\n +approved +\d+\.\d\d s after app\.installed; Talkdesk's state: completed\n",
@@ -71,18 +74,18 @@ def test_it_shows_a_customers_life_and_removes_everything_it_started() -> None:
 
 def test_with_keep_the_printed_commands_work_until_ctrl_c() -> None:
     with Demonstration("--keep") as demo:
-        demo.reads("export KUBECONFIG=")
-        demo.reads("talkdesk-simulator state")
-        commands = [line for line in demo.output[-11:] if line.startswith(("export ", "alias "))]
-        script = [
-            "shopt -s expand_aliases",
-            *commands,
-            "talkdesk-simulator install initech --app f918e2623486417791f3b5a18ca746ce",
-            "talkdesk-simulator deliveries",
-        ]
+        demo.reads("export KUBECONFIG=", within=240)
+        demo.reads("YOUR_APP_ID --callback")
+        commands = [line for line in demo.output[-30:] if line.startswith(("export ", "alias "))]
+        script = ["shopt -s expand_aliases", "set -e", *commands, *readme_commands()]
         output = bash("\n".join(script))
-        assert "initech" in output
+        assert "initech: installation" in output
         assert "delivered" in output
+        assert output.count("talkdeskinstallation.appconnect.talkdesk.dev/") >= 3
+        assert "No resources found" not in output
+        for name in ("logs ", "webhook ", "metrics "):
+            shown = demo.text.rpartition(f"\n{name}")[2].split()
+            assert shown[0].startswith("http") or Path(shown[0]).is_dir(), shown[0]
         demo.send(signal.SIGINT)
         assert demo.ends() == 0
         demo.leaves_nothing()
@@ -130,7 +133,7 @@ def test_a_killed_demonstration_leaves_no_process_and_no_file() -> None:
         demo.reads("approved")
         demo.send(signal.SIGKILL)
         assert demo.ends() == -signal.SIGKILL
-        demo.leaves_nothing(within=30)
+        demo.leaves_nothing(within=90)
 
 
 def test_a_program_that_ends_by_itself_is_named_with_the_last_lines_of_its_log() -> None:
@@ -143,6 +146,52 @@ def test_a_program_that_ends_by_itself_is_named_with_the_last_lines_of_its_log()
     assert "webhook ended with status -9" in demo.text
     assert "app.installed" in demo.text.rpartition("the last lines of the log of webhook:")[2]
     assert "Traceback" not in demo.text
+
+
+def readme_commands() -> list[str]:
+    """Return what README.md has a reader type after `make demo KEEP=1`, as written.
+
+    Where it says NAME, a name is put that is there; `&&` in front of it would be cheating, so each must end with 0.
+    """
+    blocks = re.findall(r"(?:^    .+\n)+", README.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = [line.strip() for block in blocks for line in block.splitlines() if not line.strip().startswith("#")]
+    typed = [line for line in lines if line.startswith(("kubectl ", "talkdesk-simulator ")) and " apply " not in line]
+    assert len(typed) == 9, typed
+    names = {
+        "tdi NAME": "$(kubectl get tdi --output=name | head -n 1)",
+        "tdt NAME": "$(kubectl get tdt --output=name | head -n 1)",
+    }
+    for short, name in names.items():
+        typed = [line.replace(short, name) for line in typed]
+    request = f"$(kubectl get {names['tdi NAME']} --output=jsonpath={{.spec.request.eventId}})"
+    # A customer who can be erased has gone before: that line has a test of its own.
+    typed = [line.replace("ID OF spec.request", f"'\"{request}\"'") for line in typed if "purge" not in line]
+    return [*typed, "talkdesk-simulator deliveries"]
+
+
+def test_every_other_command_of_the_readme_is_run_by_some_test() -> None:
+    text = README.read_text(encoding="utf-8")
+    makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"`?make ([a-z-]+)", text)) - {"sure"}
+    assert targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), targets
+    applied = re.findall(r"kubectl apply --server-side -k (\S+)", text)
+    assert applied == ["manifests/base", "manifests/examples/sentiment"]
+    assert all((README.parent / folder / "kustomization.yaml").is_file() for folder in applied)
+
+
+def test_the_objects_that_the_readme_applies_are_taken_as_written(control_plane: Cluster) -> None:
+    for folder in ("manifests/base", "manifests/examples/sentiment"):
+        said = control_plane.kubectl("apply", "--server-side", "-k", str(README.parent / folder))
+        assert "serverside-applied" in said
+
+
+def test_the_readme_erases_a_customer_who_is_gone(control_plane: Cluster) -> None:
+    command = next(line for line in README.read_text(encoding="utf-8").splitlines() if '"purge"' in line)
+    patch = re.search(r"-p '(.*?)'", command)
+    assert patch is not None
+    assert json.loads(patch[1]) == {"spec": {"purge": {"requestedBy": "me"}}}
+    assert "requestedBy" in control_plane.kubectl("explain", "tdt.spec.purge")
 
 
 def wait_for(path: Path) -> None:

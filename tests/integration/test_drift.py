@@ -13,15 +13,21 @@ from typing import Any
 import pytest
 import structlog
 
+from builders.objects import NOON
 from builders.relay import Relay, relaying
 from builders.restartable import restartable
 from builders.serving import until
-from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
+from talkdesk_crds.names import FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_TENANT
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
-from talkdesk_operator.domain.tenant.drift import Target
+from talkdesk_operator.domain.tenant.drift import Change, DriftDetector, Sighting, Target
+from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
+from talkdesk_operator.domain.tenant.managed_fields import Loss, fingerprint, own_entry
+from talkdesk_operator.domain.tenant.marks import Mark
+from talkdesk_operator.domain.tenant.missed_drift import missed_drift
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import APPLY, MERGE_PATCH, Kube
+from talkdesk_runtime.kube_errors import KubeForbidden
 from talkdesk_sandbox.controlplane import Cluster
 
 TRANSIENT = 5.0
@@ -53,6 +59,10 @@ class Team:
     name: str
     watches: DriftWatches | None = None
     reported: list[tuple[str, str]] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
+    recorded: list[dict[str, Any]] = field(default_factory=list)
+    missed: list[Sighting] = field(default_factory=list)
+    audited: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -63,9 +73,17 @@ class Team:
         group, version, _ = KINDS[kind]
         return Target(self.name, self.name, self.identity, group, version, kind)
 
-    def notify(self, namespace: str, tenant: str) -> None:
-        self.reported.append((namespace, tenant))
-        self.changed.set()
+    def notify(self, sighting: Sighting) -> None:
+        self.sightings.append(sighting)
+        if sighting.change is not Change.OTHER:
+            self.reported.append(sighting.place)
+            self.changed.set()
+
+    async def audit(self, target: Target, listed: DriftDetector) -> None:
+        """Compare the first listing with the tenants that the test has on record."""
+        for tenant in self.recorded:
+            self.missed += missed_drift(tenant, target, listed)
+        self.audited.set()
 
     async def gets_reports_of(self, *tenants: str) -> None:
         """Wait for a report of the last of them; assert that these are all reports so far, and forget them."""
@@ -115,7 +133,7 @@ class Team:
         }
 
     def _metadata(self, name: str, tenant: str) -> dict[str, Any]:
-        labels = {LABEL_MANAGED_BY: MANAGED_BY, LABEL_APP: self.name, LABEL_TENANT: tenant}
+        labels = Mark(self.name, self.name, tenant, "uid-1", "acc1").labels
         return {"name": name, "namespace": self.name, "labels": labels}
 
 
@@ -143,7 +161,9 @@ async def running(team: Team, kind: str, kube: Kube | None = None) -> AsyncItera
     """Run the watches of one kind until the end of the block."""
     kube = kube or team.kube
     rng = random.Random(1)  # noqa: S311 - spreads load only
-    watches = DriftWatches(kube, Resources(kube), team.notify, count=str, clock=Clock.system(), rng=rng, times=PACE)
+    watches = DriftWatches(
+        kube, Resources(kube), team.notify, audit=team.audit, clock=Clock.system(), rng=rng, times=PACE
+    )
     watches.follow(frozenset({team.target(kind)}))
     task = asyncio.create_task(watches.run())
     team.watches = watches
@@ -166,9 +186,10 @@ async def watching(team: Team, kind: str, kube: Kube | None = None) -> AsyncIter
 
 async def sees(team: Team, kind: str) -> None:
     """Wait until a change is noticed, by making one again and again; and then until all of these were."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not team.reported:
-            await come_and_go(team, kind, "probe")
+            with suppress(KubeForbidden):  # the API server learns of a granted right a moment later
+                await come_and_go(team, kind, "probe")
     await come_and_go(team, kind, "end-of-probes")
     await until(lambda: team.reported[-1] == (team.name, "end-of-probes"))
     team.reported.clear()
@@ -268,6 +289,70 @@ async def test_drift_while_the_server_could_not_be_reached_is_noticed_afterwards
         assert allowed.reported == []
         await relay.mend()
         await allowed.gets_reports_of("deleted", "changed")
+
+
+def record(live: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ready tenant that has the object on record as our apply left it."""
+    metadata = live["metadata"]
+    planned = {"version": "v1", "kind": live["kind"], "namespace": metadata["namespace"], "name": metadata["name"]}
+    fields = fingerprint(own_entry(metadata["managedFields"]))
+    return {
+        "metadata": {"name": metadata["name"]},
+        "spec": {"state": "Active", "objects": [planned]},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "inventory": [planned | {"uid": metadata["uid"], "appliedFields": fields}],
+        },
+    }
+
+
+@pytest.mark.case(88)
+async def test_drift_while_the_operator_was_down_is_found_in_the_first_listing_and_nothing_else(allowed: Team) -> None:
+    names = ("left", "patched", "emptied", "deleted", "made-anew", "relabelled", "touched")
+    allowed.recorded = [record(await allowed.apply(allowed.config_map(name))) for name in names]
+    await allowed.kubectl("patch", "configmap", "patched-settings", "--patch", '{"data": {"a": "x"}}')
+    await allowed.kubectl("patch", "configmap", "emptied-settings", "--patch", '{"data": {"a": null}}')
+    await allowed.kubectl("delete", "configmap", "deleted-settings", "made-anew-settings")
+    await allowed.apply(allowed.config_map("made-anew"))
+    await allowed.kubectl("label", "configmap", "relabelled-settings", f"{LABEL_TENANT}-")
+    await allowed.kubectl("annotate", "configmap", "touched-settings", "somebodys/note=x")
+    async with running(allowed, "ConfigMap"):
+        await asyncio.wait_for(allowed.audited.wait(), 30)
+    assert {each.tenant: each.change for each in allowed.missed} == {
+        "patched-settings": Change.DRIFTED,
+        "emptied-settings": Change.DRIFTED,
+        "deleted-settings": Change.DELETED,
+        "made-anew-settings": Change.DELETED,
+        "relabelled-settings": Change.DELETED,
+    }
+
+
+@pytest.mark.case(87)
+async def test_a_fight_is_told_with_the_other_field_manager_and_the_field_and_is_slowed_down(allowed: Team) -> None:
+    ledger, now = DriftLedger(), NOON
+    async with watching(allowed, "ConfigMap"):
+        for number in range(4):
+            live = await allowed.apply(allowed.config_map("one", a="ours", b="ours"), force=True)
+            ledger.applied(live)
+            ledger.corrected(allowed.name, "one", ledger.begin())
+            change = json.dumps({"data": {"a": f"theirs {number}"}})
+            await allowed.kubectl("patch", "configmap", "one-settings", "--field-manager=rival", "--patch", change)
+            await allowed.gets_reports_of("one")
+            now = ledger.seen(allowed.sightings[-1], now)
+    assert now >= NOON + timedelta(seconds=6)
+    (dispute,) = ledger.disputes(allowed.name, "one", now)
+    assert dispute.loss == Loss((".data.a",), ("rival",))
+    assert dispute.where == f"{allowed.name}/one-settings"
+
+
+async def test_a_change_of_an_objects_status_is_seen_by_who_waits_for_it(allowed: Team) -> None:
+    ready = {"status": {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1}}
+    async with watching(allowed, "Deployment"):
+        await allowed.apply(allowed.deployment("one"))
+        await allowed.kubectl(
+            "patch", "deployment/one", "--subresource=status", "--type=merge", "--patch", json.dumps(ready)
+        )
+        await until(lambda: any(s.tenant == "one" and s.change is Change.OTHER for s in allowed.sightings))
 
 
 async def through(relay: Relay, team: Team, folder: Path) -> Kube:

@@ -1,6 +1,8 @@
 """The manifests on a real API server: accepted as they are, and giving each account what it needs and no more."""
 
 import json
+import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ ALLOWED = [
     (OPERATOR, "update", GROUP, "talkdeskinstallations/finalizers", "i", "anywhere"),
     (OPERATOR, "update", GROUP, "talkdesktenants/plan", "t", "anywhere"),
     (OPERATOR, "create", "events.k8s.io", "events", "", "anywhere"),
+    # Its finalizer; test_rights shows that a policy lets it change nothing else.
+    (OPERATOR, "patch", GROUP, "talkdeskapps", "a", "sentiment"),
     (OPERATOR, "update", "coordination.k8s.io", "leases", "talkdesk-operator", "talkdesk-system"),
     (OPERATOR, "watch", "coordination.k8s.io", "leases", "talkdesk-operator", ""),
     (OPERATOR, "get", "", "secrets", "s", "sentiment"),
@@ -53,7 +57,6 @@ REFUSED = [
     (OPERATOR, "update", "", "secrets", "s", "sentiment"),
     (OPERATOR, "create", "", "namespaces", "", ""),
     (OPERATOR, "patch", "", "configmaps", "c", "td-1"),
-    (OPERATOR, "patch", GROUP, "talkdeskapps", "a", "sentiment"),
     (OPERATOR, "delete", GROUP, "talkdeskinstallations", "i", "sentiment"),
     (OPERATOR, "update", GROUP, "talkdeskinstallations/approval", "i", "sentiment"),
     (OPERATOR, "update", GROUP, "talkdeskinstallations/paused", "i", "sentiment"),
@@ -86,10 +89,17 @@ REFUSED = [
 
 
 @pytest.fixture(scope="module")
-def installed(crds: Cluster) -> Cluster:
-    """The session's cluster with the base and both examples in it, as a person would apply them."""
-    for folder in ("base", "examples/sentiment", "examples/users"):
-        crds.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(MANIFESTS / folder))
+def installed(crds: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The session's cluster with the base in it, and the example as it is for an app with users."""
+    folder = tmp_path_factory.mktemp("sentiment") / "app"
+    folder.mkdir()
+    parts = {
+        key: [os.path.relpath(MANIFESTS / name, folder.resolve())]
+        for key, name in (("resources", "examples/sentiment"), ("components", "components/app-users"))
+    }
+    (folder / "kustomization.yaml").write_text(json.dumps(parts))
+    for path in (MANIFESTS / "base", folder):
+        crds.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(path))
     return crds
 
 
@@ -140,15 +150,54 @@ def test_the_provisioner_changes_nothing_outside_tenants_namespaces(installed: C
     installed.kubectl(f"--as={PROVISIONER}", "create", "namespace", "td-guarded", "--dry-run=server")
 
 
+@pytest.mark.case(66)
+def test_the_provisioner_changes_nothing_of_another_apps_tenants(installed: Cluster) -> None:
+    """Two partners of one cluster, whose tenants' names begin alike."""
+    label = "appconnect.talkdesk.dev/namespace"
+    me = f"--as={PROVISIONER}"
+    for name, owner in (("td-mine", "sentiment"), ("td-theirs", "another"), ("td-nobodys", "")):
+        metadata = {"name": name, "labels": {label: owner} if owner else {}}
+        made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        installed.kubectl("create", "-f", "-", stdin=made)
+    in_theirs = (me, "create", "configmap", "guarded", "--dry-run=server", "--namespace=td-theirs")
+    deadline = time.monotonic() + 30
+    while "another app's tenants" not in (said := refusal(installed, *in_theirs)):
+        assert time.monotonic() < deadline, said
+    for namespace in ("td-mine", "td-nobodys"):
+        installed.kubectl(me, "create", "configmap", "guarded", "--dry-run=server", f"--namespace={namespace}")
+    for arguments in (
+        ("delete", "namespace", "td-theirs", "--dry-run=server"),
+        ("patch", "namespace", "td-theirs", "--dry-run=server", "--type=merge", "-p", json.dumps(labeled("sentiment"))),
+        ("patch", "namespace", "td-mine", "--dry-run=server", "--type=merge", "-p", json.dumps(labeled("another"))),
+    ):
+        assert "another app's tenants" in refusal(installed, me, *arguments), arguments
+    installed.kubectl(
+        me,
+        "patch",
+        "namespace",
+        "td-nobodys",
+        "--dry-run=server",
+        "--type=merge",
+        "-p",
+        json.dumps(labeled("sentiment")),
+    )
+
+
+def labeled(owner: str) -> dict[str, Any]:
+    return {"metadata": {"labels": {"appconnect.talkdesk.dev/namespace": owner}}}
+
+
 def test_an_import_by_hand_is_accepted_as_the_example_has_it(installed: Cluster) -> None:
-    example = MANIFESTS / "examples" / "import" / "installation.yaml"
-    installed.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(example))
+    example = (MANIFESTS / "examples" / "import" / "installation.yaml").read_text()
+    # Values in capitals are to be replaced, it says.
+    filled = re.sub(r"\b[A-Z]+_(?:ID|KEY)\b", lambda found: found[0].replace("_", "").lower(), example)
+    installed.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", stdin=filled)
 
 
-def test_the_demo_has_the_same_rights_as_a_cluster_and_no_pods(installed: Cluster) -> None:
+def test_a_control_plane_without_nodes_has_the_same_rights_as_a_cluster_and_no_pods(installed: Cluster) -> None:
     base = rendered(installed, "base")
-    demo = rendered(installed, "overlays/demo")
-    left_out = {"Deployment", "Service", "PodDisruptionBudget"}
+    demo = rendered(installed, "overlays/controlplane")
+    left_out = {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"}
     assert demo == [each for each in base if each["kind"] not in left_out]
 
 

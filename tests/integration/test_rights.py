@@ -12,15 +12,28 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from pydantic.alias_generators import to_camel
 
 from builders.kinds import KindsApi
-from builders.objects import installation_object, request_object, tenant_object
+from builders.objects import app_object, installation_object, request_object, tenant_object
+from talkdesk_crds.app import AppStatus
 from talkdesk_crds.installation import InstallationSpec
-from talkdesk_crds.names import FINALIZER, LABEL_INSTALLATION, SECRET_TYPE
+from talkdesk_crds.names import (
+    ANNOTATION_CONFIRM_DELETION,
+    APP_FINALIZER,
+    FINALIZER,
+    GROUP,
+    LABEL_INSTALLATION,
+    LABEL_SHARD_SLOT,
+    SECRET_TYPE,
+    TENANT_FINALIZER,
+    USERS_TYPE,
+    VERSION,
+)
 from talkdesk_crds.tenant import TenantSpec
-from talkdesk_runtime.kube import Kube
-from talkdesk_runtime.kube_errors import KubeForbidden
-from talkdesk_sandbox.controlplane import Cluster
+from talkdesk_runtime.kube import MERGE_PATCH, Kube, resource_path
+from talkdesk_runtime.kube_errors import KubeAdmissionRefused, KubeForbidden
+from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 
 pytestmark = pytest.mark.case(83)
 
@@ -28,11 +41,14 @@ BASE: Final = Path(__file__).parents[2] / "manifests" / "base"
 OPERATOR: Final = "system:serviceaccount:talkdesk-system:talkdesk-operator"
 WEBHOOK: Final = "system:serviceaccount:talkdesk-system:talkdesk-webhook"
 PEOPLE: Final = (
+    "app-editor",
+    "app-releaser",
     "installation-approver",
     "installation-editor",
     "installation-importer",
     "tenant-editor",
     "tenant-purger",
+    "tenant-releaser",
 )
 
 LATER: Final = "2026-03-01T12:00:01Z"
@@ -43,7 +59,7 @@ REGISTERS: Final = {
     "accountName": "other",
     "endpoints": {"api": "https://api.example.com", "token": "https://acme.example.com/oauth/token"},
 }
-APPROVAL: Final = {"approval": {"eventId": "event-1", "decision": "Approve"}}
+APPROVAL: Final[dict[str, Any]] = {"approval": {"eventId": "event-1", "decision": "Approve"}}
 OWNER: Final = {
     "metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "made-up"}]}
 }
@@ -54,6 +70,7 @@ INSTALLATION: Final[dict[str, dict[str, Any]]] = {
     "paused": {"spec": {"paused": True}},
     "deletionpolicy": {"spec": {"deletionPolicy": "Delete"}},
     "finalizers": {"metadata": {"finalizers": None}},
+    "finalizers: label": {"metadata": {"labels": {LABEL_SHARD_SLOT: "1"}}},
     "": {"metadata": {"annotations": {"a": "b"}}},
 }
 """What can be changed in an installation, by the right that it needs; the last needs none."""
@@ -66,19 +83,22 @@ PLAN: Final = {
 PLANNED: Final[dict[str, Any]] = {"objects": [{"step": "base", "version": "v1", "kind": "ConfigMap", "name": "x"}]}
 TENANT: Final[dict[str, dict[str, Any]]] = {
     **{f"plan: {name}": {"spec": {name: value}} for name, value in PLAN.items()},
+    "plan: label": {"metadata": {"labels": {LABEL_SHARD_SLOT: "1"}}},
     "values": {"spec": {"values": {"a": 1}}},
     "deletionprotection": {"spec": {"deletionProtection": True}},
     "paused": {"spec": {"paused": True}},
+    "finalizers": {"metadata": {"finalizers": None}},
     "": {"metadata": {"annotations": {"a": "b"}}},
 }
 MAY_CHANGE: Final[dict[str, tuple[set[str], set[str]]]] = {
     WEBHOOK: ({"registers", ""}, set()),
-    OPERATOR: ({"registers", "finalizers", ""}, {"plan", ""}),
+    OPERATOR: ({"registers", "finalizers", ""}, {"plan", "finalizers", ""}),
     "installation-approver": ({"approval", ""}, set()),
     "installation-editor": ({"paused", "deletionpolicy", ""}, set()),
     "installation-importer": ({"registers", ""}, set()),
     "tenant-editor": (set(), {"values", "deletionprotection", "paused", ""}),
     "tenant-purger": (set(), {"purge", ""}),
+    "tenant-releaser": (set(), {"finalizers", ""}),
 }
 """The rights of each, on installations and on tenants."""
 
@@ -115,7 +135,7 @@ def binding(role: str, user: str) -> dict[str, Any]:
 async def enforced(api: KindsApi) -> None:
     """Wait until the policies count, which is a moment after they were stored."""
     deadline = time.monotonic() + 30
-    probe = installation_object("probe", approval=APPROVAL["approval"])
+    probe = installation_object(approval=APPROVAL["approval"])
     while await answer(api, "POST", probe, mine(probe, api), WEBHOOK) != "talkdeskinstallations/approval":
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
@@ -131,7 +151,7 @@ async def answer(api: KindsApi, method: str, raw: dict[str, Any], body: Any, use
     """Return which right the API server says is missing; nothing when it would do it."""
     try:
         await api.attempt(method, raw, body, user, path)
-    except KubeForbidden as error:
+    except (KubeForbidden, KubeAdmissionRefused) as error:
         words = str(error).replace(",", " ").split()
         return next((word for word in words if word.startswith("talkdesk") and "/" in word), str(error))
     return ""
@@ -159,7 +179,7 @@ async def test_an_installation_is_changed_only_by_right_of_the_field(api: KindsA
 @pytest.mark.parametrize("user", [user for user, (_, may) in MAY_CHANGE.items() if may])
 async def test_a_tenant_is_changed_only_by_right_of_the_field(api: KindsApi, user: str) -> None:
     raw = tenant_object(**PLANNED)
-    await api.create(raw)
+    await api.create(raw, finalizers=[TENANT_FINALIZER])
     assert await wrongs(api, user, raw, TENANT, MAY_CHANGE[user][1]) == []
 
 
@@ -175,6 +195,99 @@ async def test_only_who_may_delete_an_object_gives_it_an_owner(api: KindsApi, us
         if patches:
             said = await answer(api, "PATCH", raw, OWNER, user)
             assert said == "" if deletes else "ownerReferences" in said
+
+
+ENDED: Final = {"ending": {"reason": "Gone", "eventId": "event-1", "time": LATER}}
+UPDATE: Final = {"request": request_object("Update")}
+REFUSED_UPDATE: Final = {"ending": ENDED["ending"] | {"reason": "Rejected"}}
+CONFIRMED: Final = {"annotations": {ANNOTATION_CONFIRM_DELETION: "true"}}
+
+
+@pytest.mark.case(44)
+@pytest.mark.parametrize(
+    ("spec", "status", "metadata", "deleted"),
+    [
+        ({}, {}, {}, False),
+        ({}, {}, CONFIRMED, True),
+        ({}, {}, {"annotations": {ANNOTATION_CONFIRM_DELETION: "no"}}, False),
+        ({}, ENDED, {}, True),
+        ({"request": request_object("Uninstall")}, {}, {}, False),
+        ({"request": request_object("Uninstall")}, ENDED, {}, True),
+        (UPDATE, ENDED, {}, True),
+        (UPDATE, REFUSED_UPDATE, {}, False),
+        (UPDATE | {"request": request_object("Update", event="e2")}, ENDED, {}, False),
+        ({"request": None}, {}, {}, True),
+    ],
+    ids=str,
+)
+async def test_an_installation_that_has_not_ended_is_deleted_only_by_a_word(
+    api: KindsApi,
+    spec: dict[str, Any],
+    status: dict[str, Any],
+    metadata: dict[str, Any],
+    *,
+    deleted: bool,
+) -> None:
+    raw = installation_object(**spec)
+    raw["spec"] = {key: value for key, value in raw["spec"].items() if value is not None}
+    await api.create(raw, **metadata)
+    await api.patch(raw, {"status": status}, MERGE_PATCH, "/status")
+    path = f"/apis/{GROUP}/v1alpha1/namespaces/{api.namespace}/talkdeskinstallations/{raw['metadata']['name']}"
+    said = await answer(api, "DELETE", raw, None, "installation-editor", path)
+    assert ("has not ended" in said) != deleted, said
+
+
+@pytest.mark.case(44)
+@pytest.mark.parametrize(
+    ("spec", "metadata", "said"),
+    [
+        ({}, {}, "in use"),
+        ({}, CONFIRMED, ""),
+        ({}, {"finalizers": []}, ""),
+        ({"deletionProtection": True}, CONFIRMED, "deletionProtection"),
+        ({"state": "Offboarded"}, {}, ""),
+        ({"state": "Offboarded", "deletionProtection": True}, {}, "deletionProtection"),
+    ],
+    ids=str,
+)
+async def test_a_tenant_that_is_in_use_or_protected_is_not_deleted(
+    api: KindsApi, spec: dict[str, Any], metadata: dict[str, Any], said: str
+) -> None:
+    raw = tenant_object(**spec)
+    await api.create(raw, **({"finalizers": [TENANT_FINALIZER]} | metadata))
+    path = f"/apis/{GROUP}/v1alpha1/namespaces/{api.namespace}/talkdesktenants/{raw['metadata']['name']}"
+    answered = await answer(api, "DELETE", raw, None, OPERATOR, path)
+    assert answered == "" if not said else said in answered, answered
+
+
+@pytest.mark.case(90)
+async def test_an_app_is_edited_by_its_editor_and_let_go_by_the_operator_or_a_releaser(api: KindsApi) -> None:
+    raw = app_object()
+    await api.create(raw, finalizers=[APP_FINALIZER])
+    spec, bare = {"spec": {"paused": True}}, {"metadata": {"finalizers": None}}
+    for user, edits in ((OPERATOR, False), ("app-releaser", False), ("app-editor", True)):
+        said = await answer(api, "PATCH", raw, spec, user)
+        assert (said == "") == edits, said
+        assert await answer(api, "PATCH", raw, bare, user) == ""
+        said = await answer(api, "PATCH", raw, OWNER, user)
+        assert (said == "") == edits, said
+    path = f"/apis/{GROUP}/v1alpha1/namespaces/{api.namespace}/talkdeskapps/sentiment"
+    await api.request("DELETE", path)
+    for user, lets_go in ((OPERATOR, True), ("app-releaser", True), ("app-editor", False)):
+        said = await answer(api, "PATCH", raw, bare, user)
+        assert (said == "") == lets_go, said
+    await api.patch(raw, bare, MERGE_PATCH)
+
+
+@pytest.mark.case(80)
+async def test_the_operator_takes_a_decision_away_and_changes_none(api: KindsApi) -> None:
+    raw = installation_object(**APPROVAL)
+    made = await api.create(raw)
+    erased = {"metadata": {"uid": made["metadata"]["uid"]}, "spec": {"approval": None}}
+    assert await answer(api, "PATCH", raw, erased, OPERATOR) == ""
+    other = {"spec": {"approval": APPROVAL["approval"] | {"decision": "Reject"}}}
+    assert await answer(api, "PATCH", raw, other, OPERATOR) == "talkdeskinstallations/approval"
+    assert await answer(api, "PATCH", raw, erased, WEBHOOK) == "talkdeskinstallations/approval"
 
 
 async def test_only_the_purger_asks_for_a_purge_and_the_operator_may_take_it_away(api: KindsApi) -> None:
@@ -204,7 +317,7 @@ async def test_only_the_purger_asks_for_a_purge_and_the_operator_may_take_it_awa
 async def test_a_new_installation_brings_registers_and_nothing_else(
     api: KindsApi, user: str, spec: dict[str, Any], missing: str
 ) -> None:
-    raw = mine(installation_object("new", **spec), api)
+    raw = mine(installation_object("sentiment-new", installationId="new", **spec), api)
     assert await answer(api, "POST", raw, raw, user) == missing
 
 
@@ -239,7 +352,81 @@ async def test_the_webhook_creates_only_immutable_secrets_of_an_installation(
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": SECRET_TYPE, "immutable": True}
     path = f"/api/v1/namespaces/{api.namespace}/secrets"
     said = await answer(api, "POST", secret, secret | change, WEBHOOK, path)
-    assert ("only create immutable Secrets" in said) != taken, said
+    refused = "only create immutable Secrets" in said or "needs the label" in said
+    assert refused != taken, said
+
+
+def credentials(**changes: Any) -> dict[str, Any]:
+    metadata = {"name": "keys", "labels": {LABEL_INSTALLATION: "sentiment-i1"}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": SECRET_TYPE} | changes
+
+
+@pytest.mark.parametrize(
+    ("user", "change", "missing"),
+    [
+        ("installation-importer", {}, ""),
+        ("installation-approver", {}, "talkdeskinstallations/registers"),
+        ("installation-approver", {"type": "Opaque"}, ""),
+        ("installation-importer", {"metadata": {"name": "keys"}}, "needs the label"),
+        (
+            "installation-importer",
+            {"metadata": {"name": "keys", "labels": {LABEL_INSTALLATION: ""}}},
+            "needs the label",
+        ),
+    ],
+    ids=str,
+)
+async def test_who_makes_credentials_has_the_right_to_decide_which_are_used(
+    api: KindsApi, base: Cluster, user: str, change: dict[str, Any], missing: str
+) -> None:
+    anybody_may(base, api, "create")
+    secret, path = credentials(**change), f"/api/v1/namespaces/{api.namespace}/secrets"
+    said = await answer(api, "POST", secret, secret, user, path)
+    assert missing in said if missing else not said, said
+
+
+async def test_credentials_of_one_installation_cannot_be_made_anothers(api: KindsApi, base: Cluster) -> None:
+    anybody_may(base, api, "patch")
+    base.kubectl("apply", "--namespace", api.namespace, "--filename=-", stdin=json.dumps(credentials()))
+    path = f"/api/v1/namespaces/{api.namespace}/secrets/keys"
+    for labels, refused in (
+        ({LABEL_INSTALLATION: "other"}, True),
+        ({LABEL_INSTALLATION: None}, True),
+        ({"a": "b"}, False),
+    ):
+        said = await answer(api, "PATCH", credentials(), {"metadata": {"labels": labels}}, "tenant-editor", path)
+        assert ("can't be changed" in said) == refused, said
+
+
+@pytest.mark.parametrize(("kind", "refused"), [(SECRET_TYPE, False), (USERS_TYPE, False), ("Opaque", True)])
+async def test_the_operator_deletes_no_secrets_but_credentials_and_users(
+    api: KindsApi, base: Cluster, kind: str, *, refused: bool
+) -> None:
+    anybody_may(base, api, "delete")
+    secret = credentials(type=kind)
+    base.kubectl("apply", "--namespace", api.namespace, "--filename=-", stdin=json.dumps(secret))
+    path = f"/api/v1/namespaces/{api.namespace}/secrets/keys"
+    said = await answer(api, "DELETE", secret, None, OPERATOR, path)
+    assert ("may only delete Secrets" in said) == refused, said
+
+
+def anybody_may(base: Cluster, api: KindsApi, verb: str) -> None:
+    """Give everybody the right on Secrets that RBAC knows, so that only the policies decide."""
+    base.kubectl("create", "role", "secrets", f"--verb={verb}", "--resource=secrets", "--namespace", api.namespace)
+    users = [f"--user={user}" for user in (OPERATOR, WEBHOOK, *PEOPLE)]
+    base.kubectl("create", "rolebinding", "secrets", "--role=secrets", *users, "--namespace", api.namespace)
+    # A right counts a moment after it was stored.
+    deadline = time.monotonic() + 30
+    while not may(base, verb, "secrets", PEOPLE[-1], api.namespace):
+        assert time.monotonic() < deadline
+
+
+def may(base: Cluster, verb: str, resource: str, user: str, namespace: str) -> bool:
+    try:
+        base.kubectl("auth", "can-i", verb, resource, f"--as={user}", "--namespace", namespace)
+    except KubectlFailed:
+        return False
+    return True
 
 
 FIXED: Final = {"appRef", "installationId", "accountId"}
@@ -256,3 +443,19 @@ def test_every_field_is_fixed_or_has_its_right(spec: type[InstallationSpec | Ten
     rules = " ".join(each["expression"].replace(".?", ".") for each in found["spec"]["validations"])
     fields = {field.alias or name for name, field in spec.model_fields.items()} - FIXED
     assert {name for name in fields if f"object.spec.{name}" not in rules} == set()
+
+
+@pytest.mark.case(85)
+async def test_the_webhook_writes_of_an_apps_status_only_what_became_of_deliveries(api: KindsApi) -> None:
+    raw = app_object("reported")
+    await api.create(raw)
+    path = f"{resource_path(GROUP, VERSION, 'talkdeskapps', api.namespace)}/reported/status"
+    events = {"lastReceivedTime": "2026-03-01T12:00:00Z", "counts": [{"status": 403, "reason": "x", "count": 1}]}
+    assert await answer(api, "PATCH", raw, {"status": {"events": events}}, WEBHOOK, path) == ""
+    condition = {"type": "Ready", "status": "True", "reason": "Fine", "lastTransitionTime": "2026-03-01T12:00:00Z"}
+    # A field that is added to the status needs a line in the policy.
+    others = {"conditions": [condition], "observedGeneration": 7, "deletionPolicies": {"fingerprint": "x"}}
+    assert others.keys() | {"events"} == {to_camel(name) for name in AppStatus.model_fields}
+    for member, value in others.items():
+        said = await answer(api, "PATCH", raw, {"status": {member: value}}, WEBHOOK, path)
+        assert "may only write status.events" in said, member

@@ -12,7 +12,7 @@ from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordS
 from talkdesk_operator.domain.ports.scim import Ref
 from talkdesk_operator.domain.users.record import CAPACITY, MAX_ID_BYTES, Piece, RecordedUser
 from talkdesk_runtime.kube import Kube, resource_path
-from talkdesk_runtime.kube_errors import KubeForbidden, KubeInvalid
+from talkdesk_runtime.kube_errors import KubeConflict, KubeForbidden, KubeInvalid
 from talkdesk_sandbox.controlplane import Cluster
 
 PIECE = Piece("service", "salt", {"u1": RecordedUser(Ref("p1", 'W/"1"'), "digest", active=True)})
@@ -50,6 +50,22 @@ async def test_a_record_of_the_greatest_size_is_kept_changed_and_dropped(operato
     await kept.drop(namespace, "acme")
     assert await kept.load(namespace, "acme") == ()
     assert await kept.load(namespace, "acme-2") == (PIECE,)
+
+
+@pytest.mark.case(81)
+async def test_a_former_leaders_late_record_is_refused(operator: Kube, namespace: str) -> None:
+    ours, former = records(operator), records(operator)
+    for store in (ours, former):
+        assert await store.load(namespace, "late") == ()
+    await ours.save(namespace, "late", {0: PIECE})
+    with pytest.raises(KubeConflict):
+        await former.save(namespace, "late", {0: Piece("service", "salt", {})})
+    assert await former.load(namespace, "late") == (PIECE,)
+    fewer = Piece("service", "salt", {"u2": RecordedUser(None)})
+    await ours.save(namespace, "late", {0: fewer})
+    with pytest.raises(KubeConflict):
+        await former.save(namespace, "late", {0: PIECE})
+    assert await ours.load(namespace, "late") == (fewer,)
 
 
 async def test_somebody_elses_secret_of_that_name_is_left_alone(

@@ -67,7 +67,9 @@ async def test_the_worst_order_of_events_gives_the_same_final_state_as_the_right
 ) -> None:
     # The events must be in the past, because the time of a future event is replaced by the time of its arrival.
     settings = Settings(clock_offset=timedelta(hours=-1), behavior=Behavior(timestamp_form="milliseconds"))
-    async with stacks(settings=settings, steps=STEPS, users={}) as talkdesk:
+    # The approval of the late install answers the uninstall, too, so only refusals show that it is over.
+    steps = {"steps": STEPS, "uninstall": {"confirmAfter": "1s"}}
+    async with stacks(settings=settings, users={}, **steps) as talkdesk:
         old, new = await _two_installations(talkdesk)
         if worst:
             talkdesk.simulator.faults.set(Hold(event="app.trial_started"))

@@ -1,17 +1,30 @@
 """Traces of events, calls and writes in their order, as golden files have them; `--update-golden` writes them again."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 import pytest
 
 from builders.platform import Platform
+from builders.serving import until
 from builders.stack import Stack, stack
 from builders.stack_manifests import NAMESPACE
 from builders.traces import trace
 from talkdesk_sandbox.simulator.faults import Status
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+AGAIN = """\
+operator  reads account, installation, subscription
+operator  apply Secret talkdesk
+operator  answers Talkdesk: no effect → 403
+operator  reads installation
+operator  status TalkdeskInstallation: unchanged
+"""
+"""What one more reconcile does when the event of the tenant's status overtakes the answer to its write: seldom on a
+quiet machine (`informer.cache`)."""
 
 
 class Story:
@@ -72,7 +85,9 @@ async def test_a_refused_answer_is_sent_again_when_the_scope_is_granted(
         acme = await talkdesk.install()
         await acme.backs_off()
         await acme.kubernetes_event("Forbidden")
+        await _quiet(talkdesk)
         story.chapter("Talkdesk refuses the answer because a scope is missing")
+        story.text = story.text.replace(AGAIN, "")
         talkdesk.simulator.faults.clear(number)
         await acme.skip_backoff()
         await acme.converges("Active")
@@ -81,7 +96,19 @@ async def test_a_refused_answer_is_sent_again_when_the_scope_is_granted(
 
 
 def _without_polling(text: str) -> str:
-    """Leave out the repeated deletes by which the operator waits for the namespace; their number depends on time."""
+    """Leave out how often the operator looks whether the namespace has gone: that depends on time."""
     line = "operator  delete Namespace\n"
     first, _, rest = text.partition(line)
-    return first + line + rest.replace(line, "")
+    once = [each for each, _ in groupby((first + line + rest.replace(line, "")).splitlines(keepends=True))]
+    return "".join(once)
+
+
+async def _quiet(talkdesk: Stack) -> None:
+    """Wait until the operator has taken in what it wrote itself: an edit in the middle of that is work done twice."""
+    calls = talkdesk.platform.gates["operator"].calls
+
+    def quiet() -> bool:
+        last = max(call.at for call in calls if talkdesk.app in call.path)
+        return datetime.now(UTC) - last > timedelta(seconds=1)
+
+    await until(quiet)

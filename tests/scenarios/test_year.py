@@ -54,7 +54,7 @@ async def test_a_year_of_one_customer_gives_this_diary(stacks: Stacks, golden: C
         await again.uninstall()
         await again.becomes("Uninstalled")
         await diary.chapter("day 365: the customer leaves for good", again)
-        await talkdesk.change_app(retention={"keepFor": "0s"})
+        await talkdesk.change_app(at_once=True, retention={"keepFor": "0s"})
         await again.becomes("Purged")
         await diary.chapter("the partner sets the retention to zero, so it ends", again)
         await acme.becomes("Purged")

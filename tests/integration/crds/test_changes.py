@@ -14,14 +14,25 @@ HOSTS = {"api": "https://api.example.com", "token": "https://{account}.example.c
 OBJECT = {"step": "base", "version": "v1", "kind": "ConfigMap", "name": "x"}
 
 
-async def test_a_tenants_name_is_given_once_and_then_fixed(api: KindsApi) -> None:
-    unnamed = tenant_object()
-    del unnamed["spec"]["name"]
-    await api.create(unnamed)
-    await api.patch(unnamed, put("name", "td-acc-1"))
+@pytest.mark.parametrize("applied", [{"inventory": [OBJECT | {"uid": "made"}]}, {"name": "td-acc-1"}])
+async def test_a_tenants_name_is_fixed_once_an_object_was_applied(api: KindsApi, applied: dict[str, Any]) -> None:
+    raw = tenant_object()
+    await api.create(raw)
+    await api.patch(raw, put("name", "td-other"))
+    await api.patch(raw, {"status": {"inventory": [OBJECT]}}, MERGE_PATCH, "/status")
+    await api.patch(raw, put("name", "td-acc-1"))
+    await api.patch(raw, {"status": applied}, MERGE_PATCH, "/status")
     for change in (put("name", "td-other"), put("name", ""), [{"op": "remove", "path": "/spec/name"}]):
-        assert (await api.refused(unnamed, change)).fields == ("spec.name",)
-    await api.patch(unnamed, put("values", {"a": 1}))
+        assert (await api.refused(raw, change)).fields == ("spec.name",)
+    await api.patch(raw, put("values", {"a": 1}))
+
+
+async def test_a_tenant_whose_name_was_changed_all_the_same_may_get_it_back(api: KindsApi) -> None:
+    raw = tenant_object(name="td-other")
+    await api.create(raw)
+    await api.patch(raw, {"status": {"name": "td-acc-1"}}, MERGE_PATCH, "/status")
+    await api.patch(raw, put("name", "td-acc-1"))
+    assert (await api.refused(raw, put("name", "td-other"))).fields == ("spec.name",)
 
 
 async def test_an_app_keeps_its_region_and_may_name_the_hosts_instead(api: KindsApi) -> None:

@@ -12,6 +12,7 @@ from talkdesk_crds.fields import to_wire_time
 from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECOND: Any = {"name": "sentiment-i2", "installationId": "i2"}
 LATER, EARLIER = NOON + timedelta(seconds=1), NOON - timedelta(seconds=1)
 
 
@@ -96,7 +97,7 @@ async def test_of_two_sets_at_one_instant_the_same_one_stays_in_either_order(
     api: KindsApi, winner: dict[str, Any], loser: dict[str, Any]
 ) -> None:
     best, other = keys(NOON, "keys-w", **winner), keys(NOON, "keys-l", **loser)
-    behind, before = installation_object(credentials=other), installation_object("i2", credentials=best)
+    behind, before = installation_object(credentials=other), installation_object(**SECOND, credentials=best)
     await api.create(behind)
     assert (await api.patch(behind, put("credentials", best)))["spec"]["credentials"] == best
     await api.create(before)
@@ -130,7 +131,7 @@ async def test_of_two_news_of_a_trial_at_one_instant_the_same_one_stays_in_eithe
     api: KindsApi, winner: dict[str, Any], loser: dict[str, Any]
 ) -> None:
     best, other = trial(NOON, **winner), trial(NOON, **loser)
-    behind, before = installation_object(trial=other), installation_object("i2", trial=best)
+    behind, before = installation_object(trial=other), installation_object(**SECOND, trial=best)
     await api.create(behind)
     assert (await api.patch(behind, put("trial", best)))["spec"]["trial"] == best
     await api.create(before)
@@ -287,7 +288,7 @@ async def test_defaults_are_filled_in_by_the_api_server(api: KindsApi) -> None:
     spec = (await api.create(app_object()))["spec"]
     assert spec["deadline"] == {"answerWithin": "7d", "warnBefore": ["3d", "1d", "1h"], "gracePeriod": "1d"}
     assert spec["events"] == {"signatureVerification": "Required"}
-    assert spec["uninstall"] == {"approvalTiming": "AfterOffboard", "offboardTimeout": "10m"}
+    assert spec["uninstall"] == {"approvalTiming": "AfterOffboard", "offboardTimeout": "10m", "confirmAfter": "1h"}
     assert spec["auth"]["method"] == "PrivateKeyJwt"
     assert spec["tenant"]["steps"][0]["onOffboard"] == "Retain"
     made = await api.create(installation_object())

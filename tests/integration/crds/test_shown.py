@@ -19,26 +19,26 @@ from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # A row of `kubectl get` each, cells apart by bars; the age is left out.
 GET_INSTALLATION = """
-NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | TIME-LEFT | TRIAL | AGE
+NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | WARNED | TRIAL | AGE
 sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z | under 3d | Started |
 """
 GET_INSTALLATION_WIDE = """
-NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | TIME-LEFT | TRIAL | AGE \
+NAME | ACCOUNT | PHASE | READY | REQUEST | DEADLINE | WARNED | TRIAL | AGE \
 | PLAN | USERS | TENANT | INSTALLATION | REASON
 sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z | under 3d | Started | \
 | Gold | 7 | sentiment-acc | i1 | Succeeded
 """
 GET_TENANT_WIDE = """
-NAME | ACCOUNT | STATE | READY | PURGE-TIME | AGE | TENANT | OWNER | REASON
-sentiment-acc | acc-1 | Active | True | | | td-acc-1 | sentiment-i1 | Applied
+NAME | ACCOUNT | WANTED | READY | PURGE-TIME | AGE | PRUNE-HELD | TENANT | OWNER | REASON
+sentiment-acc | acc-1 | Active | True | | | | td-acc-1 | sentiment-i1 | Applied
 """
 GET_APP_WIDE = """
-NAME | REGION | READY | AGE | APP | REASON
-sentiment | US | True | | app-1 | Succeeded
+NAME | REGION | READY | PAUSED | AGE | APP | REASON
+sentiment | US | True | false | | app-1 | Succeeded
 """
 
 
-def explained(cluster: Cluster, path: str, within: float = 30) -> str:
+def explained(cluster: Cluster, path: str, within: float = 90) -> str:
     """What kubectl says of a field; a kind that was established just now is not in the published schema at once."""
     deadline = time.monotonic() + within
     while True:
@@ -147,12 +147,17 @@ async def test_one_word_lists_everything_of_ours(api: KindsApi, crds: Cluster) -
 async def test_objects_are_found_by_account_and_app(api: KindsApi, crds: Cluster, kind: str) -> None:
     await furnish(api)
     other: dict[str, Any] = {"appRef": {"name": "other"}, "accountId": "acc-2"}
-    await api.create(installation_object("other-i2", **other))
+    await api.create(installation_object("other-i2", installationId="i2", **other))
     await api.create(tenant_object("other-acc", **other))
 
     def found(selector: str) -> int:
         names = crds.kubectl("get", kind, "--namespace", api.namespace, f"--field-selector={selector}", "--output=name")
         return len(names.split())
 
+    if kind == "tdi":
+        assert found("status.phase=Active") == 1
+        assert found("status.phase=Suspended") == 0
+    else:
+        assert found("spec.state=Active") == 2
     assert found("spec.accountId=acc-1") == found("spec.appRef.name=other") == 1
     assert found("spec.accountId=acc-1,spec.appRef.name=other") == 0

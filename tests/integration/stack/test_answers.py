@@ -120,7 +120,8 @@ async def test_a_rule_rejects_before_anything_is_created_and_talkdesk_gets_its_r
         acme = await talkdesk.install(timezone="Antarctica/Troll")
         obj = await acme.becomes("Rejected")
         assert acme.at_talkdesk.reason == "we do not serve penguins"
-        assert "penguins" in str(obj["status"]["history"])
+        # Nothing is retained of this customer, so what may name him is erased from the status.
+        assert [entry["reason"] for entry in obj["status"]["history"]] == ["Rejected"]
         assert acme.tenant is None
 
         bolt = await talkdesk.install()
@@ -129,11 +130,13 @@ async def test_a_rule_rejects_before_anything_is_created_and_talkdesk_gets_its_r
 
 @pytest.mark.case(54)
 async def test_a_rule_that_cannot_be_evaluated_leaves_the_request_unanswered_and_is_named(stacks: Stacks) -> None:
-    async with stacks(approval={"rejectWhen": [{"expression": "account.nobody == 'x'", "reason": "r"}]}) as talkdesk:
+    async with stacks(
+        approval={"rejectWhen": [{"expression": "int(account.companyName) > 5", "reason": "r"}]}
+    ) as talkdesk:
         acme = await talkdesk.install()
         talkdesk.may_stay_unanswered.add(acme.account_id)
         obj = await acme.until(lambda obj: reason(obj, "Ready") == "PolicyFailed", "show the failed rule")
-        assert "account.nobody" in message(obj, "Ready")
+        assert "int(account.companyName)" in message(obj, "Ready")
         assert condition(obj, "Stalled") == "True"
         assert acme.answer_calls() == []
 
@@ -158,18 +161,12 @@ async def test_an_invalid_rule_makes_the_app_not_ready_and_nobody_is_approved(st
 
 
 @pytest.mark.case(53)
-@pytest.mark.parametrize(("policy", "phase"), [("Hold", "Provisioning"), ("Reject", "Rejected")])
-async def test_a_tenant_that_cannot_be_created_delays_the_answer_or_rejects_the_request_as_the_app_says(
-    stacks: Stacks, policy: str, phase: str
-) -> None:
+@pytest.mark.parametrize("policy", ["Hold", "Reject"])
+async def test_a_tenant_that_cannot_be_created_delays_the_answer(stacks: Stacks, policy: str) -> None:
     steps = [{"name": "base", "manifests": [NAMESPACE, FORBIDDEN]}]
     async with stacks(steps=steps, approval={"onTenantFailure": policy}) as talkdesk:
         acme = await talkdesk.install()
-        await acme.until(lambda obj: obj.get("status", {}).get("phase") == phase, f"become {phase}")
-        if policy == "Reject":
-            await acme.becomes(phase)
-            assert acme.at_talkdesk.answers == ["reject:rejected"]
-            return
+        await acme.until(lambda obj: obj.get("status", {}).get("phase") == "Provisioning", "become Provisioning")
         assert acme.answer_calls() == []
         await _correct_the_template(talkdesk)
         await acme.becomes("Active")

@@ -48,13 +48,14 @@ async def test_an_object_that_rbac_forbids_is_reported_and_the_request_is_not_re
         "metadata": {"name": "${tenant.name}"},
         "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
     }
-    async with stacks(steps=[*STEPS, {"name": "greedy", "manifests": [role]}]) as talkdesk:
+    async with stacks() as talkdesk:
+        await talkdesk.change_app(tenant={"steps": [*STEPS, {"name": "greedy", "manifests": [role]}]})
         acme = await talkdesk.install()
-        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "ApplyRefused", "be refused")
+        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "AccessMissing", "be refused")
 
         assert "ClusterRole" in message(obj, "TenantReady")
         assert "forbidden" in message(obj, "TenantReady")
-        assert obj["status"]["retry"]["reason"] == "ApplyRefused"
+        assert obj["status"]["retry"]["reason"] == "AccessMissing"
         assert acme.answer_calls() == []
 
         await talkdesk.change_app(tenant={"steps": list(STEPS)})
@@ -66,7 +67,7 @@ async def test_the_message_of_an_admission_policy_that_denies_an_object_is_repor
     elsewhere = {**SETTINGS, "metadata": {"name": "settings", "namespace": "default"}}
     async with stacks(steps=[*STEPS, {"name": "elsewhere", "manifests": [elsewhere]}]) as talkdesk:
         acme = await talkdesk.install()
-        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "ApplyRefused", "be refused")
+        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "AdmissionRefused", "be refused")
 
         assert provisioner_policy_message() in message(obj, "TenantReady")
         await talkdesk.change_app(tenant={"steps": list(STEPS)})
@@ -136,7 +137,7 @@ async def test_an_object_that_may_not_be_watched_is_restored_at_the_resync(stack
         await talkdesk.platform.kubectl("delete", "secret", "talkdesk", f"--namespace={acme.tenant_namespace}")
 
         assert before is not None
-        await until(lambda: _credentials_are(acme, before["data"]), within=30)
+        await until(lambda: _credentials_are(acme, before["data"]), within=90)
 
 
 @pytest.mark.case(51)
@@ -154,7 +155,7 @@ async def test_objects_of_a_paused_tenant_are_not_restored(stacks: Stacks) -> No
         assert await acme.live("ConfigMap", "settings") is None
 
         await acme.patch({"op": "replace", "path": "/spec/paused", "value": False})
-        await until(lambda: _plan_is(acme, "Standard"), within=30)
+        await until(lambda: _plan_is(acme, "Standard"), within=90)
 
 
 @pytest.mark.case(53)

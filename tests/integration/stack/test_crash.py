@@ -103,7 +103,7 @@ async def test_an_answer_that_talkdesk_accepted_while_the_operator_crashed_is_no
     async with stacks() as talkdesk:
         talkdesk.simulator.faults.set(Timeout(route="POST /apps/*/state", seconds=60, count=1))
         acme = await talkdesk.install()
-        await until(lambda: len(acme.approvals()) == 1, within=30)
+        await until(lambda: len(acme.approvals()) == 1, within=90)
 
         await _crash(talkdesk)
 
@@ -113,7 +113,7 @@ async def test_an_answer_that_talkdesk_accepted_while_the_operator_crashed_is_no
 
 @pytest.mark.parametrize("point", UNINSTALL, ids=str)
 async def test_an_uninstall_continues_after_a_crash(stacks: Stacks, point: Point) -> None:
-    async with stacks() as talkdesk:
+    async with stacks(uninstall={"confirmAfter": "1s"}) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         hold = _hold(talkdesk, point, acme.account_id)
@@ -184,7 +184,9 @@ async def test_a_rejection_that_was_sent_but_not_recorded_is_found_at_talkdesk(s
 
 @pytest.mark.case(17)
 async def test_an_update_that_was_approved_but_not_recorded_is_approved_only_once(stacks: Stacks) -> None:
-    point = Point("Talkdesk has the approval but it is not recorded", "before", "PATCH", f"{_INSTALLATION}/status")
+    point = Point(
+        "Talkdesk has the approval but it is not recorded", "before", "PATCH", f"{_INSTALLATION}/status", skip=1
+    )
     async with stacks() as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
@@ -195,7 +197,8 @@ async def test_an_update_that_was_approved_but_not_recorded_is_approved_only_onc
 
         await _crash(talkdesk)
 
-        obj = await acme.becomes("Active")
+        # Within one second Talkdesk's times can't tell the two answers apart; a minute later it is clear.
+        obj = await acme.becomes("Active", within=120)
         assert obj["status"]["answer"]["eventId"] == obj["spec"]["request"]["eventId"]
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:completed"]
 

@@ -34,9 +34,10 @@ async def test_an_install_not_answered_in_time_times_out_and_a_reinstall_finds_t
     stacks: Stacks,
 ) -> None:
     deadline = {"answerWithin": "3s", "gracePeriod": "1s"}
-    async with stacks(deadline=deadline, steps=STEPS) as talkdesk:
+    async with stacks(deadline=deadline, steps=STEPS[:1]) as talkdesk:
         talkdesk.behave(answer_within="3s")
         await _allow_deployments(talkdesk)
+        await talkdesk.change_app(tenant={"steps": STEPS})
         acme = await talkdesk.install()
         talkdesk.may_stay_unanswered.add(acme.account_id)
         talkdesk.may_lose_objects.add(acme.account_id)

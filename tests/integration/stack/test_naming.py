@@ -58,7 +58,7 @@ async def test_a_renamed_account_keeps_its_tenant_and_objects(stacks: Stacks) ->
         tenant, namespace = acme.tenant, await acme.existing("Namespace")
 
         talkdesk.simulator.rename(commands.Rename(account="before", name="after"))
-        await until(lambda: _has_account_name(acme, "after"), within=30)
+        await until(lambda: _has_account_name(acme, "after"), within=90)
 
         await acme.until(lambda obj: obj["status"]["account"]["name"] == "after", "show the new name")
         assert tenant is not None

@@ -49,7 +49,7 @@ async def test_an_uninstall_during_the_install_is_answered_instead_of_the_instal
 
 @pytest.mark.case(15, 23)
 async def test_an_uninstall_already_answered_by_the_approval_of_the_install_is_complete(stacks: Stacks) -> None:
-    async with stacks() as talkdesk:
+    async with stacks(uninstall={"confirmAfter": "1s"}) as talkdesk:
         acme = await talkdesk.install(deliver=False)
         await acme.uninstall(deliver=False)
         (installed,), (uninstalled,) = acme.events("app.installed"), acme.events("app.uninstalled")
@@ -60,6 +60,7 @@ async def test_an_uninstall_already_answered_by_the_approval_of_the_install_is_c
         await acme.deliver(uninstalled)
         await acme.becomes("Uninstalled")
 
+        assert acme.at_talkdesk.answers == ["approve:uninstalled"]
         assert await acme.credential_secrets() == []
         assert await acme.live("Secret", "talkdesk") is None
 

@@ -169,6 +169,6 @@ def _is_ready(obj: Object | None) -> bool:
 async def _make_the_answer_old(acme: Customer) -> None:
     """Set the time of the answer to the past, because a state within seconds of an answer may be its effect."""
     path = resource_path(GROUP, VERSION, "talkdeskinstallations", acme.stack.namespace, acme.name)
-    patch = [{"op": "replace", "path": "/status/answer/at", "value": "2026-01-01T00:00:00Z"}]
+    patch = [{"op": "replace", "path": "/status/answer/deliveryTime", "value": "2026-01-01T00:00:00Z"}]
     await acme.stack.platform.kube.request("PATCH", f"{path}/status", body=patch, content_type=JSON_PATCH)
     await acme.stack.simulator.move(acme.stack.simulator.state.behavior.token_lifetime / 100)

@@ -75,14 +75,14 @@ async def test_a_reinstall_waits_while_the_old_namespace_is_terminating(stacks: 
             "create", f"--namespace={acme.tenant_namespace}", "-f", "-", stdin=json.dumps(foreign)
         )
         await acme.uninstall()
-        await until(lambda: _terminating(acme), within=30)
+        await until(lambda: _terminating(acme), within=90)
 
         again = await acme.reinstall()
         obj = await again.until(lambda obj: reason(obj, "TenantReady"), "try to create its tenant")
         assert obj["status"]["phase"] != "Active"
 
         await _unblock(acme, "configmap", "foreign")
-        await again.becomes("Active", within=60)
+        await again.becomes("Active", within=120)
         assert await again.uid("Namespace") != before
 
 
@@ -103,7 +103,7 @@ async def test_a_reinstall_during_the_offboarding_ends_with_a_complete_tenant(st
         await _unblock(acme, "secret", "talkdesk")
         await again.becomes("Active")
         await acme.becomes("Uninstalled")
-        await until(lambda: _has_present_credentials(again), within=30)
+        await until(lambda: _has_present_credentials(again), within=90)
 
         assert await again.uid("Namespace") == before
 

@@ -51,7 +51,7 @@ async def test_an_approval_that_did_not_reach_talkdesk_is_sent_again(stacks: Sta
 
 @pytest.mark.case(22)
 async def test_an_acknowledged_uninstall_whose_response_was_lost_is_not_acknowledged_again(stacks: Stacks) -> None:
-    async with stacks() as talkdesk:
+    async with stacks(uninstall={"confirmAfter": "1s"}) as talkdesk:
         acme = await talkdesk.install()
         await acme.becomes("Active")
         talkdesk.simulator.faults.set(Drop(route=ANSWER, after_effect=True, count=1))
@@ -61,6 +61,43 @@ async def test_an_acknowledged_uninstall_whose_response_was_lost_is_not_acknowle
 
         assert acme.at_talkdesk.answers == ["approve:completed", "approve:uninstalled"]
         assert len(acme.answer_calls()) == 2
+
+
+@pytest.mark.case(72)
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_an_uninstall_that_talkdesk_did_not_take_is_sent_again_though_calls_are_refused_for_a_while(
+    stacks: Stacks, status: int
+) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        talkdesk.simulator.faults.set(Status(route=ANSWER, status=status, count=1))
+        talkdesk.simulator.faults.set(Status(route=READ, status=503, skip=1, count=2))
+
+        await acme.uninstall()
+        await acme.becomes("Uninstalled")
+
+        assert acme.at_talkdesk.answers == ["approve:completed", "approve:uninstalled"]
+
+
+@pytest.mark.case(72)
+async def test_an_unsent_uninstall_keeps_its_credentials_while_calls_are_refused(stacks: Stacks) -> None:
+    async with stacks() as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        talkdesk.simulator.faults.set(Status(route=ANSWER, status=503, count=1))
+        number = talkdesk.simulator.faults.set(Status(route=READ, status=401, skip=1))
+
+        await acme.uninstall()
+        obj = await acme.backs_off()
+
+        assert reason(obj, "Answered") == "Verifying"
+        assert acme.at_talkdesk.answers == ["approve:completed"]
+        assert await acme.credential_secrets() != []
+        talkdesk.simulator.faults.clear(number)
+        await acme.skip_backoff()
+        await acme.becomes("Uninstalled")
+        assert acme.at_talkdesk.answers == ["approve:completed", "approve:uninstalled"]
 
 
 @pytest.mark.case(23)

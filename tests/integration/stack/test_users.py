@@ -96,7 +96,7 @@ async def test_a_scim_service_that_is_down_delays_the_answer_and_is_tried_again(
 @pytest.mark.case(40, 41)
 async def test_the_purge_deletes_the_user_record(stacks: Stacks) -> None:
     async with with_scim(stacks) as (talkdesk, _):
-        await talkdesk.change_app(retention={"keepFor": "1s"})
+        await talkdesk.change_app(at_once=True, retention={"keepFor": "1s"})
         acme = await talkdesk.install()
         await acme.becomes("Active")
         assert await _records(acme)

@@ -23,7 +23,7 @@ CANARIES = {"user_id": "canary-user", "user_email": "canary@example.com"}
 
 
 def allow(place: Place) -> None:
-    """Let the webhook read the one Secret, as the example's access.yaml does."""
+    """Let the webhook read the one Secret, as components/app-logout does."""
     kubectl, here = place.cluster.kubectl, ("-n", place.namespace)
     kubectl("create", "role", "logout", "--verb=get", "--resource=secrets", "--resource-name=single-logout", *here)
     account = f"--serviceaccount={place.namespace}:webhook"
@@ -87,7 +87,7 @@ async def test_a_logout_reaches_the_app_signed_and_unchanged(place: Place) -> No
         user = json.loads(body)["data"]
         assert user["user_email"].encode() not in webhook.log
         assert user["user_id"].encode() not in webhook.log
-        metrics = (await webhook.client.get("/metrics")).text
+        metrics = (await webhook.fetch("/metrics")).text
     assert 'talkdesk_webhook_events_total{result="relayed",type="user.logout"} 1.0' in metrics
     assert 'talkdesk_webhook_refused_total{reason="logout_refused",status="503"} 1.0' in metrics
     assert all(user["user_id"] not in json.dumps(each) for each in place.installations().values())
@@ -132,7 +132,7 @@ async def test_a_logout_gets_a_503_while_the_endpoint_is_down_slow_or_redirects(
         endpoint.open.clear()
         assert refused(await webhook.post(body, place.signer)) == "logout_timeout"
         assert await webhook.result(place.installed(), place.signer) == "stored"
-        metrics = (await webhook.client.get("/metrics")).text
+        metrics = (await webhook.fetch("/metrics")).text
     assert 'talkdesk_webhook_refused_total{reason="logout_refused",status="503"} 5.0' in metrics
     assert "canary" not in metrics
     log = webhook.log.decode()

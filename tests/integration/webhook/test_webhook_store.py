@@ -61,7 +61,7 @@ async def test_the_same_event_id_with_another_body_changes_nothing_and_logs_a_wa
     assert await webhook.result(changed, place.signer) == "conflict"
     assert place.installation() == before
     assert b'"warning"' in webhook.log
-    metrics = (await webhook.client.get("/metrics")).text
+    metrics = (await webhook.fetch("/metrics")).text
     assert 'talkdesk_webhook_events_total{result="conflict",type="app.uninstalled"} 1.0' in metrics
 
 

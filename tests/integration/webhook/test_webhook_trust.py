@@ -99,7 +99,7 @@ async def test_debug_logs_metrics_and_responses_hold_no_secret(place: Place) -> 
         answers = [(await webhook.post(body, place.signer)).text for body in bodies]
         answers += [(await webhook.post(place.installed(CANARIES), Signer())).text]
         answers += [(await webhook.post(encode(place.installed(CANARIES))[:-1], place.signer)).text]
-        answers += [(await webhook.client.get("/metrics")).text]
+        answers += [(await webhook.fetch("/metrics")).text]
     assert "canary" not in "".join(answers)
     log = webhook.log.decode()
     assert "canary" not in log

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from builders.objects import NOON, condition
-from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, is_true, transitioned
+from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, is_true, merged, transitioned
 
 LATER = NOON + timedelta(hours=1)
 
@@ -51,6 +51,27 @@ def test_a_change_of_reason_alone_is_none() -> None:
 def test_a_new_condition_begins_now_to_the_second() -> None:
     (settled,) = transitioned([], [condition(ConditionType.READY)], LATER.replace(microsecond=7))
     assert settled.last_transition_time == LATER
+
+
+def test_conditions_are_merged_by_type() -> None:
+    before = condition(ConditionType.ANSWERED), condition(ConditionType.READY), foreign("Theirs")
+    after = merged(
+        before, [condition(ConditionType.READY, "False", "Pending"), condition(ConditionType.STALLED)], LATER
+    )
+    assert [(c.type, c.status, c.last_transition_time) for c in after] == [
+        ("Answered", "True", NOON),
+        ("Ready", "False", LATER),
+        ("Theirs", "True", NOON),
+        ("Stalled", "True", LATER),
+    ]
+
+
+def foreign(kind: str) -> Condition:
+    return condition(ConditionType.READY).model_copy(update={"type": kind})
+
+
+def test_a_condition_of_a_type_that_is_not_ours_stays() -> None:
+    assert transitioned([foreign("Theirs")], [condition(ConditionType.READY)], LATER)[1:] == (foreign("Theirs"),)
 
 
 def test_a_condition_that_is_no_longer_told_goes() -> None:

@@ -146,7 +146,11 @@ def test_names_columns_and_selectors_come_from_the_kind() -> None:
     assert made["spec"]["names"]["shortNames"] == ["tdi"]
     assert made["spec"]["names"]["categories"] == ["talkdesk"]
     version = made["spec"]["versions"][0]
-    assert version["selectableFields"] == [{"jsonPath": ".spec.accountId"}, {"jsonPath": ".spec.appRef.name"}]
+    assert version["selectableFields"] == [
+        {"jsonPath": ".spec.accountId"},
+        {"jsonPath": ".spec.appRef.name"},
+        {"jsonPath": ".status.phase"},
+    ]
     columns = version["additionalPrinterColumns"]
     assert [c["name"] for c in columns if "priority" not in c] == [
         "Account",
@@ -154,7 +158,7 @@ def test_names_columns_and_selectors_come_from_the_kind() -> None:
         "Ready",
         "Request",
         "Deadline",
-        "Time-Left",
+        "Warned",
         "Trial",
         "Age",
     ]

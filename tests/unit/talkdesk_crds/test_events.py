@@ -452,3 +452,9 @@ def test_any_member_of_an_event_may_be_any_json(kind: str, data: st.DataObject) 
     assert not isinstance(said, str) or CANARY not in said
     if not isinstance(said, str | UnknownEvent):
         json.dumps(head(said).account_name, ensure_ascii=False).encode()
+
+
+@pytest.mark.case(86)
+@pytest.mark.parametrize("path", [("app_id",), ("data", "installation_id"), ("data", "account_id")])
+def test_an_id_that_holds_what_could_not_be_read_would_be_another_one_and_is_refused(path: tuple[str, ...]) -> None:
+    assert path[-1] in problem(replaced(installed(), path, "a\ufffdb"))

@@ -2,8 +2,10 @@
 
 import contextlib
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from talkdesk_crds.app import TemplateStep
 from talkdesk_crds.fields import (
+    MAX_DEPTH,
     Duration,
+    FreeObject,
     PositiveDuration,
     immutable,
     listed_by,
@@ -114,6 +118,17 @@ def test_a_model_refuses_fields_that_it_does_not_know_and_shows_no_value() -> No
     with pytest.raises(ValidationError) as caught:
         TemplateStep.model_validate({"name": "base", "manifests": [{}], "secret": "canary"})
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("level", [lambda inner: {"a": inner}, lambda inner: [inner]], ids=["maps", "lists"])
+def test_a_free_object_is_as_deep_as_any_walk_through_it_can_bear(level: Callable[[Any], Any]) -> None:
+    free = TypeAdapter(FreeObject)
+    deep: Any = "leaf"
+    for _ in range(MAX_DEPTH - 1):
+        deep = level(deep)
+    assert free.validate_python({"a": deep}) == {"a": deep}
+    with pytest.raises(ValidationError, match="nested"):
+        free.validate_python({"a": level(deep)})
 
 
 def test_schema_extensions_are_what_the_api_server_calls_them() -> None:

@@ -150,6 +150,7 @@ def test_a_copy_with_a_field_that_there_isnt_is_an_error() -> None:
         status.model_copy(update={"observed": 2})
 
 
-def test_the_description_of_the_conditions_names_every_type() -> None:
-    text = InstallationStatus.model_fields["conditions"].description or ""
+def test_the_descriptions_of_the_conditions_name_every_type() -> None:
+    kinds = (InstallationStatus, TenantStatus, AppStatus)
+    text = " ".join(kind.model_fields["conditions"].description or "" for kind in kinds)
     assert [kind.value for kind in ConditionType if kind.value not in text] == []

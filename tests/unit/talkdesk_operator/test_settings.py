@@ -17,7 +17,9 @@ def test_the_default_is_the_whole_cluster_with_leader_election() -> None:
     settings = read_settings(Settings, [])
     assert settings.namespaces == ()
     assert settings.leader_election
-    assert (settings.probe_bind_address, settings.probe_port) == ("0.0.0.0", 8080)
+    assert settings.shards == 1
+    assert (settings.probe_bind_address, settings.probe_port) == ("0.0.0.0", 8081)
+    assert (settings.metrics_bind_address, settings.metrics_port) == ("0.0.0.0", 9090)
     assert settings.watch_inactivity_timeout == timedelta(seconds=90)
 
 
@@ -53,6 +55,8 @@ def test_namespaces_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatc
         (["--talkdesk-breaker-failures", "0"], "--talkdesk-breaker-failures"),
         (["--no-such-flag"], "--no-such-flag"),
         (["--namespaces", "a", "--lease-namespace", "b"], "lease_namespace must be one of namespaces"),
+        (["--shards", "65"], "--shards (TALKDESK_OPERATOR_SHARDS): Input should be less than or equal to 64"),
+        (["--shards", "2", "--no-leader-election"], "shards need leader_election"),
     ],
 )
 def test_a_bad_setting_is_named_in_one_line(flags: list[str], said: str) -> None:
@@ -63,7 +67,7 @@ def test_a_bad_setting_is_named_in_one_line(flags: list[str], said: str) -> None
 
 
 def test_several_bad_settings_are_all_named() -> None:
-    with pytest.raises(UnusableSettings, match=r"--workers .*; --probe-port"):
+    with pytest.raises(UnusableSettings, match=r"--probe-port .*; --workers"):
         read_settings(Settings, ["--workers", "0", "--probe-port", "-1"])
 
 

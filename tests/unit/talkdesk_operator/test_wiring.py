@@ -25,10 +25,11 @@ from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_MANAGED_BY, LABE
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import InformerCache
 from talkdesk_operator.observability.metrics import Metrics
-from talkdesk_operator.process.run import Parts
+from talkdesk_operator.process.controller import Parts
 from talkdesk_operator.settings import Settings
 from talkdesk_operator.wiring import build_reconciler, run
 from talkdesk_operator.workqueue.queue import Cause, Reconcile, Result, WorkQueue
+from talkdesk_runtime.fence import Fence
 
 KEY = AccountKey("team", "sentiment", "a1")
 ITSELF = AccountKey.of_app("team", "sentiment")
@@ -46,6 +47,7 @@ FACTS: dict[str, Any] = {
     },
 }
 """An object of the tenant's, as an apply of ours left it."""
+PLANNED = {"step": "base", "version": "v1", "kind": "ConfigMap", "namespace": "x", "name": "facts"}
 
 
 class BrokenQueue(WorkQueue):
@@ -96,7 +98,9 @@ async def wired(folder: Path, *objects: dict[str, Any], queue: type[WorkQueue] =
         made = queue(metrics, scheduler=asyncio.get_running_loop(), rng=rng)
         settings = Settings(kubeconfig=api.kubeconfig, namespaces=("team",))
         clock = ManualClock().runtime_clock()
-        parts = Parts(settings, kube, cache, made, metrics, take_own_write, "this process", clock, rng)
+        fence = Fence(clock.monotonic)
+        fence.open_until(float("inf"))
+        parts = Parts(settings, kube, fence, cache, made, metrics, take_own_write, "this process", clock, rng)
         tasks = asyncio.all_tasks()
         async with build_reconciler(parts) as reconcile:
             yield Wired(api, parts, reconcile, own_writes, tasks)
@@ -113,7 +117,7 @@ async def test_the_status_of_an_app_is_written_and_its_answer_goes_where_own_wri
 
 @pytest.mark.case(51)
 async def test_a_deleted_object_of_a_tenant_queues_the_tenants_account_for_drift(tmp_path: Path) -> None:
-    async with wired(tmp_path, app(), installation(), tenant(), FACTS) as it:
+    async with wired(tmp_path, app(), installation(), tenant(spec={"objects": [PLANNED]}), FACTS) as it:
         await it.reconcile(ITSELF, frozenset({Cause.STARTUP}))
         await until(lambda: "configmaps" in it.api.watched)
         it.api.delete("configmaps", "facts")
@@ -150,20 +154,19 @@ async def test_at_the_end_nothing_is_left_running_or_registered(tmp_path: Path, 
             await use()
     (it,) = made
     assert {task.get_name() for task in asyncio.all_tasks() - it.tasks_before} <= {asyncio.current_task().get_name()}  # type: ignore[union-attr]
-    names = {metric.name for metric in it.parts.metrics.registry.collect()}
-    assert "talkdesk_api_breaker_open" not in names
+    assert it.parts.metrics.breakers.sources == []
 
 
-async def test_a_fault_in_the_drift_watches_is_logged_when_it_happens_and_costs_only_them(tmp_path: Path) -> None:
+async def test_a_fault_in_a_drift_watch_is_logged_when_it_happens_and_costs_only_that_watch(tmp_path: Path) -> None:
     with capture_logs() as logs:
-        async with wired(tmp_path, app(), tenant(), FACTS, queue=BrokenQueue) as it:
+        async with wired(tmp_path, app(), tenant(spec={"objects": [PLANNED]}), FACTS, queue=BrokenQueue) as it:
             await it.reconcile(ITSELF, frozenset({Cause.STARTUP}))
             await until(lambda: "configmaps" in it.api.watched)
             it.api.delete("configmaps", "facts")
-            await until(lambda: any(log["event"] == "operator.part_failed" for log in logs))
+            await until(lambda: any(log["event"] == "drift.watch_raised" for log in logs))
             await it.reconcile(ITSELF, frozenset({Cause.WATCH}))
-    (failed,) = [log for log in logs if log["event"] == "operator.part_failed"]
-    assert (failed["part"], failed["log_level"]) == ("drift", "error")
+    (failed,) = [log for log in logs if log["event"] == "drift.watch_raised"]
+    assert (failed["kind"], failed["log_level"]) == ("ConfigMap", "error")
 
 
 def test_settings_that_cant_be_used_end_with_2_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:

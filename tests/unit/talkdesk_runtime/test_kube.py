@@ -27,6 +27,7 @@ from talkdesk_runtime.kube_errors import (
     KubeNotFound,
     KubeOverloaded,
     KubeRefused,
+    KubeUnauthorized,
     KubeUnreachable,
 )
 
@@ -79,7 +80,7 @@ async def test_a_response_without_a_body_is_an_empty_object(tmp_path: Path) -> N
     [
         (301, "", KubeRefused),
         (400, "BadRequest", KubeRefused),
-        (401, "Unauthorized", KubeForbidden),
+        (401, "Unauthorized", KubeUnauthorized),
         (403, "Forbidden", KubeForbidden),
         (404, "NotFound", KubeNotFound),
         (405, "", KubeRefused),

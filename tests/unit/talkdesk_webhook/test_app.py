@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
+from builders.api_server import ApiServer
 from builders.events import Signer, encode, event, installed, links, rotated, uninstalled
 from builders.logout_endpoint import SECRET, logout_endpoint
 from builders.ports import (
@@ -27,9 +28,10 @@ from builders.ports import (
 )
 from builders.serving import Served, serving, until
 from talkdesk_crds.hosts import Region
+from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook.app import create_app
+from talkdesk_webhook.event_reports import EventReports
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
-from talkdesk_webhook.lookup_cache import LookupFailed
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.receiver import Relay
 from talkdesk_webhook.relay import LogoutRelay, RelayFailed, RelayFault, relay_client
@@ -64,17 +66,20 @@ async def webhook(
     *,
     apps: AppsInMemory | None = None,
     relay: Relay | None = None,
-    ready: bool = True,
     max_in_flight: int = 100,
+    path_prefix: str = "",
     **limits: Any,
 ) -> AsyncIterator[Webhook]:
-    async def is_ready() -> bool:
-        return ready
-
     apps, keys, store, registry = apps or AppsInMemory(), KeysInMemory(SIGNER), StoreInMemory(), CollectorRegistry()
     in_memory = RelayInMemory()
     it = receiver(apps, keys, store, relay or in_memory, **limits)
-    app = create_app(it, Metrics(registry), is_ready, max_in_flight=max_in_flight)
+    app = create_app(
+        it,
+        Metrics(registry),
+        max_in_flight=max_in_flight,
+        reports=EventReports(ApiServer().kube),
+        path_prefix=path_prefix,
+    )
     async with serving(app) as served, httpx.AsyncClient(base_url=served.url, timeout=10) as client:
         yield Webhook(served, client, apps, keys, store, in_memory, registry)
 
@@ -272,7 +277,6 @@ async def test_other_paths_and_methods_are_answered_in_json() -> None:
         assert_refused(await hook.client.get("/"), 404, "not_found")
         assert_refused(await hook.client.post("/events/team", json={}), 404, "not_found")
         assert_refused(await hook.client.get(PATH), 405, "method_not_allowed")
-        assert_refused(await hook.client.delete("/healthz"), 405, "method_not_allowed")
 
 
 @pytest.mark.case(7)
@@ -281,8 +285,8 @@ async def test_other_paths_and_methods_are_answered_in_json() -> None:
     [
         (b"nope", "not_json"),
         (b"[" * 100_000, "not_json"),
-        (b'{"a": NaN}', "not_json"),
         (b"\xff\xfe", "not_json"),
+        (encode(installed({"account_id": "x\ufffd"})), "not_an_event"),
         (b'{"type": "a", "type": "b"}', "duplicate_name"),
         (b"[]", "not_an_event"),
         (b"{}", "not_an_event"),
@@ -298,17 +302,60 @@ async def test_a_signed_body_that_is_no_event_is_refused(body: bytes, reason: st
         assert hook.store.stored == []
 
 
-@pytest.mark.case(7)
-async def test_other_content_types_and_compression_are_refused() -> None:
+def _spelled(name: str) -> bytes:
+    """Return a signed event's body in which the account's name is spelled so, as JSON text without its quotes."""
+    return encode(installed({"account_name": "NAME"})).replace(b"NAME", name.encode("latin-1"))
+
+
+@pytest.mark.case(86)
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (_spelled(r"Acme \ud83d"), {}),
+        (_spelled("Acm\xe9"), {}),
+        (_spelled("tab\there"), {}),
+        (b"\xef\xbb\xbf" + _spelled("Acme"), {}),
+        (_spelled("Acme").decode().encode("utf-16"), {}),
+        (_spelled("Acme"), {"Content-Type": ""}),
+        (_spelled("Acme"), {"Content-Type": "text/plain"}),
+        (_spelled("Acme"), {"Content-Encoding": ""}),
+        (_spelled("Acme"), {"Content-Encoding": "utf-8"}),
+        (_spelled("Acme"), {"Content-Encoding": "gzip"}),
+        (gzip.compress(_spelled("Acme")), {"Content-Encoding": "gzip"}),
+        (gzip.compress(_spelled("Acme")), {}),
+    ],
+    ids=lambda value: str(value)[-24:],
+)
+async def test_a_signed_event_is_taken_in_whatever_form_it_comes(body: bytes, headers: dict[str, str]) -> None:
+    async with webhook() as hook:
+        response = await hook.post(body, **headers)
+        assert (response.status_code, response.json()) == (200, {"result": "stored"})
+        (record,) = hook.store.stored
+        assert record.account_id == "acc-1"
+        str(record.registers).encode()
+
+
+@pytest.mark.case(86)
+async def test_a_signed_event_without_a_content_type_is_taken() -> None:
     async with webhook() as hook:
         raw = encode(installed())
-        assert_refused(await hook.post(raw, **{"Content-Type": "text/plain"}), 415, "content_type")
+        request = hook.client.build_request("POST", PATH, content=raw, headers=hook.signer.headers(raw))
+        request.headers.pop("Content-Type", None)
+        assert (await hook.client.send(request)).json() == {"result": "stored"}
+
+
+@pytest.mark.case(7)
+async def test_a_bomb_is_refused_unless_it_is_signed_and_small_when_unpacked() -> None:
+    async with webhook() as hook:
         bomb = gzip.compress(b" " * 50_000_000)
-        assert_refused(await hook.post(bomb, **{"Content-Encoding": "gzip"}), 415, "body_encoded")
+        assert_refused(await hook.post(bomb), 415, "body_encoded")
+        unsigned = await hook.client.post(PATH, content=bomb)
+        assert_refused(unsigned, 401, "signature_missing")
 
 
-def _head(*lines: str) -> bytes:
-    head = (f"POST {PATH} HTTP/1.1", "Host: a", "Content-Type: application/json", *lines, "", "")
+def _head(*lines: str, body: bytes = b"") -> bytes:
+    signed = [f"{name}: {value}" for name, value in SIGNER.headers(body).items()]
+    head = (f"POST {PATH} HTTP/1.1", "Host: a", *signed, *lines, "", "")
     return "\r\n".join(head).encode()
 
 
@@ -352,9 +399,8 @@ async def test_endless_chunks_are_refused_within_bounded_memory() -> None:
 async def test_a_chunked_body_within_the_limit_is_accepted() -> None:
     async with webhook() as hook:
         raw = encode(installed())
-        signed = [f"{name}: {value}" for name, value in SIGNER.headers(raw).items() if name != "Content-Type"]
         chunks = [b"%x\r\n%s\r\n" % (len(part), part) for part in (raw[:100], raw[100:])]
-        head = _head("Transfer-Encoding: chunked", "Connection: close", *signed)
+        head = _head("Transfer-Encoding: chunked", "Connection: close", body=raw)
         answer = await hook.served.raw(head, *chunks, b"0\r\n\r\n")
         assert _status(answer) == 200
 
@@ -365,6 +411,25 @@ async def test_a_slow_body_times_out() -> None:
         answer = await hook.served.raw(_head("Content-Length: 100"), b"{", within=2)
         assert _status(answer) == 408
         assert b"body_too_slow" in answer
+
+
+@pytest.mark.case(13)
+async def test_bodies_that_come_slowly_take_no_place_from_events_that_are_here() -> None:
+    async with webhook(max_in_flight=2) as hook, asyncio.TaskGroup() as senders:
+        slow = _head("Content-Length: 100000")
+        waiting = [senders.create_task(hook.served.raw(slow, b"{", within=5)) for _ in range(10)]
+        await until(lambda: hook.registry.get_sample_value("talkdesk_webhook_in_flight") == 10)
+        assert (await hook.post(installed())).status_code == 200
+        for each in waiting:
+            each.cancel()
+
+
+async def test_nothing_is_read_of_a_request_whose_headers_can_bear_no_signature() -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n".encode()
+    async with webhook() as hook:
+        hook.keys.error = LookupFailed("it was asked")
+        answer = await hook.served.raw(head, within=2)
+        assert (_status(answer), b"signature_missing" in answer) == (401, True)
 
 
 async def test_a_sender_who_disconnects_in_the_middle_leaves_nothing() -> None:
@@ -415,7 +480,6 @@ async def test_requests_beyond_the_limit_get_a_503_and_the_others_succeed() -> N
         running = [asyncio.create_task(hook.post(installed())) for _ in range(3)]
         await until(lambda: hook.store.waiting == 3)
         assert_refused(await hook.post(installed()), 503, "busy")
-        assert (await hook.client.get("/healthz")).status_code == 200
         hook.store.open.set()
         assert [response.status_code for response in await asyncio.gather(*running)] == [200] * 3
         assert (await hook.post(installed())).status_code == 200
@@ -460,24 +524,22 @@ async def test_a_fault_of_our_own_is_a_500_that_shows_nothing(caplog: pytest.Log
     assert "ASGI" in caplog.text
 
 
-@pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])
-async def test_without_the_api_server_it_is_alive_but_not_ready(*, ready: bool, status: int) -> None:
-    async with webhook(ready=ready) as hook:
-        assert (await hook.client.get("/readyz")).status_code == status
-        assert (await hook.client.get("/healthz")).status_code == 200
+async def test_the_port_for_events_shows_nothing_else() -> None:
+    async with webhook() as hook:
+        for path in ("/metrics", "/healthz", "/readyz", "/"):
+            assert_refused(await hook.client.get(path), 404, "not_found")
 
 
-async def test_metrics_are_exposed_and_no_sender_chooses_a_label() -> None:
+async def test_what_is_counted_has_no_label_that_a_sender_chose() -> None:
     async with webhook() as hook:
         await hook.post(installed())
         await hook.post(event("canary.type"))
         await hook.post(installed(app_id="canary"))
-        response = await hook.client.get("/metrics")
-        assert response.headers["content-type"].startswith("text/plain")
-        assert 'talkdesk_webhook_events_total{result="stored",type="app.installed"} 1.0' in response.text
-        assert 'talkdesk_webhook_duration_seconds_count{status="200"} 2.0' in response.text
-        assert "talkdesk_webhook_in_flight 0.0" in response.text
-        assert "canary" not in response.text
+        text = generate_latest(hook.registry).decode()
+        assert 'talkdesk_webhook_events_total{result="stored",type="app.installed"} 1.0' in text
+        assert 'talkdesk_webhook_duration_seconds_count{status="200"} 2.0' in text
+        assert "talkdesk_webhook_in_flight 0.0" in text
+        assert "canary" not in text
 
 
 @pytest.mark.case(2)
@@ -490,3 +552,38 @@ async def test_a_conflict_is_logged_as_a_warning_with_ids_only() -> None:
         assert line["result"] == "conflict"
         assert line["event_id"] == "event-app.installed"
         assert "canary" not in str(logs)
+
+
+async def test_a_path_prefix_stands_before_all_paths_and_changes_nothing_else() -> None:
+    async with webhook(path_prefix="/partner/talkdesk") as hook:
+        assert (await hook.post(installed(), path=f"/partner/talkdesk{PATH}")).json() == {"result": "stored"}
+        forged = SIGNER.headers(b"another body")
+        response = await hook.client.post(f"/partner/talkdesk{PATH}", content=encode(installed()), headers=forged)
+        assert_refused(response, 401, "signature_mismatch")
+        assert_refused(await hook.post(installed(), path="/partner/talkdesk/events/team/other"), 404, "app_unknown")
+        for path in (PATH, f"/partner{PATH}", f"/talkdesk{PATH}", f"//partner/talkdesk{PATH}", "/partner/talkdesk"):
+            assert_refused(await hook.post(installed(), path=path), 404, "not_found")
+
+
+async def test_what_proxies_write_changes_neither_path_nor_signature_nor_log() -> None:
+    forged = {
+        "X-Forwarded-For": "192.0.2.66",
+        "X-Forwarded-Host": "forged.example.com",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Prefix": "/events/team/other",
+        "X-Forwarded-Uri": "/events/team/other",
+        "X-Original-URL": "/events/team/other",
+        "X-Rewrite-URL": "/events/team/other",
+        "X-HTTP-Method-Override": "GET",
+        "Forwarded": "for=192.0.2.66;host=forged.example.com;proto=https",
+    }
+    async with webhook() as hook:
+        with structlog.testing.capture_logs() as logs:
+            assert (await hook.post(installed(), **forged)).json() == {"result": "stored"}
+            assert_refused(await hook.post(installed(), path="/events/team/other", **forged), 404, "app_unknown")
+            unsigned = await hook.client.post(
+                PATH, content=encode(installed()), headers=forged | {"Content-Type": "application/json"}
+            )
+            assert_refused(unsigned, 401, "signature_missing")
+        assert [wanted.name for wanted in hook.store.stored] == ["sentiment-5c1f0a9b"]
+        assert not any(word in str(logs) for word in ("192.0.2.66", "forged.example.com"))

@@ -4,12 +4,14 @@ from typing import Any
 import pytest
 
 from builders.events import APP_ID
+from builders.odd_values import Odd, odd_values
 from builders.ports import clock_of
 from builders.scripted_kube import ScriptedKube
 from talkdesk_crds.hosts import ForeignHostError
+from talkdesk_runtime.deep_json import read_json
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
+from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook.apps import Apps
-from talkdesk_webhook.lookup_cache import LookupFailed
 
 
 def app(**spec: Any) -> dict[str, Any]:
@@ -59,6 +61,30 @@ async def test_the_logout_endpoint_is_read_and_an_unusable_one_fails_no_other_ev
     without = await Apps(ScriptedKube(app()), timedelta(seconds=10)).get("team", "sentiment")
     assert without is not None
     assert without.logout is None
+
+
+@pytest.mark.case(90)
+async def test_events_of_an_app_that_is_being_deleted_are_still_taken() -> None:
+    raw = app()
+    raw["metadata"] |= {
+        "deletionTimestamp": "2026-03-01T12:00:00Z",
+        "finalizers": ["appconnect.talkdesk.dev/customers"],
+    }
+    kube = ScriptedKube(raw)
+    assert await Apps(kube, timedelta(seconds=5)).get("team", "sentiment") is not None
+
+
+@pytest.mark.case(75)
+@pytest.mark.parametrize("odd", [c for c in odd_values() if c.kind == "TalkdeskApp"], ids=lambda odd: odd.name)
+async def test_an_odd_value_in_an_app_is_no_fault_of_ours_and_in_its_template_keeps_no_event_out(odd: Odd) -> None:
+    apps = Apps(ScriptedKube(read_json(odd.document())), timedelta(seconds=10))
+    try:
+        known = await apps.get("team", "odd")
+    except LookupFailed:
+        assert not odd.path.startswith("spec.tenant")
+    else:
+        assert known is not None
+        assert known.app_id == "app-1"
 
 
 async def test_an_app_that_does_not_exist_is_none() -> None:

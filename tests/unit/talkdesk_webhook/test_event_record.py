@@ -169,6 +169,8 @@ def test_a_rotation_sets_credentials_and_not_the_request() -> None:
         {"root": {"href": "https://api.talkdeskapp.com"}},
         {"tokens": {"href": "https://acme.talkdeskid.com/oauth/token"}},
         links() | {"tokens": {"href": "https://acme.talkdeskid.com/" + "x" * 600}},
+        links() | {"tokens": {"href": "http://[::1"}},
+        links() | {"root": {"href": "no URL"}},
     ],
 )
 def test_without_usable_links_the_region_decides(without: dict[str, Any]) -> None:
@@ -178,6 +180,12 @@ def test_without_usable_links_the_region_decides(without: dict[str, Any]) -> Non
 def test_only_an_overlong_authorization_link_is_left_out() -> None:
     overlong = links() | {"authorization": {"href": "https://acme.talkdeskid.com/" + "x" * 600}}
     assert "authorization" not in spec(recorded(installed(_links=overlong)))["endpoints"]
+
+
+@pytest.mark.case(75)
+def test_an_authorization_link_that_is_no_url_is_left_out() -> None:
+    odd = links() | {"authorization": {"href": "http://[::1"}}
+    assert "authorization" not in spec(recorded(installed(_links=odd)))["endpoints"]
 
 
 def test_the_gateway_is_kept_without_a_slash_at_its_end() -> None:

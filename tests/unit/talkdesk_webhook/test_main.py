@@ -54,6 +54,8 @@ def test_a_port_that_is_taken_ends_it_without_a_traceback(tmp_path: Path) -> Non
             str(taken.getsockname()[1]),
             TALKDESK_WEBHOOK_KUBECONFIG=str(kubeconfig),
             TALKDESK_WEBHOOK_HOST="127.0.0.1",
+            TALKDESK_WEBHOOK_PROBE_PORT="0",
+            TALKDESK_WEBHOOK_METRICS_PORT="0",
         )
     assert done.returncode == 1
     assert "Address already in use" in done.stderr

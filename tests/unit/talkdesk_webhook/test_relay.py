@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from builders.ports import RelayKeysInMemory, clock_of, known_app, logout_to
 from builders.serving import until
 from scripted_talkdesk import serve, server_context
 from talkdesk_crds.app import Logout
-from talkdesk_webhook.lookup_cache import LookupFailed
+from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook.relay import LogoutRelay, RelayFailed, RelayFault, relay_client
 
 BODY = '{"type":"user.logout", "data":{"user_email":"canary@example.com"} , "x": "ü"}'.encode()
@@ -142,7 +143,7 @@ async def test_an_endpoint_that_cant_be_reached_is_reported_with_the_class_of_th
     async with attempts() as its:
         failed = await its.fault(logout)
         assert (failed.fault, "ClientConnectorError" in str(failed)) == (RelayFault.UNREACHABLE, True)
-        for url in ("https://:canary@/", "https://[canary", "https://canary:99999/", "https://a..b/"):
+        for url in ("https://:canary@/", "https://[:::]/", "https://canary:99999/", "https://a..b/"):
             assert (await its.fault(logout_to(url))).fault is RelayFault.UNREACHABLE
 
 
@@ -206,6 +207,23 @@ async def test_an_endpoint_that_refuses_single_events_still_gets_calls() -> None
         endpoint.status = 404
         for _ in range(7):
             assert (await its.fault(to(endpoint))).fault is RelayFault.REFUSED
+
+
+@pytest.mark.case(64)
+async def test_our_own_time_limit_is_not_held_against_the_endpoint() -> None:
+    async with logout_endpoint() as endpoint, attempts() as its:
+
+        def came(times: int) -> bool:
+            return len(endpoint.came) == times
+
+        endpoint.open.clear()
+        for number in range(7):
+            running = asyncio.create_task(its.pass_on(to(endpoint)))
+            await until(partial(came, number + 1))
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        endpoint.open.set()
+        await its.pass_on(to(endpoint))
 
 
 async def test_a_cancelled_relay_gives_its_slot_back() -> None:

@@ -9,7 +9,7 @@ from builders.ports import clock_of
 from builders.scripted_kube import ScriptedKube
 from talkdesk_crds.app import SecretKeyRef
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
-from talkdesk_webhook.lookup_cache import LookupFailed
+from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook.relay_keys import RelayKeys
 from talkdesk_webhook.standard_webhooks import WebhookSecrets
 

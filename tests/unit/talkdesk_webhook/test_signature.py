@@ -26,6 +26,9 @@ def _encodings(key: Any) -> dict[str, str]:
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return {
         "pem": pem.decode(),
+        "pem with escaped line breaks": pem.decode().replace("\n", "\\n"),
+        "pem with line breaks escaped twice": pem.decode().replace("\n", "\\\\r\\\\n"),
+        "pem in one line": pem.decode().replace("\n", " "),
         "pem in base64": base64.b64encode(pem).decode(),
         "spki": base64.b64encode(spki).decode(),
         "spki, URL alphabet, unpadded": base64.urlsafe_b64encode(spki).decode().rstrip("="),

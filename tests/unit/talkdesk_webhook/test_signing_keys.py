@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.routing import Route
 from builders.events import NOON, Signer
 from builders.serving import serving
 from talkdesk_runtime.clock import Clock
-from talkdesk_webhook.lookup_cache import LookupFailed
+from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook.signing_keys import KeyLifetimes, SigningKeys, gateway_client
 
 GATEWAY = "https://api.talkdeskapp.com"
@@ -32,7 +33,8 @@ class Gateway:
         self.asked.append(str(request.url))
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        said = self.answer
+        return httpx.Response(said.status_code, headers=said.headers, stream=httpx.ByteStream(said.content))
 
 
 class Time:
@@ -55,6 +57,24 @@ def keys(gateway: Gateway, time: Time | None = None) -> SigningKeys:
     time = time or Time()
     client = httpx.AsyncClient(transport=httpx.MockTransport(gateway))
     return SigningKeys(client, KeyLifetimes(), clock=Clock(monotonic=time.monotonic, now=time.now, sleep=asyncio.sleep))
+
+
+async def test_made_up_ids_keep_out_neither_a_known_key_nor_that_of_another_gateway_nor_a_new_one_for_long() -> None:
+    gateway, time = Gateway(), Time()
+    its = keys(gateway, time)
+    assert await its.get(GATEWAY, SIGNER.key_id) is not None
+    gateway.answer = httpx.Response(404)
+    for number in range(1_000):
+        time.passed += timedelta(milliseconds=5)
+        with suppress(LookupFailed):
+            assert await its.get(GATEWAY, f"made-up-{number}") is None
+    assert len(gateway.asked) < 50
+    assert await its.get(GATEWAY, SIGNER.key_id) is not None
+    assert await its.get("https://elsewhere.example.com", "any") is None
+    with pytest.raises(LookupFailed):
+        await its.get(GATEWAY, "new")
+    gateway.answer = found(key_id="new")
+    assert await its.get(GATEWAY, "new") is not None
 
 
 @pytest.mark.case(4)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from builders.raw_objects import app, installation, request, tenant
+from talkdesk_crds.names import LABEL_SHARD_SLOT
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import Change, InformerCache
 
@@ -170,6 +171,36 @@ def test_a_late_answer_or_event_does_not_bring_a_deleted_object_back() -> None:
     assert names(cache) == []
 
 
+def test_an_object_that_had_another_slots_label_for_a_while_is_there_again() -> None:
+    cache = InformerCache()
+    cache.observe(installation(version="1"))
+    assert cache.remove(installation(version="3")).keys == {KEY}, "a watch by label shows a deletion then"
+    assert cache.observe(installation(version="3")) == NOTHING
+    assert cache.observe(installation(version="4")).keys == {KEY}
+    assert names(cache) == ["i1"]
+
+
+def test_an_object_whose_deletion_has_no_version_never_comes_back() -> None:
+    cache = InformerCache()
+    cache.observe(installation(version="1"))
+    cache.put(installation(version="", deletionTimestamp="now"))
+    assert cache.observe(installation(version="9")) == NOTHING
+
+
+def test_objects_without_the_label_of_their_slot_are_known_whether_or_not_they_can_be_read() -> None:
+    cache = InformerCache()
+    cache.observe(tenant())
+    assert cache.mislabeled(KEY) == ()
+    cache.observe(tenant(version="2", labels={LABEL_SHARD_SLOT: "64"}))
+    cache.observe(installation(version="3", labels={}, spec=request(at="yesterday")))
+    cache.observe(app())
+    assert {(each.kind, each.name, each.uid, each.version) for each in cache.mislabeled(KEY)} == {
+        ("TalkdeskTenant", "sentiment-a1", "uid-of-TalkdeskTenant-sentiment-a1", "2"),
+        ("TalkdeskInstallation", "i1", "uid-of-TalkdeskInstallation-i1", "3"),
+    }
+    assert cache.mislabeled(AccountKey("team", "sentiment", "other")) == ()
+
+
 def test_only_as_many_deleted_objects_are_remembered_as_allowed() -> None:
     cache = InformerCache(deleted_uids=1)
     cache.remove(installation("i1"))
@@ -307,30 +338,45 @@ def test_managed_fields_cost_no_memory() -> None:
     assert len(list(cache.all_installations())) == 100
 
 
-def manager(name: str, time: str = "2026-03-01T12:00:01Z") -> dict[str, Any]:
-    return {"manager": name, "operation": "Update", "time": time}
+def manager(name: str, time: str = "2026-03-01T12:00:01Z", subresource: str = "") -> dict[str, Any]:
+    part = {"subresource": subresource} if subresource else {}
+    return {"manager": name, "operation": "Update", "time": time, **part}
 
 
 RETRY = {"attempts": 1, "nextAttemptTime": "2026-03-01T12:00:02Z", "reason": "TalkdeskUnavailable"}
 WEBHOOK = manager("talkdesk-webhook", "2026-03-01T12:00:00Z")
+OURS = manager("talkdesk-operator", subresource="status")
 
 
 @pytest.mark.parametrize(
-    ("managers", "reconciled"),
+    ("managers", "meta", "reconciled"),
     [
-        ([WEBHOOK, manager("talkdesk-operator")], False),
-        ([WEBHOOK, manager("kubectl-edit")], True),
-        ([manager("talkdesk-operator"), manager("kubectl-edit")], True),
-        ([], True),
+        ([WEBHOOK, OURS], {}, False),
+        ([manager("talkdesk-webhook"), OURS], {}, False),
+        ([WEBHOOK, manager("kubectl-edit", subresource="status")], {}, True),
+        ([OURS, manager("kubectl-edit", subresource="status")], {}, True),
+        ([OURS, manager("kubectl-annotate")], {"annotations": {"touched": "1"}}, True),
+        ([OURS, manager("kubectl-annotate", "2026-03-01T12:00:02Z")], {"annotations": {"touched": "1"}}, True),
+        ([], {}, True),
+        ([WEBHOOK], {}, True),
     ],
-    ids=["operator", "person", "both in one second", "unknown"],
+    ids=[
+        "operator",
+        "webhook, which made it in the same second",
+        "person",
+        "both in one second",
+        "a person's annotation in the same second",
+        "a person's annotation later",
+        "unknown",
+        "no status of ours",
+    ],
 )
 def test_an_event_of_the_operators_own_report_of_a_failure_reconciles_nobody(
-    managers: list[dict[str, Any]], *, reconciled: bool
+    managers: list[dict[str, Any]], meta: dict[str, Any], *, reconciled: bool
 ) -> None:
     cache = InformerCache()
     cache.observe(installation(version="1"))
-    change = cache.observe(installation(version="2", status={"retry": RETRY}, managedFields=managers))
+    change = cache.observe(installation(version="2", status={"retry": RETRY}, managedFields=managers, **meta))
     assert change.changed
     assert change.keys == (frozenset({KEY}) if reconciled else frozenset())
 

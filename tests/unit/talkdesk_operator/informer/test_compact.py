@@ -32,7 +32,7 @@ def test_an_object_read_from_its_compact_form_equals_the_original(raw: dict[str,
     first = compactor.open(compact)
     pack(compactor, installation("another"))
     again = compactor.open(compact)
-    assert again is not first
+    assert again is not first or isinstance(first, Unreadable)
     assert again == first
     assert isinstance(again, Unreadable) or again.model_fields_set == first.model_fields_set  # type: ignore[union-attr]
 

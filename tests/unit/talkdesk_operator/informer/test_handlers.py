@@ -152,7 +152,7 @@ async def test_every_event_of_a_watch_is_recorded_for_the_liveness_probe() -> No
     it.health.enter(Stage.RUNNING)
     it.clock.advance(100)
     assert it.health.not_live() is not None
-    await it.handlers.on_lease()
+    await it.handlers.on_lease(event={"type": "MODIFIED", "object": {}})
     assert it.health.not_live() is None
     it.clock.advance(100)
     await it.event("ADDED", installation())

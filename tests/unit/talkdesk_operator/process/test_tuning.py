@@ -1,9 +1,13 @@
 """These settings hold for a whole process, so they are tried in one of its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from builders.python_path import path_with_builders
 from talkdesk_sandbox.controlplane.certificates import make_credentials
 
 CONNECTIONS = """
@@ -50,3 +54,60 @@ def test_connections_use_little_memory_and_read_long_answers_and_imported_object
     assert left_alone == "True 10000"
     assert int(size_of_a_side) < 100_000
     assert whole == "True"
+
+
+SHARDS = """
+import asyncio, gc, sys
+from builders.raw_objects import installation
+from talkdesk_operator.informer.cache import InformerCache
+from talkdesk_operator.process.tuning import loading_what_stays, tune
+
+async def main(clear):
+    cache = InformerCache()
+    circle = [cache]
+    circle.append(circle)
+    with loading_what_stays():
+        for number in range(100):
+            cache.observe(installation(f"i{number}", uid=f"u{number}", account=f"a{number}"))
+    if clear:
+        await cache.clear()
+
+tune()
+asyncio.run(main(sys.argv[1] == "cleared"))
+gc.collect()
+gc.unfreeze()
+print(sum(type(each).__name__ == "CompactObject" for each in gc.get_objects()))
+"""
+
+
+GARBAGE = """
+import gc
+from talkdesk_operator.process.tuning import loading_what_stays, tune
+
+class Left:
+    def __init__(self):
+        self.itself = self
+
+tune()
+with loading_what_stays():
+    pass
+for _ in range(100):
+    Left()
+with loading_what_stays():
+    pass
+gc.unfreeze()
+print(sum(type(each) is Left for each in gc.get_objects()))
+"""
+
+
+def test_what_was_left_over_before_another_shard_is_loaded_does_not_stay_for_ever() -> None:
+    done = subprocess.run([sys.executable, "-c", GARBAGE], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 0
+
+
+@pytest.mark.parametrize(("how", "left"), [("cleared", 0), ("left", 100)])
+def test_what_was_listed_for_a_shard_is_freed_only_by_being_forgotten(how: str, left: int) -> None:
+    environment = {**os.environ, "PYTHONPATH": path_with_builders()}
+    command = [sys.executable, "-c", SHARDS, how]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == left

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from builders.errors import trees
 from builders.journal import Journal
 from builders.objects import (
     DAY,
@@ -26,15 +27,15 @@ from builders.operator_in_memory import (
     installed,
     sentiment,
 )
-from talkdesk_crds.conditions import ConditionType
+from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import InstallationPhase
-from talkdesk_crds.names import ANNOTATION_RECONCILE
+from talkdesk_crds.names import ANNOTATION_RECONCILE, FINALIZER
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.priority import Priority
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskUnavailable
 from talkdesk_operator.workqueue.contract import Cause, Requeue, Result
-from talkdesk_runtime.kube_errors import KubeUnreachable
+from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
 
 STATUS = f"PATCH talkdeskinstallations/{INSTALLATION}/status"
 OLDER = "sentiment-i0"
@@ -87,7 +88,21 @@ async def test_an_installation_without_its_app_says_so_and_waits() -> None:
 def two_installations() -> OperatorInMemory:
     """The customer has installed anew before the old installation's uninstall came; the older one's name is first."""
     older = installed(name=OLDER, request=request_object(at=NOON - DAY, event="e0"), meta={"uid": "older"})
-    return OperatorInMemory(sentiment(), older, installed(), credentials_secret())
+    older["spec"]["installationId"] = "i0"
+    older["spec"]["credentials"]["secretName"] = "keys-0"
+    keys = credentials_secret(), credentials_secret("keys-0", installation=OLDER)
+    return OperatorInMemory(sentiment(), older, installed(), *keys)
+
+
+@pytest.mark.case(59)
+async def test_a_second_object_for_one_installation_makes_nothing_and_says_which_one_counts() -> None:
+    other = installed(name="imported", meta={"uid": "imported"})
+    operator = OperatorInMemory(sentiment(), other, installed(), credentials_secret())
+    await operator.converge()
+    assert operator.tenant.spec.installation_ref is not None
+    assert operator.tenant.spec.installation_ref.name == INSTALLATION
+    conditions = operator.server.get("TalkdeskInstallation", "imported")["status"]["conditions"]
+    assert {each["reason"] for each in conditions if each["type"] == "Stalled"} == {Reason.DUPLICATE}
 
 
 async def test_the_owner_of_the_tenant_goes_first_whatever_its_name() -> None:
@@ -211,8 +226,12 @@ async def test_nothing_of_an_account_is_touched_while_one_of_its_objects_cannot_
         "POST events/InvalidSpec",
     ]
     assert operator.reason() == "False/InvalidSpec"
-    (ready, stalled) = operator.server.get(kind, name)["status"]["conditions"]
-    assert (ready["reason"], stalled["reason"]) == ("InvalidSpec", "InvalidSpec")
+    conditions = operator.server.get(kind, name)["status"]["conditions"]
+    assert {c["type"]: c["status"] for c in conditions if c["reason"] == "InvalidSpec"} == {
+        "Ready": "False",
+        "Reconciling": "False",
+        "Stalled": "True",
+    }
     assert result.failed
 
 
@@ -272,8 +291,87 @@ async def test_work_that_succeeds_takes_the_report_of_a_fault_away() -> None:
 async def test_an_api_server_that_takes_not_even_a_status_fails_the_work() -> None:
     operator = OperatorInMemory()
     operator.journal.fail("(POST|PATCH|APPLY) .*", KubeUnreachable("away"), count=99)
-    with pytest.raises(KubeUnreachable):
-        await operator.reconcile()
+    result = await operator.reconcile()
+    assert (result.failed, result.error, result.conflict) == (True, "away", False)
+
+
+FORESEEN = [error for error in trees(KubeError) if not issubclass(error, KubeNotFound)]
+
+
+@pytest.mark.case(9, 70, 78)
+@pytest.mark.parametrize("error", FORESEEN, ids=lambda error: error.__name__)
+@pytest.mark.parametrize("line", ["PATCH talkdesk.*", "POST talkdesk.*", "DELETE talkdesk.*", "GET secrets/.*"])
+async def test_no_error_of_the_api_server_is_a_fault_of_ours_or_takes_a_condition_away(
+    line: str, error: type[KubeError]
+) -> None:
+    operator = OperatorInMemory()
+    await operator.converge()
+    known = {c.type: c for c in operator.installation.status.conditions}
+    operator.now += DAY
+    operator.talkdesk.company = "New Name"
+    operator.journal.fail(line, error("on purpose"), count=2)
+    for _ in range(3):
+        await operator.reconcile(Cause.RESYNC, Cause.RETRY)
+        found = {c.type: c for c in operator.installation.status.conditions}
+        assert found["Answered"] == known["Answered"].model_copy(
+            update={"observed_generation": found["Answered"].observed_generation}
+        )
+        assert Reason.INTERNAL_ERROR not in {c.reason for c in found.values()}
+        assert found.keys() == known.keys()
+        operator.now += HOUR
+    assert operator.reason() == "True/Succeeded"
+
+
+async def test_an_installation_whose_status_is_refused_keeps_no_other_from_being_reconciled() -> None:
+    operator = two_installations()
+    operator.journal.fail(STATUS, KubeForbidden("no"), count=99)
+    result = await operator.reconcile()
+    assert (result.failed, result.error, result.conflict) == (True, "no", False)
+    older = operator.server.get("TalkdeskInstallation", OLDER)["status"]
+    assert older["phase"] == InstallationPhase.SUPERSEDED
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(KubeForbidden("no"), "AccessMissing"), (KubeUnreachable("cut"), "ClusterUnavailable")],
+)
+async def test_a_finalizer_that_cannot_be_added_is_a_failure_like_any_other(error: KubeError, reason: str) -> None:
+    operator = OperatorInMemory(sentiment(), installed(meta={"finalizers": []}), credentials_secret())
+    operator.journal.fail(f"PATCH talkdeskinstallations/{INSTALLATION}", error)
+    result = await operator.reconcile()
+    assert operator.reason() == f"False/{reason}"
+    assert operator.installation.status.retry is not None
+    assert delays(result, Priority.RETRY) != []
+    await operator.converge(Cause.RETRY)
+    assert operator.reason() == "True/Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(KubeForbidden("no"), "AccessMissing"), (KubeUnreachable("cut"), "ClusterUnavailable")],
+)
+async def test_a_finalizer_that_cannot_be_removed_is_a_failure_like_any_other(error: KubeError, reason: str) -> None:
+    operator = OperatorInMemory()
+    await operator.converge()
+    moment = {"metadata": {"deletionTimestamp": to_wire_time(operator.now)}}
+    operator.change("TalkdeskInstallation", INSTALLATION, moment)
+    operator.journal.fail(f"PATCH talkdeskinstallations/{INSTALLATION}", error)
+    await operator.reconcile()
+    assert operator.reason() == f"False/{reason}"
+    await operator.converge(Cause.RETRY)
+    assert operator.server.find("TalkdeskInstallation", INSTALLATION) is None
+
+
+@pytest.mark.case(81)
+async def test_a_conflict_at_the_finalizer_is_looked_at_anew() -> None:
+    operator = OperatorInMemory(sentiment(), installed(meta={"finalizers": []}), credentials_secret())
+    line = f"PATCH talkdeskinstallations/{INSTALLATION}"
+    changes = {"metadata": {"finalizers": ["theirs"]}}
+    operator.journal.on(line, lambda: operator.change("TalkdeskInstallation", INSTALLATION, changes))
+    result = await operator.reconcile()
+    assert (result.failed, result.conflict) == (True, True)
+    await operator.converge(Cause.RETRY)
+    assert operator.installation.metadata.finalizers == ("theirs", FINALIZER)
 
 
 # A tenant whose installations are all gone.
@@ -304,8 +402,10 @@ async def test_a_retention_without_an_installation_ends_with_the_purge() -> None
     operator.now += 90 * DAY
     assert await operator.reconcile() == Result()
     assert operator.journal.writes == [
+        f"PATCH talkdesktenants/{TENANT}/status",
         f"DELETE configmaps/{SPACE}/account",
         f"DELETE namespaces/{SPACE}",
+        f"PATCH talkdesktenants/{TENANT}",
         f"DELETE talkdesktenants/{TENANT}",
     ]
 
@@ -342,7 +442,7 @@ async def test_a_tenant_in_use_whose_installation_is_gone_is_left_alone() -> Non
     operator.journal.clear()
     operator.now += 900 * DAY
     assert await operator.reconcile() == Result()
-    assert operator.journal.lines == []
+    assert operator.journal.lines == [f"PATCH talkdesktenants/{TENANT}/status", "POST events/Orphaned"]
 
 
 async def test_a_tenant_without_its_app_is_left_alone() -> None:
@@ -357,3 +457,68 @@ async def test_an_account_of_which_nothing_is_left_is_nothing_to_do() -> None:
     operator = OperatorInMemory(sentiment())
     assert await operator.reconcile(key=KEY) == Result()
     assert operator.journal == Journal()
+
+
+# What conditions say over the life of an account.
+
+
+@pytest.mark.case(78)
+async def test_a_purged_record_stays_as_it_is_and_is_not_announced_again_after_a_new_install() -> None:
+    operator = OperatorInMemory()
+    await operator.converge()
+    operator.now += DAY
+    operator.talkdesk.becomes("uninstalling")
+    operator.asks("Uninstall", event="e2")
+    await operator.converge()
+    operator.now += 90 * DAY
+    await operator.converge()
+    assert operator.reason("TenantReady") == "False/Purged"
+    request = request_object(at=operator.now, event="e3")
+    newer = installed(name="sentiment-i2", request=request, meta={"uid": "i2"})
+    newer["spec"]["installationId"] = "i2"
+    operator.server.put(newer)
+    operator.journal.clear()
+    await operator.converge()
+    assert operator.installation.status.phase is InstallationPhase.PURGED
+    assert operator.reason("TenantReady") == "False/Purged"
+    assert "POST events/Uninstalled" not in operator.journal.lines
+
+
+@pytest.mark.case(78)
+async def test_after_a_restart_the_report_of_a_fault_is_not_kept_for_a_back_off() -> None:
+    operator = OperatorInMemory()
+    operator.journal.fail("ANSWER Approve", TalkdeskUnavailable("down"))
+    await operator.reconcile()
+    operator.journal.on("GET secrets/keys-1", _break)
+    with pytest.raises(Unforeseen):
+        await operator.reconcile(Cause.FAULT)
+    assert operator.reason() == "False/InternalError"
+    operator.restart()
+    await operator.reconcile(Cause.STARTUP)
+    assert operator.reason() == "True/Succeeded"
+
+
+@pytest.mark.case(85)
+@pytest.mark.parametrize("kind", ["Install", "Update", "Uninstall"])
+async def test_missing_credentials_are_a_standstill_with_a_warning(kind: str) -> None:
+    raw = installed(request=request_object(kind, event="e9"))
+    del raw["spec"]["credentials"]
+    operator = OperatorInMemory(sentiment(), raw)
+    await operator.converge()
+    conditions = operator.server.get("TalkdeskInstallation", INSTALLATION)["status"]["conditions"]
+    stalled = {each["type"]: (each["status"], each["reason"]) for each in conditions}["Stalled"]
+    assert stalled == ("True", Reason.CREDENTIALS_MISSING)
+    assert [(each["type"], each["reason"]) for each in operator.server.all("Event")] == [
+        ("Warning", Reason.CREDENTIALS_MISSING)
+    ]
+
+
+@pytest.mark.case(79)
+async def test_a_status_whose_path_leads_nowhere_for_a_moment_is_written_at_the_next_attempt() -> None:
+    operator = OperatorInMemory()
+    nowhere = KubeNotFound("404 page not found")
+    operator.journal.fail(f"PATCH talkdeskinstallations/{INSTALLATION}/status", nowhere)
+    assert (await operator.converge()).failed
+    await operator.converge(Cause.RETRY)
+    assert operator.reason() == "True/Succeeded"
+    assert operator.installation.status.phase is InstallationPhase.ACTIVE

@@ -1,5 +1,8 @@
 """An app is compiled as far as possible, what is wrong with it is reported, and its status is written on change."""
 
+import base64
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +12,12 @@ from builders.objects import NOON, app, app_object
 from builders.operator_in_memory import template
 from talkdesk_crds.app import AppStatus, TalkdeskApp
 from talkdesk_crds.conditions import Reason
+from talkdesk_crds.names import APP_FINALIZER
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
 from talkdesk_operator.reconcilers.apps import CompiledApps, app_status, compile_app
+from talkdesk_runtime.kube_errors import KubeUnreachable
 
 
 def understood(*expressions: str, **spec: Any) -> CompiledApp:
@@ -29,9 +34,11 @@ def test_rules_are_compiled_in_their_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["app", "account", "installation", "subscription", "trial", "request"])
-def test_a_rule_may_use_all_facts_that_are_known_before_the_tenant_is_made(name: str) -> None:
-    assert understood(f"has({name}.id)").problem == ""
+@pytest.mark.parametrize(
+    "member", ["app.id", "account.id", "installation.id", "subscription.type", "trial.state", "request.type"]
+)
+def test_a_rule_may_use_all_facts_that_are_known_before_the_tenant_is_made(member: str) -> None:
+    assert understood(f"has({member})").problem == ""
 
 
 @pytest.mark.parametrize(
@@ -73,17 +80,19 @@ APP = "PATCH talkdeskapps/sentiment/status"
 
 def written() -> tuple[ApiServer, CompiledApps]:
     server = ApiServer(app_object())
-    kube = server.kube
-    cluster = KubernetesCluster(
-        kube,
-        Resources(kube),
+    return server, CompiledApps(cluster_of(server), lambda: NOON)
+
+
+def cluster_of(server: ApiServer, now: Callable[[], datetime] = lambda: NOON) -> KubernetesCluster:
+    return KubernetesCluster(
+        server.kube,
+        Resources(server.kube),
         instance="operator-1",
-        now=lambda: NOON,
+        now=now,
         seen=lambda _: None,
         applied=lambda _, __: None,
         wrote=lambda _, __: None,
     )
-    return server, CompiledApps(cluster, lambda: NOON)
 
 
 def stored(server: ApiServer) -> TalkdeskApp:
@@ -98,7 +107,8 @@ async def test_an_apps_status_is_written_once_and_again_only_when_it_changes() -
     server.edit("TalkdeskApp", "sentiment", {"spec": {"tenant": template({"name": "a", "manifests": [{}]})}})
     for _ in range(3):
         await apps.write_status(stored(server))
-    assert server.journal.writes == [APP, APP]
+    assert [write for write in server.journal.writes if write == APP] == [APP, APP]
+    assert warnings(server) == [("Warning", "TemplateInvalid")]
     (ready,) = stored(server).status.conditions
     assert (ready.status, ready.reason, ready.observed_generation) == ("False", Reason.TEMPLATE_INVALID, 2)
 
@@ -138,3 +148,160 @@ def test_only_the_apps_used_last_are_kept_compiled() -> None:
         apps.view(each)
     assert apps.view(known[0]).template is oldest
     assert apps.view(known[1]).template is not second
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://x.example/${tenant.nam}", "users.scim.url: no such member: tenant.nam, did you mean name?"),
+        ("https://x.example/${tennant.name}", "users.scim.url: no such variable: tennant, did you mean tenant?"),
+        ("https://x.example/${credentials.keyId}", "users.scim.url: credentials can only be used"),
+        ("https://x.example/${tenant.name", "users.scim.url: the expression after ${ has no closing brace"),
+    ],
+)
+def test_a_mistake_in_the_address_of_the_scim_service_is_the_apps(url: str, problem: str) -> None:
+    scim = {"url": url, "tokenSecretRef": {"name": "scim", "key": "token"}}
+    assert compile_app(app(users={"scim": scim})).problem.startswith(problem)
+
+
+def test_a_valid_address_of_the_scim_service_is_no_problem() -> None:
+    scim = {"url": "https://${account.name}.example/${tenant.name}", "tokenSecretRef": {"name": "s", "key": "k"}}
+    assert compile_app(app(users={"scim": scim})).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("{{ .Values.name }}", True),
+        ("x {{account.name}} y", True),
+        ("${{'a': 'b'}.a}", False),
+        ("${{'a': {'b': 'c'}}.a.b}", False),
+        ("{ {x} }", False),
+        ("{{", False),
+    ],
+)
+def test_what_looks_like_another_language_of_templates_is_a_warning(text: str, *, warned: bool) -> None:
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"list": [1, text]}}
+    steps = [{"name": "base", "manifests": [manifest]}]
+    view = compile_app(app(tenant={"serviceAccountName": "provisioner", "steps": steps}))
+    (ready,) = app_status(view, NOON).conditions
+    assert ready.status == "True"
+    assert ("warning: steps[base].manifests[0].data.list[1]: {{" in ready.message) is warned
+
+
+WIDGET = {"apiVersion": "widgets.example/v1", "kind": "Widget", "metadata": {"name": "engine", "namespace": "x"}}
+
+
+def conditions(**step: Any) -> dict[str, tuple[str, str]]:
+    view = compile_app(app(tenant=template({"name": "engine", "manifests": [WIDGET], **step})))
+    return {each.type: (each.status, each.reason) for each in app_status(view, NOON).conditions}
+
+
+def test_a_custom_kind_without_ready_when_is_warned_of_and_the_app_can_be_used() -> None:
+    assert conditions() == {"Ready": ("True", "Succeeded"), "ReadinessAssumed": ("True", "ReadyWhenMissing")}
+
+
+def test_the_warning_ends_when_the_step_says_what_ready_means() -> None:
+    assert conditions(readyWhen="has(object.status.url)") == {"Ready": ("True", "Succeeded")}
+
+
+class Reviews:
+    """Says which rights are missing, and how often it was asked."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers = list(answers)
+
+    async def missing(self, _: CompiledApp) -> str:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.case(84)
+async def test_missing_rights_are_the_reason_why_an_app_is_not_ready_and_are_asked_for_until_they_are_there() -> None:
+    moment = [NOON]
+    server = ApiServer(app_object())
+    cluster = cluster_of(server)
+    reviews = Reviews("secrets", KubeUnreachable("away"), "")
+    apps = CompiledApps(cluster, lambda: moment[0], access=reviews)
+
+    async def reasons() -> tuple[str, timedelta | None]:
+        again = await apps.write_status(TalkdeskApp.read(server.get("TalkdeskApp", "sentiment")))
+        (ready,) = server.get("TalkdeskApp", "sentiment")["status"]["conditions"]
+        return ready["reason"], again
+
+    assert await reasons() == ("AccessMissing", timedelta(seconds=20))
+    assert await reasons() == ("AccessMissing", timedelta(seconds=20))  # not asked anew yet
+    moment[0] += timedelta(seconds=20)
+    assert await reasons() == ("AccessMissing", timedelta(seconds=20))  # could not be asked
+    assert await reasons() == ("Succeeded", None)
+    assert await reasons() == ("Succeeded", None)
+    assert reviews.answers == []
+
+
+def token_secret(**data: str) -> dict[str, Any]:
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    metadata = {"name": "scim", "namespace": "team"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
+
+
+def warnings(server: ApiServer) -> list[tuple[str, str]]:
+    return [(raw["type"], raw["reason"]) for raw in server.all("Event")]
+
+
+@pytest.mark.case(74)
+@pytest.mark.parametrize(
+    ("secrets", "why"),
+    [
+        ([], "there is no Secret scim"),
+        ([token_secret(other="t")], "has no token"),
+        ([token_secret(token=" \n")], "has no token"),
+        ([token_secret(token="a b")], "is no token"),
+    ],
+    ids=["no Secret", "no key", "empty", "not for a header"],
+)
+async def test_a_missing_token_of_the_users_service_is_seen_at_the_app_before_the_first_customer(
+    secrets: list[dict[str, Any]], why: str
+) -> None:
+    moment = [NOON]
+    scim = {"scim": {"url": "https://scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}}
+    server = ApiServer(app_object(users=scim), *secrets)
+    apps = CompiledApps(cluster_of(server), lambda: moment[0])
+    for _ in range(2):
+        assert await apps.write_status(stored(server)) == timedelta(seconds=20)
+    (ready,) = stored(server).status.conditions
+    assert (ready.status, ready.reason) == ("False", "UsersFailed")
+    assert why in ready.message
+    assert warnings(server) == [("Warning", "UsersFailed")]
+    server.put(token_secret(token="t"))
+    moment[0] += timedelta(seconds=20)
+    assert await apps.write_status(stored(server)) is None
+    (ready,) = stored(server).status.conditions
+    assert (ready.status, ready.reason) == ("True", "Succeeded")
+    assert warnings(server) == [("Warning", "UsersFailed")]
+
+
+async def test_a_new_reason_why_an_app_cannot_be_used_is_a_warning_event_and_no_repetition_is() -> None:
+    moment, server = [NOON], ApiServer(app_object())
+    apps = CompiledApps(cluster_of(server, lambda: moment[0]), lambda: moment[0])
+    for spec in ({"region": None}, {"region": "US"}, {"region": None}, {"paused": True}):
+        server.edit("TalkdeskApp", "sentiment", {"spec": spec})
+        moment[0] += timedelta(minutes=1)
+        await apps.write_status(stored(server))
+    assert warnings(server) == [("Warning", "TemplateInvalid")] * 2
+
+
+@pytest.mark.case(90)
+@pytest.mark.parametrize(
+    ("finalizers", "reason"), [([APP_FINALIZER], "AccessMissing"), (["example.com/other"], "Succeeded")]
+)
+async def test_a_deleted_app_that_waits_for_its_customers_says_which_of_their_rights_are_gone(
+    finalizers: list[str], reason: str
+) -> None:
+    meta = {"finalizers": finalizers, "deletionTimestamp": "2026-03-01T12:00:00Z"}
+    server = ApiServer(app_object(meta=meta))
+    apps = CompiledApps(cluster_of(server), lambda: NOON, access=Reviews("secrets"))
+    await apps.write_status(stored(server))
+    (ready,) = stored(server).status.conditions
+    assert ready.reason == reason

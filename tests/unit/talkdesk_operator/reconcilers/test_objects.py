@@ -5,30 +5,32 @@ from typing import Any
 
 import pytest
 
-from builders.api_server import ApiServer
+from builders.api_server import HOME, ApiServer
 from builders.objects import NOON
 from builders.operator_in_memory import IDENTITY, SPACE, TENANT
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT, MANAGED_BY
+from talkdesk_crds.names import ANNOTATION_OWNER
 from talkdesk_crds.tenant import StepState
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.reconcile.scope import RetryClass
-from talkdesk_operator.reconcilers.objects import Applied, Owner, TenantObjects
+from talkdesk_operator.domain.tenant.marks import Mark
+from talkdesk_operator.reconcilers.objects import Applied, TenantObjects
+from talkdesk_operator.reconcilers.ownership import Owner
 from talkdesk_operator.templates.cel import compile_expression
 from talkdesk_operator.templates.inventory import InventoryEntry, merge, planned
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
-from talkdesk_runtime.kube_errors import KubeInvalid, KubeOverloaded
+from talkdesk_runtime.kube_errors import KubeConflict, KubeInvalid, KubeOverloaded
 
-OWNER = Owner("sentiment", TENANT, IDENTITY)
-LABELS = {LABEL_MANAGED_BY: MANAGED_BY, LABEL_APP: "sentiment", LABEL_TENANT: TENANT}
+MARK = Mark("sentiment", HOME, TENANT, "uid-2", "acc1")
+OWNER = Owner(MARK, IDENTITY)
 
 
 def manifest(name: str, kind: str = "ConfigMap", **fields: Any) -> dict[str, Any]:
-    """An object of the template as it was rendered, with our labels."""
+    """An object of the template as it was rendered."""
     api_version = "apps/v1" if kind == "Deployment" else "v1"
     place = {} if kind == "Namespace" else {"namespace": SPACE}
-    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **place, "labels": LABELS}} | fields
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **place}} | fields
 
 
 def step(name: str, *objects: dict[str, Any], **fields: Any) -> RenderedStep:
@@ -76,11 +78,14 @@ class Tenant:
     def lines(self) -> list[str]:
         return [line for line in self.server.journal.lines if not line.startswith("GET /api")]
 
+    @property
+    def deletions(self) -> list[str]:
+        return [line for line in self.lines if line.startswith("DELETE")]
+
 
 def there(name: str = SPACE, kind: str = "Namespace", **fields: Any) -> dict[str, Any]:
     """An object that somebody else made."""
-    made = manifest(name, kind, **fields)
-    return made | {"metadata": made["metadata"] | {"labels": {}}}
+    return manifest(name, kind, **fields)
 
 
 # Apply.
@@ -166,11 +171,12 @@ async def test_an_object_of_ours_that_came_back_with_another_uid_is_ours_again()
     assert tenant.inventory[-1].uid == "restored"
 
 
-async def test_a_step_that_adopts_takes_over_an_object_of_somebody_else_without_looking() -> None:
+async def test_a_step_that_adopts_takes_over_an_object_that_nobody_marked() -> None:
     tenant = Tenant(there(), there("a", "ConfigMap", data={"x": "theirs"}))
     await tenant.apply(step("base", manifest("a", data={"x": "ours"}), adopt=True))
     assert tenant.server.get("ConfigMap", "a", SPACE)["data"] == {"x": "ours"}
-    assert tenant.lines == [f"APPLY configmaps/{SPACE}/a"]
+    assert tenant.lines == [f"GET configmaps/{SPACE}/a", f"APPLY configmaps/{SPACE}/a"]
+    assert tenant.server.requests[-1].body["metadata"]["uid"] == "configmaps-a-1"
 
 
 async def test_an_object_with_our_labels_is_ours_although_no_inventory_names_it() -> None:
@@ -181,7 +187,6 @@ async def test_an_object_with_our_labels_is_ours_although_no_inventory_names_it(
     assert tenant.inventory[-1].uid == "configmaps-a-1"
 
 
-@pytest.mark.xfail(reason="only an object whose uid is on record is applied by force")
 async def test_what_others_changed_on_an_object_with_our_labels_is_put_back_although_no_inventory_names_it() -> None:
     steps = SPACE_STEP, step("base", manifest("a", data={"x": "1"}))
     tenant = await Tenant().applied(*steps)
@@ -192,11 +197,67 @@ async def test_what_others_changed_on_an_object_with_our_labels_is_put_back_alth
     assert tenant.server.get("ConfigMap", "a", SPACE)["data"] == {"x": "1"}
 
 
-async def test_a_field_that_another_manager_owns_is_a_conflict_on_the_first_apply() -> None:
-    tenant = Tenant(there(), there("a", "ConfigMap") | manifest("a", data={"x": "theirs"}))
+@pytest.mark.case(69)
+@pytest.mark.parametrize("theirs", [{"data": {"x": "theirs"}}, {"data": {"y": "theirs"}}, {"data": {"x": "ours"}}, {}])
+async def test_an_object_that_somebody_makes_between_the_look_and_the_first_apply_is_not_taken(
+    theirs: dict[str, Any],
+) -> None:
+    """Whether or not the API server would see a conflict of fields."""
+    tenant = Tenant(there())
+    tenant.server.journal.on(
+        f"APPLY configmaps/{SPACE}/a", lambda: tenant.server.put(there("a", "ConfigMap", **theirs))
+    )
     applied = await tenant.apply(step("base", manifest("a", data={"x": "ours"})))
     assert applied.failure is not None
+    assert (applied.failure.reason, applied.failure.retry_class) == (Reason.CONFLICT, RetryClass.SLOW)
+    live = tenant.server.get("ConfigMap", "a", SPACE)
+    assert live.get("data") == theirs.get("data")
+    assert "labels" not in live["metadata"]
+    assert not (await tenant.objects.delete(tenant.inventory, OWNER)).remaining
+    assert tenant.server.find("ConfigMap", "a", SPACE) is not None
+
+
+@pytest.mark.case(69)
+async def test_a_namespace_that_somebody_makes_between_the_look_and_the_first_apply_is_not_taken() -> None:
+    tenant = Tenant()
+    tenant.server.journal.on(f"APPLY namespaces/{SPACE}", lambda: tenant.server.put(there()))
+    applied = await tenant.apply(SPACE_STEP, step("base", manifest("a")))
+    assert applied.failure is not None
     assert applied.failure.reason is Reason.CONFLICT
+    assert "annotations" not in tenant.server.get("Namespace", SPACE)["metadata"]
+    assert tenant.server.find("ConfigMap", "a", SPACE) is None
+
+
+@pytest.mark.case(69)
+async def test_an_object_that_was_made_though_the_answer_was_lost_is_ours() -> None:
+    tenant = await Tenant().applied(SPACE_STEP, step("base", manifest("a", data={"x": "1"})))
+    tenant.lose_inventory()
+    live = tenant.server.get("ConfigMap", "a", SPACE)
+    tenant.server.remove("ConfigMap", "a", SPACE)
+    tenant.server.journal.on(f"APPLY configmaps/{SPACE}/a", lambda: tenant.server.put(live))
+    applied = await tenant.apply(SPACE_STEP, step("base", manifest("a", data={"x": "2"})))
+    assert applied.failure is None
+    assert tenant.server.get("ConfigMap", "a", SPACE)["data"] == {"x": "2"}
+
+
+async def test_a_conflict_about_an_object_that_is_not_there_is_tried_again_soon() -> None:
+    """Such as of two objects that count towards one quota at once."""
+    tenant = Tenant(there())
+    tenant.server.journal.fail(f"APPLY configmaps/{SPACE}/a", KubeConflict("Operation cannot be fulfilled on quotas"))
+    applied = await tenant.apply(step("base", manifest("a")))
+    assert applied.failure is not None
+    assert applied.failure.retry_class is RetryClass.TRANSIENT
+
+
+async def test_what_the_cluster_puts_into_a_namespace_of_ours_is_ours_to_shape() -> None:
+    """Whether it is there before us is chance; the ServiceAccount `default` is another one."""
+    tenant = Tenant()
+    name = "kube-root-ca.crt"
+    theirs = there(name, "ConfigMap", data={"ca.crt": "x"})
+    tenant.server.journal.on(f"APPLY configmaps/{SPACE}/{name}", lambda: tenant.server.put(theirs))
+    applied = await tenant.apply(SPACE_STEP, step("base", manifest(name, data={"more": "y"})))
+    assert applied.failure is None
+    assert tenant.server.get("ConfigMap", name, SPACE)["data"] == {"ca.crt": "x", "more": "y"}
 
 
 async def test_objects_in_a_namespace_that_is_being_deleted_are_tried_again_soon() -> None:
@@ -267,6 +328,27 @@ async def test_a_step_is_ready_when_its_own_expression_says_so() -> None:
     assert (await tenant.apply(*steps)).waiting == ""
 
 
+@pytest.mark.case(69)
+async def test_of_two_tenants_that_make_the_same_object_at_once_one_gets_it() -> None:
+    tenant = Tenant()
+    other = Owner(Mark("sentiment", "staging", TENANT, "uid-3", "acc1"), IDENTITY)
+    outcomes: list[Applied] = []
+
+    def meanwhile() -> None:
+        rendered = RenderedTenant(SPACE, (SPACE_STEP,))
+        try:
+            tenant.objects.apply(rendered, planned(rendered), other).send(None)
+        except StopIteration as end:
+            outcomes.append(end.value)
+
+    tenant.server.journal.on(f"APPLY namespaces/{SPACE}", meanwhile)
+    assert (await tenant.apply(SPACE_STEP)).failure is None
+    (second,) = outcomes
+    assert second.failure is not None
+    assert (second.failure.reason, second.failure.retry_class) == (Reason.CONFLICT, RetryClass.TRANSIENT)
+    assert tenant.server.get("Namespace", SPACE)["metadata"]["annotations"] == {ANNOTATION_OWNER: MARK.owner}
+
+
 # Delete.
 
 
@@ -278,7 +360,7 @@ async def grown() -> Tenant:
 async def test_objects_are_deleted_in_reverse_and_by_uid() -> None:
     tenant = await grown()
     deleted = await tenant.objects.delete(tenant.inventory, OWNER)
-    assert tenant.lines == [*(f"DELETE configmaps/{SPACE}/{n}" for n in "cba"), f"DELETE namespaces/{SPACE}"]
+    assert tenant.deletions == [*(f"DELETE configmaps/{SPACE}/{n}" for n in "cba"), f"DELETE namespaces/{SPACE}"]
     uids = [each.body["preconditions"]["uid"] for each in tenant.server.requests if each.method == "DELETE"]
     assert uids == [entry.uid for entry in reversed(tenant.inventory)]
     assert (deleted.remaining, deleted.blocking, deleted.failure) == ((), "", None)
@@ -288,7 +370,7 @@ async def test_a_step_is_deleted_only_when_the_one_after_it_is_gone() -> None:
     tenant = await grown()
     tenant.server.edit("ConfigMap", "b", {"metadata": {"finalizers": ["example.com/hold"]}}, SPACE)
     deleted = await tenant.objects.delete(tenant.inventory, OWNER)
-    assert tenant.lines == [f"DELETE configmaps/{SPACE}/{n}" for n in "cba"]
+    assert tenant.deletions == [f"DELETE configmaps/{SPACE}/{n}" for n in "cba"]
     assert [entry.name for entry in deleted.remaining] == [SPACE, "b"]
     assert "example.com/hold" in deleted.blocking
     assert f"ConfigMap {SPACE}/b" in deleted.blocking

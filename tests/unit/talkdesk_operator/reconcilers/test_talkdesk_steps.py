@@ -31,6 +31,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskUnauthorized,
     TalkdeskUnavailable,
 )
+from talkdesk_operator.domain.reconcile.error_policy import send_state
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
     CredentialsMissing,
@@ -108,11 +109,35 @@ async def test_a_secret_that_is_gone_is_lost_and_waited_for(world: World) -> Non
     assert after.credentials.failure.retry_class is RetryClass.TRANSIENT
 
 
-async def test_where_no_event_brought_credentials_none_are_looked_for(world: World) -> None:
+@pytest.mark.case(43)
+@pytest.mark.parametrize("change", [{"type": "Opaque"}, {"metadata": {"labels": None}}], ids=["type", "label"])
+async def test_a_secret_that_is_not_the_installations_own_is_not_used_and_not_waited_for_hotly(
+    world: World, change: dict[str, Any]
+) -> None:
+    world.server.edit("Secret", "keys-1", change)
+    after = await world.steps.read_credentials(scope())
+    assert isinstance(after.credentials, CredentialsMissing)
+    assert after.credentials.failure.reason is Reason.CREDENTIALS_FOREIGN
+    assert after.credentials.failure.retry_class is RetryClass.SLOW
+    assert "keys-1" in after.credentials.failure.message
+    assert after.secret_name is None
+
+
+async def test_where_no_event_brought_credentials_and_none_are_stored_they_are_missing(world: World) -> None:
+    world.server.remove("Secret", "keys-1")
     after = await world.steps.read_credentials(scope(installation=installation(credentials=None)))
     assert isinstance(after.credentials, CredentialsMissing)
     assert after.credentials.failure.reason is Reason.CREDENTIALS_MISSING
-    assert world.journal.lines == []
+    assert world.journal.lines == ["LIST secrets"]
+
+
+@pytest.mark.case(44)
+async def test_where_the_spec_names_no_credentials_the_newest_stored_are_used(world: World) -> None:
+    world.server.put(credentials_secret("keys-2", client="client-2", event_time=NOON + HOUR))
+    world.server.put(credentials_secret("keys-3", client_id=None, event_time=NOON + 2 * HOUR))
+    after = await world.steps.read_credentials(scope(installation=installation(credentials=None)))
+    assert isinstance(after.credentials, Credentials)
+    assert (after.credentials.client_id, after.secret_name) == ("client-2", "keys-2")
 
 
 async def test_an_api_server_that_is_away_is_not_taken_for_a_missing_secret(world: World) -> None:
@@ -175,7 +200,7 @@ async def test_a_call_that_lacks_something_is_not_made_and_says_what(
     acknowledged = await world.steps.acknowledge(lacking)
     assert acknowledged.acknowledged is AcknowledgementState.FAILED
     assert acknowledged.ack_failure == read.remote.failure
-    sent = await world.steps.send(lacking, Decision.APPROVE, "")
+    sent, _ = await world.steps.send(lacking, Decision.APPROVE, "")
     assert (sent.sent, sent.send_failure, sent.remote) == (SendState.REFUSED, read.remote.failure, read.remote)
     world.steps.forget(lacking)
     assert world.talkdesk.forgotten == []
@@ -395,12 +420,9 @@ async def test_a_failed_acknowledgement_is_tried_again_later(world: World, error
 
 
 async def test_an_answer_that_talkdesk_takes_is_delivered(world: World) -> None:
-    after = await world.steps.send(known(), Decision.REJECT, "no room")
-    assert (after.sent, after.send_failure) == (SendState.DELIVERED, None)
+    after, moment = await world.steps.send(known(), Decision.REJECT, "no room")
+    assert (after.sent, after.send_failure, moment) == (SendState.DELIVERED, None, world.now)
     assert world.journal.lines == ["ANSWER Reject (no room)"]
-
-
-JUDGED_BY_STATE = (TalkdeskConflict, TalkdeskForbidden, TalkdeskNotFound, TalkdeskOutcomeUnknown)
 
 
 @pytest.mark.parametrize("error", [*(each for each, _, _ in FAILURES), TalkdeskConflict("x"), TalkdeskNotFound("x")])
@@ -408,9 +430,8 @@ async def test_an_answer_that_is_not_taken_for_certain_is_judged_by_talkdesks_st
     world: World, error: TalkdeskError
 ) -> None:
     world.journal.fail("ANSWER Approve", error)
-    after = await world.steps.send(known(remote=RemoteInstallation("i1", "installing")), Decision.APPROVE, "")
-    expected = SendState.UNCLEAR if isinstance(error, JUDGED_BY_STATE) else SendState.REFUSED
-    assert after.sent is expected
+    after, moment = await world.steps.send(known(remote=RemoteInstallation("i1", "installing")), Decision.APPROVE, "")
+    assert (after.sent, moment) == (send_state(error), None)
     assert after.send_failure is not None
     assert after.remote is None
 

@@ -1,6 +1,6 @@
 import pytest
 
-from talkdesk_operator.templates.cel_lexer import TokenKind, chains, closing_brace, macros, tokenize
+from talkdesk_operator.templates.cel_lexer import TokenKind, chains, closing_brace, macros, tokenize, with_null_absent
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,17 @@ def test_the_arguments_of_a_macro_that_is_not_closed_run_to_the_end() -> None:
     (macro,) = macros(tuple(tokenize("a.map(x, (x)")))
 
     assert macro.arguments == range(4, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("has(a.b) ? a.b : 1", "(has(a.b) && a.b != null) ? a.b : 1"),
+        ("has(a.b) || has(c.d)", "(has(a.b) && a.b != null) || (has(c.d) && c.d != null)"),
+        ("a.has(b)", "a.has(b)"),
+        ("has('a')", "has('a')"),
+        ("has(a.b", "has(a.b"),  # no expression; the compiler says so
+    ],
+)
+def test_a_field_that_is_null_is_not_there(text: str, meant: str) -> None:
+    assert with_null_absent(text, list(tokenize(text))) == meant

@@ -1,13 +1,16 @@
 from typing import Any
 
+import pytest
+
+from talkdesk_crds.names import ANNOTATION_ON_REMOVE
 from talkdesk_operator.templates import (
     CompiledTemplate,
     InventoryEntry,
     StepSource,
     deletion_order,
+    departed,
     merge,
     planned,
-    pruned,
     render,
 )
 
@@ -48,7 +51,12 @@ def test_merge_is_stable() -> None:
 
 
 def test_the_version_does_not_make_another_object() -> None:
-    assert pruned((entry("a", group="g", version="v1"),), (entry("a", group="g", version="v2"),)) == ()
+    assert departed((entry("a", group="g", version="v1"),), (entry("a", group="g", version="v2"),)) == ()
+
+
+@pytest.mark.case(68)
+def test_the_step_does_not_make_another_object() -> None:
+    assert departed((entry("a", step="old"),), (entry("a", step="new"),)) == ()
 
 
 def test_each_part_of_the_identity_makes_another_object() -> None:
@@ -56,10 +64,21 @@ def test_each_part_of_the_identity_makes_another_object() -> None:
         assert entry(**({"name": "a"} | {part: "other"})).identity != entry("a").identity
 
 
-def test_pruned_returns_what_left_the_template_in_the_order_of_deletion() -> None:
+def test_what_left_the_template_is_what_is_recorded_and_not_wanted() -> None:
     previous = (entry("a"), entry("b"), entry("c", step="app"), entry("d"))
 
-    assert names(pruned(previous, (entry("b"), entry("new")))) == ["c", "d", "a"]
+    assert names(departed(previous, (entry("b"), entry("new")))) == ["a", "c", "d"]
+
+
+def test_an_objects_own_word_on_its_leaving_goes_before_its_steps() -> None:
+    manifests = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "annotations": annotations}}
+        for name, annotations in (("a", {ANNOTATION_ON_REMOVE: "Retain"}), ("b", {}))
+    ]
+    steps = [StepSource("base", manifests, on_remove="Delete"), StepSource("app", [manifests[0] | {"kind": "Secret"}])]
+    rendered = render(CompiledTemplate.compile("t", steps, "r1"), {}, app_name="a", tenant_name="t")
+
+    assert [item.on_remove for item in planned(rendered)] == ["Retain", "Delete", "Retain"]
 
 
 def test_steps_and_objects_are_deleted_in_reverse_and_namespaces_last_within_their_step() -> None:

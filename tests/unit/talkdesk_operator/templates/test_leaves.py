@@ -81,14 +81,19 @@ def test_all_problems_are_reported() -> None:
     assert len(problems_of({"a": "${", "b": ["${1 +}", "${}"]})) == 3
 
 
+TERNARY = "a.text == 'y' ? '' : null"
+LONG = f"m.k: {TERNARY} is null, which cannot be part of a text:"
+
+
 @pytest.mark.parametrize(
     ("leaf", "message"),
     [
         ("${a.zz}", "m.k: no such key: a.zz"),
         ("x${a.zz}", "m.k: no such key: a.zz"),
-        ("x${a.none}", "m.k: null cannot be part of a text"),
-        ("x${a.list}", "m.k: a list or a map cannot be part of a text"),
-        ("x${a}", "m.k: a list or a map cannot be part of a text"),
+        ("x${a.none}", "m.k: a.none is null, which cannot be part of a text: write ${a.none != null ? a.none : ''}"),
+        ("x${a.text == 'y' ? '' : null}", f"{LONG} write ${{({TERNARY}) != null ? ({TERNARY}) : ''}}"),
+        ("x${a.list}", "m.k: a.list is a list, which cannot be part of a text: write ${a.list.join(',')}"),
+        ("x${a}", "m.k: a is a map, which cannot be part of a text"),
     ],
 )
 def test_a_leaf_that_cannot_be_filled_in_is_reported_with_its_path(leaf: str, message: str) -> None:

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkdesk_crds.names import GROUP
-from talkdesk_operator.templates import CompiledTemplate, RenderedTenant, RenderError, StepSource, render, render_name
+from talkdesk_operator.templates import (
+    CompiledTemplate,
+    RenderedTenant,
+    RenderError,
+    StepSource,
+    TemplateError,
+    render,
+    render_name,
+)
 
 
 def context(**overrides: Any) -> dict[str, Any]:
@@ -18,7 +26,11 @@ def context(**overrides: Any) -> dict[str, Any]:
         "installation": {"id": "i1", "name": "sentiment-i1", "appVersion": "1.2"},
         "subscription": {"type": "PAID", "name": "gold", "licenses": [{"seats": 3}]},
         "trial": {},
-        "tenant": {"state": "Active", "suspended": False, "values": {"replicas": 2, "labels": {"tier": "gold"}}},
+        "tenant": {
+            "state": "Active",
+            "suspended": False,
+            "values": {"replicas": 2, "name": "x", "labels": {"tier": "gold"}},
+        },
         "credentials": {"clientId": "id", "clientSecret": "hush"},
     } | overrides
 
@@ -89,7 +101,8 @@ def test_a_secret_gets_the_credentials_and_hides_them_from_the_repr() -> None:
         manifest("Secret", stringData={"id": "${credentials.clientId}", "s": "${credentials.clientSecret}"})
     )
 
-    assert tenant.steps[0].objects[0]["stringData"] == {"id": "id", "s": "hush"}
+    assert tenant.steps[0].objects[0]["data"] == {"id": "aWQ=", "s": "aHVzaA=="}
+    assert "stringData" not in tenant.steps[0].objects[0]
     assert "hush" not in repr(tenant)
 
 
@@ -106,6 +119,31 @@ def test_a_rendered_step_keeps_its_settings() -> None:
     assert (step.name, step.ready_when.source, step.on_offboard, step.adopt) == ("base", "object.x", "Delete", True)
 
 
+ON_REMOVE = f"{GROUP}/on-remove"
+
+
+@pytest.mark.case(68)
+@pytest.mark.parametrize("word", ["Retain", "Delete", "${tenant.suspended ? 'Retain' : 'Delete'}"])
+def test_an_object_may_say_itself_what_becomes_of_it_when_it_leaves_the_template(word: str) -> None:
+    annotations = only_object(manifest(metadata={"annotations": {ON_REMOVE: word}}))["metadata"]["annotations"]
+    assert annotations[ON_REMOVE] in {"Retain", "Delete"}
+
+
+@pytest.mark.case(68)
+@pytest.mark.parametrize("annotations", [{ON_REMOVE: "${'delete'}"}, "${{'" + ON_REMOVE + "': 'Keep'}}"])
+def test_a_word_on_leaving_that_there_is_not_is_refused(annotations: Any) -> None:
+    message = error(manifest(metadata={"annotations": annotations}))
+    assert message == f'steps[base].manifests[0].metadata.annotations["{ON_REMOVE}"]: must be Delete or Retain'
+
+
+@pytest.mark.case(68)
+@pytest.mark.parametrize("word", ["delete", "", True, None])
+def test_a_word_on_leaving_that_is_wrong_for_every_account_is_refused_at_the_app(word: Any) -> None:
+    with pytest.raises(TemplateError) as caught:
+        template(manifest(metadata={"annotations": {ON_REMOVE: word}}))
+    assert [problem.reason for problem in caught.value.problems] == ["must be Delete or Retain"]
+
+
 def test_the_name_of_a_tenant_never_changes() -> None:
     fixed = context(tenant={"name": "td-old"})
 
@@ -117,10 +155,10 @@ def test_the_name_of_a_tenant_never_changes() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"data": {"x": "${subscription.seats}"}}, "data.x: no such key: subscription.seats"),
+        ({"data": {"x": "${tenant.values.seats}"}}, "data.x: no such key: tenant.values.seats"),
         ({"data": {"x": "a-${trial.expirationTime}"}}, "data.x: no such key: trial.expirationTime"),
         ({"spec": {"l": [{"a.b": "${tenant.values.size}"}]}}, 'spec.l[0]["a.b"]: no such key: tenant.values.size'),
-        ({"data": {"x": "${subscription.name.first}"}}, "data.x: subscription.name is a string and has no key first"),
+        ({"data": {"x": "${tenant.values.name.first}"}}, "data.x: tenant.values.name is a string and has no key first"),
     ],
 )
 def test_a_missing_key_fails_one_account_and_is_named_with_its_leaf(fields: dict[str, Any], message: str) -> None:
@@ -130,9 +168,8 @@ def test_a_missing_key_fails_one_account_and_is_named_with_its_leaf(fields: dict
     assert str(caught.value) == f"steps[base].manifests[1].{message}"
 
     luckier = context(
-        subscription={"seats": 5, "name": {"first": "x"}},
         trial={"expirationTime": "2026-01-01T00:00:00Z"},
-        tenant={"values": {"size": "L"}},
+        tenant={"values": {"size": "L", "seats": 5, "name": {"first": "x"}}},
     )
     assert render(compiled, luckier, app_name="a", tenant_name="t").name == "td-5f1"
 

@@ -51,7 +51,6 @@ M = "steps[base].manifests[0]"
         ("text", f"{M}: a manifest must be a map"),
         (config_map(apiVersion=None), f"{M}.apiVersion: is missing or not a text"),
         (config_map(apiVersion="v${app.id}"), f"{M}.apiVersion: cannot contain ${{ }}"),
-        (config_map(apiVersion="a/b/c"), f"{M}.apiVersion: must be a version, or a group and a version with a slash"),
         (config_map(kind=""), f"{M}.kind: is missing or not a text"),
         (config_map(kind="${app.kind}"), f"{M}.kind: cannot contain ${{ }}"),
         (config_map(kind="List"), f"{M}.kind: a list of objects must be written as separate manifests"),
@@ -77,6 +76,67 @@ def test_a_bad_manifest_is_reported_with_its_path(manifest: object, expected: st
     assert problems(manifest) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("apiVersion", value) for value in ("../v1", "a/b/c", "/v1", "apps/", "v1/", "apps/../v1", "./v1", "%2e/v1")),
+        *(("apiVersion", value) for value in ("a..b/v1", "-a/v1", "a-/v1", "Apps/v1", "apps/V1", "v1 ", "v1\n")),
+        *(("apiVersion", value) for value in ("apps/v1#", f"{'a' * 64}/v1", "v" * 64, "..", ".", "1", "apps\\v1")),
+        *(("kind", value) for value in ("../Secret", "Config Map", "ConfigMap/x", ".", "..", "%2e", "x" * 64, "1A")),
+        *(("metadata.name", value) for value in ("../x", "..", ".", "a/b", "a%2fb", "a b", "x" * 254, "a\nb")),
+        *(("metadata.namespace", value) for value in ("../x", "..", "kube_system", "A", "a.b", "x" * 64, "")),
+    ],
+)
+def test_what_could_lead_to_another_path_of_the_api_server_is_refused(field: str, value: str) -> None:
+    manifest = config_map(metadata={"name": "a"})
+    *parents, last = field.split(".")
+    place = manifest
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    (problem,) = problems(manifest)
+    assert problem.startswith(f"{M}.{field}: {value[:64]!r} is not a ")
+
+
+@pytest.mark.parametrize("value", ["v1", "apps/v1", "networking.k8s.io/v1", "example.com/v1alpha1", "a.b-c.d/v1-beta"])
+def test_versions_and_groups_as_they_are_in_the_world_are_taken(value: str) -> None:
+    assert compiled(config_map(apiVersion=value)).steps[0].manifests[0].version == value.rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("account.company", "no such member: account.company, did you mean companyName? (there are companyName, id,"),
+        ("account['company']", "no such member: account.company, did you mean companyName?"),
+        ("has(account.company)", "no such member: account.company, did you mean companyName?"),
+        ("account.companyname", "no such member: account.companyname, did you mean companyName?"),
+        ("trial.expiresAt", "no such member: trial.expiresAt"),
+        ("installation.app_version", "no such member: installation.app_version, did you mean appVersion?"),
+        ("tenant.value", "no such member: tenant.value, did you mean values?"),
+        ("account.name.first", "no such member: account.name.first (account.name has none)"),
+        ("acount.name", "no such variable: acount, did you mean account? (there are account, app,"),
+        ("[1].map(x, account.company)", "no such member: account.company"),
+    ],
+)
+def test_a_member_that_can_not_be_there_is_refused_with_the_nearest(expression: str, reason: str) -> None:
+    (problem,) = problems(config_map(data={"key": f"${{{expression}}}"}))
+    assert problem.startswith(f"{M}.data.key: {reason}")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "account.name",
+        "tenant.values.a.b.c",
+        "sso.scopes[0]",
+        "account.name.startsWith('a')",
+        "{'company': 1}.company",
+    ],
+)
+def test_members_that_are_there_or_are_a_persons_are_taken(expression: str) -> None:
+    assert compiled(config_map(data={"key": f"${{{expression}}}"})).references <= {"account", "tenant", "sso"}
+
+
 @pytest.mark.parametrize("key", ["generateName", "uid", "resourceVersion", "ownerReferences", "managedFields"])
 def test_metadata_that_belongs_to_the_server_is_refused(key: str) -> None:
     assert problems(config_map(metadata={"name": "a", key: "x"})) == [
@@ -94,7 +154,7 @@ def test_an_unknown_variable_is_reported_with_the_known_ones() -> None:
     ("manifest", "leaf"),
     [
         (config_map(data={"k": "${credentials.clientSecret}"}), "data.k"),
-        (config_map(data={"k": "${has(credentials.x) ? 'a' : 'b'}"}), "data.k"),
+        (config_map(data={"k": "${has(credentials.keyId) ? 'a' : 'b'}"}), "data.k"),
         (config_map(data={"k": "${[1].map(x, credentials.clientSecret)}"}), "data.k"),
         (config_map(data={"k": "${{'a': credentials}.a.clientId}"}), "data.k"),
         (secret(metadata={"name": "${credentials.keyId}"}), "metadata.name"),
@@ -165,3 +225,16 @@ def test_all_problems_are_reported_at_once() -> None:
         "steps[base].manifests[1].data.b",
         "steps[base].readyWhen",
     ]
+
+
+@pytest.mark.parametrize(
+    ("manifests", "words"),
+    [
+        ([config_map(metadata={"name": f"a{number}"}) for number in range(501)], "501 objects"),
+        ([config_map(data={f"k{number}": "${account.id}${account.name}" for number in range(5001)})], "expressions"),
+    ],
+    ids=["objects", "expressions"],
+)
+def test_a_template_of_more_than_any_tenant_can_have_is_refused(manifests: list[Any], words: str) -> None:
+    (problem,) = problems(*manifests)
+    assert words in problem

@@ -17,7 +17,7 @@ from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.observability.metrics import Metrics
 from talkdesk_operator.workqueue.queue import Cause, Priority, QueueSettings, Requeue, Result, WorkQueue
 
-WITHIN = 10.0
+WITHIN = 60.0
 CHANCE = random.Random
 
 
@@ -109,8 +109,8 @@ async def running(it: Bench) -> AsyncIterator[asyncio.Task[None]]:
 
 
 async def settle() -> None:
-    """Let every task go on as far as it can without time passing."""
-    for _ in range(8):
+    """Let every task go on as far as it can without time passing; one reconcile begins in each turn of the loop."""
+    for _ in range(40):
         await asyncio.sleep(0)
 
 
@@ -297,6 +297,51 @@ async def test_drift_is_kept_as_a_cause_when_its_reconcile_raises() -> None:
             it.clock.advance(2)
             await settle()
             assert {cause for _, causes in it.begun[1:] for cause in causes} == {Cause.DRIFT, Cause.FAULT}
+
+
+@pytest.mark.case(9)
+async def test_what_the_api_server_did_not_take_is_no_fault_and_is_made_again_for_the_same_causes() -> None:
+    it = bench()
+    it.answers["a"] = [Result(failed=True, error="away")]
+    it.queue.add(key("a"), Priority.RESYNC, cause=Cause.RESYNC)
+    it.queue.add(key("a"), Priority.CHANGED, cause=Cause.DRIFT)
+    with capture_logs() as logs:
+        async with running(it):
+            it.clock.advance(2)
+            await settle()
+    assert [(each["event"], each["log_level"]) for each in logs] == [("reconcile.unrecorded", "warning")]
+    assert it.begun == [
+        ("a", frozenset({Cause.RESYNC, Cause.DRIFT})),
+        ("a", frozenset({Cause.RETRY, Cause.RESYNC, Cause.DRIFT})),
+    ]
+
+
+@pytest.mark.case(81)
+async def test_after_a_conflict_it_is_made_again_at_once_but_not_for_ever() -> None:
+    it = bench()
+    it.answers["a"] = [Result(failed=True, error="changed", conflict=True) for _ in range(10)]
+    it.add("a")
+    async with running(it):
+        assert len(it.begun) == 1
+        for _ in range(5):
+            it.clock.advance(0)
+            await settle()
+        assert len(it.begun) == 4
+        it.clock.advance(2 * 8)
+        await settle()
+        assert len(it.begun) == 5
+
+
+async def test_a_reconcile_that_comes_earlier_takes_over_what_was_to_come_later() -> None:
+    it = bench()
+    it.queue.add_after(key("a"), 10, Priority.RETRY, cause=Cause.DRIFT)
+    it.queue.add_after(key("a"), 20, Priority.RETRY, cause=Cause.RESYNC)
+    it.queue.add_after(key("a"), 5, Priority.RETRY, cause=Cause.FAULT)
+    it.add("a")
+    async with running(it):
+        it.clock.advance(60)
+        await settle()
+        assert it.begun == [("a", frozenset({Cause.WATCH, Cause.DRIFT, Cause.RESYNC}))]
 
 
 async def test_the_back_off_grows_to_five_minutes_and_starts_anew_after_a_reconcile_that_returned() -> None:

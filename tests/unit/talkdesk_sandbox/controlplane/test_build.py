@@ -10,7 +10,7 @@ import pytest
 from builders.programs import ECHO_PROGRAMS, go_module, stand_in_go
 from talkdesk_sandbox.controlplane.build import Recipe, build
 from talkdesk_sandbox.controlplane.errors import BuildFailed
-from talkdesk_sandbox.controlplane.programs import MODULE
+from talkdesk_sandbox.controlplane.programs import KUBERNETES, MODULE
 
 
 def path(tmp_path: Path) -> dict[str, str]:
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> dict[str, str]:
 def test_the_programs_get_their_usual_names_and_no_other_file_is_left(tmp_path: Path) -> None:
     stand_in_go(tmp_path / "path")
 
-    build(Recipe.read(go_module(tmp_path / "m")), tmp_path / "cache" / "key", path(tmp_path))
+    build(Recipe.read(KUBERNETES, go_module(tmp_path / "m")), tmp_path / "cache" / "key", path(tmp_path))
 
     names = {path.name for path in (tmp_path / "cache" / "key").iterdir()}
     assert names == {"etcd", "kube-apiserver", "kube-controller-manager", "kubectl"}
@@ -31,7 +31,7 @@ def test_a_failing_compilers_errors_are_quoted_and_no_folder_is_left(tmp_path: P
     stand_in_go(tmp_path / "path", build="echo k8s.io/api >&2; echo 'main.go:1:1: no such thing' >&2; exit 1")
 
     with pytest.raises(BuildFailed, match="no such thing") as caught:
-        build(Recipe.read(go_module(tmp_path / "m")), tmp_path / "cache" / "key", path(tmp_path))
+        build(Recipe.read(KUBERNETES, go_module(tmp_path / "m")), tmp_path / "cache" / "key", path(tmp_path))
 
     assert "k8s.io/api" not in str(caught.value)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["key.lock"]
@@ -42,7 +42,7 @@ def test_leftovers_of_a_killed_build_are_removed_by_the_next_build(tmp_path: Pat
     abandoned = tmp_path / "cache" / "key.unfinished-x"
     (abandoned / "bin").mkdir(parents=True)
 
-    build(Recipe.read(go_module(tmp_path / "m")), tmp_path / "cache" / "key", path(tmp_path))
+    build(Recipe.read(KUBERNETES, go_module(tmp_path / "m")), tmp_path / "cache" / "key", path(tmp_path))
 
     assert not abandoned.exists()
 
@@ -55,7 +55,8 @@ def test_of_two_processes_one_compiles_and_the_other_reports_that_it_waits(tmp_p
     module = go_module(tmp_path / "m")
     program = (
         "import sys; from pathlib import Path; from talkdesk_sandbox.controlplane.build import Recipe, build; "
-        "build(Recipe.read(Path(sys.argv[1])), Path(sys.argv[2]))"
+        "from talkdesk_sandbox.controlplane.programs import KUBERNETES; "
+        "build(Recipe.read(KUBERNETES, Path(sys.argv[1])), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", program, str(module), str(tmp_path / "cache" / "key")]
     environment = {**os.environ, **path(tmp_path)}
@@ -75,21 +76,21 @@ def test_of_two_processes_one_compiles_and_the_other_reports_that_it_waits(tmp_p
 
 @pytest.mark.parametrize("change", [{"kubernetes": "v1.36.4"}, {"go": "1.27.0"}, {"sums": "k8s.io/api h1:x\n"}])
 def test_a_change_of_pinned_versions_changes_the_key(tmp_path: Path, change: dict[str, str]) -> None:
-    before = Recipe.read(go_module(tmp_path / "a"))
-    assert Recipe.read(go_module(tmp_path / "b")).key == before.key
-    assert Recipe.read(go_module(tmp_path / "c", **change)).key != before.key
+    before = Recipe.read(KUBERNETES, go_module(tmp_path / "a"))
+    assert Recipe.read(KUBERNETES, go_module(tmp_path / "b")).key == before.key
+    assert Recipe.read(KUBERNETES, go_module(tmp_path / "c", **change)).key != before.key
 
 
 def test_a_module_without_kubernetes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "go.mod").write_text("module m\n\ngo 1.26.0\n")
     with pytest.raises(BuildFailed, match=r"k8s\.io/kubernetes"):
-        Recipe.read(tmp_path)
+        Recipe.read(KUBERNETES, tmp_path)
 
 
 def test_kubernetes_own_libraries_are_pinned_to_the_version_of_the_programs() -> None:
-    recipe = Recipe.read(MODULE)
+    recipe = Recipe.read(KUBERNETES, MODULE)
     replaced = [line.split() for line in (MODULE / "go.mod").read_text().splitlines() if " => " in line]
 
     assert replaced
-    assert {words[-1] for words in replaced} == {recipe.kubernetes.replace("v1.", "v0.", 1)}
+    assert {words[-1] for words in replaced} == {recipe.version.replace("v1.", "v0.", 1)}
     assert all(words[0] == words[2] for words in replaced)

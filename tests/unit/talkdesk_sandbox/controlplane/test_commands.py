@@ -24,3 +24,16 @@ def test_the_database_listens_on_no_port() -> None:
 def test_the_api_server_listens_on_loopback_and_uses_rbac() -> None:
     command = commands.apiserver(PROGRAMS, Credentials(Path("/c")), SOCKET, 6443)
     assert {"--bind-address=127.0.0.1", "--secure-port=6443", "--authorization-mode=RBAC"} <= set(command)
+
+
+def test_the_api_server_writes_an_audit_log_only_where_one_is_wanted() -> None:
+    def flags(audit: commands.Audit | None) -> list[str]:
+        command = commands.apiserver(PROGRAMS, Credentials(Path("/c")), SOCKET, 6443, audit)
+        return [flag for flag in command if "--audit" in flag]
+
+    assert flags(None) == []
+    assert flags(commands.Audit(Path("/p"), Path("/l"))) == [
+        "--audit-policy-file=/p",
+        "--audit-log-path=/l",
+        "--audit-log-mode=blocking",
+    ]

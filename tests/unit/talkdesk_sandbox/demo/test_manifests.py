@@ -22,11 +22,13 @@ def test_the_overlay_and_the_example_are_there() -> None:
     assert kustomization(OVERLAY)["kind"] == kustomization(EXAMPLE)["kind"] == "Kustomization"
 
 
-def test_the_examples_are_named_by_relative_paths_which_kustomize_accepts(tmp_path: Path) -> None:
+def test_the_example_is_named_by_relative_paths_which_kustomize_accepts(tmp_path: Path) -> None:
     folder = write_overlay(SIMULATOR, tmp_path / "app")
-    resources = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
-    assert not [resource for resource in resources if Path(resource).is_absolute()]
-    assert [(folder / resource).resolve() for resource in resources] == [EXAMPLE.resolve(), USERS.resolve()]
+    written = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    for kind, path in (("resources", EXAMPLE), ("components", USERS)):
+        (named,) = written[kind]
+        assert not Path(named).is_absolute()
+        assert (folder / named).resolve() == path.resolve()
 
 
 def test_only_the_hosts_of_the_app_are_changed_to_the_simulators(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Our programs are called with settings that they know, and with nothing of the person's own environment."""
 
 import subprocess
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from talkdesk_sandbox.demo import programs
 from talkdesk_sandbox.demo.programs import Ports
 from talkdesk_webhook.settings import Settings as WebhookSettings
 
-PORTS = Ports(simulator=1001, webhook=1002, operator=1003, scim=1004)
+PORTS = Ports(*range(1001, 1008))
 
 
 def environment(command: list[str]) -> dict[str, str]:
@@ -28,21 +29,24 @@ def settings(command: list[str], prefix: str) -> dict[str, str]:
     }
 
 
-def test_ports_are_four_different_ones_that_are_free() -> None:
-    ports = Ports.free()
-    assert len({ports.simulator, ports.webhook, ports.operator, ports.scim}) == 4
+def test_ports_are_different_ones_that_are_free() -> None:
+    ports = astuple(Ports.free())
+    assert len(set(ports)) == len(ports) == 7
 
 
 def test_the_webhook_listens_on_loopback_with_the_given_kubeconfig(tmp_path: Path) -> None:
     command = programs.webhook(PORTS, tmp_path / "kubeconfig", tmp_path)
     got = WebhookSettings.model_validate(settings(command, "TALKDESK_WEBHOOK_"))
     assert (got.host, got.port, got.kubeconfig) == ("127.0.0.1", 1002, tmp_path / "kubeconfig")
+    assert (got.probe_bind_address, got.probe_port) == ("127.0.0.1", 1003)
+    assert (got.metrics_bind_address, got.metrics_port) == ("127.0.0.1", 1004)
 
 
 def test_the_operator_has_its_lease_where_it_would_in_a_cluster(tmp_path: Path) -> None:
     command = programs.operator(PORTS, tmp_path / "kubeconfig", tmp_path)
     got = OperatorSettings.model_validate(settings(command, "TALKDESK_OPERATOR_"))
-    assert (got.probe_bind_address, got.probe_port, got.kubeconfig) == ("127.0.0.1", 1003, tmp_path / "kubeconfig")
+    assert (got.probe_bind_address, got.probe_port, got.kubeconfig) == ("127.0.0.1", 1005, tmp_path / "kubeconfig")
+    assert (got.metrics_bind_address, got.metrics_port) == ("127.0.0.1", 1006)
     assert got.namespace_of_lease() == "talkdesk-system"
     assert got.leader_election
 

@@ -62,5 +62,5 @@ def test_a_program_that_ends_while_everything_is_kept_running_is_named(tmp_path:
 
 def test_a_program_that_does_not_become_ready_is_named_with_the_reason(tmp_path: Path, processes: Processes) -> None:
     with pytest.raises(DemoFailed, match=r"^operator is not ready after 0 s: .*refused") as failed:
-        waiter(tmp_path, processes, "").ready("operator", Ports.free().operator, "/readyz", within=0)
+        waiter(tmp_path, processes, "").ready("operator", Ports.free().operator_probes, "/readyz", within=0)
     assert failed.value.program == "operator"

@@ -34,7 +34,7 @@ CREDENTIALS = {"secretName": "present", "eventId": "e1", "eventTime": "2026-02-0
 
 def test_all_versions_of_an_ended_installation_are_deleted_once() -> None:
     secrets = [secret("before", "2026-01-01T12:00:00Z"), secret("present", "2026-02-01T12:00:00Z")]
-    assert ended_versions(spec(request=UNINSTALL, credentials=CREDENTIALS), secrets) == ("present", "before")
+    assert ended_versions(spec(request=UNINSTALL, credentials=CREDENTIALS), secrets) == ("before", "present")
 
 
 def test_a_version_that_the_next_installation_of_the_same_id_brings_stays() -> None:
@@ -46,8 +46,14 @@ def test_a_version_that_no_register_names_is_deleted_with_the_installation() -> 
     assert ended_versions(spec(request=UNINSTALL), [secret("orphan", "2026-02-03T12:00:00Z")]) == ("orphan",)
 
 
-def test_the_named_secret_is_deleted_even_without_our_label() -> None:
-    assert ended_versions(spec(credentials=CREDENTIALS), []) == ("present",)
+def test_the_named_version_is_deleted_even_if_its_mark_is_newer_than_the_spec() -> None:
+    secrets = [secret("present", "2026-03-09T12:00:00Z")]
+    assert ended_versions(spec(request=UNINSTALL, credentials=CREDENTIALS), secrets) == ("present",)
+
+
+@pytest.mark.case(43)
+def test_a_named_secret_that_is_not_the_installations_own_is_not_deleted() -> None:
+    assert ended_versions(spec(credentials=CREDENTIALS), []) == ()
 
 
 @pytest.mark.parametrize("moment", [None, "yesterday", "2026-02-03T12:00:00"], ids=["none", "no date", "no zone"])
@@ -96,6 +102,31 @@ def test_the_named_version_replaces_older_ones_and_not_newer_ones() -> None:
 def test_another_version_of_the_same_instant_is_replaced_after_an_hour(age: timedelta, *, lost: bool) -> None:
     twin = made("twin", CREDENTIALS["eventTime"], NOW - age)
     assert replaced_versions(spec(credentials=CREDENTIALS), [twin], NOW) == (("twin",) if lost else ())
+
+
+@pytest.mark.case(20)
+@pytest.mark.parametrize(
+    ("origin", "event", "known_origin", "lost"),
+    [
+        ("Install", "e9", "Rotation", True),
+        ("Rotation", "e0", "Install", False),
+        ("Rotation", "e0", None, False),
+        ("Rotation", "e0", "Rotation", True),
+        ("Rotation", "e9", "Rotation", False),
+        ("Install", "e0", None, True),
+        ("Install", "e1", "Install", True),
+        ("Install", "e9", "Install", False),
+    ],
+)
+def test_another_version_of_the_same_instant_that_the_register_would_not_take_is_replaced_at_once(
+    origin: str, event: str, known_origin: str | None, *, lost: bool
+) -> None:
+    twin = made("twin", CREDENTIALS["eventTime"], NOW)
+    twin["metadata"]["annotations"] |= {f"{GROUP}/event-id": event, f"{GROUP}/origin": origin}
+    known = CREDENTIALS if known_origin is None else CREDENTIALS | {"origin": known_origin}
+    assert replaced_versions(spec(credentials=known), [twin], NOW) == (("twin",) if lost else ())
+    much_later = NOW + HOUR + timedelta(seconds=1)
+    assert replaced_versions(spec(credentials=known), [twin], much_later) == ("twin",)
 
 
 def test_without_a_named_version_none_is_replaced() -> None:

@@ -16,15 +16,16 @@ from aiohttp import web
 from builders.kube_api import Answer, Asked, answer, connect, failure, stream
 from builders.kube_api import kube_api as served
 from builders.serving import until
-from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_TENANT
+from talkdesk_crds.names import FIELD_MANAGER, LABEL_APP, LABEL_NAMESPACE, LABEL_SHARD_SLOT, LABEL_TENANT
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
-from talkdesk_operator.domain.tenant.drift import Target
+from talkdesk_operator.domain.shard import WHOLE, Shard
+from talkdesk_operator.domain.tenant.drift import Change, DriftDetector, Sighting, Target
 from talkdesk_runtime.clock import Clock
 
 pytestmark = pytest.mark.case(51)
 IDENTITY = "system:serviceaccount:team:maker"
-SELECTOR = f"app.kubernetes.io/managed-by=talkdesk-operator,{LABEL_APP}=sentiment,{LABEL_TENANT}"
+SELECTOR = f"app.kubernetes.io/managed-by=talkdesk-operator,{LABEL_NAMESPACE}=team,{LABEL_APP}=sentiment,{LABEL_TENANT}"
 QUICK = WatchTimes(first_delay=timedelta(milliseconds=1), longest_delay=timedelta(milliseconds=5))
 CORE = {
     "resources": [{"kind": kind, "name": f"{kind.lower()}s", "namespaced": True} for kind in ("ConfigMap", "Secret")]
@@ -86,32 +87,43 @@ class Run:
     api: Api
     watches: DriftWatches
     reported: list[str]
-    counted: list[str]
+    """Tenants whose objects have drifted or are gone."""
+    moved: list[str]
+    """Tenants of whose objects something else has changed."""
+    audited: list[tuple[Target, int]]
+    """Targets whose first listing is complete, with the number of objects in it."""
     logs: list[Any]
 
 
 @asynccontextmanager
 async def running(
-    tmp_path: Path, *targets: Target, times: WatchTimes = QUICK, **scripts: list[Answer]
+    tmp_path: Path, *targets: Target, times: WatchTimes = QUICK, shard: Shard = WHOLE, **scripts: list[Answer]
 ) -> AsyncIterator[Run]:
-    api, reported, counted = Api(scripts), list[str](), list[str]()
+    api, reported, moved, audited = Api(scripts), list[str](), list[str](), list[tuple[Target, int]]()
 
-    def notify(namespace: str, tenant: str) -> None:
-        assert namespace == "team"
-        reported.append(tenant)
+    def notify(sighting: Sighting) -> None:
+        assert sighting.target in targets
+        (moved if sighting.change is Change.OTHER else reported).append(sighting.tenant)
+
+    async def audit(listed: Target, detector: DriftDetector) -> None:
+        audited.append((listed, len(detector)))
 
     with structlog.testing.capture_logs() as logs:
         async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
             rng = random.Random(1)  # noqa: S311 - spreads load only
             watches = DriftWatches(
-                kube, Resources(kube), notify, count=counted.append, clock=Clock.system(), rng=rng, times=times
+                kube, Resources(kube), notify, audit=audit, clock=Clock.system(), rng=rng, times=times, shard=shard
             )
             watches.follow(frozenset(targets))
             task = asyncio.create_task(watches.run())
-            yield Run(api, watches, reported, counted, logs)
+            yield Run(api, watches, reported, moved, audited, logs)
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+async def nothing(_target: Target, _listed: DriftDetector) -> None:
+    pass
 
 
 async def in_steady_state(run: Run, streams: int = 1) -> None:
@@ -137,7 +149,13 @@ async def test_a_watch_lists_and_goes_on_from_there_with_metadata_only_in_the_pr
     assert {asked.headers["Impersonate-User"] for asked in run.api.asked} == {IDENTITY}
 
 
-async def test_drift_is_reported_and_counted_and_nothing_else(tmp_path: Path) -> None:
+async def test_the_watches_of_a_shard_show_its_objects_alone(tmp_path: Path) -> None:
+    async with running(tmp_path, target(), configmaps=[listing(7)], shard=Shard(1, 32)) as run:
+        await in_steady_state(run)
+    assert [asked.query["labelSelector"] for asked in run.api.asked] == [f"{SELECTOR},{LABEL_SHARD_SLOT} in (1,33)"] * 2
+
+
+async def test_drift_is_told_from_other_changes(tmp_path: Path) -> None:
     events = [
         changed("ADDED", found("new", 8)),
         changed("MODIFIED", found("quiet", 9, held=2)),
@@ -150,7 +168,7 @@ async def test_drift_is_reported_and_counted_and_nothing_else(tmp_path: Path) ->
     async with running(tmp_path, target(), configmaps=[start, stream(*events)]) as run:
         await in_steady_state(run)
         assert run.reported == ["edited-tenant", "deleted-tenant"]
-        assert run.counted == ["ConfigMap", "ConfigMap"]
+        assert run.moved == ["quiet-tenant"]
         assert run.api.asked[-1].query["resourceVersion"] == "13"
 
 
@@ -225,6 +243,22 @@ async def test_later_changes_are_compared_with_the_object_as_we_applied_it(tmp_p
         assert run.reported == ["one-tenant"]
 
 
+async def test_the_version_of_an_object_is_known_while_it_is_watched(tmp_path: Path) -> None:
+    uid = found("one", 9)["metadata"]["uid"]
+    manifest = found("one", 9)
+    async with running(tmp_path, target(), configmaps=[listing(7, found("one", 5))]) as run:
+        await in_steady_state(run)
+        assert run.watches.version_seen(IDENTITY, manifest, uid) == "5"
+        run.watches.applied(IDENTITY, manifest)
+        assert run.watches.version_seen(IDENTITY, manifest, uid) == "9"
+        assert run.watches.version_seen(IDENTITY, manifest, "another") is None
+        assert run.watches.version_seen("somebody", manifest, uid) is None
+    async with running(tmp_path, target(), configmaps=[failure(403, "Forbidden")] * 3) as run:
+        await until(lambda: run.logs != [])
+        run.watches.applied(IDENTITY, manifest)
+        assert run.watches.version_seen(IDENTITY, manifest, uid) is None, "nobody would see a change of it"
+
+
 async def test_exactly_the_targets_are_watched_and_the_others_go_on_undisturbed(tmp_path: Path) -> None:
     async with running(tmp_path, target("ConfigMap")) as run:
         await in_steady_state(run)
@@ -240,7 +274,8 @@ async def test_exactly_the_targets_are_watched_and_the_others_go_on_undisturbed(
 
 async def test_targets_may_change_before_the_start(tmp_path: Path) -> None:
     async with served() as server, await connect(tmp_path, server.url) as kube:
-        watches = DriftWatches(kube, Resources(kube), print, count=print, clock=Clock.system(), rng=random.Random(1))  # noqa: S311 - spreads load only
+        rng = random.Random(1)  # noqa: S311 - spreads load only
+        watches = DriftWatches(kube, Resources(kube), print, audit=nothing, clock=Clock.system(), rng=rng)
         watches.follow(frozenset({target()}))
         watches.follow(frozenset())
         task = asyncio.create_task(watches.run())
@@ -276,15 +311,42 @@ async def test_a_kind_that_is_not_served_is_logged_and_tried_again(tmp_path: Pat
         assert "the API server has no kind Gadget" in run.logs[0]["error"]
 
 
-async def test_an_exception_of_whoever_gets_the_reports_is_raised(tmp_path: Path) -> None:
-    def notify(_: str, tenant: str) -> None:
-        raise LookupError(tenant)
+@pytest.mark.case(88)
+async def test_the_first_listing_of_a_kind_is_audited_once_when_it_is_complete(tmp_path: Path) -> None:
+    pages = [listing(7, found("a", 5), more="next"), listing(7, found("b", 5))]
+    async with running(tmp_path, target(), configmaps=[*pages, failure(410), listing(9, found("a", 5))]) as run:
+        await in_steady_state(run)
+        await until(lambda: run.audited == [(target(), 2)])
 
-    api = Api({"configmaps": [listing(7), stream(changed("DELETED", found("one", 8)))]})
-    async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
-        rng = random.Random(1)  # noqa: S311 - spreads load only
-        watches = DriftWatches(kube, Resources(kube), notify, count=str, clock=Clock.system(), rng=rng)
-        watches.follow(frozenset({target()}))
-        with pytest.raises(ExceptionGroup) as raised:
-            await watches.run()
-    assert [str(error) for error in raised.value.exceptions] == ["one-tenant"]
+
+@pytest.mark.parametrize("broken", ["report", "audit"])
+async def test_a_watch_in_which_something_is_raised_begins_anew_and_the_others_go_on(
+    tmp_path: Path, broken: str
+) -> None:
+    reported: list[str] = []
+
+    def notify(sighting: Sighting) -> None:
+        reported.append(sighting.tenant)
+        if broken == "report" and sighting.tenant == "one-tenant":
+            raise LookupError("in the report")
+
+    async def audit(listed: Target, _: DriftDetector) -> None:
+        if broken == "audit" and listed.kind == "ConfigMap":
+            await until(lambda: "one-tenant" in reported)  # the stream of the script is open then
+            raise LookupError("in the audit")
+
+    gone = [stream(changed("DELETED", found(name, 8)), end="open") for name in ("one", "two", "three")]
+    api = Api({"configmaps": [listing(7), gone[0], listing(9), gone[1]], "secrets": [listing(7), gone[2]]})
+    with structlog.testing.capture_logs() as logs:
+        async with served(api.respond) as server, await connect(tmp_path, server.url) as kube:
+            rng = random.Random(1)  # noqa: S311 - spreads load only
+            watches = DriftWatches(
+                kube, Resources(kube), notify, audit=audit, clock=Clock.system(), rng=rng, times=QUICK
+            )
+            watches.follow(frozenset({target(), target("Secret")}))
+            task = asyncio.create_task(watches.run())
+            await until(lambda: {"two-tenant", "three-tenant"} <= set(reported))
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+    assert [log["log_level"] for log in logs if log["event"] == "drift.watch_raised"] == ["error"]

@@ -32,6 +32,14 @@ async def test_pages_are_asked_for_one_by_one_with_the_same_query() -> None:
     assert {(query["labelSelector"], query["limit"]) for query in pages.queries} == {("x", "1")}
 
 
+async def test_a_listing_at_a_version_names_it_once_and_then_goes_on_by_token() -> None:
+    pages = Pages(page(7, thing("a", 1), more="t1"), page(7))
+    assert [each.version async for each in list_pages(pages.read, "/things", version="7")] == ["7", "7"]
+    first, second = pages.queries
+    assert (first["resourceVersion"], first["resourceVersionMatch"]) == ("7", "Exact")
+    assert second == {"limit": "500", "continue": "t1"}
+
+
 async def test_a_reader_that_stops_asks_for_no_more_pages() -> None:
     pages = Pages(page(7, more="t1"))
     async for _ in list_pages(pages.read, "/things"):

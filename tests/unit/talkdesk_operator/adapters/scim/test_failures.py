@@ -24,7 +24,9 @@ from talkdesk_operator.domain.ports.scim_errors import (
     ScimUnauthorized,
     ScimUnavailable,
     ScimUnreachable,
+    ScimUnseen,
 )
+from talkdesk_runtime.networks import parse_networks
 
 MINUTE = timedelta(minutes=1)
 NOBODY = reply(content={"totalResults": 0})
@@ -51,6 +53,11 @@ class Place:
         """Answer a search for the person's external id."""
         query = f"filter=externalId%20eq%20%22{person(number).external_id}%22&count=2&attributes=externalId,userName"
         self.on(f"/Users?{query}", *answers)
+
+    def names(self, *answers: Responder, number: int = 1) -> None:
+        """Answer a search for the person's user name."""
+        name = person(number).user_name
+        self.on(f"/Users?filter=userName%20eq%20%22{name}%22&count=2&attributes=externalId,userName", *answers)
 
     async def execute(self, *orders: Order, **how: Any) -> tuple[tuple[Result, ...], ScimError | None]:
         where = service(f"{self.server.url}/scim", **how)
@@ -206,7 +213,77 @@ async def test_a_new_user_without_an_id_in_the_response_is_searched(place: Place
 async def test_a_service_that_ignores_filters_gets_no_change_of_other_users(place: Place) -> None:
     anybody = {"totalResults": 2, "Resources": [{"id": "p3", "externalId": "other"}, {"id": "p4"}]}
     place.finds(reply(content=anybody))
+    place.names(reply(content=anybody))
     assert await place.one() == Done(Ref("p1"))
+
+
+async def test_a_service_in_a_network_to_which_nothing_is_sent_is_told_from_one_that_is_away(place: Place) -> None:
+    client = ScimClient(ScimSettings(denied_networks=parse_networks("127.0.0.0/8")), proxies={})
+    results, error = await client.execute(service(f"{place.server.url}/scim"), [order()], within=MINUTE)
+    await client.aclose()
+    assert results == (NotStarted(),)
+    assert isinstance(error, ScimUnreachable)
+    assert "denied_networks" in error.message
+    assert place.server.seen == []
+
+
+# What was not seen is not done.
+
+
+UNKNOWN = Deactivate(person().external_id, None)
+OTHERS = {"totalResults": 1, "Resources": [{"id": "p3", "externalId": "other"}]}
+UNNAMED = {"totalResults": 1, "Resources": [{"id": "p3"}]}
+MORE = {"totalResults": 9, "Resources": [{"id": "p3", "externalId": "other"}]}
+
+
+@pytest.mark.case(74)
+@pytest.mark.parametrize(
+    "answer", [reply(400), reply(501), reply(405), reply(content=UNNAMED), reply(content=MORE)], ids=range(5)
+)
+async def test_a_user_without_a_known_id_that_cant_be_looked_for_may_be_active(place: Place, answer: Responder) -> None:
+    place.finds(answer)
+    for _ in range(2):
+        result = await place.one(UNKNOWN)
+        assert isinstance(result, Failed)
+        assert isinstance(result.error, ScimUnseen)
+
+
+@pytest.mark.case(74)
+@pytest.mark.parametrize("content", [{"totalResults": 0}, OTHERS])
+async def test_a_user_that_a_complete_search_does_not_find_is_not_active(place: Place, content: Any) -> None:
+    place.finds(reply(content=content))
+    assert await place.one(UNKNOWN) == Done(None)
+
+
+@pytest.mark.case(74)
+async def test_a_created_user_whose_answer_was_lost_stays_unknown_at_a_service_that_refuses_the_filter(
+    place: Place,
+) -> None:
+    place.on("/Users", reply(504))
+    assert isinstance(await place.one(), Failed)
+    place.finds(reply(400))
+    result = await place.one(UNKNOWN)
+    assert isinstance(result, Failed)
+    assert isinstance(result.error, ScimUnseen)
+
+
+@pytest.mark.case(74)
+async def test_a_user_is_not_done_that_the_service_shows_as_active_afterwards(place: Place) -> None:
+    place.on("/Users/p1", reply(content={"id": "p1", "active": True}), reply(content={"id": "p1", "active": False}))
+    result = await place.one(Deactivate(person().external_id, KNOWN))
+    assert isinstance(result, Failed)
+    assert isinstance(result.error, ScimUnseen)
+    assert isinstance(await place.one(Deactivate(person().external_id, KNOWN)), Done)
+
+
+@pytest.mark.case(74)
+async def test_where_no_search_is_possible_a_user_counts_as_gone_only_while_the_service_is_there(place: Place) -> None:
+    place.on("/Users/p1", reply(404))
+    place.finds(reply(400))
+    anybody = "/Users?count=1&attributes=externalId,userName"
+    place.on(anybody, reply(404), reply(content={"totalResults": 3, "Resources": []}))
+    assert isinstance(await place.whole(Deactivate(person().external_id, KNOWN)), ScimNotFound)
+    assert await place.one(Deactivate(person().external_id, KNOWN)) == Done(None)
 
 
 async def test_of_two_users_with_one_external_id_the_first_is_used(place: Place) -> None:

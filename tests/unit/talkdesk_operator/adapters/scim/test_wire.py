@@ -1,5 +1,6 @@
 """SCIM's JSON with each member wrong in type, missing, null, huge or hostile."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from talkdesk_operator.adapters.scim.wire import (
 )
 from talkdesk_operator.domain.ports.scim import Ref
 
-WRONG: list[Any] = [None, "", "yes", 1, -1, 1.5, True, [], [1], {}, {"supported": None}, {"supported": "true"}]
+WRONG: list[Any] = [None, "", "yes", 1, -1, 1.5, True, [], [1], {}, {"supported": None}, {"supported": "x"}]
 FULL: dict[str, Any] = {
     "patch": {"supported": True},
     "bulk": {"supported": True, "maxOperations": 50, "maxPayloadSize": 10_000},
@@ -50,7 +51,7 @@ def test_a_capability_that_cant_be_read_has_its_default(member: str, wrong: Any)
     assert said == silent
 
 
-@pytest.mark.parametrize("wrong", [None, "50", 0, 1, -5, 1.5, True, [], {}])
+@pytest.mark.parametrize("wrong", [None, "x", 0, "0", 1, -5, 1.5, True, [], {}])
 @pytest.mark.parametrize("member", ["maxOperations", "maxPayloadSize"])
 def test_bulk_requests_that_are_too_small_are_not_used(member: str, wrong: Any) -> None:
     said = to_capabilities({"bulk": FULL["bulk"] | {member: wrong}})
@@ -127,10 +128,54 @@ def test_users_that_cant_be_read_are_left_out_of_a_list(resources: Any) -> None:
     assert listed.users == ()
 
 
-@pytest.mark.parametrize("total", [None, "1", 1.5, True, [], {}])
-def test_a_list_without_a_total_is_none(total: Any) -> None:
-    assert to_listed({"totalResults": total, "Resources": [user()]}) is None
-    assert to_listed({"Resources": []}) is None
+@pytest.mark.case(60)
+@pytest.mark.parametrize("total", [None, "", "many", "1,5", 1.5, -1, True, [], {}])
+def test_a_list_without_a_total_is_complete_only_when_it_is_empty(total: Any) -> None:
+    listed = to_listed({"totalResults": total, "Resources": [user()]})
+    assert listed is not None
+    assert (len(listed.users), listed.complete) == (1, False)
+    nobody = to_listed({"totalResults": total, "Resources": []})
+    assert nobody is not None
+    assert nobody.complete
+    assert to_listed({"totalResults": total}) is None
+    assert to_listed({}) is None
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize(
+    ("total", "complete"), [(1, True), ("1", True), (1.0, True), ("1.0", True), ("2", False), (2.0, False)]
+)
+def test_a_total_may_be_a_text_or_have_a_fraction(total: Any, *, complete: bool) -> None:
+    listed = to_listed({"totalResults": total, "Resources": [user()]})
+    assert listed is not None
+    assert listed.complete is complete
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize("change", [str.lower, str.upper, str.title])
+def test_names_of_members_count_in_whatever_case(change: Callable[[str], str]) -> None:
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {change(name): changed(each) for name, each in value.items()}
+        return [changed(each) for each in value] if isinstance(value, list) else value
+
+    assert to_capabilities(changed(FULL)) == ALL
+    one = user(active=True)
+    assert to_found(changed(one)) == to_found(one)
+    listing = {"totalResults": 1, "Resources": [one]}
+    assert to_listed(changed(listing)) == to_listed(listing)
+    results = {"Operations": [{"bulkId": "0", "status": "201", "location": "https://x/Users/p1", "response": one}]}
+    assert to_bulk_results(changed(results)) == to_bulk_results(results)
+    assert known_scim_type(changed({"scimType": "uniqueness"})) == "uniqueness"
+
+
+@pytest.mark.parametrize(
+    ("said", "active"), [(True, True), ("true", True), ("False", False), ("maybe", None), (1, None)]
+)
+def test_a_truth_may_be_a_text(said: Any, *, active: bool | None) -> None:
+    found = to_found(user(active=said))
+    assert found is not None
+    assert found.active is active
 
 
 def result(**members: Any) -> dict[str, Any]:
@@ -168,7 +213,7 @@ def test_a_result_without_a_status_is_none(status: Any) -> None:
     assert of(status=status) is None
 
 
-@pytest.mark.parametrize("bulk_id", [None, 0, "", [], {}])
+@pytest.mark.parametrize("bulk_id", [None, 1, "", [], {}])
 def test_a_result_without_a_bulk_id_is_ignored(bulk_id: Any) -> None:
     assert of(bulkId=bulk_id) is None
 

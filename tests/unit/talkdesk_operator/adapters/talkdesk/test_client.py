@@ -1,7 +1,10 @@
 """The port over a real socket: what is sent, what comes back, and which error stands for what."""
 
 import asyncio
+import gzip
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import orjson
@@ -128,11 +131,21 @@ async def test_the_trial_of_an_installation_without_one_is_not_found(
 async def test_an_answer_is_one_post(
     client: TalkdeskClient, talkdesk: ScriptedTalkdesk, decision: Decision, reason: str, sent: dict[str, str]
 ) -> None:
-    talkdesk.on(STATE, reply(content={"state": "completed"}))
-    await client.answer(access(talkdesk.url), "a1", "i1", decision, reason)
+    talkdesk.on(STATE, reply(content={"state": "completed", "updated_at": "2026-03-01T12:00:00Z"}))
+    moment = await client.answer(access(talkdesk.url), "a1", "i1", decision, reason)
+    assert moment == datetime(2026, 3, 1, 12, tzinfo=UTC)
     (call,) = talkdesk.calls(STATE)
     assert (call.method, orjson.loads(call.body)) == ("POST", sent)
     assert call.headers["Content-Type"] == "application/json"
+
+
+async def test_an_answer_without_a_time_has_that_of_talkdesks_clock(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    talkdesk.on(STATE, reply(content={"state": "approve"}, Date=DATE))
+    moment = await client.answer(access(talkdesk.url), "a1", "i1", Decision.APPROVE, "")
+    assert moment is not None
+    assert format_datetime(moment, usegmt=True) == DATE
 
 
 @pytest.mark.case(57)
@@ -325,13 +338,55 @@ async def test_a_refusal_by_the_token_endpoint_is_about_credentials_never_about_
 
 
 @pytest.mark.case(35)
-async def test_a_refused_assertion_names_a_wrong_clock(client: TalkdeskClient, talkdesk: ScriptedTalkdesk) -> None:
-    talkdesk.on(TOKEN, reply(401, {"error": "invalid_client"}, Date=DATE))
-    with pytest.raises(TalkdeskInvalidCredentials, match=r"clock is [+-][0-9]+ s off"):
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        (timedelta(), ""),
+        (timedelta(seconds=-5), ""),
+        (timedelta(seconds=-32), "about 30s ahead of"),
+        (timedelta(minutes=-6, seconds=-2), "about 6m ahead of"),
+        (timedelta(hours=2, seconds=5), "about 2h behind"),
+        (timedelta(days=-400, seconds=-5), "about 400d ahead of"),
+    ],
+)
+@pytest.mark.parametrize(("path", "kind"), [(TOKEN, TalkdeskInvalidCredentials), ("/account", TalkdeskUnauthorized)])
+async def test_refused_credentials_name_a_wrong_clock(
+    client: TalkdeskClient,
+    talkdesk: ScriptedTalkdesk,
+    theirs: timedelta,
+    words: str,
+    path: str,
+    kind: type[Exception],
+) -> None:
+    date = format_datetime(datetime.now(UTC) + theirs)
+    talkdesk.on(path, *[reply(401, {"error": "no"}, Date=date)] * 2)
+    with pytest.raises(kind) as refused:
         await client.account(access(talkdesk.url))
+    said = str(refused.value)
+    assert ("clock" in said) == bool(words)
+    assert words in said
 
 
 # --- Successes that are none.
+
+
+@pytest.mark.case(86)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(body=b'\xef\xbb\xbf{"id": "acc", "name": "Acme"}'),
+        reply(body=b'{"id": "acc", "name": "Acme", "rate": NaN}'),
+        reply(body=b'{"id": "acc", "name": "Acme", "note": "\\ud83d \xff"}', Content_Encoding="utf-8"),
+        reply(body=gzip.compress(b'{"id": "acc", "name": "Acme"}'), Content_Encoding="gzip"),
+    ],
+    ids=["mark", "nan", "half", "gzip"],
+)
+async def test_a_success_is_read_in_whatever_form_it_comes(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, answer: Responder
+) -> None:
+    talkdesk.on("/account", answer)
+    account = await client.account(access(talkdesk.url))
+    assert (account.id, account.name) == ("acc", "Acme")
 
 
 @pytest.mark.case(30)
@@ -342,8 +397,8 @@ async def test_a_refused_assertion_names_a_wrong_clock(client: TalkdeskClient, t
         (reply(204, body=b""), "is empty"),
         (reply(body=b" \n"), "is empty"),
         (reply(body=b"<html>"), "is not JSON"),
-        (reply(body=b'{"id": NaN}'), "is not JSON"),
-        (reply(body=b'{"id": "\xff"}'), "is not JSON"),
+        (reply(body=b'{"id": NaN}'), "holds no account id"),
+        (reply(body=b'{"id": "\xff"}'), "holds no account id"),
         (reply(body=b'{"a":' * 5000 + b"1" + b"}" * 5000), "is not JSON"),
         (reply(body=b"[]"), "is JSON but no object"),
         (reply(body=b"null"), "is JSON but no object"),
@@ -514,6 +569,22 @@ async def test_a_pause_delays_all_calls_of_the_app_and_region_and_no_others(
     assert timedelta(seconds=100) < failure.value.retry_after <= timedelta(seconds=120)
     assert len(talkdesk.calls("/account")) == 1
     await client.account(access(talkdesk.url, region_key="sentiment/EU"))
+
+
+@pytest.mark.case(27)
+async def test_an_urgent_answer_is_not_held_up_by_a_pause_that_was_asked_of_another_account(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    talkdesk.on("/account", reply(429, Retry_After="600"), reply(content={"id": "acc"}))
+    talkdesk.on("/other/oauth/token", token_reply())
+    acme = access(talkdesk.url, urgent=True)
+    with pytest.raises(TalkdeskRateLimited):
+        await client.account(acme)
+    with pytest.raises(TalkdeskRateLimited, match="asked for no calls"):
+        await client.account(acme)
+    assert (await client.account(replace(acme, token_url=f"{talkdesk.url}/other/oauth/token"))).id == "acc"
+    assert (await client.account(replace(acme, last_attempt=True))).id == "acc"
+    assert len(talkdesk.calls("/account")) == 3
 
 
 # --- Hosts.

@@ -1,5 +1,7 @@
 """Private keys in every form that Talkdesk or a person may bring."""
 
+import base64
+import json
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +35,14 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "bare base64 in lines": lambda key: "\n".join(textwrap.wrap(bare(pem(key)), 64)) + "\r\n",
     "PEM in one line": lambda key: pem(key).replace("\n", " "),
     "PEM with escaped line breaks": lambda key: pem(key).replace("\n", "\\n"),
+    "PEM with line breaks escaped twice": lambda key: pem(key).replace("\n", "\\\\n"),
+    "PEM with escaped Windows line breaks": lambda key: pem(key).replace("\n", "\\r\\n"),
+    "PEM with Windows line breaks": lambda key: pem(key).replace("\n", "\r\n"),
+    "PEM in quotes": lambda key: json.dumps(pem(key)),
+    "PEM in base64": lambda key: base64.b64encode(pem(key).encode()).decode(),
+    "bare base64 in quotes": lambda key: f'"{bare(pem(key))}"',
+    "bare base64 with escaped line breaks": lambda key: "\\\\n".join(textwrap.wrap(bare(pem(key)), 64)),
+    "bare base64 for URLs": lambda key: bare(pem(key)).replace("+", "-").replace("/", "_").rstrip("="),
     "PEM after its parameters": lambda key: (
         f"-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n{pem(key)}"
     ),
@@ -67,7 +77,7 @@ def test_a_key_is_read_in_any_form(algorithm: str, key: Any, form: str) -> None:
         ("\u00e9", "ES256", "can't be read"),
         ("\ud800", "ES256", "can't be read"),
         (pem(ec_key())[:90], "ES256", "can't be read"),
-        ("A" * 9000, "ES256", "longer than"),
+        ("A" * 17_000, "ES256", "longer than"),
         (pem(ec_key()), "ES384", "secp256r1, which doesn't fit the algorithm 'ES384'"),
         (pem(ec_key("secp256k1")), "ES256", "secp256k1, which doesn't fit"),
         (pem(ec_key()), "PS256", "EC key"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_operator.adapters.talkdesk.limiter import Limiter
+from talkdesk_operator.adapters.talkdesk.limiter import Lane, Limiter
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskRateLimited
 from talkdesk_runtime.clock import Clock
 
@@ -105,12 +105,46 @@ async def test_background_calls_wait_for_a_pause_too() -> None:
     time = Time()
     limiter = time.limiter(patience=10)
     limiter.pause("us", timedelta(seconds=3))
-    async with limiter.admitted("us", "reading", background=True):
+    async with limiter.admitted("us", "reading", Lane(background=True)):
         assert time.naps == [3]
     limiter.pause("us", timedelta(seconds=30))
     with pytest.raises(TalkdeskRateLimited):
-        async with limiter.admitted("us", "reading", background=True):
+        async with limiter.admitted("us", "reading", Lane(background=True)):
             pass
+
+
+@pytest.mark.case(27)
+@pytest.mark.parametrize("seconds", [3, 600])
+async def test_an_urgent_call_waits_only_for_a_pause_that_was_asked_of_its_own_caller(seconds: int) -> None:
+    time = Time()
+    limiter = time.limiter(patience=10)
+    limiter.pause("us", timedelta(seconds=seconds), "acme")
+    async with limiter.admitted("us", "answering", Lane("other", urgent=True)):
+        assert time.naps == []
+    await_own = limiter.admitted("us", "answering", Lane("acme", urgent=True))
+    if seconds > 10:
+        with pytest.raises(TalkdeskRateLimited, match="another 600 s"):
+            await await_own.__aenter__()
+    else:
+        async with await_own:
+            assert time.naps == [3]
+
+
+@pytest.mark.case(27)
+async def test_the_last_attempt_waits_for_no_pause() -> None:
+    time = Time()
+    limiter = time.limiter()
+    limiter.pause("us", timedelta(seconds=600), "acme")
+    async with limiter.admitted("us", "answering", Lane("acme", urgent=True, last_attempt=True)):
+        assert time.naps == []
+
+
+@pytest.mark.case(27)
+async def test_an_urgent_call_does_not_wait_for_calls_that_sit_out_a_pause_or_hang() -> None:
+    limiter = Time().limiter(concurrency=1)
+    urgent = Lane("acme", urgent=True)
+    async with asyncio.timeout(5), limiter.admitted("us", "reading"), limiter.admitted("us", "answering", urgent):
+        pass
 
 
 # --- The sweep leaves room.
@@ -136,7 +170,7 @@ class Crowd:
         await run_pending_tasks()
 
     async def _call(self, name: str, *, background: bool) -> None:
-        async with self.limiter.admitted("us", name, background=background):
+        async with self.limiter.admitted("us", name, Lane(background=background)):
             self.inside.append(name)
             try:
                 await asyncio.Event().wait()
@@ -260,7 +294,7 @@ def test_bounds_hold_and_every_call_gets_a_slot(slots: int, calls: list[tuple[bo
 
     async def call(limiter: Limiter, turns: int, *, background: bool) -> None:
         nonlocal done
-        async with limiter.admitted("us", "x", background=background):
+        async with limiter.admitted("us", "x", Lane(background=background)):
             running[background] += 1
             assert sum(running.values()) <= slots
             assert running[True] <= max(1, slots // 2)

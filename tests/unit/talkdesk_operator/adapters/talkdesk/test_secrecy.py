@@ -26,6 +26,7 @@ from talkdesk_operator.adapters.talkdesk.keys import KeyRing
 from talkdesk_operator.adapters.talkdesk.responses import quote
 from talkdesk_operator.domain.ports.talkdesk import AuthMethod, Decision, TalkdeskError
 from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.shorten import shorten
 
 TOKEN = "/acme/oauth/token"
 STATE = "/apps/a1/installations/i1/state"
@@ -104,15 +105,14 @@ def test_no_repr_shows_a_secret(method: AuthMethod) -> None:
         (b'{"code": "1", "message": "nope"}', " (1: nope)"),
         (b'{"error": "a", "error_description": "a"}', " (a)"),
         (b'{"message": "line\\nbreak\\u0000\\u202e"}', " (line break)"),
-        (b'{"message": "' + b"word " * 100 + b'"}', f" ({('word ' * 40).strip()})"),
+        (b'{"message": "' + b"word " * 100 + b'"}', f" ({shorten(('word ' * 100).strip(), 200)})"),
         (b'{"message": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIn0.e30.x"}', " ([\u2026])"),
         (b'{"message": 5}', ""),
         (b'["message"]', ""),
         (b"<html>", ""),
         (b"", ""),
-        (None, ""),
     ],
 )
-def test_an_excerpt_is_short_plain_and_without_anything_like_a_token(body: bytes | None, quoted: str) -> None:
-    found = quote(Call("x", "reading", Purpose.READ, "GET", "http://127.0.0.1"), body)
+def test_an_excerpt_is_short_plain_and_without_anything_like_a_token(body: bytes, quoted: str) -> None:
+    found = quote(Call("x", "reading", Purpose.READ, "GET", "http://127.0.0.1"), HttpResponse(400, {}, body))
     assert found.replace(" )", ")") == quoted

@@ -1,6 +1,7 @@
 """An installation's users, page by page: links are followed, never built, and never to a foreign host."""
 
 import tracemalloc
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from aiohttp import web
 from scripted_talkdesk import Responder, ScriptedTalkdesk, access, cut, reply, serve, token_reply
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
+from talkdesk_operator.adapters.talkdesk.pages import ListBounds
 from talkdesk_operator.domain.ports.talkdesk import (
     Access,
     TalkdeskError,
@@ -177,7 +179,7 @@ async def test_a_list_that_links_to_an_earlier_page_is_malformed(
 
 @pytest.mark.case(30)
 async def test_an_endless_list_ends_at_the_bound(talkdesk: ScriptedTalkdesk) -> None:
-    client = TalkdeskClient(ClientSettings(pages=3), proxies={})
+    client = TalkdeskClient(ClientSettings(users=ListBounds(pages=3)), proxies={})
     talkdesk.on(USERS, reply(content=page(link=f"{USERS}?page=1")))
     for number in range(1, 5):
         talkdesk.on(f"{USERS}?page={number}", reply(content=page(link=f"{USERS}?page={number + 1}")))
@@ -188,11 +190,43 @@ async def test_an_endless_list_ends_at_the_bound(talkdesk: ScriptedTalkdesk) -> 
 
 
 async def test_the_bound_itself_is_allowed(talkdesk: ScriptedTalkdesk) -> None:
-    client = TalkdeskClient(ClientSettings(pages=2), proxies={})
+    client = TalkdeskClient(ClientSettings(users=ListBounds(pages=2)), proxies={})
     talkdesk.on(USERS, reply(content=page(link=f"{USERS}?page=1")))
     talkdesk.on(f"{USERS}?page=1", reply(content=page()))
     assert await pages_of(client, access(talkdesk.url)) == [(), ()]
     await client.aclose()
+
+
+@pytest.mark.case(30)
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        (ListBounds(users=9), "brings the list to more than 9 users"),
+        (ListBounds(size=600_000), "brings the list to more than 0 MiB"),
+        (ListBounds(time=timedelta()), "is not the list's last after 0s of reading"),
+    ],
+)
+async def test_a_list_ends_at_a_number_of_users_of_bytes_and_of_time(
+    talkdesk: ScriptedTalkdesk, bounds: ListBounds, words: str
+) -> None:
+    client = TalkdeskClient(ClientSettings(users=bounds), proxies={})
+    talkdesk.on(USERS, reply(content=page({"id": "u0", "name": HUGE}, link=f"{USERS}?page=1")))
+    for number in range(1, 20):
+        one = page({"id": f"u{number}", "name": HUGE}, link=f"{USERS}?page={number + 1}")
+        talkdesk.on(f"{USERS}?page={number}", reply(content=one))
+    with pytest.raises(TalkdeskMalformed, match=words):
+        await pages_of(client, access(talkdesk.url))
+    assert len(talkdesk.seen) <= 11
+    await client.aclose()
+
+
+@pytest.mark.case(30)
+async def test_a_page_with_more_users_than_can_be_read_in_a_moment_is_malformed(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk
+) -> None:
+    talkdesk.on(USERS, reply(content=page(*({"id": f"u{number}"} for number in range(5_001)))))
+    with pytest.raises(TalkdeskMalformed, match="has more than 5000 users on one page"):
+        await pages_of(client, access(talkdesk.url))
 
 
 # --- Errors.

@@ -1,5 +1,6 @@
 """The verdict: a person's word, the app's rules, approval; and how it is waited for."""
 
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from talkdesk_crds.installation import Decision, InstallationPhase, RequestType
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES, Verdict, is_installed, judge, rejection_for
 from talkdesk_operator.domain.reconcile.scope import (
     CompiledApp,
+    FaultOwner,
     RemoteMissing,
     RetryClass,
     Scope,
@@ -35,6 +37,8 @@ from talkdesk_operator.domain.reconcile.scope import (
     TenantResult,
 )
 from talkdesk_operator.domain.reconcile.steps import Finish
+from talkdesk_operator.templates import cel
+from talkdesk_operator.templates.evaluator import Evaluator
 
 APPROVED = Verdict(Decision.APPROVE)
 LIMIT = NOON + WEEK
@@ -140,6 +144,16 @@ def test_a_rule_that_cannot_be_evaluated_stalls_the_request_and_is_named_in_the_
 
 
 @pytest.mark.case(61)
+def test_a_rule_that_a_busy_machine_kept_from_its_evaluation_is_tried_again_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy = Evaluator((sys.executable, "-c", "import time; time.sleep(10)"), patience=0.1)
+    monkeypatch.setattr(cel, "EVALUATOR", busy)
+    waiting = held(asked(app=app(rejectWhen=rules("account.name.matches('x')"))))
+    assert "machine is too busy" in waiting.message
+    assert (waiting.stalled, waiting.requeue_at) == (False, NOON + timedelta(minutes=1))
+
+
 def test_the_value_of_a_rule_is_not_in_the_message() -> None:
     named = asked(facts=facts(name="made-up-secret"), app=app(rejectWhen=rules("account.name")))
     assert "made-up-secret" not in held(named).message
@@ -216,13 +230,17 @@ def test_only_a_state_read_from_talkdesk_proves_that_the_app_is_installed(seen: 
     assert not is_installed(asked(remote=seen))
 
 
-BROKEN = TenantOutcome(TenantResult.FAILED, "no such key", failure(Reason.RENDER_FAILED, RetryClass.SLOW))
+BROKEN = TenantOutcome(
+    TenantResult.FAILED, "no such key", failure(Reason.RENDER_FAILED, RetryClass.SLOW, fault=FaultOwner.CUSTOMER)
+)
 
 
 @pytest.mark.case(53, 54)
 @pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
 def test_a_tenant_that_cannot_be_provisioned_rejects_the_request_only_if_the_app_says_so(reason: Reason) -> None:
-    broken = TenantOutcome(TenantResult.FAILED, "a secret word", failure(reason, RetryClass.SLOW))
+    broken = TenantOutcome(
+        TenantResult.FAILED, "a secret word", failure(reason, RetryClass.SLOW, fault=FaultOwner.CUSTOMER)
+    )
     rejection = rejection_for(asked(app=app(onTenantFailure="Reject")), broken)
     assert rejection == Verdict(Decision.REJECT, "the app could not be set up for this account", Reason.POLICY_REJECTED)
     assert rejection_for(asked(), broken) is None
@@ -236,6 +254,7 @@ def test_a_tenant_that_cannot_be_provisioned_rejects_the_request_only_if_the_app
         TenantOutcome(TenantResult.WAITING, "0 of 1"),
         TenantOutcome(TenantResult.FAILED, "down", failure(Reason.CLUSTER_UNAVAILABLE)),
         TenantOutcome(TenantResult.FAILED, "the app's fault", failure(Reason.TEMPLATE_INVALID, RetryClass.TERMINAL)),
+        *[TenantOutcome(TenantResult.FAILED, "ours", failure(reason, RetryClass.SLOW)) for reason in Reason],
         TenantOutcome(TenantResult.FAILED, "somebody else's", failure(Reason.CONFLICT, RetryClass.SLOW)),
         TenantOutcome(TenantResult.FAILED, "nobody knows"),
     ],

@@ -181,6 +181,25 @@ def test_an_answer_that_talkdesk_does_not_show_yet_is_sent_and_being_verified() 
     assert judged(scope(answer=answer()), verifying, ConditionType.ANSWERED) == ("True", "Verifying")
 
 
+@pytest.mark.case(22)
+@pytest.mark.parametrize("reason", [Reason.VERIFYING, Reason.ANSWER_UNCLEAR])
+def test_an_answer_whose_outcome_is_not_known_is_unknown(reason: Reason) -> None:
+    unclear = Finish(phase=InstallationPhase.ANSWERING, reason=reason, message="sent")
+    assert judged(scope(answer=answer(delivered=False)), unclear, ConditionType.ANSWERED) == ("Unknown", reason)
+
+
+@pytest.mark.case(78)
+@pytest.mark.parametrize("conditions", [(), (condition(ConditionType.ANSWERED, "Unknown", Reason.PENDING),)])
+def test_an_answer_on_record_is_told_whatever_became_of_its_condition(conditions: tuple[Condition, ...]) -> None:
+    lost = scope(installation=installation(status=answered(conditions=conditions)), answer=answer())
+    assert judged(lost, ACTIVE, ConditionType.ANSWERED) == ("True", "Approved")
+    unsent = scope(
+        installation=installation(status=answered(conditions=conditions, answer=answer(sent=False))),
+        answer=answer(sent=False),
+    )
+    assert judged(unsent, ACTIVE, ConditionType.ANSWERED) == ("True", "AlreadyAnswered")
+
+
 @pytest.mark.case(24)
 def test_a_previous_credential_version_that_works_is_valid_and_the_message_says_so() -> None:
     newest = scope(credentials=credentials(), remote=remote(), secret_name="keys-1")
@@ -274,3 +293,10 @@ def test_a_rejection_that_was_sent_is_reported_as_rejected() -> None:
     known = found(shown, replace(WAITING, reason=Reason.REJECTED), ConditionType.ANSWERED)
     assert known is not None
     assert (known.status, known.reason, "reject" in known.message) == ("True", "Rejected", True)
+
+
+@pytest.mark.case(72)
+@pytest.mark.parametrize("reason", [Reason.VERIFYING, Reason.ANSWER_UNCLEAR])
+def test_an_answer_whose_outcome_was_lost_is_neither_given_nor_missing(reason: Reason) -> None:
+    unclear = replace(WAITING, reason=reason)
+    assert judged(scope(answer=answer(delivered=False)), unclear, ConditionType.ANSWERED) == ("Unknown", reason)

@@ -1,5 +1,6 @@
 """Whether Talkdesk's state agrees with our record, and what follows where an event was lost."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,11 @@ REJECTED = answered(answer=answer(decision=Decision.REJECT))
 
 def seen(word: str, *, at: datetime | None = LATER, **fields: Any) -> Scope:
     """An answered installation, and Talkdesk's state of that moment."""
-    known: dict[str, Any] = {"installation": installation(status=answered()), "remote": remote(word, updated_at=at)}
+    known: dict[str, Any] = {
+        "now": LATER + HOUR,
+        "installation": installation(status=answered()),
+        "remote": remote(word, updated_at=at),
+    }
     return scope(**(known | fields))
 
 
@@ -58,7 +63,7 @@ def test_a_state_that_names_no_request_is_not_a_missed_request(word: str) -> Non
 
 
 @pytest.mark.case(31)
-@pytest.mark.parametrize("moment", [None, NOON - HOUR, NOON, NOON + timedelta(seconds=2)])
+@pytest.mark.parametrize("moment", [None, NOON - HOUR, NOON - timedelta(seconds=3)])
 def test_a_state_that_the_answer_may_have_ended_is_not_a_missed_request(moment: datetime | None) -> None:
     assert missed_request(seen("updating", at=moment)) is None
 
@@ -66,12 +71,38 @@ def test_a_state_that_the_answer_may_have_ended_is_not_a_missed_request(moment: 
 @pytest.mark.case(31)
 def test_an_answer_that_is_newer_than_the_state_has_answered_it() -> None:
     late = installation(status=answered(answer=answer().model_copy(update={"delivery_time": LATER})))
-    assert missed_request(seen("updating", installation=late)) is None
+    assert missed_request(seen("updating", at=LATER - timedelta(seconds=3), installation=late)) is None
     assert missed_request(seen("updating", at=LATER + HOUR, installation=late)) is not None
 
 
-def test_no_request_is_missed_while_one_waits_or_nothing_was_read() -> None:
-    assert missed_request(seen("updating", installation=installation())) is None
+@pytest.mark.case(72)
+@pytest.mark.parametrize("seconds", [0, 1, 2])
+def test_what_waits_a_minute_after_an_answer_is_something_new_even_if_it_came_within_the_same_second(
+    seconds: int,
+) -> None:
+    at = NOON + timedelta(seconds=seconds)
+    by_talkdesk = answer().model_copy(update={"result_time": NOON, "delivery_time": NOON + timedelta(microseconds=9)})
+    for known in (answer(), by_talkdesk):
+        lost = seen("uninstalling", at=at, installation=installation(status=answered(answer=known)))
+        assert missed_request(replace(lost, now=NOON + timedelta(seconds=59))) is None
+        found = missed_request(replace(lost, now=NOON + timedelta(seconds=61)))
+        assert found is not None
+        assert found.type is RequestType.UNINSTALL
+        unnamed = replace(lost, remote=remote("pending", updated_at=at))
+        assert verdict(unnamed) == DIVERGES
+
+
+@pytest.mark.case(72)
+def test_an_answer_that_talkdesk_dated_is_compared_by_talkdesks_clock_alone() -> None:
+    skewed = answer().model_copy(update={"result_time": NOON - HOUR})
+    here = installation(status=answered(answer=skewed), at=NOON - HOUR)
+    assert missed_request(seen("updating", at=NOON - HOUR / 2, installation=here)) is not None
+    assert missed_request(seen("updating", at=NOON - 2 * HOUR, installation=here)) is None
+
+
+def test_no_request_is_missed_while_the_same_waits_or_nothing_was_read() -> None:
+    waiting = installation(request=RequestType.UPDATE)
+    assert missed_request(seen("updating", installation=waiting)) is None
     assert missed_request(seen("updating", remote=RemoteMissing("not found"))) is None
     gone = installation(request=RequestType.UNINSTALL, status=answered())
     assert missed_request(seen("uninstalled", installation=gone)) is None
@@ -98,7 +129,7 @@ def test_a_recorded_approval_is_compared_with_talkdesks_state(word: str, expecte
 
 @pytest.mark.case(31)
 def test_a_pending_state_from_before_the_answer_is_not_reported() -> None:
-    assert compare_with_talkdesk(seen("pending", at=NOON)) is None
+    assert compare_with_talkdesk(seen("pending", at=NOON - HOUR)) is None
     assert verdict(seen("pending", at=None)) == DIVERGES
 
 

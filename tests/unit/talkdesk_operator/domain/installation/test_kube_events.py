@@ -118,6 +118,42 @@ def test_a_divergence_gives_one_warning_event_when_it_begins(
     assert emitted is None or (emitted.warning, emitted.reason, emitted.action) == (True, "Diverged", "Compare")
 
 
+def synced(
+    word: str | None, reason: Reason = Reason.USERS_FAILED, base: InstallationStatus = ACTIVE
+) -> InstallationStatus:
+    more = () if word is None else (condition(ConditionType.USERS_SYNCED, word, reason),)
+    return base.model_copy(update={"conditions": (*base.conditions, *more)})
+
+
+@pytest.mark.case(74)
+@pytest.mark.parametrize(
+    ("before", "after", "warned"),
+    [
+        (synced(None), synced("False"), True),
+        (synced("True"), synced("False"), True),
+        (synced("False", Reason.USERS_SYNCING), synced("False"), True),
+        (synced("False"), synced("False"), False),
+        (synced("True"), synced("False", Reason.USERS_SYNCING), False),
+        (synced("False"), synced("True"), False),
+        (synced("False"), synced(None), False),
+    ],
+)
+def test_users_whom_the_service_refuses_give_one_warning_event(
+    before: InstallationStatus, after: InstallationStatus, *, warned: bool
+) -> None:
+    emitted = event(before, after)
+    assert (emitted is not None) is warned
+    assert emitted is None or (emitted.warning, emitted.reason, emitted.action) == (True, "UsersFailed", "SyncUsers")
+
+
+@pytest.mark.case(74)
+def test_a_service_that_holds_up_everything_is_told_once() -> None:
+    failing = status(InstallationPhase.ACTIVE, Reason.USERS_FAILED, failing=True)
+    emitted = event(ACTIVE, synced("False", base=failing))
+    assert emitted is not None
+    assert emitted.action == "Active"
+
+
 @pytest.mark.case(20)
 def test_an_acknowledgement_gives_one_event() -> None:
     def with_credentials(acknowledged: str | None) -> InstallationStatus:

@@ -29,6 +29,7 @@ from talkdesk_crds.tenant import TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
+    FaultOwner,
     RemoteFailed,
     RetryClass,
     Role,
@@ -87,7 +88,7 @@ def test_a_failing_tenant_of_an_active_installation_leaves_it_active() -> None:
 @pytest.mark.case(53, 54)
 @pytest.mark.parametrize("reason", [Reason.RENDER_FAILED, Reason.APPLY_REFUSED])
 def test_a_tenant_that_cannot_be_provisioned_rejects_its_request_if_the_app_says_so(reason: Reason) -> None:
-    broken = TenantOutcome(TenantResult.FAILED, "no", failure(reason, RetryClass.SLOW))
+    broken = TenantOutcome(TenantResult.FAILED, "no", failure(reason, RetryClass.SLOW, fault=FaultOwner.CUSTOMER))
     at = read(app=view(approval={"onTenantFailure": "Reject"}), tenant_outcome=broken)
     explanation = "the app could not be set up for this account"
     assert decide(at) == Send(Decision.REJECT, explanation)
@@ -97,7 +98,8 @@ def test_a_tenant_that_cannot_be_provisioned_rejects_its_request_if_the_app_says
 
 
 def test_a_failing_tenant_of_an_answered_installation_rejects_nothing() -> None:
-    broken = TenantOutcome(TenantResult.FAILED, "no", failure(Reason.RENDER_FAILED, RetryClass.SLOW))
+    customers = failure(Reason.RENDER_FAILED, RetryClass.SLOW, fault=FaultOwner.CUSTOMER)
+    broken = TenantOutcome(TenantResult.FAILED, "no", customers)
     strict = view(approval={"onTenantFailure": "Reject"})
     at = live(app=strict, tenant_outcome=broken)
     stuck = finish(at)

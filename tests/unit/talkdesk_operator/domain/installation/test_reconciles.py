@@ -27,6 +27,7 @@ from talkdesk_operator.domain.reconcile.deadlines import is_closed, is_ended, wa
 from talkdesk_operator.domain.reconcile.scope import (
     AcknowledgementState,
     Failure,
+    FaultOwner,
     RetryClass,
     Role,
     Scope,
@@ -125,6 +126,14 @@ def test_no_answer_goes_out_without_a_verdict(start: Scope, data: st.DataObject)
         assert not isinstance(finish, Finish) or not finish.ready or is_installed(at)
         if broken:
             assert policy.on_tenant_failure is OnTenantFailure.REJECT
+            assert at.tenant_outcome is not None
+            assert at.tenant_outcome.failure is not None
+            assert (
+                by_person
+                or policy.reject_when
+                or policy.automatic
+                or (at.tenant_outcome.failure.fault is FaultOwner.CUSTOMER)
+            )
     elif policy.mode is ApprovalMode.MANUAL and not by_person:
         assert policy.automatic is not None
     if sent.decision is Decision.APPROVE and start.role is Role.OWNER:

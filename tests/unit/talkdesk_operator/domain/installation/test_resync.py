@@ -229,3 +229,99 @@ def test_a_failed_acknowledgement_is_retried_while_the_tenant_converges() -> Non
     assert decide(at) == Acknowledge()
     lost = finish(replace(at, acknowledged=AcknowledgementState.FAILED, ack_failure=failure()))
     assert (lost.ready, lost.failure) == (True, failure())
+
+
+@pytest.mark.case(72)
+@pytest.mark.parametrize(("seconds", "again_at"), [(1, NOON + timedelta(minutes=1)), (60, None)])
+def test_an_approved_update_that_talkdesk_still_shows_as_pending_is_looked_at_again_in_a_minute(
+    seconds: int, again_at: Any
+) -> None:
+    at = read(
+        installation=installation(request=RequestType.UPDATE, status=answered()),
+        remote=remote("pending", updated_at=NOON - HOUR),
+        tenant_outcome=READY,
+        now=NOON + timedelta(seconds=seconds),
+    )
+    over = finish(at)
+    assert (over.verified, over.requeue_at) == (False, again_at)
+    assert finish(replace(at, remote=remote("completed"))).verified
+
+
+# What is due.
+
+DOWN = RemoteFailed(failure())
+ROTATED: dict[str, Any] = {"credentials": credentials_object("keys-1", origin="Rotation")}
+
+
+@pytest.mark.case(79)
+@pytest.mark.parametrize(
+    "due",
+    [
+        {"installation": installation(status=answered(), meta={"generation": 2})},
+        {"installation": installation(status=answered(retry=retry(Reason.UNAVAILABLE, NOON)))},
+        {"installation": installation(request=RequestType.UPDATE, status=answered())},
+        {"installation": installation(status=answered(), **ROTATED)},
+        {"resync": True},
+    ],
+)
+def test_what_needs_talkdesks_state_stays_due_until_it_was_read(due: dict[str, Any]) -> None:
+    at = answered_scope(credentials=credentials(), remote=DOWN, tenant_outcome=READY, **due)
+    waiting = finish(at)
+    assert (waiting.failure, waiting.ready, waiting.reason) == (failure(), True, Reason.UNAVAILABLE)
+    assert failure().message in waiting.message
+
+
+def test_a_periodic_look_at_talkdesk_waits_for_the_next_one() -> None:
+    at = answered_scope(credentials=credentials(), remote=DOWN, tenant_outcome=READY, resync=True, background=True)
+    assert (finish(at).failure, finish(at).reason) == (None, Reason.SUCCEEDED)
+
+
+@pytest.mark.case(79)
+def test_a_rotation_is_read_for_until_it_is_acknowledged() -> None:
+    at = answered_scope(installation=installation(status=answered(), **ROTATED), credentials=credentials())
+    assert isinstance(decide(at), ReadTalkdesk)
+
+
+@pytest.mark.case(79)
+def test_what_is_due_is_retried_where_a_tenant_that_is_not_ready_is_not() -> None:
+    at = answered_scope(credentials=credentials(), remote=DOWN, resync=True)
+    waiting = finish(replace(at, tenant_outcome=TenantOutcome(TenantResult.WAITING, "0 of 1")))
+    assert (waiting.failure, waiting.reason) == (failure(), Reason.NOT_READY)
+    busy = failure(Reason.CLUSTER_UNAVAILABLE)
+    failing = finish(replace(at, tenant_outcome=TenantOutcome(TenantResult.FAILED, "busy", busy)))
+    assert failing.failure == busy
+
+
+@pytest.mark.case(63, 79)
+def test_an_acknowledgement_that_failed_is_retried_beside_a_tenant_that_is_not_ready() -> None:
+    lost = failure(Reason.FORBIDDEN, RetryClass.SLOW)
+    rotated = installation(status=answered(), **ROTATED)
+    at = read(
+        installation=rotated,
+        secret_name="keys-1",
+        acknowledged=AcknowledgementState.FAILED,
+        ack_failure=lost,
+        remote=remote("completed"),
+    )
+    stuck = failure(Reason.TEMPLATE_INVALID, RetryClass.TERMINAL)
+    for outcome, expected in (
+        (TenantOutcome(TenantResult.WAITING, "0 of 1"), lost),
+        (TenantOutcome(TenantResult.FAILED, "no", stuck), lost),
+        (TenantOutcome(TenantResult.FAILED, "no", failure()), failure()),
+    ):
+        assert finish(replace(at, tenant_outcome=outcome)).failure == expected
+
+
+@pytest.mark.case(79)
+def test_an_acknowledgement_that_failed_is_told_although_the_tenant_is_ready() -> None:
+    lost = failure(Reason.FORBIDDEN, RetryClass.SLOW)
+    at = read(
+        installation=installation(status=answered(), **ROTATED),
+        secret_name="keys-1",
+        acknowledged=AcknowledgementState.FAILED,
+        ack_failure=lost,
+        tenant_outcome=READY,
+        remote=remote("completed"),
+    )
+    told = finish(at)
+    assert (told.ready, told.reason, told.failure) == (True, Reason.FORBIDDEN, lost)

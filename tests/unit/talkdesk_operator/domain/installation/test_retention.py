@@ -30,6 +30,7 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.reconcile.scope import RetryClass, Role, Scope, TenantOutcome, TenantResult, UsersOutcome
 from talkdesk_operator.domain.reconcile.steps import (
     DeactivateUsers,
@@ -159,10 +160,20 @@ def test_all_personal_data_is_erased(personal: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "known", [{"account": AccountFacts(id="acc-1")}, {"subscription": SubscriptionFacts()}, {"created_by": "user-1"}]
 )
-def test_an_erasure_whose_status_was_lost_is_repeated(known: dict[str, Any]) -> None:
+def test_an_erasure_whose_status_was_lost_is_computed_again(known: dict[str, Any]) -> None:
     ended_at = over(accountName=None, endpoints=None)
     left = ended_at.model_copy(update={"status": ended_at.status.model_copy(update=known)})
-    assert decide(after(installation=left, tenant=None)) == Erase()
+    at = after(installation=left, tenant=None)
+    erased = compute(at, finish(at), jitter=0)
+    assert (erased.account, erased.subscription, erased.created_by) == (None, None, None)
+
+
+@pytest.mark.case(80, 90)
+def test_personal_data_goes_though_the_app_is_gone_but_not_while_there_is_a_tenant() -> None:
+    assert decide(after(app=None, tenant=None)) == Erase()
+    bare = over(accountName=None)
+    assert finish(after(app=None, installation=bare, tenant=None)).phase is InstallationPhase.PURGED
+    assert finish(after(app=None, tenant=tenant())).reason is Reason.APP_NOT_FOUND
 
 
 def test_an_installation_without_personal_data_is_not_erased_again() -> None:
@@ -264,4 +275,4 @@ def test_the_deactivation_of_users_continues_after_an_end(
 ) -> None:
     going = finish(after(app=WITH_SCIM, tenant_outcome=PUT_AWAY, users=outcome))
     assert (going.phase, going.reason, going.requeue_at) == (InstallationPhase.UNINSTALLED, reason, requeue_at)
-    assert (going.terminal, going.failure) == (False, outcome.failure)
+    assert (going.terminal, (going.failure is None)) == (False, outcome.failure is None)

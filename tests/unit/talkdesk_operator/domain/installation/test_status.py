@@ -97,7 +97,8 @@ def test_facts_are_kept_until_they_are_read_again_or_erased() -> None:
     assert status(known, WAITING).account == AccountFacts(id="acc-1", name="old")
     fresh = status(replace(known, facts=facts(name="new")), WAITING)
     assert (fresh.account, fresh.subscription) == (facts(name="new").account, facts().subscription)
-    erased = status(replace(with_new_status(replace(known, credentials=credentials()), WAITING), erased=True), WAITING)
+    read = with_new_status(replace(known, credentials=credentials()), WAITING)
+    erased = status(read, replace(WAITING, erased=True))
     assert (erased.account, erased.subscription, erased.credentials) == (None, None, None)
 
 
@@ -228,7 +229,7 @@ def test_the_trial_is_recorded_and_survives_the_erasure() -> None:
     trial = at.installation.status.trial
     assert trial is not None
     assert trial.state is TrialState.ENDED
-    assert status(replace(at, erased=True), ACTIVE).trial == trial
+    assert status(at, replace(ACTIVE, erased=True)).trial == trial
 
 
 @pytest.mark.case(34)

@@ -1,12 +1,14 @@
 """Uninstalls: the tenant is offboarded, the acknowledgement is sent once and verified, and only then it ends."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from builders.objects import (
+    DAY,
+    HOUR,
     NOON,
     WEEK,
     answer,
@@ -20,9 +22,19 @@ from builders.objects import (
     view,
 )
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, InstallationStatus, RequestType
+from talkdesk_crds.installation import (
+    Answer,
+    CredentialsStatus,
+    Decision,
+    EndingReason,
+    InstallationPhase,
+    InstallationStatus,
+    RequestType,
+    TalkdeskInstallation,
+)
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.domain.installation.lifecycle import decide
+from talkdesk_operator.domain.installation.reachability import proven_access
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
     RemoteFailed,
@@ -123,31 +135,109 @@ def test_a_failed_offboarding_is_retried() -> None:
     assert (failing.reason, failing.failure, failing.requeue_at) == (Reason.APPLY_REFUSED, refused, None)
 
 
-@pytest.mark.case(50)
+def refused(reason: Reason = Reason.CREDENTIALS_REFUSED) -> RemoteFailed:
+    return RemoteFailed(failure(reason, RetryClass.SLOW))
+
+
+def since(moment: datetime | None, **status: Any) -> TalkdeskInstallation:
+    """The installation, whose credentials Talkdesk refuses since then."""
+    used = CredentialsStatus(key_id="key-1", secret_name="keys-1", refusal_time=moment)
+    return UNINSTALL.model_copy(update={"status": InstallationStatus(credentials=used, **status)})
+
+
+def asking(**fields: Any) -> Scope:
+    return leaving(**({"credentials": credentials(), "secret_name": "keys-1"} | fields))
+
+
+@pytest.mark.case(50, 72)
 @pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
-def test_refused_credentials_after_the_call_prove_the_answer(reason: Reason) -> None:
-    refused = RemoteFailed(failure(reason, RetryClass.SLOW))
-    assert is_done(leaving(credentials=credentials(), answer=ANNOUNCED, remote=refused))
-    assert finish(leaving(credentials=credentials(), remote=refused)).ending is None
+def test_refused_credentials_prove_an_answer_that_talkdesk_accepted(reason: Reason) -> None:
+    assert is_done(asking(answer=answer(), remote=refused(reason)))
 
 
-@pytest.mark.case(15)
+@pytest.mark.case(50, 72)
+@pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.FORBIDDEN])
+def test_refused_credentials_prove_an_answer_whose_outcome_was_lost_only_when_they_stay_so_for_an_hour(
+    reason: Reason,
+) -> None:
+    first = asking(answer=ANNOUNCED, remote=refused(reason))
+    waiting = finish(first)
+    assert (waiting.reason, waiting.phase, waiting.ending) == (Reason.VERIFYING, InstallationPhase.OFFBOARDING, None)
+    assert waiting.requeue_at == NOON + HOUR
+    assert waiting.failure is not None
+    at = replace(first, now=NOON + HOUR)
+    assert finish(replace(at, installation=since(NOON + timedelta(seconds=1)))).ending is None
+    assert finish(replace(at, installation=since(NOON), secret_name="keys-2")).ending is None
+    assert is_done(replace(at, installation=since(NOON)))
+
+
+@pytest.mark.case(28, 72)
+def test_a_refusal_after_an_edit_of_the_apps_hosts_proves_nothing_however_long_it_lasts() -> None:
+    elsewhere = since(NOON, verified_access="another-place.another-way")
+    at = asking(answer=ANNOUNCED, remote=refused(), installation=elsewhere, now=NOON + HOUR)
+    held = finish(at)
+    assert (held.reason, held.ending) == (Reason.CREDENTIALS_REFUSED, None)
+    assert held.requeue_at is not None
+    assert held.requeue_at > at.now
+    same = proven_access(replace(at, remote=remote()))
+    assert is_done(replace(at, installation=since(NOON, verified_access=same)))
+
+
+@pytest.mark.case(50, 72)
+@pytest.mark.parametrize("taken_back", [None, answer(sent=False, delivered=False)])
+def test_refused_credentials_prove_nothing_where_nothing_was_sent(taken_back: Answer | None) -> None:
+    at = asking(answer=taken_back, remote=refused(), installation=since(NOON - DAY))
+    assert (finish(at).reason, finish(at).ending) == (Reason.CREDENTIALS_REFUSED, None)
+
+
+@pytest.mark.case(15, 72)
 @pytest.mark.parametrize("seconds", [-1, 0, 60])
-def test_an_approval_that_was_sent_after_the_uninstall_request_has_answered_the_uninstall(seconds: int) -> None:
-    delivered = answer(event="the-install").model_copy(update={"delivery_time": NOON + timedelta(seconds=seconds)})
-    earlier = UNINSTALL.model_copy(update={"status": InstallationStatus(answer=delivered)})
-    refused = RemoteFailed(failure(Reason.CREDENTIALS_REFUSED, RetryClass.SLOW))
-    ended = finish(leaving(installation=earlier, credentials=credentials(), remote=refused)).ending
-    assert (ended is not None) is (seconds >= 0)
+@pytest.mark.parametrize("delivered", [True, False])
+def test_an_approval_that_was_sent_after_the_uninstall_request_may_have_answered_the_uninstall(
+    seconds: int, *, delivered: bool
+) -> None:
+    moment = NOON + timedelta(seconds=seconds)
+    known = answer(event="the-install").model_copy(
+        update={"delivery_time": moment} if delivered else {"delivery_time": None, "send_time": moment}
+    )
+    at = asking(installation=since(NOON, answer=known), remote=refused(), now=NOON + HOUR)
+    assert (finish(at).ending is not None) is (seconds >= 0)
+    assert finish(replace(at, now=NOON)).ending is None
 
 
-@pytest.mark.case(50)
-def test_a_404_after_the_call_proves_the_answer_without_a_second_read() -> None:
+@pytest.mark.case(50, 72)
+def test_a_404_proves_the_end_in_a_second_look_and_at_once_after_a_call_that_talkdesk_accepted() -> None:
     missing = RemoteMissing("not found")
-    assert is_done(asked(answer=ANNOUNCED, remote=missing))
-    assert finish(asked(remote=missing)).reason is Reason.NOT_FOUND_ONCE
-    seen = UNINSTALL.model_copy(update={"status": InstallationStatus(retry=retry(Reason.NOT_FOUND_ONCE, NOON))})
-    assert is_done(asked(installation=seen, remote=missing))
+    assert is_done(asked(answer=answer(), remote=missing))
+    for so_far in (None, ANNOUNCED):
+        once = finish(asked(answer=so_far, remote=missing))
+        assert (once.reason, once.phase) == (Reason.NOT_FOUND_ONCE, InstallationPhase.OFFBOARDING)
+        seen = UNINSTALL.model_copy(update={"status": InstallationStatus(retry=retry(Reason.NOT_FOUND_ONCE, NOON))})
+        assert is_done(asked(answer=so_far, installation=seen, remote=missing))
+
+
+@pytest.mark.case(72)
+def test_the_end_of_an_earlier_installation_under_the_same_id_does_not_end_the_uninstall_before_a_call() -> None:
+    old = asked(remote=remote("revoked", updated_at=NOON - timedelta(seconds=1)))
+    assert decide(old) == RecordAnswer(Decision.APPROVE)
+    called = replace(old, answer=answer(sent=False, delivered=False), sent=SendState.NOT_AWAITED)
+    assert is_done(replace(called, send_failure=failure()))
+
+
+@pytest.mark.case(72)
+def test_an_uninstall_is_not_answered_while_talkdesks_state_names_a_newer_request() -> None:
+    reinstalled = finish(asked(remote=remote("installing", updated_at=NOON + timedelta(seconds=1))))
+    assert (reinstalled.reason, reinstalled.phase) == (Reason.ANSWER_UNCLEAR, InstallationPhase.OFFBOARDING)
+    assert decide(asked(remote=remote("installing", updated_at=NOON))) == RecordAnswer(Decision.APPROVE)
+
+
+@pytest.mark.case(72)
+def test_an_uninstall_whose_outcome_was_lost_is_sent_again_when_talkdesks_state_gives_the_reason() -> None:
+    lost = asked(answer=ANNOUNCED)
+    assert decide(replace(lost, remote=remote("uninstalling"))) == Send(Decision.APPROVE)
+    assert decide(replace(lost, remote=remote("pending", updated_at=NOON))) == Send(Decision.APPROVE)
+    newer = remote("pending", updated_at=NOON + timedelta(seconds=1))
+    assert finish(replace(lost, remote=newer)).reason is Reason.ANSWER_UNCLEAR
 
 
 @pytest.mark.case(22)
@@ -166,10 +256,8 @@ def test_after_a_crash_before_the_call_talkdesk_is_read_and_the_answer_sent() ->
 def test_an_answer_that_did_not_arrive_is_retried_until_the_deadline(sent: SendState) -> None:
     lost = asked(answer=ANNOUNCED, sent=sent, send_failure=failure())
     assert (finish(lost).failure, finish(lost).requeue_at) == (failure(), LATE)
-    end = finish(replace(lost, now=LATE))
-    assert end.reason is Reason.DEPROVISIONED
-    assert end.ending is not None
-    assert not end.verified
+    # As long as Talkdesk can be asked, its own state says whether it removed the installation.
+    assert finish(replace(lost, now=LATE)).ending is None
 
 
 def test_an_answer_that_talkdesk_does_not_show_yet_is_verified_and_not_repeated() -> None:
@@ -187,9 +275,12 @@ def test_a_request_that_changed_before_the_answer_is_reconciled_again_at_once() 
 @pytest.mark.case(26, 32)
 def test_an_uninstall_that_cannot_be_acknowledged_ends_at_the_deadline() -> None:
     lost = CredentialsMissing(failure(Reason.CREDENTIALS_LOST, RetryClass.SLOW))
-    refused = RemoteFailed(failure(Reason.FORBIDDEN, RetryClass.SLOW))
-    for at in (leaving(credentials=lost, now=LATE), leaving(credentials=credentials(), remote=refused, now=LATE)):
-        assert finish(at).reason is Reason.DEPROVISIONED
+    assert finish(leaving(credentials=lost, now=LATE)).reason is Reason.DEPROVISIONED
+    forbidden = asking(remote=refused(Reason.FORBIDDEN), now=LATE)
+    assert finish(replace(forbidden, installation=since(LATE - HOUR))).reason is Reason.DEPROVISIONED
+    assert finish(replace(forbidden, installation=since(LATE - HOUR / 2))).ending is None
+    foreign = asking(remote=refused(Reason.FOREIGN_HOST), now=LATE + DAY)
+    assert finish(foreign).ending is None
 
 
 def test_while_talkdesk_is_down_an_uninstall_keeps_waiting() -> None:
@@ -220,7 +311,8 @@ def test_users_are_deactivated_after_the_tenant_and_before_the_answer() -> None:
     assert (part.message, part.requeue_at, part.failure) == ("3 of 9", NOON, None)
     down = UsersOutcome(9, failure=failure(Reason.SCIM_UNAVAILABLE))
     lost = finish(replace(at, users=down))
-    assert (lost.reason, lost.failure, lost.requeue_at) == (Reason.SCIM_UNAVAILABLE, down.failure, None)
+    assert (lost.reason, lost.requeue_at) == (Reason.SCIM_UNAVAILABLE, None)
+    assert lost.failure is not None
 
 
 @pytest.mark.case(52, 60)

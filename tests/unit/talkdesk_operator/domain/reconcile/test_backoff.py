@@ -10,6 +10,7 @@ from builders.objects import NOON, failure, retry
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Retry
 from talkdesk_operator.domain.reconcile.backoff import next_retry
+from talkdesk_operator.domain.reconcile.deadlines import LAST_ATTEMPT
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 
 SECOND = timedelta(seconds=1)
@@ -56,7 +57,14 @@ def test_the_count_of_attempts_restarts_with_another_reason() -> None:
 def test_a_requested_delay_is_a_lower_bound() -> None:
     assert after(failure(retry_after=timedelta(minutes=20))) == timedelta(minutes=20)
     assert after(failure(retry_after=SECOND), retry(Reason.UNAVAILABLE, NOON, 8)) == timedelta(seconds=256)
-    assert after(failure(retry_after=timedelta(hours=1)), deadline=timedelta(minutes=2)) == timedelta(hours=1)
+
+
+@pytest.mark.case(27)
+def test_a_requested_delay_does_not_skip_the_deadline_either_once() -> None:
+    asked = failure(retry_after=timedelta(minutes=10))
+    assert after(asked, deadline=timedelta(seconds=90)) == timedelta(seconds=60)
+    assert after(asked, deadline=timedelta(seconds=30)) == timedelta(minutes=10)
+    assert after(asked, deadline=timedelta(minutes=11)) == timedelta(minutes=10)
 
 
 @pytest.mark.case(27)
@@ -93,4 +101,5 @@ def test_the_delay_is_never_zero_and_never_too_long(
         deadline=left,
     )
     assert timedelta() < wait <= timedelta(hours=1)
-    assert asked is None or wait >= asked
+    ends = timedelta() if left is None else left - LAST_ATTEMPT
+    assert asked is None or wait >= asked or wait == ends

@@ -1,10 +1,12 @@
 """When Talkdesk must have an answer, and which endings end what."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from builders.objects import DAY, HOUR, NOON, WEEK, answer, answered, app, ended, installation
+from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import Ending, EndingReason, InstallationStatus, Request, RequestType
 from talkdesk_operator.domain.reconcile.deadlines import (
     deadline,
@@ -140,3 +142,20 @@ def test_a_time_in_whole_seconds_is_not_before_a_moment_within_the_same_second()
     assert is_before(NOON - timedelta(seconds=1), half)
     assert is_before(NOON + timedelta(milliseconds=1), half)
     assert not is_before(half, NOON)
+
+
+@pytest.mark.case(72)
+@pytest.mark.parametrize("kind", EndingReason)
+def test_the_event_of_an_uninstall_that_talkdesks_state_showed_before_asks_for_nothing(kind: EndingReason) -> None:
+    shown = kind in {EndingReason.UNINSTALLED, EndingReason.GONE}
+    late: dict[str, Any] = {
+        "request": RequestType.UNINSTALL,
+        "event": "event-2",
+        "at": NOON + HOUR,
+        "status": ended(kind),
+    }
+    assert is_closed(installation(**late)) is shown
+    assert is_closed(installation(**late, credentials=None)) is shown
+    again = {"secretName": "keys-2", "eventId": "event-3", "eventTime": to_wire_time(NOON + HOUR)}
+    assert not is_closed(installation(**late, credentials=again))
+    assert not is_closed(installation(**(late | {"request": RequestType.UPDATE})))

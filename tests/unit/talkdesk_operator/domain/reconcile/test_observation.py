@@ -24,7 +24,7 @@ from builders.objects import (
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import EndingReason, InstallationStatus
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.reconcile.observation import is_urgent, remote_predates_request
+from talkdesk_operator.domain.reconcile.observation import is_last_attempt, is_urgent, remote_predates_request
 from talkdesk_operator.domain.reconcile.scope import (
     CredentialsMissing,
     RemoteFailed,
@@ -97,6 +97,11 @@ def test_while_talkdesk_is_down_not_even_a_passed_deadline_ends_an_install() -> 
 
 
 @pytest.mark.case(33)
+@pytest.mark.parametrize(("seconds", "last"), [(31, False), (30, True), (1, True), (0, False)])
+def test_the_last_attempt_comes_in_the_last_half_minute(seconds: int, last: bool) -> None:  # noqa: FBT001 - a table
+    assert is_last_attempt(scope(now=LATE - timedelta(seconds=seconds))) is last
+
+
 @pytest.mark.parametrize(("before", "urgent"), [(timedelta(hours=1, seconds=1), False), (HOUR, True), (-DAY, True)])
 def test_an_answer_is_urgent_in_the_last_hour_and_after_it(before: timedelta, urgent: bool) -> None:  # noqa: FBT001 - a table
     assert is_urgent(scope(now=LATE - before)) is urgent
@@ -107,6 +112,7 @@ def test_nothing_is_urgent_without_a_request_an_app_or_a_missing_answer() -> Non
     assert not is_urgent(scope(now=LATE, installation=installation(status=answered())))
     assert not is_urgent(scope(now=LATE, installation=installation(request=None)))
     assert not is_urgent(scope(now=LATE, app=None))
+    assert not is_last_attempt(scope(now=LATE - timedelta(seconds=9), app=None))
 
 
 @pytest.mark.case(35)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.objects import NOON, answered, deleted, ended, installation, tenant
+from builders.objects import NOON, answered, deleted, ended, installation, scope, tenant
 from talkdesk_crds.installation import EndingReason, RequestType, TalkdeskInstallation
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
-from talkdesk_operator.domain.reconcile.ownership import install_time, is_alive, roles
+from talkdesk_operator.domain.reconcile.ownership import install_time, is_alive, is_unchanged, roles
 from talkdesk_operator.domain.reconcile.scope import Role
 
 DAY = timedelta(days=1)
@@ -130,3 +130,27 @@ def test_at_most_one_installation_owns_the_tenant_and_a_live_one_if_there_is_any
     assert len(having) <= 1
     assert not alive or set(having) <= alive
     assert not alive or given_roles[having[0]] is Role.OWNER
+
+
+LEAVING = uninstalled("a")
+BACK = installation("b", at=NOON + DAY)
+
+
+@pytest.mark.case(71)
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        ([LEAVING], True),
+        ([LEAVING, uninstalled("older", at=NOON - DAY)], True),
+        ([], False),
+        ([LEAVING, BACK], False),
+        ([installation("a", at=NOON + DAY)], False),
+        ([uninstalled("a", meta={"uid": "another"})], False),
+        ([uninstalled("a", meta={"deletionTimestamp": "2026-03-01T12:00:00Z"})], False),
+    ],
+)
+def test_an_end_is_only_carried_out_while_the_installations_are_as_they_were(
+    present: list[TalkdeskInstallation], *, expected: bool
+) -> None:
+    decided = scope(installation=LEAVING, role=Role.LAST_OWNER, tenant=tenant(owner="a"))
+    assert is_unchanged(decided, present) is expected

@@ -10,6 +10,7 @@ import pytest
 from builders.objects import (
     NOON,
     answered,
+    app,
     condition,
     current_tenant,
     facts,
@@ -19,9 +20,10 @@ from builders.objects import (
     tenant,
     view,
 )
+from builders.raw_objects import TEMPLATE
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
-from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
+from talkdesk_crds.tenant import InventoryItem, TalkdeskTenant, TenantState, TenantStatus
 from talkdesk_operator.domain.reconcile.scope import Scope, TenantOutcome, TenantResult
 from talkdesk_operator.domain.tenant.desired import (
     inputs_digest,
@@ -33,10 +35,37 @@ from talkdesk_operator.domain.tenant.desired import (
     orphan_purge_at,
     purge_time,
     retention_ends,
+    revision_of,
+    settled_name,
     template_context,
+    unclaimed_context,
 )
+from talkdesk_operator.templates.variables import MEMBERS
 
 DAY = timedelta(days=1)
+
+
+MADE = InventoryItem(step="base", version="v1", kind="ConfigMap", name="x", uid="made")
+
+
+@pytest.mark.case(76)
+def test_of_an_apps_fields_those_make_another_revision_that_a_template_may_see() -> None:
+    """A field that is added to the spec counts as seen until somebody decides that it is not."""
+    unseen: dict[str, Any] = {
+        "events": {"signatureVerification": "Disabled"},
+        "approval": {"mode": "Manual"},
+        "deadline": {"warnBefore": ["1h"]},
+        "users": {},
+        "trial": {"onEnd": "Suspend"},
+        "license": {"required": True},
+        "retention": {"keepFor": "1h"},
+        "resyncPeriod": "1h",
+        "paused": True,
+    }
+    for field, value in unseen.items():
+        assert revision_of(app(**{field: value})) == revision_of(app()), field
+    assert revision_of(app(auth={"scopes": ["account:read"]})) != revision_of(app())
+    assert revision_of(app(tenant={"serviceAccountName": "another", "steps": TEMPLATE["steps"]})) != revision_of(app())
 
 
 def test_facts_just_read_win_over_recorded_ones_and_these_over_those_of_events() -> None:
@@ -49,6 +78,10 @@ def test_facts_just_read_win_over_recorded_ones_and_these_over_those_of_events()
 
 def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown() -> None:
     context = template_context(scope(), view())
+    # A template that uses another member is refused at the app. The client id comes with the credentials.
+    assert {name: frozenset(members) for name, members in context.items()} == {
+        name: members - {"clientId"} for name, members in MEMBERS.items() if name not in {"credentials", "request"}
+    }
     assert json.loads(json.dumps(context)) == {
         "app": {"id": "app-1", "name": "sentiment", "namespace": "team", "region": "US"},
         "account": {"id": "acc-1", "name": "acme", "companyName": None, "timezone": None},
@@ -73,10 +106,25 @@ def test_a_template_sees_request_trial_and_the_tenants_name() -> None:
         "expirationTime": "2026-04-01T00:00:00Z",
     }
     made = installation(trial=trial, request=request_object(appVersion="1.4"))
-    context = template_context(scope(installation=made, tenant=tenant()), view())
+    settled = tenant(status=TenantStatus(name="td-acc-1"))
+    context = template_context(scope(installation=made, tenant=settled), view())
     assert context["installation"]["appVersion"] == "1.4"
     assert context["trial"] == {"state": "Started", "expirationTime": "2026-04-01T00:00:00Z"}
     assert context["tenant"]["name"] == "td-acc-1"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (TenantStatus(), ""),
+        (TenantStatus(inventory=(MADE.model_copy(update={"uid": ""}),)), ""),
+        (TenantStatus(inventory=(MADE,)), "td-acc-1"),
+        (TenantStatus(name="td-before"), "td-before"),
+        (TenantStatus(name="td-before", inventory=(MADE,)), "td-before"),
+    ],
+)
+def test_a_tenant_keeps_its_name_once_an_object_was_applied_under_it(status: TenantStatus, expected: str) -> None:
+    assert settled_name(tenant(status=status)) == expected
 
 
 def test_a_trial_without_end_and_an_installation_without_request_leave_their_facts_null() -> None:
@@ -235,6 +283,13 @@ def test_a_template_sees_where_its_users_sign_on() -> None:
     assert sso["authorizationUrl"] == "https://sso.talkdeskid.com:8443/oauth/authorize"
 
 
+@pytest.mark.case(74)
+def test_an_address_that_no_parser_reads_is_shown_as_it_is_and_has_no_issuer() -> None:
+    made = installation(endpoints=dict.fromkeys(("api", "token", "authorization"), "http://[:.]/x"))
+    sso = template_context(scope(installation=made), view())["sso"]
+    assert (sso["authorizationUrl"], sso["issuer"]) == ("http://[:.]/x", None)
+
+
 @pytest.mark.case(24)
 def test_the_fingerprint_depends_on_the_credential_version_in_use() -> None:
     other = scope(secret_name="keys-0")
@@ -274,11 +329,30 @@ def test_a_requested_purge_ends_a_retention_but_not_a_tenant_in_use() -> None:
     assert retention_ends(tenant(status=TenantStatus(purge_time=NOON))) is None
 
 
+def test_a_deleted_record_that_speaks_of_no_object_needs_no_retention() -> None:
+    made = tenant()
+    gone = made.model_copy(update={"metadata": made.metadata.model_copy(update={"deletion_timestamp": NOON})})
+    ends = retention_ends(gone)
+    assert ends is not None
+    assert ends < NOON
+
+
 @pytest.mark.case(40, 44)
 def test_an_orphaned_tenant_is_purged_after_its_retention_unless_protected_or_paused() -> None:
     kept = TenantStatus(purge_time=NOON)
-    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept)) == NOON
-    assert orphan_purge_at(view(), tenant(status=kept)) is None
-    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True)) is None
-    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, paused=True)) is None
-    assert orphan_purge_at(view(paused=True), tenant(TenantState.OFFBOARDED, status=kept)) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept), NOON) == NOON
+    assert orphan_purge_at(view(), tenant(status=kept), NOON) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, deletionProtection=True), NOON) is None
+    assert orphan_purge_at(view(), tenant(TenantState.OFFBOARDED, status=kept, paused=True), NOON) is None
+    assert orphan_purge_at(view(paused=True), tenant(TenantState.OFFBOARDED, status=kept), NOON) is None
+
+
+def test_a_tenant_without_an_installation_has_the_same_variables() -> None:
+    known, known_app = tenant(values={"a": 1}), view()
+    context = unclaimed_context(known, known_app)
+    whole = template_context(scope(tenant=known), known_app)
+    assert context.keys() == whole.keys()
+    for name, members in whole.items():
+        assert context[name].keys() == members.keys(), name
+    assert (context["account"]["id"], context["tenant"]["name"]) == ("acc-1", "td-acc-1")
+    assert context["tenant"]["values"] == {"a": 1}

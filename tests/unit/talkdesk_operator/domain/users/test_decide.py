@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.objects import installation, scope, tenant, view
+from talkdesk_crds.app import SCIM_ATTRIBUTES
 from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import InstallationStatus, UsersStatus
+from talkdesk_crds.names import ANNOTATION_KEEP_USERS
 from talkdesk_operator.domain.ports.scim import Deactivate, Order, Person, Put, Ref
 from talkdesk_operator.domain.ports.scim_errors import (
     ScimError,
@@ -19,10 +23,14 @@ from talkdesk_operator.domain.ports.scim_errors import (
     ScimUnavailable,
 )
 from talkdesk_operator.domain.ports.talkdesk import User
-from talkdesk_operator.domain.reconcile.scope import RetryClass
+from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass, UsersOutcome
 from talkdesk_operator.domain.users.decide import (
+    deprovision,
+    elsewhere_failure,
     fingerprint,
     is_up_to_date,
+    keeps_users,
+    leaving_failure,
     person_of,
     put_order,
     record_after,
@@ -30,6 +38,7 @@ from talkdesk_operator.domain.users.decide import (
     removed_users,
     scim_failure,
     users_failure,
+    with_way_out,
 )
 from talkdesk_operator.domain.users.record import RecordedUser, UserRecord
 
@@ -78,6 +87,20 @@ def test_a_fingerprint_changes_with_every_value(change: dict[str, Any]) -> None:
     assert fingerprint(person(), SALT) != fingerprint(person(**change), SALT)
     assert fingerprint(person(), SALT) != fingerprint(person(), "other")
     assert fingerprint(person(), SALT) != fingerprint(replace(person(), admin=True), SALT)
+
+
+def test_a_fingerprint_changes_with_the_attributes_that_are_sent_and_not_with_their_order() -> None:
+    assert fingerprint(person(), SALT) == fingerprint(replace(person(), attributes=SCIM_ATTRIBUTES[::-1]), SALT)
+    assert fingerprint(person(), SALT) != fingerprint(replace(person(), attributes=SCIM_ATTRIBUTES[1:]), SALT)
+
+
+def test_what_a_service_says_with_a_400_names_the_place_where_an_app_says_what_is_sent() -> None:
+    refused = users_failure([ScimRefused("no", kind="400 invalidValue")])
+    assert refused is not None
+    assert "users.scim.attributes" in refused.message
+    taken = users_failure([ScimRefused("no", kind="409")])
+    assert taken is not None
+    assert "attributes" not in taken.message
 
 
 @given(st.text(max_size=200).filter(lambda text: text.isprintable() and text.isascii()))
@@ -220,3 +243,71 @@ def test_transient_errors_are_retried_soon_but_not_before_the_requested_delay() 
 
 def test_without_errors_there_is_no_failure() -> None:
     assert users_failure([]) is None
+
+
+@pytest.mark.case(74)
+def test_what_the_service_refuses_to_deactivate_is_retried_too() -> None:
+    refused = leaving_failure([ScimRefused("m", kind="400")])
+    assert refused is not None
+    assert (refused.reason, refused.retry_class) == (Reason.USERS_FAILED, RetryClass.SLOW)
+    transient = leaving_failure([ScimUnavailable("m", kind="503")])
+    assert transient is not None
+    assert transient.retry_class is RetryClass.TRANSIENT
+    assert leaving_failure([]) is None
+
+
+WITH_SCIM = view(
+    users={"scim": {"url": "https://scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}}
+)
+RELEASED = tenant().model_copy(
+    update={"metadata": tenant().metadata.model_copy(update={"annotations": {ANNOTATION_KEEP_USERS: "true"}})}
+)
+
+
+@pytest.mark.case(74)
+def test_users_stay_where_there_is_no_service_or_somebody_wants_it_so() -> None:
+    assert keeps_users(view(), None)
+    assert keeps_users(view(users={}), tenant())
+    assert not keeps_users(WITH_SCIM, tenant())
+    assert not keeps_users(WITH_SCIM, None)
+    assert keeps_users(WITH_SCIM, RELEASED)
+    assert deprovision(scope(app=WITH_SCIM, tenant=RELEASED)) is None
+
+
+@pytest.mark.case(74)
+@pytest.mark.parametrize(
+    ("known", "done"),
+    [
+        (None, False),
+        (UsersStatus(licensed=0), True),
+        (UsersStatus(licensed=0, failed=1), False),
+        (UsersStatus(licensed=1), False),
+        (UsersStatus(licensed=0, complete=False), False),
+    ],
+)
+def test_the_work_is_over_only_when_nobody_is_left(known: UsersStatus | None, *, done: bool) -> None:
+    at = scope(app=WITH_SCIM, installation=installation(status=InstallationStatus(users=known)))
+    assert (deprovision(at) is None) is done
+
+
+@pytest.mark.case(74)
+def test_a_person_is_told_what_to_do_about_users_who_will_never_be_inactive() -> None:
+    failing = with_way_out(UsersOutcome(0, failure=Failure(Reason.USERS_FAILED, "no", RetryClass.SLOW)))
+    assert failing.failure is not None
+    assert ANNOTATION_KEEP_USERS in failing.failure.message
+    assert failing.message == failing.failure.message
+    unfinished = UsersOutcome(0, done=False)
+    assert with_way_out(unfinished) is unfinished
+
+
+@pytest.mark.case(74)
+@pytest.mark.parametrize(("count", "words"), [(1, "one user may"), (3, "3 users may")])
+def test_users_at_an_earlier_address_hold_up_a_customer_who_leaves_and_are_told_of_one_who_stays(
+    count: int, words: str
+) -> None:
+    assert elsewhere_failure(0, leaving=True) is None
+    for leaving, retried in ((True, RetryClass.SLOW), (False, RetryClass.TERMINAL)):
+        failure = elsewhere_failure(count, leaving=leaving)
+        assert failure is not None
+        assert (failure.reason, failure.retry_class) == (Reason.USERS_FAILED, retried)
+        assert failure.message.startswith(words)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from talkdesk_operator.domain.ports.scim import Ref
 from talkdesk_operator.domain.users.record import CAPACITY, Piece, RecordedUser, UserRecord
 
@@ -43,11 +45,29 @@ def test_a_record_that_is_loaded_again_is_the_same() -> None:
     assert again.changed() == {}
 
 
-def test_a_record_of_another_service_is_ignored_and_overwritten() -> None:
-    record = UserRecord(HERE, "new salt", [Piece("service-2", "old salt", {"u1": known()})])
-    assert record.get("u1") is None
+def test_a_record_of_another_service_without_anybody_active_is_ignored_and_overwritten() -> None:
+    record = UserRecord(HERE, "new salt", [Piece("service-2", "old salt", {"u1": RecordedUser(Ref("p1"))})])
+    assert (record.get("u1"), record.active_elsewhere) == (None, 0)
     assert record.salt == "new salt"
     assert record.changed() == {0: Piece(HERE, "new salt", {})}
+
+
+def test_a_record_of_another_service_with_somebody_active_is_kept_and_continued() -> None:
+    theirs = Piece("service-2", "old salt", {"u1": known()})
+    record = UserRecord(HERE, "new salt", [theirs])
+    assert (record.get("u1"), record.active_elsewhere, record.changed()) == (None, 1, {})
+    record.put("u1", known(7))
+    kept = {0: replace(theirs, continued=True), 1: Piece(HERE, "new salt", {"u1": known(7)})}
+    assert record.changed() == kept
+    again = UserRecord(HERE, "another salt", list(kept.values()))
+    again.put("u2", known())
+    assert list(again.changed()) == [1]
+    back = UserRecord("service-2", "another salt", list(kept.values()))
+    assert (dict(back.items()), back.active_elsewhere) == ({"u1": known()}, 1)
+    back.put("u1", RecordedUser(None))
+    assert back.changed()[0].continued
+    forgotten = UserRecord(HERE, "x", list(kept.values()), forget_elsewhere=True)
+    assert (forgotten.active_elsewhere, list(forgotten.changed())) == (0, [0])
 
 
 def test_a_user_never_moves_to_another_piece() -> None:

@@ -73,8 +73,13 @@ class Partner:
         """A new one, as after a start."""
         return UserSync(self.secrets.read, self.records, self.scim, batch=self.batch, monotonic=self.time)
 
-    async def bring(self, listed: Iterable[User], created_by: str | None = None, **how: Any) -> UsersOutcome:
-        outcome = await self.sync.sync(self.app, "acme", CONTEXT, pages(listed, **how), created_by)
+    async def bring(
+        self, listed: Iterable[User], created_by: str | None = None, *, forget_elsewhere: bool = False, **how: Any
+    ) -> UsersOutcome:
+        listing = pages(listed, **how)
+        outcome = await self.sync.sync(
+            self.app, "acme", CONTEXT, listing, created_by, forget_elsewhere=forget_elsewhere
+        )
         said = f"{outcome!r} {self.records.kept!r}".lower()
         assert not any(canary in said for canary in CANARIES), said
         return outcome
@@ -109,6 +114,17 @@ async def test_listed_users_are_created_once_and_cost_no_request_after_that(part
 
 
 @pytest.mark.case(60)
+async def test_an_edit_of_the_attributes_sends_every_user_again_with_these(partner: Partner) -> None:
+    await partner.bring(users(3))
+    partner.orders()
+    names = ["externalId", "name.givenName", "name.familyName"]
+    partner.app = app_with_scim(URL, allowInsecure=False, attributes=names)
+    await partner.bring(users(3))
+    assert [list(put.person.attributes) for put in partner.orders() if isinstance(put, Put)] == [names] * 3
+    await partner.bring(users(3))
+    assert partner.orders() == []
+
+
 async def test_a_user_on_the_list_twice_is_one(partner: Partner) -> None:
     outcome = await partner.bring([user(1), user(2), user(1, name="B"), user(2)], size=2)
     assert (outcome.licensed, outcome.synced) == (2, 2)
@@ -383,6 +399,8 @@ async def test_without_a_service_users_are_counted(partner: Partner, app: Compil
 async def test_an_address_that_cannot_be_rendered_is_a_failure_of_the_template(
     partner: Partner, url: str, words: str
 ) -> None:
+    await partner.bring(users(1))
+    partner.orders()
     partner.app = app_with_scim(url, allowInsecure=False)
     for outcome in (await partner.bring(users(3)), await partner.deactivate_everybody()):
         assert outcome.failure is not None
@@ -477,12 +495,68 @@ async def test_a_user_who_was_missing_at_the_offboarding_is_created_at_a_reinsta
     assert order.ref is None
 
 
-async def test_users_stay_active_when_the_app_keeps_them(partner: Partner) -> None:
-    await partner.bring(users(2))
-    partner.orders()
-    partner.app = app_with_scim(URL, onOffboard="Keep")
+@pytest.mark.case(74)
+async def test_a_tenant_of_whom_nobody_may_be_active_needs_no_service(partner: Partner) -> None:
+    partner.secrets.held.clear()
     assert await partner.deactivate_everybody() == UsersOutcome(0, listed=True)
     assert partner.orders() == []
+
+
+@pytest.mark.case(74)
+async def test_users_who_may_be_active_at_an_earlier_address_are_not_forgotten(partner: Partner) -> None:
+    await partner.bring(users(2))
+    partner.orders()
+    partner.app = app_with_scim("http://elsewhere.example.com/scim")
+    outcome = await partner.deactivate_everybody()
+    assert outcome.failure is not None
+    assert (outcome.failure.reason, outcome.finished) == (Reason.USERS_FAILED, False)
+    (piece,) = await partner.records.load("team", "acme")
+    assert all(known.active for known in piece.users.values())
+
+
+@pytest.mark.case(74)
+async def test_a_sync_at_a_new_address_forgets_nobody_who_may_be_active_at_the_earlier_one(partner: Partner) -> None:
+    await partner.bring(users(3))
+    partner.app = app_with_scim("https://elsewhere.example.com/scim")
+    partner.orders()
+    for orders in 2, 0:
+        outcome = await partner.bring(users(2))
+        assert (outcome.finished, outcome.synced, outcome.failed, len(partner.orders())) == (True, 2, 3, orders)
+        assert outcome.partial_failure is not None
+        assert (outcome.partial_failure.reason, outcome.partial_failure.retry_class) == (
+            Reason.USERS_FAILED,
+            RetryClass.TERMINAL,
+        )
+    left = await partner.deactivate_everybody()
+    assert (left.finished, len(partner.orders())) == (False, 2), "those of the present address go"
+    partner.app = app_with_scim(URL, allowInsecure=False)
+    assert (await partner.deactivate_everybody()).finished
+    assert len(partner.orders()) == 3
+
+
+@pytest.mark.case(74)
+async def test_a_person_can_have_the_users_of_an_earlier_address_forgotten(partner: Partner) -> None:
+    await partner.bring(users(3))
+    partner.app = app_with_scim("https://elsewhere.example.com/scim")
+    outcome = await partner.bring(users(1), forget_elsewhere=True)
+    assert (outcome.failed, outcome.partial_failure) == (0, None)
+    assert (await partner.deactivate_everybody()).finished
+
+
+@pytest.mark.case(74)
+@pytest.mark.parametrize("error", [ScimRefused("m", kind="400"), ScimUnavailable("m", kind="503")])
+async def test_a_single_user_who_may_be_active_keeps_the_offboarding_from_being_finished(
+    partner: Partner, error: ScimError
+) -> None:
+    await partner.bring(users(3))
+    partner.scim.answer = failing(error, 2)
+    outcome = await partner.deactivate_everybody()
+    assert (outcome.finished, outcome.failed) == (False, 1)
+    assert outcome.failure is not None
+    assert outcome.failure.retry_class is not RetryClass.TERMINAL
+    partner.scim.answer = failing(error)
+    assert (await partner.deactivate_everybody()).finished
+    assert (await partner.deactivate_everybody()).finished
 
 
 async def test_a_service_that_fails_at_the_offboarding_is_reported(partner: Partner) -> None:

@@ -67,6 +67,31 @@ async def test_every_command_works_in_the_life_of_a_customer(run: Run, server: S
     ]
 
 
+async def test_install_means_the_app_that_has_a_callback(run: Run, callback: Callback) -> None:
+    await run("app", "first", "--callback", callback.url)
+    code, out, _ = await run("install", "acme", "--json")
+    assert (code, orjson.loads(out)["app_id"]) == (0, "first")
+    await run("app", "second", "--callback", callback.url)
+    code, _, err = await run("install", "globex")
+    assert code == 1
+    assert "several apps have a callback" in err
+    assert "first, second" in err
+    assert (await run("install", "globex", "--app", "second"))[0] == 0
+
+
+async def test_an_event_that_nobody_gets_is_said_to_be_kept_and_how_to_send_it(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = await start()
+    url = ("--url", server.url)
+    assert await asyncio.to_thread(main, ["install", *url, "acme"]) == 1
+    said = capsys.readouterr().err
+    assert "nothing was sent, because the app has no callback" in said
+    assert "--callback URL" in said
+    assert await asyncio.to_thread(main, ["install", *url, "globex", "--no-deliver"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 async def test_tables_show_the_state_without_control_characters(run: Run, server: SimulatorServer) -> None:
     assert "no installations" in (await run("state"))[1]
     outcome = await server.client.install(account="acme\x1b[31m")

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from builders.ports import clock_of
-from talkdesk_webhook.lookup_cache import Loaded, LookupCache, LookupFailed, LookupThrottled, TokenBucket
+from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, LookupThrottled, TokenBucket, _Recent
 
 
 class Source:
@@ -154,6 +154,59 @@ async def test_when_it_is_full_the_least_recently_used_entry_is_dropped() -> Non
     for key in ("a", "b", "a", "c", "a"):
         await cache.get(key)
     assert source.asked == ["a", "b", "c"]
+
+
+async def test_made_up_keys_push_no_value_out() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock, size=10, per_second=1000, burst=1000)
+    assert await cache.get("a") == "A"
+    for number in range(100):
+        clock.now += 0.01
+        assert await cache.get(f"made up {number}") is None
+    source.asked.clear()
+    assert await cache.get("a") == "A"
+    assert source.asked == []
+
+
+async def test_a_key_that_is_asked_for_again_is_read_in_the_middle_of_a_flood() -> None:
+    source, clock = Source(), Clock()
+    bucket = TokenBucket(per_second=1, burst=1)
+    cache: LookupCache[str, str] = LookupCache(
+        source.load, size=10, budget=TokenBucket(1, 1), asked_again=bucket, clock=clock_of(clock)
+    )
+
+    async def flood() -> int:
+        refused = 0
+        for number in range(1_000):
+            clock.now += 0.005
+            try:
+                await cache.get(f"made up at {clock.now} {number}")
+            except LookupThrottled:
+                refused += 1
+        return refused
+
+    assert await flood() > 990
+    with pytest.raises(LookupThrottled):
+        await cache.get("a")
+    assert await flood() > 990
+    assert await cache.get("a") == "A"
+
+
+async def test_what_appears_and_goes_is_seen_each_time() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock)
+    for value in (None, "B", None, "B2"):
+        source.values["b"] = value
+        clock.now += 10
+        assert await cache.get("b") == value
+
+
+async def test_of_millions_of_keys_only_the_newest_are_remembered() -> None:
+    recent = _Recent()
+    assert not any(recent.add(number) for number in range(200_000))
+    assert recent.add(199_999)
+    assert recent.add(150_000)
+    assert not recent.add(1)
 
 
 def test_a_token_bucket_refills_but_never_above_its_burst() -> None:

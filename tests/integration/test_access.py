@@ -1,0 +1,87 @@
+"""Missing rights, as a real API server sees them: named all at once, and granted by the YAML that is shown."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from builders.objects import app
+from talkdesk_operator.adapters.kubernetes.access_reviews import KubernetesAccessReviews
+from talkdesk_operator.adapters.kubernetes.resources import Resources
+from talkdesk_operator.domain.reconcile.scope import CompiledApp
+from talkdesk_operator.reconcilers.apps import compile_app
+from talkdesk_runtime.kube import Kube
+from talkdesk_sandbox.controlplane import Cluster
+
+pytestmark = pytest.mark.case(84)
+
+REVIEWER = """
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: talkdesk-operator, namespace: %(namespace)s}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: provisioner, namespace: %(namespace)s}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: %(namespace)s}
+rules: [{apiGroups: [authorization.k8s.io], resources: [subjectaccessreviews], verbs: [create]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: %(namespace)s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %(namespace)s}
+subjects: [{kind: ServiceAccount, name: talkdesk-operator, namespace: %(namespace)s}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: talkdesk-operator-app}
+rules: [{apiGroups: [""], resources: [secrets], verbs: [get, list, delete]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: talkdesk-webhook-app}
+rules:
+- {apiGroups: [appconnect.talkdesk.dev], resources: [talkdeskinstallations], verbs: [create, patch]}
+- {apiGroups: [""], resources: [secrets], verbs: [create]}
+"""
+
+
+def manifest(kind: str, version: str = "v1", **metadata: str) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "${tenant.name}", **metadata}}
+
+
+def view(namespace: str) -> CompiledApp:
+    manifests = [
+        manifest("Namespace"),
+        manifest("Secret", namespace="${tenant.name}"),
+        manifest("Deployment", "apps/v1", namespace=namespace),
+        manifest("Nonsense", "nowhere.example/v1"),
+    ]
+    tenant = {"serviceAccountName": "provisioner", "steps": [{"name": "base", "manifests": manifests}]}
+    raw = app(tenant=tenant)
+    return compile_app(raw.model_copy(update={"metadata": raw.metadata.model_copy(update={"namespace": namespace})}))
+
+
+@pytest.fixture
+async def reviews(crds: Cluster, namespace: str) -> AsyncIterator[KubernetesAccessReviews]:
+    crds.kubectl("apply", "-f", "-", stdin=REVIEWER % {"namespace": namespace})
+    kubeconfig = crds.kubeconfig_for(namespace, "talkdesk-operator")
+    async with await Kube.connect(user_agent="test", kubeconfig=kubeconfig) as kube:
+        yield KubernetesAccessReviews(kube, Resources(kube))
+
+
+async def test_all_missing_rights_are_named_at_once_and_the_yaml_that_is_shown_grants_them(
+    crds: Cluster, namespace: str, reviews: KubernetesAccessReviews
+) -> None:
+    text = await reviews.missing(view(namespace))
+    for words in ("secrets", "impersonate serviceaccounts provisioner", "talkdeskinstallations", "deployments.apps"):
+        assert words in text
+    for _ in range(100):  # what one message has no room for comes with the next; an authorizer's cache lags behind
+        crds.kubectl("apply", "-f", "-", stdin=text.partition(". To grant them:\n")[2])
+        text = await reviews.missing(view(namespace))
+        if not text:
+            break
+    assert text == ""

@@ -1,0 +1,69 @@
+"""What managedFields say: which fields our apply owns, and who has taken which."""
+
+from typing import Any
+
+import pytest
+
+from talkdesk_crds.names import FIELD_MANAGER
+from talkdesk_operator.domain.tenant.managed_fields import Loss, fingerprint, loss, own_entry
+
+NOON = "2026-01-01T12:00:00Z"
+
+
+def entry(manager: str, fields: Any, *, time: Any = NOON, **more: Any) -> dict[str, Any]:
+    operation = "Apply" if manager == FIELD_MANAGER else "Update"
+    return {"manager": manager, "operation": operation, "fieldsV1": fields, "time": time} | more
+
+
+def ours(*keys: str) -> dict[str, Any]:
+    return entry(FIELD_MANAGER, {"f:data": {".": {}} | {f"f:{key}": {} for key in keys}})
+
+
+def theirs(*keys: str, manager: str = "kubectl-edit", **more: Any) -> dict[str, Any]:
+    return entry(manager, {"f:data": {f"f:{key}": {} for key in keys}}, **more)
+
+
+@pytest.mark.case(88)
+def test_the_fingerprint_changes_with_the_fields_and_not_with_their_order_or_the_time() -> None:
+    one, other = own_entry([ours("a", "b")]), own_entry([ours("b", "a") | {"time": "2026-01-01T13:00:00Z"}])
+    assert fingerprint(one) == fingerprint(other) != fingerprint(own_entry([ours("a")]))
+    assert len(fingerprint(one)) == 16
+    assert fingerprint(own_entry([theirs("a")])) == ""
+
+
+@pytest.mark.case(87)
+@pytest.mark.parametrize(
+    ("drifted", "lost"),
+    [
+        ([ours("a"), theirs("b")], Loss((".data.b",), ("kubectl-edit",))),
+        ([theirs("a", "b")], Loss((".data.a", ".data.b"), ("kubectl-edit",))),
+        ([ours("a"), theirs("b", manager="x"), theirs("b", manager="w")], Loss((".data.b",), ("w", "x"))),
+        ([ours("a")], Loss((".data.b",), ())),
+        (
+            [ours("a"), theirs("c", manager="old"), theirs("d", manager="new", time="2026-01-01T13:00:00Z")],
+            Loss((".data.b",), ("new",)),
+        ),
+        ([ours("a"), theirs("b", subresource="status")], Loss((".data.b",), ())),
+        ([ours("a", "b"), theirs("c")], Loss((), ("kubectl-edit",))),
+        (None, Loss((".data.a", ".data.b"), ())),
+        ([None, "text", {}, {"manager": 1}, theirs("b", time=None)], Loss((".data.a", ".data.b"), ("kubectl-edit",))),
+    ],
+    ids=["changed", "all", "by two", "removed", "removed by", "a subresource", "nothing", "no entries", "malformed"],
+)
+def test_what_was_lost_is_named_with_who_has_it_now_or_wrote_last(drifted: Any, lost: Loss) -> None:
+    assert loss([ours("a", "b")], drifted) == lost
+
+
+@pytest.mark.case(87)
+def test_entries_of_lists_are_named_without_what_tells_them_apart() -> None:
+    image = {"f:spec": {"f:containers": {'k:{"name":"web"}': {".": {}, "f:image": {}}}, "f:set": {'v:"x"': {}}}}
+    assert loss([entry(FIELD_MANAGER, image)], []).paths == (".spec.containers[].image", ".spec.set[]")
+
+
+def test_an_object_of_which_we_own_nothing_lost_nothing() -> None:
+    assert loss([theirs("a")], [theirs("a")]).paths == ()
+
+
+@pytest.mark.parametrize("entries", [None, "text", [None], [{}], [ours("a") | {"subresource": "status"}]])
+def test_what_is_no_entry_of_our_apply_is_none(entries: Any) -> None:
+    assert own_entry(entries) is None
