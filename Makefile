@@ -27,6 +27,14 @@ test: setup ## all tests (ARGS="-k name" for some)
 test-unit: setup ## the fast lane: unit tests alone, properties with a fifth of their examples
 	@$(PY) -m pytest -q --hypothesis-profile=fast -n 3 --dist=worksteal tests/unit $(ARGS)
 
+.PHONY: model
+model: setup ## all interleavings of small worlds, the real code in them (ARGS=--night for two disturbances and all errors)
+	@PYTHONPATH=tests $(PY) -m model $(ARGS)
+
+.PHONY: model-mutants
+model-mutants: setup ## seeds faults of one line into copies of the source: the model must find each
+	@PYTHONPATH=tests $(PY) -m model --mutants $(ARGS)
+
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested
 	@$(PY) -m pytest -q $(addprefix tests/unit/,talkdesk_crds talkdesk_operator/domain talkdesk_operator/templates) \

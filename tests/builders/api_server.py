@@ -6,6 +6,7 @@ preconditions, field managers of server-side apply, label selectors. Each reques
 own objects, `team`, is left out.
 """
 
+import base64
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ class ApiServer:
         self._forbidden: set[tuple[str, str]] = set()
         self.validate: Callable[[Mapping[str, Any]], KubeError | None] = lambda _: None
         """Judges each object that is applied; tests set it."""
+        self.admit: Callable[[Place, Mapping[str, Any], Mapping[str, Any]], KubeError | None] = lambda *_: None
+        """Judges each patch of an object, by what is there and what it makes of it; tests set it."""
         for raw in objects:
             self.put(raw)
 
@@ -89,8 +92,8 @@ class ApiServer:
     def fork(self, journal: Journal) -> "ApiServer":
         """Return a copy whose requests go to another journal."""
         other = ApiServer(journal=journal)
-        other._objects = copy.deepcopy(self._objects)
-        other._managers = copy.deepcopy(self._managers)
+        other._objects = dict(self._objects)
+        other._managers = {place: dict(owners) for place, owners in self._managers.items()}
         other._made, other._version = dict(self._made), self._version
         other.served = copy.deepcopy(self.served)
         return other
@@ -103,9 +106,8 @@ class ApiServer:
         if plural not in _CLUSTER_SCOPED:
             metadata.setdefault("namespace", HOME)
         place = (plural, metadata.get("namespace", ""), metadata["name"])
-        self._store(place, stored)
         self._managers.setdefault(place, {}).update({leaf: manager for leaf, _ in leaves(stored)})
-        return stored
+        return self._store(place, stored)
 
     def put_unchecked(self, raw: Mapping[str, Any]) -> None:
         """Have an object there that another version of the operator made, whatever is in it."""
@@ -235,6 +237,8 @@ class ApiServer:
             raise _refusal(409, "AlreadyExists", f"{plural} {name!r} already exists")
         stored = copy.deepcopy(body)
         stored["metadata"]["namespace"] = namespace
+        if plain := stored.pop("stringData", None):
+            stored["data"] = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
         return self._store((plural, namespace, name), stored)
 
     def _list(self, place: Place, request: Request) -> dict[str, Any]:
@@ -273,6 +277,8 @@ class ApiServer:
         elif ours:
             changed.pop("status", None)
             changed |= {"status": known["status"]} if "status" in known else {}
+        if (refusal := self.admit(place, known, changed)) is not None:
+            raise refusal
         return self._store(place, changed)
 
     def _apply(self, place: Place, known: dict[str, Any] | None, request: Request) -> dict[str, Any]:
@@ -339,15 +345,21 @@ class ApiServer:
             raise _refusal(409, "Conflict", f"Precondition failed: ResourceVersion in precondition: {version}")
         if known["metadata"].get("finalizers"):
             changed = copy.deepcopy(known)
-            changed["metadata"].setdefault("deletionTimestamp", to_wire_time(NOON))
+            if "deletionTimestamp" not in changed["metadata"]:
+                changed["metadata"] |= {
+                    "deletionTimestamp": to_wire_time(NOON),
+                    "generation": changed["metadata"].get("generation", 0) + 1,
+                }
             return self._store(place, changed)
         self._drop(place)
         return {"kind": "Status", "status": "Success"}
 
     def _store(self, place: Place, raw: dict[str, Any]) -> dict[str, Any]:
-        before, metadata = self._objects.get(place), raw["metadata"]
+        """Store a new version. No version is ever changed, so that forks share what they have in common."""
+        before, metadata = self._objects.get(place), dict(raw["metadata"])
         if before is not None and _content(before) == _content(raw):
             return before
+        raw = raw | {"metadata": metadata}
         self._version += 1
         if before is None:
             # Each object has a uid of its own, and the same story always the same uids.
@@ -361,11 +373,14 @@ class ApiServer:
             metadata["generation"] = before["metadata"]["generation"] + 1
         if place[0] in _OURS and place not in self._unchecked:
             # Our kinds forbid what their schema does not know, as the API server would with strict validation.
-            _OURS[place[0]].model_validate(raw)
+            self._check_schema(place, raw)
         self._objects[place] = raw
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             self._drop(place)
         return raw
+
+    def _check_schema(self, place: Place, raw: dict[str, Any]) -> None:
+        _OURS[place[0]].model_validate(raw)
 
     def _drop(self, place: Place) -> None:
         self._objects.pop(place, None)

@@ -28,15 +28,19 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
-    """Apply RFC 6902 to objects; raises PatchRefused for a test that fails and for a path that is not there."""
-    result = copy.deepcopy(target)
+    """Apply RFC 6902 to objects; raises PatchRefused for a test that fails and for a path that is not there.
+
+    What no operation is about is shared with the target, which stays as it was.
+    """
+    result = dict(target)
     for operation in operations:
         *path, last = (part.replace("~1", "/").replace("~0", "~") for part in operation["path"].strip("/").split("/"))
         parent: Any = result
         for name in path:
-            parent = parent.get(name) if isinstance(parent, dict) else None
-        if not isinstance(parent, dict):
-            raise PatchRefused(f"there is no {operation['path']}")
+            child = parent.get(name)
+            if not isinstance(child, dict):
+                raise PatchRefused(f"there is no {operation['path']}")
+            parent[name] = parent = dict(child)
         match operation["op"]:
             case "test" if parent.get(last) != operation["value"]:
                 raise PatchRefused(f"testing value {operation['path']} failed")

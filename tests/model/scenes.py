@@ -1,0 +1,71 @@
+"""The scenes that are searched, and their bounds.
+
+Each begins with an app, and with what the customer did before; then the customer does what the script says, at any
+time. People, events, the operator, the clock and disturbances come in between in every possible order.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from builders.operator_in_memory import sentiment
+from model.faults import Bounds
+from model.moves import Scene
+
+__all__ = ["SCENES", "WIDE_SCENES"]
+
+_ALL = ("fault", "crash", "between", "stale", "again", "outage")
+_WITHOUT_FAULTS = ("crash", "between", "stale")
+
+
+def _scene(
+    name: str,
+    *script: str,
+    before: tuple[str, ...] = (),
+    people: tuple[str, ...] = (),
+    sorts: tuple[str, ...] = _ALL,
+    clock: int = 1,
+    **app: Any,
+) -> Scene:
+    """Return a scene with one disturbance of one of these sorts."""
+    bounds = Bounds(1, dict.fromkeys(sorts, 1), clock=clock)
+    return Scene(name, sentiment(**app), _acts(script), _acts(before), people, bounds)
+
+
+def _acts(script: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return acts of the customer's: each is a kind and an installation."""
+    return tuple((act.split()[0], act.split()[1]) for act in script)
+
+
+_INSTALLED = ("install i1",)
+_MANUAL = {"mode": "Manual"}
+SCENES = (
+    _scene("a life", "install i1", "uninstall i1"),
+    _scene("an update", "update i1", before=_INSTALLED),
+    _scene("a rotation", "rotate i1", before=_INSTALLED),
+    _scene("a reinstall", "uninstall i1", "install i2", before=_INSTALLED, sorts=("between", "stale")),
+    _scene("a second installation", "install i2", "uninstall i1", before=_INSTALLED, sorts=("between",)),
+    _scene("a return under the same id", "install i1", before=("install i1", "uninstall i1"), sorts=("fault", "stale")),
+    _scene("two leaders", "install i1", "uninstall i1", sorts=("leader",)),
+    _scene("a lost event", "update i1", "uninstall i1", before=_INSTALLED, sorts=("given up",)),
+    _scene("a person decides", "install i1", people=("approve", "reject"), sorts=_WITHOUT_FAULTS, approval=_MANUAL),
+    _scene("a pause", "uninstall i1", before=_INSTALLED, people=("pause", "resume"), sorts=("crash", "between")),
+    _scene("a deletion by hand", "update i1", before=_INSTALLED, people=("delete",), sorts=_WITHOUT_FAULTS),
+    _scene("a purge", "uninstall i1", before=_INSTALLED, people=("purge",), sorts=_WITHOUT_FAULTS),
+)
+"""What CI searches: one disturbance in each run of the world."""
+
+
+def _widened(scene: Scene, total: int, *, wide: bool) -> Scene:
+    return replace(scene, bounds=Bounds(total, dict.fromkeys((*_ALL, *scene.bounds.each), total), clock=3, wide=wide))
+
+
+WIDE_SCENES = (
+    *(_widened(each, 1, wide=True) for each in SCENES),
+    _widened(_scene("update and uninstall", "update i1", "uninstall i1", before=_INSTALLED), 1, wide=False),
+    _widened(_scene("rotation and uninstall", "rotate i1", "uninstall i1", before=_INSTALLED), 1, wide=False),
+    _widened(
+        _scene("a long life", "install i1", "update i1", "rotate i1", "uninstall i1", "install i2"), 0, wide=False
+    ),
+    _widened(_scene("a life, disturbed twice", "install i1", "uninstall i1"), 2, wide=False),
+)
+"""What a night is for: all disturbances and all errors, and two of them in one run."""
