@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import ValidationError
+from typing_extensions import override
 from yaml.constructor import ConstructorError
 
 from talkdesk_crds.app import TalkdeskApp
@@ -31,7 +32,8 @@ class UnusableFile(Exception):
 class _Loader(yaml.SafeLoader):
     """YAML as Kubernetes takes it: a time is a text, and a key is not written twice."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's form
+    @override
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Return the map. Raises ConstructorError for a key that is there twice."""
         seen = set()
         for key, _ in node.value:
@@ -47,21 +49,10 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read_objects(path: Path) -> list[dict[str, Any]]:
-    """Return all objects of a file, those of a List one by one. Raises UnusableFile."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        found = [each for each in yaml.load_all(text, _Loader) if each is not None]
-    except OSError as error:
-        raise UnusableFile(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UnusableFile(f"{path}: is not UTF-8") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UnusableFile(f"{path}: {' '.join(str(error).split())}") from None
-    objects: list[dict[str, Any]] = []
-    for each in found:
-        if not isinstance(each, dict):
-            raise UnusableFile(f"{path}: holds something that is no object")
+def read_objects(path: Path) -> list[Any]:
+    """Return all documents of a file, what is in a List one by one. Raises UnusableFile."""
+    objects: list[Any] = []
+    for each in _documents(path):
         objects.extend(each["items"] if isinstance(each.get("items"), list) else [each])
     return objects
 
@@ -81,10 +72,25 @@ def read_installation(path: Path) -> TalkdeskInstallation:
 
 def read_map(path: Path) -> dict[str, Any]:
     """Return the only map of a file; of a file without content an empty one. Raises UnusableFile."""
-    found = read_objects(path)
+    found = _documents(path)
     if len(found) > 1:
         raise UnusableFile(f"{path}: holds {len(found)} documents, not one")
     return found[0] if found else {}
+
+
+def _documents(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = [each for each in yaml.load_all(text, _Loader) if each is not None]
+    except OSError as error:
+        raise UnusableFile(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UnusableFile(f"{path}: is not UTF-8") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UnusableFile(f"{path}: {' '.join(str(error).split())}") from None
+    if not all(isinstance(each, dict) for each in found):
+        raise UnusableFile(f"{path}: holds something that is no map")
+    return found
 
 
 def _only(kind: type[_R], path: Path, name: str, advice: str) -> _R:

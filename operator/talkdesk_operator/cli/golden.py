@@ -73,8 +73,8 @@ class Case:
         """Return a unified diff of what is expected and what is rendered; empty when they are the same."""
         path = self.folder / _EXPECTED
         expected = path.read_text(encoding="utf-8") if path.is_file() else ""
-        lines = (text.splitlines(keepends=True) for text in (expected, self.rendered()))
-        return "".join(difflib.unified_diff(*lines, fromfile=str(path), tofile="rendered now"))
+        then, now = (text.splitlines(keepends=True) for text in (expected, self.rendered()))
+        return "".join(difflib.unified_diff(then, now, fromfile=str(path), tofile="rendered now"))
 
     def update(self) -> None:
         """Write what is rendered as what is expected."""

@@ -86,7 +86,7 @@ def _facts(name: str) -> dict[str, Any]:
     on_trial = {"type": "trial", "name": "Trial", "licenses": 5}
     created_by = "7f1e9a7c3b2d4c0012ab34cd"
     nasty = (_NASTY * _LONG)[:_LONG]
-    return {
+    facts: dict[str, dict[str, Any]] = {
         "paid": {"account": account, "subscription": paid, "createdBy": created_by},
         "trial": {"account": account, "subscription": on_trial, "createdBy": created_by},
         "suspended": {"account": account, "subscription": on_trial, "createdBy": created_by},
@@ -96,7 +96,8 @@ def _facts(name: str) -> dict[str, Any]:
             "subscription": {"type": "paid", "name": nasty, "licenses": 100_000},
             "createdBy": created_by,
         },
-    }[name]
+    }
+    return facts[name]
 
 
 def _trial(name: str) -> dict[str, Any] | None:

@@ -106,11 +106,11 @@ def test_values_are_those_of_the_app_then_of_the_file_then_of_the_flags(
     raw = sentiment({"name": "base", "manifests": [config_map("v", data={"all": "${keys(tenant.values).join(',')}"})]})
     raw["spec"]["tenant"]["values"] = {"a": 1}
     app, values = written(tmp_path / "app.yaml", raw), tmp_path / "values.yaml"
-    values.write_text("b: 2\n", encoding="utf-8")
+    values.write_text("items: [2]\n", encoding="utf-8")
 
     (found,) = rendered(capsys, "-f", str(app), f"--values={values}", "--set", "c=3", "--set", "d=some text")
 
-    assert found["data"] == {"all": "a,b,c,d"}
+    assert found["data"] == {"all": "a,c,d,items"}
 
 
 def test_secrets_are_masked_unless_they_are_asked_for(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +143,7 @@ def test_a_fact_that_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureF
     [
         ("a: [\n", "while parsing"),
         ("a: 1\na: 2\n", "the key 'a' is there twice"),
-        ("- 1\n", "holds something that is no object"),
+        ("- 1\n", "holds something that is no map"),
         ("", "has no TalkdeskApp"),
         ("kind: Namespace\n", "has no TalkdeskApp"),
         ("kind: TalkdeskApp\nspec: 3\n", "spec: Input should be"),
@@ -151,7 +151,7 @@ def test_a_fact_that_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureF
         ("kind: TalkdeskApp\nmetadata: {name: a}\n---\nkind: TalkdeskApp\nmetadata: {name: b}\n", "(a, b); --app NAME"),
         ("\x00", "special characters are not allowed"),
         ("!!python/object:os.system {}", "could not determine a constructor"),
-        ("&a [*a]\n", "holds something that is no object"),
+        ("&a [*a]\n", "holds something that is no map"),
         ("[" * 5000, ""),
     ],
 )
