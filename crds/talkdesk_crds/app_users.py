@@ -55,7 +55,8 @@ class Scim(Model):
     """Base URL, for example `https://app.example.com/${tenant.name}/scim/v2`; `${ CEL }` sees what a template sees but
     for `credentials`."""
     token_secret_ref: SecretKeyRef
-    """The bearer token."""
+    """The bearer token. It is sent to no other hosts than the Secret's annotation `{GROUP}/for-hosts` names, because
+    whoever writes an app need not have the right to read the Secret."""
     on_offboard: UsersOffboard = UsersOffboard.DEACTIVATE
     """What becomes of the users when the tenant is offboarded: Deactivate or Keep. They are never deleted."""
     timeout: PositiveDuration = "10s"
@@ -63,7 +64,8 @@ class Scim(Model):
     concurrency: Annotated[int, Field(ge=1, le=32)] = 8
     """How many requests are made at once for one tenant."""
     allow_insecure: bool = False
-    """Allow plain http. Only for a laboratory: the token is sent there."""
+    """Allow plain http, where the operator allows it too (`--allow-insecure`). Only for a laboratory: the token is sent
+    there."""
     attributes: Annotated[tuple[ScimAttribute, ...], Field(max_length=7, json_schema_extra=SET)] = SCIM_ATTRIBUTES
     """What the service gets of each user, beside `userName` (the e-mail address, else Talkdesk's id) and `active`:
     `externalId` (Talkdesk's id, by which users are found again; without it they are found by `userName` alone),

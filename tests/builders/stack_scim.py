@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from builders.stack import Stack, Stacks
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
+from talkdesk_crds.secret_hosts import host_of
 from talkdesk_runtime.kube import resource_path
 from talkdesk_sandbox.scim import ScimServer, ScimSettings
 
@@ -16,7 +18,8 @@ async def with_scim(stacks: Stacks, **spec: Any) -> AsyncIterator[tuple[Stack, S
     """Create both; keywords are fields of the app's spec."""
     async with ScimServer(ScimSettings(token=TOKEN)) as scim, stacks(**spec, paused=True) as talkdesk:
         path = resource_path("", "v1", "secrets", talkdesk.namespace)
-        secret = {"metadata": {"name": f"{talkdesk.app}-scim"}, "stringData": {"token": TOKEN}}
+        metadata = {"name": f"{talkdesk.app}-scim", "annotations": {ANNOTATION_FOR_HOSTS: host_of(scim.url)}}
+        secret = {"metadata": metadata, "stringData": {"token": TOKEN}}
         await talkdesk.platform.kube.request("POST", path, body=secret)
         talkdesk.platform.canaries |= {TOKEN.encode()}
         ref = {"name": f"{talkdesk.app}-scim", "key": "token"}

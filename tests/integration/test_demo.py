@@ -38,6 +38,7 @@ MILESTONES = (
     r"talkdeskinstallation\.\S+ +acme +Active +True +Update ",
     r"the tenant has +suspended: false in its ConfigMap, pods: 10 in its quota\n",
     r"\$ kubectl create secret generic scim ",
+    r"\$ kubectl annotate secret scim appconnect\.talkdesk\.dev/for-hosts=127\.0\.0\.1:\d+\n",
     r"\$ kubectl patch talkdeskapp/sentiment .*scim",
     r"approved +\d+\.\d\d s after app\.updated; ",
     r"talkdeskinstallation\.\S+ +acme +Active .* Gold +5 ",

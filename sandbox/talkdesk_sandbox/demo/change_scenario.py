@@ -6,6 +6,8 @@ Belongs here: what happens, and what must be true afterwards. Does not belong he
 import base64
 from typing import Any, Final
 
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
+from talkdesk_crds.secret_hosts import host_of
 from talkdesk_sandbox.demo import scim_service
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.scenario import Scenario
@@ -41,6 +43,8 @@ class ChangeScenario(Scenario):
             f"The partner connects a SCIM service, and {self._account} licenses {_MORE_USERS} more users"
         )
         self._run_kubectl("create", "secret", "generic", _SECRET, f"--from-literal=token={scim_service.TOKEN}")
+        released = f"{ANNOTATION_FOR_HOSTS}={host_of(self._environment.scim_url)}"
+        self._run_kubectl("annotate", "secret", _SECRET, released)
         reference = {"name": _SECRET, "key": "token"}
         self._patch_app(
             users={"scim": {"url": self._environment.scim_url, "tokenSecretRef": reference, "allowInsecure": True}}

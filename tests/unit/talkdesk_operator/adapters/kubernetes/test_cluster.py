@@ -162,7 +162,8 @@ async def test_any_secret_of_the_namespace_can_hold_the_token_of_a_service(world
     world.server.put({"kind": "Secret", "type": "Opaque", "metadata": {"name": "token"}, "data": {"token": "YQ=="}})
     found = await world.cluster.read_secret("team", "token")
     assert found is not None
-    assert found["token"].get_secret_value() == "a"
+    assert found.data["token"].get_secret_value() == "a"
+    assert found.metadata["name"] == "token"
     assert await world.cluster.read_secret("team", "other") is None
 
 
