@@ -50,6 +50,12 @@ OPERATOR: Final = "system:serviceaccount:talkdesk-system:talkdesk-operator"
 WEBHOOK: Final = "system:serviceaccount:talkdesk-system:talkdesk-webhook"
 RENAMED: Final = "system:serviceaccount:elsewhere:prod-talkdesk-webhook"
 """The webhook's account where somebody gives another namespace, and all names a prefix, by kustomize."""
+METADATA: Final[dict[str, Any]] = {
+    "labels": {LABEL_APP: "sentiment", LABEL_SHARD_SLOT: "1"},
+    "annotations": {ANNOTATION_RECEIVE_TIMES: "{}"},
+    "finalizers": [FINALIZER],
+}
+"""What the webhook gives a new installation."""
 PEOPLE: Final = (
     "app-editor",
     "app-releaser",
@@ -69,7 +75,8 @@ REGISTERS: Final = {
     "accountName": "other",
     "endpoints": {"api": "https://api.example.com", "token": "https://acme.example.com/oauth/token"},
 }
-APPROVAL: Final[dict[str, Any]] = {"approval": {"eventId": "event-1", "decision": "Approve"}}
+APPROVER: Final = "installation-approver"
+APPROVAL: Final[dict[str, Any]] = {"approval": {"eventId": "event-1", "decision": "Approve", "decidedBy": APPROVER}}
 OWNER: Final = {
     "metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "made-up"}]}
 }
@@ -145,16 +152,19 @@ def binding(role: str, *users: str) -> dict[str, Any]:
 async def enforced(api: KindsApi) -> None:
     """Wait until the policies count, which is a moment after they were stored."""
     deadline = time.monotonic() + 30
-    probe = installation_object(approval=APPROVAL["approval"])
-    while await answer(api, "POST", probe, mine(probe, api), WEBHOOK) != "talkdeskinstallations/approval":
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
+    probe = mine(installation_object(approval=APPROVAL["approval"]), api)
+    labeled = {"metadata": probe["metadata"] | METADATA | {"labels": {"a": "b"}}, "spec": installation_object()["spec"]}
+    for body, wanted in (({}, "talkdeskinstallations/approval"), (labeled, "the webhook may only give")):
+        while wanted not in await answer(api, "POST", probe, probe | body, WEBHOOK):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
 
 
 def mine(raw: dict[str, Any], api: KindsApi) -> dict[str, Any]:
-    """Return the object as a client writes it."""
+    """Return the object as a client writes it; an installation as the webhook does."""
     metadata = {"name": raw["metadata"]["name"], "namespace": api.namespace}
-    return raw | {"metadata": metadata | {"finalizers": raw["metadata"].get("finalizers", [])}}
+    own = METADATA if raw["kind"] == "TalkdeskInstallation" else {"finalizers": raw["metadata"].get("finalizers", [])}
+    return raw | {"metadata": metadata | own}
 
 
 async def answer(api: KindsApi, method: str, raw: dict[str, Any], body: Any, user: str, path: str = "") -> str:
@@ -294,12 +304,54 @@ async def test_an_app_is_edited_by_its_editor_and_let_go_by_the_operator_or_a_re
 @pytest.mark.case(80)
 async def test_the_operator_takes_a_decision_away_and_changes_none(api: KindsApi) -> None:
     raw = installation_object(**APPROVAL)
+    # As from a backup: the administrator has the verb `restore`.
     made = await api.create(raw)
     erased = {"metadata": {"uid": made["metadata"]["uid"]}, "spec": {"approval": None}}
     assert await answer(api, "PATCH", raw, erased, OPERATOR) == ""
     other = {"spec": {"approval": APPROVAL["approval"] | {"decision": "Reject"}}}
     assert await answer(api, "PATCH", raw, other, OPERATOR) == "talkdeskinstallations/approval"
     assert await answer(api, "PATCH", raw, erased, WEBHOOK) == "talkdeskinstallations/approval"
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ({}, True),
+        ({"decidedBy": None}, False),
+        ({"decidedBy": ""}, False),
+        ({"decidedBy": "admin"}, False),
+        ({"decidedBy": f"{APPROVER} "}, False),
+        ({"decision": "Reject", "reason": "no contract"}, True),
+    ],
+    ids=str,
+)
+async def test_a_decision_is_taken_only_in_the_name_of_who_makes_it(
+    api: KindsApi, change: dict[str, Any], *, taken: bool
+) -> None:
+    raw = installation_object()
+    await api.create(raw)
+    said = await answer(api, "PATCH", raw, {"spec": {"approval": APPROVAL["approval"] | change}}, APPROVER)
+    assert (said == "") == taken
+    assert taken or f"your user name, {APPROVER}, into spec.approval.decidedBy" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ({"metadata": {"annotations": {"a": "b"}}}, True),
+        ({"spec": {"approval": {"decision": "Reject"}}}, False),
+        ({"spec": {"approval": {"reason": "mine"}}}, False),
+        ({"spec": {"approval": {"decision": "Reject", "decidedBy": APPROVER}}}, True),
+        ({"spec": {"approval": None}}, True),
+    ],
+    ids=str,
+)
+async def test_anothers_decision_is_changed_only_in_ones_own_name(
+    api: KindsApi, change: dict[str, Any], *, taken: bool
+) -> None:
+    raw = installation_object(approval=APPROVAL["approval"] | {"decidedBy": "ada@example.com"})
+    await api.create(raw)
+    assert (await answer(api, "PATCH", raw, change, APPROVER) == "") == taken
 
 
 async def test_only_the_purger_asks_for_a_purge_and_the_operator_may_take_it_away(api: KindsApi) -> None:
@@ -342,12 +394,6 @@ async def test_the_operator_makes_a_tenant_and_sets_nothing_that_is_a_persons(ap
         assert await answer(api, "POST", raw, theirs, OPERATOR) == f"talkdesktenants/{right.lower()}"
 
 
-METADATA: Final[dict[str, Any]] = {
-    "labels": {LABEL_APP: "sentiment", LABEL_SHARD_SLOT: "1"},
-    "annotations": {ANNOTATION_RECEIVE_TIMES: "{}"},
-    "finalizers": [FINALIZER],
-}
-"""What the webhook gives a new installation."""
 TRACKED: Final = {"argocd.argoproj.io/tracking-id": "other:v1/ConfigMap:x/y"}
 """Has another controller take an object for its own, and delete it."""
 FOREIGN: Final[dict[str, dict[str, Any]]] = {
@@ -376,10 +422,9 @@ async def test_the_webhook_makes_an_installation_with_its_own_metadata_alone(
     api: KindsApi, user: str, metadata: dict[str, Any]
 ) -> None:
     raw = mine(installation_object("sentiment-new", installationId="new"), api)
-    ours = {"metadata": raw["metadata"] | METADATA}
-    assert await answer(api, "POST", raw, raw | ours, user) == ""
-    theirs = {"metadata": ours["metadata"] | {key: merged(ours, key, value) for key, value in metadata.items()}}
-    said = await answer(api, "POST", raw, raw | theirs, user)
+    assert await answer(api, "POST", raw, raw, user) == ""
+    theirs = {key: merged(raw, key, value) for key, value in metadata.items()}
+    said = await answer(api, "POST", raw, raw | {"metadata": raw["metadata"] | theirs}, user)
     assert "the webhook may" in said or "the webhook makes" in said, said
 
 

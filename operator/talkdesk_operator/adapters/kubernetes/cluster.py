@@ -126,8 +126,8 @@ class KubernetesCluster:
         changes: dict[str, Any] = {"accountName": None, "endpoints": None}
         if spec.request is not None:
             changes["request"] = {"reason": None}
-        if spec.approval is not None and spec.approval.reason is not None:
-            # The rules take no decision on an event that is over, so it goes with its words.
+        if spec.approval is not None:
+            # The rules take no change of it any more, so it goes with its words and the name of whoever decided.
             changes["approval"] = None
         meta: dict[str, Any] = {"uid": metadata.uid}
         if ANNOTATION_LAST_APPLIED in metadata.annotations:
