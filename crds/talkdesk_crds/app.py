@@ -50,6 +50,7 @@ __all__ = [
     "Events",
     "License",
     "Logout",
+    "ObjectScope",
     "OnTenantFailure",
     "RejectRule",
     "Retention",
@@ -125,6 +126,15 @@ class SuspensionPolicy(StrEnum):
     """Nothing changes."""
     OFFBOARD = "Offboard"
     """Steps with `onOffboard: Delete` are deleted and the retention starts, until the customer may use it again."""
+
+
+class ObjectScope(StrEnum):
+    """Where the objects of a template may be."""
+
+    TENANT = "Tenant"
+    """In the namespace with the tenant's name; outside all namespaces, called like the tenant."""
+    ANY = "Any"
+    """Wherever the service account may make them."""
 
 
 class AppEndpoints(Model):
@@ -265,6 +275,10 @@ class TenantTemplate(Model):
     """ServiceAccount in this namespace in whose name all tenant objects are applied and deleted: its RBAC decides what
     a template can do. After a change everything is done in the new account's name, also the deletion of objects that
     the old one made: give the new account its rights first, and the operator the right to impersonate it."""
+    object_scope: ObjectScope = ObjectScope.TENANT
+    """Where objects may be. Tenant: in the namespace with the tenant's name; outside all namespaces such as have that
+    name, or begin with it and one of `- . :`. Any: wherever the service account may make them. What is outside is
+    neither made nor changed nor deleted: the tenant's condition Ready says OutsideTenant, and which objects."""
     values: FreeObject = Field(default_factory=dict)
     """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is applied to all tenants."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]

@@ -37,7 +37,11 @@ _SERVED: dict[str, dict[str, str]] = {
     },
     "/apis/apps/v1": {"Deployment": "deployments", "StatefulSet": "statefulsets"},
     "/apis/example.com/v1": {"Widget": "widgets", "ClusterWidget": "clusterwidgets"},
-    "/apis/rbac.authorization.k8s.io/v1": {"ClusterRole": "clusterroles", "Role": "roles"},
+    "/apis/rbac.authorization.k8s.io/v1": {
+        "ClusterRole": "clusterroles",
+        "Role": "roles",
+        "RoleBinding": "rolebindings",
+    },
     "/apis/widgets.example/v1": {"Widget": "widgets"},
 }
 _PLURALS = {kind: plural for kinds in _SERVED.values() for kind, plural in kinds.items()}

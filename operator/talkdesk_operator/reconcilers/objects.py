@@ -7,8 +7,10 @@ again by force. In a namespace that was made in the same reconcile nothing of ot
 object is deleted, it is read, too: the uid on record and the marks must agree.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from talkdesk_crds.app import TalkdeskApp
@@ -20,6 +22,7 @@ from talkdesk_operator.domain.reconcile.error_policy import deletion_failure, is
 from talkdesk_operator.domain.reconcile.scope import Failure, FaultOwner, RetryClass
 from talkdesk_operator.domain.tenant.managed_fields import fingerprint, own_entry
 from talkdesk_operator.reconcilers.applied_versions import AppliedVersions
+from talkdesk_operator.reconcilers.given_rights import GivenRights, Sleep
 from talkdesk_operator.reconcilers.object_apply import ObjectApply
 from talkdesk_operator.reconcilers.object_words import blocked_by, where
 from talkdesk_operator.reconcilers.ownership import DeletionRight, Owner, Rights
@@ -28,7 +31,8 @@ from talkdesk_operator.reconcilers.recreation import Recreate, never
 from talkdesk_operator.reconcilers.rendering import RenderTypical, readiness_of
 from talkdesk_operator.reconcilers.secret_values import secret_values
 from talkdesk_operator.reconcilers.step_states import step_status, with_pending
-from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order, entry_of
+from talkdesk_operator.templates.inventory import ROLE_BINDING, InventoryEntry, deletion_order, entry_of
+from talkdesk_operator.templates.placement import is_outside, outside
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeInvalid, KubeRefused
@@ -40,6 +44,7 @@ Report: TypeAlias = Callable[[InventoryEntry, Mapping[str, Any]], Awaitable[None
 """Gets an object that is about to be deleted, as it is now."""
 
 _MESSAGE_LENGTH = 1000
+_KEPT = "an object of the tenant is not deleted, because it is"
 _IN_DOUBT = (
     "is not deleted, because its labels and annotations do not say that it is this tenant's; "
     "delete it, or put them back"
@@ -78,9 +83,10 @@ async def _no_typical() -> RenderedTenant | None:
 class TenantObjects:
     """Applies and deletes. An error at an object becomes a value."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, sleep: Sleep = asyncio.sleep) -> None:
         self._cluster = cluster
         self._rights = Rights(cluster)
+        self._given = GivenRights(cluster, sleep)
         self._versions = AppliedVersions(cluster)
         self._writes = ObjectApply(cluster, self._rights)
 
@@ -129,9 +135,13 @@ class TenantObjects:
                 state.inventory[entry.identity] = replace(entry, uid=known.uid, applied_fields=known.applied_fields)
                 continue
             try:
-                live = await self._applied(manifest, known, step, state)
+                live = await self._given.rights(
+                    partial(self._applied, manifest, known, step, state), fresh=entry.namespace in state.bound
+                )
             except KubeError as error:
                 failure = object_failure(error, entry.kind, where(entry), secrets=secret_values(manifest))
+                if isinstance(error, KubeForbidden) and entry.namespace in state.bound:
+                    return replace(failure, retry_class=RetryClass.TRANSIENT)
                 if known.uid or not is_about_values(error):
                     return failure
                 return replace(failure, fault=await self._fault(step, number, entry, state))
@@ -140,6 +150,8 @@ class TenantObjects:
             if isinstance(live, str):
                 waiting = waiting or shorten(live, _MESSAGE_LENGTH)
                 continue
+            if (entry.group, entry.kind) == ROLE_BINDING and known.uid != live["metadata"]["uid"]:
+                state.bound.add(entry.namespace)
             fields = fingerprint(own_entry(live["metadata"].get("managedFields")))
             state.inventory[entry.identity] = replace(entry, uid=str(live["metadata"]["uid"]), applied_fields=fields)
             match await readiness_of(state.app, live, step.ready_when):
@@ -215,6 +227,10 @@ class TenantObjects:
             match outcome:
                 case None:
                     remaining.remove(entry)
+                case DeletionRight.OUTSIDE:
+                    words = f"{_KEPT} {outside([entry], owner.within)}"
+                    failure = Failure(Reason.OUTSIDE_TENANT, words, RetryClass.SLOW)
+                    return Deleted(_in_order(entries, remaining), failure=failure, held=held, doubtful=tuple(doubtful))
                 case DeletionRight():
                     doubtful.append(entry)
                     held = held or f"{entry.kind} {where(entry)} {_IN_DOUBT}"
@@ -226,18 +242,20 @@ class TenantObjects:
         self, entry: InventoryEntry, owner: Owner, spared: frozenset[str], report: Report | None
     ) -> dict[str, Any] | DeletionRight | None:
         """Return None when the object is gone, else the object, or that it is in doubt whose it is."""
-        live = None if entry.uid in spared else await self._find(entry, owner)
+        live = None if entry.uid in spared else await self._find_left(entry, owner)
         if live is None or live["metadata"]["uid"] in spared:
             return None
         match await self.right(entry, live, owner):
+            case DeletionRight.GRANTED if owner.within and is_outside(entry, owner.within):
+                return DeletionRight.OUTSIDE
             case DeletionRight.GRANTED:
                 if report is not None and "deletionTimestamp" not in live["metadata"]:
                     await report(entry, live)
                 return await self._cluster.delete(replace(entry, uid=str(live["metadata"]["uid"])), owner.identity)
             case DeletionRight.NOT_OURS:
                 return None
-            case DeletionRight.IN_DOUBT:
-                return DeletionRight.IN_DOUBT
+            case refused:
+                return refused
 
     async def any_made(self, entries: Sequence[InventoryEntry], owner: Owner) -> bool:
         """Return whether one of the objects exists and is the tenant's, or may be. Raises KubeError."""
@@ -257,6 +275,15 @@ class TenantObjects:
         if entry.orphaned and LABEL_TENANT not in (live["metadata"].get("labels") or {}):
             return DeletionRight.NOT_OURS
         return await self._rights.deletion(live, owner, recorded_uid=entry.uid)
+
+    async def _find_left(self, entry: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
+        """Return an object that is to be deleted; None when it is gone, or goes with its namespace."""
+        try:
+            return await self._find(entry, owner)
+        except KubeForbidden:
+            if not await self._given.ended(entry, owner.identity):
+                raise
+            return None
 
     async def _find(self, entry: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
         try:

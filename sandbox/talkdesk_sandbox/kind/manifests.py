@@ -116,28 +116,30 @@ def write_app(folder: Path, app: App, *, simulator: str, steps: list[dict[str, A
         {"op": "replace", "path": "/spec/appId", "value": app.app_id},
         *({"op": "add", "path": "/spec/tenant/steps/-", "value": step} for step in steps),
     ]
-    rights = [{"op": "add", "path": "/rules/-", "value": rule} for rule in _WORKLOAD_RIGHTS]
+    rights = {
+        role: json.dumps([{"op": "add", "path": "/rules/-", "value": rule | {"verbs": verbs}} for rule in _WORKLOADS])
+        for role, verbs in (("tenant-provisioner", _EVERYWHERE), ("tenant", _IN_A_TENANT))
+    }
     kustomization["patches"] = [
         *kustomization.get("patches", []),
         {"target": {"kind": "TalkdeskApp"}, "patch": json.dumps(change)},
-        {"target": {"kind": "ClusterRole", "name": f"{app.name}-tenant-provisioner"}, "patch": json.dumps(rights)},
+        *(
+            {"target": {"kind": "ClusterRole", "name": f"{app.name}-{role}"}, "patch": patch}
+            for role, patch in rights.items()
+        ),
     ]
     _write(folder / "kustomization.yaml", kustomization)
     return folder
 
 
-_WORKLOAD_RIGHTS: Final = (
-    {
-        "apiGroups": ["apps"],
-        "resources": ["deployments"],
-        "verbs": ["get", "list", "watch", "create", "patch", "delete"],
-    },
-    {
-        "apiGroups": [""],
-        "resources": ["persistentvolumeclaims", "services"],
-        "verbs": ["get", "list", "watch", "create", "patch", "delete"],
-    },
+_WORKLOADS: Final = (
+    {"apiGroups": ["apps"], "resources": ["deployments"]},
+    {"apiGroups": [""], "resources": ["persistentvolumeclaims", "services"]},
 )
+_EVERYWHERE: Final = ["list", "watch"]
+"""Verbs in all namespaces: what somebody changes is seen at once."""
+_IN_A_TENANT: Final = ["get", "create", "patch", "delete"]
+"""Verbs in a tenant's namespace."""
 
 
 def workload_steps(images: Images) -> list[dict[str, Any]]:

@@ -145,12 +145,12 @@ async def test_what_an_older_version_recorded_with_a_namespace_is_the_same_objec
 
 
 async def test_a_custom_object_outside_all_namespaces_is_the_same_with_and_without_one() -> None:
-    widget = config_map("w", apiVersion="example.com/v1", kind="ClusterWidget")
-    bare = widget | {"metadata": {"name": "w"}}
+    widget = config_map(f"{SPACE}-w", apiVersion="example.com/v1", kind="ClusterWidget")
+    bare = widget | {"metadata": {"name": f"{SPACE}-w"}}
     tenant = await live(step(NAMESPACE, widget, onRemove="Delete"))
-    uid = tenant.uid("ClusterWidget", "w")
+    uid = tenant.uid("ClusterWidget", f"{SPACE}-w")
     await tenant.becomes(step(NAMESPACE, bare, onRemove="Delete"))
-    assert (tenant.uid("ClusterWidget", "w"), tenant.deletions) == (uid, [])
+    assert (tenant.uid("ClusterWidget", f"{SPACE}-w"), tenant.deletions) == (uid, [])
 
 
 async def test_two_manifests_that_are_one_object_by_the_kinds_scope_fail_in_words() -> None:
