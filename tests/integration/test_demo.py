@@ -37,7 +37,7 @@ MILESTONES = (
     r"talkdeskinstallation\.\S+ +acme +Active +True +Update ",
     r"the tenant has +suspended: false in its ConfigMap, pods: 10 in its quota\n",
     r"\$ kubectl create secret generic scim ",
-    r"\$ kubectl annotate secret scim appconnect\.talkdesk\.dev/for-hosts=127\.0\.0\.1:\d+\n",
+    r"\$ kubectl annotate secret scim appconnect\.talkdesk\.dev/for-hosts=127\.0\.0\.1:\d+ ",
     r"\$ kubectl patch talkdeskapp/sentiment .*scim",
     r"approved +\d+\.\d\d s after app\.updated; ",
     r"talkdeskinstallation\.\S+ +acme +Active .* Gold +5 ",
@@ -159,8 +159,9 @@ def readme_commands() -> list[str]:
     """
     blocks = re.findall(r"(?:^    .+\n)+", README.read_text(encoding="utf-8"), re.MULTILINE)
     lines = [line.strip() for block in blocks for line in block.splitlines() if not line.strip().startswith("#")]
-    typed = [line for line in lines if line.startswith(("kubectl ", "talkdesk-simulator ")) and " apply " not in line]
-    assert len(typed) == 9, typed
+    begins = ("kubectl ", "talkdesk-simulator ", "me=")
+    typed = [line for line in lines if line.startswith(begins) and " apply " not in line]
+    assert len(typed) == 10, typed
     names = {
         "tdi NAME": "$(kubectl get tdi --output=name | head -n 1)",
         "tdt NAME": "$(kubectl get tdt --output=name | head -n 1)",
