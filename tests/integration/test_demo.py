@@ -182,6 +182,8 @@ def erases_initech() -> list[str]:
         "talkdesk-simulator uninstall initech",
         "account=$(kubectl get tdi -o jsonpath='{.items[?(@.spec.accountName==\"initech\")].spec.accountId}')",
         "tenant=$(kubectl get tdt --field-selector=spec.accountId=$account -o name)",
+        # It may be the first by name, which the commands above have paused.
+        'kubectl patch $tenant --type=merge -p \'{"spec":{"paused":false}}\'',
         "kubectl wait $tenant --for=jsonpath='{.spec.state}'=Offboarded --timeout=60s",
         purge.replace("tdt NAME", "$tenant"),
         "reason='{.status.conditions[?(@.type==\"Ready\")].reason}'",
