@@ -19,7 +19,7 @@ MILESTONES = (
     r"\$ kubectl get talkdeskinstallations,talkdesktenants",
     r"talkdeskinstallation\.\S+ +acme +Active +True +Install ",
     r"talkdesktenant\.\S+ +\w+ +Active +True ",
-    r"the tenant has +Namespace td-sentiment-\S+, RoleBinding \S+, ResourceQuota .*, NetworkPolicy .*, ConfigMap account, Secret talkdesk\n",
+    r"the tenant has +Namespace td-sentiment-\S+, RoleBinding \S+, ResourceQuota .*, Secret talkdesk\n",
     r"forges an uninstall\n +refused +401 \{.*signature",
     r"acme uninstalls it\n +approved +\d+\.\d\d s after app\.uninstalled; ",
     r"talkdeskinstallation\.\S+ +acme +Uninstalled ",
