@@ -151,6 +151,10 @@ class ApiServer:
         """Refuse a method for a kind to whoever is impersonated."""
         self._forbidden.add((_plural(kind), method))
 
+    def allow(self, kind: str, method: str) -> None:
+        """Take that back."""
+        self._forbidden.discard((_plural(kind), method))
+
     # The port.
 
     async def request(
@@ -202,7 +206,7 @@ class ApiServer:
             case "GET":
                 return known
             case "DELETE":
-                return self._delete(place, known, request.body or {})
+                return self._delete(place, known, request.body or {}, dry_run="dryRun" in request.query)
             case _:
                 return self._patch(place, known, request, subresource)
 
@@ -330,13 +334,15 @@ class ApiServer:
         if "deletionTimestamp" in namespace["metadata"]:
             raise _refusal(403, "Forbidden", "it is being terminated", causes=[{"reason": "NamespaceTerminating"}])
 
-    def _delete(self, place: Place, known: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    def _delete(self, place: Place, known: dict[str, Any], body: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
         uid = body.get("preconditions", {}).get("uid", known["metadata"]["uid"])
         if uid != known["metadata"]["uid"]:
             raise _refusal(409, "Conflict", f"Precondition failed: UID in precondition: {uid}")
         version = body.get("preconditions", {}).get("resourceVersion", known["metadata"]["resourceVersion"])
         if version != known["metadata"]["resourceVersion"]:
             raise _refusal(409, "Conflict", f"Precondition failed: ResourceVersion in precondition: {version}")
+        if dry_run:
+            return known if known["metadata"].get("finalizers") else {"kind": "Status", "status": "Success"}
         if known["metadata"].get("finalizers"):
             changed = copy.deepcopy(known)
             changed["metadata"].setdefault("deletionTimestamp", to_wire_time(NOON))

@@ -232,11 +232,7 @@ class KubernetesCluster:
 
     async def apply(self, manifest: Mapping[str, Any], identity: Identity, *, force: bool) -> dict[str, Any]:
         """Apply server-side, under our own field manager."""
-        group, _, version = manifest["apiVersion"].rpartition("/")
-        metadata = manifest["metadata"]
-        path = await self._resources.path(
-            group, version, manifest["kind"], metadata.get("namespace", ""), metadata["name"]
-        )
+        path = await self._objects.path_of(manifest)
         try:
             live = await self._apply(path, manifest, identity, force=force)
             if left := leftover_keys(manifest, live):
@@ -246,7 +242,9 @@ class KubernetesCluster:
                 live = await self._apply(path, manifest, identity, force=True)
         except KubeNotFound as error:
             if not error.named:
-                self._resources.forget(group)  # the path leads nowhere: the next attempt says why
+                self._resources.forget(
+                    manifest["apiVersion"].rpartition("/")[0]
+                )  # the path leads nowhere: the next attempt says why
             raise
         self._applied(identity, live)
         return live
@@ -264,24 +262,23 @@ class KubernetesCluster:
 
     async def dry_run(self, manifest: Mapping[str, Any], identity: Identity) -> None:
         """Apply server-side with `dryRun`, without force."""
-        group, _, version = manifest["apiVersion"].rpartition("/")
-        metadata = manifest["metadata"]
-        path = await self._resources.path(
-            group, version, manifest["kind"], metadata.get("namespace", ""), metadata["name"]
-        )
         query = {"fieldManager": FIELD_MANAGER, "force": "false", "dryRun": "All"}
+        path = await self._objects.path_of(manifest)
         await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
 
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
         """Read it as the tenant's service account, in whichever version its kind is served."""
         return await self._objects.find(item, identity)
 
-    async def delete(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
+    async def delete(
+        self, item: InventoryEntry, identity: Identity, *, version: str = "", dry_run: bool = False
+    ) -> dict[str, Any] | None:
         """Delete by uid: another object that somebody made with the same name since is not ours."""
-        self._wrote(item.kind, "delete")
-        if self._watches is not None:
-            self._watches.deleting(item.uid)
-        return await self._objects.delete(item, identity)
+        if not dry_run:
+            self._wrote(item.kind, "delete")
+            if self._watches is not None:
+                self._watches.deleting(item.uid)
+        return await self._objects.delete(item, identity, version=version, dry_run=dry_run)
 
     async def emit_event(self, regarding: CustomResource, event: EventDraft) -> None:
         """Post an Event; a failure is logged and blocks nothing, because an Event is a report, not state."""

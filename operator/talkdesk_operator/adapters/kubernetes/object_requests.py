@@ -29,6 +29,17 @@ class ObjectRequests:
         self._kube = kube
         self._resources = resources
 
+    async def path_of(self, manifest: Mapping[str, Any]) -> str:
+        """Return the path of an object by its manifest."""
+        group, _, version = manifest["apiVersion"].rpartition("/")
+        metadata = manifest["metadata"]
+        place = (metadata.get("namespace", ""), metadata["name"])
+        return await self._resources.path(group, version, manifest["kind"], *place)
+
+    def forget_path(self, manifest: Mapping[str, Any]) -> None:
+        """Have the path of an object of this kind looked for anew."""
+        self._resources.forget(manifest["apiVersion"].rpartition("/")[0])
+
     async def find(self, item: InventoryEntry, as_user: str) -> dict[str, Any] | None:
         """Return the metadata of the object, in a version that is served; None when it, or its kind, is gone."""
         return await self._at(
@@ -57,10 +68,14 @@ class ObjectRequests:
             return listing["items"] or ()  # a list of metadata says null where other lists say []
         return ()
 
-    async def delete(self, item: InventoryEntry, as_user: str) -> dict[str, Any] | None:
+    async def delete(self, item: InventoryEntry, as_user: str, *, version: str, dry_run: bool) -> dict[str, Any] | None:
         """Delete the object with the item's uid; return it while it is still there, None when it is gone."""
-        body = {"propagationPolicy": "Background", "preconditions": {"uid": item.uid}}
-        return await self._at(item, lambda path: delete_object(self._kube, path, body, uid=item.uid, as_user=as_user))
+        seen = {"uid": item.uid} | ({"resourceVersion": version} if version else {})
+        body = {"propagationPolicy": "Background", "preconditions": seen}
+        query = {"dryRun": "All"} if dry_run else None
+        return await self._at(
+            item, lambda path: delete_object(self._kube, path, body, uid=item.uid, as_user=as_user, query=query)
+        )
 
     async def _at(self, item: InventoryEntry, request: _Request) -> dict[str, Any] | None:
         path = await self._locate(item)
@@ -86,7 +101,13 @@ class ObjectRequests:
 
 
 async def delete_object(
-    kube: Kube, path: str, body: Mapping[str, Any], *, uid: str, as_user: str | None = None
+    kube: Kube,
+    path: str,
+    body: Mapping[str, Any],
+    *,
+    uid: str,
+    as_user: str | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
     """Delete exactly the object with that uid; return it while it is still there, None when it is gone.
 
@@ -94,7 +115,7 @@ async def delete_object(
     being deleted.
     """
     try:
-        answer = await kube.request("DELETE", path, body=body, as_user=as_user)
+        answer = await kube.request("DELETE", path, body=body, as_user=as_user, query=query)
     except KubeConflict as conflict:
         return await _after_conflict(kube, path, uid, as_user, conflict)
     return None if answer.get("kind") == "Status" else answer

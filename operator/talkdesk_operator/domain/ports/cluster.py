@@ -192,8 +192,14 @@ class Cluster(Protocol):
         """Read the metadata of a tenant's object; None when there is none."""
         ...
 
-    async def delete(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
-        """Delete the object with the item's uid; return it while its deletion is pending, None when it is gone."""
+    async def delete(
+        self, item: InventoryEntry, identity: Identity, *, version: str = "", dry_run: bool = False
+    ) -> dict[str, Any] | None:
+        """Delete the object with the item's uid; return it while its deletion is pending, None when it is gone.
+
+        With a `version` it raises KubeConflict for an object that was changed since. A dry run says whether the
+        deletion would be taken, and deletes nothing.
+        """
         ...
 
     async def is_terminating(self, namespace: str) -> bool:
