@@ -251,8 +251,8 @@ class TemplateStep(Model):
     conflict_policy: ConflictPolicy = ConflictPolicy.FAIL
     """Fail: an object or a field that belongs to somebody else is left alone, and the tenant reports a conflict.
     Adopt: it is taken over, and is deleted with the tenant; but never what is marked as another TalkdeskTenant's that
-    exists. What `kubectl apply` set and the template has, too, is the template's alone then, and goes when it leaves the
-    template; all else stays."""
+    exists. What `kubectl apply` set and the template has, too, is the template's alone then, and goes when it leaves
+    the template; all else stays."""
 
 
 class TenantTemplate(Model):

@@ -91,6 +91,43 @@ async def test_users_are_created_changed_deactivated_and_found_again(*, bulk: bo
         assert here.active == ids(users(2))
 
 
+@pytest.mark.case(60)
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_a_person_who_was_made_anew_in_talkdesk_goes_on_with_the_user_of_before(*, bulk: bool) -> None:
+    async with place(bulk=bulk) as here:
+        await here.bring(users(3))
+        anew = user(9, email=user(1).email)
+        outcome = await here.bring([anew, *users(3)[1:]])
+        assert (outcome.synced, outcome.failed, outcome.failure, outcome.partial_failure) == (3, 0, None, None)
+        assert here.active == ids([anew, *users(3)[1:]])
+        assert len(here.server.users()) == 3
+        assert (await here.bring([user(1, email="canary-back@example.com"), anew])).failed == 0
+        assert here.active == ids([user(1), anew])
+        assert here.server.user(user(1).id)["userName"] == "canary-back@example.com"
+        assert len(here.server.users()) == 4
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_an_address_of_somebody_who_left_is_free_for_another_user(*, bulk: bool) -> None:
+    async with place(bulk=bulk) as here:
+        await here.bring(users(2))
+        await here.bring(users(1))
+        outcome = await here.bring([user(1, email=user(2).email)])
+        assert (outcome.synced, outcome.failed) == (1, 0)
+        assert here.server.user(user(1).id)["userName"] == user(2).email
+        assert here.active == [user(1).id]
+
+
+async def test_an_address_of_somebody_elses_user_stays_theirs() -> None:
+    async with place() as here:
+        here.server.ask("POST", "/Users", _somebody_elses())
+        for _ in range(2):
+            outcome = await here.bring([user(1), user(4)])
+            assert (outcome.synced, outcome.failed) == (1, 1)
+            assert outcome.partial_failure is not None
+        assert len(here.server.users()) == 2
+
+
 @pytest.mark.case(50, 60)
 @pytest.mark.parametrize("bulk", [True, False])
 async def test_a_crash_in_the_middle_of_a_batch_creates_nobody_twice(*, bulk: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from talkdesk_operator.adapters.scim import bulk, calls
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.responses import of_status
-from talkdesk_operator.adapters.scim.single_order import carry_out, is_taken, set_aside
+from talkdesk_operator.adapters.scim.single_order import carry_out, is_taken, set_aside, set_former_aside
 from talkdesk_operator.adapters.scim.wire import BulkResult, Found
 from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Order, Put, Ref, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import (
@@ -141,11 +141,13 @@ class OrderExecution:
     async def _exchange_names(self) -> None:
         """Try those again whose name another user of this batch had: it may be free by now.
 
-        Where users wait for one another, as two do who swap their addresses, one is named by its external id meanwhile.
+        Where users wait for one another, as two do who swap their addresses, one is named by its external id meanwhile;
+        and for good, a user who left and whose name somebody else has now.
         """
         waiting = {number for number, result in enumerate(self._results) if is_taken(result)}
         set_aside: set[int] = set()
-        while waiting and len(self._orders) > 1 and self._may_continue:
+        left_names = any(isinstance(order, Put) and order.former for order in self._orders)
+        while waiting and (len(self._orders) > 1 or left_names) and self._may_continue:
             before = len(waiting)
             for number in sorted(waiting):
                 result = await self._carried_out(self._orders[number])
@@ -162,10 +164,15 @@ class OrderExecution:
         """Free the name of one user whom another one waits for; None when nobody is."""
         orders = {number: order for number in waiting if isinstance(order := self._orders[number], Put)}
         try:
-            for order in orders.values():
+            for waiting_number, order in orders.items():
                 holder = await self._directory.by_user_name(order.person.user_name)
+                if holder is None:
+                    continue
+                if holder.external_id is not None and holder.external_id in order.former:
+                    await self._directory.update(set_former_aside(holder.external_id), holder.ref)
+                    return waiting_number
                 for number, other in orders.items():
-                    if holder is not None and other is not order and self._is_of(holder, other):
+                    if other is not order and self._is_of(holder, other):
                         await self._directory.update(set_aside(other), holder.ref)
                         return number
         except ScimError as error:

@@ -68,6 +68,15 @@ class BulkResult:
     """Only of a success, and only when it is named."""
 
 
+@dataclass(frozen=True, slots=True)
+class BulkResults:
+    """What came of the operations of a bulk request."""
+
+    by_bulk_id: dict[str, BulkResult]
+    by_user: dict[str, BulkResult]
+    """Those without a bulkId, by the service's id of the user."""
+
+
 def to_capabilities(content: Mapping[str, Any]) -> Capabilities:
     """Read a ServiceProviderConfig."""
     known = Capabilities()
@@ -111,18 +120,26 @@ def to_listed(content: Mapping[str, Any]) -> Listed | None:
     return Listed(users, complete=not listed if total is None else len(listed) >= total)
 
 
-def to_bulk_results(content: Mapping[str, Any]) -> dict[str, BulkResult] | None:
-    """Read the results of a bulk request by their bulkId; None when there are none at all."""
+def to_bulk_results(content: Mapping[str, Any]) -> BulkResults | None:
+    """Read the results of a bulk request; None when there are none at all.
+
+    An operation on a user that exists needs no bulkId (RFC 7644, 3.7), and then its location says whose it is.
+    """
     operations = _object(content).get("operations")
     if not isinstance(operations, list):
         return None
-    results = {}
+    results = BulkResults({}, {})
     for each in operations:
         operation = _object(each)
         bulk_id, status = operation.get("bulkid"), _status(operation.get("status"))
-        if isinstance(bulk_id, str | int) and status is not None:
-            ref = _bulk_ref(operation) if 200 <= status < 300 else None
-            results[str(bulk_id)] = BulkResult(status, known_scim_type(_object(operation.get("response"))), ref)
+        if status is None:
+            continue
+        ref = _bulk_ref(operation) if 200 <= status < 300 else None
+        result = BulkResult(status, known_scim_type(_object(operation.get("response"))), ref)
+        if isinstance(bulk_id, str | int):
+            results.by_bulk_id[str(bulk_id)] = result
+        elif (user_id := id_in_location(operation.get("location"))) is not None:
+            results.by_user[user_id] = result
     return results
 
 

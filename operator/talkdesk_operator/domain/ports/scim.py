@@ -79,6 +79,8 @@ class Put:
     ref: Ref | None
     roles: bool = True
     """Whether an update sets the roles, too; otherwise the roles that the service has stay."""
+    former: frozenset[str] = frozenset()
+    """External ids of users of ours who left and are inactive: none of them needs the user name any more."""
 
     @property
     def external_id(self) -> str:

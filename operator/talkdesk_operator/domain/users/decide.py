@@ -27,6 +27,7 @@ __all__ = [
     "deprovision",
     "elsewhere_failure",
     "fingerprint",
+    "former_users",
     "is_up_to_date",
     "keeps_users",
     "leaving_failure",
@@ -112,6 +113,11 @@ def record_before(order: Order, before: RecordedUser | None) -> RecordedUser:
         return replace(known, sent="")
     active = known.active or order.person.active
     return replace(known, sent="", active=active, admin=None if order.roles else known.admin)
+
+
+def former_users(record: UserRecord, listed: Container[str]) -> frozenset[str]:
+    """Return who is not on the complete list, and inactive at the service for certain."""
+    return frozenset(user_id for user_id, known in record.items() if not known.active and user_id not in listed)
 
 
 def removed_users(record: UserRecord, listed: Container[str], *, failed_before: bool) -> Iterator[Deactivate]:

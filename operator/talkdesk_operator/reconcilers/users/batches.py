@@ -2,7 +2,8 @@
 
 Belongs here: the order of the work, and counting. Does not belong here: what is to be done about a user (domain/users).
 
-Users who failed before come last, so that they never hold up the others, however many they are.
+Users who failed before come last, so that they never hold up the others, however many they are. So do those whose name
+another user has: it may be one who leaves, such as the same person who was deleted and made anew in Talkdesk.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -27,13 +28,14 @@ from talkdesk_operator.domain.ports.scim import (
     ScimService,
     Service,
 )
-from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimUnavailable
+from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimTaken, ScimUnavailable
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, User
 from talkdesk_operator.domain.reconcile.error_policy import talkdesk_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, UsersOutcome
 from talkdesk_operator.domain.users.decide import (
     elsewhere_failure,
     fingerprint,
+    former_users,
     is_up_to_date,
     leaving_failure,
     person_of,
@@ -102,11 +104,18 @@ class UserBatches:
         self._synced = 0
         self._deactivated = 0
         self._errors: list[ScimError] = []
+        self._taken: list[tuple[Put, ScimError]] = []
+        self._retrying = False
         self._out_of_time = False
         self._failure = service if isinstance(service, Failure) else None
 
     async def sync_listed(self, pages: AsyncIterator[tuple[User, ...]], created_by: str | None) -> None:
         """Synchronize the users on the list. Those who left it are deactivated only when it was read to its end."""
+        await self._sync_listed(pages, created_by)
+        for order, error in self._taken:
+            self._fail(order, error)
+
+    async def _sync_listed(self, pages: AsyncIterator[tuple[User, ...]], created_by: str | None) -> None:
         broken: Failure | None = None
         try:
             async with _closing(pages):
@@ -191,7 +200,11 @@ class UserBatches:
         await self._execute_all(removed_users(self._record, self._listed, failed_before=False))
         if not self._can_go_on:
             return
-        before = self._handled
+        if former := former_users(self._record, self._listed):
+            retries = [*(order for order, _ in self._taken), *retries]
+            retries = [replace(order, former=former) if isinstance(order, Put) else order for order in retries]
+            self._taken = []
+        before, self._retrying = self._handled, True
         await self._execute_all(retries)
         if self._out_of_time:
             self._out_of_time = False
@@ -242,13 +255,19 @@ class UserBatches:
             case Deactivate(), Done(ref=ref):
                 self._deactivated += 1
                 record.put(order.external_id, replace(before, ref=ref, active=False, failed_before=False))
+            case Put(), Failed(error=ScimTaken() as error) if not self._retrying:
+                self._taken.append((order, error))
+                record.put(order.external_id, replace(before, failed_before=True))
             case _, Failed(error=error):
-                self._errors.append(error)
-                if len(self._errors) <= _LOGGED:
-                    self._log.warning("user.sync_failed", user=order.external_id, error=error.message)
+                self._fail(order, error)
                 record.put(order.external_id, replace(before, failed_before=True))
             case _:
                 pass
+
+    def _fail(self, order: Order, error: ScimError) -> None:
+        self._errors.append(error)
+        if len(self._errors) <= _LOGGED:
+            self._log.warning("user.sync_failed", user=order.external_id, error=error.message)
 
 
 @asynccontextmanager

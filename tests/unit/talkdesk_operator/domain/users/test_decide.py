@@ -28,6 +28,7 @@ from talkdesk_operator.domain.users.decide import (
     deprovision,
     elsewhere_failure,
     fingerprint,
+    former_users,
     is_up_to_date,
     keeps_users,
     leaving_failure,
@@ -197,6 +198,14 @@ def test_users_who_left_the_list_are_deactivated_once() -> None:
         Deactivate("may have come", None),
     ]
     assert list(removed_users(record, listed, failed_before=True)) == [Deactivate("in trouble", Ref("p4"))]
+
+
+def test_only_who_is_neither_on_the_list_nor_active_has_certainly_left() -> None:
+    record = UserRecord("s", SALT)
+    record.put("stays", RecordedUser(Ref("p1")))
+    record.put("may be active", RecordedUser(Ref("p2"), active=True))
+    record.put("left", RecordedUser(Ref("p3")))
+    assert former_users(record, {"stays"}) == {"left"}
 
 
 @pytest.mark.parametrize(
