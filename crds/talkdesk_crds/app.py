@@ -5,7 +5,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from talkdesk_crds.app_users import SCIM_ATTRIBUTES, Scim, ScimAttribute, SecretKeyRef, Users, UsersOffboard
+from talkdesk_crds.app_users import (
+    SCIM_ATTRIBUTES,
+    Scim,
+    ScimAttribute,
+    ScimFeature,
+    ScimPreset,
+    SecretKeyRef,
+    Users,
+    UsersOffboard,
+)
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.deliveries import EventsStatus
 from talkdesk_crds.fields import (
@@ -55,6 +64,8 @@ __all__ = [
     "Retention",
     "Scim",
     "ScimAttribute",
+    "ScimFeature",
+    "ScimPreset",
     "SecretKeyRef",
     "SignatureVerification",
     "SuspensionPolicy",

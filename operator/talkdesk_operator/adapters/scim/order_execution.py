@@ -66,7 +66,7 @@ class OrderExecution:
         """Search users that we don't know, many at once; those without a certain result are searched alone later."""
         unknown = [order.external_id for order in self._orders if order.ref is None]
         groups = deque(_groups(unknown))
-        if not self._directory.finds_external_ids or len(unknown) < 2:
+        if not (self._directory.finds_external_ids and self._directory.can.combined_filters) or len(unknown) < 2:
             return
 
         async def search() -> None:

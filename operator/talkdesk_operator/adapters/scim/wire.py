@@ -6,11 +6,12 @@ in whatever case (RFC 7643, 2.1); numbers and truths may be texts.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from talkdesk_crds.app import ScimFeature
 from talkdesk_operator.domain.ports.scim import Ref
 from talkdesk_operator.domain.users.record import MAX_ID_BYTES
 from talkdesk_runtime.lenient_json import UNREADABLE
@@ -30,6 +31,10 @@ class Capabilities:
     """Whether a filter may name `externalId`; refused by some, which find users by their name alone."""
     user_name_filter: bool = True
     """Whether a filter may name `userName`; tried even where a service says that it has no filters."""
+    combined_filters: bool = True
+    """Whether a filter may have `or`; a service that does not know it is asked for one user at a time."""
+    attribute_selection: bool = True
+    """Whether a search may say which attributes it needs."""
     versions: bool = False
     """Whether `If-Match` is honoured."""
     bulk_operations: int = 0
@@ -90,6 +95,18 @@ def to_capabilities(content: Mapping[str, Any]) -> Capabilities:
         versions=_supported(content.get("etag"), default=known.versions),
         bulk_operations=operations if usable else 0,
         bulk_bytes=size if usable else 0,
+    )
+
+
+def restricted(can: Capabilities, avoid: Collection[ScimFeature]) -> Capabilities:
+    """Return the capabilities without the features that are not used with the service."""
+    return replace(
+        can,
+        patch=can.patch and ScimFeature.PATCH not in avoid,
+        external_id_filter=can.external_id_filter and ScimFeature.EXTERNAL_ID_FILTER not in avoid,
+        combined_filters=can.combined_filters and ScimFeature.COMBINED_FILTERS not in avoid,
+        attribute_selection=can.attribute_selection and ScimFeature.ATTRIBUTE_SELECTION not in avoid,
+        bulk_operations=0 if ScimFeature.BULK in avoid else can.bulk_operations,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from talkdesk_crds.app import SCIM_ATTRIBUTES, ScimAttribute
+from talkdesk_crds.app import SCIM_ATTRIBUTES, ScimAttribute, ScimFeature
 from talkdesk_operator.domain.ports.scim_errors import ScimError
 
 __all__ = [
@@ -43,6 +43,8 @@ class Service:
     """Requests in flight at the same time."""
     attributes: tuple[ScimAttribute, ...] = SCIM_ATTRIBUTES
     """What it gets of each user, beside `userName` and `active`."""
+    avoid: frozenset[ScimFeature] = frozenset()
+    """Features that are not used, whatever the service says of itself."""
 
 
 @dataclass(frozen=True, slots=True)

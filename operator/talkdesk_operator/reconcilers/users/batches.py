@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from talkdesk_crds.app import SCIM_ATTRIBUTES
+from talkdesk_crds.app import ScimFeature
 from talkdesk_crds.names import digest
 from talkdesk_operator.domain.ports.scim import (
     Deactivate,
@@ -23,6 +23,7 @@ from talkdesk_operator.domain.ports.scim import (
     Failed,
     NotStarted,
     Order,
+    Person,
     Put,
     Result,
     ScimService,
@@ -179,8 +180,7 @@ class UserBatches:
             self._errors.append(ScimRefused("an id of Talkdesk's is too long to be kept", kind="id too long"))
             return
         known = self._record.get(user.id)
-        sent = self._service.attributes if self._service is not None else SCIM_ATTRIBUTES
-        person = person_of(user, known, created_by, sent)
+        person = self._person_of(user, known, created_by)
         if is_up_to_date(known, fingerprint(person, self._record.salt)):
             self._synced += 1
             return
@@ -188,6 +188,12 @@ class UserBatches:
         if self._can_go_on:
             queue = self._failed_before if known is not None and known.failed_before else self._pending
             queue.append(put_order(person, known))
+
+    def _person_of(self, user: User, known: RecordedUser | None, created_by: str | None) -> Person:
+        if self._service is None:
+            return person_of(user, known, created_by)
+        named = ScimFeature.NAMELESS_USERS in self._service.avoid
+        return person_of(user, known, created_by, self._service.attributes, always_named=named)
 
     async def _execute_last(self) -> None:
         """Deactivate the removed users, and then try again the users who failed before.

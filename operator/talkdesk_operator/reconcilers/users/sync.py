@@ -17,6 +17,7 @@ from talkdesk_crds.names import digest
 from talkdesk_operator.domain.ports.scim import ScimService, Service
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, UsersOutcome
+from talkdesk_operator.domain.users.presets import traits_of
 from talkdesk_operator.domain.users.record import Piece, UserRecord, UserRecordStore
 from talkdesk_operator.reconcilers.aside import aside, here_or_aside
 from talkdesk_operator.reconcilers.users.batches import Budget, UserBatches
@@ -135,7 +136,8 @@ class UserSync:
         token = await read_token(self._read_secret, app.resource.metadata.namespace, scim.token_secret_ref)
         if isinstance(token, Failure):
             return token
-        return Service(url, token, parse_duration(scim.timeout), scim.concurrency, scim.attributes)
+        traits = traits_of(scim)
+        return Service(url, token, parse_duration(scim.timeout), scim.concurrency, traits.attributes, traits.avoid)
 
 
 def _scim(app: CompiledApp) -> Scim | None:

@@ -55,6 +55,21 @@ def person(**fields: Any) -> Person:
     return person_of(user(**fields), None, "somebody else")
 
 
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({}, "Ana"),
+        ({"name": None}, "ana"),
+        ({"name": " "}, "ana"),
+        ({"name": None, "email": None}, "u1"),
+        ({"name": None, "email": "@x"}, "u1"),
+    ],
+)
+def test_where_everybody_needs_a_name_the_part_before_the_at_is_one(fields: dict[str, Any], name: str) -> None:
+    assert person_of(user(**fields), None, None, always_named=True).name == name
+    assert person_of(user(**fields), None, None).name == fields.get("name", "Ana")
+
+
 def on_record(what: Person, **fields: Any) -> RecordedUser:
     return replace(RecordedUser(Ref("p1"), fingerprint(what, SALT), active=what.active, admin=what.admin), **fields)
 
