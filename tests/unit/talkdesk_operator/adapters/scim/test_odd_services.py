@@ -138,6 +138,31 @@ async def test_a_user_gets_the_address_of_one_who_left(client: ScimClient, oddit
         assert server.users["p1"]["active"] is False
 
 
+@pytest.mark.case(60)
+@pytest.mark.parametrize("taken", [(409, ""), (400, "uniqueness"), (500, "")])
+async def test_of_two_users_who_want_one_address_the_first_gets_it_and_nobody_is_renamed(
+    client: ScimClient, taken: tuple[int, str]
+) -> None:
+    async with odd_scim(taken=taken) as server:
+        await execute(client, server, order(1), order(2))
+        both = [order(number, Ref(f"p{number}"), user_name="x@example.com") for number in (1, 2)]
+        first, second = await execute(client, server, *both, concurrency=1)
+        assert isinstance(first, Done)
+        assert isinstance(second, Failed)
+        assert [user["userName"] for user in server.users.values()] == ["x@example.com", person(2).user_name]
+
+
+@pytest.mark.case(60)
+async def test_addresses_are_exchanged_where_a_change_to_a_taken_name_is_said_with_a_500(client: ScimClient) -> None:
+    async with odd_scim() as server:
+        await execute(client, server, order(1), order(2))
+        server.taken = (500, "")
+        names = [person(number).user_name for number in (2, 1)]
+        orders = [order(number, Ref(f"p{number}"), user_name=names[number - 1]) for number in (1, 2)]
+        assert ids(await execute(client, server, *orders)) == ["p1", "p2"]
+        assert [user["userName"] for user in server.users.values()] == names
+
+
 async def test_nobody_is_renamed_for_an_address_that_stays_taken(client: ScimClient) -> None:
     async with odd_scim() as server:
         server.users["theirs"] = {"id": "theirs", "userName": "x@example.com", "externalId": "theirs"}
