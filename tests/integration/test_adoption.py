@@ -33,7 +33,7 @@ class Tenant:
 
     @property
     def owner(self) -> Owner:
-        mark = Mark(app="sentiment", namespace=self.namespace, tenant="t", uid="of-the-tenant")
+        mark = Mark("sentiment", self.namespace, "t", "of-the-tenant", account_id="a1")
         return Owner(mark, f"system:serviceaccount:{self.namespace}:provisioner")
 
     async def kubectl(self, *arguments: str, manifest: dict[str, Any] | None = None) -> str:

@@ -10,6 +10,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from typing_extensions import override
 
 _BASE = ("django.contrib.auth", "django.contrib.contenttypes")
 _PACKAGES: dict[str, dict[str, Any]] = {
@@ -30,6 +31,7 @@ _URLS = {"django-scim2": "django_scim.urls", "django-scim2-server": "django_scim
 
 
 class _Quiet(WSGIRequestHandler):
+    @override
     def log_message(self, *_arguments: Any) -> None:
         """Print nothing: the URL alone is read."""
 

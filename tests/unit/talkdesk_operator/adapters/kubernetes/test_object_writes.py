@@ -18,7 +18,7 @@ OTHERS = {"manager": "helm", "operation": "Update", "fieldsV1": {"f:data": {"f:x
 
 
 def made(*keys: str) -> dict[str, Any]:
-    fields = {"f:data": {f"f:{key}": {} for key in keys}}
+    fields: dict[str, Any] = {"f:data": {f"f:{key}": {} for key in keys}}
     return {"manager": "kubectl-client-side-apply", "operation": "Update", "fieldsV1": fields, "time": NOON}
 
 

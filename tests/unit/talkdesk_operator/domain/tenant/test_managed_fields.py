@@ -133,7 +133,7 @@ def test_without_entries_nothing_is_kubectls(entries: Any) -> None:
 
 
 CONTAINER = 'k:{"name":"web"}'
-DEFAULTS = {".": {}, "f:image": {}, "f:imagePullPolicy": {}}
+DEFAULTS: dict[str, Any] = {".": {}, "f:image": {}, "f:imagePullPolicy": {}}
 
 
 @pytest.mark.case(69)
