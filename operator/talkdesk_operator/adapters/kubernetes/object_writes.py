@@ -59,7 +59,7 @@ class ObjectWrites:
         manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": metadata["uid"]}}
         tried = await self.dry_run(manifest, as_user, force=True)
         own = own_entry((tried.get("metadata") or {}).get("managedFields"))
-        if own is None or (left := without_kubectls(entries, own)) == entries:
+        if own is None or (left := without_kubectls(entries, own, manifest["apiVersion"])) == entries:
             return
         self._wrote(manifest["kind"], "patch")
         changes = [

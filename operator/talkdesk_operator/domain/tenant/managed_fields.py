@@ -97,8 +97,11 @@ def has_kubectls(entries: object) -> bool:
     return any(map(_kubectls, entries if isinstance(entries, list | tuple) else ()))
 
 
-def without_kubectls(entries: Sequence[object], own: OwnEntry) -> list[object]:
-    """Return managedFields in which kubectl's apply has nothing of what our apply owns."""
+def without_kubectls(entries: Sequence[object], own: OwnEntry, api_version: str) -> list[object]:
+    """Return managedFields in which kubectl's apply has nothing of what our apply, of that version, owns.
+
+    They are never empty, because the API server gives all fields of an object without them to a manager of its own.
+    """
     kept: list[object] = []
     for entry in entries:
         fields = _kubectls(entry)
@@ -106,7 +109,16 @@ def without_kubectls(entries: Sequence[object], own: OwnEntry) -> list[object]:
             kept.append(entry)
         elif isinstance(entry, Mapping) and (left := _difference(fields, own.fields)):
             kept.append({**entry, "fieldsV1": left})
-    return kept
+    return kept or [
+        {
+            "manager": names.FIELD_MANAGER,
+            "operation": "Apply",
+            "apiVersion": api_version,
+            "time": own.time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": own.fields,
+        }
+    ]
 
 
 def _kubectls(entry: object) -> Mapping[str, Any] | None:

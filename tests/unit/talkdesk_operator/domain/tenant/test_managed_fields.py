@@ -98,7 +98,7 @@ def by_hand(fields: Any, maker: tuple[str, str] = CLIENT_SIDE, **more: Any) -> d
 def test_of_an_object_that_was_made_by_hand_we_take_what_is_ours_too_and_leave_the_rest(maker: tuple[str, str]) -> None:
     made = by_hand({"f:data": {".": {}, "f:a": {}, "f:theirs": {}}, "f:immutable": {}}, maker)
     assert has_kubectls([made])
-    assert without_kubectls([made], own({"f:data": {"f:a": {}, "f:b": {}}})) == [
+    assert without_kubectls([made], own({"f:data": {"f:a": {}, "f:b": {}}}), "v1") == [
         made | {"fieldsV1": {"f:data": {"f:theirs": {}}, "f:immutable": {}}}
     ]
 
@@ -124,7 +124,7 @@ def own(fields: dict[str, Any]) -> OwnEntry:
 )
 def test_fields_of_other_managers_and_what_can_not_be_read_stay(other: Any) -> None:
     assert not has_kubectls([other])
-    assert without_kubectls([other], own({"f:data": {"f:a": {}}})) == [other]
+    assert without_kubectls([other], own({"f:data": {"f:a": {}}}), "v1") == [other]
 
 
 @pytest.mark.parametrize("entries", [None, "x", 1, {}, []])
@@ -152,4 +152,13 @@ DEFAULTS: dict[str, Any] = {".": {}, "f:image": {}, "f:imagePullPolicy": {}}
 )
 def test_an_entry_of_a_list_that_is_ours_is_taken_as_a_whole(theirs: Any, ours: Any, left: Any) -> None:
     made = by_hand(theirs)
-    assert without_kubectls([made], own(ours)) == ([made | {"fieldsV1": left}] if left else [])
+    another = entry("helm", {"f:data": {"f:z": {}}})
+    taken = without_kubectls([made, another], own(ours), "v1")
+    assert taken == ([made | {"fieldsV1": left}, another] if left else [another])
+
+
+def test_where_nothing_is_left_our_own_entry_is_because_none_at_all_would_be_everybodys() -> None:
+    ours = {"f:data": {"f:a": {}}}
+    assert without_kubectls([by_hand(ours)], own(ours), "v1") == [
+        entry(FIELD_MANAGER, ours, apiVersion="v1", fieldsType="FieldsV1")
+    ]
