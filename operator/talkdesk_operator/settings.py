@@ -29,7 +29,10 @@ def _names(value: object) -> object:
 
 
 class Settings(ProcessSettings):
-    """Answers Talkdesk's lifecycle events and provisions a tenant for each customer."""
+    """Answers Talkdesk's lifecycle events and provisions a tenant for each customer.
+
+    For the author of a template there are commands that need no cluster, each with --help: render, test, explain.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, cli_prog_name="talkdesk-operator")
 

@@ -25,6 +25,7 @@ __all__ = [
     "is_in",
     "parse_networks",
     "socket_of",
+    "source_of",
 ]
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -84,6 +85,18 @@ def address_of(text: str) -> IPv4Address | IPv6Address:
     """Return an address; an IPv4 address that an IPv6 socket shows is one of IPv4. Raises ValueError."""
     address = ip_address(text.partition("%")[0])
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def source_of(peer: str) -> str:
+    """Return what counts as one source: an IPv4 address, or the /64 that one holder of IPv6 addresses has at least.
+
+    What is no address, as of a Unix socket, is one source of its own.
+    """
+    try:
+        address = address_of(peer)
+    except ValueError:
+        return ""
+    return str(IPv6Network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:

@@ -10,7 +10,6 @@ from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import Enum, StrEnum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias, TypeVar, get_args
 
@@ -20,8 +19,10 @@ from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, NoDecode,
 from typing_extensions import override
 
 from talkdesk_runtime.durations import format_duration, parse_duration
+from talkdesk_runtime.listener import EVERYWHERE
 from talkdesk_runtime.logs import LogFormat
 from talkdesk_runtime.networks import LINK_LOCAL, Network, parse_networks
+from talkdesk_runtime.programs import installed_version
 
 __all__ = [
     "Address",
@@ -37,7 +38,6 @@ __all__ = [
     "report",
 ]
 
-_DISTRIBUTION: Final = "talkdesk-operator"
 _PLACEHOLDERS: Final = {int: "NUMBER", float: "NUMBER", timedelta: "DURATION", Path: "FILE"}
 
 
@@ -125,15 +125,16 @@ class ProcessSettings(BaseSettings):
     endpoints; separated by commas. Looked at for each connection, whatever its name resolves to. By default
     link-local addresses, where clouds give credentials away; add 127.0.0.0/8, ::1 and the cluster's own ranges where
     authors of apps are not trusted with these. An HTTP proxy is not looked at."""
-    probe_bind_address: Address = "0.0.0.0"
-    """Address to listen on for /healthz and /readyz."""
+    probe_bind_address: Address = EVERYWHERE
+    """Address to listen on for /healthz and /readyz; :: is every address of IPv6 and IPv4, or of IPv4 alone where there
+    is no IPv6."""
     probe_port: Port = 8081
     """Port of /healthz and /readyz alone; 0 takes a free one, which the log names."""
     metrics_access: MetricsAccess = MetricsAccess.ANYBODY
     """Who may read /metrics: anybody who reaches the port; authorized, whoever shows a bearer token whose owner may get
     the URL /metrics by RBAC, which needs TLS; nobody, so that there is no such port."""
-    metrics_bind_address: Address = "0.0.0.0"
-    """Address to listen on for /metrics."""
+    metrics_bind_address: Address = EVERYWHERE
+    """Address to listen on for /metrics; :: as above."""
     metrics_port: Port = 9090
     """Port of /metrics alone; 0 takes a free one, which the log names."""
     metrics_tls_cert_file: Path | None = None
@@ -193,7 +194,7 @@ class _Parser(ArgumentParser):
             allow_abbrev=False,
         )
         self.kind = kind
-        self.add_argument("--version", action="version", version=version(_DISTRIBUTION))
+        self.add_argument("--version", action="version", version=installed_version())
 
     @override
     def error(self, message: str) -> NoReturn:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from ssl import SSLContext
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import structlog
 from aiohttp import web
@@ -21,6 +21,8 @@ from prometheus_client.exposition import choose_encoder
 
 from talkdesk_runtime.background import in_background
 from talkdesk_runtime.bounded_connections import BoundedConnections, quiet_logger
+from talkdesk_runtime.listener import listener_at
+from talkdesk_runtime.networks import source_of
 from talkdesk_runtime.settings import MetricsAccess, ProcessSettings
 from talkdesk_runtime.tls_files import ReloadedCertificate, TlsMetrics
 from talkdesk_runtime.token_review import TokenReviews, Verdict
@@ -37,6 +39,12 @@ _log = structlog.stdlib.get_logger(__name__)
 
 class CannotListen(Exception):
     """An address or port can't be had; `str()` says which and why."""
+
+    @classmethod
+    def at(cls, host: str, port: int, error: OSError) -> Self:
+        """Return it for an address of IPv4 or IPv6, or a name."""
+        shown = f"[{host}]" if ":" in host else host
+        return cls(f"can't listen on {shown}:{port}: {error.strerror}")
 
 
 class Probes:
@@ -58,8 +66,8 @@ class Probes:
 @asynccontextmanager
 async def serving_probes(probes: Probes, settings: ProcessSettings) -> AsyncIterator[int]:
     """Serve until left; yield the port. Raises CannotListen."""
-    async with _listening(probes.routes, settings.probe_bind_address, settings.probe_port) as port:
-        _log.info("probes.listening", host=settings.probe_bind_address, port=port)
+    async with _listening(probes.routes, settings.probe_bind_address, settings.probe_port) as (host, port):
+        _log.info("probes.listening", host=host, port=port)
         yield port
 
 
@@ -81,9 +89,9 @@ async def serving_metrics(
         handler = _metrics(registry)
         if settings.metrics_access is MetricsAccess.AUTHORIZED:
             handler = _authorized(handler, reviews)
-        host, access = settings.metrics_bind_address, settings.metrics_access.value
-        listening = _listening({"/metrics": handler}, host, settings.metrics_port, tls=context)
-        port = await stack.enter_async_context(listening)
+        access = settings.metrics_access.value
+        listening = _listening({"/metrics": handler}, settings.metrics_bind_address, settings.metrics_port, tls=context)
+        host, port = await stack.enter_async_context(listening)
         _log.info("metrics.listening", host=host, port=port, tls=context is not None, access=access)
         yield port
 
@@ -102,7 +110,7 @@ def _authorized(handler: _Handler, reviews: TokenReviews) -> _Handler:
     async def answer(request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
-        match await reviews.verdict(token, request.remote or ""):
+        match await reviews.verdict(token, source_of(request.remote or "")):
             case Verdict.ALLOWED:
                 return await handler(request)
             case Verdict.UNKNOWN:
@@ -120,8 +128,8 @@ def _authorized(handler: _Handler, reviews: TokenReviews) -> _Handler:
 @asynccontextmanager
 async def _listening(
     routes: Mapping[str, _Handler], host: str, port: int, tls: SSLContext | None = None
-) -> AsyncIterator[int]:
-    """Serve until left; yield the port."""
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve until left; yield address and port."""
     app = web.Application()
     for path, handler in routes.items():
         app.router.add_get(path, handler)
@@ -133,16 +141,15 @@ async def _listening(
         try:
             server = await asyncio.get_running_loop().create_server(
                 BoundedConnections(runner.server),
-                host,
-                port,
+                sock=listener_at(host, port),
                 ssl=tls,
                 backlog=128,
                 ssl_handshake_timeout=handshake,
             )
         except OSError as error:
-            raise CannotListen(f"can't listen on {host}:{port}: {error.strerror}") from None
+            raise CannotListen.at(host, port, error) from None
         try:
-            yield int(server.sockets[0].getsockname()[1])
+            yield server.sockets[0].getsockname()[:2]
         finally:
             server.close()
     finally:

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from talkdesk_webhook.connection import BoundedConnection
-from talkdesk_webhook.server import server_config
+from talkdesk_webhook.server import listener_of, server_config
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def raw(self, *pieces: bytes, within: float = 10) -> bytes:
+    async def raw(self, *pieces: bytes, within: float = 10, host: str = "127.0.0.1") -> bytes:
         """Send bytes as they are; return everything that comes back until the server closes."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection(host, self.port)
         try:
             async with asyncio.timeout(within):
                 for piece in pieces:
@@ -47,12 +47,12 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], within: float =
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, connection: Callable[..., asyncio.Protocol] = BoundedConnection
+    app: ASGIApp, connection: Callable[..., asyncio.Protocol] = BoundedConnection, *, host: str = "127.0.0.1"
 ) -> AsyncIterator[Served]:
-    """Serve `app` as the webhook's own process does, on a free port of loopback."""
-    config = server_config(app, connection, host="127.0.0.1", port=0)
+    """Serve `app` as the webhook's own process does, on a free port."""
+    config = server_config(app, connection, host=host, port=0)
     server = uvicorn.Server(config)
-    task = asyncio.create_task(server._serve())
+    task = asyncio.create_task(server._serve([listener_of(config)]))
     try:
         await until(lambda: server.started)
         yield Served(server.servers[0].sockets[0].getsockname()[1])

@@ -90,8 +90,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CannotListen as error:
         report(Settings, error)
         return 1
-    except SystemExit:
-        return 1  # uvicorn exits so when it can't listen; it has logged why
 
 
 def build(settings: Settings, clients: Clients, metrics: Metrics, reports: EventReports) -> Starlette:

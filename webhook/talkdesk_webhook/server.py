@@ -21,6 +21,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
+from talkdesk_runtime.listener import listener_at
+from talkdesk_runtime.side_ports import CannotListen
 from talkdesk_webhook.connection import BoundedConnection
 
 __all__ = ["Drain", "DrainingServer", "listener_of", "server_config"]
@@ -59,8 +61,14 @@ def server_config(
 
 
 def listener_of(config: uvicorn.Config) -> socket.socket:
-    """Return the socket to listen on. Of each connection little is received before somebody asks for it."""
-    listener = config.bind_socket()
+    """Return the socket to listen on. Of each connection little is received before somebody asks for it.
+
+    Raises CannotListen.
+    """
+    try:
+        listener = listener_at(config.host, config.port)
+    except OSError as error:
+        raise CannotListen.at(config.host, config.port, error) from None
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)  # connections inherit it
     return listener
 

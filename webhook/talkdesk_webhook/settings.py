@@ -11,7 +11,8 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from talkdesk_runtime.settings import DelaySetting, DurationSetting, NetworksSetting, Port, ProcessSettings
+from talkdesk_runtime.listener import EVERYWHERE
+from talkdesk_runtime.settings import Address, DelaySetting, DurationSetting, NetworksSetting, Port, ProcessSettings
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -33,8 +34,8 @@ class Settings(ProcessSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, cli_prog_name="talkdesk-webhook")
 
-    host: str = "0.0.0.0"
-    """Address to listen on."""
+    host: Address = EVERYWHERE
+    """Address to listen on; :: is every address of IPv6 and IPv4, or of IPv4 alone where there is no IPv6."""
     port: Port = 8080
     """Port to listen on; 0 takes a free one, which the log names."""
     path_prefix: Annotated[str, AfterValidator(_checked_prefix)] = ""

@@ -9,9 +9,9 @@ Belongs here: addresses and counts. Does not belong here: sockets (acceptor).
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 
-from talkdesk_runtime.networks import Network, address_of
+from talkdesk_runtime.networks import Network, address_of, source_of
 
 __all__ = ["Refusal", "Sources"]
 
@@ -42,7 +42,7 @@ class Sources:
         """Return why a connection from that address is refused, or None where it is not."""
         if self._allowed and not self._is_allowed(peer):
             return Refusal.FORBIDDEN
-        if self._most_of_one is not None and self._counts[_source(peer)] >= self._most_of_one:
+        if self._most_of_one is not None and self._counts[source_of(peer)] >= self._most_of_one:
             return Refusal.SOURCE_LIMIT
         return Refusal.LIMIT if self.total >= self._most else None
 
@@ -50,13 +50,13 @@ class Sources:
         """Count a connection."""
         self.total += 1
         if self._most_of_one is not None:
-            self._counts[_source(peer)] += 1
+            self._counts[source_of(peer)] += 1
 
     def remove(self, peer: str) -> None:
         """Count it no longer."""
         self.total -= 1
         if self._most_of_one is not None:
-            source = _source(peer)
+            source = source_of(peer)
             self._counts[source] -= 1
             if not self._counts[source]:
                 del self._counts[source]
@@ -74,11 +74,3 @@ def _address(peer: str) -> IPv4Address | IPv6Address | None:
         return address_of(peer)
     except ValueError:
         return None
-
-
-def _source(peer: str) -> str:
-    """Return what counts as one source: an IPv4 address, or the /64 that one holder of IPv6 addresses has at least."""
-    address = _address(peer)
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, 64), strict=False))
-    return str(address)

@@ -18,8 +18,8 @@ def test_the_default_is_the_whole_cluster_with_leader_election() -> None:
     assert settings.namespaces == ()
     assert settings.leader_election
     assert settings.shards == 1
-    assert (settings.probe_bind_address, settings.probe_port) == ("0.0.0.0", 8081)
-    assert (settings.metrics_bind_address, settings.metrics_port) == ("0.0.0.0", 9090)
+    assert (settings.probe_bind_address, settings.probe_port) == ("::", 8081)
+    assert (settings.metrics_bind_address, settings.metrics_port) == ("::", 9090)
     assert settings.watch_inactivity_timeout == timedelta(seconds=90)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from scripted_talkdesk import reply, serve
 from talkdesk_runtime.http_transport import RoutingTransport
-from talkdesk_runtime.networks import LINK_LOCAL, DeniedAddress, is_in, parse_networks
+from talkdesk_runtime.networks import LINK_LOCAL, DeniedAddress, is_in, parse_networks, source_of
 
 LOOPBACK = parse_networks("127.0.0.0/8, ::1")
 
@@ -62,3 +62,17 @@ def test_by_default_link_local_addresses_are_denied(address: str, *, denied: boo
 def test_what_leads_to_loopback_is_loopback(address: str) -> None:
     assert is_in(address, LOOPBACK)
     assert not is_in(address, LINK_LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("peer", "source"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_one_source_is_an_address_of_ipv4_or_the_net_that_one_holder_has(peer: str, source: str) -> None:
+    assert source_of(peer) == source

@@ -116,3 +116,16 @@ async def test_a_port_that_is_taken_is_an_error() -> None:
 
 def test_metrics_may_be_read_by_anybody_by_default() -> None:
     assert ProcessSettings().metrics_access is MetricsAccess.ANYBODY
+
+
+async def test_probes_and_metrics_are_at_every_address_of_ipv4_and_ipv6_by_default() -> None:
+    made, probes = registry(), Probes(not_live=nothing, not_ready=nothing)
+    anywhere = ProcessSettings(probe_port=0, metrics_port=0)
+    async with (
+        serving_probes(probes, anywhere) as probe_port,
+        serving_metrics(made, anywhere, TlsMetrics(made), NOBODY) as metrics_port,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        for host in ("127.0.0.1", "[::1]"):
+            assert (await http.get(f"http://{host}:{probe_port}/healthz")).status_code == 200
+            assert (await http.get(f"http://{host}:{metrics_port}/metrics")).status_code == 200

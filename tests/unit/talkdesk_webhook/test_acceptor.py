@@ -58,6 +58,7 @@ async def listening(
     most_of_one: int | None = None,
     tls: ssl.SSLContext | None = None,
     limits: ConnectionLimits | None = None,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Listening]:
     asked, release, registry = list[str](), asyncio.Event(), CollectorRegistry()
 
@@ -78,7 +79,7 @@ async def listening(
         draining=lambda: False,
         tls=tls,
     )
-    async with serving(Starlette(routes=[Route("/", show), Route("/wait", wait)]), acceptor) as served:
+    async with serving(Starlette(routes=[Route("/", show), Route("/wait", wait)]), acceptor, host=host) as served:
         yield Listening(served, acceptor, registry, asked, release)
         release.set()
 
@@ -308,3 +309,27 @@ async def _connect(
     writer.write(sent)
     await writer.drain()
     return reader, writer
+
+
+@pytest.mark.parametrize(
+    ("allowed", "taken", "refused"),
+    [("127.0.0.0/8", "127.0.0.1", "::1"), ("::1", "::1", "127.0.0.1"), ("::ffff:127.0.0.1", "127.0.0.1", "::1")],
+)
+async def test_where_ipv4_comes_to_a_socket_of_ipv6_it_is_allowed_and_refused_as_ipv4(
+    allowed: str, taken: str, refused: str
+) -> None:
+    async with listening(allowed, host="::") as it:
+        answer = await it.served.raw(HEAD + b"Connection: close\r\n\r\n", host=taken)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert reason(await it.served.raw(WHOLE, host=refused)) == (403, "source_forbidden")
+
+
+async def test_connections_by_ipv4_to_a_socket_of_ipv6_are_counted_for_their_address() -> None:
+    async with listening(host="::", most_of_one=1) as it:
+        _, kept = await asyncio.open_connection("127.0.0.1", it.served.port)
+        await until(lambda: it.open() == 1)
+        assert it.acceptor.sources._counts == {"127.0.0.1": 1}
+        assert reason(await it.served.raw(WHOLE)) == (429, "source_limit")
+        other = await it.served.raw(HEAD + b"Connection: close\r\n\r\n", host="::1")
+        assert other.startswith(b"HTTP/1.1 200")
+        kept.close()
