@@ -158,7 +158,7 @@ def test_an_entry_of_a_list_that_is_ours_is_taken_as_a_whole(theirs: Any, ours: 
 
 
 def test_where_nothing_is_left_our_own_entry_is_because_none_at_all_would_be_everybodys() -> None:
-    ours = {"f:data": {"f:a": {}}}
+    ours: dict[str, Any] = {"f:data": {"f:a": {}}}
     assert without_kubectls([by_hand(ours)], own(ours), "v1") == [
         entry(FIELD_MANAGER, ours, apiVersion="v1", fieldsType="FieldsV1")
     ]
