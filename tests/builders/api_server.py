@@ -206,7 +206,7 @@ class ApiServer:
             case "GET":
                 return known
             case "DELETE":
-                return self._delete(place, known, request.body or {}, dry_run="dryRun" in request.query)
+                return self._delete(place, known, request.body or {})
             case _:
                 return self._patch(place, known, request, subresource)
 
@@ -334,14 +334,14 @@ class ApiServer:
         if "deletionTimestamp" in namespace["metadata"]:
             raise _refusal(403, "Forbidden", "it is being terminated", causes=[{"reason": "NamespaceTerminating"}])
 
-    def _delete(self, place: Place, known: dict[str, Any], body: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
+    def _delete(self, place: Place, known: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         uid = body.get("preconditions", {}).get("uid", known["metadata"]["uid"])
         if uid != known["metadata"]["uid"]:
             raise _refusal(409, "Conflict", f"Precondition failed: UID in precondition: {uid}")
         version = body.get("preconditions", {}).get("resourceVersion", known["metadata"]["resourceVersion"])
         if version != known["metadata"]["resourceVersion"]:
             raise _refusal(409, "Conflict", f"Precondition failed: ResourceVersion in precondition: {version}")
-        if dry_run:
+        if "dryRun" in body:
             return known if known["metadata"].get("finalizers") else {"kind": "Status", "status": "Success"}
         if known["metadata"].get("finalizers"):
             changed = copy.deepcopy(known)
@@ -418,7 +418,8 @@ def _line(request: Request) -> str:
         return f"GET {request.path}"
     (plural, namespace, name), subresource = _parsed(request.path)
     verb = "APPLY" if request.content_type == APPLY else request.method
-    verb = "DRY-RUN" if "dryRun" in request.query else verb
+    tried = "dryRun" in ((request.body or {}) if verb == "DELETE" else request.query)
+    verb = "DRY-RUN" if tried else verb
     if verb == "GET" and not name:
         verb = "LIST"
     if plural == "events":

@@ -112,10 +112,11 @@ async def of_preconditions(story: Story) -> None:
     old = {"preconditions": {"uid": uid, "resourceVersion": made["metadata"]["resourceVersion"]}}
     await story.ask("an edit", "PATCH", path, generation, body={"spec": {"paused": True}}, content_type=MERGE_PATCH)
     await story.ask("another version", "DELETE", path, body=old)
-    tried: dict[str, Any] = {"body": {"preconditions": {"uid": uid}}, "query": {"dryRun": "All"}}
-    await story.ask("another version, tried", "DELETE", path, body=old, query={"dryRun": "All"})
-    await story.ask("its uid, tried", "DELETE", path, lambda a: a.get("kind"), **tried)
-    await story.ask("its uid", "DELETE", path, lambda a: a.get("kind"), body={"preconditions": {"uid": uid}})
+    await story.ask("another version, tried", "DELETE", path, body=old | {"dryRun": ["All"]})
+    known = {"preconditions": {"uid": uid}}
+    await story.ask("its uid, tried", "DELETE", path, lambda a: a.get("kind"), body=known | {"dryRun": ["All"]})
+    await story.ask("still there", "GET", path, generation)
+    await story.ask("its uid", "DELETE", path, lambda a: a.get("kind"), body=known)
     await story.ask("once more", "DELETE", path, body={"preconditions": {"uid": uid}})
 
 

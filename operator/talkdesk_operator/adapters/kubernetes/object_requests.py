@@ -71,11 +71,11 @@ class ObjectRequests:
     async def delete(self, item: InventoryEntry, as_user: str, *, version: str, dry_run: bool) -> dict[str, Any] | None:
         """Delete the object with the item's uid; return it while it is still there, None when it is gone."""
         seen = {"uid": item.uid} | ({"resourceVersion": version} if version else {})
-        body = {"propagationPolicy": "Background", "preconditions": seen}
-        query = {"dryRun": "All"} if dry_run else None
-        return await self._at(
-            item, lambda path: delete_object(self._kube, path, body, uid=item.uid, as_user=as_user, query=query)
-        )
+        body: dict[str, Any] = {"propagationPolicy": "Background", "preconditions": seen}
+        if dry_run:
+            # A deletion that has a body takes nothing from the query, not even that.
+            body["dryRun"] = ["All"]
+        return await self._at(item, lambda path: delete_object(self._kube, path, body, uid=item.uid, as_user=as_user))
 
     async def _at(self, item: InventoryEntry, request: _Request) -> dict[str, Any] | None:
         path = await self._locate(item)
@@ -101,13 +101,7 @@ class ObjectRequests:
 
 
 async def delete_object(
-    kube: Kube,
-    path: str,
-    body: Mapping[str, Any],
-    *,
-    uid: str,
-    as_user: str | None = None,
-    query: Mapping[str, str] | None = None,
+    kube: Kube, path: str, body: Mapping[str, Any], *, uid: str, as_user: str | None = None
 ) -> dict[str, Any] | None:
     """Delete exactly the object with that uid; return it while it is still there, None when it is gone.
 
@@ -115,7 +109,7 @@ async def delete_object(
     being deleted.
     """
     try:
-        answer = await kube.request("DELETE", path, body=body, as_user=as_user, query=query)
+        answer = await kube.request("DELETE", path, body=body, as_user=as_user)
     except KubeConflict as conflict:
         return await _after_conflict(kube, path, uid, as_user, conflict)
     return None if answer.get("kind") == "Status" else answer
