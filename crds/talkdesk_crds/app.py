@@ -147,7 +147,8 @@ class AppEndpoints(Model):
     token: Url
     """Token URL, in which `{account}` stands for the account's name: `https://{account}.talkdeskid.com/oauth/token`."""
     allow_insecure: bool = False
-    """Allow plain http to these two hosts. Only for a simulator: credentials are sent there."""
+    """Allow plain http to these two hosts, where operator and webhook allow it too (`--allow-insecure`). Only for a
+    simulator: credentials are sent there."""
 
 
 class Events(Model):
@@ -289,11 +290,12 @@ class Logout(Model):
     url: Url
     """The app's single-logout endpoint. It gets Talkdesk's event as it came, signed as Standard Webhooks says."""
     secret_ref: SecretKeyRef
-    """The signing key: `whsec_` and base64, or any other text. The webhook needs the right to read this Secret."""
+    """The signing key: `whsec_` and base64, or any other text. The webhook needs the right to read this Secret, and
+    signs for no other hosts than its annotation `{GROUP}/for-hosts` names."""
     timeout: PositiveDuration = "3s"
     """How long the endpoint may take; then Talkdesk is asked to send the event again."""
     allow_insecure: bool = False
-    """Allow plain http. Only for a laboratory."""
+    """Allow plain http, where the webhook allows it too (`--allow-insecure`). Only for a laboratory."""
 
 
 class TrialPolicy(Model):

@@ -86,7 +86,8 @@ class Scim(Model):
     """Base URL, for example `https://app.example.com/${tenant.name}/scim/v2`; `${ CEL }` sees what a template sees but
     for `credentials`."""
     token_secret_ref: SecretKeyRef
-    """The bearer token."""
+    """The bearer token. It is sent to no other hosts than the Secret's annotation `{GROUP}/for-hosts` names, because
+    whoever writes an app need not have the right to read the Secret."""
     on_offboard: UsersOffboard = UsersOffboard.DEACTIVATE
     """What becomes of the users when the tenant is offboarded: Deactivate or Keep. They are never deleted."""
     timeout: PositiveDuration = "10s"
@@ -94,7 +95,8 @@ class Scim(Model):
     concurrency: Annotated[int, Field(ge=1, le=32)] = 8
     """How many requests are made at once for one tenant."""
     allow_insecure: bool = False
-    """Allow plain http. Only for a laboratory: the token is sent there."""
+    """Allow plain http, where the operator allows it too (`--allow-insecure`). Only for a laboratory: the token is sent
+    there."""
     preset: ScimPreset = ScimPreset.GENERIC
     """Which service it is: Generic, or a well-known one, whose documentation says what it needs: AwsIdentityCenter,
     GitHub (of an enterprise), Atlassian, Slack, PagerDuty. It decides `attributes` and `avoid` where these are not

@@ -90,12 +90,15 @@ REFUSED = [
 
 @pytest.fixture(scope="module")
 def installed(crds: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """The session's cluster with the base in it, and the example as it is for an app with users."""
+    """The session's cluster with the base in it, and the example as it is for an app with users and logouts."""
     folder = tmp_path_factory.mktemp("sentiment") / "app"
     folder.mkdir()
     parts = {
-        key: [os.path.relpath(MANIFESTS / name, folder.resolve())]
-        for key, name in (("resources", "examples/sentiment"), ("components", "components/app-users"))
+        key: [os.path.relpath(MANIFESTS / name, folder.resolve()) for name in names]
+        for key, names in (
+            ("resources", ["examples/sentiment"]),
+            ("components", ["components/app-users", "components/app-logout"]),
+        )
     }
     (folder / "kustomization.yaml").write_text(json.dumps(parts))
     for path in (MANIFESTS / "base", folder):

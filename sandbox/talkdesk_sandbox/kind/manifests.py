@@ -83,6 +83,11 @@ def write_platform(folder: Path, images: Images, ids: dict[str, str]) -> Path:
         {"target": {"kind": "Deployment", "name": name}, "patch": _annotation(name, ids[image])}
         for name, image in (("talkdesk-operator", images.operator), ("talkdesk-webhook", images.webhook))
     ]
+    # Simulators and SCIM services speak plain http.
+    marks += [
+        {"target": {"kind": "Deployment", "name": f"talkdesk-{name}"}, "patch": json.dumps([_insecure(name)])}
+        for name in ("operator", "webhook")
+    ]
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -241,6 +246,11 @@ def _pod(image: str, command: list[str], *, probe: str | None) -> dict[str, Any]
         "securityContext": {**identity, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
     }
+
+
+def _insecure(name: str) -> dict[str, Any]:
+    value = {"name": f"TALKDESK_{name.upper()}_ALLOW_INSECURE", "value": "true"}
+    return {"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": value}
 
 
 def _annotation(name: str, image_id: str) -> str:

@@ -19,7 +19,7 @@ from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import ANNOTATION_LAST_APPLIED, FINALIZER, TENANT_FINALIZER
 from talkdesk_crds.shard_slots import slot_label
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
-from talkdesk_operator.adapters.kubernetes.credential_secrets import CredentialSecrets, secret_texts
+from talkdesk_operator.adapters.kubernetes.credential_secrets import CredentialSecrets, read_named
 from talkdesk_operator.adapters.kubernetes.event_objects import event_of, namespace_event
 from talkdesk_operator.adapters.kubernetes.event_poster import EventPoster
 from talkdesk_operator.adapters.kubernetes.object_requests import ObjectRequests
@@ -30,11 +30,11 @@ from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.stalled_conditions import stalled
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cache import Mislabeled
-from talkdesk_operator.domain.ports.cluster import ForeignSecret, Identity, ObjectKey, ServedKind
+from talkdesk_operator.domain.ports.cluster import ForeignSecret, Identity, NamedSecret, ObjectKey, ServedKind
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_operator.templates.scopes import KindScopes
-from talkdesk_runtime.kube import Kube, resource_path
+from talkdesk_runtime.kube import Kube
 from talkdesk_runtime.kube_errors import KubeInvalid, KubeNotFound, KubeRefused
 
 __all__ = ["KubernetesCluster"]
@@ -76,12 +76,9 @@ class KubernetesCluster:
         self._now = now
         self._log = structlog.get_logger("talkdesk_operator.cluster")
 
-    async def read_secret(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
-        """Read a Secret's data; None when there is none."""
-        try:
-            return secret_texts(await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name)))
-        except KubeNotFound:
-            return None
+    async def read_secret(self, namespace: str, name: str) -> NamedSecret | None:
+        """Read a Secret; None when there is none."""
+        return await read_named(self._kube, namespace, name)
 
     async def read_credentials(
         self, installation: TalkdeskInstallation, name: str
@@ -130,8 +127,8 @@ class KubernetesCluster:
         changes: dict[str, Any] = {"accountName": None, "endpoints": None}
         if spec.request is not None:
             changes["request"] = {"reason": None}
-        if spec.approval is not None and spec.approval.reason is not None:
-            # The rules take no decision on an event that is over, so it goes with its words.
+        if spec.approval is not None:
+            # The rules take no change of it any more, so it goes with its words and the name of whoever decided.
             changes["approval"] = None
         meta: dict[str, Any] = {"uid": metadata.uid}
         if ANNOTATION_LAST_APPLIED in metadata.annotations:

@@ -44,11 +44,20 @@ class ForeignSecret:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class NamedSecret:
+    """A Secret that a TalkdeskApp names."""
+
+    metadata: Mapping[str, Any]
+    data: Mapping[str, SecretStr]
+    """Without values that are not UTF-8 text."""
+
+
 class Cluster(Protocol):
     """The cluster as the reconcilers use it."""
 
-    async def read_secret(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
-        """Read a Secret's data; None when there is no such Secret. Values that are not UTF-8 text are left out."""
+    async def read_secret(self, namespace: str, name: str) -> NamedSecret | None:
+        """Read a Secret; None when there is no such Secret."""
         ...
 
     async def read_credentials(

@@ -162,7 +162,8 @@ async def test_any_secret_of_the_namespace_can_hold_the_token_of_a_service(world
     world.server.put({"kind": "Secret", "type": "Opaque", "metadata": {"name": "token"}, "data": {"token": "YQ=="}})
     found = await world.cluster.read_secret("team", "token")
     assert found is not None
-    assert found["token"].get_secret_value() == "a"
+    assert found.data["token"].get_secret_value() == "a"
+    assert found.metadata["name"] == "token"
     assert await world.cluster.read_secret("team", "other") is None
 
 
@@ -290,9 +291,12 @@ async def test_erasure_does_not_invent_a_request(world: World) -> None:
     assert world.installation.spec.request is None
 
 
-async def test_kubectls_copy_and_the_words_of_a_decision_are_erased_and_other_annotations_stay(world: World) -> None:
+@pytest.mark.parametrize("words", [{"reason": "personal"}, {"decidedBy": "ada@example.com"}, {}])
+async def test_kubectls_copy_and_the_words_of_a_decision_are_erased_and_other_annotations_stay(
+    world: World, words: dict[str, str]
+) -> None:
     annotations = {ANNOTATION_LAST_APPLIED: "{}", "mine": "kept"}
-    approval = {"eventId": "event-1", "decision": "Reject", "reason": "personal"}
+    approval = {"eventId": "event-1", "decision": "Reject", **words}
     changes = {"metadata": {"annotations": annotations}, "spec": {"approval": approval}}
     world.server.edit("TalkdeskInstallation", INSTALLATION, changes)
     await world.cluster.erase(world.installation)
