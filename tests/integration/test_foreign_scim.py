@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from builders.python_path import path_with_builders
-from builders.scim import TOKEN, RecordsInMemory, SecretsInMemory, app_with_scim, pages, user
+from builders.scim import TOKEN, RecordsInMemory, app_with_scim, pages, secrets_for, user
 from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import UsersOutcome
@@ -107,7 +107,7 @@ class Account:
 
     @property
     def _sync(self) -> UserSync:
-        return UserSync(SecretsInMemory().read, self.records, self.client, budget=timedelta(minutes=5))
+        return UserSync(secrets_for(self.url).read, self.records, self.client, budget=timedelta(minutes=5))
 
 
 @pytest.fixture(params=SERVICES)

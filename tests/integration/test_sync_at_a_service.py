@@ -14,7 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from builders.quick_scim import quick_scim
-from builders.scim import CANARIES, TOKEN, RecordsInMemory, SecretsInMemory, app_with_scim, pages, user, users
+from builders.scim import CANARIES, TOKEN, RecordsInMemory, app_with_scim, pages, secrets_for, user, users
 from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import UsersOutcome
@@ -38,7 +38,7 @@ class ObjectKey:
 
     async def bring(self, listed: Iterable[User], created_by: str | None = None) -> UsersOutcome:
         client = ScimClient(proxies={})
-        sync = UserSync(SecretsInMemory().read, self.records, client, batch=self.batch, budget=self.budget)
+        sync = UserSync(secrets_for(self.url).read, self.records, client, batch=self.batch, budget=self.budget)
         try:
             return await sync.sync(app_with_scim(self.url), "acme", CONTEXT, pages(listed), created_by)
         finally:
@@ -46,7 +46,7 @@ class ObjectKey:
 
     async def deactivate_everybody(self) -> UsersOutcome:
         client = ScimClient(proxies={})
-        sync = UserSync(SecretsInMemory().read, self.records, client, budget=self.budget)
+        sync = UserSync(secrets_for(self.url).read, self.records, client, budget=self.budget)
         try:
             return await sync.deactivate_all(app_with_scim(self.url), "acme", CONTEXT)
         finally:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from builders.odd_scim import OddScim, odd_scim
-from builders.scim import RecordsInMemory, SecretsInMemory, app_with_scim, pages, user
+from builders.scim import RecordsInMemory, app_with_scim, pages, secrets_for, user
 from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import UsersOutcome
@@ -44,7 +44,7 @@ class Account:
     def __init__(self, client: ScimClient, server: OddScim, **scim: Any) -> None:
         self.server = server
         self._app = app_with_scim(server.url, **scim)
-        self._sync = UserSync(SecretsInMemory().read, RecordsInMemory(), client, budget=timedelta(minutes=1))
+        self._sync = UserSync(secrets_for(server.url).read, RecordsInMemory(), client, budget=timedelta(minutes=1))
 
     async def has(self, listed: Iterable[User]) -> UsersOutcome:
         return await self._sync.sync(self._app, "acme", {"tenant": {"name": "td-acme"}}, pages(listed), None)
