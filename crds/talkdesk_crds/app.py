@@ -5,7 +5,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from talkdesk_crds.app_users import SCIM_ATTRIBUTES, Scim, ScimAttribute, SecretKeyRef, Users, UsersOffboard
+from talkdesk_crds.app_users import (
+    SCIM_ATTRIBUTES,
+    Scim,
+    ScimAttribute,
+    ScimFeature,
+    ScimPreset,
+    SecretKeyRef,
+    Users,
+    UsersOffboard,
+)
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.deliveries import EventsStatus
 from talkdesk_crds.fields import (
@@ -56,6 +65,8 @@ __all__ = [
     "Retention",
     "Scim",
     "ScimAttribute",
+    "ScimFeature",
+    "ScimPreset",
     "SecretKeyRef",
     "SignatureVerification",
     "SuspensionPolicy",
@@ -262,7 +273,8 @@ class TemplateStep(Model):
     conflict_policy: ConflictPolicy = ConflictPolicy.FAIL
     """Fail: an object or a field that belongs to somebody else is left alone, and the tenant reports a conflict.
     Adopt: it is taken over, and is deleted with the tenant; but never what is marked as another TalkdeskTenant's that
-    exists."""
+    exists. What `kubectl apply` set and the template has, too, is the template's alone then, and goes when it leaves
+    the template; all else stays."""
 
 
 class TenantTemplate(Model):

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -94,6 +95,11 @@ class SecretsInMemory:
         data = self.held.get((namespace, name))
         metadata = {"annotations": {ANNOTATION_FOR_HOSTS: self.hosts}}
         return None if data is None else NamedSecret(metadata, data)
+
+
+def secrets_for(url: str) -> SecretsInMemory:
+    """The token, to be used where that URL leads."""
+    return SecretsInMemory(hosts=urlsplit(url).netloc)
 
 
 @dataclass

@@ -6,6 +6,7 @@ the API server learns of it by a watch, and end with the namespace.
 Belongs here: that moment, and that end. Does not belong here: which rights an app needs (`domain.reconcile.access`).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, TypeVar
 
@@ -24,7 +25,7 @@ _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 class GivenRights:
     """Waits for such rights, and sees that they ended."""
 
-    def __init__(self, cluster: Cluster, sleep: Sleep) -> None:
+    def __init__(self, cluster: Cluster, sleep: Sleep = asyncio.sleep) -> None:
         self._cluster = cluster
         self._sleep = sleep
 

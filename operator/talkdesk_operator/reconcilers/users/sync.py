@@ -18,6 +18,7 @@ from talkdesk_crds.secret_hosts import host_of
 from talkdesk_operator.domain.ports.scim import ScimService, Service
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, UsersOutcome
+from talkdesk_operator.domain.users.presets import traits_of
 from talkdesk_operator.domain.users.record import Piece, UserRecord, UserRecordStore
 from talkdesk_operator.reconcilers.aside import aside, here_or_aside
 from talkdesk_operator.reconcilers.users.batches import Budget, UserBatches
@@ -137,7 +138,8 @@ class UserSync:
         token = await read_token(self._read_secret, namespace, ref, host_of(url))
         if isinstance(token, Failure):
             return token
-        return Service(url, token, parse_duration(scim.timeout), scim.concurrency, scim.attributes)
+        traits = traits_of(scim)
+        return Service(url, token, parse_duration(scim.timeout), scim.concurrency, traits.attributes, traits.avoid)
 
 
 def _scim(app: CompiledApp) -> Scim | None:
