@@ -101,7 +101,7 @@ def build(settings: Settings, clients: Clients, metrics: Metrics, reports: Event
     )
     relay_keys = RelayKeys(clients.kube, settings.app_refresh_interval)
     receiver = Receiver(
-        Apps(clients.kube, settings.app_refresh_interval),
+        Apps(clients.kube, settings.app_refresh_interval, allow_insecure=settings.allow_insecure),
         SigningKeys(clients.gateway, lifetimes),
         Inbox(clients.kube),
         LogoutRelay(clients.relay, relay_keys, max_in_flight=settings.max_logouts_in_flight),

@@ -49,8 +49,17 @@ class KnownApp:
 class Apps:
     """The TalkdeskApps of the cluster, by namespace and name."""
 
-    def __init__(self, kube: KubeReader, fresh_for: timedelta, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        kube: KubeReader,
+        fresh_for: timedelta,
+        *,
+        clock: Clock | None = None,
+        allow_insecure: bool = False,
+    ) -> None:
+        """Take whether apps may allow plain http."""
         self._kube = kube
+        self._allow_insecure = allow_insecure
         self._fresh_for = fresh_for.total_seconds()
         self._lookups = LookupCache(
             self._read,
@@ -73,7 +82,7 @@ class Apps:
         path = resource_path(GROUP, VERSION, TalkdeskApp.INFO.plural, namespace, name)
         try:
             app = TalkdeskApp.read(_without_template(await self._kube.request("GET", path)))
-            known = _known(namespace, name, app.spec)
+            known = _known(namespace, name, app.spec, allow_insecure=self._allow_insecure)
         except KubeNotFound:
             return Loaded(None, self._fresh_for)
         except KubeError as error:
@@ -94,6 +103,9 @@ def _without_template(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "spec": {**spec, "tenant": _NO_TEMPLATE}}
 
 
-def _known(namespace: str, name: str, spec: AppSpec) -> KnownApp:
+def _known(namespace: str, name: str, spec: AppSpec, *, allow_insecure: bool) -> KnownApp:
     required = spec.events.signature_verification is SignatureVerification.REQUIRED
-    return KnownApp(namespace, name, spec.app_id, required, allowed_hosts(spec), spec.logout)
+    hosts, logout = allowed_hosts(spec, allow_insecure=allow_insecure), spec.logout
+    if logout is not None and not allow_insecure:
+        logout = logout.model_copy(update={"allow_insecure": False})
+    return KnownApp(namespace, name, spec.app_id, required, hosts, logout)

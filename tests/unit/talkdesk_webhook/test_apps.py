@@ -45,7 +45,7 @@ async def test_explicit_endpoints_are_the_only_hosts() -> None:
     own = {"api": "http://127.0.0.1:9", "token": "http://127.0.0.1:9/{account}/token", "allowInsecure": True}
     raw = app(endpoints=own)
     del raw["spec"]["region"]
-    known = await Apps(ScriptedKube(raw), timedelta(seconds=10)).get("team", "sentiment")
+    known = await Apps(ScriptedKube(raw), timedelta(seconds=10), allow_insecure=True).get("team", "sentiment")
     assert known is not None
     known.hosts.check_api("http://127.0.0.1:9")
     with pytest.raises(ForeignHostError):
@@ -102,6 +102,22 @@ async def test_while_an_app_cant_be_read_no_cached_one_is_used(error: KubeError)
     clock[0] = 11
     with pytest.raises(LookupFailed):
         await apps.get("team", "sentiment")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_an_app_can_allow_plain_http_only_where_the_webhook_does(*, allowed: bool) -> None:
+    logout = {"url": "http://a.example", "secretRef": {"name": "s", "key": "k"}, "allowInsecure": True}
+    apps = Apps(ScriptedKube(app(logout=logout)), timedelta(seconds=10), allow_insecure=allowed)
+    known = await apps.get("team", "sentiment")
+    assert known is not None
+    assert known.logout is not None
+    assert known.logout.allow_insecure == allowed
+
+
+async def test_endpoints_of_plain_http_are_not_used_on_the_apps_word_alone() -> None:
+    own = {"api": "http://127.0.0.1:9", "token": "http://127.0.0.1:9/{account}/token", "allowInsecure": True}
+    with pytest.raises(LookupFailed, match="--allow-insecure"):
+        await Apps(ScriptedKube(app(region=None, endpoints=own)), timedelta(seconds=10)).get("team", "sentiment")
 
 
 @pytest.mark.parametrize(
