@@ -18,7 +18,7 @@ from starlette.types import Receive
 
 from talkdesk_crds.app import Logout
 from talkdesk_crds.events import EventError, UnknownEvent, UserLogout, parse_event
-from talkdesk_runtime.clock import utc_now
+from talkdesk_runtime.clock import Clock, utc_now
 from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook import body as bodies
 from talkdesk_webhook.body import Bodies, BodyError, BodyLimits
@@ -27,6 +27,7 @@ from talkdesk_webhook.event_record import EventRecord, ForbiddenEvent, check_eve
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
 from talkdesk_webhook.key_budgets import Asker
 from talkdesk_webhook.known_app import KnownApp
+from talkdesk_webhook.log_limit import LogLimit
 from talkdesk_webhook.relay import RelayFailed
 from talkdesk_webhook.signature import (
     HEADER_KEY_ID,
@@ -148,6 +149,7 @@ class Receiver:
         self._request_timeout = request_timeout.total_seconds()
         self._now = now
         self._found = found
+        self._log_limit: LogLimit[str] = LogLimit(Clock.system().monotonic)
 
     async def receive(self, request: EventRequest) -> EventOutcome:
         """Handle one event; raise EventRefused.
@@ -207,7 +209,7 @@ class Receiver:
         try:
             app = await self._apps.get(request.namespace, request.app)
         except LookupFailed as error:
-            _log.warning("app.unavailable", namespace=request.namespace, app=request.app, error=str(error))
+            self._warn("app.unavailable", namespace=request.namespace, app=request.app, error=str(error))
             raise _unavailable("app_unavailable", "the app can't be looked up now") from None
         if app is None:
             raise EventRefused(404, "app_unknown", "there is no such app")
@@ -221,11 +223,17 @@ class Receiver:
         try:
             key = await self._keys.get(gateway, signed.key_id, asker)
         except LookupFailed as error:
-            _log.warning("signing_key.unavailable", namespace=app.namespace, app=app.name, error=str(error))
+            self._warn("signing_key.unavailable", namespace=app.namespace, app=app.name, error=str(error))
             raise _unavailable("key_unavailable", "the signing key can't be looked up now") from None
         if key is None:
             raise SignatureError(SignatureFault.UNKNOWN_KEY)
         verify(key, signed.signature, body)
+
+    def _warn(self, event: str, **fields: str) -> None:
+        """Log what strangers can cause, too: once a minute."""
+        left_out = self._log_limit.left_out(event)
+        if left_out is not None:
+            _log.warning(event, **fields, not_logged=left_out)
 
     def _proven(self, app: KnownApp, signed: SignatureHeaders, asker: Asker) -> str:
         """Take note of an event that was verified; return the id of its key."""

@@ -257,6 +257,20 @@ async def test_an_unknown_key_is_asked_for_in_the_name_of_sender_and_account_and
         assert hook.keys.proven == [(SIGNER.key_id, Asker("127.0.0.1", "acc-1"))]
 
 
+async def test_keys_and_apps_that_cant_be_looked_up_are_logged_once_a_minute_whoever_asks() -> None:
+    async with webhook() as hook:
+        hook.signer = Signer("made-up")
+        with structlog.testing.capture_logs() as logs:
+            hook.keys.error = LookupFailed("too many")
+            for _ in range(20):
+                assert_refused(await hook.post(installed()), 503, "key_unavailable")
+            hook.apps.error = LookupFailed("too many")
+            for _ in range(20):
+                assert_refused(await hook.post(installed()), 503, "app_unavailable")
+    names = [each["event"] for each in logs]
+    assert sorted(names) == ["app.unavailable", "request.refused", "request.refused", "signing_key.unavailable"]
+
+
 async def test_an_app_may_accept_unsigned_events() -> None:
     async with webhook(apps=AppsInMemory(known_app(verify_signatures=False))) as hook:
         response = await hook.client.post(PATH, json=installed())
