@@ -21,7 +21,10 @@ _POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/name
 
 
 class Settings(ProcessSettings):
-    """Answers Talkdesk's lifecycle events and provisions a tenant for each customer."""
+    """Answers Talkdesk's lifecycle events and provisions a tenant for each customer.
+
+    For the author of a template there are commands that need no cluster, each with --help: render, test, explain.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, cli_prog_name="talkdesk-operator")
 

@@ -10,7 +10,6 @@ from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import Enum, StrEnum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias, TypeVar, get_args
 
@@ -23,6 +22,7 @@ from talkdesk_runtime.durations import format_duration, parse_duration
 from talkdesk_runtime.listener import EVERYWHERE
 from talkdesk_runtime.logs import LogFormat
 from talkdesk_runtime.networks import LINK_LOCAL, Network, parse_networks
+from talkdesk_runtime.programs import installed_version
 
 __all__ = [
     "Address",
@@ -39,7 +39,6 @@ __all__ = [
     "report",
 ]
 
-_DISTRIBUTION: Final = "talkdesk-operator"
 _PLACEHOLDERS: Final = {int: "NUMBER", float: "NUMBER", timedelta: "DURATION", Path: "FILE"}
 
 
@@ -206,7 +205,7 @@ class _Parser(ArgumentParser):
             allow_abbrev=False,
         )
         self.kind = kind
-        self.add_argument("--version", action="version", version=version(_DISTRIBUTION))
+        self.add_argument("--version", action="version", version=installed_version())
 
     @override
     def error(self, message: str) -> NoReturn:

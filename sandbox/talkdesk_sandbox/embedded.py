@@ -87,14 +87,15 @@ class EmbeddedServer(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address. Raises OSError."""
+    """Return a socket that is bound to an address. Raises OSError, whose `strerror` names the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only for sockets that are explicitly TCP; with it an answer takes 40 ms more.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
-    except OSError:
+    except OSError as problem:
         bound.close()
-        raise
+        where = f"port {port} of {host}"
+        raise OSError(problem.errno, f"can't listen on {where}: {problem.strerror or problem}") from None
     return bound

@@ -20,13 +20,19 @@ def executable(path: Path, script: str) -> Path:
     return path
 
 
-def stand_in_go(folder: Path, *, version: str = "go1.26.1", build: str = ECHO_PROGRAMS, env: str = "") -> Path:
-    """Write a `go` that prints a version and builds by the given shell commands, `$out` being where to."""
+def stand_in_go(
+    folder: Path, *, version: str = "go1.26.1", build: str = ECHO_PROGRAMS, env: str = "", pending: str = ""
+) -> Path:
+    """Write a `go` that prints a version and builds by the given shell commands, `$out` being where to.
+
+    `pending` are the commands that list what is yet to be compiled.
+    """
     return executable(
         folder / "go",
         f"""\
         case $1 in
         env) {env or f"echo {version}"} ;;
+        list) {pending or ":"} ;;
         build)
             while [ "$1" != -o ]; do shift; done
             out=$2

@@ -25,7 +25,6 @@ from talkdesk_sandbox.controlplane.errors import BuildFailed, ProgramsUnavailabl
 
 __all__ = ["Product", "Recipe", "build"]
 
-_PROGRESS_EVERY: Final = 15.0  # seconds
 _ERROR_LINES: Final = 15  # of the compiler's output, in an error
 
 
@@ -79,10 +78,13 @@ class Recipe:
         return self.product.label.format(version=self.version)
 
 
-def build(recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+def build(
+    recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.environ, *, progress_every: float = 15.0
+) -> None:
     """Compile the programs into `folder`, which appears only when all are there. A build that is killed leaves none.
 
-    When another process compiles it already, wait for its result. Progress goes to standard error.
+    When another process compiles it already, wait for its result. Progress goes to standard error,
+    each `progress_every` seconds.
     Raises ProgramsUnavailable when there is no Go or one that is too old, BuildFailed when the compiler fails.
     """
     go = _find_go(recipe, environment)
@@ -95,37 +97,26 @@ def build(recipe: Recipe, folder: Path, environment: Mapping[str, str] = os.envi
             shutil.rmtree(abandoned, ignore_errors=True)
         unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
         try:
-            _compile(recipe, go, unfinished, environment)
+            _compile(recipe, _Compiler(go, recipe.module, environment, progress_every), unfinished)
             unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]) -> None:
+def _compile(recipe: Recipe, compiler: "_Compiler", into: Path) -> None:
     report(f"compiling {recipe.label}; the first time this takes minutes")
     begin = time.monotonic()
-    programs, log = into / "bin", into / "log"
-    flags = _flags(recipe.product.stamps(recipe.version))
-    command = [go, "build", *flags, "-o", f"{programs}{os.sep}", *recipe.product.packages]
-    if nice := shutil.which("nice", path=environment.get("PATH")):
-        command.insert(0, nice)
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command,
-            cwd=recipe.module,
-            # Go's own temporary files go with the unfinished folder, also when Go can't remove them any more.
-            env={**environment, "CGO_ENABLED": "0", "GOTMPDIR": str(into)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C at the terminal is for this process
-        ) as process,
-    ):
-        status = _wait_with_progress(process, log, begin)
-    if status != 0:
+    programs, log, plan = into / "bin", into / "log", into / "plan"
+    flags, packages = _flags(recipe.product.stamps(recipe.version)), recipe.product.packages
+    # Which packages are yet to be compiled. Where that can't be said, the build itself says why.
+    stale = ["-f", "{{if .Stale}}{{.ImportPath}}{{end}}"]
+    compiler.run(["list", "-deps", *flags, *stale, *packages], plan, lambda: report("fetching modules"))
+    pending = len(_packages(plan))
+    build_all = ["build", "-v", *flags, "-o", f"{programs}{os.sep}", *packages]
+    if compiler.run(build_all, log, lambda: report(_progress(log, pending, begin))) != 0:
         raise BuildFailed(f"go build failed in {recipe.module}:\n{_error_lines(log)}")
     log.unlink()
+    plan.unlink()
     for program in programs.iterdir():
         program.rename(into / recipe.product.renamed.get(program.name, program.name))
     programs.rmdir()
@@ -133,32 +124,60 @@ def _compile(recipe: Recipe, go: str, into: Path, environment: Mapping[str, str]
     report(f"compiled in {time.monotonic() - begin:.0f} s")
 
 
-def _wait_with_progress(process: subprocess.Popen[bytes], log: Path, begin: float) -> int:
-    while True:
-        try:
-            return process.wait(_PROGRESS_EVERY)
-        except subprocess.TimeoutExpired:
-            report(_progress(log, time.monotonic() - begin))
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)  # with its compilers, which would run on for a while
-            raise
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """Go, as it is called for one module."""
+
+    go: str
+    module: Path
+    environment: Mapping[str, str]
+    progress_every: float
+
+    def run(self, arguments: list[str], log: Path, in_progress: Callable[[], None]) -> int:
+        """Run one command, its output in a log; return its exit status."""
+        nice = shutil.which("nice", path=self.environment.get("PATH"))
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                [*([nice] if nice else []), self.go, *arguments],
+                cwd=self.module,
+                # Go's own temporary files go with the unfinished folder, also when Go can't remove them any more.
+                env={**self.environment, "CGO_ENABLED": "0", "GOTMPDIR": str(log.parent)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C at the terminal is for this process
+            ) as process,
+        ):
+            while True:
+                try:
+                    return process.wait(self.progress_every)
+                except subprocess.TimeoutExpired:
+                    in_progress()
+                except BaseException:
+                    os.killpg(process.pid, signal.SIGKILL)  # with its compilers, which would run on for a while
+                    raise
 
 
 def _flags(stamps: Mapping[str, str]) -> list[str]:
     stamp = " ".join(f"-X {variable}={value}" for variable, value in stamps.items())
-    # -v prints each package that is compiled, for the progress. The person's other GOFLAGS stay in force.
+    # The person's other GOFLAGS stay in force.
     # sandbox/kind/lib/programs.sh has the same, so that Go compiles a package for a kind node and for this only once.
-    return ["-v", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", f"-s -w {stamp}"]
+    return ["-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", f"-s -w {stamp}"]
 
 
-def _progress(log: Path, seconds: float) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    packages = sum(" " not in line for line in lines)
-    return f"compiling for {seconds:.0f} s, {packages} packages so far{f' ({lines[-1]})' if lines else ''}"
+def _progress(log: Path, pending: int, begin: float) -> str:
+    done = _packages(log)
+    left = f"{max(pending - len(done), 0)} of {pending} packages left" if pending else f"{len(done)} packages so far"
+    return f"compiling for {time.monotonic() - begin:.0f} s, {left}{f' ({done[-1]})' if done else ''}"
+
+
+def _packages(log: Path) -> list[str]:
+    """Return the import paths in Go's output: lines without a space, which a message always has."""
+    return [line for line in log.read_text(errors="replace").splitlines() if line and " " not in line]
 
 
 def _error_lines(log: Path) -> str:
-    # A line of -v is an import path without a space; an error message has spaces.
     lines = log.read_text(errors="replace").splitlines()
     messages = [line for line in lines if " " in line and not line.startswith("go: downloading ")]
     return "\n".join(messages[-_ERROR_LINES:])

@@ -5,7 +5,10 @@ shown elsewhere (`tests/integration/stack`). Each test has a control plane of it
 """
 
 import json
+import os
+import re
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +43,26 @@ def live_helm(helm_program: Path, cluster: Cluster, tmp_path: Path) -> Helm:
 
 def install(helm: Helm, *arguments: str, release: str = RELEASE, namespace: str = SYSTEM, chart: Path = CHART) -> None:
     helm.run("install", release, str(chart), "--create-namespace", *arguments, namespace=namespace)
+
+
+def test_the_readmes_line_installs_as_written(cluster: Cluster, helm_program: Path, tmp_path: Path) -> None:
+    repository = CHART.parents[1]
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ {4}(helm .*?)(?: +#.*)?$", text, re.MULTILINE)
+    folders = {f"HELM_{name}_HOME": str(tmp_path / name) for name in ("CACHE", "CONFIG", "DATA")}
+    path = f"{helm_program.parent}{os.pathsep}{cluster.environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=repository,
+        env={**cluster.environment, **folders, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "deployed" in done.stdout
+    deployed = cluster.kubectl("get", "deployments", "--namespace", SYSTEM, "--output=name")
+    assert {"deployment.apps/talkdesk-operator", "deployment.apps/talkdesk-webhook"} <= set(deployed.split())
 
 
 def make_customers(cluster: Cluster) -> dict[str, Any]:

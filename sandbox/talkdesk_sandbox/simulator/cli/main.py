@@ -6,11 +6,12 @@ Does not belong here: any single command.
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
+from talkdesk_runtime.programs import installed_version
 from talkdesk_sandbox.simulator.cli import customers, faults, inspection, serve, staff
 from talkdesk_sandbox.simulator.cli.register import NotSentError
 from talkdesk_sandbox.simulator.cli.tables import problems
@@ -70,9 +71,25 @@ def command() -> Any:
     app = typer.Typer(
         help=_HELP, epilog=_EPILOG, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
+    app.callback()(_any)
     for module in (serve, customers, staff, inspection, faults):
         module.add_to(app)
     return typer.main.get_command(app)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's form
+    if wanted:
+        print(installed_version())
+        raise typer.Exit
+
+
+_Version = Annotated[
+    bool, typer.Option("--version", help="show the version and exit", callback=_print_version, is_eager=True)
+]
+
+
+def _any(*, version: _Version = False) -> None:
+    """Take the options of the program itself."""
 
 
 def _complain(code: int, *lines: str) -> int:

@@ -16,16 +16,22 @@ from talkdesk_sandbox.simulator.cli.tables import welcome
 from talkdesk_sandbox.simulator.server.server import SimulatorServer
 from talkdesk_sandbox.simulator.settings import Settings
 
+_EPILOG = (
+    "Each flag is an environment variable as well, over which it takes precedence: TALKDESK_SIMULATOR_PORT, "
+    "TALKDESK_SIMULATOR_TLS_CERT, ... For --set NAME=VALUE it is TALKDESK_SIMULATOR_BEHAVIOR__NAME."
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command(cls=MultiValueCommand, rich_help_panel="Run")(serve)
+    app.command(cls=MultiValueCommand, rich_help_panel="Run", epilog=_EPILOG)(serve)
 
 
 _Host = Annotated[str | None, typer.Option(help="address to listen on (127.0.0.1; the control API has no password)")]
-_Port = Annotated[int, typer.Option(metavar="N", help="port; 0 takes a free one")]
+_Port = Annotated[int | None, typer.Option(metavar="N", help=f"port; 0 takes a free one ({DEFAULT_PORT})")]
 _Callback = Annotated[
-    str | None, typer.Option("--callback", metavar="URL", help="where events go; {app_id} is replaced")
+    str | None,
+    typer.Option("--callback-url", "--callback", metavar="URL", help="where events go; {app_id} is replaced"),
 ]
 _CallbackCa = Annotated[Path | None, typer.Option(metavar="FILE", help="PEM bundle to trust for an HTTPS callback")]
 _PublicUrl = Annotated[str | None, typer.Option(metavar="URL", help="base URL that events name (where it listens)")]
@@ -46,7 +52,7 @@ _Changes = Annotated[
 def serve(  # noqa: PLR0913 - each parameter is an option
     *,
     host: _Host = None,
-    port: _Port = DEFAULT_PORT,
+    port: _Port = None,
     callback_url: _Callback = None,
     callback_ca: _CallbackCa = None,
     public_url: _PublicUrl = None,
@@ -60,6 +66,8 @@ def serve(  # noqa: PLR0913 - each parameter is an option
     """Run a simulator until Ctrl-C."""
     fields = given(host=host, port=port, callback_url=callback_url, callback_ca=callback_ca, public_url=public_url)
     fields |= given(id_domain=id_domain, tls_cert=tls_cert, tls_key=tls_key, clock_offset=clock_offset, seed=seed)
+    if port is None and "port" not in Settings().model_fields_set:
+        fields["port"] = DEFAULT_PORT
     if changes:
         # The environment first: what the command line does not name stays as the environment says.
         fields["behavior"] = Settings().behavior.model_dump() | pairs(changes)

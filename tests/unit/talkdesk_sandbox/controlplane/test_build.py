@@ -37,6 +37,22 @@ def test_a_failing_compilers_errors_are_quoted_and_no_folder_is_left(tmp_path: P
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["key.lock"]
 
 
+@pytest.mark.parametrize(
+    ("pending", "left"),
+    [
+        ("echo a/b; echo a/c; echo a/d; echo 'go: downloading a v1'", "2 of 3 packages left (a/b)"),
+        ("echo 'go: no network' >&2; exit 1", "1 packages so far (a/b)"),
+    ],
+)
+def test_it_tells_how_much_is_left(pending: str, left: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stand_in_go(tmp_path / "path", pending=pending, build=f"echo a/b >&2; sleep 0.5; {ECHO_PROGRAMS}")
+    recipe = Recipe.read(KUBERNETES, go_module(tmp_path / "m"))
+
+    build(recipe, tmp_path / "cache" / "key", path(tmp_path), progress_every=0.1)
+
+    assert left in capsys.readouterr().err
+
+
 def test_leftovers_of_a_killed_build_are_removed_by_the_next_build(tmp_path: Path) -> None:
     stand_in_go(tmp_path / "path")
     abandoned = tmp_path / "cache" / "key.unfinished-x"

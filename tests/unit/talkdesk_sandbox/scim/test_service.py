@@ -1,6 +1,7 @@
 """The pretend SCIM service, asked by hand."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -176,4 +177,19 @@ async def test_it_runs_as_its_own_process() -> None:
 
 def test_an_address_that_cannot_be_bound_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--host", "192.0.2.1", "--port", "1"]) == 1
-    assert capsys.readouterr().out.startswith("scim: ")
+    assert capsys.readouterr().err.startswith("scim: can't listen on port 1 of 192.0.2.1: ")
+
+
+def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 1
+    assert capsys.readouterr().err == f"scim: can't listen on port {port} of 127.0.0.1: Address already in use\n"
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--port", "70000"), ("--port", "-1")])
+def test_a_setting_that_is_no_good_is_named(flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([f"{flag}={value}"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith("scim: port: ")

@@ -1,6 +1,7 @@
 """The command line, run in a thread against a simulator in this process."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -11,7 +12,7 @@ from builders.simulators import Start
 from talkdesk_sandbox.simulator import SimulatorServer
 from talkdesk_sandbox.simulator.cli.main import main
 from talkdesk_sandbox.simulator.faults.kinds import ApiFault, DeliveryFault, Drop
-from talkdesk_sandbox.simulator.settings import Behavior
+from talkdesk_sandbox.simulator.settings import Behavior, Settings
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -204,3 +205,24 @@ def test_serve_refuses_wrong_settings(capsys: pytest.CaptureFixture[str]) -> Non
     assert "port" in capsys.readouterr().err
     assert main(["serve", "--set", "nope=1"]) == 2
     assert "nope" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by", ["flag", "variable"])
+def test_serve_names_the_port_that_is_taken(
+    by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        if by == "variable":
+            monkeypatch.setenv("TALKDESK_SIMULATOR_PORT", port)
+        code = main(["serve", "--port", port] if by == "flag" else ["serve"])
+    assert code == 1
+    assert capsys.readouterr().err == (
+        f"talkdesk-simulator: can't listen on port {port} of 127.0.0.1: Address already in use\n"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"behavior", "delivery_concurrency"}))
+def test_each_setting_is_a_flag_of_the_same_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["serve", f"--{name.replace('_', '-')}"])
+    assert "requires an argument" in capsys.readouterr().err

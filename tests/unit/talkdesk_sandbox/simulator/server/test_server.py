@@ -89,7 +89,7 @@ async def test_it_can_listen_on_other_addresses(host: str) -> None:
 async def test_a_taken_port_is_an_os_error() -> None:
     async with SimulatorServer() as server:
         port = int(server.url.rsplit(":", 1)[1])
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match=f"can't listen on port {port} of 127.0.0.1: Address already in use"):
             await SimulatorServer(Settings(port=port)).__aenter__()
 
 
