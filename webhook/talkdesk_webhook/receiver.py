@@ -209,7 +209,10 @@ class Receiver:
         try:
             app = await self._apps.get(request.namespace, request.app)
         except LookupFailed as error:
-            self._warn("app.unavailable", namespace=request.namespace, app=request.app, error=str(error))
+            namespace, app_name = request.namespace, request.app
+            # Strangers can cause this line, and the one for keys.
+            if (more := self._log_limit.left_out("app")) is not None:
+                _log.warning("app.unavailable", namespace=namespace, app=app_name, error=str(error), not_logged=more)
             raise _unavailable("app_unavailable", "the app can't be looked up now") from None
         if app is None:
             raise EventRefused(404, "app_unknown", "there is no such app")
@@ -223,17 +226,18 @@ class Receiver:
         try:
             key = await self._keys.get(gateway, signed.key_id, asker)
         except LookupFailed as error:
-            self._warn("signing_key.unavailable", namespace=app.namespace, app=app.name, error=str(error))
+            if (more := self._log_limit.left_out("signing_key")) is not None:
+                _log.warning(
+                    "signing_key.unavailable",
+                    namespace=app.namespace,
+                    app=app.name,
+                    error=str(error),
+                    not_logged=more,
+                )
             raise _unavailable("key_unavailable", "the signing key can't be looked up now") from None
         if key is None:
             raise SignatureError(SignatureFault.UNKNOWN_KEY)
         verify(key, signed.signature, body)
-
-    def _warn(self, event: str, **fields: str) -> None:
-        """Log what strangers can cause, too: once a minute."""
-        left_out = self._log_limit.left_out(event)
-        if left_out is not None:
-            _log.warning(event, **fields, not_logged=left_out)
 
     def _proven(self, app: KnownApp, signed: SignatureHeaders, asker: Asker) -> str:
         """Take note of an event that was verified; return the id of its key."""
