@@ -121,7 +121,7 @@ async def following(
     listed = AppList(api, namespaces, clock=clock)
     running = asyncio.create_task(listed.run())
     try:
-        await until(lambda: listed.was_tried and (api.down is not None or api.watched == max(1, len(namespaces))))
+        await until(lambda: listed.was_tried)
         yield listed, Apps(api, listed, timedelta(seconds=10), clock=clock)
     finally:
         running.cancel()

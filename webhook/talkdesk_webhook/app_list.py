@@ -145,7 +145,7 @@ class AppList:
             except Exception:  # noqa: BLE001 - the one place for what is unforeseen here: events are taken all the same
                 _log.exception("apps.watch_raised", namespace=place.namespace)
             finally:
-                place.is_current = False
+                place.is_current, place.was_tried = False, True
             await self._clock.sleep(_AFTER_FAULT)
 
 

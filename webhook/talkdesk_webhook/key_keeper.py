@@ -20,9 +20,9 @@ from talkdesk_webhook.signing_keys import SigningKeys
 __all__ = ["KeyKeeper"]
 
 _LONGEST: Final = 30.0
-"""Seconds between two looks; a tenth of the time for which a key is used, if that is less."""
+"""Seconds between two rounds; a tenth of the time for which a key is used, if that is less."""
 _PAUSE: Final = 1.0
-"""Seconds between two looks, however often apps change."""
+"""Seconds between two rounds, however often apps change."""
 
 
 class KeyKeeper:
@@ -45,17 +45,17 @@ class KeyKeeper:
         self._clock = clock or Clock.system()
 
     async def run(self) -> None:
-        """Look now, after each change and now and then, until cancelled."""
+        """Fetch now, after each change and now and then, until cancelled."""
         while True:
             self._changed.clear()
-            await self.look()
+            await self.refresh()
             await self._clock.sleep(_PAUSE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._every):
                     await self._changed.wait()
 
-    async def look(self) -> None:
-        """Fetch each key that is missing, or would be too old before the next look but one."""
+    async def refresh(self) -> None:
+        """Fetch each key that is missing, or would be too old before the next round but one."""
         wanted = {
             (app.hosts.api_url, key_id) for app in self._apps() if app.verify_signatures for key_id in app.signing_keys
         }

@@ -179,3 +179,10 @@ async def test_nobody_waits_for_a_listing_that_was_not_allowed_from_the_start() 
     async with following(api) as (listed, _):
         assert listed.was_tried
         assert not listed.is_complete
+
+
+async def test_nobody_waits_for_a_listing_that_makes_no_sense() -> None:
+    api = api_with(app())
+    del api.apps["team", "sentiment"]["metadata"]["name"]
+    async with following(api) as (listed, _):
+        assert listed.was_tried

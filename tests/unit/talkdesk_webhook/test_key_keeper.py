@@ -59,8 +59,8 @@ async def test_keys_in_an_apps_status_are_fetched_once_for_all_apps_of_a_gateway
     world.apply("new", "old")
     world.apply("new", name="second")
     world.apply("other", name="unsigned", verify=False)
-    await world.keeper.look()
-    await world.keeper.look()
+    await world.keeper.refresh()
+    await world.keeper.refresh()
     assert sorted(world.asked) == ["new", "old"]
     assert world.keys.is_known(GATEWAY, "new")
 
@@ -70,7 +70,7 @@ async def test_keys_are_fetched_again_before_they_are_old_for_a_few_requests_an_
     world.apply("in-status")
     world.keys.verified(GATEWAY, "signed-here", Asker("192.0.2.1"))
     for _ in range(120):
-        await world.keeper.look()
+        await world.keeper.refresh()
         world.now += 30
         assert await world.keys.get(GATEWAY, "signed-here", Asker("192.0.2.1")) is not None
     assert 12 <= len(world.asked) <= 16
@@ -78,11 +78,11 @@ async def test_keys_are_fetched_again_before_they_are_old_for_a_few_requests_an_
 
 async def test_while_the_gateway_is_down_it_is_asked_twice_a_minute_and_a_key_is_used_on(world: World) -> None:
     world.apply("in-status")
-    await world.keeper.look()
+    await world.keeper.refresh()
     world.down = True
     for _ in range(60):
         world.now += 30
-        await world.keeper.look()
+        await world.keeper.refresh()
         assert await world.keys.get(GATEWAY, "in-status", Asker("192.0.2.1")) is not None
     assert len(world.asked) <= 60
 
