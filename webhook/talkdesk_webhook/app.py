@@ -98,8 +98,7 @@ class _Endpoints:
 
     def _refused(self, refused: EventRefused) -> Response:
         self._metrics.refused.labels(str(refused.status), refused.reason).inc()
-        # The unread rest of a body must not be taken for the next request, nor be waited for.
-        headers = {"Connection": "close"}
+        headers: dict[str, str] = {}
         if refused.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(refused.retry_after.total_seconds())))
         return _json(refused.status, {"error": str(refused), "reason": refused.reason}, headers)
@@ -126,4 +125,10 @@ async def _no_route(_: Request, error: Exception) -> Response:
 
 
 def _json(status: int, content: dict[str, str], headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content) + b"\n", status, headers, media_type="application/json")
+    """Return a response, which closes its connection if it refuses.
+
+    So the unread rest of a body is neither taken for the next request nor waited for, and who sends requests without a
+    pause has to connect for each.
+    """
+    closing = {"Connection": "close"} if status >= 400 else {}
+    return Response(orjson.dumps(content) + b"\n", status, closing | (headers or {}), media_type="application/json")

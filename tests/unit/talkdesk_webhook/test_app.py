@@ -312,6 +312,13 @@ async def test_an_app_that_does_not_exist_is_not_found(path: str) -> None:
         assert response.json()["reason"] in {"app_unknown", "not_found"}
 
 
+@pytest.mark.case(77)
+@pytest.mark.parametrize("path", ["/", "/events/team", PATH])
+async def test_whoever_asks_for_what_is_not_there_has_to_connect_for_each_request(path: str) -> None:
+    async with webhook() as hook:
+        assert (await hook.client.get(path)).headers["Connection"] == "close"
+
+
 async def test_other_paths_and_methods_are_answered_in_json() -> None:
     async with webhook() as hook:
         assert_refused(await hook.client.get("/"), 404, "not_found")
