@@ -136,6 +136,9 @@ class ProcessSettings(BaseSettings):
     endpoints; separated by commas. Looked at for each connection, whatever its name resolves to. By default
     link-local addresses, where clouds give credentials away; add 127.0.0.0/8, ::1 and the cluster's own ranges where
     authors of apps are not trusted with these. An HTTP proxy is not looked at."""
+    allow_insecure: bool = False
+    """Let apps allow plain http by their own `allowInsecure`, to endpoints of Talkdesk's, SCIM services and logout
+    endpoints. Credentials are sent there in the clear: only for a laboratory with a simulator."""
     probe_bind_address: Address = EVERYWHERE
     """Address to listen on for /healthz and /readyz; :: is every address of IPv6 and IPv4, or of IPv4 alone where there
     is no IPv6."""

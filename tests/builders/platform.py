@@ -80,6 +80,7 @@ class Platform:
             "LEASE_NAMESPACE": self.namespace,
             **FREE_SIDE_PORTS,
             "LOG_LEVEL": "DEBUG",
+            "ALLOW_INSECURE": "true",
             **self.settings,
         }
         await self._start("operator", settings)
@@ -96,6 +97,7 @@ class Platform:
             "APP_REFRESH_INTERVAL": "1s",
             "SHUTDOWN_DELAY": "0s",
             "LOG_LEVEL": "DEBUG",
+            "ALLOW_INSECURE": "true",
         }
         program = await self._start("webhook", settings)
         self.ports["webhook"] = (await program.logged("server.listening"))["port"]

@@ -120,7 +120,8 @@ class RelayKeysInMemory:
         self.keys = None if text is None else WebhookSecrets.read(text)
         self.error: Exception | None = None
 
-    async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
+    async def get(self, namespace: str, ref: SecretKeyRef, url: str) -> WebhookSecrets | None:
+        assert url
         assert (namespace, ref.name, ref.key) == ("team", "single-logout", "key")
         if self.error is not None:
             raise self.error

@@ -153,6 +153,7 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
         **{f"TALKDESK_WEBHOOK_{name}": value for name, value in FREE_SIDE_PORTS.items()},
         "TALKDESK_WEBHOOK_APP_REFRESH_INTERVAL": "1s",
         "TALKDESK_WEBHOOK_SHUTDOWN_DELAY": "0s",
+        "TALKDESK_WEBHOOK_ALLOW_INSECURE": "true",
         **{f"TALKDESK_WEBHOOK_{name.upper()}": value for name, value in settings.items()},
     }
     command: Sequence[str] = [sys.executable, "-m", "talkdesk_webhook"]

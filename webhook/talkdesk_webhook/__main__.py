@@ -106,7 +106,7 @@ class Known:
     @classmethod
     def begin(cls, settings: Settings, clients: Clients, metrics: Metrics) -> Self:
         """Make the parts, which know nothing yet."""
-        apps = AppList(clients.kube, settings.namespaces)
+        apps = AppList(clients.kube, settings.namespaces, allow_insecure=settings.allow_insecure)
         metrics.apps_watched.set_function(lambda: float(apps.is_complete))
         metrics.apps.set_function(lambda: float(sum(1 for _ in apps.apps())))
         lifetimes = KeyLifetimes(

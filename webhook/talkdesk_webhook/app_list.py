@@ -62,11 +62,13 @@ class AppList:
         kube: KubeStreams,
         namespaces: Sequence[str] = (),
         *,
+        allow_insecure: bool = False,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """Take the connection; nothing is asked for before `run`."""
+        """Take the connection, and whether apps may allow plain http; nothing is asked for before `run`."""
         self._kube = kube
+        self._allow_insecure = allow_insecure
         self._clock = clock or Clock.system()
         self._rng = rng or new_rng()
         self._awaited: dict[AppName, asyncio.Event] = {}
@@ -74,7 +76,7 @@ class AppList:
         self.changed = asyncio.Event()
         """Set by each change of an app; whoever waits for it clears it."""
         limit: LogLimit[str] = LogLimit(self._clock.monotonic)
-        self._places = {each: _Place(each, self._shown, limit) for each in namespaces or ("",)}
+        self._places = {each: _Place(each, self.read, self._shown, limit) for each in namespaces or ("",)}
 
     async def run(self) -> NoReturn:
         """List and watch until cancelled, whatever happens."""
@@ -101,6 +103,10 @@ class AppList:
         """Return whether what is not in the list does not exist, but for an app that was applied a moment ago."""
         place = self._place(namespace)
         return place is not None and place.is_current
+
+    def read(self, raw: dict[str, Any], namespace: str, name: str) -> KnownApp:
+        """Return what is needed of an object; raise AppUnusable."""
+        return read_app(raw, namespace, name, allow_insecure=self._allow_insecure)
 
     def find(self, namespace: str, name: str) -> ListedApp | None:
         """Return the app as it was seen last, or None."""
@@ -152,8 +158,15 @@ class AppList:
 class _Place(Sink):
     """The apps of one namespace, or of all."""
 
-    def __init__(self, namespace: str, shown: Callable[[AppName], None], limit: LogLimit[str]) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        read: Callable[[dict[str, Any], str, str], KnownApp],
+        shown: Callable[[AppName], None],
+        limit: LogLimit[str],
+    ) -> None:
         self.namespace = namespace
+        self._read = read
         self.apps: dict[AppName, ListedApp] = {}
         self.is_current = False
         self.was_tried = False
@@ -171,7 +184,11 @@ class _Place(Sink):
     @override
     def present(self, raw: Mapping[str, Any], /) -> None:
         key = _key(raw)
-        self.apps[key] = _listed(dict(raw), *key)
+        uid = str(raw["metadata"].get("uid"))
+        try:
+            self.apps[key] = ListedApp(uid, self._read(dict(raw), *key))
+        except AppUnusable as error:
+            self.apps[key] = ListedApp(uid, None, str(error))
         self._shown(key)
 
     @override
@@ -200,11 +217,3 @@ class _Place(Sink):
 def _key(raw: Mapping[str, Any]) -> AppName:
     metadata = raw["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
-
-
-def _listed(raw: dict[str, Any], namespace: str, name: str) -> ListedApp:
-    uid = str(raw["metadata"].get("uid"))
-    try:
-        return ListedApp(uid, read_app(raw, namespace, name))
-    except AppUnusable as error:
-        return ListedApp(uid, None, str(error))

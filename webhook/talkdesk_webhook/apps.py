@@ -14,7 +14,7 @@ from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
 from talkdesk_webhook.app_list import AppList, ListedApp
-from talkdesk_webhook.known_app import AppUnusable, KnownApp, read_app
+from talkdesk_webhook.known_app import AppUnusable, KnownApp
 
 __all__ = ["Apps", "KubeReader"]
 
@@ -67,7 +67,7 @@ class Apps:
     async def _read(self, key: tuple[str, str]) -> Loaded[KnownApp]:
         path = resource_path(GROUP, VERSION, TalkdeskApp.INFO.plural, *key)
         try:
-            return Loaded(read_app(await self._kube.request("GET", path), *key), self._fresh_for)
+            return Loaded(self._listed.read(await self._kube.request("GET", path), *key), self._fresh_for)
         except KubeNotFound:
             return Loaded(None, self._fresh_for)
         except KubeError as error:

@@ -36,13 +36,19 @@ class KnownApp:
     """Ids of the keys that signed its events lately, as its status says."""
 
 
-def read_app(raw: dict[str, Any], namespace: str, name: str) -> KnownApp:
-    """Return what is needed of an object as the API server gives it; raise AppUnusable."""
+def read_app(raw: dict[str, Any], namespace: str, name: str, *, allow_insecure: bool) -> KnownApp:
+    """Return what is needed of an object as the API server gives it; raise AppUnusable.
+
+    Only with `allow_insecure` may an app allow plain http.
+    """
     try:
         app = TalkdeskApp.read(_without_template(raw))
         required = app.spec.events.signature_verification is SignatureVerification.REQUIRED
         keys = () if app.status.events is None else app.status.events.signing_keys
-        return KnownApp(namespace, name, app.spec.app_id, required, allowed_hosts(app.spec), app.spec.logout, keys)
+        hosts, logout = allowed_hosts(app.spec, allow_insecure=allow_insecure), app.spec.logout
+        if logout is not None and not allow_insecure:
+            logout = logout.model_copy(update={"allow_insecure": False})
+        return KnownApp(namespace, name, app.spec.app_id, required, hosts, logout, keys)
     except ForeignHostError as error:
         raise AppUnusable(f"the TalkdeskApp's endpoints can't be used: {error}") from None
     except ValidationError as error:

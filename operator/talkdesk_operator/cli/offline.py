@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.app import ObjectScope, TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import tenant_name
 from talkdesk_operator.cli.documents import read_installation
@@ -22,6 +22,8 @@ from talkdesk_operator.domain.tenant.entitlement import desired_state
 from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.templates.errors import RenderError
+from talkdesk_operator.templates.inventory import planned
+from talkdesk_operator.templates.placement import outside
 from talkdesk_operator.templates.render import RenderedTenant, render
 
 __all__ = ["CannotRender", "Rendering", "customer_of", "rendering", "usable"]
@@ -42,7 +44,7 @@ class Rendering:
 
 def usable(app: TalkdeskApp) -> CompiledApp:
     """Return the app, compiled. Raises CannotRender with all that is wrong with it."""
-    compiled = compile_app(app)
+    compiled = compile_app(app, allow_insecure=True)  # nothing is sent from here
     if compiled.problem or compiled.template is None:
         raise CannotRender(f"TalkdeskApp {app.metadata.name}: {compiled.problem}")
     return compiled
@@ -81,4 +83,7 @@ def rendering(app: CompiledApp, installation: TalkdeskInstallation, values: Mapp
         tenant = render(template, context, app_name=app.resource.metadata.name, tenant_name=name)
     except RenderError as error:
         raise CannotRender(str(error)) from None
+    confined = app.resource.spec.tenant.object_scope is ObjectScope.TENANT
+    if confined and (words := outside(planned(tenant), tenant.name)):
+        raise CannotRender(words)
     return Rendering(tenant, desired_state(scope).value)

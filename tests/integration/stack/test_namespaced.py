@@ -103,7 +103,8 @@ async def test_a_customer_comes_and_goes_where_no_right_reaches_beyond_the_names
         for account in ("operator", "webhook"):
             assert await may(programs, account, "get", f"talkdeskapps.{GROUP}", everywhere=False)
             assert not await may(programs, account, "get", f"talkdeskapps.{GROUP}", everywhere=True)
-        async with stack(programs, steps=[{"name": "settings", "manifests": [settings]}]) as talkdesk:
+        steps, anywhere = [{"name": "settings", "manifests": [settings]}], {"objectScope": "Any"}
+        async with stack(programs, steps=steps, tenant=anywhere) as talkdesk:
             acme = await talkdesk.install()
             await acme.converges("Active")
             made = f"configmap/settings-{acme.account_id}"

@@ -17,9 +17,10 @@ from talkdesk_webhook.app_list import AppList
 from talkdesk_webhook.apps import Apps
 
 
-def alone(kube: ScriptedKube, fresh_for: float, *, clock: Clock | None = None) -> Apps:
+def alone(kube: ScriptedKube, fresh_for: float, *, clock: Clock | None = None, allow_insecure: bool = False) -> Apps:
     """Return apps of which there is no list: each is read by itself."""
-    return Apps(kube, AppList(AppsApi()), timedelta(seconds=fresh_for), clock=clock)
+    listed = AppList(AppsApi(), allow_insecure=allow_insecure)
+    return Apps(kube, listed, timedelta(seconds=fresh_for), clock=clock)
 
 
 async def test_an_app_is_read_by_its_name_and_cached() -> None:
@@ -48,7 +49,7 @@ async def test_explicit_endpoints_are_the_only_hosts() -> None:
     own = {"api": "http://127.0.0.1:9", "token": "http://127.0.0.1:9/{account}/token", "allowInsecure": True}
     raw = app(endpoints=own)
     del raw["spec"]["region"]
-    known = await alone(ScriptedKube(raw), 10).get("team", "sentiment")
+    known = await alone(ScriptedKube(raw), 10, allow_insecure=True).get("team", "sentiment")
     assert known is not None
     known.hosts.check_api("http://127.0.0.1:9")
     with pytest.raises(ForeignHostError):
@@ -105,6 +106,22 @@ async def test_while_an_app_cant_be_read_no_cached_one_is_used(error: KubeError)
     clock[0] = 11
     with pytest.raises(LookupFailed):
         await apps.get("team", "sentiment")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_an_app_can_allow_plain_http_only_where_the_webhook_does(*, allowed: bool) -> None:
+    logout = {"url": "http://a.example", "secretRef": {"name": "s", "key": "k"}, "allowInsecure": True}
+    apps = alone(ScriptedKube(app(logout=logout)), 10, allow_insecure=allowed)
+    known = await apps.get("team", "sentiment")
+    assert known is not None
+    assert known.logout is not None
+    assert known.logout.allow_insecure == allowed
+
+
+async def test_endpoints_of_plain_http_are_not_used_on_the_apps_word_alone() -> None:
+    own = {"api": "http://127.0.0.1:9", "token": "http://127.0.0.1:9/{account}/token", "allowInsecure": True}
+    with pytest.raises(LookupFailed, match="--allow-insecure"):
+        await alone(ScriptedKube(app(region=None, endpoints=own)), 10).get("team", "sentiment")
 
 
 @pytest.mark.parametrize(

@@ -50,11 +50,25 @@ def refused(capsys: pytest.CaptureFixture[str], status: int, *arguments: str) ->
     return said.err
 
 
+def test_an_object_outside_the_tenant_is_refused_as_the_operator_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside = config_map("facts") | {"metadata": {"name": "facts", "namespace": "default"}}
+    for scope, status in (("Tenant", 1), ("Any", 0)):
+        raw = sentiment({"name": "base", "manifests": [NAMESPACE, outside]})
+        raw["spec"]["tenant"]["objectScope"] = scope
+        file = written(tmp_path / "app.yaml", raw)
+        if status:
+            assert "ConfigMap default/facts" in refused(capsys, status, "render", "-f", str(file))
+        else:
+            assert len(rendered(capsys, "-f", str(file))) == 2
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_example_works_for_each_sample(sample: str, capsys: pytest.CaptureFixture[str]) -> None:
     objects = rendered(capsys, "-f", str(EXAMPLE), f"--sample={sample}")
 
-    assert [each["kind"] for each in objects][:2] == ["Namespace", "ResourceQuota"]
+    assert [each["kind"] for each in objects][:2] == ["Namespace", "RoleBinding"]
     assert len({(each["kind"], each["metadata"]["name"]) for each in objects}) == len(objects)
 
 
