@@ -34,6 +34,7 @@ __all__ = [
     "Port",
     "ProcessSettings",
     "UnusableSettings",
+    "names_of",
     "read_settings",
     "report",
 ]
@@ -78,6 +79,16 @@ def _networks(value: object) -> object:
 
 NetworksSetting = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 """Networks, separated by commas."""
+
+
+def names_of(value: object) -> object:
+    """Return the names in a text that separates them by commas, and in a list of such; anything else as it is."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return tuple(name.strip() for part in value for name in part.split(",") if name.strip())
+    return value
+
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 

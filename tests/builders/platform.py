@@ -90,6 +90,7 @@ class Platform:
         """Start it, where it was before if it ran before, and wait until it is ready."""
         settings = {
             "KUBECONFIG": str(self.kubeconfigs["webhook"]),
+            "NAMESPACES": self.namespace,
             "HOST": "127.0.0.1",
             "PORT": str(self.ports.get("webhook", 0)),
             **FREE_SIDE_PORTS,

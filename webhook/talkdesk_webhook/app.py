@@ -63,8 +63,9 @@ class _Endpoints:
         namespace, app = _names(request)
         self._metrics.in_flight.inc()
         try:
-            response = self._accepted(await self._receive(request, namespace, app))
-            self._reports.accepted(namespace, app)
+            outcome = await self._receive(request, namespace, app)
+            response = self._accepted(outcome)
+            self._reports.accepted(namespace, app, outcome.key_id)
         except EventRefused as refused:
             response = self._refused(refused)
             self._reports.refused(namespace, app, refused.status, refused.reason)
@@ -76,7 +77,9 @@ class _Endpoints:
     async def _receive(self, request: Request, namespace: str, app: str) -> EventOutcome:
         if not namespace:
             raise EventRefused(404, "app_unknown", "there is no such app")
-        return await self._receiver.receive(EventRequest(namespace, app, request.headers, request.receive, self._place))
+        peer = "" if request.client is None else request.client.host
+        delivery = EventRequest(namespace, app, request.headers, request.receive, self._place, peer)
+        return await self._receiver.receive(delivery)
 
     @contextmanager
     def _place(self) -> Iterator[None]:

@@ -29,7 +29,7 @@ from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_runtime.networks import Network
-from talkdesk_webhook.apps import KnownApp
+from talkdesk_webhook.known_app import KnownApp
 from talkdesk_webhook.standard_webhooks import WebhookSecrets, message_id
 
 __all__ = ["LogoutRelay", "RelayFailed", "RelayFault", "RelayKeySource", "relay_client"]
