@@ -280,7 +280,7 @@ class TemplateStep(Model):
 class TenantTemplate(Model):
     """What each customer account gets in the cluster."""
 
-    name: Expression = "${dnsLabel('td-' + account.id)}"
+    name: Expression = "${dnsLabel('td-' + app.namespace + '-' + account.id)}"
     """The tenant's name, a DNS label; `${ CEL }` over `account`, `app`, `installation`. A change counts for tenants
     that are made after it: one that exists keeps its name."""
     service_account_name: ObjectName
