@@ -10,11 +10,15 @@ from talkdesk_crds.hosts import ForeignHostError, HostAllowList
 __all__ = ["allowed_hosts"]
 
 
-def allowed_hosts(spec: AppSpec) -> HostAllowList:
-    """Return the hosts of the app's endpoints, else of its region; raise ForeignHostError when they can't be used."""
+def allowed_hosts(spec: AppSpec, *, allow_insecure: bool) -> HostAllowList:
+    """Return the hosts of the app's endpoints, else of its region; raise ForeignHostError when they can't be used.
+
+    Plain http needs the process' own `allow_insecure` beside the app's.
+    """
     if spec.endpoints is not None:
         own = spec.endpoints
-        return HostAllowList.for_endpoints(own.api, own.token, allow_insecure=own.allow_insecure)
+        insecure = own.allow_insecure and allow_insecure
+        return HostAllowList.for_endpoints(own.api, own.token, allow_insecure=insecure)
     if spec.region is not None:
         return HostAllowList.for_region(spec.region)
     raise ForeignHostError("neither a region nor endpoints are given")

@@ -5,7 +5,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from talkdesk_crds.app_users import SCIM_ATTRIBUTES, Scim, ScimAttribute, SecretKeyRef, Users, UsersOffboard
+from talkdesk_crds.app_users import (
+    SCIM_ATTRIBUTES,
+    Scim,
+    ScimAttribute,
+    ScimFeature,
+    ScimPreset,
+    SecretKeyRef,
+    Users,
+    UsersOffboard,
+)
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.deliveries import EventsStatus
 from talkdesk_crds.fields import (
@@ -50,11 +59,14 @@ __all__ = [
     "Events",
     "License",
     "Logout",
+    "ObjectScope",
     "OnTenantFailure",
     "RejectRule",
     "Retention",
     "Scim",
     "ScimAttribute",
+    "ScimFeature",
+    "ScimPreset",
     "SecretKeyRef",
     "SignatureVerification",
     "SuspensionPolicy",
@@ -127,6 +139,15 @@ class SuspensionPolicy(StrEnum):
     """Steps with `onOffboard: Delete` are deleted and the retention starts, until the customer may use it again."""
 
 
+class ObjectScope(StrEnum):
+    """Where the objects of a template may be."""
+
+    TENANT = "Tenant"
+    """In the namespace with the tenant's name; outside all namespaces, called like the tenant."""
+    ANY = "Any"
+    """Wherever the service account may make them."""
+
+
 class AppEndpoints(Model):
     """Explicit hosts, where `region` has no fitting entry, or for a simulator."""
 
@@ -136,7 +157,8 @@ class AppEndpoints(Model):
     token: Url
     """Token URL, in which `{account}` stands for the account's name: `https://{account}.talkdeskid.com/oauth/token`."""
     allow_insecure: bool = False
-    """Allow plain http to these two hosts. Only for a simulator: credentials are sent there."""
+    """Allow plain http to these two hosts, where operator and webhook allow it too (`--allow-insecure`). Only for a
+    simulator: credentials are sent there."""
 
 
 class Events(Model):
@@ -251,19 +273,24 @@ class TemplateStep(Model):
     conflict_policy: ConflictPolicy = ConflictPolicy.FAIL
     """Fail: an object or a field that belongs to somebody else is left alone, and the tenant reports a conflict.
     Adopt: it is taken over, and is deleted with the tenant; but never what is marked as another TalkdeskTenant's that
-    exists."""
+    exists. What `kubectl apply` set and the template has, too, is the template's alone then, and goes when it leaves
+    the template; all else stays."""
 
 
 class TenantTemplate(Model):
     """What each customer account gets in the cluster."""
 
-    name: Expression = "${dnsLabel('td-' + account.id)}"
+    name: Expression = "${dnsLabel('td-' + app.namespace + '-' + account.id)}"
     """The tenant's name, a DNS label; `${ CEL }` over `account`, `app`, `installation`. A change counts for tenants
     that are made after it: one that exists keeps its name."""
     service_account_name: ObjectName
     """ServiceAccount in this namespace in whose name all tenant objects are applied and deleted: its RBAC decides what
     a template can do. After a change everything is done in the new account's name, also the deletion of objects that
     the old one made: give the new account its rights first, and the operator the right to impersonate it."""
+    object_scope: ObjectScope = ObjectScope.TENANT
+    """Where objects may be. Tenant: in the namespace with the tenant's name; outside all namespaces such as have that
+    name, or begin with it and one of `- . :`. Any: wherever the service account may make them. What is outside is
+    neither made nor changed nor deleted: the tenant's condition Ready says OutsideTenant, and which objects."""
     values: FreeObject = Field(default_factory=dict)
     """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is applied to all tenants."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
@@ -277,11 +304,12 @@ class Logout(Model):
     url: Url
     """The app's single-logout endpoint. It gets Talkdesk's event as it came, signed as Standard Webhooks says."""
     secret_ref: SecretKeyRef
-    """The signing key: `whsec_` and base64, or any other text. The webhook needs the right to read this Secret."""
+    """The signing key: `whsec_` and base64, or any other text. The webhook needs the right to read this Secret, and
+    signs for no other hosts than its annotation `{GROUP}/for-hosts` names."""
     timeout: PositiveDuration = "3s"
     """How long the endpoint may take; then Talkdesk is asked to send the event again."""
     allow_insecure: bool = False
-    """Allow plain http. Only for a laboratory."""
+    """Allow plain http, where the webhook allows it too (`--allow-insecure`). Only for a laboratory."""
 
 
 class TrialPolicy(Model):

@@ -160,6 +160,10 @@ class Reason(StrEnum):
     FIELD_IMMUTABLE = "FieldImmutable"
     """The template changes what can't be changed in an object that exists. Change it back, delete the object, or have
     it made anew by the annotation `recreate` in its manifest."""
+    OUTSIDE_TENANT = "OutsideTenant"
+    """An object is not where the app's `tenant.objectScope` allows it: nothing is applied, and it is not deleted."""
+    LOGOUT_KEY_MISSING = "LogoutKeyMissing"
+    """The Secret that logouts are signed with is missing, or not released (`for-hosts`) for the app's `logout.url`."""
     ACCESS_MISSING = "AccessMissing"
     """The operator, or the app's service account, has not the right to do it; the message names verb and resource.
     Grant it by a RoleBinding."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from talkdesk_crds.fields import Model, Moment, Word, listed_by
+from talkdesk_crds.fields import ATOMIC, Id, Model, Moment, Word, listed_by
 
 __all__ = ["EventsStatus", "RefusalCount", "RefusedEvent"]
 
@@ -42,3 +42,5 @@ class EventsStatus(Model):
         tuple[RefusalCount, ...], Field(max_length=64, json_schema_extra=listed_by("status", "reason"))
     ] = ()
     """How many deliveries were refused, by status and reason."""
+    signing_keys: Annotated[tuple[Id, ...], Field(max_length=4, json_schema_extra=ATOMIC)] = ()
+    """Ids of the keys that signed events lately, the newest first; each webhook fetches them before an event comes."""

@@ -127,7 +127,8 @@ class HostAllowList:
         gateway, identity = _origin(api), _origin(token, template=True)
         for origin in (gateway, identity):
             if origin.scheme != "https" and not allow_insecure:
-                raise ForeignHostError(f"{origin.text} is plain http: that needs allowInsecure")
+                needs = "allowInsecure, and --allow-insecure of operator and webhook"
+                raise ForeignHostError(f"{origin.text} is plain http: that needs {needs}")
         return cls(api_url=api.rstrip("/"), token_template=token, gateways=(gateway,), identity=(identity,))
 
     def token_url(self, account_name: str) -> str:

@@ -204,14 +204,15 @@ class Approval(Model):
     """Approve or Reject."""
     reason: Annotated[str, Field(max_length=256)] | None = None
     """The reason that is sent to Talkdesk."""
+    decided_by: Annotated[str, Field(max_length=1024)] | None = None
+    """Who decided, as `kubectl auth whoami` names them; a policy takes a new decision in nobody else's name."""
 
 
 class InstallationSpec(Model):
     """What Talkdesk's events say of one installation, and what a person decided about it.
 
     Each part has its own right, a subresource that only RBAC knows: `update` on `talkdeskinstallations/registers` for
-    `request`, `trial`, `credentials`, `accountName` and `endpoints`; on `/approval`, `/paused` and `/deletionpolicy`
-    for the fields of these names.
+    `request`, `trial`, `credentials`, `accountName`, `endpoints`; `/approval`, `/paused`, `/deletionpolicy` for those.
     """
 
     model_config = ConfigDict(

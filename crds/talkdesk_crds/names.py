@@ -85,6 +85,10 @@ ANNOTATION_KEEP_USERS: Final = f"{GROUP}/keep-users"
 """On a TalkdeskTenant: with the value `true`, its users stay as they are at the SCIM service when it is offboarded or
 deleted. The way out where the service is gone for good."""
 
+ANNOTATION_FOR_HOSTS: Final = f"{GROUP}/for-hosts"
+"""On a Secret that a TalkdeskApp names (`tokenSecretRef`, `secretRef`): the hosts for which it may be used, separated
+by commas, such as `app.example.com,*.example.net,scim.internal:8443`. A star stands for one label."""
+
 ANNOTATION_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 """kubectl's copy of an object that was applied by hand, with all that is in its spec."""
 

@@ -9,11 +9,20 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the operator; return 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good."""
-    install_import_stubs()
-    from talkdesk_operator.wiring import run  # noqa: PLC0415 - only now may the libraries be imported
+    """Run the operator; return 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good.
 
-    return run(arguments)
+    Where the first argument is a word, it is a command that needs no cluster: see `cli.commands`.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    install_import_stubs()
+    # Only now may the libraries be imported.
+    if given and not given[0].startswith("-"):
+        from talkdesk_operator.cli.commands import run as run_command  # noqa: PLC0415
+
+        return run_command(given)
+    from talkdesk_operator.wiring import run  # noqa: PLC0415
+
+    return run(given)
 
 
 if __name__ == "__main__":

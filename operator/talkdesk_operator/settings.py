@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from talkdesk_crds.fields import LabelName, ObjectName
 from talkdesk_crds.shard_slots import SLOTS
-from talkdesk_runtime.settings import DurationSetting, ProcessSettings
+from talkdesk_runtime.settings import DurationSetting, ProcessSettings, names_of
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -20,20 +20,15 @@ PREFIX: Final = "TALKDESK_OPERATOR_"
 _POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def _names(value: object) -> object:
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return tuple(name.strip() for part in value for name in part.split(",") if name.strip())
-    return value
-
-
 class Settings(ProcessSettings):
-    """Answers Talkdesk's lifecycle events and provisions a tenant for each customer."""
+    """Answers Talkdesk's lifecycle events and provisions a tenant for each customer.
+
+    For the author of a template there are commands that need no cluster, each with --help: render, test, explain.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, cli_prog_name="talkdesk-operator")
 
-    namespaces: Annotated[tuple[LabelName, ...], NoDecode, BeforeValidator(_names)] = ()
+    namespaces: Annotated[tuple[LabelName, ...], NoDecode, BeforeValidator(names_of)] = ()
     """Namespaces to work in, separated by commas; none for the whole cluster."""
     workers: Annotated[int, Field(ge=1, le=1000)] = 32
     """Accounts that are reconciled at once, in each shard; each waits for the network most of the time."""

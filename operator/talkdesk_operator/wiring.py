@@ -122,7 +122,8 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
             chance=parts.rng.random,
             answered=metrics.count_answer,
         )
-        apps = CompiledApps(cluster, clock.now, access=KubernetesAccessReviews(parts.kube, resources))
+        reviews, insecure = KubernetesAccessReviews(parts.kube, resources), parts.settings.allow_insecure
+        apps = CompiledApps(cluster, clock.now, access=reviews, allow_insecure=insecure)
 
         def follow() -> None:
             drift.follow(frozenset(target for app in cache.apps() for target in targets_of(apps.view(app))))

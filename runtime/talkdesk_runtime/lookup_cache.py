@@ -4,15 +4,15 @@ Belongs here: time to live, negative entries, single flight, and a bound on how 
 sender who invents names can't make us flood the source. Does not belong here: what is looked up, or how.
 
 Nor can such a sender keep real keys out. What there is stands apart from what there is not, so made-up keys push
-nothing out; and a key that was asked for before has a budget of its own, because a made-up one seldom is and a real one
-is always asked for again.
+nothing out. A key that was asked for before has a budget of its own, because a real one is always asked for again; and
+so has whoever is known not to make keys up, because a made-up one may be asked for again, too.
 
     LookupFailed        the source can't be read, or its response makes no sense, and no usable value is cached
     └── LookupThrottled too many unknown keys were looked up just now
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -58,6 +58,8 @@ class _Entry(Generic[V]):
 
 class TokenBucket:
     """A token bucket: `burst` at once, `per_second` in the long run."""
+
+    __slots__ = ("_at", "_burst", "_left", "_per_second")
 
     def __init__(self, per_second: float, burst: int) -> None:
         self._per_second = per_second
@@ -119,30 +121,53 @@ class LookupCache(Generic[K, V]):
         self._absent: LruMap[K, _Entry[V]] = LruMap(size)
         self._flights: dict[K, asyncio.Task[V | None]] = {}
 
-    async def get(self, key: K, *, own_budget: TokenBucket | None = None) -> V | None:
+    def has(self, key: K) -> bool:
+        """Return whether a read of the key takes from no budget: its value is known, or that there is none now."""
+        if key in self._values:
+            return True
+        absent = self._absent.peek(key)
+        return absent is not None and self._now() < absent.fresh_until
+
+    def was_absent(self, key: K) -> bool:
+        """Return whether the source said, when it was asked last, that there is no such key."""
+        return key in self._absent
+
+    async def get(
+        self,
+        key: K,
+        *,
+        own_budget: TokenBucket | None = None,
+        reserves: Sequence[TokenBucket] = (),
+        ahead: float = 0.0,
+    ) -> V | None:
         """Return the value, or None when the source says that there is none; raise LookupFailed.
 
-        `own_budget` is that of whoever asks, and bounds unknown keys beside the budget of all.
+        `own_budget` is that of whoever asks, and bounds unknown keys beside the budgets of all. `reserves` are only
+        theirs, and come first. What would be read again within `ahead` seconds is read now.
         """
         entry = self._values.get(key) or self._absent.get(key)
-        if entry is not None and self._now() < entry.fresh_until:
+        if entry is not None and self._now() + ahead < entry.fresh_until:
             return entry.value
         # Shielded: when one caller is cancelled, the others still get the value.
-        return await asyncio.shield(self._flight(key, entry, own_budget))
+        return await asyncio.shield(self._flight(key, entry, own_budget, reserves))
 
-    def _flight(self, key: K, entry: _Entry[V] | None, own_budget: TokenBucket | None) -> asyncio.Task[V | None]:
+    def _flight(
+        self, key: K, entry: _Entry[V] | None, own_budget: TokenBucket | None, reserves: Sequence[TokenBucket]
+    ) -> asyncio.Task[V | None]:
         flight = self._flights.get(key)
         if flight is None:
             if entry is None or entry.value is None:
-                self._pay(key, own_budget)
+                self._pay(key, own_budget, reserves)
             flight = asyncio.create_task(self._refresh(key, entry))
             self._flights[key] = flight
             flight.add_done_callback(lambda task: self._ended(key, task))
         return flight
 
-    def _pay(self, key: K, own_budget: TokenBucket | None) -> None:
+    def _pay(self, key: K, own_budget: TokenBucket | None, reserves: Sequence[TokenBucket]) -> None:
         """Take a read of an unknown key from its budgets; raises LookupThrottled."""
         now, again = self._now(), self._recent.add(key)
+        if any(reserve.take(now) for reserve in reserves):
+            return
         if own_budget is None or own_budget.take(now):
             if self._budget.take(now):
                 return

@@ -34,6 +34,7 @@ __all__ = [
     "Port",
     "ProcessSettings",
     "UnusableSettings",
+    "names_of",
     "read_settings",
     "report",
 ]
@@ -78,6 +79,16 @@ def _networks(value: object) -> object:
 
 NetworksSetting = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 """Networks, separated by commas."""
+
+
+def names_of(value: object) -> object:
+    """Return the names in a text that separates them by commas, and in a list of such; anything else as it is."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return tuple(name.strip() for part in value for name in part.split(",") if name.strip())
+    return value
+
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -125,6 +136,9 @@ class ProcessSettings(BaseSettings):
     endpoints; separated by commas. Looked at for each connection, whatever its name resolves to. By default
     link-local addresses, where clouds give credentials away; add 127.0.0.0/8, ::1 and the cluster's own ranges where
     authors of apps are not trusted with these. An HTTP proxy is not looked at."""
+    allow_insecure: bool = False
+    """Let apps allow plain http by their own `allowInsecure`, to endpoints of Talkdesk's, SCIM services and logout
+    endpoints. Credentials are sent there in the clear: only for a laboratory with a simulator."""
     probe_bind_address: Address = EVERYWHERE
     """Address to listen on for /healthz and /readyz; :: is every address of IPv6 and IPv4, or of IPv4 alone where there
     is no IPv6."""

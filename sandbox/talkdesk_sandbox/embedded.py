@@ -67,6 +67,10 @@ class EmbeddedServer(uvicorn.Server):
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        # uvicorn leaves the connection of a canceled request open.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # in which they are closed
 
     def stop(self) -> None:
         """Make the server stop."""

@@ -170,13 +170,17 @@ class Stage:
         self._start("simulator", simulator, ports.simulator, "/_control/clock")
         self._install_app()
         webhook = {"HOST": LOOPBACK, "PORT": str(ports.webhook), "KUBECONFIG": str(kubeconfigs["webhook"])}
-        webhook |= side_ports(ports.webhook_probes, ports.webhook_metrics) | {"SHUTDOWN_DELAY": "0s"}
+        webhook |= side_ports(ports.webhook_probes, ports.webhook_metrics) | {
+            "SHUTDOWN_DELAY": "0s",
+            "ALLOW_INSECURE": "true",
+        }
         line = start_line("talkdesk_webhook", _named("WEBHOOK", webhook), profile=self._profile("webhook"))
         self._start("webhook", line, ports.webhook_probes, "/readyz")
         self.operator_settings = {
             "KUBECONFIG": str(kubeconfigs["operator"]),
             "LEASE_NAMESPACE": SYSTEM,
             "NAMESPACES": f"{WORK},{SYSTEM}",
+            "ALLOW_INSECURE": "true",
         }
         operator = self.operator_settings | side_ports(ports.operator_probes, ports.operator_metrics)
         profile = self._profile("operator")

@@ -38,7 +38,11 @@ _SERVED: dict[str, dict[str, str]] = {
     },
     "/apis/apps/v1": {"Deployment": "deployments", "StatefulSet": "statefulsets"},
     "/apis/example.com/v1": {"Widget": "widgets", "ClusterWidget": "clusterwidgets"},
-    "/apis/rbac.authorization.k8s.io/v1": {"ClusterRole": "clusterroles", "Role": "roles"},
+    "/apis/rbac.authorization.k8s.io/v1": {
+        "ClusterRole": "clusterroles",
+        "Role": "roles",
+        "RoleBinding": "rolebindings",
+    },
     "/apis/widgets.example/v1": {"Widget": "widgets"},
 }
 _PLURALS = {kind: plural for kinds in _SERVED.values() for kind, plural in kinds.items()}
@@ -152,6 +156,10 @@ class ApiServer:
     def forbid(self, kind: str, method: str) -> None:
         """Refuse a method for a kind to whoever is impersonated."""
         self._forbidden.add((_plural(kind), method))
+
+    def allow(self, kind: str, method: str) -> None:
+        """Take that back."""
+        self._forbidden.discard((_plural(kind), method))
 
     # The port.
 
@@ -343,6 +351,8 @@ class ApiServer:
         version = body.get("preconditions", {}).get("resourceVersion", known["metadata"]["resourceVersion"])
         if version != known["metadata"]["resourceVersion"]:
             raise _refusal(409, "Conflict", f"Precondition failed: ResourceVersion in precondition: {version}")
+        if "dryRun" in body:
+            return known if known["metadata"].get("finalizers") else {"kind": "Status", "status": "Success"}
         if known["metadata"].get("finalizers"):
             changed = copy.deepcopy(known)
             if "deletionTimestamp" not in changed["metadata"]:
@@ -427,7 +437,8 @@ def _line(request: Request) -> str:
         return f"GET {request.path}"
     (plural, namespace, name), subresource = _parsed(request.path)
     verb = "APPLY" if request.content_type == APPLY else request.method
-    verb = "DRY-RUN" if "dryRun" in request.query else verb
+    tried = "dryRun" in ((request.body or {}) if verb == "DELETE" else request.query)
+    verb = "DRY-RUN" if tried else verb
     if verb == "GET" and not name:
         verb = "LIST"
     if plural == "events":

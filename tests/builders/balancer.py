@@ -36,8 +36,9 @@ class Balancer:
     async def probe(self) -> None:
         """Ask each backend again and again, until cancelled."""
         while True:
-            answers = await asyncio.gather(*(_is_ready(each) for each in list(self.backends)))
-            self.ready = [each for each, ready in zip(list(self.backends), answers, strict=False) if ready]
+            asked = list(self.backends)
+            answers = await asyncio.gather(*map(_is_ready, asked))
+            self.ready = [each for each, ready in zip(asked, answers, strict=True) if ready and each in self.backends]
             await asyncio.sleep(_INTERVAL)
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,7 +77,7 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 async def _is_ready(backend: WebhookProcess) -> bool:
     try:
         return (await backend.fetch("/readyz")).status_code == 200
-    except httpx.HTTPError:
+    except (httpx.HTTPError, RuntimeError):  # it is gone, and its client may be closed already
         return False
 
 

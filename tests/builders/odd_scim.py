@@ -39,6 +39,10 @@ class OddScim:
     requires: frozenset[str] = frozenset()
     """Attributes without which nobody is created."""
     patch: bool = True
+    selects: bool = True
+    """Whether a search may say which attributes it needs."""
+    deletes: bool = False
+    """Whether nobody stays who is inactive."""
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
 
@@ -51,6 +55,8 @@ class OddScim:
         parts = request.path.strip("/").split("/")
         content = _known(await request.json()) if request.can_read_body else {}
         match request.method, parts:
+            case "GET", ["Users"] if "attributes" in request.query and not self.selects:
+                return self._refused(400, "invalidValue")
             case "GET", ["Users"]:
                 return self._listed(request.query.get("filter", ""))
             case "POST", ["Users"]:
@@ -88,7 +94,10 @@ class OddScim:
         if any(other["userName"].lower() == name for key, other in self.users.items() if key != user_id):
             return self._refused(*self.taken)
         self.users[user_id] = content | {"id": user_id}
-        return self._answer(status, self.users[user_id])
+        answer = self._answer(status, self.users[user_id])
+        if self.deletes and content.get("active") is False:
+            del self.users[user_id]
+        return answer
 
     def _refused(self, status: int, kind: str) -> web.StreamResponse:
         return self._answer(status, {"status": str(status)} | ({"scimType": kind} if kind else {}))

@@ -58,7 +58,8 @@ TEMPLATE_STEPS: list[dict[str, Any]] = [
 
 def template(*steps: Mapping[str, Any]) -> dict[str, Any]:
     """The member `tenant` of an app's spec; a namespace with facts and a Secret with keys unless steps are given."""
-    return {"serviceAccountName": "provisioner", "steps": [*steps] or TEMPLATE_STEPS}
+    name = "${dnsLabel('td-' + account.id)}"  # short, for it stands in each expected request
+    return {"serviceAccountName": "provisioner", "name": name, "steps": [*steps] or TEMPLATE_STEPS}
 
 
 def sentiment(*steps: Mapping[str, Any], **spec: Any) -> dict[str, Any]:

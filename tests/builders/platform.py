@@ -80,6 +80,7 @@ class Platform:
             "LEASE_NAMESPACE": self.namespace,
             **FREE_SIDE_PORTS,
             "LOG_LEVEL": "DEBUG",
+            "ALLOW_INSECURE": "true",
             **self.settings,
         }
         await self._start("operator", settings)
@@ -89,12 +90,14 @@ class Platform:
         """Start it, where it was before if it ran before, and wait until it is ready."""
         settings = {
             "KUBECONFIG": str(self.kubeconfigs["webhook"]),
+            "NAMESPACES": self.namespace,
             "HOST": "127.0.0.1",
             "PORT": str(self.ports.get("webhook", 0)),
             **FREE_SIDE_PORTS,
             "APP_REFRESH_INTERVAL": "1s",
             "SHUTDOWN_DELAY": "0s",
             "LOG_LEVEL": "DEBUG",
+            "ALLOW_INSECURE": "true",
         }
         program = await self._start("webhook", settings)
         self.ports["webhook"] = (await program.logged("server.listening"))["port"]

@@ -10,10 +10,11 @@ from builders.events import APP_ID, Signer
 from talkdesk_crds.app import Logout, SecretKeyRef
 from talkdesk_crds.hosts import HostAllowList, Region
 from talkdesk_runtime.clock import Clock
-from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.body import BodyLimits
 from talkdesk_webhook.event_record import EventRecord
 from talkdesk_webhook.inbox import Result
+from talkdesk_webhook.key_budgets import Asker
+from talkdesk_webhook.known_app import KnownApp
 from talkdesk_webhook.receiver import Receiver, Relay
 from talkdesk_webhook.standard_webhooks import WebhookSecrets
 
@@ -58,11 +59,21 @@ class KeysInMemory:
     def __init__(self, signer: Signer) -> None:
         self._keys = {("https://api.talkdeskapp.com", signer.key_id): signer.private.public_key()}
         self.error: Exception | None = None
+        self.asked: list[tuple[str, Asker]] = []
+        self.proven: list[tuple[str, Asker]] = []
 
-    async def get(self, gateway: str, key_id: str) -> ec.EllipticCurvePublicKey | None:
+    def is_known(self, gateway: str, key_id: str) -> bool:
+        return self.error is None and (gateway, key_id) in self._keys
+
+    async def get(self, gateway: str, key_id: str, asker: Asker) -> ec.EllipticCurvePublicKey | None:
+        self.asked.append((key_id, asker))
         if self.error is not None:
             raise self.error
         return self._keys.get((gateway, key_id))
+
+    def verified(self, gateway: str, key_id: str, asker: Asker) -> None:
+        assert (gateway, key_id) in self._keys
+        self.proven.append((key_id, asker))
 
 
 class StoreInMemory:
@@ -109,7 +120,8 @@ class RelayKeysInMemory:
         self.keys = None if text is None else WebhookSecrets.read(text)
         self.error: Exception | None = None
 
-    async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
+    async def get(self, namespace: str, ref: SecretKeyRef, url: str) -> WebhookSecrets | None:
+        assert url
         assert (namespace, ref.name, ref.key) == ("team", "single-logout", "key")
         if self.error is not None:
             raise self.error

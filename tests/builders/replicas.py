@@ -92,6 +92,7 @@ class Replicas:
             "LEASE_NAMESPACE": self.platform.namespace,
             "LEASE_NAME": PLAIN,
             "SHARDS": str(shards),
+            "ALLOW_INSECURE": "true",
             **FREE_SIDE_PORTS,
         }
         child = await Child.start("talkdesk_operator", {f"TALKDESK_OPERATOR_{k}": v for k, v in settings.items()})

@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from builders.objects import view
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
+from talkdesk_operator.domain.ports.cluster import NamedSecret
 from talkdesk_operator.domain.ports.scim import Done, Order, Person, Put, Ref, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError
 from talkdesk_operator.domain.ports.talkdesk import User
@@ -74,7 +77,8 @@ def service(url: str, **fields: Any) -> Service:
 def app_with_scim(url: str, **scim: Any) -> CompiledApp:
     """An app that brings users to that URL; keywords are members of `users.scim`."""
     ref = {"name": "scim", "key": "token"}
-    return view(users={"scim": {"url": url, "tokenSecretRef": ref, "allowInsecure": True} | scim})
+    made = view(users={"scim": {"url": url, "tokenSecretRef": ref, "allowInsecure": True} | scim})
+    return replace(made, allow_insecure=True)
 
 
 @dataclass
@@ -84,9 +88,18 @@ class SecretsInMemory:
     held: dict[tuple[str, str], dict[str, SecretStr]] = field(
         default_factory=lambda: {("team", "scim"): {"token": SecretStr(f"{TOKEN}\n")}}
     )
+    hosts: str = "*.example.com,app.example.com"
+    """For which they may be used."""
 
-    async def read(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
-        return self.held.get((namespace, name))
+    async def read(self, namespace: str, name: str) -> NamedSecret | None:
+        data = self.held.get((namespace, name))
+        metadata = {"annotations": {ANNOTATION_FOR_HOSTS: self.hosts}}
+        return None if data is None else NamedSecret(metadata, data)
+
+
+def secrets_for(url: str) -> SecretsInMemory:
+    """The token, to be used where that URL leads."""
+    return SecretsInMemory(hosts=urlsplit(url).netloc)
 
 
 @dataclass

@@ -29,6 +29,7 @@ from talkdesk_crds.names import (
     MANAGED_BY,
     SECRET_TYPE,
     VERSION,
+    dns_label,
     installation_name,
     tenant_name,
 )
@@ -125,7 +126,7 @@ class Customer:
     @property
     def tenant_namespace(self) -> str:
         """Return the name of the tenant's namespace."""
-        return f"td-{self.account_id}"
+        return dns_label(f"td-{self.stack.namespace}-{self.account_id}")
 
     @property
     def at_talkdesk(self) -> Installation:

@@ -29,8 +29,29 @@ _FILES: Final = (
     "components/app-users/access.yaml",
     "components/tenant-provisioner/binding.yaml",
     "components/tenant-provisioner/guard.yaml",
-    "examples/sentiment/provisioner.yaml",
 )
+PROVISIONER: Final = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "any-tenant-provisioner"},
+    "rules": [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch", "delete"]},
+        *(
+            {
+                "apiGroups": [group],
+                "resources": resources,
+                "verbs": ["get", "list", "watch", "create", "patch", "delete"],
+            }
+            for group, resources in (
+                ("", ["namespaces", "resourcequotas", "limitranges", "serviceaccounts", "configmaps"]),
+                ("networking.k8s.io", ["networkpolicies"]),
+                ("rbac.authorization.k8s.io", ["roles", "rolebindings"]),
+            )
+        ),
+    ],
+}
+"""What templates of tests may do in all namespaces, guarded as an app's. The example's own rights are in
+`test_two_apps`."""
 _PLACEHOLDERS: Final = frozenset({"talkdesk-system", "name-of-your-namespace", "NAMESPACE"})
 
 
@@ -63,8 +84,8 @@ STEPS: Final = (
 def provisioner_policy_message() -> str:
     """Return what the API server says when the provisioner's admission policy denies a request."""
     policy, _ = yaml.safe_load_all((MANIFESTS / "components/tenant-provisioner/guard.yaml").read_text())
-    message: str = policy["spec"]["validations"][0]["message"]
-    return message
+    message: str = policy["spec"]["validations"][0]["messageExpression"]
+    return message.split('"')[1]
 
 
 def rights(namespace: str) -> list[dict[str, Any]]:
@@ -72,7 +93,7 @@ def rights(namespace: str) -> list[dict[str, Any]]:
     documents = [
         document for file in _FILES for document in yaml.safe_load_all((MANIFESTS / file).read_text()) if document
     ]
-    return [moved(document, namespace) for document in documents]
+    return [PROVISIONER, *(moved(document, namespace) for document in documents)]
 
 
 def moved(document: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -100,7 +121,7 @@ def _replaced(value: Any, namespace: str) -> Any:
             return [_replaced(item, namespace) for item in value]
         case str():
             moved = value.replace("system:serviceaccount:NAMESPACE:", f"system:serviceaccount:{namespace}:")
-            return moved.replace("NAMESPACE-", "sentiment-").replace("'NAMESPACE'", f"'{namespace}'")
+            return moved.replace("NAMESPACE-", "any-").replace("'NAMESPACE'", f"'{namespace}'")
         case _:
             return value
 
@@ -108,7 +129,7 @@ def _replaced(value: Any, namespace: str) -> Any:
 def talkdesk_app(name: str, app_id: str, talkdesk: str, **spec: Any) -> dict[str, Any]:
     """Return a TalkdeskApp for the Talkdesk at this URL; keywords replace fields of its spec, `steps` its template."""
     tenant = {
-        "name": "${dnsLabel('td-' + account.id)}",
+        "name": "${dnsLabel('td-' + app.namespace + '-' + account.id)}",
         "serviceAccountName": "tenant-provisioner",
         "steps": spec.pop("steps", STEPS),
     }

@@ -27,14 +27,14 @@ def namespaced_pages() -> Iterator[tuple[str, Path, str]]:
     each = [_page(resource, "$namespace") for resource in resources(_COMPONENT, done_elsewhere=_PATCHED)]
     body = "".join(f"---\n{part}" for part in each)
     yield "namespaces.yaml", _COMPONENT, "{{- range $namespace := .Values.namespaces }}\n" + body + "{{- end }}\n"
-    # The Lease's namespace is one of those that are watched, so the operator looks for our kinds there, too.
+    # The Lease's namespace is one of those that are watched, so both look for our kinds there, too.
     own = [
         _page(resource, "$.Release.Namespace")
         for resource in resources(_BASE)
         if resource.document["kind"] in {"ClusterRole", "ClusterRoleBinding"}
-        and resource.document["metadata"]["name"] == "talkdesk-operator"
+        and resource.document["metadata"]["name"] in {"talkdesk-operator", "talkdesk-webhook"}
     ]
-    yield "release.yaml", _BASE / "operator", _IF_NOT_NAMED + "---\n".join(own) + "{{- end }}\n"
+    yield "release.yaml", _BASE, _IF_NOT_NAMED + "---\n".join(own) + "{{- end }}\n"
 
 
 def _page(resource: Resource, namespace: str) -> str:

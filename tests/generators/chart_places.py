@@ -218,7 +218,7 @@ def _if_any(key: str, more: str, items: str) -> str:
 def _environment(page: Page, name: str) -> list[str]:
     values, prefix = f"$.Values.{name}", f"TALKDESK_{name.upper()}_"
     settings = page.block(fill(_SETTINGS, VALUES=values, PREFIX=prefix))
-    own = [page.block(fill(_NAMESPACES, PREFIX=prefix)), page.block(_SHARDS)] if name == "operator" else []
+    own = [page.block(fill(_NAMESPACES, PREFIX=prefix)), *([page.block(_SHARDS)] if name == "operator" else [])]
     metrics = page.block(fill(_METRICS_ENV, PREFIX=prefix))
     tls = [page.block(_TLS_ENV)] if name == "webhook" else []
     return [*own, metrics, *tls, settings, page.more(f"{values}.extraEnv")]

@@ -1,9 +1,12 @@
 """The commands of our programs as a page, read from the parsers that understand them."""
 
+import inspect
+from argparse import Action, ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
 from generators.markdown import page, table
+from talkdesk_operator.cli.commands import COMMANDS
 from talkdesk_sandbox.simulator.cli.main import command
 
 __all__ = ["commands_page"]
@@ -18,9 +21,12 @@ def commands_page() -> str:
     shared = [each for each in simulator.commands["install"].params if each.name in _SHARED]
     parts = [
         (
-            "`talkdesk-operator` and `talkdesk-webhook` have no commands, only [settings](settings.md). "
+            "`talkdesk-operator` and `talkdesk-webhook` run with [settings](settings.md) alone. "
             "`--help` lists them, `--version` says which release it is."
         ),
+        "## talkdesk-operator",
+        "With a word as its first argument it does something else, for the author of a template and without a cluster:",
+        *_operator_commands(),
         "## talkdesk-simulator",
         (
             "A simulated Talkdesk to build and test an app against. "
@@ -33,6 +39,24 @@ def commands_page() -> str:
         parts += [f"### {name}", (each.help or "").strip()]
         parts += [table(("argument", "default", "what"), _parameters(own))] if own else []
     return page("Commands", *parts)
+
+
+def _operator_commands() -> Iterator[str]:
+    """Yield the operator's commands, each with its own words and options."""
+    for name, (describe, run) in COMMANDS.items():
+        parser = ArgumentParser(add_help=False)
+        describe(parser)
+        yield f"### {name}"
+        yield inspect.cleandoc(run.__doc__ or "")
+        yield table(("argument", "default", "what"), map(_option, parser._actions))
+
+
+def _option(action: Action) -> tuple[str, str, str]:
+    shown = action.option_strings[-1] if action.option_strings else action.metavar or action.dest
+    default = (
+        "required" if action.required else f"`{action.default}`" if action.default not in (None, False, "", []) else ""
+    )
+    return f"`{shown}`", default, action.help or ""
 
 
 def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings
 
 from generators.commands import commands_page
 from generators.kinds import ALL_KINDS, kind_page
+from generators.language import language_page
 from generators.markdown import page, table
 from talkdesk_crds import conditions, installation
 from talkdesk_crds.condition_rules import RULES
@@ -69,6 +70,7 @@ def reference() -> dict[str, str]:
             table(("flag", "variable", "default", "what"), _settings(WebhookSettings)),
         ),
         "commands": commands_page(),
+        "template-language": language_page(),
     }
     kinds = {info.plural: kind_page(info.plural) for info in ALL_KINDS}
     return {name: f"{_MADE}\n{text}\n" for name, text in {**kinds, **pages}.items()}

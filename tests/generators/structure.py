@@ -13,6 +13,7 @@ OPERATOR = (
     "talkdesk_operator.__main__",
     "talkdesk_operator.evaluator",
     "talkdesk_operator.wiring",
+    "talkdesk_operator.cli",
     "talkdesk_operator.process",
     "talkdesk_operator.reconcilers",
     "talkdesk_operator.informer",

@@ -109,7 +109,14 @@ async def of_preconditions(story: Story) -> None:
     path = story.ours("talkdesktenants", "t1")
     await story.ask("another uid", "DELETE", path, body={"preconditions": {"uid": "of-another"}})
     uid = made["metadata"]["uid"]
-    await story.ask("its uid", "DELETE", path, lambda a: a.get("kind"), body={"preconditions": {"uid": uid}})
+    old = {"preconditions": {"uid": uid, "resourceVersion": made["metadata"]["resourceVersion"]}}
+    await story.ask("an edit", "PATCH", path, generation, body={"spec": {"paused": True}}, content_type=MERGE_PATCH)
+    await story.ask("another version", "DELETE", path, body=old)
+    await story.ask("another version, tried", "DELETE", path, body=old | {"dryRun": ["All"]})
+    known = {"preconditions": {"uid": uid}}
+    await story.ask("its uid, tried", "DELETE", path, lambda a: a.get("kind"), body=known | {"dryRun": ["All"]})
+    await story.ask("still there", "GET", path, generation)
+    await story.ask("its uid", "DELETE", path, lambda a: a.get("kind"), body=known)
     await story.ask("once more", "DELETE", path, body={"preconditions": {"uid": uid}})
 
 

@@ -19,7 +19,7 @@ MILESTONES = (
     r"\$ kubectl get talkdeskinstallations,talkdesktenants",
     r"talkdeskinstallation\.\S+ +acme +Active +True +Install ",
     r"talkdesktenant\.\S+ +\w+ +Active +True ",
-    r"the tenant has +Namespace td-\S+, ResourceQuota .*, NetworkPolicy .*, ConfigMap account, Secret talkdesk\n",
+    r"the tenant has +Namespace td-sentiment-\S+, RoleBinding \S+, ResourceQuota .*, Secret talkdesk\n",
     r"forges an uninstall\n +refused +401 \{.*signature",
     r"acme uninstalls it\n +approved +\d+\.\d\d s after app\.uninstalled; ",
     r"talkdeskinstallation\.\S+ +acme +Uninstalled ",
@@ -37,6 +37,7 @@ MILESTONES = (
     r"talkdeskinstallation\.\S+ +acme +Active +True +Update ",
     r"the tenant has +suspended: false in its ConfigMap, pods: 10 in its quota\n",
     r"\$ kubectl create secret generic scim ",
+    r"\$ kubectl annotate secret scim appconnect\.talkdesk\.dev/for-hosts=127\.0\.0\.1:\d+ ",
     r"\$ kubectl patch talkdeskapp/sentiment .*scim",
     r"approved +\d+\.\d\d s after app\.updated; ",
     r"talkdeskinstallation\.\S+ +acme +Active .* Gold +5 ",
@@ -47,7 +48,8 @@ MILESTONES = (
     r"\$ kubectl patch talkdeskapp/sentiment .*Manual",
     r"talkdeskinstallation\.\S+ +globex +AwaitingDecision +False +Install +\d{4}-",
     r"it says +a person must decide",
-    r"\$ kubectl patch talkdeskinstallation/\S+ .*Approve",
+    r"\$ kubectl auth whoami ",
+    r"\$ kubectl patch talkdeskinstallation/\S+ .*Approve.*decidedBy",
     r"approved +\d+\.\d\d s after app\.installed; Talkdesk's state: completed\n",
     r"talkdeskinstallation\.\S+ +globex +Active +True ",
     r"All as expected",
@@ -157,8 +159,9 @@ def readme_commands() -> list[str]:
     """
     blocks = re.findall(r"(?:^    .+\n)+", README.read_text(encoding="utf-8"), re.MULTILINE)
     lines = [line.strip() for block in blocks for line in block.splitlines() if not line.strip().startswith("#")]
-    typed = [line for line in lines if line.startswith(("kubectl ", "talkdesk-simulator ")) and " apply " not in line]
-    assert len(typed) == 9, typed
+    begins = ("kubectl ", "talkdesk-simulator ", "me=")
+    typed = [line for line in lines if line.startswith(begins) and " apply " not in line]
+    assert len(typed) == 10, typed
     names = {
         "tdi NAME": "$(kubectl get tdi --output=name | head -n 1)",
         "tdt NAME": "$(kubectl get tdt --output=name | head -n 1)",
@@ -179,11 +182,16 @@ def erases_initech() -> list[str]:
         "talkdesk-simulator uninstall initech",
         "account=$(kubectl get tdi -o jsonpath='{.items[?(@.spec.accountName==\"initech\")].spec.accountId}')",
         "tenant=$(kubectl get tdt --field-selector=spec.accountId=$account -o name)",
+        "installation=$(kubectl get tdi --field-selector=spec.accountId=$account -o name)",
+        # It may be the first by name, which the commands above have paused.
+        'kubectl patch $tenant --type=merge -p \'{"spec":{"paused":false}}\'',
         "kubectl wait $tenant --for=jsonpath='{.spec.state}'=Offboarded --timeout=60s",
         purge.replace("tdt NAME", "$tenant"),
         "reason='{.status.conditions[?(@.type==\"Ready\")].reason}'",
-        "kubectl wait $tenant --for=jsonpath=$reason=Purged --timeout=60s",
-        "kubectl get $tenant -o jsonpath=$reason",
+        # The tenant's record goes with the last of its objects; the installation stays, without personal data.
+        "kubectl wait $tenant --for=delete --timeout=60s",
+        "kubectl wait $installation --for=jsonpath=$reason=Purged --timeout=60s",
+        "kubectl get $installation -o jsonpath=$reason",
     ]
 
 

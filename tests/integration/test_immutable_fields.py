@@ -1,14 +1,19 @@
 """What a real API server says of changes that it never takes, and how that is said to people."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import ANNOTATION_RECREATE
+from talkdesk_operator.adapters.kubernetes.object_requests import ObjectRequests
+from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.reconcile.error_policy import object_failure
+from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_runtime.kube import APPLY, Kube, resource_path
-from talkdesk_runtime.kube_errors import KubeInvalid
+from talkdesk_runtime.kube_errors import KubeConflict, KubeInvalid
 from talkdesk_sandbox.controlplane import Cluster
 
 CANARY = "Y2FuYXJ5"
@@ -101,3 +106,31 @@ async def test_a_change_that_is_never_taken_is_called_what_it_is_in_the_words_th
     assert ANNOTATION_RECREATE in judged.message
     assert "…" not in judged.message
     assert CANARY not in judged.message
+
+
+@pytest.mark.case(68)
+async def test_a_deletion_that_is_tried_out_deletes_nothing_and_one_of_an_old_version_is_refused(
+    control_plane: Cluster, namespace: str
+) -> None:
+    path = resource_path("", "v1", "configmaps", namespace, "x")
+    head = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
+    grant = ("create", "rolebinding", "somebody", "--clusterrole=admin", "--user=somebody")
+    await asyncio.to_thread(control_plane.kubectl, "-n", namespace, *grant)
+    async with await Kube.connect(user_agent="test/1", kubeconfig=control_plane.kubeconfig) as kube:
+        requests = ObjectRequests(kube, Resources(kube))
+
+        async def applied(value: str) -> dict[str, Any]:
+            query = {"fieldManager": "test", "force": "true"}
+            body = head | {"data": {"a": value}}
+            live = await kube.request("PATCH", path, body=body, content_type=APPLY, query=query)
+            return dict(live["metadata"])
+
+        made = await applied("1")
+        item = InventoryEntry("base", "", "v1", "ConfigMap", namespace, "x", uid=made["uid"])
+        delete = partial(requests.delete, item, "somebody")
+        await delete(version=made["resourceVersion"], dry_run=True)
+        changed = await applied("2")
+        for tried in (True, False):
+            with pytest.raises(KubeConflict):
+                await delete(version=made["resourceVersion"], dry_run=tried)
+        assert await delete(version=changed["resourceVersion"], dry_run=False) is None

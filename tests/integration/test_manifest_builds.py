@@ -82,6 +82,34 @@ def test_a_component_finds_the_namespace_of_an_app_by_its_one_namespace_object(
     assert all("namespace" not in each["metadata"] for each in admission)
 
 
+def test_policies_know_the_programs_accounts_under_another_namespace_and_other_names(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    wrapper(tmp_path, MANIFESTS / "base", [])
+    written = json.loads((tmp_path / "kustomization.yaml").read_text())
+    changed = written | {"namespace": "elsewhere", "namePrefix": "prod-", "nameSuffix": "-blue"}
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(changed))
+    objects = built(cluster, tmp_path)
+    accounts = {
+        f"system:serviceaccount:elsewhere:{each['metadata']['name']}"
+        for each in objects
+        if each["kind"] == "ServiceAccount"
+    }
+    assert len(accounts) == 2
+    conditions = [
+        condition["expression"]
+        for each in objects
+        if each["kind"] == "ValidatingAdmissionPolicy"
+        for condition in each["spec"].get("matchConditions", ())
+        if "userInfo" in condition["expression"]
+    ]
+    assert len(conditions) == 4
+    for condition in conditions:
+        pattern = condition.partition("matches('")[2].removesuffix("')")
+        assert len([account for account in accounts if re.search(pattern, account)]) == 1, condition
+        assert not re.search(pattern, "system:serviceaccount:elsewhere:another"), condition
+
+
 def test_every_component_is_built_by_some_test() -> None:
     used = {name for names in CHOICES.values() for name in names} | OF_AN_APP
     assert used == {path.parent.name for path in COMPONENTS.glob("*/kustomization.yaml")}
@@ -150,7 +178,17 @@ def test_kubernetes_own_roles_have_our_rights_in_a_namespace(cluster: Cluster) -
     while ("talkdesktenants/purge", "update") not in aggregated("admin"):
         assert time.monotonic() < deadline, "admin has no rights of ours"
         time.sleep(0.2)
+    while not aggregated("talkdesk-approver") or not aggregated("talkdesk-editor"):
+        assert time.monotonic() < deadline, "our own roles for all kinds have no rights"
+        time.sleep(0.2)
     view, edit, admin = aggregated("view"), aggregated("edit"), aggregated("admin")
+    assert aggregated("talkdesk-viewer") == view
+    assert aggregated("talkdesk-editor") == edit
+    assert aggregated("talkdesk-approver") - view == {
+        ("talkdeskinstallations", "update"),
+        ("talkdeskinstallations", "patch"),
+        ("talkdeskinstallations/approval", "update"),
+    }
     assert {verb for _, verb in view} == {"get", "list", "watch"}
     assert ("talkdeskapps", "create") in edit
     assert ("talkdeskinstallations/approval", "update") in admin - edit

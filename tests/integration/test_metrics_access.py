@@ -47,7 +47,8 @@ async def program(
         "METRICS_ACCESS": "authorized",
         "METRICS_TLS_CERT_FILE": str(cert),
         "METRICS_TLS_KEY_FILE": str(key),
-        **({"PORT": "0", "HOST": "127.0.0.1"} if name == "webhook" else {"NAMESPACES": namespace}),
+        "NAMESPACES": namespace,
+        **({"PORT": "0", "HOST": "127.0.0.1"} if name == "webhook" else {}),
     }
     child = await Child.start(f"talkdesk_{name}", {f"TALKDESK_{name.upper()}_{key}": settings[key] for key in settings})
     try:

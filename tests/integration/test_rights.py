@@ -20,15 +20,23 @@ from talkdesk_crds.app import AppStatus
 from talkdesk_crds.installation import InstallationSpec
 from talkdesk_crds.names import (
     ANNOTATION_CONFIRM_DELETION,
+    ANNOTATION_EVENT_ID,
+    ANNOTATION_EVENT_TIME,
+    ANNOTATION_ORIGIN,
+    ANNOTATION_RECEIVE_TIMES,
     APP_FINALIZER,
     FINALIZER,
     GROUP,
+    LABEL_APP,
     LABEL_INSTALLATION,
+    LABEL_MANAGED_BY,
     LABEL_SHARD_SLOT,
+    MANAGED_BY,
     SECRET_TYPE,
     TENANT_FINALIZER,
     USERS_TYPE,
     VERSION,
+    secret_name,
 )
 from talkdesk_crds.tenant import TenantSpec
 from talkdesk_runtime.kube import MERGE_PATCH, Kube, resource_path
@@ -40,6 +48,14 @@ pytestmark = pytest.mark.case(83)
 BASE: Final = Path(__file__).parents[2] / "manifests" / "base"
 OPERATOR: Final = "system:serviceaccount:talkdesk-system:talkdesk-operator"
 WEBHOOK: Final = "system:serviceaccount:talkdesk-system:talkdesk-webhook"
+RENAMED: Final = "system:serviceaccount:elsewhere:prod-talkdesk-webhook"
+"""The webhook's account where somebody gives another namespace, and all names a prefix, by kustomize."""
+METADATA: Final[dict[str, Any]] = {
+    "labels": {LABEL_APP: "sentiment", LABEL_SHARD_SLOT: "1"},
+    "annotations": {ANNOTATION_RECEIVE_TIMES: "{}"},
+    "finalizers": [FINALIZER],
+}
+"""What the webhook gives a new installation."""
 PEOPLE: Final = (
     "app-editor",
     "app-releaser",
@@ -59,7 +75,8 @@ REGISTERS: Final = {
     "accountName": "other",
     "endpoints": {"api": "https://api.example.com", "token": "https://acme.example.com/oauth/token"},
 }
-APPROVAL: Final[dict[str, Any]] = {"approval": {"eventId": "event-1", "decision": "Approve"}}
+APPROVER: Final = "installation-approver"
+APPROVAL: Final[dict[str, Any]] = {"approval": {"eventId": "event-1", "decision": "Approve", "decidedBy": APPROVER}}
 OWNER: Final = {
     "metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "made-up"}]}
 }
@@ -91,7 +108,7 @@ TENANT: Final[dict[str, dict[str, Any]]] = {
     "": {"metadata": {"annotations": {"a": "b"}}},
 }
 MAY_CHANGE: Final[dict[str, tuple[set[str], set[str]]]] = {
-    WEBHOOK: ({"registers", ""}, set()),
+    WEBHOOK: ({"registers"}, set()),
     OPERATOR: ({"registers", "finalizers", ""}, {"plan", "finalizers", ""}),
     "installation-approver": ({"approval", ""}, set()),
     "installation-editor": ({"paused", "deletionpolicy", ""}, set()),
@@ -112,7 +129,7 @@ def base(crds: Cluster) -> Cluster:
 @pytest.fixture
 async def api(base: Cluster, namespace: str) -> AsyncIterator[KindsApi]:
     """A client of the administrator, in a namespace where everybody is bound to their role."""
-    bindings = [binding("webhook-app", WEBHOOK), *(binding(person, person) for person in PEOPLE)]
+    bindings = [binding("webhook-app", WEBHOOK, RENAMED), *(binding(person, person) for person in PEOPLE)]
     objects = {"apiVersion": "v1", "kind": "List", "items": bindings}
     base.kubectl("apply", "--namespace", namespace, "--filename=-", stdin=json.dumps(objects))
     async with await Kube.connect(user_agent="test", kubeconfig=base.kubeconfig) as kube:
@@ -121,30 +138,33 @@ async def api(base: Cluster, namespace: str) -> AsyncIterator[KindsApi]:
         yield api
 
 
-def binding(role: str, user: str) -> dict[str, Any]:
+def binding(role: str, *users: str) -> dict[str, Any]:
     group = "rbac.authorization.k8s.io"
     return {
         "apiVersion": f"{group}/v1",
         "kind": "RoleBinding",
         "metadata": {"name": role},
         "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": f"talkdesk-{role}"},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user} for user in users],
     }
 
 
 async def enforced(api: KindsApi) -> None:
     """Wait until the policies count, which is a moment after they were stored."""
     deadline = time.monotonic() + 30
-    probe = installation_object(approval=APPROVAL["approval"])
-    while await answer(api, "POST", probe, mine(probe, api), WEBHOOK) != "talkdeskinstallations/approval":
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
+    probe = mine(installation_object(approval=APPROVAL["approval"]), api)
+    labeled = {"metadata": probe["metadata"] | METADATA | {"labels": {"a": "b"}}, "spec": installation_object()["spec"]}
+    for body, wanted in (({}, "talkdeskinstallations/approval"), (labeled, "the webhook may only give")):
+        while wanted not in await answer(api, "POST", probe, probe | body, WEBHOOK):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
 
 
 def mine(raw: dict[str, Any], api: KindsApi) -> dict[str, Any]:
-    """Return the object as a client writes it."""
+    """Return the object as a client writes it; an installation as the webhook does."""
     metadata = {"name": raw["metadata"]["name"], "namespace": api.namespace}
-    return raw | {"metadata": metadata | {"finalizers": raw["metadata"].get("finalizers", [])}}
+    own = METADATA if raw["kind"] == "TalkdeskInstallation" else {"finalizers": raw["metadata"].get("finalizers", [])}
+    return raw | {"metadata": metadata | own}
 
 
 async def answer(api: KindsApi, method: str, raw: dict[str, Any], body: Any, user: str, path: str = "") -> str:
@@ -173,7 +193,9 @@ async def wrongs(api: KindsApi, user: str, raw: dict[str, Any], changes: dict[st
 async def test_an_installation_is_changed_only_by_right_of_the_field(api: KindsApi, user: str) -> None:
     raw = installation_object()
     await api.create(raw, finalizers=[FINALIZER])
-    assert await wrongs(api, user, raw, INSTALLATION, MAY_CHANGE[user][0]) == []
+    # Of the metadata the webhook has no part at all: see below.
+    changes = {what: body for what, body in INSTALLATION.items() if user != WEBHOOK or "spec" in body}
+    assert await wrongs(api, user, raw, changes, MAY_CHANGE[user][0]) == []
 
 
 @pytest.mark.parametrize("user", [user for user, (_, may) in MAY_CHANGE.items() if may])
@@ -282,12 +304,54 @@ async def test_an_app_is_edited_by_its_editor_and_let_go_by_the_operator_or_a_re
 @pytest.mark.case(80)
 async def test_the_operator_takes_a_decision_away_and_changes_none(api: KindsApi) -> None:
     raw = installation_object(**APPROVAL)
+    # As from a backup: the administrator has the verb `restore`.
     made = await api.create(raw)
     erased = {"metadata": {"uid": made["metadata"]["uid"]}, "spec": {"approval": None}}
     assert await answer(api, "PATCH", raw, erased, OPERATOR) == ""
     other = {"spec": {"approval": APPROVAL["approval"] | {"decision": "Reject"}}}
     assert await answer(api, "PATCH", raw, other, OPERATOR) == "talkdeskinstallations/approval"
     assert await answer(api, "PATCH", raw, erased, WEBHOOK) == "talkdeskinstallations/approval"
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ({}, True),
+        ({"decidedBy": None}, False),
+        ({"decidedBy": ""}, False),
+        ({"decidedBy": "admin"}, False),
+        ({"decidedBy": f"{APPROVER} "}, False),
+        ({"decision": "Reject", "reason": "no contract"}, True),
+    ],
+    ids=str,
+)
+async def test_a_decision_is_taken_only_in_the_name_of_who_makes_it(
+    api: KindsApi, change: dict[str, Any], *, taken: bool
+) -> None:
+    raw = installation_object()
+    await api.create(raw)
+    said = await answer(api, "PATCH", raw, {"spec": {"approval": APPROVAL["approval"] | change}}, APPROVER)
+    assert (said == "") == taken
+    assert taken or f"your user name, {APPROVER}, into spec.approval.decidedBy" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ({"metadata": {"annotations": {"a": "b"}}}, True),
+        ({"spec": {"approval": {"decision": "Reject"}}}, False),
+        ({"spec": {"approval": {"reason": "mine"}}}, False),
+        ({"spec": {"approval": {"decision": "Reject", "decidedBy": APPROVER}}}, True),
+        ({"spec": {"approval": None}}, True),
+    ],
+    ids=str,
+)
+async def test_anothers_decision_is_changed_only_in_ones_own_name(
+    api: KindsApi, change: dict[str, Any], *, taken: bool
+) -> None:
+    raw = installation_object(approval=APPROVAL["approval"] | {"decidedBy": "ada@example.com"})
+    await api.create(raw)
+    assert (await answer(api, "PATCH", raw, change, APPROVER) == "") == taken
 
 
 async def test_only_the_purger_asks_for_a_purge_and_the_operator_may_take_it_away(api: KindsApi) -> None:
@@ -330,30 +394,94 @@ async def test_the_operator_makes_a_tenant_and_sets_nothing_that_is_a_persons(ap
         assert await answer(api, "POST", raw, theirs, OPERATOR) == f"talkdesktenants/{right.lower()}"
 
 
-@pytest.mark.parametrize(
-    ("change", "taken"),
-    [
-        ({}, True),
-        ({"type": "Opaque"}, False),
-        ({"type": "kubernetes.io/service-account-token"}, False),
-        ({"immutable": False}, False),
-        ({"metadata": {"name": "keys", "labels": {}}}, False),
-    ],
-    ids=str,
-)
-async def test_the_webhook_creates_only_immutable_secrets_of_an_installation(
-    api: KindsApi, change: dict[str, Any], *, taken: bool
+TRACKED: Final = {"argocd.argoproj.io/tracking-id": "other:v1/ConfigMap:x/y"}
+"""Has another controller take an object for its own, and delete it."""
+FOREIGN: Final[dict[str, dict[str, Any]]] = {
+    "a label": {"labels": {"app.kubernetes.io/instance": "other"}},
+    "a label of ours": {"labels": {LABEL_INSTALLATION: "other"}},
+    "an annotation": {"annotations": TRACKED},
+    "an empty annotation": {"annotations": {"a": ""}},
+    "an annotation of ours": {"annotations": {ANNOTATION_CONFIRM_DELETION: "true"}},
+    "another finalizer": {"finalizers": [FINALIZER, "example.com/held"]},
+    "an owner": OWNER["metadata"],
+}
+"""Metadata that an attacker in the webhook would like to write."""
+LATE: Final[dict[str, dict[str, Any]]] = {
+    "another app": {"labels": {LABEL_APP: "other"}},
+    "no label": {"labels": {LABEL_APP: None}},
+    "another slot": {"labels": {LABEL_SHARD_SLOT: "2"}},
+    "no annotation of a person's": {"annotations": {"a-person": None}},
+    "no finalizer": {"finalizers": None},
+}
+"""What it would like to change in one that exists."""
+
+
+@pytest.mark.parametrize("user", [WEBHOOK, RENAMED])
+@pytest.mark.parametrize("metadata", FOREIGN.values(), ids=FOREIGN)
+async def test_the_webhook_makes_an_installation_with_its_own_metadata_alone(
+    api: KindsApi, user: str, metadata: dict[str, Any]
 ) -> None:
-    metadata = {
-        "name": "keys",
-        "labels": {LABEL_INSTALLATION: "sentiment-i1"},
-        "annotations": {"kubernetes.io/service-account.name": "default"},
-    }
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": SECRET_TYPE, "immutable": True}
+    raw = mine(installation_object("sentiment-new", installationId="new"), api)
+    assert await answer(api, "POST", raw, raw, user) == ""
+    theirs = {key: merged(raw, key, value) for key, value in metadata.items()}
+    said = await answer(api, "POST", raw, raw | {"metadata": raw["metadata"] | theirs}, user)
+    # For owners there is also a right, which may be what is said.
+    assert "the webhook may" in said or "the webhook makes" in said or "ownerReferences" in said, said
+
+
+def merged(ours: dict[str, Any], key: str, value: Any) -> Any:
+    return ours["metadata"].get(key, {}) | value if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize("user", [WEBHOOK, RENAMED])
+async def test_the_webhook_changes_nothing_of_an_installations_metadata_but_its_receipts(
+    api: KindsApi, user: str
+) -> None:
+    raw = installation_object()
+    await api.create(raw, **METADATA | {"annotations": {"a-person": "wrote this"}})
+    for annotations in ({ANNOTATION_RECEIVE_TIMES: "{}"}, {ANNOTATION_RECEIVE_TIMES: None}):
+        assert await answer(api, "PATCH", raw, {"metadata": {"annotations": annotations}}, user) == ""
+    for what, metadata in (FOREIGN | LATE).items():
+        said = await answer(api, "PATCH", raw, {"metadata": metadata}, user)
+        # For finalizers, owners and the slot there are also rights, which may be what is said.
+        assert said, what
+        assert "the webhook" in said or "ownerReferences" in said or said.endswith("/finalizers"), (what, said)
+
+
+NAME: Final = secret_name("sentiment-i1", ["made up"])
+SECRET: Final[dict[str, Any]] = {
+    "name": NAME,
+    "labels": {LABEL_MANAGED_BY: MANAGED_BY, LABEL_APP: "sentiment", LABEL_INSTALLATION: "sentiment-i1"},
+    "annotations": {ANNOTATION_EVENT_TIME: LATER, ANNOTATION_EVENT_ID: "e", ANNOTATION_ORIGIN: "Install"},
+}
+TOKEN: Final = {"type": "kubernetes.io/service-account-token"}
+FOR_ACCOUNT: Final = SECRET | {"annotations": {"kubernetes.io/service-account.name": "tenant-provisioner"}}
+NOT_ITS_SECRETS: Final[dict[str, dict[str, Any]]] = {
+    "another type": {"type": "Opaque"},
+    "an account's token": TOKEN | {"metadata": FOR_ACCOUNT},
+    "an account's token that it may read": TOKEN | {"metadata": FOR_ACCOUNT | {"name": "single-logout"}},
+    "not immutable": {"immutable": False},
+    "of no installation": {"metadata": SECRET | {"labels": {LABEL_MANAGED_BY: MANAGED_BY}}},
+    "another label": {"metadata": SECRET | {"labels": SECRET["labels"] | {"a": "b"}}},
+    "another manager": {"metadata": SECRET | {"labels": SECRET["labels"] | {LABEL_MANAGED_BY: "Helm"}}},
+    "another annotation": {"metadata": SECRET | {"annotations": TRACKED}},
+    "an owner": {"metadata": SECRET | OWNER["metadata"]},
+    "a finalizer": {"metadata": SECRET | {"finalizers": ["example.com/held"]}},
+    "the one that it may read": {"metadata": SECRET | {"name": "single-logout"}},
+    "another installation's name": {"metadata": SECRET | {"name": secret_name("other-i1", ["made up"])}},
+}
+
+
+@pytest.mark.parametrize("user", [WEBHOOK, RENAMED])
+async def test_the_webhook_creates_only_immutable_secrets_of_an_installation(api: KindsApi, user: str) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": SECRET, "type": SECRET_TYPE, "immutable": True}
     path = f"/api/v1/namespaces/{api.namespace}/secrets"
-    said = await answer(api, "POST", secret, secret | change, WEBHOOK, path)
-    refused = "only create immutable Secrets" in said or "needs the label" in said
-    assert refused != taken, said
+    assert await answer(api, "POST", secret, secret, user, path) == ""
+    longest = {"name": secret_name("a" * 63, ["x"]), "labels": SECRET["labels"] | {LABEL_INSTALLATION: "a" * 63}}
+    assert await answer(api, "POST", secret, secret | {"metadata": SECRET | longest}, user, path) == ""
+    for what, change in NOT_ITS_SECRETS.items():
+        said = await answer(api, "POST", secret, secret | change, user, path)
+        assert "the webhook" in said or "needs the label" in said, (what, said)
 
 
 def credentials(**changes: Any) -> dict[str, Any]:

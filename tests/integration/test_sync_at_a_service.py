@@ -14,7 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from builders.quick_scim import quick_scim
-from builders.scim import CANARIES, TOKEN, RecordsInMemory, SecretsInMemory, app_with_scim, pages, user, users
+from builders.scim import CANARIES, TOKEN, RecordsInMemory, app_with_scim, pages, secrets_for, user, users
 from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import UsersOutcome
@@ -38,7 +38,7 @@ class ObjectKey:
 
     async def bring(self, listed: Iterable[User], created_by: str | None = None) -> UsersOutcome:
         client = ScimClient(proxies={})
-        sync = UserSync(SecretsInMemory().read, self.records, client, batch=self.batch, budget=self.budget)
+        sync = UserSync(secrets_for(self.url).read, self.records, client, batch=self.batch, budget=self.budget)
         try:
             return await sync.sync(app_with_scim(self.url), "acme", CONTEXT, pages(listed), created_by)
         finally:
@@ -46,7 +46,7 @@ class ObjectKey:
 
     async def deactivate_everybody(self) -> UsersOutcome:
         client = ScimClient(proxies={})
-        sync = UserSync(SecretsInMemory().read, self.records, client, budget=self.budget)
+        sync = UserSync(secrets_for(self.url).read, self.records, client, budget=self.budget)
         try:
             return await sync.deactivate_all(app_with_scim(self.url), "acme", CONTEXT)
         finally:
@@ -89,6 +89,43 @@ async def test_users_are_created_changed_deactivated_and_found_again(*, bulk: bo
         assert len(here.server.users()) == 5
         await here.bring(users(2), created_by=user(1).id)
         assert here.active == ids(users(2))
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_a_person_who_was_made_anew_in_talkdesk_goes_on_with_the_user_of_before(*, bulk: bool) -> None:
+    async with place(bulk=bulk) as here:
+        await here.bring(users(3))
+        anew = user(9, email=user(1).email)
+        outcome = await here.bring([anew, *users(3)[1:]])
+        assert (outcome.synced, outcome.failed, outcome.failure, outcome.partial_failure) == (3, 0, None, None)
+        assert here.active == ids([anew, *users(3)[1:]])
+        assert len(here.server.users()) == 3
+        assert (await here.bring([user(1, email="canary-back@example.com"), anew])).failed == 0
+        assert here.active == ids([user(1), anew])
+        assert here.server.user(user(1).id)["userName"] == "canary-back@example.com"
+        assert len(here.server.users()) == 4
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_an_address_of_somebody_who_left_is_free_for_another_user(*, bulk: bool) -> None:
+    async with place(bulk=bulk) as here:
+        await here.bring(users(2))
+        await here.bring(users(1))
+        outcome = await here.bring([user(1, email=user(2).email)])
+        assert (outcome.synced, outcome.failed) == (1, 0)
+        assert here.server.user(user(1).id)["userName"] == user(2).email
+        assert here.active == [user(1).id]
+
+
+async def test_an_address_of_somebody_elses_user_stays_theirs() -> None:
+    async with place() as here:
+        here.server.ask("POST", "/Users", _somebody_elses())
+        for _ in range(2):
+            outcome = await here.bring([user(1), user(4)])
+            assert (outcome.synced, outcome.failed) == (1, 1)
+            assert outcome.partial_failure is not None
+        assert len(here.server.users()) == 2
 
 
 @pytest.mark.case(50, 60)

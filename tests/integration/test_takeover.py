@@ -7,7 +7,6 @@ one of the new. How long it took is printed; the bounds are those of a machine t
 import asyncio
 import os
 import signal
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,6 +22,7 @@ from builders.audit_log import AuditLog, audited_cluster
 from builders.crds import apply_crds
 from builders.kube_gate import gate
 from builders.relay import relaying
+from builders.say import Say
 from builders.serving import until
 from builders.shell_process import OPERATOR, SHELL
 from builders.two_replicas import Replica, Team, make_team, now
@@ -37,7 +37,6 @@ RENEWAL = 2.0
 """Seconds between two renewals."""
 PATIENCE = 240.0
 """Seconds until what is waited for must have happened; some twenty on an idle machine."""
-Say = Callable[[str], None]
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +62,6 @@ def crowd(plane: tuple[Cluster, AuditLog], tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def team(plane: tuple[Cluster, AuditLog], tmp_path: Path) -> Team:
     return make_team(*plane, f"team-{uuid.uuid4().hex[:8]}", tmp_path)
-
-
-@pytest.fixture
-def say(request: pytest.FixtureRequest) -> Say:
-    """Print a figure, also where pytest captures."""
-
-    def write(text: str) -> None:
-        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            sys.stdout.write(f"\n{request.node.name}: {text}\n")
-
-    return write
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import pytest
 
 from builders.serving import until
 from builders.stack import INSTALLATION, Customer, Stack, Stacks, acknowledged_event
+from builders.watched import Object
 from talkdesk_sandbox.simulator import commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -56,7 +57,7 @@ async def test_in_a_wave_of_rotations_each_customer_gets_its_newest_credentials_
                 await customer.tenant_client_id()
             ) == (2 if customer in twice else 1)
             assert await customer.tenant_client_id() != before[customer.name]
-            (stored,) = await customer.credential_secrets()
+            stored = await _only_secret(customer)
             assert stored["metadata"]["name"] == customer.installation["spec"]["credentials"]["secretName"]
             _no_older_version_after_a_newer_one(customer)
         _new_customers_came_first(talkdesk, new)
@@ -70,6 +71,17 @@ async def _installed(talkdesk: Stack, number: int) -> list[Customer]:
     for customer in customers:
         await customer.becomes("Active", within=WITHIN)
     return customers
+
+
+async def _only_secret(customer: Customer) -> Object:
+    """Return the Secret of the newest credential version when those of previous versions are deleted."""
+
+    async def alone() -> bool:
+        return len(await customer.credential_secrets()) == 1
+
+    await until(alone, within=WITHIN)
+    (stored,) = await customer.credential_secrets()
+    return stored
 
 
 def _send_install(customer: Customer) -> None:

@@ -5,7 +5,8 @@ state that another replica would miss. Does not belong here: acting on events (t
 Talkdesk beyond its signing keys.
 
     app ─▶ receiver ─▶ body, signature, event_record       (pure but for reading the body)
-                    ─▶ apps, signing_keys ─▶ lookup_cache  (what is looked up: the TalkdeskApp, the signing key)
+                    ─▶ apps ─▶ app_list                    (the TalkdeskApp, from a watch of all)
+                    ─▶ claims, signing_keys ─▶ key_budgets (the signing key, and in whose name a new one is fetched)
                     ─▶ inbox                               (what is written)
                     ─▶ relay ─▶ relay_keys                 (what is forwarded to the app's own endpoint instead)
 """

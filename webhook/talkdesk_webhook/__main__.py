@@ -7,10 +7,11 @@ import asyncio
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Self
 
 import httpx
 import structlog
@@ -30,12 +31,14 @@ from talkdesk_runtime.tls_files import CertificateUnusable, ReloadedCertificate
 from talkdesk_runtime.token_review import TokenReviews
 from talkdesk_webhook.acceptor import Acceptor
 from talkdesk_webhook.app import create_app
+from talkdesk_webhook.app_list import AppList
 from talkdesk_webhook.apps import Apps
 from talkdesk_webhook.body import BodyLimits
 from talkdesk_webhook.connection_limits import ConnectionLimits
 from talkdesk_webhook.connection_reports import ConnectionReports
 from talkdesk_webhook.event_reports import EventReports
 from talkdesk_webhook.inbox import Inbox
+from talkdesk_webhook.key_keeper import KeyKeeper
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.readiness import Readiness
 from talkdesk_webhook.receiver import Receiver
@@ -46,7 +49,7 @@ from talkdesk_webhook.settings import Settings
 from talkdesk_webhook.signing_keys import KeyLifetimes, SigningKeys, gateway_client
 from talkdesk_webhook.sources import Sources
 
-__all__ = ["Clients", "build", "main"]
+__all__ = ["Clients", "Known", "build", "main"]
 
 _OTHER_FILES = 64
 _RESPONSE_TIME = 10.0
@@ -92,17 +95,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def build(settings: Settings, clients: Clients, metrics: Metrics, reports: EventReports) -> Starlette:
+@dataclass(frozen=True)
+class Known:
+    """What is known before an event comes, and kept up to date beside events."""
+
+    apps: AppList
+    keys: SigningKeys
+    keeper: KeyKeeper
+
+    @classmethod
+    def begin(cls, settings: Settings, clients: Clients, metrics: Metrics) -> Self:
+        """Make the parts, which know nothing yet."""
+        apps = AppList(clients.kube, settings.namespaces, allow_insecure=settings.allow_insecure)
+        metrics.apps_watched.set_function(lambda: float(apps.is_complete))
+        metrics.apps.set_function(lambda: float(sum(1 for _ in apps.apps())))
+        lifetimes = KeyLifetimes(
+            refresh_interval=settings.signing_key_refresh_interval,
+            max_age=settings.signing_key_max_age,
+            negative_ttl=settings.signing_key_negative_ttl,
+        )
+        keys = SigningKeys(clients.gateway, lifetimes)
+        return cls(apps, keys, KeyKeeper(keys, apps.apps, apps.changed, lifetimes.refresh_interval))
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Keep it up to date until left."""
+        async with in_background(self.apps.run(), "list of apps"), in_background(self.keeper.run(), "signing keys"):
+            yield
+
+
+def build(settings: Settings, clients: Clients, known: Known, metrics: Metrics, reports: EventReports) -> Starlette:
     """Connect the parts."""
-    lifetimes = KeyLifetimes(
-        refresh_interval=settings.signing_key_refresh_interval,
-        max_age=settings.signing_key_max_age,
-        negative_ttl=settings.signing_key_negative_ttl,
-    )
     relay_keys = RelayKeys(clients.kube, settings.app_refresh_interval)
     receiver = Receiver(
-        Apps(clients.kube, settings.app_refresh_interval),
-        SigningKeys(clients.gateway, lifetimes),
+        Apps(clients.kube, known.apps, settings.app_refresh_interval),
+        known.keys,
         Inbox(clients.kube),
         LogoutRelay(clients.relay, relay_keys, max_in_flight=settings.max_logouts_in_flight),
         body_limits=BodyLimits(
@@ -138,8 +165,9 @@ async def _serve(settings: Settings, drain: Drain) -> int:
         relay_client(settings.max_in_flight, user_agent=user_agent, denied=settings.denied_networks) as relay,
     ):
         reports = EventReports(kube)
-        metrics = Metrics(registry)
-        app = build(settings, Clients(kube, gateway, relay), metrics, reports)
+        metrics, clients = Metrics(registry), Clients(kube, gateway, relay)
+        known = Known.begin(settings, clients, metrics)
+        app = build(settings, clients, known, metrics, reports)
         certificate = _certificate(settings, metrics)
         tls = None if certificate is None else certificate.context
         config = server_config(
@@ -153,7 +181,8 @@ async def _serve(settings: Settings, drain: Drain) -> int:
         server = DrainingServer(config, drain)
         async with (
             serving_metrics(registry, settings, metrics.tls, TokenReviews(kube)),
-            serving_probes(_probes(kube, server, drain), settings),
+            serving_probes(_probes(kube, known.apps, server, drain), settings),
+            known.kept(),
             in_background(reports.run(), "reports of deliveries"),
             nullcontext() if certificate is None else in_background(certificate.run(), "certificate for events"),
         ):
@@ -168,7 +197,7 @@ async def _serve(settings: Settings, drain: Drain) -> int:
     return 0
 
 
-def _probes(kube: Kube, server: uvicorn.Server, drain: Drain) -> Probes:
+def _probes(kube: Kube, apps: AppList, server: uvicorn.Server, drain: Drain) -> Probes:
     """Return what a kubelet is told: the truth about the port for events, although it asks at another."""
 
     async def not_live() -> None:
@@ -179,7 +208,8 @@ def _probes(kube: Kube, server: uvicorn.Server, drain: Drain) -> Probes:
             return "shutting down"
         if not server.started or not all(each.is_serving() for each in server.servers):
             return "not listening for events"
-        return None
+        # Only at the start: whatever becomes of the watch later, events are taken.
+        return None if apps.was_tried else "the apps are being listed"
 
     return Probes(not_live=not_live, not_ready=Readiness(kube, accepting).not_ready)
 

@@ -63,8 +63,9 @@ class _Endpoints:
         namespace, app = _names(request)
         self._metrics.in_flight.inc()
         try:
-            response = self._accepted(await self._receive(request, namespace, app))
-            self._reports.accepted(namespace, app)
+            outcome = await self._receive(request, namespace, app)
+            response = self._accepted(outcome)
+            self._reports.accepted(namespace, app, outcome.key_id)
         except EventRefused as refused:
             response = self._refused(refused)
             self._reports.refused(namespace, app, refused.status, refused.reason)
@@ -76,7 +77,9 @@ class _Endpoints:
     async def _receive(self, request: Request, namespace: str, app: str) -> EventOutcome:
         if not namespace:
             raise EventRefused(404, "app_unknown", "there is no such app")
-        return await self._receiver.receive(EventRequest(namespace, app, request.headers, request.receive, self._place))
+        peer = "" if request.client is None else request.client.host
+        delivery = EventRequest(namespace, app, request.headers, request.receive, self._place, peer)
+        return await self._receiver.receive(delivery)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -95,8 +98,7 @@ class _Endpoints:
 
     def _refused(self, refused: EventRefused) -> Response:
         self._metrics.refused.labels(str(refused.status), refused.reason).inc()
-        # The unread rest of a body must not be taken for the next request, nor be waited for.
-        headers = {"Connection": "close"}
+        headers: dict[str, str] = {}
         if refused.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(refused.retry_after.total_seconds())))
         return _json(refused.status, {"error": str(refused), "reason": refused.reason}, headers)
@@ -123,4 +125,10 @@ async def _no_route(_: Request, error: Exception) -> Response:
 
 
 def _json(status: int, content: dict[str, str], headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content) + b"\n", status, headers, media_type="application/json")
+    """Return a response, which closes its connection if it refuses.
+
+    So the unread rest of a body is neither taken for the next request nor waited for, and who sends requests without a
+    pause has to connect for each.
+    """
+    closing = {"Connection": "close"} if status >= 400 else {}
+    return Response(orjson.dumps(content) + b"\n", status, closing | (headers or {}), media_type="application/json")

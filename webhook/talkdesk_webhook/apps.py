@@ -1,30 +1,28 @@
-"""The TalkdeskApp that an event is addressed to, read from the cluster and cached for a few seconds.
+"""The TalkdeskApp that an event is addressed to: from the list of all, or read from the cluster while there is none.
 
-Belongs here: the read, and what the webhook needs of the object. Does not belong here: everything else in a
-TalkdeskApp.
+Belongs here: which of the two, and reading one app within bounds. Does not belong here: the list (app_list), what is
+read of an object (known_app).
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-from pydantic import ValidationError
-
-from talkdesk_crds.allowed_hosts import allowed_hosts
-from talkdesk_crds.app import AppSpec, Logout, SignatureVerification, TalkdeskApp
-from talkdesk_crds.hosts import ForeignHostError, HostAllowList
+from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
+from talkdesk_webhook.app_list import AppList, ListedApp
+from talkdesk_webhook.known_app import AppUnusable, KnownApp
 
-__all__ = ["Apps", "KnownApp", "KubeReader"]
+__all__ = ["Apps", "KubeReader"]
 
 _BUDGET: Final = (20.0, 200)
 """Reads of apps that were not there before: enough for a start with many apps, little for the API server."""
+_BUDGET_OF_LISTED: Final = (100.0, 1000)
+"""Reads of apps that were in the last list: strangers can't make any."""
 _SIZE: Final = 1024
-_NO_TEMPLATE: Final = {"serviceAccountName": "none", "steps": [{"name": "none", "manifests": [{}]}]}
 
 
 class KubeReader(Protocol):
@@ -34,24 +32,14 @@ class KubeReader(Protocol):
         """Make a request; raises KubeError."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownApp:
-    """What the webhook needs of a TalkdeskApp."""
-
-    namespace: str
-    name: str
-    app_id: str
-    verify_signatures: bool
-    hosts: HostAllowList
-    logout: Logout | None = None
-
-
 class Apps:
     """The TalkdeskApps of the cluster, by namespace and name."""
 
-    def __init__(self, kube: KubeReader, fresh_for: timedelta, *, clock: Clock | None = None) -> None:
+    def __init__(self, kube: KubeReader, listed: AppList, fresh_for: timedelta, *, clock: Clock | None = None) -> None:
         self._kube = kube
+        self._listed = listed
         self._fresh_for = fresh_for.total_seconds()
+        self._of_listed = TokenBucket(*_BUDGET_OF_LISTED)
         self._lookups = LookupCache(
             self._read,
             size=_SIZE,
@@ -63,37 +51,32 @@ class Apps:
     async def get(self, namespace: str, name: str) -> KnownApp | None:
         """Return the app, or None when there is none; raises LookupFailed when it can't be read or understood.
 
-        A change of an app is seen within `fresh_for`. While the app can't be read, no old value is used in its place:
-        the event could not be stored either.
+        While no watch is alive, a change of an app is seen within `fresh_for`, and while an app can't be read then, no
+        old value is used in its place: the event could not be stored either.
         """
-        return await self._lookups.get((namespace, name))
+        listed = self._listed
+        if not listed.covers(namespace):
+            return None
+        found = listed.find(namespace, name)
+        if found is None and listed.is_current(namespace):
+            found = await listed.appears(namespace, name)
+        if listed.is_current(namespace):
+            return _usable(found)
+        return await self._lookups.get((namespace, name), reserves=() if found is None else (self._of_listed,))
 
     async def _read(self, key: tuple[str, str]) -> Loaded[KnownApp]:
-        namespace, name = key
-        path = resource_path(GROUP, VERSION, TalkdeskApp.INFO.plural, namespace, name)
+        path = resource_path(GROUP, VERSION, TalkdeskApp.INFO.plural, *key)
         try:
-            app = TalkdeskApp.read(_without_template(await self._kube.request("GET", path)))
-            known = _known(namespace, name, app.spec)
+            return Loaded(self._listed.read(await self._kube.request("GET", path), *key), self._fresh_for)
         except KubeNotFound:
             return Loaded(None, self._fresh_for)
         except KubeError as error:
             raise LookupFailed(f"the TalkdeskApp can't be read: {error}") from None
-        except ForeignHostError as error:
-            raise LookupFailed(f"the TalkdeskApp's endpoints can't be used: {error}") from None
-        except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-            raise LookupFailed(f"the TalkdeskApp is not understood at {where}") from None
-        return Loaded(known, self._fresh_for)
+        except AppUnusable as error:
+            raise LookupFailed(str(error)) from None
 
 
-def _without_template(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the object with a template that holds nothing: whatever is in it, events of the app are taken."""
-    spec = raw.get("spec")
-    if not isinstance(spec, dict):
-        return raw
-    return {**raw, "spec": {**spec, "tenant": _NO_TEMPLATE}}
-
-
-def _known(namespace: str, name: str, spec: AppSpec) -> KnownApp:
-    required = spec.events.signature_verification is SignatureVerification.REQUIRED
-    return KnownApp(namespace, name, spec.app_id, required, allowed_hosts(spec), spec.logout)
+def _usable(found: ListedApp | None) -> KnownApp | None:
+    if found is not None and found.app is None:
+        raise LookupFailed(found.problem)
+    return None if found is None else found.app

@@ -37,7 +37,7 @@ from talkdesk_crds.installation import (
     TrialState,
 )
 from talkdesk_crds.names import installation_name, secret_name
-from talkdesk_webhook.apps import KnownApp
+from talkdesk_webhook.known_app import KnownApp
 
 __all__ = [
     "EventRecord",

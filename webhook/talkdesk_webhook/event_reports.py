@@ -34,6 +34,7 @@ _RECEIPT_INTERVAL: Final = timedelta(minutes=10).total_seconds()
 """Between two writes that only say when an event was taken last."""
 _APPS: Final = 1024
 _MOST_COUNTS: Final = 64
+_MOST_KEYS: Final = 4
 
 _App: TypeAlias = tuple[str, str]
 """Namespace and name."""
@@ -63,8 +64,17 @@ class _Unwritten:
     received: datetime | None = None
     refused: RefusedEvent | None = None
     counts: Counter[tuple[int, str]] = field(default_factory=Counter)
+    signing_key: str | None = None
+    """Id of the key that signed an event last."""
+    written_keys: frozenset[str] = frozenset()
+    """Those that the status names already, as far as we know."""
     receipt_due: float = 0.0
     """When a receipt alone is worth a write; monotonic seconds."""
+
+    def is_due(self, now: float) -> bool:
+        """Return whether there is something to say that is worth a write."""
+        is_new = self.signing_key is not None and self.signing_key not in self.written_keys
+        return bool(self.counts) or (self.received is not None and (is_new or now >= self.receipt_due))
 
     def added_to(self, known: EventsStatus | None) -> EventsStatus:
         known = known or EventsStatus()
@@ -78,6 +88,7 @@ class _Unwritten:
                 default=None,
             ),
             counts=tuple(RefusalCount(status=key[0], reason=key[1], count=number) for key, number in sorted(most)),
+            signing_keys=_with(self.signing_key, known.signing_keys),
         )
 
 
@@ -95,11 +106,12 @@ class EventReports:
         if self._apps.get((namespace, app)) is None:
             self._apps.put((namespace, app), _Unwritten(receipt_due=self._clock.monotonic()))
 
-    def accepted(self, namespace: str, app: str) -> None:
-        """Count a delivery that was answered with 200."""
+    def accepted(self, namespace: str, app: str, key_id: str | None = None) -> None:
+        """Count a delivery that was answered with 200, and signed by that key."""
         known = self._apps.get((namespace, app))
         if known is not None:
             known.received = self._clock.now()
+            known.signing_key = key_id or known.signing_key
 
     def refused(self, namespace: str, app: str, status: int, reason: str) -> None:
         """Count a delivery that was refused, and log it if that kind was not logged just now."""
@@ -124,10 +136,11 @@ class EventReports:
         now = self._clock.monotonic()
         for app in list(self._apps):
             unwritten = self._apps.peek(app)
-            if unwritten is None or not (unwritten.counts or (unwritten.received and now >= unwritten.receipt_due)):
+            if unwritten is None or not unwritten.is_due(now):
                 continue
             # What comes meanwhile is for the next time.
-            self._apps.put(app, _Unwritten(receipt_due=now + _RECEIPT_INTERVAL))
+            keys = unwritten.written_keys | {key for key in (unwritten.signing_key,) if key is not None}
+            self._apps.put(app, _Unwritten(written_keys=keys, receipt_due=now + _RECEIPT_INTERVAL))
             try:
                 await self._write(app, unwritten)
             except KubeNotFound:
@@ -154,8 +167,14 @@ class EventReports:
         unwritten.counts += since.counts
         unwritten.received = _newest(unwritten.received, since.received)
         unwritten.refused = since.refused or unwritten.refused
+        unwritten.signing_key = since.signing_key or unwritten.signing_key
         self._apps.put(app, unwritten)
 
 
 def _newest(one: datetime | None, other: datetime | None) -> datetime | None:
     return max((each for each in (one, other) if each is not None), default=None)
+
+
+def _with(key_id: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ids with one that was used last as the first."""
+    return known if key_id is None else (key_id, *(each for each in known if each != key_id))[:_MOST_KEYS]

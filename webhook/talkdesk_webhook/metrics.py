@@ -43,6 +43,16 @@ class Metrics:
             "Requests that are being handled now.",
             registry=registry,
         )
+        self.apps = Gauge(
+            "talkdesk_webhook_apps",
+            "TalkdeskApps that are known from their watch and can be used.",
+            registry=registry,
+        )
+        self.apps_watched = Gauge(
+            "talkdesk_webhook_apps_watched",
+            "1 while all TalkdeskApps come from a watch, 0 while some are read one by one when an event comes.",
+            registry=registry,
+        )
         self.connections = Gauge(
             "talkdesk_webhook_connections",
             "Connections that are open now.",

@@ -18,13 +18,16 @@ from starlette.types import Receive
 
 from talkdesk_crds.app import Logout
 from talkdesk_crds.events import EventError, UnknownEvent, UserLogout, parse_event
-from talkdesk_runtime.clock import utc_now
+from talkdesk_runtime.clock import Clock, utc_now
 from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook import body as bodies
-from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.body import Bodies, BodyError, BodyLimits
+from talkdesk_webhook.claims import claimed_account
 from talkdesk_webhook.event_record import EventRecord, ForbiddenEvent, check_event, record_of
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
+from talkdesk_webhook.key_budgets import Asker
+from talkdesk_webhook.known_app import KnownApp
+from talkdesk_webhook.log_limit import LogLimit
 from talkdesk_webhook.relay import RelayFailed
 from talkdesk_webhook.signature import (
     HEADER_KEY_ID,
@@ -55,8 +58,14 @@ class AppSource(Protocol):
 class KeySource(Protocol):
     """Where signing keys are found; raises LookupFailed."""
 
-    async def get(self, gateway: str, key_id: str) -> ec.EllipticCurvePublicKey | None:
+    def is_known(self, gateway: str, key_id: str) -> bool:
+        """Return whether it is known what becomes of the id, without asking anybody."""
+
+    async def get(self, gateway: str, key_id: str, asker: Asker) -> ec.EllipticCurvePublicKey | None:
         """Return the key, or None when there is none."""
+
+    def verified(self, gateway: str, key_id: str, asker: Asker) -> None:
+        """Take note of an event that the key has signed."""
 
 
 class EventStore(Protocol):
@@ -83,6 +92,8 @@ class EventRequest:
     receive: Receive
     place: Callable[[], AbstractContextManager[None]] = nullcontext
     """Where the event is handled once it is here; raises EventRefused when there is none."""
+    peer: str = ""
+    """Address of the connection."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,8 @@ class EventOutcome:
 
     event_type: str
     result: Result
+    key_id: str | None = None
+    """Of the key that signed it; None where signatures are not verified, or the type is not known."""
 
 
 class EventRefused(Exception):
@@ -136,6 +149,7 @@ class Receiver:
         self._request_timeout = request_timeout.total_seconds()
         self._now = now
         self._found = found
+        self._log_limit: LogLimit[str] = LogLimit(Clock.system().monotonic)
 
     async def receive(self, request: EventRequest) -> EventOutcome:
         """Handle one event; raise EventRefused.
@@ -163,20 +177,21 @@ class Receiver:
         signed = _signature(request.headers) if app.verify_signatures else None
         body = await self._bodies.read(request.headers, request.receive)
         with request.place():
-            return await self._handle(app, signed, body)
+            return await self._handle(app, signed, body, request.peer)
 
-    async def _handle(self, app: KnownApp, signed: SignatureHeaders | None, body: bytes) -> EventOutcome:
+    async def _handle(self, app: KnownApp, signed: SignatureHeaders | None, raw: bytes, peer: str) -> EventOutcome:
         if signed is not None:
-            await self._verify(app, signed, body)
-        body = bodies.unpacked(body, self._body_limits)
+            await self._verify(app, signed, raw, peer)
+        body = bodies.unpacked(raw, self._body_limits)
         event = parse_event(bodies.decode(body), self._now())
         if isinstance(event, UnknownEvent):
             _log.info("event.type_unknown", type=event.type, namespace=app.namespace, app=app.name)
             return EventOutcome(OTHER, Result.IGNORED)
         head = event.head
         check_event(app, head)
+        key_id = None if signed is None else self._proven(app, signed, Asker(peer, head.account_id))
         if isinstance(event, UserLogout):
-            return EventOutcome(head.type, await self._forward(app, head.event_id, body))
+            return EventOutcome(head.type, await self._forward(app, head.event_id, body), key_id)
         record = record_of(app, event)
         result = await self._store_record(record)
         log = _log.warning if result is Result.CONFLICT else _log.info
@@ -188,28 +203,46 @@ class Receiver:
             installation=record.name,
             event_id=head.event_id,
         )
-        return EventOutcome(head.type, result)
+        return EventOutcome(head.type, result, key_id)
 
     async def _app(self, request: EventRequest) -> KnownApp:
         try:
             app = await self._apps.get(request.namespace, request.app)
         except LookupFailed as error:
-            _log.warning("app.unavailable", namespace=request.namespace, app=request.app, error=str(error))
+            namespace, app_name = request.namespace, request.app
+            # Strangers can cause this line, and the one for keys.
+            if (more := self._log_limit.left_out("app")) is not None:
+                _log.warning("app.unavailable", namespace=namespace, app=app_name, error=str(error), not_logged=more)
             raise _unavailable("app_unavailable", "the app can't be looked up now") from None
         if app is None:
             raise EventRefused(404, "app_unknown", "there is no such app")
         self._found(request.namespace, request.app)
         return app
 
-    async def _verify(self, app: KnownApp, signed: SignatureHeaders, body: bytes) -> None:
+    async def _verify(self, app: KnownApp, signed: SignatureHeaders, body: bytes, peer: str) -> None:
+        gateway, asker = app.hosts.api_url, Asker(peer)
+        if not self._keys.is_known(gateway, signed.key_id):
+            asker = Asker(peer, claimed_account(app, bodies.unpacked(body, self._body_limits)))
         try:
-            key = await self._keys.get(app.hosts.api_url, signed.key_id)
+            key = await self._keys.get(gateway, signed.key_id, asker)
         except LookupFailed as error:
-            _log.warning("signing_key.unavailable", namespace=app.namespace, app=app.name, error=str(error))
+            if (more := self._log_limit.left_out("signing_key")) is not None:
+                _log.warning(
+                    "signing_key.unavailable",
+                    namespace=app.namespace,
+                    app=app.name,
+                    error=str(error),
+                    not_logged=more,
+                )
             raise _unavailable("key_unavailable", "the signing key can't be looked up now") from None
         if key is None:
             raise SignatureError(SignatureFault.UNKNOWN_KEY)
         verify(key, signed.signature, body)
+
+    def _proven(self, app: KnownApp, signed: SignatureHeaders, asker: Asker) -> str:
+        """Take note of an event that was verified; return the id of its key."""
+        self._keys.verified(app.hosts.api_url, signed.key_id, asker)
+        return signed.key_id
 
     async def _forward(self, app: KnownApp, event_id: str, body: bytes) -> Result:
         """Forward a logout. Nothing of it is logged: all of it is about a user."""

@@ -29,7 +29,7 @@ from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_runtime.networks import Network
-from talkdesk_webhook.apps import KnownApp
+from talkdesk_webhook.known_app import KnownApp
 from talkdesk_webhook.standard_webhooks import WebhookSecrets, message_id
 
 __all__ = ["LogoutRelay", "RelayFailed", "RelayFault", "RelayKeySource", "relay_client"]
@@ -48,9 +48,9 @@ class RelayFault(StrEnum):
     """Why an event was not forwarded; also a metric's label."""
 
     INSECURE = "logout_insecure"
-    """The endpoint is plain http, and the app does not allow that."""
+    """The endpoint is plain http, and the app or the webhook does not allow that."""
     KEY = "logout_key"
-    """The signing key is not there, can't be read, or is none."""
+    """The signing key is not there, can't be read, is none, or is not released for the endpoint's host."""
     BUSY = "logout_busy"
     """As many as may be are being forwarded to this app's endpoint."""
     CIRCUIT_OPEN = "logout_circuit_open"
@@ -75,8 +75,8 @@ class RelayFailed(Exception):
 class RelayKeySource(Protocol):
     """Where signing keys are found; raises LookupFailed."""
 
-    async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
-        """Return the keys, or None when there are none."""
+    async def get(self, namespace: str, ref: SecretKeyRef, url: str) -> WebhookSecrets | None:
+        """Return the keys for the endpoint at this URL, or None when there are none."""
 
 
 def relay_client(
@@ -117,7 +117,9 @@ class LogoutRelay:
     async def relay(self, app: KnownApp, logout: Logout, event_id: str, body: bytes) -> None:
         """Forward the raw body; raise RelayFailed unless the endpoint answered 2xx."""
         if not logout.allow_insecure and not logout.url.startswith("https://"):
-            raise RelayFailed(RelayFault.INSECURE, "the endpoint is plain http: that needs allowInsecure")
+            raise RelayFailed(
+                RelayFault.INSECURE, "the endpoint is plain http: that needs allowInsecure, and --allow-insecure"
+            )
         key = (app.namespace, app.name)
         with self._slot(key):
             keys = await self._signing_keys(app, logout)
@@ -153,7 +155,7 @@ class LogoutRelay:
 
     async def _signing_keys(self, app: KnownApp, logout: Logout) -> WebhookSecrets:
         try:
-            keys = await self._keys.get(app.namespace, logout.secret_ref)
+            keys = await self._keys.get(app.namespace, logout.secret_ref, logout.url)
         except LookupFailed as error:
             raise RelayFailed(RelayFault.KEY, str(error)) from None
         if keys is None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from talkdesk_crds.app import SecretKeyRef
+from talkdesk_crds.secret_hosts import host_of, hosts_problem
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
@@ -32,17 +33,20 @@ class RelayKeys:
         self._fresh_for = fresh_for.total_seconds()
         self._lookups = LookupCache(self._read, size=_SIZE, budget=TokenBucket(*_BUDGET), clock=clock or Clock.system())
 
-    async def get(self, namespace: str, ref: SecretKeyRef) -> WebhookSecrets | None:
-        """Return the keys, or None when there is no such Secret; raises LookupFailed, whose text holds nothing of it.
+    async def get(self, namespace: str, ref: SecretKeyRef, url: str) -> WebhookSecrets | None:
+        """Return the keys for the endpoint at this URL, or None when there is no such Secret.
 
-        A change of the Secret is seen within `fresh_for`.
+        Raises LookupFailed, whose text holds nothing of the keys. A change of the Secret is seen within `fresh_for`.
         """
-        return await self._lookups.get((namespace, ref.name, ref.key))
+        return await self._lookups.get((namespace, ref.name, ref.key, host_of(url)))
 
-    async def _read(self, location: tuple[str, str, str]) -> Loaded[WebhookSecrets]:
-        namespace, name, key = location
+    async def _read(self, location: tuple[str, str, str, str]) -> Loaded[WebhookSecrets]:
+        namespace, name, key, host = location
         try:
             secret = await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name))
+            problem = hosts_problem(namespace, name, secret.get("metadata") or {}, host)
+            if problem:
+                raise LookupFailed(problem)
             return Loaded(_keys(secret, key), self._fresh_for)
         except KubeNotFound:
             return Loaded(None, self._fresh_for)

@@ -8,11 +8,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from talkdesk_crds.fields import LabelName
 from talkdesk_runtime.listener import EVERYWHERE
-from talkdesk_runtime.settings import Address, DelaySetting, DurationSetting, NetworksSetting, Port, ProcessSettings
+from talkdesk_runtime.settings import (
+    Address,
+    DelaySetting,
+    DurationSetting,
+    NetworksSetting,
+    Port,
+    ProcessSettings,
+    names_of,
+)
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -34,6 +43,8 @@ class Settings(ProcessSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, cli_prog_name="talkdesk-webhook")
 
+    namespaces: Annotated[tuple[LabelName, ...], NoDecode, BeforeValidator(names_of)] = ()
+    """Namespaces with apps to take events for, separated by commas; none for the whole cluster."""
     host: Address = EVERYWHERE
     """Address to listen on; :: is every address of IPv6 and IPv4, or of IPv4 alone where there is no IPv6."""
     port: Port = 8080
@@ -73,14 +84,15 @@ class Settings(ProcessSettings):
     kubernetes_timeout: DurationSetting = timedelta(seconds=4)
     """Longest time for one request to the Kubernetes API."""
     app_refresh_interval: DurationSetting = timedelta(seconds=10)
-    """How long a TalkdeskApp, or the Secret that its logouts are signed with, is used before it is read again."""
+    """How long the Secret that an app's logouts are signed with is used before it is read again; and an app, while no
+    watch of apps is alive."""
     max_logouts_in_flight: Annotated[int, Field(ge=1, le=10000)] = 16
     """Logouts that are forwarded at once for each app; above, 503. A small part of `max_in_flight`, so that a silent
     endpoint can't delay installations."""
     signing_key_timeout: DurationSetting = timedelta(seconds=2)
     """Longest time for each step of fetching a signing key: connecting, and each read."""
     signing_key_refresh_interval: DurationSetting = timedelta(minutes=10)
-    """How long a signing key is used before it is fetched again."""
+    """How long a signing key is used before it is fetched again; one that signed events lately is fetched sooner."""
     signing_key_max_age: DurationSetting = timedelta(hours=24)
     """How long a signing key is used while it can't be fetched again."""
     signing_key_negative_ttl: DurationSetting = timedelta(minutes=1)

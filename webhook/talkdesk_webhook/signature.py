@@ -21,7 +21,15 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from talkdesk_runtime.key_text import key_bytes
 
-__all__ = ["KeyFormError", "SignatureError", "SignatureFault", "SignatureHeaders", "parse_public_key", "verify"]
+__all__ = [
+    "KeyFormError",
+    "SignatureError",
+    "SignatureFault",
+    "SignatureHeaders",
+    "is_key_id",
+    "parse_public_key",
+    "verify",
+]
 
 HEADER_SIGNATURE: Final = "X-Hub-Ecdsa-Signature"
 HEADER_KEY_ID: Final = "X-Hub-Ecdsa-Signature-Id"
@@ -83,11 +91,16 @@ class SignatureHeaders:
         """Read all values of both headers; raise SignatureError unless there is exactly one good one of each."""
         if len(signatures) != 1 or len(key_ids) != 1:
             raise SignatureError(SignatureFault.MISSING)
-        if _KEY_ID.fullmatch(key_ids[0]) is None:
+        if not is_key_id(key_ids[0]):
             raise SignatureError(SignatureFault.MALFORMED_KEY_ID)
         if _HEX.fullmatch(signatures[0]) is None:
             raise SignatureError(SignatureFault.MALFORMED)
         return cls(key_ids[0], bytes.fromhex(signatures[0]))
+
+
+def is_key_id(text: str) -> bool:
+    """Return whether it can be the id of a key."""
+    return _KEY_ID.fullmatch(text) is not None
 
 
 def verify(key: ec.EllipticCurvePublicKey, signature: bytes, body: bytes) -> None:

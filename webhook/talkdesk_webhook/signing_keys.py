@@ -1,15 +1,17 @@
 """Talkdesk's signing keys by id, from the API gateway of the app's own region and from nowhere else.
 
-Belongs here: the request, and reading its response. Does not belong here: which gateway is an app's (apps), caching as
-such (lookup_cache), the check of a signature (signature).
+Belongs here: the request, and reading its response. Does not belong here: which gateway is an app's (known_app),
+caching as such (lookup_cache), the check of a signature (signature), when keys are fetched ahead (key_keeper).
 
 `GET {gateway}/events/signature-keys/{key_id}` needs no authentication and answers `public_key`, `key_id`,
 `created_at` and perhaps `expires_at`. That the gateway doesn't know an id is cached for a minute; everything else that
-isn't a key is a LookupFailed, so that the event is delivered again instead of being lost.
+isn't a key is a LookupFailed, so that the event is delivered again instead of being lost. A key that is known is never
+pushed out by others; how often unknown ones are asked for is bounded by who asks (key_budgets).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Final
@@ -23,10 +25,11 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Stri
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lenient_json import UnreadableError, read_lenient, unpacked
-from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
+from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed
 from talkdesk_runtime.lru import LruMap
 from talkdesk_runtime.networks import Network
-from talkdesk_webhook.signature import KeyFormError, parse_public_key
+from talkdesk_webhook.key_budgets import NOTHING, Asker, KeyBudgets
+from talkdesk_webhook.signature import KeyFormError, is_key_id, parse_public_key
 
 __all__ = ["KeyLifetimes", "SigningKeys", "gateway_client"]
 
@@ -35,13 +38,12 @@ EXPIRY_TOLERANCE: Final = timedelta(minutes=15)
 (after 5 and 10 minutes), and clocks differ."""
 _MAX_ANSWER: Final = 64 * 1024
 _UNKNOWN: Final = frozenset({400, 404, 410, 422})
-_BUDGET: Final = (2.0, 20)
-"""Fetches of unknown ids from one gateway: real ones are a handful a year. As many again of ids that were asked for
-before: an event with a real one is delivered again, and others come after it."""
 _SIZE: Final = 64
 """Keys of one gateway."""
 _GATEWAYS: Final = 1024
 """Only those of apps that there are."""
+_IN_USE: Final = 8
+"""Keys of one gateway that are fetched ahead because they signed events: two, while Talkdesk changes its own."""
 
 
 @dataclass(frozen=True)
@@ -106,24 +108,58 @@ class SigningKeys:
         clock = clock or Clock.system()
         self._clock = clock
         self._now = clock.now
-        self._gateways: LruMap[str, LookupCache[str, ec.EllipticCurvePublicKey]] = LruMap(_GATEWAYS)
+        self._gateways: LruMap[str, _Gateway] = LruMap(_GATEWAYS)
 
-    async def get(self, gateway: str, key_id: str) -> ec.EllipticCurvePublicKey | None:
+    def is_known(self, gateway: str, key_id: str) -> bool:
+        """Return whether nothing is asked that a budget bounds: the key is known, or that there is none."""
+        return self._of(gateway).lookups.has(key_id)
+
+    async def get(self, gateway: str, key_id: str, asker: Asker) -> ec.EllipticCurvePublicKey | None:
         """Return the key, or None when the gateway knows no such key or it has expired; raises LookupFailed.
 
         `gateway` is a base URL without a slash at its end; `key_id` has been checked (SignatureHeaders).
         """
-        lookups = self._gateways.get(gateway)
-        if lookups is None:
+        its = self._of(gateway)
+        if its.lookups.has(key_id):
+            return await its.lookups.get(key_id)
+        return await its.lookups.get(key_id, own_budget=its.budgets.own(asker), reserves=its.budgets.reserves(asker))
+
+    def verified(self, gateway: str, key_id: str, asker: Asker) -> None:
+        """Take note of an event that the key has signed."""
+        its = self._of(gateway)
+        its.budgets.proven(asker)
+        its.in_use.put(key_id, value=True)
+
+    def in_use(self) -> Iterator[tuple[str, str]]:
+        """Yield gateway and id of each key that signed an event here lately."""
+        for gateway in self._gateways:
+            its = self._gateways.peek(gateway)
+            yield from ((gateway, key_id) for key_id in (its.in_use if its is not None else ()))
+
+    async def fetch_ahead(self, gateway: str, key_id: str, ahead: float) -> None:
+        """Fetch a key that is missing or would be too old in so many seconds, if that works.
+
+        What the gateway has said that it does not have is not asked for again.
+        """
+        its = self._of(gateway)
+        if is_key_id(key_id) and not its.lookups.was_absent(key_id):
+            with suppress(LookupFailed):
+                await its.lookups.get(key_id, own_budget=NOTHING, reserves=(its.budgets.ahead,), ahead=ahead)
+
+    def _of(self, gateway: str) -> "_Gateway":
+        its = self._gateways.get(gateway)
+        if its is None:
+            budgets = KeyBudgets()
             lookups = LookupCache(
                 partial(self._fetch, gateway),
                 size=_SIZE,
-                budget=TokenBucket(*_BUDGET),
-                asked_again=TokenBucket(*_BUDGET),
+                budget=budgets.unknown,
+                asked_again=budgets.asked_again,
                 clock=self._clock,
             )
-            self._gateways.put(gateway, lookups)
-        return await lookups.get(key_id)
+            its = _Gateway(lookups, budgets)
+            self._gateways.put(gateway, its)
+        return its
 
     async def _fetch(self, gateway: str, key_id: str) -> Loaded[ec.EllipticCurvePublicKey]:
         answer = await self._ask(f"{gateway}/events/signature-keys/{quote(key_id, safe='')}")
@@ -157,6 +193,15 @@ class SigningKeys:
             raise LookupFailed("the gateway's answer is no signing key") from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             raise LookupFailed(f"the gateway can't be asked for signing keys: {type(error).__name__}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    """What is known of one gateway."""
+
+    lookups: LookupCache[str, ec.EllipticCurvePublicKey]
+    budgets: KeyBudgets
+    in_use: LruMap[str, bool] = field(default_factory=lambda: LruMap(_IN_USE))
 
 
 async def _bounded(response: httpx.Response) -> bytes:

@@ -188,6 +188,10 @@ class InformerCache:
         cached = None if compact is None else self._compactor.open(compact)
         return cached if isinstance(cached, TalkdeskApp) else None
 
+    def has_app(self, namespace: str, name: str) -> bool:
+        """Return whether there is such an app, even one that can't be read."""
+        return self._find(TalkdeskApp, namespace, name) is not None
+
     def apps(self) -> Iterator[TalkdeskApp]:
         """Yield every app that can be read."""
         return (cached for cached in self._all(TalkdeskApp.INFO.kind) if isinstance(cached, TalkdeskApp))

@@ -18,7 +18,6 @@ from typing import Any, Final, Protocol
 import structlog
 
 from talkdesk_crds.names import GROUP, VERSION
-from talkdesk_operator.adapters.kubernetes.paging import metadata_of
 from talkdesk_operator.informer.event_source import EventSource
 from talkdesk_operator.informer.handlers import Handlers
 from talkdesk_operator.informer.relist import Relist, ResourceVersionWentBack
@@ -28,6 +27,7 @@ from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubeUnreachable
+from talkdesk_runtime.paging import metadata_of
 
 __all__ = ["CatchUp", "stream_name"]
 

@@ -23,11 +23,11 @@ import kopf
 import structlog
 from kopf._cogs.clients import watching  # the one private part of kopf that is used; a test keeps an eye on it
 
-from talkdesk_operator.adapters.kubernetes.paging import metadata_of
-from talkdesk_operator.adapters.kubernetes.reflector import WatchTimes
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubePermanent, KubeTransient
+from talkdesk_runtime.paging import metadata_of
+from talkdesk_runtime.reflector import WatchTimes
 
 __all__ = ["TIMES", "EventSource", "KubeWatches", "Resume", "SourcedSettings"]
 

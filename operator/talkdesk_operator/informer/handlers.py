@@ -98,7 +98,8 @@ class Handlers:
         """
         turn = TimeSlice()
         for key in keys if self._queueing else ():
-            if kind == TalkdeskApp.INFO.kind or (kind == TalkdeskTenant.INFO.kind and key in self._queue):
+            of_app = kind == TalkdeskApp.INFO.kind and not key.is_app
+            if of_app or (kind == TalkdeskTenant.INFO.kind and key in self._queue):
                 self._queue.add(key, Priority.CHANGED, cause=cause)
             else:
                 self.enqueue(key, cause)
@@ -120,6 +121,7 @@ class Handlers:
     def enqueue(self, key: AccountKey, cause: Cause) -> None:
         """Queue an account by its urgency; drop it from the queue's records when nothing of it is left."""
         if key.is_app:
+            self._queue.note_app(key, exists=self._cache.has_app(key.namespace, key.app))
             self._queue.add(key, Priority.CHANGED, cause=cause)
             return
         if key not in self._cache:

@@ -15,7 +15,6 @@ import structlog
 
 from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import GROUP, VERSION
-from talkdesk_operator.adapters.kubernetes.paging import list_pages
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import KINDS, InformerCache
 from talkdesk_operator.informer.selection import Selection
@@ -24,6 +23,7 @@ from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_runtime.paging import list_pages
 from talkdesk_runtime.time_slice import TimeSlice
 
 __all__ = ["Changed", "KubeReads", "Relist", "ResourceVersionWentBack"]

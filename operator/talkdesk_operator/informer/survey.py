@@ -19,10 +19,10 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_crds.shard_slots import SLOTS
 from talkdesk_crds.tenant import TalkdeskTenant
-from talkdesk_operator.adapters.kubernetes.paging import list_pages
 from talkdesk_operator.domain.shard import Shard, selector_of
 from talkdesk_operator.informer.cache import InformerCache
 from talkdesk_runtime.kube import resource_path
+from talkdesk_runtime.paging import list_pages
 from talkdesk_runtime.time_slice import TimeSlice
 
 __all__ = ["ApiSurvey"]

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from talkdesk_crds.allowed_hosts import allowed_hosts
 from talkdesk_crds.app import AppStatus, ConflictPolicy, RejectRule, TalkdeskApp
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
 from talkdesk_crds.hosts import ForeignHostError
 from talkdesk_crds.names import APP_FINALIZER
+from talkdesk_crds.secret_hosts import host_of, host_of_template, hosts_problem
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.ports.kube_event import EventDraft
@@ -52,10 +54,13 @@ class _Review:
     missing: Failure | None
 
 
-def compile_app(app: TalkdeskApp) -> CompiledApp:
-    """Return the app with its hosts, template and rules compiled; `problem` says what is wrong with it."""
+def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledApp:
+    """Return the app with its hosts, template and rules compiled; `problem` says what is wrong with it.
+
+    `allow_insecure` is the operator's own setting.
+    """
     try:
-        hosts = allowed_hosts(app.spec)
+        hosts = allowed_hosts(app.spec, allow_insecure=allow_insecure)
     except ForeignHostError as error:
         return CompiledApp(app, None, None, f"endpoints: {error}")
     template = app.spec.tenant
@@ -78,7 +83,7 @@ def compile_app(app: TalkdeskApp) -> CompiledApp:
         rules = tuple(_rule(rule) for rule in app.spec.approval.reject_when)
     except ExpressionError as error:
         return CompiledApp(app, hosts, compiled, f"approval.rejectWhen {error.source!r}: {error.reason}")
-    return CompiledApp(app, hosts, compiled, _address_problem(app), reject_rules=rules)
+    return CompiledApp(app, hosts, compiled, _address_problem(app), reject_rules=rules, allow_insecure=allow_insecure)
 
 
 def _address_problem(app: TalkdeskApp) -> str:
@@ -152,10 +157,10 @@ def _key(app: TalkdeskApp) -> tuple[str, int]:
     return app.metadata.uid, app.metadata.generation
 
 
-def _compiled(app: TalkdeskApp) -> CompiledApp:
+def _compiled(app: TalkdeskApp, *, allow_insecure: bool) -> CompiledApp:
     """Return the compiled app; an error that nobody foresaw is a problem of this app alone."""
     try:
-        found = compile_app(app)
+        found = compile_app(app, allow_insecure=allow_insecure)
     except Exception as error:  # noqa: BLE001 - all apps are looked at together, and the others must go on
         found = CompiledApp(app, None, None, f"it can't be compiled: {type(error).__name__}")
     return replace(found, revision=revision_of(app))
@@ -173,11 +178,19 @@ async def _limit_met(view: CompiledApp) -> Failure | None:
 class CompiledApps:
     """Compiled apps by uid and generation; the least recently used are dropped."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], datetime], *, access: AccessReviews | None = None) -> None:
-        """Take ports; without `access` nothing is said of rights."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        now: Callable[[], datetime],
+        *,
+        access: AccessReviews | None = None,
+        allow_insecure: bool = False,
+    ) -> None:
+        """Take ports, and whether apps may allow plain http; without `access` nothing is said of rights."""
         self._cluster = cluster
         self._now = now
         self._access = access
+        self._compile = partial(_compiled, allow_insecure=allow_insecure)
         self._reviewed: LruMap[tuple[str, int], _Review] = LruMap(_MAX_COMPILED)
         self._compiled: LruMap[tuple[str, int], CompiledApp] = LruMap(_MAX_COMPILED)
 
@@ -187,13 +200,13 @@ class CompiledApps:
             self._compiled.peek(_key(app)) is None
             and measure(step.manifests for step in app.spec.tenant.steps)[1] > _LARGE
         ):
-            self._compiled.put(_key(app), await aside(app, _compiled, app))
+            self._compiled.put(_key(app), await aside(app, self._compile, app))
 
     def view(self, app: TalkdeskApp) -> CompiledApp:
         """Return the app as the domain uses it."""
         known = self._compiled.get(_key(app))
         if known is None:
-            known = _compiled(app)
+            known = self._compile(app)
             self._compiled.put(_key(app), known)
         return replace(known, resource=app)
 
@@ -232,7 +245,10 @@ class CompiledApps:
             return known.missing
         try:
             missing = (
-                await _limit_met(view) or await self._missing_rights(view) or await self._missing_token(view.resource)
+                await _limit_met(view)
+                or await self._missing_rights(view)
+                or await self._missing_token(view.resource)
+                or await self._missing_key(view.resource)
             )
         except KubeError:
             return known.missing if known is not None else None
@@ -248,5 +264,22 @@ class CompiledApps:
         scim = app.spec.users.scim if app.spec.users is not None else None
         if scim is None:
             return None
-        token = await read_token(self._cluster.read_secret, app.metadata.namespace, scim.token_secret_ref)
+        host, ref = host_of_template(scim.url), scim.token_secret_ref
+        token = await read_token(self._cluster.read_secret, app.metadata.namespace, ref, host)
         return token if isinstance(token, Failure) else None
+
+    async def _missing_key(self, app: TalkdeskApp) -> Failure | None:
+        """Return why the webhook can sign no logout, as far as that is seen without the key."""
+        logout, namespace = app.spec.logout, app.metadata.namespace
+        if logout is None:
+            return None
+        name = logout.secret_ref.name
+        secret = await self._cluster.read_secret(namespace, name)
+        if secret is None:
+            return _no_logout(f"there is no Secret {name}, which should hold the key that logouts are signed with")
+        problem = hosts_problem(namespace, name, secret.metadata, host_of(logout.url))
+        return _no_logout(problem) if problem else None
+
+
+def _no_logout(message: str) -> Failure:
+    return Failure(Reason.LOGOUT_KEY_MISSING, message, RetryClass.SLOW)

@@ -12,6 +12,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.error_policy import object_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
+from talkdesk_operator.domain.tenant.marks import Ownership
 from talkdesk_operator.reconcilers.object_words import where
 from talkdesk_operator.reconcilers.ownership import Owner, Rights
 from talkdesk_operator.reconcilers.progress import Progress
@@ -87,6 +88,12 @@ class ObjectApply:
         refusal = await self._rights.refusal(live, state.owner, adopt=step.adopt)
         if refusal:
             return Failure(Reason.CONFLICT, f"{entry.kind} {where(entry)} {refusal}", RetryClass.SLOW)
+        if state.owner.mark.judge(live) is not Ownership.OURS:
+            try:
+                await self._cluster.take_fields(manifest, live, state.owner.identity)
+            except KubeConflict as changed:
+                failure = object_failure(changed, entry.kind, where(entry), secrets=secret_values(manifest))
+                return replace(failure, retry_class=RetryClass.TRANSIENT)
         return await self._apply_to(manifest, str(live["metadata"]["uid"]), state.owner)
 
     async def _make(

@@ -7,20 +7,23 @@ again by force. In a namespace that was made in the same reconcile nothing of ot
 object is deleted, it is read, too: the uid on record and the marks must agree.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.names import LABEL_TENANT
 from talkdesk_crds.tenant import StepState, StepStatus
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.error_policy import deletion_failure, is_about_values, object_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, FaultOwner, RetryClass
 from talkdesk_operator.domain.tenant.managed_fields import fingerprint, own_entry
 from talkdesk_operator.reconcilers.applied_versions import AppliedVersions
+from talkdesk_operator.reconcilers.given_rights import GivenRights, Sleep
 from talkdesk_operator.reconcilers.object_apply import ObjectApply
+from talkdesk_operator.reconcilers.object_deletion import ObjectDeletion, Report
 from talkdesk_operator.reconcilers.object_words import blocked_by, where
 from talkdesk_operator.reconcilers.ownership import DeletionRight, Owner, Rights
 from talkdesk_operator.reconcilers.progress import Progress
@@ -28,18 +31,17 @@ from talkdesk_operator.reconcilers.recreation import Recreate, never
 from talkdesk_operator.reconcilers.rendering import RenderTypical, readiness_of
 from talkdesk_operator.reconcilers.secret_values import secret_values
 from talkdesk_operator.reconcilers.step_states import step_status, with_pending
-from talkdesk_operator.templates.inventory import InventoryEntry, deletion_order, entry_of
+from talkdesk_operator.templates.inventory import ROLE_BINDING, InventoryEntry, deletion_order, entry_of
+from talkdesk_operator.templates.placement import outside
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
-from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeInvalid, KubeRefused
+from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeInvalid
 from talkdesk_runtime.shorten import shorten
 
-__all__ = ["Applied", "Deleted", "Report", "TenantObjects"]
-
-Report: TypeAlias = Callable[[InventoryEntry, Mapping[str, Any]], Awaitable[None]]
-"""Gets an object that is about to be deleted, as it is now."""
+__all__ = ["Applied", "Deleted", "TenantObjects"]
 
 _MESSAGE_LENGTH = 1000
+_KEPT = "an object of the tenant is not deleted, because it is"
 _IN_DOUBT = (
     "is not deleted, because its labels and annotations do not say that it is this tenant's; "
     "delete it, or put them back"
@@ -78,11 +80,12 @@ async def _no_typical() -> RenderedTenant | None:
 class TenantObjects:
     """Applies and deletes. An error at an object becomes a value."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, sleep: Sleep = asyncio.sleep) -> None:
         self._cluster = cluster
-        self._rights = Rights(cluster)
+        self._given = GivenRights(cluster, sleep)
         self._versions = AppliedVersions(cluster)
-        self._writes = ObjectApply(cluster, self._rights)
+        self._writes = ObjectApply(cluster, Rights(cluster))
+        self._deletion = ObjectDeletion(cluster)
 
     async def apply(
         self,
@@ -129,9 +132,13 @@ class TenantObjects:
                 state.inventory[entry.identity] = replace(entry, uid=known.uid, applied_fields=known.applied_fields)
                 continue
             try:
-                live = await self._applied(manifest, known, step, state)
+                live = await self._given.rights(
+                    partial(self._applied, manifest, known, step, state), fresh=entry.namespace in state.bound
+                )
             except KubeError as error:
                 failure = object_failure(error, entry.kind, where(entry), secrets=secret_values(manifest))
+                if isinstance(error, KubeForbidden) and entry.namespace in state.bound:
+                    return replace(failure, retry_class=RetryClass.TRANSIENT)
                 if known.uid or not is_about_values(error):
                     return failure
                 return replace(failure, fault=await self._fault(step, number, entry, state))
@@ -140,6 +147,8 @@ class TenantObjects:
             if isinstance(live, str):
                 waiting = waiting or shorten(live, _MESSAGE_LENGTH)
                 continue
+            if (entry.group, entry.kind) == ROLE_BINDING and known.uid != live["metadata"]["uid"]:
+                state.bound.add(entry.namespace)
             fields = fingerprint(own_entry(live["metadata"].get("managedFields")))
             state.inventory[entry.identity] = replace(entry, uid=str(live["metadata"]["uid"]), applied_fields=fields)
             match await readiness_of(state.app, live, step.ready_when):
@@ -208,13 +217,17 @@ class TenantObjects:
             if (reason := stop()) is not None:
                 return Deleted(_in_order(entries, remaining), failure=reason, held=held, doubtful=tuple(doubtful))
             try:
-                outcome = await self._delete(entry, owner, spared, report)
+                outcome = await self._deletion.delete(entry, owner, spared=spared, report=report)
             except KubeError as error:
                 failure = deletion_failure(error, entry.kind, where(entry))
                 return Deleted(_in_order(entries, remaining), failure=failure, held=held, doubtful=tuple(doubtful))
             match outcome:
                 case None:
                     remaining.remove(entry)
+                case DeletionRight.OUTSIDE:
+                    words = f"{_KEPT} {outside([entry], owner.within)}"
+                    failure = Failure(Reason.OUTSIDE_TENANT, words, RetryClass.SLOW)
+                    return Deleted(_in_order(entries, remaining), failure=failure, held=held, doubtful=tuple(doubtful))
                 case DeletionRight():
                     doubtful.append(entry)
                     held = held or f"{entry.kind} {where(entry)} {_IN_DOUBT}"
@@ -222,50 +235,17 @@ class TenantObjects:
                     blocking = blocking or blocked_by(entry, outcome)
         return Deleted(_in_order(entries, remaining), blocking, held=held, doubtful=tuple(doubtful))
 
-    async def _delete(
-        self, entry: InventoryEntry, owner: Owner, spared: frozenset[str], report: Report | None
-    ) -> dict[str, Any] | DeletionRight | None:
-        """Return None when the object is gone, else the object, or that it is in doubt whose it is."""
-        live = None if entry.uid in spared else await self._find(entry, owner)
-        if live is None or live["metadata"]["uid"] in spared:
-            return None
-        match await self.right(entry, live, owner):
-            case DeletionRight.GRANTED:
-                if report is not None and "deletionTimestamp" not in live["metadata"]:
-                    await report(entry, live)
-                return await self._cluster.delete(replace(entry, uid=str(live["metadata"]["uid"])), owner.identity)
-            case DeletionRight.NOT_OURS:
-                return None
-            case DeletionRight.IN_DOUBT:
-                return DeletionRight.IN_DOUBT
-
     async def any_made(self, entries: Sequence[InventoryEntry], owner: Owner) -> bool:
         """Return whether one of the objects exists and is the tenant's, or may be. Raises KubeError."""
         for entry in entries:
-            live = await self._find(entry, owner)
+            live = await self._deletion.find(entry, owner)
             if live is not None and await self.right(entry, live, owner) is not DeletionRight.NOT_OURS:
                 return True
         return False
 
     async def right(self, entry: InventoryEntry, live: Mapping[str, Any], owner: Owner) -> DeletionRight:
-        """Return whether the tenant may delete the object of an entry. Raises KubeError.
-
-        An object that was planned when the process ended has no uid on record: only its marks show whether it was
-        applied. One with another uid may be ours out of a backup. From one that left the template a person may take the
-        label of the tenant, to have it for themselves.
-        """
-        if entry.orphaned and LABEL_TENANT not in (live["metadata"].get("labels") or {}):
-            return DeletionRight.NOT_OURS
-        return await self._rights.deletion(live, owner, recorded_uid=entry.uid)
-
-    async def _find(self, entry: InventoryEntry, owner: Owner) -> dict[str, Any] | None:
-        try:
-            return await self._cluster.find(entry, owner.identity)
-        except (KubeForbidden, KubeRefused):
-            if entry.uid:
-                raise
-            # What this user may not read, or whose kind is not served, this user did not make.
-            return None
+        """Return whether the tenant may delete the object of an entry. Raises KubeError."""
+        return await self._deletion.right(entry, live, owner)
 
 
 def _in_order(entries: Sequence[InventoryEntry], kept: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:

@@ -10,9 +10,12 @@ neither another app of the same name nor a process with an old view can take an 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Self
 
+from talkdesk_crds.app import ObjectScope
+from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.ports.cluster import Cluster, Identity
+from talkdesk_operator.domain.reconcile.scope import CompiledApp
 from talkdesk_operator.domain.tenant.marks import Mark, Ownership, named_tenant
 from talkdesk_runtime.kube_errors import KubeForbidden
 
@@ -25,6 +28,14 @@ class Owner:
 
     mark: Mark
     identity: Identity
+    within: str = ""
+    """The tenant's name, where its objects may be only in its own namespace or under its name; empty for anywhere."""
+
+    @classmethod
+    def of(cls, app: CompiledApp, tenant: TalkdeskTenant) -> Self:
+        """Return the owner of a tenant's objects."""
+        confined = app.resource.spec.tenant.object_scope is ObjectScope.TENANT
+        return cls(Mark.of(tenant), app.identity, tenant.spec.name or "" if confined else "")
 
 
 class DeletionRight(Enum):
@@ -34,6 +45,8 @@ class DeletionRight(Enum):
     """The object is this tenant's."""
     NOT_OURS = auto()
     """The object is certainly not this tenant's: there is nothing to delete."""
+    OUTSIDE = auto()
+    """The object is this tenant's, but not where its objects may be: the app must allow it, or a person delete it."""
     IN_DOUBT = auto()
     """It may be this tenant's, but its marks do not say so: a person must decide."""
 

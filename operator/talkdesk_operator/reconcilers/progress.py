@@ -24,5 +24,7 @@ class Progress:
     app: TalkdeskApp | None = None
     new_namespaces: set[str] = field(default_factory=set)
     recreate: Recreate = never
+    bound: set[str] = field(default_factory=set)
+    """Namespaces in which a RoleBinding was made in this reconcile."""
     again: bool = True
     """Whether objects are applied that seem to be unchanged."""

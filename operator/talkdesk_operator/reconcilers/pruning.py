@@ -26,13 +26,10 @@ from talkdesk_operator.reconcilers.ownership import DeletionRight, Owner
 from talkdesk_operator.templates.inventory import InventoryEntry, departed
 from talkdesk_operator.templates.scopes import KindScopes
 from talkdesk_runtime.kube_errors import KubeError
-from talkdesk_runtime.lru import LruMap
 from talkdesk_runtime.shorten import shorten
 
 __all__ = ["Pruned", "Pruner"]
 
-_TOLD = 1000
-"""Deletions that are remembered, so that one that is refused again and again is reported once."""
 _CHANGED = "the app or the tenant has just been changed; what left the template is looked at again"
 
 
@@ -54,7 +51,6 @@ class Pruner:
         self._cluster = cluster
         self._objects = objects
         self._now = now
-        self._told: LruMap[str, bool] = LruMap(_TOLD)
         self._log = structlog.get_logger("talkdesk_operator.pruning")
 
     async def prune(
@@ -98,9 +94,6 @@ class Pruner:
     ) -> Deleted:
         async def report(entry: InventoryEntry, live: Mapping[str, Any]) -> None:
             uid = str(live["metadata"]["uid"])
-            if self._told.get(uid):
-                return  # the deletion was refused the last time
-            self._told.put(uid, True)
             self._log.info(
                 "tenant.object_pruned",
                 namespace=tenant.metadata.namespace,

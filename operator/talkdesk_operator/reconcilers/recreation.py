@@ -2,8 +2,9 @@
 
 That destroys what the object has in it, so it needs a word for each manifest (the annotation `recreate`) and proof: the
 API server refuses the manifest for the object that is there, and a dry run takes the very same manifest for an object
-that is not; app and tenant, read afresh, want it so and nothing protects it; and the object is this tenant's by its uid
-and its marks. A Namespace, or the definition of a kind, is never deleted for this: they hold other objects.
+that is not; app and tenant, read afresh, want it so and nothing protects it; and the object, read after all that, is
+this tenant's by its uid and its marks. It is deleted just as it was read. A Namespace, or the definition of a kind, is
+never deleted for this: they hold other objects.
 
 Belongs here: proof, report and deletion. Does not belong here: making it anew, its first apply (`object_apply`).
 """
@@ -22,12 +23,12 @@ from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.error_policy import object_failure
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass
 from talkdesk_operator.reconcilers.fresh_view import fresh_tenant
+from talkdesk_operator.reconcilers.object_deletion import ObjectDeletion
 from talkdesk_operator.reconcilers.object_words import where
 from talkdesk_operator.reconcilers.ownership import DeletionRight, Owner, Rights
 from talkdesk_operator.reconcilers.secret_values import secret_values
 from talkdesk_operator.templates.inventory import InventoryEntry
-from talkdesk_runtime.kube_errors import KubeError, KubeInvalid
-from talkdesk_runtime.lru import LruMap
+from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeInvalid
 from talkdesk_runtime.shorten import shorten
 
 __all__ = ["Recreate", "Recreator", "never"]
@@ -37,7 +38,7 @@ Recreate: TypeAlias = Callable[[InventoryEntry, Mapping[str, Any], KubeInvalid],
 it is not made anew, what is waited for, or an empty text when the object is gone. Raises KubeError."""
 
 _HOLDERS: Final = frozenset({("", "Namespace"), ("apiextensions.k8s.io", "CustomResourceDefinition")})
-_TOLD: Final = 1000
+_GOING: Final = "is being deleted, and will be made anew"
 _NAME: Final = 40
 _MESSAGE_LENGTH: Final = 1024
 
@@ -51,17 +52,15 @@ class Recreator:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._told: LruMap[str, bool] = LruMap(_TOLD)
 
     def of(self, app: CompiledApp, tenant: TalkdeskTenant, owner: Owner) -> Recreate:
         """Return what makes objects of this tenant anew."""
-        return _OfTenant(self._cluster, self._told, app, tenant, owner)
+        return _OfTenant(self._cluster, app, tenant, owner)
 
 
 @dataclass(frozen=True, slots=True)
 class _OfTenant:
     cluster: Cluster
-    told: LruMap[str, bool]
     app: CompiledApp
     tenant: TalkdeskTenant
     owner: Owner
@@ -77,8 +76,8 @@ class _OfTenant:
         if live is None:
             return ""
         if "deletionTimestamp" in live["metadata"]:
-            return f"{what} is being deleted, and will be made anew"
-        return await self._refused_anew(manifest, entry) or await self._delete(entry, live, refusal, what)
+            return f"{what} {_GOING}"
+        return await self._refused_anew(manifest, entry) or await self._delete(entry, refusal, what)
 
     async def _refused_anew(self, manifest: Mapping[str, Any], entry: InventoryEntry) -> Failure | None:
         """Return why the object could not be made anew either; None when a dry run of it under another name works."""
@@ -91,33 +90,39 @@ class _OfTenant:
             return replace(failure, message=shorten(f"it is not made anew, because {failure.message}", _MESSAGE_LENGTH))
         return None
 
-    async def _delete(
-        self, entry: InventoryEntry, live: Mapping[str, Any], refusal: KubeInvalid, what: str
-    ) -> Failure | str:
+    async def _delete(self, entry: InventoryEntry, refusal: KubeInvalid, what: str) -> Failure | str:
+        """Delete the object by what app, tenant and object are now; whatever was read before may have changed since."""
         fresh = await fresh_tenant(self.cluster, self.app, self.tenant)
         if fresh is None:
             return f"{what}: the app or the tenant has just been changed; it is looked at again"
         if fresh.spec.deletion_protection:
             return _kept(what, "the tenant has deletionProtection")
-        uid = str(live["metadata"]["uid"])
+        live = await self.cluster.find(entry, self.owner.identity)
+        if live is None:
+            return ""
+        if "deletionTimestamp" in live["metadata"]:
+            return f"{what} {_GOING}"
         right = await Rights(self.cluster).deletion(live, self.owner, recorded_uid=entry.uid)
-        if uid != entry.uid or right is not DeletionRight.GRANTED:
+        if live["metadata"]["uid"] != entry.uid or right is not DeletionRight.GRANTED:
             return _kept(what, "its labels and annotations do not say that it is this tenant's")
-        await self._report(entry, refusal, uid, what)
-        left = await self.cluster.delete(entry, self.owner.identity)
-        return "" if left is None else f"{what} is being deleted, and will be made anew"
 
-    async def _report(self, entry: InventoryEntry, refusal: KubeInvalid, uid: str, what: str) -> None:
-        if self.told.get(uid):
-            return  # the deletion was refused the last time
-        self.told.put(uid, True)
+        async def report(_entry: InventoryEntry, _live: Mapping[str, Any]) -> None:
+            await self._report(entry, refusal, what)
+
+        try:
+            left = await ObjectDeletion(self.cluster).delete_seen(entry, live, self.owner, report)
+        except KubeConflict:
+            return f"{what} has just been changed; it is looked at again"
+        return "" if left is None else f"{what} {_GOING}"
+
+    async def _report(self, entry: InventoryEntry, refusal: KubeInvalid, what: str) -> None:
         structlog.get_logger("talkdesk_operator.recreation").info(
             "tenant.object_recreated",
             namespace=self.tenant.metadata.namespace,
             tenant=self.tenant.metadata.name,
             kind=entry.kind,
             object=where(entry),
-            uid=uid,
+            uid=entry.uid,
         )
         changed = f" ({', '.join(refusal.fields)})" if refusal.fields else ""
         message = f"{what} is deleted and made anew: its manifest says so, and changes what can't be changed{changed}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from talkdesk_crds.app import OnTenantFailure
+from talkdesk_crds.app import ObjectScope, OnTenantFailure
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import LocalRef
 from talkdesk_crds.names import TENANT_FINALIZER, tenant_name
@@ -28,7 +28,6 @@ from talkdesk_operator.domain.tenant.desired import settled_name
 from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
 from talkdesk_operator.domain.tenant.entitlement import desired_state
 from talkdesk_operator.domain.tenant.lost_record import is_record_lost
-from talkdesk_operator.domain.tenant.marks import Mark
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
 from talkdesk_operator.reconcilers import rendering, tenant_status
 from talkdesk_operator.reconcilers.drift_reports import DriftReports
@@ -50,6 +49,7 @@ from talkdesk_operator.reconcilers.tenant_record import (
 from talkdesk_operator.reconcilers.tenant_removal import OVERTAKEN, CachedInstallations, TenantRemoval, TenantUsers
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import InventoryEntry, departed, merge, planned
+from talkdesk_operator.templates.placement import outside
 from talkdesk_operator.templates.render import RenderedTenant
 from talkdesk_operator.templates.scopes import KindScopes, canonical, canonical_entries
 from talkdesk_operator.templates.template import CompiledTemplate
@@ -106,6 +106,10 @@ class TenantReconciler:
             return await self._unrenderable(scope, str(error), FaultOwner.OURS)
         if (failure := _overfull(scope, planned(rendered), scopes)) is not None:
             return _failed(scope, failure)
+        if app.resource.spec.tenant.object_scope is ObjectScope.TENANT and (
+            words := outside(planned(rendered), rendered.name)
+        ):
+            return await self._unusable(scope, Failure(Reason.OUTSIDE_TENANT, words, RetryClass.SLOW))
         try:
             tenant = await self._record_plan(scope, name, rendered)
         except KubeConflict:
@@ -115,7 +119,7 @@ class TenantReconciler:
         if isinstance(tenant, Failure):
             return _failed(scope, tenant)
         scope = replace(scope, tenant=tenant)
-        wanted, owner = planned(rendered), _owner(app, tenant)
+        wanted, owner = planned(rendered), Owner.of(app, tenant)
         before = canonical_entries(applied_objects(tenant), scopes)
         applied = await self._objects.apply(
             rendered,
@@ -184,16 +188,18 @@ class TenantReconciler:
         if not tenant.spec.name:
             check_recovered_name(tenant, rendered)
             return rendered
-        if not await self._objects.any_made(recorded_objects(tenant), _owner(app, tenant)):
+        if not await self._objects.any_made(recorded_objects(tenant), Owner.of(app, tenant)):
             return rendered
         named = {**context, "tenant": {**context["tenant"], "name": tenant.spec.name}}
         return await rendering.rendered(app.resource, template, named, name)
 
     async def _unrenderable(self, scope: Scope, message: str, fault: FaultOwner) -> Scope:
-        """Record the failure at the tenant, too, where there is one."""
-        failure = Failure(Reason.RENDER_FAILED, message, RetryClass.SLOW, fault=fault)
+        return await self._unusable(scope, Failure(Reason.RENDER_FAILED, message, RetryClass.SLOW, fault=fault))
+
+    async def _unusable(self, scope: Scope, failure: Failure) -> Scope:
+        """Record why nothing is applied at the tenant, too, where there is one."""
         if scope.tenant is not None:
-            status = tenant_status.unrenderable(scope.tenant, message, self._now())
+            status = tenant_status.unusable(scope.tenant, failure, self._now())
             scope = replace(scope, tenant=await self._write(scope.tenant, status))
         return _failed(scope, failure)
 
@@ -275,7 +281,3 @@ def _tenant(scope: Scope) -> TalkdeskTenant:
 
 def _failed(scope: Scope, failure: Failure) -> Scope:
     return replace(scope, tenant_outcome=TenantOutcome(TenantResult.FAILED, failure.message, failure))
-
-
-def _owner(app: CompiledApp, tenant: TalkdeskTenant) -> Owner:
-    return Owner(Mark.of(tenant), app.identity)

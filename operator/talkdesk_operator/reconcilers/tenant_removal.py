@@ -29,7 +29,6 @@ from talkdesk_operator.domain.reconcile.scope import (
     UsersOutcome,
 )
 from talkdesk_operator.domain.tenant.desired import purge_time
-from talkdesk_operator.domain.tenant.marks import Mark
 from talkdesk_operator.reconcilers import tenant_status
 from talkdesk_operator.reconcilers.objects import Deleted, TenantObjects
 from talkdesk_operator.reconcilers.ownership import Owner
@@ -203,7 +202,7 @@ class TenantRemoval:
         spared: frozenset[str] = frozenset(),
     ) -> Deleted:
         key = _key_of(tenant)
-        owner = Owner(Mark.of(tenant), app.identity)
+        owner = Owner.of(app, tenant)
         return await self._objects.delete(
             entries, owner, spared=spared, stop=lambda: None if judge(self._cached(key)) else OVERTAKEN
         )

@@ -26,7 +26,7 @@ from talkdesk_operator.reconcilers.tenant_record import inventory_item
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_runtime.shorten import shorten
 
-__all__ = ["Leaving", "deletion_outcome", "leaving", "provision_outcome", "provisioned", "unrenderable"]
+__all__ = ["Leaving", "deletion_outcome", "leaving", "provision_outcome", "provisioned", "unusable"]
 
 _MESSAGE_LENGTH = 2048
 _NAMED = 5
@@ -93,13 +93,13 @@ def provision_outcome(tenant: TalkdeskTenant, applied: Applied, pruned: Pruned |
     return TenantOutcome(TenantResult.READY, "every object is applied and ready", None, since)
 
 
-def unrenderable(tenant: TalkdeskTenant, message: str, now: datetime) -> TenantStatus:
-    """Return the status of a tenant whose template can't be filled in; its objects stay as they are."""
+def unusable(tenant: TalkdeskTenant, failure: Failure, now: datetime) -> TenantStatus:
+    """Return the status of a tenant whose template can't be filled in, or applied; its objects stay as they are."""
     return tenant.status.model_copy(
         update={
             "observed_generation": tenant.metadata.generation,
             "conditions": _conditions(
-                tenant, Reason.RENDER_FAILED, message, now, stalled=True, orphaned=tenant.status.orphaned_objects
+                tenant, failure.reason, failure.message, now, stalled=True, orphaned=tenant.status.orphaned_objects
             ),
         }
     )

@@ -74,7 +74,9 @@ def _problem(url: str, *, insecure: bool) -> str | None:
     except ValueError:
         return "the URL's host or port is invalid"
     if parts.scheme != "https" and not (insecure and parts.scheme == "http"):
-        return "the URL must begin with https://" + ("" if insecure else "; only allowInsecure allows http://")
+        return "the URL must begin with https://" + (
+            "" if insecure else "; http:// needs allowInsecure, and --allow-insecure of the operator"
+        )
     if "@" in parts.netloc:
         return "the URL must not contain a user name or a password"
     host = parts.netloc.removesuffix(f":{port}") if port is not None else parts.netloc

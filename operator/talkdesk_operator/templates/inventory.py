@@ -10,13 +10,16 @@ namespace here is the care of `scopes`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from talkdesk_crds.names import ANNOTATION_ON_REMOVE
 from talkdesk_operator.templates.render import ObjectIdentity, RenderedStep, RenderedTenant
 from talkdesk_operator.templates.template import OnOffboard, OnRemove
 
-__all__ = ["InventoryEntry", "deletion_order", "departed", "entry_of", "merge", "planned"]
+__all__ = ["ROLE_BINDING", "InventoryEntry", "deletion_order", "departed", "entry_of", "merge", "planned"]
+
+ROLE_BINDING: Final = ("rbac.authorization.k8s.io", "RoleBinding")
+"""Group and kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,19 @@ def departed(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry
 
 
 def deletion_order(inventory: Iterable[InventoryEntry]) -> tuple[InventoryEntry, ...]:
-    """Return the entries in the order of deletion: steps and objects in reverse, a step's Namespaces last."""
+    """Return the entries in the order of deletion: steps and objects in reverse, a step's Namespaces last.
+
+    RoleBindings come after their Namespace, because they may be what lets the app's account see and delete the rest.
+    """
     entries = tuple(inventory)
     steps = {name: position for position, name in enumerate(dict.fromkeys(entry.step for entry in entries))}
+    homes = {entry.name: steps[entry.step] for entry in entries if (entry.group, entry.kind) == ("", "Namespace")}
 
-    def rank(item: tuple[int, InventoryEntry]) -> tuple[int, bool, int]:
+    def rank(item: tuple[int, InventoryEntry]) -> tuple[int, int, int]:
         position, entry = item
-        return -steps[entry.step], (entry.group, entry.kind) == ("", "Namespace"), -position
+        if (entry.group, entry.kind) == ROLE_BINDING and entry.namespace in homes:
+            return -homes[entry.namespace], 2, -position
+        return -steps[entry.step], int((entry.group, entry.kind) == ("", "Namespace")), -position
 
     return tuple(entry for _, entry in sorted(enumerate(entries), key=rank))
 

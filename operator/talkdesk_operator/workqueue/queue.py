@@ -106,6 +106,12 @@ class WorkQueue:
         for cause in sorted(causes):
             self.add(key, priority, order, cause=cause)
 
+    def note_app(self, key: AccountKey, *, exists: bool) -> None:
+        """Take note that there is an app, for which workers are kept free, or that there is none any more."""
+        self._shares.note_app(key, exists=exists)
+        if not exists:
+            self.forget(key)
+
     def forget(self, key: AccountKey) -> None:
         """Drop timers and the count of failures of a key of which no object is left."""
         self._failures.pop(key, None)

@@ -4,8 +4,11 @@ Belongs here: what happens, and what must be true afterwards. Does not belong he
 """
 
 import base64
+import json
 from typing import Any, Final
 
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
+from talkdesk_crds.secret_hosts import host_of
 from talkdesk_sandbox.demo import scim_service
 from talkdesk_sandbox.demo.errors import DemoFailed
 from talkdesk_sandbox.demo.scenario import Scenario
@@ -41,6 +44,8 @@ class ChangeScenario(Scenario):
             f"The partner connects a SCIM service, and {self._account} licenses {_MORE_USERS} more users"
         )
         self._run_kubectl("create", "secret", "generic", _SECRET, f"--from-literal=token={scim_service.TOKEN}")
+        released = f"{ANNOTATION_FOR_HOSTS}={host_of(self._environment.scim_url)}"
+        self._run_kubectl("annotate", "secret", _SECRET, released)
         reference = {"name": _SECRET, "key": "token"}
         self._patch_app(
             users={"scim": {"url": self._environment.scim_url, "tokenSecretRef": reference, "allowInsecure": True}}
@@ -80,7 +85,8 @@ class ChangeScenario(Scenario):
         ready = [each for each in self._installation(sent)["status"]["conditions"] if each["type"] == "Ready"]
         self._terminal.fact("it says", ready[0]["message"])
         event_id = self._installation(sent)["spec"]["request"]["eventId"]
-        decision = f'{{"spec":{{"approval":{{"eventId":"{event_id}","decision":"Approve"}}}}}}'
+        approval = {"eventId": event_id, "decision": "Approve", "decidedBy": self._me()}
+        decision = json.dumps({"spec": {"approval": approval}}, separators=(",", ":"))
         self._run_kubectl("patch", self._name(sent), "--type=merge", f"--patch={decision}")
         self._wait_until_approved(sent, "Active")
         self._print_objects()
@@ -94,6 +100,13 @@ class ChangeScenario(Scenario):
         if values != {"suspended": suspended, "pods": pods}:
             raise DemoFailed(f"the tenant has {values}", "operator")
         self._terminal.fact("the tenant has", f"suspended: {suspended} in its ConfigMap, pods: {pods} in its quota")
+
+    def _me(self) -> str:
+        """Return the user name of whoever runs this, as the API server knows it."""
+        command = ("auth", "whoami", "--output=jsonpath={.status.userInfo.username}")
+        me = self._environment.cluster.kubectl(*command)
+        self._terminal.output(("kubectl", *command), f"{me}\n")
+        return me
 
     def _tenant_key(self) -> str:
         """Return the id of the key that the tenant calls Talkdesk with; the id is no secret."""

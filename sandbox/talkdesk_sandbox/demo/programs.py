@@ -62,6 +62,7 @@ def webhook(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
         **side_ports(ports.webhook_probes, ports.webhook_metrics),
         "KUBECONFIG": str(kubeconfig),
         "SHUTDOWN_DELAY": "0s",
+        "ALLOW_INSECURE": "true",  # simulator and SCIM service speak plain http
     }
     environment = {f"TALKDESK_WEBHOOK_{name}": value for name, value in settings.items()}
     return [*_python(scratch, **environment), "-m", "talkdesk_webhook"]
@@ -73,6 +74,7 @@ def operator(ports: Ports, kubeconfig: Path, scratch: Path) -> list[str]:
         **side_ports(ports.operator_probes, ports.operator_metrics),
         "KUBECONFIG": str(kubeconfig),
         "LEASE_NAMESPACE": SYSTEM,  # which a pod reads from its own mount
+        "ALLOW_INSECURE": "true",
     }
     environment = {f"TALKDESK_OPERATOR_{name}": value for name, value in settings.items()}
     return [*_python(scratch, **environment), "-m", "talkdesk_operator"]

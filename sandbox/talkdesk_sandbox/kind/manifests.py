@@ -83,6 +83,11 @@ def write_platform(folder: Path, images: Images, ids: dict[str, str]) -> Path:
         {"target": {"kind": "Deployment", "name": name}, "patch": _annotation(name, ids[image])}
         for name, image in (("talkdesk-operator", images.operator), ("talkdesk-webhook", images.webhook))
     ]
+    # Simulators and SCIM services speak plain http.
+    marks += [
+        {"target": {"kind": "Deployment", "name": f"talkdesk-{name}"}, "patch": json.dumps([_insecure(name)])}
+        for name in ("operator", "webhook")
+    ]
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -111,28 +116,30 @@ def write_app(folder: Path, app: App, *, simulator: str, steps: list[dict[str, A
         {"op": "replace", "path": "/spec/appId", "value": app.app_id},
         *({"op": "add", "path": "/spec/tenant/steps/-", "value": step} for step in steps),
     ]
-    rights = [{"op": "add", "path": "/rules/-", "value": rule} for rule in _WORKLOAD_RIGHTS]
+    rights = {
+        role: json.dumps([{"op": "add", "path": "/rules/-", "value": rule | {"verbs": verbs}} for rule in _WORKLOADS])
+        for role, verbs in (("tenant-provisioner", _EVERYWHERE), ("tenant", _IN_A_TENANT))
+    }
     kustomization["patches"] = [
         *kustomization.get("patches", []),
         {"target": {"kind": "TalkdeskApp"}, "patch": json.dumps(change)},
-        {"target": {"kind": "ClusterRole", "name": f"{app.name}-tenant-provisioner"}, "patch": json.dumps(rights)},
+        *(
+            {"target": {"kind": "ClusterRole", "name": f"{app.name}-{role}"}, "patch": patch}
+            for role, patch in rights.items()
+        ),
     ]
     _write(folder / "kustomization.yaml", kustomization)
     return folder
 
 
-_WORKLOAD_RIGHTS: Final = (
-    {
-        "apiGroups": ["apps"],
-        "resources": ["deployments"],
-        "verbs": ["get", "list", "watch", "create", "patch", "delete"],
-    },
-    {
-        "apiGroups": [""],
-        "resources": ["persistentvolumeclaims", "services"],
-        "verbs": ["get", "list", "watch", "create", "patch", "delete"],
-    },
+_WORKLOADS: Final = (
+    {"apiGroups": ["apps"], "resources": ["deployments"]},
+    {"apiGroups": [""], "resources": ["persistentvolumeclaims", "services"]},
 )
+_EVERYWHERE: Final = ["list", "watch"]
+"""Verbs in all namespaces: what somebody changes is seen at once."""
+_IN_A_TENANT: Final = ["get", "create", "patch", "delete"]
+"""Verbs in a tenant's namespace."""
 
 
 def workload_steps(images: Images) -> list[dict[str, Any]]:
@@ -241,6 +248,11 @@ def _pod(image: str, command: list[str], *, probe: str | None) -> dict[str, Any]
         "securityContext": {**identity, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
     }
+
+
+def _insecure(name: str) -> dict[str, Any]:
+    value = {"name": f"TALKDESK_{name.upper()}_ALLOW_INSECURE", "value": "true"}
+    return {"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": value}
 
 
 def _annotation(name: str, image_id: str) -> str:

@@ -134,11 +134,12 @@ def test_named_namespaces_give_what_the_component_gives(helm: Helm, kubectl_prog
     # Helm has the value itself where kustomize needs a ConfigMap to carry it.
     (carrier,) = [key for key in objects if key[0] == "ConfigMap"]
     names = objects.pop(carrier)["data"]["namespaces"]
-    (container,) = objects["Deployment", SYSTEM, "talkdesk-operator"]["spec"]["template"]["spec"]["containers"]
-    for each in container["env"]:
-        if "configMapKeyRef" in each.get("valueFrom", {}):
-            del each["valueFrom"]
-            each["value"] = names
+    for name in ("talkdesk-operator", "talkdesk-webhook"):
+        (container,) = objects["Deployment", SYSTEM, name]["spec"]["template"]["spec"]["containers"]
+        for each in container["env"]:
+            if "configMapKeyRef" in each.get("valueFrom", {}):
+                del each["valueFrom"]
+                each["value"] = names
     agree(helm.objects({"namespaces": ["sentiment"], "appAccess": [{"namespace": "sentiment"}]}), objects)
 
 

@@ -6,7 +6,7 @@ from builders.conditions import condition, message, reason
 from builders.stack import APP, Customer, Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SETTINGS
 from builders.watched import Object
-from talkdesk_runtime.kube_errors import KubeInvalid
+from talkdesk_runtime.kube_errors import KubeAdmissionRefused, KubeInvalid
 from talkdesk_sandbox.simulator import commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,8 +21,17 @@ def _left(obj: Object) -> object:
 
 
 async def _decide(acme: Customer, decision: str, **more: str) -> None:
-    value = {"eventId": acme.installation["spec"]["request"]["eventId"], "decision": decision} | more
+    event = acme.installation["spec"]["request"]["eventId"]
+    value = {"eventId": event, "decision": decision, "decidedBy": await _me(acme)} | more
     await acme.patch({"op": "add", "path": "/spec/approval", "value": value})
+
+
+async def _me(acme: Customer) -> str:
+    """Return the name by which the API server knows whoever runs the test."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    answer = await acme.stack.platform.kube.request("POST", path, body=review)
+    return str(answer["status"]["userInfo"]["username"])
 
 
 @pytest.mark.case(34)
@@ -36,8 +45,21 @@ async def test_in_manual_mode_nothing_is_created_or_answered_before_a_person_dec
 
         await _decide(acme, "Approve")
 
-        await acme.becomes("Active")
+        obj = await acme.becomes("Active")
         assert acme.at_talkdesk.answers == ["approve:completed"]
+        assert f"as {await _me(acme)} decided" in message(obj, "Answered")
+
+
+async def test_a_decision_in_nobodys_or_anothers_name_is_refused_and_the_right_name_said(stacks: Stacks) -> None:
+    async with stacks(approval=MANUAL) as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("AwaitingDecision")
+        me = await _me(acme)
+        for name in ("", "somebody.else@example.com"):
+            with pytest.raises(KubeAdmissionRefused, match=rf"your user name, {me}, into spec\.approval\.decidedBy"):
+                await _decide(acme, "Approve", decidedBy=name)
+        await _decide(acme, "Approve")
+        await acme.becomes("Active")
 
 
 async def test_a_person_can_reject_and_talkdesk_gets_the_reason(stacks: Stacks) -> None:

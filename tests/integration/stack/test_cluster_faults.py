@@ -65,11 +65,27 @@ async def test_an_object_that_rbac_forbids_is_reported_and_the_request_is_not_re
 @pytest.mark.case(53, 66)
 async def test_the_message_of_an_admission_policy_that_denies_an_object_is_reported(stacks: Stacks) -> None:
     elsewhere = {**SETTINGS, "metadata": {"name": "settings", "namespace": "default"}}
-    async with stacks(steps=[*STEPS, {"name": "elsewhere", "manifests": [elsewhere]}]) as talkdesk:
+    steps = [*STEPS, {"name": "elsewhere", "manifests": [elsewhere]}]
+    async with stacks(steps=steps, tenant={"objectScope": "Any"}) as talkdesk:
         acme = await talkdesk.install()
         obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "AdmissionRefused", "be refused")
 
         assert provisioner_policy_message() in message(obj, "TenantReady")
+        await talkdesk.change_app(tenant={"steps": list(STEPS)})
+        await acme.becomes("Active")
+
+
+@pytest.mark.case(66)
+async def test_an_object_outside_the_tenant_has_nothing_applied_and_the_object_is_named(stacks: Stacks) -> None:
+    elsewhere = {**SETTINGS, "metadata": {"name": "settings", "namespace": "default"}}
+    async with stacks(steps=[*STEPS, {"name": "elsewhere", "manifests": [elsewhere]}]) as talkdesk:
+        acme = await talkdesk.install()
+        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "OutsideTenant", "be refused")
+
+        assert "ConfigMap default/settings" in message(obj, "TenantReady")
+        assert "tenant.objectScope: Any" in message(obj, "TenantReady")
+        assert acme.tenant is None
+        assert await acme.live("Namespace") is None
         await talkdesk.change_app(tenant={"steps": list(STEPS)})
         await acme.becomes("Active")
 
@@ -162,14 +178,14 @@ async def test_objects_of_a_paused_tenant_are_not_restored(stacks: Stacks) -> No
 async def test_an_existing_object_of_somebody_else_is_left_alone(stacks: Stacks) -> None:
     async with stacks() as talkdesk:
         account = talkdesk.app_id
-        await talkdesk.platform.kubectl("create", "namespace", f"td-{account}")
+        await talkdesk.platform.kubectl("create", "namespace", f"td-{talkdesk.namespace}-{account}")
         acme = await talkdesk.install(account_id=account)
 
         obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "Conflict", "report the conflict")
 
-        assert f"td-{account}" in message(obj, "TenantReady")
+        assert f"td-{talkdesk.namespace}-{account}" in message(obj, "TenantReady")
         assert await acme.live("ConfigMap", "settings") is None
-        await talkdesk.platform.kubectl("delete", "namespace", f"td-{account}")
+        await talkdesk.platform.kubectl("delete", "namespace", f"td-{talkdesk.namespace}-{account}")
         await acme.touch()
         await acme.becomes("Active", within=60)
 

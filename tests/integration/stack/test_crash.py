@@ -248,7 +248,7 @@ async def test_a_webhook_that_crashes_before_its_response_gets_the_event_again(
 
 
 def _hold(talkdesk: Stack, point: Point, account_id: str) -> Hold:
-    path = point.path.replace("APP", talkdesk.app).replace("TENANT_NAMESPACE", f"td-{account_id}")
+    path = point.path.replace("APP", talkdesk.app).replace("TENANT_NAMESPACE", f"td-{talkdesk.namespace}-{account_id}")
     return talkdesk.platform.gate.hold(point.method, path, point.when, skip=point.skip)
 
 

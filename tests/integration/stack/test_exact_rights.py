@@ -35,7 +35,8 @@ from builders.serving import until
 from builders.stack import APP, TENANT, Customer, Stacks
 from builders.stack_manifests import STEPS, config_map, rights
 from builders.stack_scim import with_scim
-from talkdesk_crds.names import ANNOTATION_RECONCILE, GROUP, VERSION
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, ANNOTATION_RECONCILE, GROUP, VERSION
+from talkdesk_crds.secret_hosts import host_of
 from talkdesk_runtime.kube import JSON_PATCH, resource_path
 from talkdesk_sandbox.controlplane import Audit, Cluster, ControlPlane, find_programs
 from talkdesk_sandbox.simulator import commands
@@ -85,6 +86,7 @@ async def live(played: Played) -> None:
     await kubectl("create", "secret", "generic", "single-logout", f"--from-literal=key={SECRET}")
     ref = {"name": "single-logout", "key": "key"}
     async with logout_endpoint() as endpoint:
+        await kubectl("annotate", "secret", "single-logout", f"{ANNOTATION_FOR_HOSTS}={host_of(endpoint.url)}")
         logout = {"url": endpoint.url, "secretRef": ref, "allowInsecure": True}
         async with with_scim(played.stacks, logout=logout, steps=[*STEPS, PASSING]) as (talkdesk, _):
             talkdesk.behave(updating_state="updating")

@@ -176,7 +176,7 @@ async def test_credentials_that_arrive_after_the_uninstall_are_deleted(stacks: S
 
 @pytest.mark.case(59)
 async def test_two_apps_of_one_account_have_separate_tenants(stacks: Stacks) -> None:
-    name = {"name": "${dnsLabel('td-' + app.name + '-' + account.id)}"}
+    name = {"name": "${dnsLabel('td-' + app.namespace + '-' + app.name + '-' + account.id)}"}
     async with stacks(tenant=name) as one, stacks(tenant=name) as other:
         customers = [await each.install("acme", account_id=f"acme-{one.app}") for each in (one, other)]
         for customer in customers:

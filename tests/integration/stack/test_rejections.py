@@ -10,6 +10,7 @@ from builders.conditions import reason
 from builders.serving import until
 from builders.stack import Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SETTINGS, config_map
+from talkdesk_crds.names import LABEL_NAMESPACE
 from talkdesk_runtime.kube import APPLY, resource_path
 from talkdesk_runtime.kube_errors import KubeError
 
@@ -22,7 +23,7 @@ Trouble: TypeAlias = Callable[[Stack], Awaitable[dict[str, Any]]]
 
 
 def steps(*manifests: dict[str, Any]) -> dict[str, Any]:
-    return {"steps": [{"name": "base", "manifests": [NAMESPACE, *manifests]}]}
+    return {"objectScope": "Any", "steps": [{"name": "base", "manifests": [NAMESPACE, *manifests]}]}
 
 
 async def _apply(talkdesk: Stack, *objects: dict[str, Any]) -> None:
@@ -53,12 +54,13 @@ async def the_templates_own_mistake(_: Stack) -> dict[str, Any]:
 
 
 async def quota(talkdesk: Stack) -> dict[str, Any]:
-    space = f"td-full-{secrets.token_hex(3)}"
+    space = f"td-{talkdesk.namespace}-full-{secrets.token_hex(3)}"
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": space}}
     hard = {"hard": {"count/configmaps": "0"}}
     # There is no controller here that would count.
     counted = {"status": hard | {"used": {"count/configmaps": "0"}}}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}
+    metadata = {"name": space, "labels": {LABEL_NAMESPACE: talkdesk.namespace}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     await _apply(talkdesk, namespace, quota | {"spec": hard}, quota | counted)
     manifest = config_map({"x": "y"}, name="${tenant.name}")
     manifest["metadata"]["namespace"] = space

@@ -1,11 +1,14 @@
 """Secrets are shown nowhere, also when calls fail; at the end of each test they are searched for everywhere (I4)."""
 
+import secrets
+
 import pytest
 
 from builders.conditions import message, reason
 from builders.invariants import violations
 from builders.stack import Stack, Stacks
-from builders.stack_manifests import NAMESPACE, SECRET, provisioner_policy_message
+from builders.stack_manifests import NAMESPACE, SECRET, STEPS, config_map, provisioner_policy_message
+from talkdesk_crds.names import LABEL_NAMESPACE
 from talkdesk_sandbox.simulator.faults import Malformed, Redirect, Status
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,7 +87,8 @@ async def test_a_template_can_do_no_more_than_its_service_account(stacks: Stacks
         "metadata": {"name": "stolen", "namespace": "kube-system"},
         "data": {"client_id": "${base64.encode(bytes(credentials.clientId))}"},
     }
-    async with stacks(steps=[{"name": "steal", "manifests": [steal]}]) as talkdesk:
+    steps = [{"name": "steal", "manifests": [steal]}]
+    async with stacks(steps=steps, tenant={"objectScope": "Any"}) as talkdesk:
         acme = await talkdesk.install()
         talkdesk.may_stay_unanswered.add(acme.account_id)
 
@@ -92,6 +96,29 @@ async def test_a_template_can_do_no_more_than_its_service_account(stacks: Stacks
 
         assert provisioner_policy_message() in message(obj, "TenantReady")
         assert _as_whom(talkdesk) == {f"system:serviceaccount:{talkdesk.namespace}:tenant-provisioner"}
+
+
+@pytest.mark.case(66)
+async def test_a_template_that_names_another_apps_tenant_is_refused_and_told(stacks: Stacks) -> None:
+    theirs = f"td-{secrets.token_hex(4)}-acme"
+    stolen = config_map({"x": "y"}, "stolen")
+    stolen["metadata"]["namespace"] = theirs
+    steps = [{"name": "base", "manifests": [NAMESPACE, stolen]}]
+    async with stacks(steps=steps) as talkdesk:
+        labels = f'{{"metadata":{{"labels":{{"{LABEL_NAMESPACE}":"another"}}}}}}'
+        await talkdesk.platform.kubectl("create", "namespace", theirs)
+        await talkdesk.platform.kubectl("patch", "namespace", theirs, "--type=merge", f"--patch={labels}")
+        acme = await talkdesk.install()
+        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "OutsideTenant", "be refused")
+        assert f"ConfigMap {theirs}/stolen" in message(obj, "TenantReady")
+
+        # Where the app itself allows it, the guard does not.
+        await talkdesk.change_app(tenant={"objectScope": "Any"})
+        obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "AdmissionRefused", "be refused")
+        assert provisioner_policy_message() in message(obj, "TenantReady")
+        await talkdesk.change_app(tenant={"steps": list(STEPS), "objectScope": "Tenant"})
+        await acme.becomes("Active")
+        await talkdesk.platform.kubectl("delete", "namespace", theirs, "--wait=false")
 
 
 def _as_whom(talkdesk: Stack) -> set[str | None]:

@@ -40,6 +40,7 @@ async def programs(crds: Cluster, request: pytest.FixtureRequest) -> AsyncIterat
             "NAMESPACES": made.namespace,
             "LEASE_NAMESPACE": made.namespace,
             "LOG_LEVEL": "DEBUG",
+            "ALLOW_INSECURE": "true",
             **FREE_SIDE_PORTS,
         }
         for shard in SHARDS:

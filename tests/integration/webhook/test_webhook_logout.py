@@ -15,6 +15,8 @@ from builders.logout_endpoint import SECRET, LogoutEndpoint, logout_endpoint
 from builders.place import Place
 from builders.serving import until
 from builders.webhook_process import Gateway, WebhookProcess, apply_app, webhook_process
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
+from talkdesk_crds.secret_hosts import host_of
 from talkdesk_sandbox.simulator import Behavior, Settings, SimulatorServer
 from talkdesk_sandbox.simulator.settings import DEFAULT_APP_ID
 from talkdesk_webhook.standard_webhooks import message_id
@@ -36,6 +38,12 @@ def keep_key(place: Place) -> None:
     )
 
 
+def release(place: Place, endpoint: LogoutEndpoint) -> None:
+    """Let the key be used for the endpoint's host."""
+    host = f"{ANNOTATION_FOR_HOSTS}={host_of(endpoint.url)}"
+    place.cluster.kubectl("annotate", "secret", "single-logout", host, "--overwrite", "-n", place.namespace)
+
+
 def logout_to(endpoint: LogoutEndpoint, timeout: str = "2s") -> dict[str, Any]:
     ref = {"name": "single-logout", "key": "key"}
     return {"url": endpoint.url, "secretRef": ref, "timeout": timeout, "allowInsecure": True}
@@ -52,6 +60,7 @@ async def ready(
         webhook_process(place.kubeconfig, place.namespace, log_level="DEBUG", **settings) as webhook,
     ):
         apply_app(place.cluster, place.namespace, place.gateway, logout=logout_to(endpoint, timeout))
+        release(place, endpoint)
         yield webhook, endpoint
 
 
@@ -71,6 +80,7 @@ async def test_a_logout_reaches_the_app_signed_and_unchanged(place: Place) -> No
         logout_endpoint() as endpoint,
         webhook_process(place.kubeconfig, place.namespace, log_level="DEBUG") as webhook,
     ):
+        release(place, endpoint)
         callback = f"http://127.0.0.1:{webhook.port}/events/{place.namespace}/sentiment-live"
         async with SimulatorServer(Settings(callback_url=callback, behavior=behavior)) as talkdesk:
             spec = {"appId": DEFAULT_APP_ID, "logout": logout_to(endpoint)}
@@ -93,7 +103,7 @@ async def test_a_logout_reaches_the_app_signed_and_unchanged(place: Place) -> No
     assert all(user["user_id"] not in json.dumps(each) for each in place.installations().values())
 
 
-async def test_a_logout_gets_a_503_until_the_secret_exists_and_may_be_read(place: Place) -> None:
+async def test_a_logout_gets_a_503_until_the_secret_exists_may_be_read_and_is_for_this_host(place: Place) -> None:
     body = place.event("user.logout", CANARIES)
     settings = {"app_refresh_interval": "1s", "log_level": "DEBUG"}
     async with (
@@ -107,6 +117,10 @@ async def test_a_logout_gets_a_503_until_the_secret_exists_and_may_be_read(place
         assert endpoint.came == []
         assert await webhook.result(place.installed(), place.signer) == "stored"
         allow(place)
+        # Whoever writes apps chooses the endpoint; whoever may change the Secret says that it is meant.
+        assert refused(await webhook.post(body, place.signer)) == "logout_key"
+        assert endpoint.came == []
+        release(place, endpoint)
 
         async def goes_on() -> bool:
             return (await webhook.post(body, place.signer)).status_code == 200

@@ -7,11 +7,13 @@ import pytest
 import yaml
 
 from builders.manifest_files import BASE, COMPONENTS, EXAMPLE, MANIFESTS, documents, of_kind
-from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.app import ObjectScope, TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import GROUP, SECRET_TYPE
 from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_operator.templates import RenderedTenant, render
+from talkdesk_operator.templates.inventory import planned
+from talkdesk_operator.templates.placement import outside
 from talkdesk_sandbox.simulator import DEFAULT_APP_ID
 
 NOTHING_KNOWN = None
@@ -75,6 +77,7 @@ def test_the_example_template_fits_every_account(fact: str | None) -> None:
     kinds = [each["kind"] for step in tenant.steps for each in step.objects]
     assert kinds == [
         "Namespace",
+        "RoleBinding",
         "ResourceQuota",
         "LimitRange",
         "NetworkPolicy",
@@ -100,25 +103,70 @@ def test_the_example_template_retains_no_secret() -> None:
 def test_the_example_tenant_stays_within_what_its_guard_allows() -> None:
     (policy,) = of_kind(COMPONENTS / "tenant-provisioner" / "guard.yaml", "ValidatingAdmissionPolicy")
     validation, _others = policy["spec"]["validations"]
-    assert validation["expression"].endswith(".startsWith('td-')")
-    assert example_tenant("Acme").name.startswith("td-")
+    assert validation["expression"].endswith(".startsWith(variables.prefix)")
+    (prefix,) = (each["expression"] for each in policy["spec"]["variables"] if each["name"] == "prefix")
+    assert prefix == "'td-' + variables.app + '-'"
+    assert example_tenant("Acme").name.startswith("td-sentiment-")
 
 
-def test_the_example_provisioner_has_a_right_to_each_kind_of_its_template_and_to_no_other() -> None:
-    (role,) = of_kind(EXAMPLE / "provisioner.yaml", "ClusterRole")
-    granted = {
+def test_every_object_of_the_example_is_inside_its_tenant() -> None:
+    tenant = example_tenant("Acme")
+    assert example_app().spec.tenant.object_scope is ObjectScope.TENANT
+    assert outside(planned(tenant), tenant.name) == ""
+
+
+HOLDS_DATA = {"secrets", "configmaps"}
+APPLY = {"get", "create", "patch", "delete"}
+RBAC = "rbac.authorization.k8s.io"
+
+
+def role_of_example(name: str) -> dict[tuple[str, str], set[str]]:
+    """Return the verbs of one ClusterRole by group and resource."""
+    (role,) = (
+        each for each in of_kind(EXAMPLE / "provisioner.yaml", "ClusterRole") if each["metadata"]["name"] == name
+    )
+    return {
         (group, resource): set(rule["verbs"])
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
+
+
+def test_the_example_provisioner_has_a_right_to_each_kind_of_its_template_and_to_no_other() -> None:
+    everywhere, inside = role_of_example("sentiment-tenant-provisioner"), role_of_example("sentiment-tenant")
     needed = {
         (each["apiVersion"].rpartition("/")[0], plural(each["kind"]))
         for step in example_tenant("Acme").steps
         for each in step.objects
     }
-    assert granted.keys() == needed
-    assert all({"get", "create", "patch", "delete"} <= verbs for verbs in granted.values())
+    own = {("", "namespaces"), (RBAC, "rolebindings")}
+    assert inside.keys() == needed - own
+    assert all(verbs == APPLY for verbs in inside.values())
+    assert {what for what, verbs in everywhere.items() if verbs >= APPLY} == own
+    assert everywhere.pop((RBAC, "clusterroles")) == {"bind"}
+    assert all(verbs <= APPLY | {"list", "watch"} for verbs in everywhere.values())
+
+
+def test_the_example_provisioner_reads_nothing_that_holds_data_outside_its_tenants() -> None:
+    everywhere = role_of_example("sentiment-tenant-provisioner")
+    assert not HOLDS_DATA & {resource for _, resource in everywhere}
+
+
+def test_the_example_gives_its_account_the_rights_in_a_tenant_before_it_needs_them() -> None:
+    namespace, binding, *_ = (each for step in example_tenant("Acme").steps for each in step.objects)
+    assert (namespace["kind"], binding["kind"]) == ("Namespace", "RoleBinding")
+    assert binding["roleRef"]["name"] == "sentiment-tenant"
+    app = example_app()
+    account = {"kind": "ServiceAccount", "name": app.spec.tenant.service_account_name, "namespace": "sentiment"}
+    assert binding["subjects"] == [account]
+    (bind,) = (
+        rule
+        for role in of_kind(EXAMPLE / "provisioner.yaml", "ClusterRole")
+        for rule in role["rules"]
+        if "bind" in rule["verbs"]
+    )
+    assert bind["resourceNames"] == ["sentiment-tenant"]
 
 
 def plural(kind: str) -> str:
@@ -135,6 +183,13 @@ def test_the_webhook_may_read_one_named_secret_of_the_example_and_nothing_else()
     assert component_role("app-logout", "access")["rules"] == [
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["single-logout"], "verbs": ["get"]}
     ]
+
+
+def test_the_example_gives_the_webhook_no_right_to_a_secret_that_its_app_does_not_name() -> None:
+    (kustomization,) = documents(EXAMPLE / "kustomization.yaml")
+    used = {"app-logout", "app-users"} & {path.rpartition("/")[2] for path in kustomization["components"]}
+    spec = example_app().spec
+    assert used == {name for name, wanted in (("app-logout", spec.logout), ("app-users", spec.users)) if wanted}
 
 
 def test_the_operator_may_write_secrets_in_the_namespace_of_an_app_only() -> None:

@@ -17,6 +17,11 @@ AGGREGATED["admin"] = AGGREGATED["edit"] | {
     "talkdesk-installation-importer",
     "talkdesk-tenant-purger",
 }
+GATHERED = {
+    "editor": AGGREGATED["edit"],
+    "approver": {"talkdesk-viewer", "talkdesk-installation-approver"},
+}
+"""What our own roles for all kinds gather; talkdesk-viewer is one by itself."""
 UNDOABLE = {"paused", "deletionpolicy", "values", "deletionprotection"}
 """Parts of a spec (policies.yaml) that whoever may edit a namespace changes."""
 
@@ -60,6 +65,17 @@ def test_kubernetes_own_roles_get_these_of_ours_and_no_others(name: str) -> None
     assert given == AGGREGATED[name]
 
 
+@pytest.mark.parametrize("name", GATHERED)
+def test_one_role_of_ours_for_all_kinds_gathers_these_finer_ones(name: str) -> None:
+    label = {f"{GROUP}/aggregate-to-{name}": "true"}
+    (role,) = (each for each in people() if each["metadata"]["name"] == f"talkdesk-{name}")
+    assert role["aggregationRule"] == {"clusterRoleSelectors": [{"matchLabels": label}]}
+    given = {
+        each["metadata"]["name"] for each in people() if label.items() <= each["metadata"].get("labels", {}).items()
+    }
+    assert given == GATHERED[name]
+
+
 @pytest.mark.case(83)
 def test_whoever_may_edit_a_namespace_changes_only_parts_of_a_spec_that_can_be_changed_back() -> None:
     parts = {
@@ -74,4 +90,5 @@ def test_whoever_may_edit_a_namespace_changes_only_parts_of_a_spec_that_can_be_c
 
 
 def test_no_role_for_people_shows_a_secret() -> None:
-    assert {group for role in people() for rule in role["rules"] for group in rule["apiGroups"]} == {GROUP}
+    rules = [rule for role in people() for rule in role.get("rules", ())]
+    assert {group for rule in rules for group in rule["apiGroups"]} == {GROUP}

@@ -23,19 +23,21 @@ def spec(region: Region | None = None, endpoints: AppEndpoints | None = None) ->
 
 
 def test_a_region_allows_its_hosts() -> None:
-    assert allowed_hosts(spec(Region.EU)) == HostAllowList.for_region(Region.EU)
+    assert allowed_hosts(spec(Region.EU), allow_insecure=False) == HostAllowList.for_region(Region.EU)
 
 
 def test_endpoints_take_precedence_over_a_region() -> None:
     expected = HostAllowList.for_endpoints(ENDPOINTS.api, ENDPOINTS.token, allow_insecure=True)
-    assert allowed_hosts(spec(Region.EU, ENDPOINTS)) == expected
+    assert allowed_hosts(spec(Region.EU, ENDPOINTS), allow_insecure=True) == expected
 
 
-def test_plain_http_must_be_allowed() -> None:
-    with pytest.raises(ForeignHostError, match="allowInsecure"):
-        allowed_hosts(spec(endpoints=ENDPOINTS.model_copy(update={"allow_insecure": False})))
+@pytest.mark.parametrize(("app", "process"), [(False, False), (False, True), (True, False)])
+def test_plain_http_must_be_allowed_by_the_app_and_by_whoever_runs_the_process(*, app: bool, process: bool) -> None:
+    endpoints = ENDPOINTS.model_copy(update={"allow_insecure": app})
+    with pytest.raises(ForeignHostError, match=r"allowInsecure, and --allow-insecure"):
+        allowed_hosts(spec(endpoints=endpoints), allow_insecure=process)
 
 
 def test_an_app_without_region_and_endpoints_has_no_hosts() -> None:
     with pytest.raises(ForeignHostError, match="neither"):
-        allowed_hosts(spec())
+        allowed_hosts(spec(), allow_insecure=False)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from typing_extensions import override
 
 from talkdesk_runtime.listener import listener_at
 
@@ -39,6 +40,7 @@ def without_ipv6(number: int, *, at_bind: bool) -> type[socket.socket]:
                 raise OSError(number, "not on this machine")
             super().__init__(family)
 
+        @override
         def bind(self, address: tuple[str, int]) -> None:  # type: ignore[override]
             if self.family == socket.AF_INET6:
                 raise OSError(number, "not on this machine")

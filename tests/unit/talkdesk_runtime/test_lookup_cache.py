@@ -214,3 +214,49 @@ def test_a_token_bucket_refills_but_never_above_its_burst() -> None:
     assert [budget.take(0) for _ in range(4)] == [True, True, True, False]
     assert [budget.take(0.5), budget.take(0.5)] == [True, False]
     assert [budget.take(1000) for _ in range(4)] == [True, True, True, False]
+
+
+async def test_who_has_a_reserve_is_served_from_it_first_and_whoever_has_none_never() -> None:
+    source, clock = Source(), Clock()
+    cache, reserve, nothing = lookups(source, clock, burst=1), TokenBucket(1, 2), TokenBucket(0, 0)
+    for key in ("b", "c", "d"):
+        await cache.get(key, own_budget=TokenBucket(1, 1), reserves=(nothing, reserve))
+    assert source.asked == ["b", "c", "d"]  # two from the reserve, one from the budget of all
+    with pytest.raises(LookupThrottled):
+        await cache.get("e", reserves=(reserve,))
+    with pytest.raises(LookupThrottled):
+        await cache.get("e")
+    clock.now += 1
+    with pytest.raises(LookupThrottled):
+        await cache.get("e", own_budget=nothing)
+    assert await cache.get("a", reserves=(reserve,)) == "A"
+
+
+async def test_a_value_can_be_read_before_it_is_old() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock)
+    await cache.get("a")
+    clock.now += 5
+    await cache.get("a", ahead=4)
+    assert source.asked == ["a"]
+    await cache.get("a", ahead=5)
+    assert source.asked == ["a", "a"]
+    clock.now += 9
+    await cache.get("a")
+    assert source.asked == ["a", "a"]
+
+
+async def test_it_is_known_which_keys_take_from_no_budget() -> None:
+    source, clock = Source(), Clock()
+    cache = lookups(source, clock)
+    assert not cache.has("a")
+    assert not cache.was_absent("b")
+    await cache.get("a")
+    await cache.get("b")
+    assert cache.has("a")
+    assert cache.has("b")
+    assert (cache.was_absent("a"), cache.was_absent("b")) == (False, True)
+    clock.now += 11
+    assert cache.has("a")  # old, and read again free of charge
+    assert not cache.has("b")
+    assert cache.was_absent("b")

@@ -32,6 +32,7 @@ from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook.app import create_app
 from talkdesk_webhook.event_reports import EventReports
 from talkdesk_webhook.inbox import InboxUnavailable, OtherAccount, Result
+from talkdesk_webhook.key_budgets import Asker
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.receiver import Relay
 from talkdesk_webhook.relay import LogoutRelay, RelayFailed, RelayFault, relay_client
@@ -231,6 +232,45 @@ async def test_a_key_of_another_region_verifies_nothing() -> None:
         assert_refused(await hook.post(installed()), 401, "key_unknown")
 
 
+@pytest.mark.case(4, 14)
+async def test_for_a_body_that_is_another_apps_no_key_is_asked_for() -> None:
+    async with webhook() as hook:
+        hook.signer = Signer("made-up")
+        assert_refused(await hook.post(installed(app_id="another")), 403, "foreign_app")
+        assert_refused(await hook.post(gzip.compress(encode(installed(app_id="another")))), 403, "foreign_app")
+        assert hook.keys.asked == []
+
+
+@pytest.mark.case(4)
+async def test_an_unknown_key_is_asked_for_in_the_name_of_sender_and_account_and_these_are_proven_by_a_good_one() -> (
+    None
+):
+    async with webhook() as hook:
+        hook.signer = Signer("made-up")
+        assert_refused(await hook.post(installed()), 401, "key_unknown")
+        assert_refused(await hook.post(b"{}"), 401, "key_unknown")
+        assert hook.keys.asked == [("made-up", Asker("127.0.0.1", "acc-1")), ("made-up", Asker("127.0.0.1"))]
+        assert hook.keys.proven == []
+        hook.signer = SIGNER
+        assert (await hook.post(installed())).status_code == 200
+        assert hook.keys.asked[2:] == [(SIGNER.key_id, Asker("127.0.0.1"))]
+        assert hook.keys.proven == [(SIGNER.key_id, Asker("127.0.0.1", "acc-1"))]
+
+
+async def test_keys_and_apps_that_cant_be_looked_up_are_logged_once_a_minute_whoever_asks() -> None:
+    async with webhook() as hook:
+        hook.signer = Signer("made-up")
+        with structlog.testing.capture_logs() as logs:
+            hook.keys.error = LookupFailed("too many")
+            for _ in range(20):
+                assert_refused(await hook.post(installed()), 503, "key_unavailable")
+            hook.apps.error = LookupFailed("too many")
+            for _ in range(20):
+                assert_refused(await hook.post(installed()), 503, "app_unavailable")
+    names = [each["event"] for each in logs]
+    assert sorted(names) == ["app.unavailable", "request.refused", "request.refused", "signing_key.unavailable"]
+
+
 async def test_an_app_may_accept_unsigned_events() -> None:
     async with webhook(apps=AppsInMemory(known_app(verify_signatures=False))) as hook:
         response = await hook.client.post(PATH, json=installed())
@@ -270,6 +310,13 @@ async def test_an_app_that_does_not_exist_is_not_found(path: str) -> None:
         response = await hook.post(installed(), path=path)
         assert response.status_code == 404
         assert response.json()["reason"] in {"app_unknown", "not_found"}
+
+
+@pytest.mark.case(77)
+@pytest.mark.parametrize("path", ["/", "/events/team", PATH])
+async def test_whoever_asks_for_what_is_not_there_has_to_connect_for_each_request(path: str) -> None:
+    async with webhook() as hook:
+        assert (await hook.client.get(path)).headers["Connection"] == "close"
 
 
 async def test_other_paths_and_methods_are_answered_in_json() -> None:

@@ -11,8 +11,8 @@ from talkdesk_crds.events import Delta, EventError, UnknownEvent, UserLogout, pa
 from talkdesk_crds.hosts import HostAllowList, Region
 from talkdesk_crds.installation import InstallationSpec
 from talkdesk_crds.names import is_dns_label
-from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.event_record import EventRecord, ForbiddenEvent, check_event, describe_changes, record_of
+from talkdesk_webhook.known_app import KnownApp
 
 
 def app(name: str = "sentiment", *, region: Region = Region.US) -> KnownApp:

@@ -56,6 +56,7 @@ async def test_refusals_are_counted_by_reason_and_the_last_one_is_named(world: W
             {"status": 403, "reason": "foreign_app", "count": 3},
             {"status": 415, "reason": "content_type", "count": 1},
         ],
+        "signingKeys": [],
     }
     world.refuse()
     await world.reports.write()
@@ -85,6 +86,33 @@ async def test_a_receipt_alone_is_written_every_ten_minutes(world: World) -> Non
         assert len(world.journal.writes) == 1 + minute // 10
         world.clock.advance(60)
     assert world.events["lastReceivedTime"]
+
+
+@pytest.mark.case(5)
+async def test_a_key_that_has_signed_for_the_first_time_is_written_at_once_and_the_newest_stand_first(
+    world: World,
+) -> None:
+    other = world.replica()
+    other.found("team", "sentiment")
+    for number, key_id in enumerate(["first", "second", "first", "second", "third"]):
+        world.reports.accepted("team", "sentiment", key_id)
+        await world.reports.write()
+        assert len(world.journal.writes) == min(number + 1, 2) + (key_id == "third")
+    assert world.events["signingKeys"] == ["third", "second", "first"]
+    for key_id in ("fourth", "first", "fifth"):
+        other.accepted("team", "sentiment", key_id)
+        await other.write()
+    assert world.events["signingKeys"] == ["fifth", "first", "fourth", "third"]
+
+
+@pytest.mark.case(5)
+async def test_a_key_that_could_not_be_written_is_written_next_time(world: World) -> None:
+    world.journal.fail(STATUS, KubeUnreachable("away"))
+    world.reports.accepted("team", "sentiment", "first")
+    await world.reports.write()
+    world.reports.accepted("team", "sentiment", None)
+    await world.reports.write()
+    assert world.events["signingKeys"] == ["first"]
 
 
 async def test_two_replicas_add_to_each_other(world: World) -> None:

@@ -12,6 +12,7 @@ from builders.forward_proxy import forward_proxy
 from builders.logout_endpoint import SECRET, logout_endpoint
 from builders.ports import RelayKeysInMemory, known_app, logout_to
 from scripted_talkdesk import reply, serve
+from talkdesk_webhook.key_budgets import Asker
 from talkdesk_webhook.relay import LogoutRelay, relay_client
 from talkdesk_webhook.signing_keys import KeyLifetimes, SigningKeys, gateway_client
 
@@ -44,7 +45,8 @@ async def test_signing_keys_are_fetched_through_the_proxy(monkeypatch: pytest.Mo
         talkdesk.on(KEY, reply(content={"public_key": Signer().pem}))
         monkeypatch.setenv("http_proxy", proxy.url_with("canary"))
         async with gateway() as client:
-            assert await SigningKeys(client, KeyLifetimes()).get(talkdesk.url, "key-1") is not None
+            somebody = Asker("192.0.2.1", "acme")
+            assert await SigningKeys(client, KeyLifetimes()).get(talkdesk.url, "key-1", somebody) is not None
         assert proxy.heads[0].startswith(f"GET {talkdesk.url}{KEY} ")
 
 

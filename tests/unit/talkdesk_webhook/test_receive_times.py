@@ -13,9 +13,9 @@ from talkdesk_crds.events import UnknownEvent, UserLogout, parse_event
 from talkdesk_crds.hosts import HostAllowList, Region
 from talkdesk_crds.names import ANNOTATION_RECEIVE_TIMES
 from talkdesk_webhook import receive_times
-from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.event_record import EventRecord, record_of
 from talkdesk_webhook.inbox import Inbox, Result
+from talkdesk_webhook.known_app import KnownApp
 
 APP = KnownApp("team", "sentiment", APP_ID, verify_signatures=True, hosts=HostAllowList.for_region(Region.US))
 NAME = "sentiment-5c1f0a9b"

@@ -84,3 +84,17 @@ def test_certificate_and_key_go_together(monkeypatch: pytest.MonkeyPatch, given:
 def test_there_may_be_no_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALKDESK_WEBHOOK_SHUTDOWN_DELAY", "0s")
     assert read_settings(Settings, []).shutdown_delay == timedelta()
+
+
+def test_namespaces_are_separated_by_commas_and_none_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings(Settings, []).namespaces == ()
+    monkeypatch.setenv("TALKDESK_WEBHOOK_NAMESPACES", "team, other")
+    assert read_settings(Settings, []).namespaces == ("team", "other")
+    monkeypatch.setenv("TALKDESK_WEBHOOK_NAMESPACES", "Team")
+    with pytest.raises(UnusableSettings, match="NAMESPACES"):
+        read_settings(Settings, [])
+
+
+def test_events_are_taken_at_every_address_by_default() -> None:
+    settings = read_settings(Settings, [])
+    assert {settings.host, settings.probe_bind_address, settings.metrics_bind_address} == {"::"}

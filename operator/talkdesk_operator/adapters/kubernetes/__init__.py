@@ -1,7 +1,5 @@
 """The Kubernetes API behind the ports of `domain.ports`: our kinds, tenants' objects, Secrets, Events, drift.
 
-The `reflector` here keeps one watch alive; the drift watches use it.
-
 Errors are those of talkdesk_runtime.kube_errors.
 """
 

@@ -16,25 +16,25 @@ from talkdesk_crds.app import AppStatus, TalkdeskApp
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import InstallationStatus, Request, TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
-from talkdesk_crds.names import ANNOTATION_LAST_APPLIED, FIELD_MANAGER, FINALIZER, TENANT_FINALIZER
+from talkdesk_crds.names import ANNOTATION_LAST_APPLIED, FINALIZER, TENANT_FINALIZER
 from talkdesk_crds.shard_slots import slot_label
 from talkdesk_crds.tenant import TalkdeskTenant, TenantSpec, TenantStatus
-from talkdesk_operator.adapters.kubernetes.credential_secrets import CredentialSecrets, secret_texts
+from talkdesk_operator.adapters.kubernetes.credential_secrets import CredentialSecrets, read_named
 from talkdesk_operator.adapters.kubernetes.event_objects import event_of, namespace_event
 from talkdesk_operator.adapters.kubernetes.event_poster import EventPoster
-from talkdesk_operator.adapters.kubernetes.leftovers import leftover_keys
 from talkdesk_operator.adapters.kubernetes.object_requests import ObjectRequests
 from talkdesk_operator.adapters.kubernetes.object_watches import ObjectWatches
+from talkdesk_operator.adapters.kubernetes.object_writes import ObjectWrites
 from talkdesk_operator.adapters.kubernetes.own_objects import OwnObjects, tenant_labels
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.stalled_conditions import stalled
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cache import Mislabeled
-from talkdesk_operator.domain.ports.cluster import ForeignSecret, Identity, ObjectKey, ServedKind
+from talkdesk_operator.domain.ports.cluster import ForeignSecret, Identity, NamedSecret, ObjectKey, ServedKind
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_operator.templates.scopes import KindScopes
-from talkdesk_runtime.kube import APPLY, Kube, resource_path
+from talkdesk_runtime.kube import Kube
 from talkdesk_runtime.kube_errors import KubeInvalid, KubeNotFound, KubeRefused
 
 __all__ = ["KubernetesCluster"]
@@ -68,6 +68,7 @@ class KubernetesCluster:
         self._watches = watches
         self._instance = instance
         self._objects = ObjectRequests(kube, resources)
+        self._writes = ObjectWrites(kube, self._objects, wrote)
         self._own = OwnObjects(kube, seen=seen, wrote=wrote)
         self._events = EventPoster(kube, wrote=wrote)
         self._credentials = CredentialSecrets(kube, wrote=wrote, now=now)
@@ -75,12 +76,9 @@ class KubernetesCluster:
         self._now = now
         self._log = structlog.get_logger("talkdesk_operator.cluster")
 
-    async def read_secret(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
-        """Read a Secret's data; None when there is none."""
-        try:
-            return secret_texts(await self._kube.request("GET", resource_path("", "v1", "secrets", namespace, name)))
-        except KubeNotFound:
-            return None
+    async def read_secret(self, namespace: str, name: str) -> NamedSecret | None:
+        """Read a Secret; None when there is none."""
+        return await read_named(self._kube, namespace, name)
 
     async def read_credentials(
         self, installation: TalkdeskInstallation, name: str
@@ -129,8 +127,8 @@ class KubernetesCluster:
         changes: dict[str, Any] = {"accountName": None, "endpoints": None}
         if spec.request is not None:
             changes["request"] = {"reason": None}
-        if spec.approval is not None and spec.approval.reason is not None:
-            # The rules take no decision on an event that is over, so it goes with its words.
+        if spec.approval is not None:
+            # The rules take no change of it any more, so it goes with its words and the name of whoever decided.
             changes["approval"] = None
         meta: dict[str, Any] = {"uid": metadata.uid}
         if ANNOTATION_LAST_APPLIED in metadata.annotations:
@@ -232,22 +230,7 @@ class KubernetesCluster:
 
     async def apply(self, manifest: Mapping[str, Any], identity: Identity, *, force: bool) -> dict[str, Any]:
         """Apply server-side, under our own field manager."""
-        group, _, version = manifest["apiVersion"].rpartition("/")
-        metadata = manifest["metadata"]
-        path = await self._resources.path(
-            group, version, manifest["kind"], metadata.get("namespace", ""), metadata["name"]
-        )
-        try:
-            live = await self._apply(path, manifest, identity, force=force)
-            if left := leftover_keys(manifest, live):
-                # What is applied once is ours, and what is not applied any more is taken away then.
-                owned = {**manifest, "data": {**left, **(manifest.get("data") or {})}}
-                await self._apply(path, owned, identity, force=True)
-                live = await self._apply(path, manifest, identity, force=True)
-        except KubeNotFound as error:
-            if not error.named:
-                self._resources.forget(group)  # the path leads nowhere: the next attempt says why
-            raise
+        live = await self._writes.apply(manifest, identity, force=force)
         self._applied(identity, live)
         return live
 
@@ -255,33 +238,27 @@ class KubernetesCluster:
         """Ask the watches for drift, which see all tenants' objects that the service account may watch."""
         return self._watches.version_seen(identity, manifest, uid) if self._watches is not None else None
 
-    async def _apply(
-        self, path: str, manifest: Mapping[str, Any], identity: Identity, *, force: bool
-    ) -> dict[str, Any]:
-        self._wrote(manifest["kind"], "apply")
-        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
-        return await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
-
     async def dry_run(self, manifest: Mapping[str, Any], identity: Identity) -> None:
         """Apply server-side with `dryRun`, without force."""
-        group, _, version = manifest["apiVersion"].rpartition("/")
-        metadata = manifest["metadata"]
-        path = await self._resources.path(
-            group, version, manifest["kind"], metadata.get("namespace", ""), metadata["name"]
-        )
-        query = {"fieldManager": FIELD_MANAGER, "force": "false", "dryRun": "All"}
-        await self._kube.request("PATCH", path, body=manifest, content_type=APPLY, query=query, as_user=identity)
+        await self._writes.dry_run(manifest, identity)
+
+    async def take_fields(self, manifest: Mapping[str, Any], live: Mapping[str, Any], identity: Identity) -> None:
+        """Patch `managedFields`, in the version that was read."""
+        await self._writes.take_fields(manifest, live, identity)
 
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
         """Read it as the tenant's service account, in whichever version its kind is served."""
         return await self._objects.find(item, identity)
 
-    async def delete(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
+    async def delete(
+        self, item: InventoryEntry, identity: Identity, *, version: str = "", dry_run: bool = False
+    ) -> dict[str, Any] | None:
         """Delete by uid: another object that somebody made with the same name since is not ours."""
-        self._wrote(item.kind, "delete")
-        if self._watches is not None:
-            self._watches.deleting(item.uid)
-        return await self._objects.delete(item, identity)
+        if not dry_run:
+            self._wrote(item.kind, "delete")
+            if self._watches is not None:
+                self._watches.deleting(item.uid)
+        return await self._objects.delete(item, identity, version=version, dry_run=dry_run)
 
     async def emit_event(self, regarding: CustomResource, event: EventDraft) -> None:
         """Post an Event; a failure is logged and blocks nothing, because an Event is a report, not state."""

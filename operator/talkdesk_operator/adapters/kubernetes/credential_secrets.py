@@ -3,8 +3,9 @@
 A Secret is an installation's own by its type, which nobody can change, and by the label with the installation's name.
 A name in a spec proves nothing: whoever may write the spec could have any Secret read, used and deleted by it.
 
-Belongs here: requests about such Secrets. Does not belong here: which of them end or were replaced
-(`credential_versions`), Secrets of other kinds. Errors are those of talkdesk_runtime.kube_errors.
+Belongs here: requests about such Secrets, and the read of one that an app names. Does not belong here: which of them
+end or were replaced (`credential_versions`), for which hosts a named one may be used (`talkdesk_crds.secret_hosts`).
+Errors are those of talkdesk_runtime.kube_errors.
 """
 
 import base64
@@ -24,11 +25,11 @@ from talkdesk_operator.adapters.kubernetes.credential_versions import (
     replaced_versions,
 )
 from talkdesk_operator.adapters.kubernetes.stored_versions import METADATA_ONLY, StoredVersions
-from talkdesk_operator.domain.ports.cluster import ForeignSecret
+from talkdesk_operator.domain.ports.cluster import ForeignSecret, NamedSecret
 from talkdesk_runtime.kube import Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeNotFound
 
-__all__ = ["CredentialSecrets", "secret_texts"]
+__all__ = ["CredentialSecrets", "read_named"]
 
 
 class CredentialSecrets:
@@ -53,7 +54,7 @@ class CredentialSecrets:
             return ForeignSecret(f"its type is not {SECRET_TYPE}")
         if labels.get(LABEL_INSTALLATION) != installation.metadata.name:
             return ForeignSecret(f"its label {LABEL_INSTALLATION} is not {installation.metadata.name}")
-        return secret_texts(secret)
+        return _texts(secret)
 
     async def previous(self, installation: TalkdeskInstallation) -> Sequence[str]:
         """Return the names of the installation's Secrets but for the one that the spec names, newest first."""
@@ -99,7 +100,16 @@ class CredentialSecrets:
                 await self._kube.request("DELETE", _path(installation, name), body=body)
 
 
-def secret_texts(secret: Mapping[str, Any]) -> Mapping[str, SecretStr]:
+async def read_named(kube: Kube, namespace: str, name: str) -> NamedSecret | None:
+    """Read a Secret that an app names, of whatever type; None when there is none."""
+    try:
+        secret = await kube.request("GET", resource_path("", "v1", "secrets", namespace, name))
+    except KubeNotFound:
+        return None
+    return NamedSecret(secret["metadata"], _texts(secret))
+
+
+def _texts(secret: Mapping[str, Any]) -> Mapping[str, SecretStr]:
     """Return a Secret's data without the values that are no UTF-8 text."""
     texts = {key: _text(value) for key, value in (secret.get("data") or {}).items()}
     return {key: SecretStr(text) for key, text in texts.items() if text is not None}

@@ -1,6 +1,6 @@
 """Watches of tenants' objects, of whatever kind a template holds, so that what somebody changes is put back at once.
 
-Belongs here: which watches run. Does not belong here: keeping one alive (`reflector`), what is reported
+Belongs here: which watches run. Does not belong here: keeping one alive (talkdesk_runtime.reflector), what is reported
 (`drift_watch`), what drift is (`domain.tenant.drift`), and what is done about it. kopf watches our own kinds; it can't
 impersonate.
 
@@ -15,13 +15,13 @@ from typing import Any
 
 from talkdesk_crds.names import LABEL_APP
 from talkdesk_operator.adapters.kubernetes.drift_watch import Audit, DriftWatch, Report, WatchParts
-from talkdesk_operator.adapters.kubernetes.reflector import WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.ports.cluster import Identity
 from talkdesk_operator.domain.shard import WHOLE, Shard
 from talkdesk_operator.domain.tenant.drift import Target
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
+from talkdesk_runtime.reflector import WatchTimes
 
 __all__ = ["Audit", "DriftWatches", "Report", "WatchTimes"]
 

@@ -1,7 +1,7 @@
 """The drift of one target: what a reflector sees of its objects, as reports of tenants and lines in the log.
 
 Belongs here: the collection to watch, and what is reported. Does not belong here: keeping the watch alive
-(`reflector`), which watches run (`drift`), what drift is (`domain.tenant.drift`).
+(talkdesk_runtime.reflector), which watches run (`drift`), what drift is (`domain.tenant.drift`).
 """
 
 import asyncio
@@ -14,13 +14,13 @@ import structlog
 from typing_extensions import override
 
 from talkdesk_crds.names import LABEL_APP, LABEL_MANAGED_BY, LABEL_NAMESPACE, LABEL_TENANT, MANAGED_BY
-from talkdesk_operator.adapters.kubernetes.reflector import Collected, Reflector, Sink, WatchTimes
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.shard import WHOLE, Shard
 from talkdesk_operator.domain.tenant.drift import Change, DriftDetector, Sighting, Target
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound, KubePermanent
+from talkdesk_runtime.reflector import Collected, Reflector, Sink, WatchTimes
 
 __all__ = ["Audit", "DriftWatch", "Report", "WatchParts"]
 
@@ -131,6 +131,10 @@ class DriftWatch(Sink):
         if self._refused:
             self._refused = False
             self._log.info("drift.watched_again")
+
+    @override
+    def heard(self) -> None:
+        """Nothing hangs on it here."""
 
     @override
     def failed(self, error: KubeError, failures: int, /) -> None:

@@ -29,6 +29,17 @@ class ObjectRequests:
         self._kube = kube
         self._resources = resources
 
+    async def path_of(self, manifest: Mapping[str, Any]) -> str:
+        """Return the path of an object by its manifest."""
+        group, _, version = manifest["apiVersion"].rpartition("/")
+        metadata = manifest["metadata"]
+        place = (metadata.get("namespace", ""), metadata["name"])
+        return await self._resources.path(group, version, manifest["kind"], *place)
+
+    def forget_path(self, manifest: Mapping[str, Any]) -> None:
+        """Have the path of an object of this kind looked for anew."""
+        self._resources.forget(manifest["apiVersion"].rpartition("/")[0])
+
     async def find(self, item: InventoryEntry, as_user: str) -> dict[str, Any] | None:
         """Return the metadata of the object, in a version that is served; None when it, or its kind, is gone."""
         return await self._at(
@@ -57,9 +68,13 @@ class ObjectRequests:
             return listing["items"] or ()  # a list of metadata says null where other lists say []
         return ()
 
-    async def delete(self, item: InventoryEntry, as_user: str) -> dict[str, Any] | None:
+    async def delete(self, item: InventoryEntry, as_user: str, *, version: str, dry_run: bool) -> dict[str, Any] | None:
         """Delete the object with the item's uid; return it while it is still there, None when it is gone."""
-        body = {"propagationPolicy": "Background", "preconditions": {"uid": item.uid}}
+        seen = {"uid": item.uid} | ({"resourceVersion": version} if version else {})
+        body: dict[str, Any] = {"propagationPolicy": "Background", "preconditions": seen}
+        if dry_run:
+            # A deletion that has a body takes nothing from the query, not even that.
+            body["dryRun"] = ["All"]
         return await self._at(item, lambda path: delete_object(self._kube, path, body, uid=item.uid, as_user=as_user))
 
     async def _at(self, item: InventoryEntry, request: _Request) -> dict[str, Any] | None:

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import LABEL_INSTALLATION, SECRET_TYPE
-from talkdesk_operator.adapters.kubernetes.paging import list_pages
 from talkdesk_runtime.kube import Kube, resource_path
+from talkdesk_runtime.paging import list_pages
 
 __all__ = ["METADATA_ONLY", "StoredVersions"]
 

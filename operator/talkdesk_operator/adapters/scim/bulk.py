@@ -65,7 +65,14 @@ async def send(directory: Directory, chunk: Chunk) -> Mapping[int, BulkResult]:
     results = to_bulk_results((await directory.run(call)).content)
     if results is None:
         raise malformed(call, "holds no operations")
-    return {index: results[str(index)] for index in range(len(chunk.orders)) if str(index) in results}
+    found = {}
+    for index, (_, ref) in enumerate(chunk.orders):
+        result = results.by_bulk_id.get(str(index))
+        if result is None and ref is not None:
+            result = results.by_user.get(ref.id)
+        if result is not None:
+            found[index] = result
+    return found
 
 
 def _operation(can: Capabilities, order: Order, ref: Ref | None, bulk_id: str) -> bytes:

@@ -63,16 +63,25 @@ def read_config(service: Service) -> Call:
     return Call("config", "reading the SCIM service's configuration", Target.SERVICE, "GET", url)
 
 
-def find(service: Service, attribute: Literal["externalId", "userName"], values: Iterable[str], count: int) -> Call:
-    """Return the call that looks for users by an attribute, each of whose values is quoted for the filter."""
+def find(
+    service: Service, attribute: Literal["externalId", "userName"], values: Iterable[str], count: int, *, select: bool
+) -> Call:
+    """Return the call that looks for users by an attribute, each of whose values is quoted for the filter.
+
+    It asks for what is needed of them alone, unless the service can't `select` that.
+    """
     words = " or ".join(f"{attribute} eq {ScimFilter.quote(value)}" for value in values)
-    query = urlencode({"filter": words, "count": count, "attributes": _ATTRIBUTES}, quote_via=quote, errors="replace")
-    return Call("find", "looking for users", Target.SERVICE, "GET", f"{service.url}/Users?{query}")
+    return _search(service, {"filter": words, "count": count}, select=select)
 
 
-def find_any(service: Service) -> Call:
+def find_any(service: Service, *, select: bool) -> Call:
     """Return the call that looks for any user, which shows whether there is a service at all."""
-    query = urlencode({"count": 1, "attributes": _ATTRIBUTES}, quote_via=quote)
+    return _search(service, {"count": 1}, select=select)
+
+
+def _search(service: Service, parameters: dict[str, object], *, select: bool) -> Call:
+    selection = {"attributes": _ATTRIBUTES} if select else {}
+    query = urlencode({**parameters, **selection}, quote_via=quote, errors="replace")
     return Call("find", "looking for users", Target.SERVICE, "GET", f"{service.url}/Users?{query}")
 
 

@@ -20,7 +20,7 @@ from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.exchange import Exchange, Observe
 from talkdesk_operator.adapters.scim.order_execution import OrderExecution
 from talkdesk_operator.adapters.scim.responses import malformed
-from talkdesk_operator.adapters.scim.wire import Capabilities, to_capabilities
+from talkdesk_operator.adapters.scim.wire import Capabilities, restricted, to_capabilities
 from talkdesk_operator.domain.ports.scim import NotStarted, Order, Result, ScimService, Service
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimNotFound, ScimRefused
 from talkdesk_runtime.clock import Clock
@@ -95,12 +95,12 @@ class ScimClient(ScimService):
             can = await self._capabilities(service, patience)
         except ScimError as error:
             return tuple(NotStarted() for _ in orders), error
-        directory = Directory(self._exchange, service, can, patience)
+        directory = Directory(self._exchange, service, restricted(can, service.avoid), patience)
         execution = OrderExecution(directory, orders, self._has_time(until))
         results = await execution.run()
         # What a service refuses to look for may be a passing trouble, and would hide users: it is asked anew each time.
-        learned = replace(directory.can, external_id_filter=True, user_name_filter=True)
-        if learned != can:
+        learned = replace(can, patch=directory.can.patch, bulk_operations=directory.can.bulk_operations)
+        if restricted(learned, service.avoid) != restricted(can, service.avoid):
             self._cache(service, learned)
         return results, execution.stopped_by
 

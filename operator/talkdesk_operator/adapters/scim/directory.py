@@ -7,7 +7,7 @@ Belongs here: what is asked of a service to find or change one user. Does not be
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 from talkdesk_crds.app import ScimAttribute
 from talkdesk_operator.adapters.scim import calls, messages
@@ -72,7 +72,7 @@ class Directory:
         """Find users by Talkdesk's ids; return also whether those that were not found are certainly not there."""
         if not self.finds_external_ids:
             return {}, False
-        listed = await self._search(calls.find(self.service, "externalId", external_ids, _HITS * len(external_ids)))
+        listed = await self._find("externalId", external_ids)
         asked = set(external_ids)
         # A service that does not know the filter may list any users.
         hits = {each.external_id: each.ref for each in reversed(listed.users) if each.external_id is not None}
@@ -85,7 +85,7 @@ class Directory:
         if not self.can.user_name_filter:
             return None
         try:
-            listed = await self._search(calls.find(self.service, "userName", [user_name], _HITS))
+            listed = await self._find("userName", [user_name])
         except ScimRefused:
             self.can = replace(self.can, user_name_filter=False)
             return None
@@ -94,7 +94,7 @@ class Directory:
 
     async def check_presence(self) -> None:
         """Raise ScimNotFound when there is no service any more: else every user would seem to be gone."""
-        await self.run(calls.find_any(self.service))
+        await self.run(calls.find_any(self.service, select=self.can.attribute_selection))
 
     async def read(self, ref: Ref) -> Ref:
         """Read a user's present version."""
@@ -138,7 +138,9 @@ class Directory:
         call = calls.replace(self.service, found.ref, content, versions=self.can.versions)
         return _renewed(order, ref, await self.run(call), call)
 
-    async def _search(self, call: Call) -> Listed:
+    async def _find(self, attribute: Literal["externalId", "userName"], values: Sequence[str]) -> Listed:
+        select = self.can.attribute_selection
+        call = calls.find(self.service, attribute, values, _HITS * len(values), select=select)
         content = (await self.run(call)).content
         listed = to_listed(content)
         if listed is None:

@@ -3,7 +3,7 @@
 Belongs here: the rules on 404, 409 and 412. Does not belong here: calls themselves, many orders.
 
     create, where users can't be found by the external id: the same as
-    create ── refused ──▶ find by name: has it our external id, or none? ──▶ update, and set the external id
+    create ── refused ──▶ find by name: has it our external id, that of one who left, or none? ──▶ update, and set it
     update ── 404 ──▶ find by external id ──▶ update that one, else create
     deactivate ── 404 ──▶ find by external id ──▶ deactivate that one, else done, if the service is there at all
     update ── 412 ──▶ read the version, update once more
@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from talkdesk_operator.adapters.scim.directory import Directory, Search
-from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, Order, Put, Ref, Result
+from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, Order, Person, Put, Ref, Result
 from talkdesk_operator.domain.ports.scim_errors import (
     ScimError,
     ScimGone,
@@ -23,7 +23,7 @@ from talkdesk_operator.domain.ports.scim_errors import (
     ScimUnseen,
 )
 
-__all__ = ["carry_out", "is_taken", "set_aside"]
+__all__ = ["carry_out", "is_taken", "set_aside", "set_former_aside"]
 
 
 def is_taken(result: Result) -> bool:
@@ -35,6 +35,12 @@ def set_aside(order: Put) -> Put:
     """Return the order that gives a user a name that nobody else has, and changes nothing else."""
     named = replace(order.person, user_name=order.external_id, attributes=())
     return Put(named, order.ref, roles=False)
+
+
+def set_former_aside(external_id: str) -> Put:
+    """Return the order that gives a user who left a name that nobody else has."""
+    named = Person(external_id, user_name=external_id, email=None, name=None, active=False, admin=False, attributes=())
+    return Put(named, None, roles=False)
 
 
 async def carry_out(directory: Directory, order: Order, *, found: Ref | None, searched: bool) -> Done:
@@ -93,9 +99,9 @@ async def _create(directory: Directory, order: Put) -> Ref:
 async def _claim(directory: Directory, order: Put) -> Ref | None:
     """Update the user who has the name, if it may be ours, and give it the external id; None when there is none."""
     holder = await directory.by_user_name(order.person.user_name)
-    if holder is None or holder.external_id not in {None, order.external_id}:
+    if holder is None or holder.external_id not in {None, order.external_id, *order.former}:
         return None
-    return await _update(directory, order, holder.ref, claim=holder.external_id is None)
+    return await _update(directory, order, holder.ref, claim=holder.external_id != order.external_id)
 
 
 async def _update(directory: Directory, order: Order, ref: Ref, *, claim: bool = False) -> Ref:

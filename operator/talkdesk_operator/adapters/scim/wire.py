@@ -6,11 +6,12 @@ in whatever case (RFC 7643, 2.1); numbers and truths may be texts.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from talkdesk_crds.app import ScimFeature
 from talkdesk_operator.domain.ports.scim import Ref
 from talkdesk_operator.domain.users.record import MAX_ID_BYTES
 from talkdesk_runtime.lenient_json import UNREADABLE
@@ -30,6 +31,10 @@ class Capabilities:
     """Whether a filter may name `externalId`; refused by some, which find users by their name alone."""
     user_name_filter: bool = True
     """Whether a filter may name `userName`; tried even where a service says that it has no filters."""
+    combined_filters: bool = True
+    """Whether a filter may have `or`; a service that does not know it is asked for one user at a time."""
+    attribute_selection: bool = True
+    """Whether a search may say which attributes it needs."""
     versions: bool = False
     """Whether `If-Match` is honoured."""
     bulk_operations: int = 0
@@ -68,6 +73,15 @@ class BulkResult:
     """Only of a success, and only when it is named."""
 
 
+@dataclass(frozen=True, slots=True)
+class BulkResults:
+    """What came of the operations of a bulk request."""
+
+    by_bulk_id: dict[str, BulkResult]
+    by_user: dict[str, BulkResult]
+    """Those without a bulkId, by the service's id of the user."""
+
+
 def to_capabilities(content: Mapping[str, Any]) -> Capabilities:
     """Read a ServiceProviderConfig."""
     known = Capabilities()
@@ -81,6 +95,18 @@ def to_capabilities(content: Mapping[str, Any]) -> Capabilities:
         versions=_supported(content.get("etag"), default=known.versions),
         bulk_operations=operations if usable else 0,
         bulk_bytes=size if usable else 0,
+    )
+
+
+def restricted(can: Capabilities, avoid: Collection[ScimFeature]) -> Capabilities:
+    """Return the capabilities without the features that are not used with the service."""
+    return replace(
+        can,
+        patch=can.patch and ScimFeature.PATCH not in avoid,
+        external_id_filter=can.external_id_filter and ScimFeature.EXTERNAL_ID_FILTER not in avoid,
+        combined_filters=can.combined_filters and ScimFeature.COMBINED_FILTERS not in avoid,
+        attribute_selection=can.attribute_selection and ScimFeature.ATTRIBUTE_SELECTION not in avoid,
+        bulk_operations=0 if ScimFeature.BULK in avoid else can.bulk_operations,
     )
 
 
@@ -111,18 +137,26 @@ def to_listed(content: Mapping[str, Any]) -> Listed | None:
     return Listed(users, complete=not listed if total is None else len(listed) >= total)
 
 
-def to_bulk_results(content: Mapping[str, Any]) -> dict[str, BulkResult] | None:
-    """Read the results of a bulk request by their bulkId; None when there are none at all."""
+def to_bulk_results(content: Mapping[str, Any]) -> BulkResults | None:
+    """Read the results of a bulk request; None when there are none at all.
+
+    An operation on a user that exists needs no bulkId (RFC 7644, 3.7), and then its location says whose it is.
+    """
     operations = _object(content).get("operations")
     if not isinstance(operations, list):
         return None
-    results = {}
+    results = BulkResults({}, {})
     for each in operations:
         operation = _object(each)
         bulk_id, status = operation.get("bulkid"), _status(operation.get("status"))
-        if isinstance(bulk_id, str | int) and status is not None:
-            ref = _bulk_ref(operation) if 200 <= status < 300 else None
-            results[str(bulk_id)] = BulkResult(status, known_scim_type(_object(operation.get("response"))), ref)
+        if status is None:
+            continue
+        ref = _bulk_ref(operation) if 200 <= status < 300 else None
+        result = BulkResult(status, known_scim_type(_object(operation.get("response"))), ref)
+        if isinstance(bulk_id, str | int):
+            results.by_bulk_id[str(bulk_id)] = result
+        elif (user_id := id_in_location(operation.get("location"))) is not None:
+            results.by_user[user_id] = result
     return results
 
 

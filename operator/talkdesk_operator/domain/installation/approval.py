@@ -135,7 +135,10 @@ def _automatic_at(scope: Scope) -> datetime | None:
 
 def _await_decision(scope: Scope) -> Finish:
     approval, event_id = scope.installation.spec.approval, scope.request.event_id
-    todo = f"set spec.approval.eventId to {event_id} and spec.approval.decision to Approve or Reject"
+    todo = (
+        f"set spec.approval.eventId to {event_id}, spec.approval.decision to Approve or Reject, and"
+        " spec.approval.decidedBy to your user name (kubectl auth whoami)"
+    )
     reason, message = Reason.AWAITING_DECISION, f"a person must decide on the request: {todo}"
     if approval is not None:
         reason = Reason.DECISION_MISMATCH

@@ -194,7 +194,7 @@ def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement
         was_sent = scope.answer is not None and scope.answer.send_time is not None
         given = Reason.APPROVED if answer.decision is Decision.APPROVE else Reason.REJECTED
         reason = given if was_sent else Reason.ALREADY_ANSWERED
-        return True, reason, f"Talkdesk has the answer: {answer.decision.value.lower()}"
+        return True, reason, f"Talkdesk has the answer: {answer.decision.value.lower()}{_decided_by(scope, answer)}"
     if finish.ending is not None:
         return False, finish.reason, finish.message
     if finish.reason in {Reason.VERIFYING, Reason.ANSWER_UNCLEAR}:
@@ -205,6 +205,15 @@ def _answered(scope: Scope, finish: Finish, answer: Answer | None) -> _Judgement
         return False, finish.reason, finish.message
     what = "acknowledgement" if scope.request.type is RequestType.UNINSTALL else "answer"
     return False, Reason.PENDING, f"the {what} is not sent yet; the Ready condition says what it waits for"
+
+
+def _decided_by(scope: Scope, answer: Answer) -> str:
+    """Return the words on who decided; empty where no person did, or nobody knows who."""
+    decision = scope.installation.spec.approval
+    if decision is None or decision.decided_by is None:
+        return ""
+    theirs = (decision.event_id, decision.decision) == (answer.event_id, answer.decision)
+    return f", as {decision.decided_by} decided" if theirs else ""
 
 
 def _closed(scope: Scope) -> _Judgement | None:

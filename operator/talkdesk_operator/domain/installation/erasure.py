@@ -25,6 +25,7 @@ def holds_personal_data(installation: TalkdeskInstallation) -> bool:
     words = (
         spec.request.reason if spec.request is not None else None,
         spec.approval.reason if spec.approval is not None else None,
+        spec.approval.decided_by if spec.approval is not None else None,
         spec.account_name,
         spec.endpoints,
         installation.metadata.annotations.get(ANNOTATION_LAST_APPLIED),

@@ -39,6 +39,7 @@ from talkdesk_operator.domain.users.decide import deprovision
 __all__ = ["converge"]
 
 _PROVISIONED: Final = frozenset({TenantResult.READY})
+_TEMPLATE_AT_FAULT: Final = frozenset({Reason.RENDER_FAILED, Reason.TEMPLATE_INVALID, Reason.OUTSIDE_TENANT})
 _OFFBOARDED: Final = frozenset({TenantResult.OFFBOARDED, TenantResult.PURGED})
 """The results that a tenant's desired state asks for."""
 
@@ -87,7 +88,7 @@ def _tenant_not_ready(scope: Scope, outcome: TenantOutcome) -> Step:
         phase=InstallationPhase.PROVISIONING if waits else InstallationPhase.ACTIVE,
         reason=failure.reason if failure is not None else Reason.NOT_READY,
         message=outcome.message,
-        stalled=failure is not None and failure.reason in {Reason.RENDER_FAILED, Reason.TEMPLATE_INVALID},
+        stalled=failure is not None and failure.reason in _TEMPLATE_AT_FAULT,
         failure=failure,
         requeue_at=next_poll(outcome, scope.now) if failure is None else next_deadline_check(scope) if waits else None,
     )

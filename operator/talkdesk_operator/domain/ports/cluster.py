@@ -44,11 +44,20 @@ class ForeignSecret:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class NamedSecret:
+    """A Secret that a TalkdeskApp names."""
+
+    metadata: Mapping[str, Any]
+    data: Mapping[str, SecretStr]
+    """Without values that are not UTF-8 text."""
+
+
 class Cluster(Protocol):
     """The cluster as the reconcilers use it."""
 
-    async def read_secret(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
-        """Read a Secret's data; None when there is no such Secret. Values that are not UTF-8 text are left out."""
+    async def read_secret(self, namespace: str, name: str) -> NamedSecret | None:
+        """Read a Secret; None when there is no such Secret."""
         ...
 
     async def read_credentials(
@@ -188,12 +197,26 @@ class Cluster(Protocol):
         """Have the API server judge an apply of the object without storing anything."""
         ...
 
+    async def take_fields(self, manifest: Mapping[str, Any], live: Mapping[str, Any], identity: Identity) -> None:
+        """Take from kubectl's apply the fields that an apply of the manifest to this object will own as well.
+
+        They go with the manifest then. Nobody else's fields and no value are changed. Raises KubeConflict when the
+        object is not as it was read any more.
+        """
+        ...
+
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
         """Read the metadata of a tenant's object; None when there is none."""
         ...
 
-    async def delete(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
-        """Delete the object with the item's uid; return it while its deletion is pending, None when it is gone."""
+    async def delete(
+        self, item: InventoryEntry, identity: Identity, *, version: str = "", dry_run: bool = False
+    ) -> dict[str, Any] | None:
+        """Delete the object with the item's uid; return it while its deletion is pending, None when it is gone.
+
+        With a `version` it raises KubeConflict for an object that was changed since. A dry run says whether the
+        deletion would be taken, and deletes nothing.
+        """
         ...
 
     async def is_terminating(self, namespace: str) -> bool:

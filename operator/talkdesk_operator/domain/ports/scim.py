@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from talkdesk_crds.app import SCIM_ATTRIBUTES, ScimAttribute
+from talkdesk_crds.app import SCIM_ATTRIBUTES, ScimAttribute, ScimFeature
 from talkdesk_operator.domain.ports.scim_errors import ScimError
 
 __all__ = [
@@ -43,6 +43,8 @@ class Service:
     """Requests in flight at the same time."""
     attributes: tuple[ScimAttribute, ...] = SCIM_ATTRIBUTES
     """What it gets of each user, beside `userName` and `active`."""
+    avoid: frozenset[ScimFeature] = frozenset()
+    """Features that are not used, whatever the service says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Put:
     ref: Ref | None
     roles: bool = True
     """Whether an update sets the roles, too; otherwise the roles that the service has stay."""
+    former: frozenset[str] = frozenset()
+    """External ids of users of ours who left and are inactive: none of them needs the user name any more."""
 
     @property
     def external_id(self) -> str:

@@ -80,6 +80,8 @@ class CompiledApp:
     """A fingerprint of what the tenants are made from; see `desired.revision_of`."""
     reject_rules: tuple[CompiledRule, ...] = ()
     """The app's `approval.rejectWhen`."""
+    allow_insecure: bool = False
+    """Whether the operator lets the app allow plain http."""
 
     @property
     def identity(self) -> str:

@@ -1,5 +1,9 @@
 """What an object's `managedFields` say about us and others: which fields our apply owns, and who has taken which.
 
+An object that is taken over may have been made by kubectl. What kubectl's apply and ours set alike belongs to both, so
+it would stay when it leaves the template; it is taken from kubectl's entry then. What kubectl alone set stays as it is:
+the template never said anything of it.
+
 Belongs here: reading that part of the metadata, in which anything may be wrong. Does not belong here: what follows from
 it (`drift`, `drift_ledger`).
 """
@@ -13,10 +17,21 @@ import orjson
 from talkdesk_crds import names
 from talkdesk_crds.names import digest
 
-__all__ = ["Loss", "OwnEntry", "fingerprint", "loss", "own_entry"]
+__all__ = ["Loss", "OwnEntry", "fingerprint", "has_kubectls", "loss", "own_entry", "without_kubectls"]
 
 _FINGERPRINT: Final = 16
 _NAME_LENGTH: Final = 128
+_KUBECTL: Final = frozenset(
+    {
+        ("kubectl-client-side-apply", "Update"),
+        ("kubectl-create", "Update"),
+        ("kubectl", "Update"),
+        ("kubectl", "Apply"),
+        ("before-first-apply", "Update"),
+    }
+)
+"""How an object is made by hand: by `kubectl apply`, also with `--server-side`, by `kubectl create`, by a kubectl
+before 1.18, or by anything before there were managedFields, whose fields the API server names like that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,61 @@ def loss(applied: object, drifted: object) -> Loss:
     if not holders and others:
         holders = {max(others, key=lambda other: other[2])[0]}
     return Loss(tuple(sorted(map(_text, lost))), tuple(sorted(holders)))
+
+
+def has_kubectls(entries: object) -> bool:
+    """Return whether kubectl's apply owns anything by an object's managedFields."""
+    return any(map(_kubectls, entries if isinstance(entries, list | tuple) else ()))
+
+
+def without_kubectls(entries: Sequence[object], own: OwnEntry, api_version: str) -> list[object]:
+    """Return managedFields in which kubectl's apply has nothing of what our apply, of that version, owns.
+
+    They are never empty, because the API server gives all fields of an object without them to a manager of its own.
+    """
+    kept: list[object] = []
+    for entry in entries:
+        fields = _kubectls(entry)
+        if fields is None:
+            kept.append(entry)
+        elif isinstance(entry, Mapping) and (left := _difference(fields, own.fields)):
+            kept.append({**entry, "fieldsV1": left})
+    return kept or [
+        {
+            "manager": names.FIELD_MANAGER,
+            "operation": "Apply",
+            "apiVersion": api_version,
+            "time": own.time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": own.fields,
+        }
+    ]
+
+
+def _kubectls(entry: object) -> Mapping[str, Any] | None:
+    match entry:
+        case {"subresource": str(part)} if part:
+            return None
+        case {"manager": str(name), "operation": str(how), "fieldsV1": dict(fields)} if (name, how) in _KUBECTL:
+            return fields
+        case _:
+            return None
+
+
+def _difference(fields: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fieldsV1 without what another one has.
+
+    An entry of a list goes as a whole, with all defaults that kubectl owns in it: they alone would bring the entry back
+    that leaves the template. So does the map (`.`) around what is ours.
+    """
+    left: dict[str, Any] = {}
+    for key, below in fields.items():
+        if key not in ours:
+            left[key] = below
+        elif key.startswith("f:") and isinstance(below, Mapping) and isinstance(ours[key], Mapping):
+            rest = _difference({name: each for name, each in below.items() if name != "."}, ours[key])
+            left |= {key: rest} if rest else {}
+    return left
 
 
 def _others(entries: object) -> Iterator[tuple[str, Mapping[str, Any], str]]:

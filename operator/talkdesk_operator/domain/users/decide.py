@@ -27,6 +27,7 @@ __all__ = [
     "deprovision",
     "elsewhere_failure",
     "fingerprint",
+    "former_users",
     "is_up_to_date",
     "keeps_users",
     "leaving_failure",
@@ -48,7 +49,7 @@ _FORGET_ELSEWHERE: Final = (
     "deactivate who should not be there, and set the annotation"
     f" {ANNOTATION_KEEP_USERS} of the TalkdeskTenant to true until the record of them is gone"
 )
-_ATTRIBUTES_HINT: Final = "; users.scim.attributes of the TalkdeskApp says what it is sent"
+_ATTRIBUTES_HINT: Final = "; users.scim.preset and users.scim.attributes of the TalkdeskApp say what it is sent"
 _DIGEST_BYTES: Final = 12
 _KINDS_SHOWN: Final = 3
 
@@ -58,18 +59,23 @@ def person_of(
     known: RecordedUser | None,
     created_by: str | None,
     attributes: tuple[ScimAttribute, ...] = SCIM_ATTRIBUTES,
+    *,
+    always_named: bool = False,
 ) -> Person:
     """Return the user as the service should have it.
 
     Without an e-mail address the id is the user name. While it is not known who installed the app, the recorded admin
-    stays admin.
+    stays admin. Who has no name is `always_named` by what stands before the @.
     """
+    name = user.name or None
+    if always_named and not (user.name or "").strip():
+        name = (user.email or user.id).partition("@")[0] or user.id
     was_admin = known is not None and known.admin is True
     return Person(
         external_id=user.id,
         user_name=user.email or user.id,
         email=user.email or None,
-        name=user.name or None,
+        name=name,
         active=user.active is not False,
         admin=was_admin if created_by is None else user.id == created_by,
         attributes=attributes,
@@ -112,6 +118,11 @@ def record_before(order: Order, before: RecordedUser | None) -> RecordedUser:
         return replace(known, sent="")
     active = known.active or order.person.active
     return replace(known, sent="", active=active, admin=None if order.roles else known.admin)
+
+
+def former_users(record: UserRecord, listed: Container[str]) -> frozenset[str]:
+    """Return who is not on the complete list, and inactive at the service for certain."""
+    return frozenset(user_id for user_id, known in record.items() if not known.active and user_id not in listed)
 
 
 def removed_users(record: UserRecord, listed: Container[str], *, failed_before: bool) -> Iterator[Deactivate]:

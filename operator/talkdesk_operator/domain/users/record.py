@@ -73,6 +73,7 @@ class UserRecord:
         }
         self._pieces = [dict(piece.users) if piece.service == service else {} for piece in pieces]
         self._place = {user_id: place for place, users in enumerate(self._pieces) for user_id in users}
+        self._by_ref = {known.ref.id: user_id for user_id, known in self.items() if known.ref is not None}
         self._changed: set[int] = {
             place for place, piece in enumerate(pieces) if piece.service != service and place not in self._elsewhere
         }
@@ -86,7 +87,12 @@ class UserRecord:
         return None if place is None else self._pieces[place][user_id]
 
     def put(self, user_id: str, known: RecordedUser) -> None:
-        """Replace the record of a user."""
+        """Replace the record of a user. Another one, who had the same user of the service, has it no more."""
+        if known.ref is not None:
+            other = self._by_ref.get(known.ref.id)
+            self._by_ref[known.ref.id] = user_id
+            if other is not None and other != user_id:
+                self.put(other, replace(self._pieces[self._place[other]][other], ref=None, sent="", active=False))
         place = self._place.get(user_id)
         if place is None:
             place = self._place[user_id] = self._piece_with_room()

@@ -2,7 +2,8 @@
 
 Belongs here: the order of the work, and counting. Does not belong here: what is to be done about a user (domain/users).
 
-Users who failed before come last, so that they never hold up the others, however many they are.
+Users who failed before come last, so that they never hold up the others, however many they are. So do those whose name
+another user has: it may be one who leaves, such as the same person who was deleted and made anew in Talkdesk.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from talkdesk_crds.app import SCIM_ATTRIBUTES
+from talkdesk_crds.app import ScimFeature
 from talkdesk_crds.names import digest
 from talkdesk_operator.domain.ports.scim import (
     Deactivate,
@@ -22,18 +23,20 @@ from talkdesk_operator.domain.ports.scim import (
     Failed,
     NotStarted,
     Order,
+    Person,
     Put,
     Result,
     ScimService,
     Service,
 )
-from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimUnavailable
+from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimTaken, ScimUnavailable
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskError, User
 from talkdesk_operator.domain.reconcile.error_policy import talkdesk_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, UsersOutcome
 from talkdesk_operator.domain.users.decide import (
     elsewhere_failure,
     fingerprint,
+    former_users,
     is_up_to_date,
     leaving_failure,
     person_of,
@@ -102,11 +105,18 @@ class UserBatches:
         self._synced = 0
         self._deactivated = 0
         self._errors: list[ScimError] = []
+        self._taken: list[tuple[Put, ScimError]] = []
+        self._retrying = False
         self._out_of_time = False
         self._failure = service if isinstance(service, Failure) else None
 
     async def sync_listed(self, pages: AsyncIterator[tuple[User, ...]], created_by: str | None) -> None:
         """Synchronize the users on the list. Those who left it are deactivated only when it was read to its end."""
+        await self._sync_listed(pages, created_by)
+        for order, error in self._taken:
+            self._fail(order, error)
+
+    async def _sync_listed(self, pages: AsyncIterator[tuple[User, ...]], created_by: str | None) -> None:
         broken: Failure | None = None
         try:
             async with _closing(pages):
@@ -170,8 +180,7 @@ class UserBatches:
             self._errors.append(ScimRefused("an id of Talkdesk's is too long to be kept", kind="id too long"))
             return
         known = self._record.get(user.id)
-        sent = self._service.attributes if self._service is not None else SCIM_ATTRIBUTES
-        person = person_of(user, known, created_by, sent)
+        person = self._person_of(user, known, created_by)
         if is_up_to_date(known, fingerprint(person, self._record.salt)):
             self._synced += 1
             return
@@ -179,6 +188,12 @@ class UserBatches:
         if self._can_go_on:
             queue = self._failed_before if known is not None and known.failed_before else self._pending
             queue.append(put_order(person, known))
+
+    def _person_of(self, user: User, known: RecordedUser | None, created_by: str | None) -> Person:
+        if self._service is None:
+            return person_of(user, known, created_by)
+        named = ScimFeature.NAMELESS_USERS in self._service.avoid
+        return person_of(user, known, created_by, self._service.attributes, always_named=named)
 
     async def _execute_last(self) -> None:
         """Deactivate the removed users, and then try again the users who failed before.
@@ -191,7 +206,11 @@ class UserBatches:
         await self._execute_all(removed_users(self._record, self._listed, failed_before=False))
         if not self._can_go_on:
             return
-        before = self._handled
+        if former := former_users(self._record, self._listed):
+            retries = [*(order for order, _ in self._taken), *retries]
+            retries = [replace(order, former=former) if isinstance(order, Put) else order for order in retries]
+            self._taken = []
+        before, self._retrying = self._handled, True
         await self._execute_all(retries)
         if self._out_of_time:
             self._out_of_time = False
@@ -242,13 +261,19 @@ class UserBatches:
             case Deactivate(), Done(ref=ref):
                 self._deactivated += 1
                 record.put(order.external_id, replace(before, ref=ref, active=False, failed_before=False))
+            case Put(), Failed(error=ScimTaken() as error) if not self._retrying:
+                self._taken.append((order, error))
+                record.put(order.external_id, replace(before, failed_before=True))
             case _, Failed(error=error):
-                self._errors.append(error)
-                if len(self._errors) <= _LOGGED:
-                    self._log.warning("user.sync_failed", user=order.external_id, error=error.message)
+                self._fail(order, error)
                 record.put(order.external_id, replace(before, failed_before=True))
             case _:
                 pass
+
+    def _fail(self, order: Order, error: ScimError) -> None:
+        self._errors.append(error)
+        if len(self._errors) <= _LOGGED:
+            self._log.warning("user.sync_failed", user=order.external_id, error=error.message)
 
 
 @asynccontextmanager

@@ -14,9 +14,11 @@ from typing import Any, Final
 from talkdesk_crds.app import Scim
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import digest
+from talkdesk_crds.secret_hosts import host_of
 from talkdesk_operator.domain.ports.scim import ScimService, Service
 from talkdesk_operator.domain.ports.talkdesk import User
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, UsersOutcome
+from talkdesk_operator.domain.users.presets import traits_of
 from talkdesk_operator.domain.users.record import Piece, UserRecord, UserRecordStore
 from talkdesk_operator.reconcilers.aside import aside, here_or_aside
 from talkdesk_operator.reconcilers.users.batches import Budget, UserBatches
@@ -124,7 +126,7 @@ class UserSync:
         try:
             address = compile_address(scim.url, _URL)
             public = {name: value for name, value in context.items() if name != "credentials"}
-            render = partial(render_address, address, _URL, public, insecure=scim.allow_insecure)
+            render = partial(render_address, address, _URL, public, insecure=scim.allow_insecure and app.allow_insecure)
             long = any(expression.may_be_long for _, expression in expressions(address))
             url = await (aside if long else here_or_aside)(app.resource, render)
         except TemplateError as error:
@@ -132,10 +134,12 @@ class UserSync:
         except RenderError as error:
             again = RetryClass.SLOW if error.exhausted else RetryClass.TERMINAL
             return Failure(Reason.RENDER_FAILED, str(error), again)
-        token = await read_token(self._read_secret, app.resource.metadata.namespace, scim.token_secret_ref)
+        namespace, ref = app.resource.metadata.namespace, scim.token_secret_ref
+        token = await read_token(self._read_secret, namespace, ref, host_of(url))
         if isinstance(token, Failure):
             return token
-        return Service(url, token, parse_duration(scim.timeout), scim.concurrency, scim.attributes)
+        traits = traits_of(scim)
+        return Service(url, token, parse_duration(scim.timeout), scim.concurrency, traits.attributes, traits.avoid)
 
 
 def _scim(app: CompiledApp) -> Scim | None:

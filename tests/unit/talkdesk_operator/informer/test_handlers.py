@@ -26,10 +26,13 @@ class Shell:
     """Cache, queue and handlers, as the process puts them together."""
 
     clock: ManualClock = field(default_factory=ManualClock)
+    workers: int = 1
+    most_at_once: int = 0
+    """How many accounts were reconciled at once."""
 
     def __post_init__(self) -> None:
         metrics = Metrics(CollectorRegistry())
-        bounds = QueueSettings(workers=1)
+        bounds = QueueSettings(workers=self.workers)
         self.queue = WorkQueue(metrics, scheduler=self.clock, rng=random.Random(1), settings=bounds)  # noqa: S311 - a test
         self.cache = InformerCache()
         self.health = Health(clock=self.clock.time, max_event_age=timedelta(seconds=90))
@@ -41,10 +44,17 @@ class Shell:
     async def queued(self) -> list[tuple[str, frozenset[Cause]]]:
         """Reconcile all that is queued; return the accounts in their order, and the causes."""
         begun: list[tuple[str, frozenset[Cause]]] = []
+        active: set[AccountKey] = set()
         stop = asyncio.Event()
 
         async def reconcile(key: AccountKey, causes: frozenset[Cause]) -> Result:
             begun.append((key.account_id, causes))
+            if not key.is_app:
+                active.add(key)
+                self.most_at_once = max(self.most_at_once, len(active))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                active.discard(key)
             return Result()
 
         working = asyncio.create_task(self.queue.run(reconcile, stop))
@@ -100,6 +110,18 @@ async def test_the_status_of_an_app_wakes_none_of_its_accounts() -> None:
         it.cache.observe(raw)
     await it.event("MODIFIED", app(version="2", status={"observedGeneration": 1}))
     assert [name for name, _ in await it.queued()] == [""]
+
+
+@pytest.mark.case(76)
+@pytest.mark.parametrize(("gone", "most"), [(False, 1), (True, 2)])
+async def test_workers_are_kept_free_for_another_app_only_as_long_as_there_is_one(*, gone: bool, most: int) -> None:
+    it = Shell(workers=2)
+    for raw in (app(), app("other"), *(installation(name, account=name) for name in ("a1", "a2"))):
+        await it.event("ADDED", raw)
+    if gone:
+        await it.event("DELETED", app("other", version="2"))
+    await it.queued()
+    assert it.most_at_once == most
 
 
 async def test_a_changed_app_queues_itself_and_all_its_accounts_behind_what_is_urgent() -> None:

@@ -12,7 +12,7 @@ from builders.objects import NOON, app, app_object
 from builders.operator_in_memory import template
 from talkdesk_crds.app import AppStatus, TalkdeskApp
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.names import APP_FINALIZER
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, APP_FINALIZER
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
@@ -242,8 +242,13 @@ async def test_missing_rights_are_the_reason_why_an_app_is_not_ready_and_are_ask
 
 def token_secret(**data: str) -> dict[str, Any]:
     encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
-    metadata = {"name": "scim", "namespace": "team"}
+    metadata = {"name": "scim", "namespace": "team", "annotations": {ANNOTATION_FOR_HOSTS: "scim.example.com"}}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
+
+
+def unreleased() -> dict[str, Any]:
+    secret = token_secret(token="t")
+    return secret | {"metadata": {"name": "scim", "namespace": "team"}}
 
 
 def warnings(server: ApiServer) -> list[tuple[str, str]]:
@@ -258,8 +263,9 @@ def warnings(server: ApiServer) -> list[tuple[str, str]]:
         ([token_secret(other="t")], "has no token"),
         ([token_secret(token=" \n")], "has no token"),
         ([token_secret(token="a b")], "is no token"),
+        ([unreleased()], f"annotate secret scim --overwrite '{ANNOTATION_FOR_HOSTS}=scim.example.com'"),
     ],
-    ids=["no Secret", "no key", "empty", "not for a header"],
+    ids=["no Secret", "no key", "empty", "not for a header", "not released"],
 )
 async def test_a_missing_token_of_the_users_service_is_seen_at_the_app_before_the_first_customer(
     secrets: list[dict[str, Any]], why: str
@@ -280,6 +286,47 @@ async def test_a_missing_token_of_the_users_service_is_seen_at_the_app_before_th
     (ready,) = stored(server).status.conditions
     assert (ready.status, ready.reason) == ("True", "Succeeded")
     assert warnings(server) == [("Warning", "UsersFailed")]
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "ready"),
+    [
+        ("https://app.example.com/logout", "app.example.com", "True/Succeeded"),
+        ("https://evil.example/logout", "app.example.com", "False/LogoutKeyMissing"),
+        ("https://app.example.com/logout", None, "False/LogoutKeyMissing"),
+    ],
+)
+async def test_a_key_that_no_logout_can_be_signed_with_is_seen_at_the_app(
+    url: str, hosts: str | None, ready: str
+) -> None:
+    logout = {"url": url, "secretRef": {"name": "scim", "key": "token"}}
+    secret = token_secret(token="t")
+    secret["metadata"]["annotations"] = {} if hosts is None else {ANNOTATION_FOR_HOSTS: hosts}
+    server = ApiServer(app_object(logout=logout), secret)
+    await CompiledApps(cluster_of(server), lambda: NOON).write_status(stored(server))
+    (condition,) = stored(server).status.conditions
+    assert f"{condition.status}/{condition.reason}" == ready
+
+
+async def test_a_missing_key_of_logouts_is_seen_at_the_app() -> None:
+    logout = {"url": "https://app.example.com", "secretRef": {"name": "single-logout", "key": "key"}}
+    server = ApiServer(app_object(logout=logout))
+    await CompiledApps(cluster_of(server), lambda: NOON).write_status(stored(server))
+    (condition,) = stored(server).status.conditions
+    assert (condition.reason, "there is no Secret single-logout" in condition.message) == ("LogoutKeyMissing", True)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_an_app_can_allow_plain_http_only_where_the_operator_does(*, allowed: bool) -> None:
+    own = {"api": "http://127.0.0.1:9", "token": "http://127.0.0.1:9/{account}/token", "allowInsecure": True}
+    view = CompiledApps(cluster_of(ApiServer()), lambda: NOON, allow_insecure=allowed).view(
+        app(region=None, endpoints=own)
+    )
+    assert (view.hosts is not None, view.problem == "", view.allow_insecure or "--allow-insecure" in view.problem) == (
+        allowed,
+        allowed,
+        True,
+    )
 
 
 async def test_a_new_reason_why_an_app_cannot_be_used_is_a_warning_event_and_no_repetition_is() -> None:

@@ -7,6 +7,7 @@ import pytest
 from builders.objects import HOUR, INSTALLATION
 from builders.operator_in_memory import OperatorInMemory, credentials_secret, installed, sentiment
 from talkdesk_crds.installation import InstallationPhase
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
 from talkdesk_operator.domain.ports.scim import Failed
 from talkdesk_operator.domain.ports.scim_errors import ScimTaken
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskUnauthorized, TalkdeskUnavailable
@@ -22,7 +23,7 @@ SCIM: dict[str, Any] = {"scim": {"url": "https://app.example.com", "tokenSecretR
 TOKEN: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Secret",
-    "metadata": {"name": "scim", "namespace": "team"},
+    "metadata": {"name": "scim", "namespace": "team", "annotations": {ANNOTATION_FOR_HOSTS: "*.example.com"}},
     "data": {"token": "bWFkZS11cA=="},
 }
 NO_HOSTS: dict[str, Any] = {

@@ -16,7 +16,7 @@ from builders.operator_in_memory import (
 )
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import Decision, EndingReason, InstallationPhase, RequestType
-from talkdesk_crds.names import ANNOTATION_RECONCILE, FINALIZER
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, ANNOTATION_RECONCILE, FINALIZER
 from talkdesk_operator.domain.ports.talkdesk import (
     TalkdeskForbidden,
     TalkdeskNotFound,
@@ -273,7 +273,7 @@ async def test_users_are_counted_before_the_answer() -> None:
 async def test_users_are_deactivated_at_the_service_when_the_customer_uninstalls() -> None:
     scim = {"url": "https://scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}
     token = credentials_secret("scim", token="made-up")
-    token["metadata"] |= {"labels": {}}
+    token["metadata"] |= {"labels": {}, "annotations": {ANNOTATION_FOR_HOSTS: "scim.example.com"}}
     operator = await active(sentiment(users={"scim": scim}), installed(), credentials_secret(), token)
     assert [len(batch) for batch in operator.scim.given] == [3]
     operator.talkdesk.becomes("uninstalling")

@@ -11,7 +11,7 @@ from builders.objects import DAY, HOUR, INSTALLATION, trial_object
 from builders.operator_in_memory import TENANT, OperatorInMemory, credentials_secret, installed, sentiment
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import InstallationPhase
-from talkdesk_crds.names import ANNOTATION_KEEP_USERS
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, ANNOTATION_KEEP_USERS
 from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, Order, Ref, Result
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimUnavailable
 from talkdesk_operator.workqueue.contract import Cause
@@ -22,7 +22,7 @@ SCIM = {"url": "https://scim.example.com/${tenant.name}", "tokenSecretRef": {"na
 TOKEN = {
     "apiVersion": "v1",
     "kind": "Secret",
-    "metadata": {"name": "scim", "namespace": "team"},
+    "metadata": {"name": "scim", "namespace": "team", "annotations": {ANNOTATION_FOR_HOSTS: "*.example.com"}},
     "data": {"token": "bWFkZS11cA=="},
 }
 USERS = ("u1", "u2", "u3")

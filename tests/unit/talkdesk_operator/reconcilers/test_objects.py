@@ -179,6 +179,31 @@ async def test_a_step_that_adopts_takes_over_an_object_that_nobody_marked() -> N
     assert tenant.server.requests[-1].body["metadata"]["uid"] == "configmaps-a-1"
 
 
+@pytest.mark.case(69)
+async def test_only_when_an_object_is_taken_over_its_fields_are_taken_from_kubectl() -> None:
+    made = {"manager": "kubectl-client-side-apply", "operation": "Update", "fieldsV1": {"f:data": {"f:x": {}}}}
+    raw = there("a", "ConfigMap", data={"x": "theirs"})
+    tenant = Tenant(there(), raw | {"metadata": raw["metadata"] | {"managedFields": [made]}})
+    adopting = step("base", manifest("a", data={"x": "ours"}), adopt=True)
+    for tries, again in ((1, False), (0, False), (0, True)):
+        tenant.server.journal.clear()
+        if again:
+            tenant.lose_inventory()
+        await tenant.apply(adopting)
+        assert tenant.lines.count(f"DRY-RUN configmaps/{SPACE}/a") == tries
+
+
+async def test_an_object_that_changes_while_it_is_taken_over_is_tried_again_soon() -> None:
+    made = {"manager": "kubectl-client-side-apply", "operation": "Update", "fieldsV1": {"f:data": {"f:x": {}}}}
+    raw = there("a", "ConfigMap", data={"x": "theirs"})
+    tenant = Tenant(there(), raw | {"metadata": raw["metadata"] | {"managedFields": [made]}})
+    tenant.server.journal.fail(f"DRY-RUN configmaps/{SPACE}/a", KubeConflict("the object has been modified"))
+    applied = await tenant.apply(step("base", manifest("a", data={"x": "ours"}), adopt=True))
+    assert applied.failure is not None
+    assert applied.failure.retry_class is RetryClass.TRANSIENT
+    assert tenant.server.get("ConfigMap", "a", SPACE)["data"] == {"x": "theirs"}
+
+
 async def test_an_object_with_our_labels_is_ours_although_no_inventory_names_it() -> None:
     tenant = await Tenant().applied(SPACE_STEP, step("base", manifest("a")))
     tenant.lose_inventory()

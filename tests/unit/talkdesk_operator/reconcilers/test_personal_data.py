@@ -26,6 +26,7 @@ PERSONAL: Final = {
         "spec.endpoints.authorization",
         "spec.request.reason",
         "spec.approval.reason",
+        "spec.approval.decidedBy",
         "status.account.id",
         "status.account.name",
         "status.account.companyName",
@@ -155,7 +156,7 @@ async def with_canaries() -> OperatorInMemory:
     annotations = {"annotations": {ANNOTATION_LAST_APPLIED: "canary", "mine": "kept"}}
     request = request_object(reason="canary")
     known = installed(accountName="canary", endpoints=endpoints, request=request, meta=annotations)
-    approval = decided("Approve", reason="canary")
+    approval = decided("Approve", reason="canary", decidedBy="canary")
     operator = OperatorInMemory(
         sentiment(users={}), known | {"spec": known["spec"] | {"approval": approval}}, credentials_secret()
     )

@@ -217,7 +217,7 @@ async def test_a_process_that_ends_after_the_deletion_leaves_nothing_undone() ->
     assert tenant.deletions == []
 
 
-async def test_a_deletion_that_is_refused_is_a_failure_and_reported_once() -> None:
+async def test_a_deletion_that_is_refused_is_a_failure_and_not_reported_until_it_is_taken() -> None:
     tenant = await live()
     before = tenant.held
     tenant.server.forbid("ConfigMap", "DELETE")
@@ -226,7 +226,56 @@ async def test_a_deletion_that_is_refused_is_a_failure_and_reported_once() -> No
         assert outcome.failure is not None
         assert outcome.failure.reason is Reason.ACCESS_MISSING
     assert tenant.held == before
+    assert tenant.events == []
+    tenant.server.allow("ConfigMap", "DELETE")
+    assert (await tenant.provision()).result is TenantResult.READY
+    assert tenant.held[1] == "2"
     assert len(tenant.events) == 1
+
+
+async def test_each_time_it_is_made_anew_is_reported() -> None:
+    tenant = await live()
+    for number in ("2", "3"):
+        assert (await tenant.becomes(settings(number))).result is TenantResult.READY
+    assert len(tenant.events) == 2
+
+
+def without_marks(raw: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in raw["metadata"]["annotations"].items() if key != ANNOTATION_OWNER}
+    return raw | {"metadata": raw["metadata"] | {"annotations": kept, "labels": {}}}
+
+
+@pytest.mark.parametrize("moment", ["DRY-RUN configmaps/.*/settings-.*", "DRY-RUN configmaps/.*/settings", "DELETE .*"])
+async def test_an_object_that_a_person_takes_for_himself_meanwhile_is_kept(moment: str) -> None:
+    tenant = await live()
+    before = tenant.held
+    tenant.operator.journal.on(moment, lambda: tenant.server.put(without_marks(tenant.server.get("ConfigMap", *PLACE))))
+    await tenant.becomes(settings("2"))
+    outcome = await tenant.provision()
+    assert outcome.failure is not None
+    assert outcome.failure.reason is Reason.FIELD_IMMUTABLE
+    assert "do not say that it is this tenant's" in outcome.failure.message
+    assert tenant.held == before
+
+
+@pytest.mark.parametrize("finalizers", [[], ["example.com/held"]])
+async def test_one_that_somebody_else_deletes_meanwhile_is_made_anew_without_a_report(finalizers: list[str]) -> None:
+    tenant = await live()
+    raw = tenant.server.get("ConfigMap", *PLACE)
+    tenant.server.put(raw | {"metadata": raw["metadata"] | {"finalizers": finalizers}})
+
+    def gone() -> None:
+        if finalizers:
+            tenant.server.edit(
+                "ConfigMap", "settings", {"metadata": {"deletionTimestamp": "2026-05-01T10:00:00Z"}}, SPACE
+            )
+        else:
+            tenant.server.remove("ConfigMap", *PLACE)
+
+    tenant.operator.journal.on("DRY-RUN configmaps/.*/settings-.*", gone)
+    outcome = await tenant.becomes(settings("2"))
+    assert outcome.result is (TenantResult.WAITING if finalizers else TenantResult.READY)
+    assert (tenant.deletions, tenant.events) == ([], [])
 
 
 def test_the_word_must_be_one_that_is_known() -> None:

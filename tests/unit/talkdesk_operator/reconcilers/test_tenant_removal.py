@@ -8,7 +8,7 @@ import pytest
 from builders.objects import DAY, INSTALLATION, credentials_object, request_object
 from builders.operator_in_memory import KEY, SPACE, TENANT, OperatorInMemory, credentials_secret, installed, sentiment
 from talkdesk_crds.fields import to_wire_time
-from talkdesk_crds.names import LABEL_INSTALLATION
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, LABEL_INSTALLATION
 from talkdesk_crds.tenant import TenantState
 from talkdesk_operator.workqueue.contract import Cause, Result
 
@@ -267,7 +267,7 @@ async def test_another_app_or_account_does_not_hold_up_a_purge() -> None:
 async def test_users_are_not_deactivated_when_the_customer_came_back_after_the_offboarding() -> None:
     scim = {"url": "https://scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}
     token = credentials_secret("scim", token="made-up")
-    token["metadata"] |= {"labels": {}}
+    token["metadata"] |= {"labels": {}, "annotations": {ANNOTATION_FOR_HOSTS: "scim.example.com"}}
     operator = await live(sentiment(users={"scim": scim}), installed(), credentials_secret(), token)
     operator.talkdesk.becomes("uninstalling")
     operator.asks("Uninstall", event="e2")

@@ -55,7 +55,7 @@ def test_a_customers_text_cannot_change_the_path(name: str) -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("http://example.com", "https://; only allowInsecure"),
+        ("http://example.com", "https://; http:// needs allowInsecure, and --allow-insecure"),
         ("ftp://example.com", "https://"),
         ("example.com", "https://"),
         ("https://user:canary@example.com", "a user name or a password"),

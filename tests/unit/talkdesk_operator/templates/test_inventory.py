@@ -106,3 +106,17 @@ def test_what_left_the_template_is_deleted_within_its_own_step() -> None:
     recorded = merge((entry("gone"),), (entry("base"), entry("app", step="app")))
 
     assert names(deletion_order(recorded)) == ["app", "gone", "base"]
+
+
+def test_role_bindings_go_after_the_namespace_that_they_are_in_whatever_their_step() -> None:
+    binding = {"group": "rbac.authorization.k8s.io", "kind": "RoleBinding"}
+    inventory = (
+        entry("x", kind="Namespace", namespace=""),
+        entry("own", namespace="x", **binding),
+        entry("settings", namespace="x"),
+        entry("later", namespace="x", step="app", **binding),
+        entry("web", namespace="x", step="app"),
+        entry("elsewhere", namespace="y", step="app", **binding),
+    )
+
+    assert names(deletion_order(inventory)) == ["elsewhere", "web", "settings", "x", "later", "own"]

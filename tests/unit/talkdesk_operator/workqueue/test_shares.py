@@ -49,6 +49,10 @@ class Workers:
     def add(self, app: str, account: str, priority: Priority = Priority.CHANGED) -> None:
         self.queue.add(AccountKey("team", app, account), priority, cause=Cause.WATCH)
 
+    def knows(self, *apps: str, exists: bool = True) -> None:
+        for app in apps:
+            self.queue.note_app(AccountKey.of_app("team", app), exists=exists)
+
     def count(self, app: str) -> int:
         return sum(key.app == app for key in self.done)
 
@@ -75,21 +79,56 @@ async def settle(turns: int = 200) -> None:
 async def test_seventy_installs_of_an_app_that_hangs_do_not_delay_another_apps() -> None:
     async with working() as it:
         it.hang("slow")
-        it.add("quick", "before")
-        await settle()
+        it.knows("slow", "quick")
         for number in range(70):
             it.add("slow", f"a{number}", Priority.ANSWER)
         await settle()
-        assert it.active["slow"] == 16
+        assert it.active["slow"] == 28
         for number in range(100):
             it.add("quick", f"b{number}")
         await settle()
-        assert it.count("quick") == 101
-        assert it.active["slow"] == 16
+        assert it.count("quick") == 100
+        assert it.active["slow"] == 28
+
+
+async def test_of_two_apps_that_have_work_one_has_half_of_the_workers() -> None:
+    async with working() as it:
+        for app in ("quick", "slow"):
+            it.hang(app)
+            it.knows(app)
+        it.add("quick", "b")
+        for number in range(70):
+            it.add("slow", f"a{number}", Priority.ANSWER)
+        await settle()
+        assert it.active == {"quick": 1, "slow": 16}
+        it.hanging["quick"].release()
+        it.hanging["slow"].release()
+        await settle()
+        assert it.active == {"quick": 0, "slow": 28}
+
+
+async def test_an_app_that_is_gone_or_has_no_work_takes_no_share() -> None:
+    async with working() as it:
+        it.knows("slow", "gone", "idle")
+        for app in ("gone", "idle"):
+            it.add(app, "a")
+            await settle()
+        it.knows("gone", exists=False)
+        it.hang("slow")
+        for number in range(70):
+            it.add("slow", f"a{number}")
+        await settle()
+        assert it.active["slow"] == 28
+        it.knows("idle", exists=False)
+        it.add("slow", "one more")
+        it.hanging["slow"].release()
+        await settle()
+        assert it.active["slow"] == 32
 
 
 async def test_several_apps_that_hang_leave_some_for_the_next() -> None:
     async with working() as it:
+        it.knows("one", "two", "three", "quick")
         for app in ("one", "two", "three"):
             it.hang(app)
             for number in range(70):
@@ -113,13 +152,14 @@ async def test_an_app_alone_has_all_workers() -> None:
 async def test_what_waited_for_a_share_is_done_when_it_is_free_and_the_apps_status_at_once() -> None:
     async with working(4) as it:
         it.hang("slow")
+        it.knows("slow", "quick")
         it.add("quick", "b")
         for number in range(50):
             it.add("slow", f"a{number}")
         it.add("slow", "")
         await settle()
         assert it.done[-1] == AccountKey("team", "slow", "")
-        assert it.active["slow"] == 2
+        assert it.active["slow"] == 3
         for _ in range(50):
             it.hanging["slow"].release()
             await settle()
@@ -130,6 +170,7 @@ async def test_what_waited_for_a_share_is_done_when_it_is_free_and_the_apps_stat
 async def test_what_waits_behind_a_key_that_got_more_and_more_urgent_is_done_although_nothing_else_ends() -> None:
     async with working(2) as it:
         it.hang("slow")
+        it.knows("slow", "quick")
         it.add("quick", "b")
         it.add("slow", "first")
         await settle()
@@ -174,12 +215,13 @@ async def _reconciled(steps: list[tuple[str, int, Priority, str]], workers: int)
 @pytest.mark.parametrize(("workers", "apps"), [(1, 1), (2, 2), (4, 3), (32, 6), (100, 7)])
 def test_so_many_apps_can_hang_before_the_next_finds_no_worker(workers: int, apps: int) -> None:
     shares = AppShares(workers)
-    shares.see(AccountKey("team", "the next", "a"))
+    shares.note_app(AccountKey.of_app("team", "the next"), exists=True)
+    for number in range(apps):
+        shares.see(AccountKey("team", f"app{number}", "a"))
     total = 0
     for number in range(apps):
         assert total < workers
         key = AccountKey("team", f"app{number}", "a")
-        shares.see(key)
         while shares.may_start(key):
             shares.begin(key)
             total += 1

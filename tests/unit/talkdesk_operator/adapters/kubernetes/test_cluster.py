@@ -1,7 +1,7 @@
 """Each method of the cluster port: its requests, what it returns, and which errors it takes for an answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeAlias
@@ -162,7 +162,8 @@ async def test_any_secret_of_the_namespace_can_hold_the_token_of_a_service(world
     world.server.put({"kind": "Secret", "type": "Opaque", "metadata": {"name": "token"}, "data": {"token": "YQ=="}})
     found = await world.cluster.read_secret("team", "token")
     assert found is not None
-    assert found["token"].get_secret_value() == "a"
+    assert found.data["token"].get_secret_value() == "a"
+    assert found.metadata["name"] == "token"
     assert await world.cluster.read_secret("team", "other") is None
 
 
@@ -290,9 +291,12 @@ async def test_erasure_does_not_invent_a_request(world: World) -> None:
     assert world.installation.spec.request is None
 
 
-async def test_kubectls_copy_and_the_words_of_a_decision_are_erased_and_other_annotations_stay(world: World) -> None:
+@pytest.mark.parametrize("words", [{"reason": "personal"}, {"decidedBy": "ada@example.com"}, {}])
+async def test_kubectls_copy_and_the_words_of_a_decision_are_erased_and_other_annotations_stay(
+    world: World, words: dict[str, str]
+) -> None:
     annotations = {ANNOTATION_LAST_APPLIED: "{}", "mine": "kept"}
-    approval = {"eventId": "event-1", "decision": "Reject", "reason": "personal"}
+    approval = {"eventId": "event-1", "decision": "Reject", **words}
     changes = {"metadata": {"annotations": annotations}, "spec": {"approval": approval}}
     world.server.edit("TalkdeskInstallation", INSTALLATION, changes)
     await world.cluster.erase(world.installation)
@@ -510,6 +514,15 @@ async def test_a_tenants_record_is_deleted_by_its_uid_and_version(world: World) 
 # Objects of tenants.
 
 
+MADE_BY_HAND = {
+    "metadata": {
+        "uid": "u",
+        "resourceVersion": "7",
+        "managedFields": [{"manager": "kubectl-create", "operation": "Update", "fieldsV1": {"f:data": {"f:x": {}}}}],
+    }
+}
+
+
 @pytest.mark.parametrize("force", [True, False])
 async def test_an_object_is_applied_in_the_tenants_name_under_our_field_manager(world: World, *, force: bool) -> None:
     live = await world.cluster.apply(MANIFEST, IDENTITY, force=force)
@@ -520,6 +533,22 @@ async def test_an_object_is_applied_in_the_tenants_name_under_our_field_manager(
     assert world.applied == [(IDENTITY, live)]
     assert world.writes == [("ConfigMap", "apply")]
     assert world.seen == []
+
+
+@pytest.mark.parametrize("tried", [True, False])
+async def test_only_a_deletion_that_is_no_dry_run_is_counted(world: World, *, tried: bool) -> None:
+    await world.cluster.apply(MANIFEST, IDENTITY, force=True)
+    made = world.server.get("ConfigMap", "facts", SPACE)["metadata"]
+    item = replace(ENTRY, uid=made["uid"])
+    await world.cluster.delete(item, IDENTITY, version=made["resourceVersion"], dry_run=tried)
+    body = {
+        "propagationPolicy": "Background",
+        "preconditions": {"uid": made["uid"], "resourceVersion": made["resourceVersion"]},
+    }
+    assert world.requests[-1].body == (body | {"dryRun": ["All"]} if tried else body)
+    assert dict(world.requests[-1].query) == {}
+    assert (("ConfigMap", "delete") in world.writes) is not tried
+    assert (world.server.find("ConfigMap", "facts", SPACE) is not None) is tried
 
 
 async def test_objects_of_other_groups_and_of_the_cluster_are_applied_at_their_own_paths(world: World) -> None:
@@ -872,6 +901,7 @@ CALLS: dict[str, tuple[Call, tuple[type[KubeError], ...]]] = {
     "delete_tenant": (lambda w: w.cluster.delete_tenant(w.tenant), ()),
     "apply": (lambda w: w.cluster.apply(MANIFEST, IDENTITY, force=True), ()),
     "dry_run": (lambda w: w.cluster.dry_run(MANIFEST, IDENTITY), ()),
+    "take_fields": (lambda w: w.cluster.take_fields(MANIFEST, MADE_BY_HAND, IDENTITY), ()),
     "reread_tenant": (lambda w: w.cluster.reread_tenant("team", TENANT), (KubeNotFound,)),
     "reread_installations": (lambda w: w.cluster.reread_installations(AccountKey("team", "sentiment", "a")), ()),
     "find": (lambda w: w.cluster.find(ENTRY, IDENTITY), (KubeNotFound,)),

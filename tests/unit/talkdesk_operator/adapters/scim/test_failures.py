@@ -445,6 +445,22 @@ async def test_an_order_that_a_bulk_request_leaves_open_is_done_by_a_single_one(
     assert len(place.bodies("/Users/k2")) == 1
 
 
+def unnumbered(number: int, status: str, **more: Any) -> dict[str, Any]:
+    """Results for users that exist need no bulkId."""
+    return {"status": status, "location": f"https://example.com/scim/Users/k{number}"} | more
+
+
+@pytest.mark.case(60)
+async def test_a_result_without_a_bulk_id_belongs_to_the_user_at_its_location(place: Place) -> None:
+    assert await in_bulk(place, unnumbered(2, "204"), unnumbered(1, "200", version='"2"')) == (
+        Done(Ref("k1", '"2"')),
+        Done(Ref("k2")),
+    )
+    refused, _ = await in_bulk(place, unnumbered(2, "204"), unnumbered(1, "400", response=SAID))
+    assert isinstance(refused, Failed)
+    assert place.bodies("/Users/k1") == place.bodies("/Users/k2") == []
+
+
 @pytest.mark.parametrize("answered", [[], [None, 1, "x"], [{"status": "200"}], [{"bulkId": "1"}]])
 async def test_results_that_cant_be_read_are_ignored(place: Place, answered: list[Any]) -> None:
     assert await in_bulk(place, operation(0, "200"), *answered) == (Done(Ref("k1")), Done(Ref("k2")))

@@ -1,5 +1,6 @@
 """The same orders at services that are each odd in another way."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -106,6 +107,60 @@ async def test_a_new_user_gets_the_address_that_another_one_leaves(client: ScimC
         moved = order(1, Ref("p1"), user_name="moved@example.com")
         results = await execute(client, server, order(2, user_name=person(1).user_name), moved, concurrency=1)
         assert ids(results) == ["p2", "p1"]
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize("oddity", ODDITIES)
+async def test_who_was_made_anew_in_talkdesk_gets_the_user_of_before(client: ScimClient, oddity: str) -> None:
+    async with odd_scim(**ODDITIES[oddity]) as server:
+        old = order(1, active=False)
+        assert ids(await execute(client, server, old)) == ["p1"]
+        anew = order(2, user_name=person(1).user_name)
+        (refused,) = await execute(client, server, anew)
+        assert isinstance(refused, Failed)
+        after = replace(anew, former=frozenset({old.external_id}))
+        assert ids(await execute(client, server, after)) == ["p1"]
+        assert [user["active"] for user in server.users.values()] == [True]
+        assert server.users["p1"]["externalId"] == anew.external_id
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize("oddity", ["nothing", "names in capitals", "taken as 400", "no patch"])
+async def test_a_user_gets_the_address_of_one_who_left(client: ScimClient, oddity: str) -> None:
+    async with odd_scim(**ODDITIES[oddity]) as server:
+        left = order(1, active=False)
+        await execute(client, server, left)
+        await execute(client, server, order(2))
+        moved = replace(order(2, Ref("p2"), user_name=person(1).user_name), former=frozenset({left.external_id}))
+        assert ids(await execute(client, server, moved)) == ["p2"]
+        assert server.users["p2"]["userName"] == person(1).user_name
+        assert server.users["p1"]["userName"] == left.external_id
+        assert server.users["p1"]["active"] is False
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize("taken", [(409, ""), (400, "uniqueness"), (500, "")])
+async def test_of_two_users_who_want_one_address_the_first_gets_it_and_nobody_is_renamed(
+    client: ScimClient, taken: tuple[int, str]
+) -> None:
+    async with odd_scim(taken=taken) as server:
+        await execute(client, server, order(1), order(2))
+        both = [order(number, Ref(f"p{number}"), user_name="x@example.com") for number in (1, 2)]
+        first, second = await execute(client, server, *both, concurrency=1)
+        assert isinstance(first, Done)
+        assert isinstance(second, Failed)
+        assert [user["userName"] for user in server.users.values()] == ["x@example.com", person(2).user_name]
+
+
+@pytest.mark.case(60)
+async def test_addresses_are_exchanged_where_a_change_to_a_taken_name_is_said_with_a_500(client: ScimClient) -> None:
+    async with odd_scim() as server:
+        await execute(client, server, order(1), order(2))
+        server.taken = (500, "")
+        names = [person(number).user_name for number in (2, 1)]
+        orders = [order(number, Ref(f"p{number}"), user_name=names[number - 1]) for number in (1, 2)]
+        assert ids(await execute(client, server, *orders)) == ["p1", "p2"]
+        assert [user["userName"] for user in server.users.values()] == names
 
 
 async def test_nobody_is_renamed_for_an_address_that_stays_taken(client: ScimClient) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from talkdesk_operator.adapters.scim.wire import (
     BulkResult,
+    BulkResults,
     Capabilities,
     id_in_location,
     known_scim_type,
@@ -188,7 +189,8 @@ def result(**members: Any) -> dict[str, Any]:
 
 
 def of(**members: Any) -> BulkResult | None:
-    return (to_bulk_results({"Operations": [result(**members)]}) or {}).get("0")
+    results = to_bulk_results({"Operations": [result(**members)]})
+    return None if results is None else results.by_bulk_id.get("0")
 
 
 def test_results_of_bulk_requests_are_read() -> None:
@@ -199,6 +201,16 @@ def test_results_of_bulk_requests_are_read() -> None:
     assert of(status="409", response={"scimType": "uniqueness", "detail": "canary"}) == BulkResult(
         409, "uniqueness", None
     )
+
+
+@pytest.mark.parametrize("status", ["200", "400"])
+def test_a_result_without_a_bulk_id_is_that_of_the_user_at_its_location(status: str) -> None:
+    one = result(status=status)
+    del one["bulkId"]
+    results = to_bulk_results({"Operations": [one, one | {"location": None}]})
+    assert results is not None
+    assert results.by_bulk_id == {}
+    assert {user_id: found.status for user_id, found in results.by_user.items()} == {"p1": int(status)}
 
 
 @pytest.mark.parametrize("status", ["200", 200, {"code": "200"}, {"code": 200}])
@@ -221,7 +233,7 @@ def test_a_result_without_a_bulk_id_is_ignored(bulk_id: Any) -> None:
 @pytest.mark.parametrize("operations", [None, "", 1, {}])
 def test_without_operations_there_are_no_results(operations: Any) -> None:
     assert to_bulk_results({"Operations": operations}) is None
-    assert to_bulk_results({"Operations": [None, 1, "", []]}) == {}
+    assert to_bulk_results({"Operations": [None, 1, "", []]}) == BulkResults({}, {})
 
 
 @pytest.mark.parametrize(
@@ -254,7 +266,8 @@ def test_any_content_is_read_or_left_out(content: dict[str, Any], leaf: Any) -> 
     assert to_capabilities(content).bulk_operations >= 0
     listed, results, found = to_listed(content), to_bulk_results(content), to_found(content)
     kept = [*(listed.users if listed is not None else ()), *([found] if found is not None else ())]
-    refs = [*(each.ref for each in kept), *(each.ref for each in (results or {}).values() if each.ref is not None)]
+    done = [*results.by_bulk_id.values(), *results.by_user.values()] if results is not None else []
+    refs = [*(each.ref for each in kept), *(each.ref for each in done if each.ref is not None)]
     assert all(usable_id(ref.id) == ref.id for ref in refs)
     assert known_scim_type(content) in ("", content.get("scimType"))
     assert to_found(leaf) is None

@@ -14,6 +14,7 @@ from builders.objects import (
     condition,
     credentials,
     current_tenant,
+    decided,
     failure,
     installation,
     remote,
@@ -198,6 +199,23 @@ def test_an_answer_on_record_is_told_whatever_became_of_its_condition(conditions
         answer=answer(sent=False),
     )
     assert judged(unsent, ACTIVE, ConditionType.ANSWERED) == ("True", "AlreadyAnswered")
+
+
+@pytest.mark.parametrize(
+    ("approval", "words"),
+    [
+        (None, "approve"),
+        (decided("Approve"), "approve"),
+        (decided("Approve", decidedBy="ada@example.com"), "approve, as ada@example.com decided"),
+        (decided("Reject", decidedBy="ada@example.com"), "approve"),
+        (decided("Approve", event="event-0", decidedBy="ada@example.com"), "approve"),
+    ],
+)
+def test_an_answer_says_who_decided_it(approval: dict[str, Any] | None, words: str) -> None:
+    at = scope(installation=installation(approval=approval), answer=answer())
+    known = found(at, ACTIVE, ConditionType.ANSWERED)
+    assert known is not None
+    assert known.message == f"Talkdesk has the answer: {words}"
 
 
 @pytest.mark.case(24)

@@ -26,7 +26,7 @@ def proven(**spec: Any) -> Scope:
     """A scope of an app with that spec, after Talkdesk was read under another one."""
     first = proven_access(scope(remote=remote()))
     made = view(**spec)
-    app = CompiledApp(made.resource, allowed_hosts(made.resource.spec), None)
+    app = CompiledApp(made.resource, allowed_hosts(made.resource.spec, allow_insecure=False), None)
     return scope(app=app, installation=installation(status=answered(verified_access=first)))
 
 

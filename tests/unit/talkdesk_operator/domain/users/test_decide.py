@@ -28,6 +28,7 @@ from talkdesk_operator.domain.users.decide import (
     deprovision,
     elsewhere_failure,
     fingerprint,
+    former_users,
     is_up_to_date,
     keeps_users,
     leaving_failure,
@@ -52,6 +53,21 @@ def user(**fields: Any) -> User:
 
 def person(**fields: Any) -> Person:
     return person_of(user(**fields), None, "somebody else")
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({}, "Ana"),
+        ({"name": None}, "ana"),
+        ({"name": " "}, "ana"),
+        ({"name": None, "email": None}, "u1"),
+        ({"name": None, "email": "@x"}, "u1"),
+    ],
+)
+def test_where_everybody_needs_a_name_the_part_before_the_at_is_one(fields: dict[str, Any], name: str) -> None:
+    assert person_of(user(**fields), None, None, always_named=True).name == name
+    assert person_of(user(**fields), None, None).name == fields.get("name", "Ana")
 
 
 def on_record(what: Person, **fields: Any) -> RecordedUser:
@@ -197,6 +213,14 @@ def test_users_who_left_the_list_are_deactivated_once() -> None:
         Deactivate("may have come", None),
     ]
     assert list(removed_users(record, listed, failed_before=True)) == [Deactivate("in trouble", Ref("p4"))]
+
+
+def test_only_who_is_neither_on_the_list_nor_active_has_certainly_left() -> None:
+    record = UserRecord("s", SALT)
+    record.put("stays", RecordedUser(Ref("p1")))
+    record.put("may be active", RecordedUser(Ref("p2"), active=True))
+    record.put("left", RecordedUser(Ref("p3")))
+    assert former_users(record, {"stays"}) == {"left"}
 
 
 @pytest.mark.parametrize(

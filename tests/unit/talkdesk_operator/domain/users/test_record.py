@@ -79,3 +79,14 @@ def test_a_user_never_moves_to_another_piece() -> None:
 
 def test_neither_the_salt_nor_anything_personal_is_in_a_repr() -> None:
     assert "canary" not in repr(Piece(HERE, "canary", {}))
+
+
+def test_a_user_of_the_service_belongs_to_whoever_got_it_last() -> None:
+    first = Piece("s", "salt", {"a": RecordedUser(Ref("p1"), "sent", active=True), "b": RecordedUser(None)})
+    record = UserRecord("s", "salt", [first])
+    record.put("b", RecordedUser(Ref("p1", "v2"), "other", active=True))
+    assert record.get("a") == RecordedUser(None)
+    record.put("b", RecordedUser(Ref("p1", "v3"), "other", active=True))
+    record.put("c", RecordedUser(Ref("p1")))
+    assert record.get("b") == RecordedUser(None)
+    assert dict(record.changed()[0].users)["c"] == RecordedUser(Ref("p1"))

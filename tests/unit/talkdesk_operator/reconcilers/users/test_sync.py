@@ -1,7 +1,7 @@
 """Bringing users to a service: what is done when, with services and records in memory."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -493,6 +493,24 @@ async def test_a_user_who_was_missing_at_the_offboarding_is_created_at_a_reinsta
     (order,) = partner.orders()
     assert isinstance(order, Put)
     assert order.ref is None
+
+
+async def test_a_token_is_sent_to_no_host_that_its_secret_does_not_name(partner: Partner) -> None:
+    partner.app = app_with_scim("https://evil.example/${tenant.name}", allowInsecure=False)
+    outcome = await partner.bring(users(3))
+    assert outcome.failure is not None
+    assert outcome.failure.reason is Reason.USERS_FAILED
+    assert "evil.example'" in outcome.message
+    assert (partner.orders(), partner.scim.services) == ([], [])
+
+
+async def test_a_token_is_sent_over_plain_http_only_where_app_and_operator_allow_it(partner: Partner) -> None:
+    insecure = app_with_scim("http://app.example.com")
+    for allow_insecure in (False, True):
+        partner.app = replace(insecure, allow_insecure=allow_insecure)
+        outcome = await partner.bring(users(1))
+        assert (outcome.failure is None) == allow_insecure
+        assert bool(partner.scim.services) == allow_insecure
 
 
 @pytest.mark.case(74)

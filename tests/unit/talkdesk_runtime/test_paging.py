@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from builders.kube_streams import page, thing
-from talkdesk_operator.adapters.kubernetes.paging import Page, list_pages, metadata_of
 from talkdesk_runtime.kube_errors import KubeExpired, KubeRefused
+from talkdesk_runtime.paging import Page, list_pages, metadata_of
 
 
 class Pages:

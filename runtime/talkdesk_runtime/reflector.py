@@ -7,11 +7,10 @@ are watched, and what their objects mean. No KubeError leaves this module.
          ▲                     │
          └── back-off ◀────────┴── version expired, refused (no right, no such kind: long back-off)
 
-Two watch loops remain in the operator, and only this one is ours. kopf watches the three kinds of our own
-(`informer.kopf_watch`): it is the framework of this project, its handlers are what is registered there, and it has one
-identity for everything. This reflector watches tenants' objects of whatever kind, as metadata only, in the name of each
-app's service account (impersonation), with watches that come and go with the apps: kopf can do none of these.
-`informer.relist` lists our own kinds beside kopf's watch by the same `paging`.
+The operator watches tenants' objects with it, as metadata only, in the name of each app's service account
+(impersonation), with watches that come and go with the apps; the webhook watches apps. The operator's watch of our own
+three kinds is kopf's (`informer.kopf_watch`): it is the framework of this project, its handlers are what is registered
+there, and it has one identity for everything.
 """
 
 import random
@@ -21,10 +20,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NoReturn, Protocol
 
-from talkdesk_operator.adapters.kubernetes.paging import list_pages, metadata_of
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubePermanent, KubeTransient
+from talkdesk_runtime.paging import PAGE_SIZE, list_pages, metadata_of
+
+_JSON: Final = "application/json"
 
 __all__ = ["Collected", "KubeStreams", "Reflector", "Sink", "WatchTimes"]
 
@@ -62,13 +63,16 @@ class Collected:
 
     path: Callable[[], Awaitable[str]]
     """Returns the collection's URL path, each time anew: a kind's CustomResourceDefinition may come later."""
-    label_selector: str
-    accept_list: str
+    label_selector: str = ""
+    """All objects where it is empty."""
+    accept_list: str = _JSON
     """Media types for a listing."""
-    accept_stream: str
+    accept_stream: str = _JSON
     """Media types for the events of a stream."""
-    as_user: str
-    """In whose name they are read."""
+    as_user: str | None = None
+    """In whose name they are read; None for our own."""
+    page_size: int = PAGE_SIZE
+    """Objects in a page of a listing."""
 
 
 class Sink(Protocol):
@@ -82,6 +86,9 @@ class Sink(Protocol):
 
     def listed(self, uids: Collection[str], version: str, /) -> None:
         """Take the end of a complete listing at `version`: no other objects exist than those with these uids."""
+
+    def heard(self) -> None:
+        """Take note that the stream has brought something, if only a bookmark."""
 
     def failed(self, error: KubeError, failures: int, /) -> None:
         """Take what ended an attempt, which is the last of so many failures in a row."""
@@ -155,7 +162,8 @@ class Reflector:
         """Take all objects as they are; return the resourceVersion from which a stream goes on. Raises KubeError."""
         uids: set[str] = set()
         version = ""
-        pages = list_pages(self._read, await self._collected.path(), query=self._selection())
+        path, size = await self._collected.path(), self._collected.page_size
+        pages = list_pages(self._read, path, query=self._selection(), size=size)
         async with aclosing(pages):
             async for page in pages:
                 version = page.version
@@ -191,10 +199,12 @@ class Reflector:
             case _:
                 pass  # a bookmark has a version and nothing else
         self._version = str(metadata_of(raw).get("resourceVersion") or self._version)
+        self._sink.heard()
 
     async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
         accept, user = self._collected.accept_list, self._collected.as_user
         return await self._kube.request("GET", path, query=query, accept=accept, as_user=user)
 
     def _selection(self) -> dict[str, str]:
-        return {"labelSelector": self._collected.label_selector}
+        selector = self._collected.label_selector
+        return {"labelSelector": selector} if selector else {}

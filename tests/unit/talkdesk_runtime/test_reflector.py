@@ -12,7 +12,6 @@ import pytest
 
 from builders.kube_streams import KubeStreamsInMemory, Request, Step, Stream, event, page, thing
 from builders.manual_clock import ManualClock
-from talkdesk_operator.adapters.kubernetes.reflector import Collected, Reflector, WatchTimes
 from talkdesk_runtime.kube_errors import (
     KubeError,
     KubeExpired,
@@ -22,6 +21,7 @@ from talkdesk_runtime.kube_errors import (
     KubeRefused,
     KubeUnreachable,
 )
+from talkdesk_runtime.reflector import Collected, Reflector, WatchTimes
 
 PATH = "/api/v1/gadgets"
 
@@ -31,6 +31,7 @@ class Recorder:
     """A sink that remembers what it got, in words."""
 
     got: list[str] = field(default_factory=list)
+    heard_of: int = 0
 
     def present(self, raw: Mapping[str, Any], /) -> None:
         self.got.append(f"present {raw['metadata']['name']} {raw['metadata']['resourceVersion']}")
@@ -41,6 +42,9 @@ class Recorder:
     def listed(self, uids: Collection[str], version: str, /) -> None:
         self.got.append(f"listed {','.join(sorted(uids))} at {version}")
 
+    def heard(self) -> None:
+        self.heard_of += 1
+
     def failed(self, error: KubeError, failures: int, /) -> None:
         self.got.append(f"failed {error} {failures}")
 
@@ -50,6 +54,7 @@ class Played:
     """What came of a script."""
 
     got: list[str]
+    heard_of: int
     requests: list[Request]
     sleeps: list[float]
 
@@ -59,7 +64,9 @@ class Played:
         return [each.query["resourceVersion"] if each.is_stream else "list" for each in self.requests]
 
 
-async def play(*script: Step, times: WatchTimes | None = None, path: Any = None) -> Played:
+async def play(
+    *script: Step, times: WatchTimes | None = None, path: Any = None, collected: Collected | None = None
+) -> Played:
     """Run a reflector until the end of the script."""
     clock, sink = ManualClock(), Recorder()
     kube = KubeStreamsInMemory(list(script), clock)
@@ -67,7 +74,7 @@ async def play(*script: Step, times: WatchTimes | None = None, path: Any = None)
     async def fixed_path() -> str:
         return PATH
 
-    collected = Collected(
+    collected = collected or Collected(
         path=path or fixed_path,
         label_selector="mine=yes",
         accept_list="a list",
@@ -87,7 +94,7 @@ async def play(*script: Step, times: WatchTimes | None = None, path: Any = None)
             task.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await task
-    return Played(sink.got, kube.requests, clock.sleeps)
+    return Played(sink.got, sink.heard_of, kube.requests, clock.sleeps)
 
 
 async def test_it_lists_all_pages_and_streams_from_the_version_of_the_listing() -> None:
@@ -156,6 +163,22 @@ async def test_after_an_expired_version_it_lists_again_and_reports_no_failure(sc
     assert played.asked[-2:] == ["list", "20"]
     assert played.got[-2:] == ["present a 15", "listed a at 20"]
     assert not [line for line in played.got if line.startswith("failed")]
+
+
+async def test_bookmarks_are_heard_like_everything_else() -> None:
+    bookmark = event("BOOKMARK", {"metadata": {"resourceVersion": "12"}})
+    played = await play(page(7), Stream((event("ADDED", thing("a", 9)), bookmark)))
+    assert (played.heard_of, played.asked) == (2, ["list", "7", "12"])
+
+
+async def test_all_objects_are_read_in_our_own_name_where_nothing_else_is_said() -> None:
+    async def path() -> str:
+        return PATH
+
+    first, stream = (await play(page(7), collected=Collected(path=path, page_size=20))).requests
+    assert first == Request(PATH, {"limit": "20"}, "application/json", None)
+    assert (stream.accept, stream.as_user) == ("application/json", None)
+    assert "labelSelector" not in stream.query
 
 
 async def test_a_listing_that_broke_off_is_not_reported_as_complete() -> None:

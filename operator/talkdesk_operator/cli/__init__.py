@@ -1,0 +1,11 @@
+"""Commands for a person who writes a TalkdeskApp, beside the operator itself: what it would do, without a cluster.
+
+Belongs here: arguments, files, samples of customers, what is printed. Does not belong here: rules of templates
+(`templates`) and what a tenant should be (`domain`), which are used as they are.
+
+    commands ─▶ explain
+             ─▶ golden ─▶ offline ─▶ documents, samples
+             ─▶ printing
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,155 @@
+"""The commands at the terminal: `render`, `test` and `explain`.
+
+Belongs here: arguments, exit statuses, messages. Does not belong here: anything that another program would call.
+Statuses: 0 done, 1 the template can't be rendered or a case differs, 2 wrong usage or a file that can't be used.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from talkdesk_operator.cli import explain
+from talkdesk_operator.cli.documents import UnusableFile, read_app, read_map
+from talkdesk_operator.cli.golden import Case, cases_in
+from talkdesk_operator.cli.offline import CannotRender, customer_of, rendering, usable
+from talkdesk_operator.cli.printing import tenant_as_yaml
+from talkdesk_operator.cli.samples import SAMPLES
+
+__all__ = ["COMMANDS", "parser", "run"]
+
+_PROGRAM: Final = "talkdesk-operator"
+_Command: TypeAlias = Callable[[argparse.Namespace], int]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return the exit status."""
+    options = parser().parse_args(arguments)
+    command: _Command = options.command
+    try:
+        return command(options)
+    except UnusableFile as error:
+        return _complain(2, error)
+    except CannotRender as error:
+        return _complain(1, error)
+    except BrokenPipeError:  # such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    whole = argparse.ArgumentParser(prog=_PROGRAM, allow_abbrev=False)
+    commands = whole.add_subparsers(required=True)
+    for name, (describe, command) in COMMANDS.items():
+        each = commands.add_parser(name, help=_first_line(command), description=command.__doc__, allow_abbrev=False)
+        each.set_defaults(command=command)
+        describe(each)
+    return whole
+
+
+def _describe_render(options: argparse.ArgumentParser) -> None:
+    options.add_argument("-f", "--filename", type=Path, required=True, metavar="FILE", help="YAML with the TalkdeskApp")
+    options.add_argument("--app", default="", metavar="NAME", help="which one, where the file has several")
+    customer = options.add_mutually_exclusive_group()
+    customer.add_argument(
+        "--sample",
+        choices=list(SAMPLES),
+        default="paid",
+        help="a made-up customer (paid): " + "; ".join(f"{name}: {what}" for name, what in SAMPLES.items()),
+    )
+    customer.add_argument(
+        "--installation", type=Path, metavar="FILE", help="a real one, from `kubectl get tdi NAME -o yaml`"
+    )
+    options.add_argument(
+        "--values", type=Path, metavar="FILE", help="YAML with values of the customer's TalkdeskTenant"
+    )
+    options.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="one of these values; JSON, or else a text"
+    )
+    options.add_argument("--show-secrets", action="store_true", help="print what is in Secrets, too")
+
+
+def _render(options: argparse.Namespace) -> int:
+    """Print what the operator would apply for a customer, without a cluster and with made-up credentials.
+
+    The output is YAML in the order in which it is applied. To see what it would change in a cluster, in the name of the
+    service account that applies it: `... --show-secrets | kubectl diff --server-side -f - --as=ACCOUNT`.
+    """
+    app = usable(read_app(options.filename, options.app))
+    values = (read_map(options.values) if options.values is not None else {}) | _pairs(options.set)
+    found = rendering(app, customer_of(app, options.sample, options.installation), values)
+    sys.stdout.write(tenant_as_yaml(found.tenant, found.state, show_secrets=options.show_secrets))
+    return 0
+
+
+def _describe_test(options: argparse.ArgumentParser) -> None:
+    options.add_argument("folder", type=Path, metavar="DIR", help="where the cases are, each a folder with a case.yaml")
+    options.add_argument("--update", action="store_true", help="write what is rendered as what is expected")
+
+
+def _test(options: argparse.Namespace) -> int:
+    """Render the cases of a folder and compare them with what is expected.
+
+    A case is a folder with `case.yaml` (`app: FILE`, `sample: NAME` or `installation: FILE`, and `values`, if any) and
+    `expected.yaml`, which `--update` writes.
+    """
+    cases = list(cases_in(options.folder))
+    if options.update:
+        for each in cases:
+            each.update()
+        sys.stdout.write(f"{len(cases)} cases written\n")
+        return 0
+    different = [each for each in cases if not _passes(each)]
+    sys.stdout.write(f"{len(cases) - len(different)} of {len(cases)} cases passed\n")
+    return 1 if different else 0
+
+
+def _passes(case: Case) -> bool:
+    difference = case.difference()
+    sys.stdout.write(difference)
+    return not difference
+
+
+def _describe_explain(options: argparse.ArgumentParser) -> None:
+    options.add_argument("what", choices=["template"], help="the only thing to be explained yet")
+
+
+def _explain(_: argparse.Namespace) -> int:
+    """Print every variable and function that a template can use, with an example."""
+    sys.stdout.write(explain.as_text())
+    return 0
+
+
+COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], _Command]]] = {
+    "render": (_describe_render, _render),
+    "test": (_describe_test, _test),
+    "explain": (_describe_explain, _explain),
+}
+"""By name: what adds the options, and what runs it."""
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, Any]:
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UnusableFile(f"--set: write NAME=VALUE, not {text!r}")
+        try:
+            values[name] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            values[name] = value
+    return values
+
+
+def _first_line(command: _Command) -> str:
+    return (command.__doc__ or "").partition("\n")[0]
+
+
+def _complain(code: int, problem: Exception) -> int:
+    sys.stderr.write(f"{_PROGRAM}: {problem}\n")
+    return code

@@ -1,0 +1,32 @@
+"""The language of templates as a page."""
+
+from generators.markdown import page, table
+from talkdesk_operator.cli.explain import EXAMPLES, FUNCTIONS, VARIABLES
+
+__all__ = ["language_page"]
+
+
+def language_page() -> str:
+    """Return every variable and function, with examples."""
+    return page(
+        "Language of templates",
+        (
+            "Any string of a template may hold `${ CEL }`. A string that is one expression becomes its value, of any "
+            "type; in a longer string its value becomes text. `talkdesk-operator explain template` prints this page at "
+            "a terminal, [`talkdesk-operator render`](commands.md#render) what a template comes to."
+        ),
+        "## Variables",
+        (
+            "A type with `?` is null while Talkdesk has not told. `has(x.y)` is false for null, and null can't be part "
+            "of a text. `credentials` may be used in `data` and `stringData` of Secrets alone."
+        ),
+        table(("variable", "type", "what"), [(f"`{name}`", each.type, each.what) for name, each in VARIABLES.items()]),
+        "## Functions",
+        "There are also the operators of CEL, `has`, and the macros `all`, `exists`, `exists_one`, `filter` and `map`.",
+        table(
+            ("example", "comes to", "what"),
+            [(f"`{each.example}`", f"`{each.result}`", each.what) for each in FUNCTIONS.values()],
+        ),
+        "## Often needed",
+        table(("what", "write"), [(what, f"`{text}`") for what, text in EXAMPLES.items()]),
+    )
