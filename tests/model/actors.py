@@ -117,7 +117,8 @@ def operate(world: World, *, stale: bool = False) -> None:
 
 def operate_beside(world: World) -> None:
     """Let another leader reconcile in the middle of the operator's turn, with a cache that is up to date."""
-    mine = world.seen, world.timers, world.due, world.cache, world.effect, world.proven, world.read
+    mine = world.seen, world.timers, world.due, world.cache, world.effect, world.proven, world.read, world.begun
+    world.begun = world.state()
     world.seen, world.timers, world.due = dict(world.ours()), {}, frozenset({Cause.STARTUP})
     world.effect, world.proven, world.read = (lambda _, happen: happen()), set(), {}
     outer = asyncio.get_running_loop()
@@ -126,7 +127,7 @@ def operate_beside(world: World) -> None:
         operate(world)
     finally:
         asyncio._set_running_loop(outer)
-        world.seen, world.timers, world.due, world.cache, world.effect, world.proven, world.read = mine
+        world.seen, world.timers, world.due, world.cache, world.effect, world.proven, world.read, world.begun = mine
 
 
 def _plan(world: World, causes: frozenset[Cause], result: Result) -> None:

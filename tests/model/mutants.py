@@ -72,7 +72,7 @@ def _search(scratch: str, scenes: Sequence[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "model", "--json", *scenes]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        return {"what": f"the search broke off: {done.stderr.strip().splitlines()[-1]}", "states": 0}
+        raise RuntimeError(f"the search broke off: {done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

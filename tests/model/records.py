@@ -8,8 +8,8 @@ from model.talkdesk_truth import Happening, moment
 from talkdesk_crds.events import UnknownEvent, UserLogout, parse_event
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.hosts import HostAllowList, Region
-from talkdesk_webhook.apps import KnownApp
 from talkdesk_webhook.event_record import EventRecord, record_of
+from talkdesk_webhook.known_app import KnownApp
 
 __all__ = ["ACCOUNT", "CANARY", "record"]
 

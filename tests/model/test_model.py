@@ -32,6 +32,4 @@ def test_every_state_of_a_scene_is_as_it_should_be_and_comes_to_rest(
 
 @pytest.mark.parametrize("mutant", [each for each in MUTANTS if each.what in QUICK], ids=lambda mutant: mutant.what)
 def test_a_seeded_fault_is_found(mutant: Mutant) -> None:
-    verdict = judge(mutant)
-    assert verdict.killed_by
-    assert "broke off" not in verdict.killed_by
+    assert judge(mutant).killed_by
