@@ -15,8 +15,16 @@ from talkdesk_sandbox.kind.checkout import ROOT
 from talkdesk_sandbox.kind.manifests import SYSTEM, Images
 
 pytestmark = pytest.mark.kind
-PREVIOUS = (Path(__file__).parent / "previous_release").read_text(encoding="utf-8").split()[0]
+RELEASE = (Path(__file__).parent / "previous_release").read_text(encoding="utf-8").split()[0]
 """A commit: the release before, or as long as there is none, the first that has images."""
+
+
+def previous_commit() -> str:
+    """Return the release before; in a clone that does not have it, the commit before this one."""
+    known = subprocess.run(
+        ["git", "cat-file", "-e", f"{RELEASE}^{{commit}}"], cwd=ROOT, check=False, capture_output=True
+    )
+    return RELEASE if known.returncode == 0 else "HEAD^"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +32,7 @@ def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source of the release before, with its images made."""
     folder = tmp_path_factory.mktemp("previous")
     archive = folder.with_suffix(".tar")
-    subprocess.run(["git", "archive", f"--output={archive}", PREVIOUS], cwd=ROOT, check=True)
+    subprocess.run(["git", "archive", f"--output={archive}", previous_commit()], cwd=ROOT, check=True)
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
     archive.unlink()
