@@ -290,7 +290,8 @@ class TenantTemplate(Model):
     object_scope: ObjectScope = ObjectScope.TENANT
     """Where objects may be. Tenant: in the namespace with the tenant's name; outside all namespaces such as have that
     name, or begin with it and one of `- . :`. Any: wherever the service account may make them. What is outside is
-    neither made nor changed nor deleted: the tenant's condition Ready says OutsideTenant, and which objects."""
+    neither made nor changed nor deleted, while all else is: the condition Ready of app and tenant says OutsideTenant,
+    and which objects."""
     values: FreeObject = Field(default_factory=dict)
     """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is applied to all tenants."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]

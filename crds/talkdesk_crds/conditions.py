@@ -161,7 +161,8 @@ class Reason(StrEnum):
     """The template changes what can't be changed in an object that exists. Change it back, delete the object, or have
     it made anew by the annotation `recreate` in its manifest."""
     OUTSIDE_TENANT = "OutsideTenant"
-    """An object is not where the app's `tenant.objectScope` allows it: nothing is applied, and it is not deleted."""
+    """An object is not where the app's `tenant.objectScope` allows it: it is neither applied nor deleted. All others
+    are."""
     LOGOUT_KEY_MISSING = "LogoutKeyMissing"
     """The Secret that logouts are signed with is missing, or not released (`for-hosts`) for the app's `logout.url`."""
     ACCESS_MISSING = "AccessMissing"

@@ -51,6 +51,8 @@ class OrphanReason(StrEnum):
     """It may be an object that the template still has: whether its kind is in namespaces is not known now."""
     OWNER_UNKNOWN = "OwnerUnknown"
     """Somebody changed its labels and annotations: they do not say that it is this tenant's."""
+    OUTSIDE_TENANT = "OutsideTenant"
+    """It is not where the app's `tenant.objectScope` allows the tenant's objects. It is deleted when that allows it."""
 
 
 class PlannedObject(Model):
@@ -111,7 +113,8 @@ class OrphanedObject(Model):
     """Why it was kept. Retain: `onRemove` says so, or its kind may hold data. Protected: the tenant's
     `deletionProtection`; it is deleted when that is taken away. InUse: other objects of the tenant are in it.
     IdentityUnknown: it may be one that the template still has. OwnerUnknown: its labels and annotations do not say that
-    it is this tenant's."""
+    it is this tenant's. OutsideTenant: the app's `tenant.objectScope` does not allow it to be where it is; it is
+    deleted when that does."""
     orphaned_time: Moment
     """When it was first seen to have left the template."""
     remove: Text = ""

@@ -36,7 +36,8 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 EVENT = "event-1"
 INSTALLATION = "sentiment-i1"
-STEPS = [{"name": "base", "manifests": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}]}]
+_SPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "${tenant.name}"}}
+STEPS = [{"name": "base", "manifests": [_SPACE]}]
 
 
 def metadata(name: str, **overrides: Any) -> dict[str, Any]:

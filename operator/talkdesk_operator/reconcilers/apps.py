@@ -19,8 +19,8 @@ from talkdesk_operator.domain.reconcile.failure import Failure, RetryClass
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule
 from talkdesk_operator.domain.tenant.desired import revision_of
 from talkdesk_operator.domain.tenant.edit_grace import deletion_policies
-from talkdesk_operator.domain.tenant.typical_customer import limit_met
 from talkdesk_operator.reconcilers.aside import aside
+from talkdesk_operator.reconcilers.template_trial import template_problem
 from talkdesk_operator.reconcilers.users.token import read_token
 from talkdesk_operator.templates.address import compile_address
 from talkdesk_operator.templates.assumed_readiness import assumed_ready
@@ -166,15 +166,6 @@ def _compiled(app: TalkdeskApp, *, allow_insecure: bool) -> CompiledApp:
     return replace(found, revision=revision_of(app))
 
 
-async def _limit_met(view: CompiledApp) -> Failure | None:
-    """Return why every customer would wait in vain for this template."""
-    template = view.template
-    if template is None or not template.may_be_long:
-        return None
-    met = await aside(view.resource, limit_met, template, view.resource)
-    return Failure(Reason.TEMPLATE_INVALID, met, RetryClass.SLOW) if met else None
-
-
 class CompiledApps:
     """Compiled apps by uid and generation; the least recently used are dropped."""
 
@@ -245,7 +236,7 @@ class CompiledApps:
             return known.missing
         try:
             missing = (
-                await _limit_met(view)
+                await template_problem(view, self._cluster)
                 or await self._missing_rights(view)
                 or await self._missing_token(view.resource)
                 or await self._missing_key(view.resource)

@@ -16,7 +16,6 @@ from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.reconcilers.given_rights import GivenRights
 from talkdesk_operator.reconcilers.ownership import DeletionRight, Owner, Rights
 from talkdesk_operator.templates.inventory import InventoryEntry
-from talkdesk_operator.templates.placement import is_outside
 from talkdesk_runtime.kube_errors import KubeConflict, KubeForbidden, KubeRefused
 
 __all__ = ["ObjectDeletion", "Report"]
@@ -48,7 +47,8 @@ class ObjectDeletion:
             right = await self.right(entry, live, owner)
             if right is not DeletionRight.GRANTED:
                 return None if right is DeletionRight.NOT_OURS else right
-            if owner.within and is_outside(entry, owner.within):
+            # What is recorded with a namespace may be outside all of them: the object itself knows.
+            if owner.outside([replace(entry, namespace=live["metadata"].get("namespace", ""))]):
                 return DeletionRight.OUTSIDE
             try:
                 return await self.delete_seen(entry, live, owner, report)

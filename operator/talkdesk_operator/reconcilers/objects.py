@@ -8,7 +8,7 @@ object is deleted, it is read, too: the uid on record and the marks must agree.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -31,8 +31,7 @@ from talkdesk_operator.reconcilers.recreation import Recreate, never
 from talkdesk_operator.reconcilers.rendering import RenderTypical, readiness_of
 from talkdesk_operator.reconcilers.secret_values import secret_values
 from talkdesk_operator.reconcilers.step_states import step_status, with_pending
-from talkdesk_operator.templates.inventory import ROLE_BINDING, InventoryEntry, deletion_order, entry_of
-from talkdesk_operator.templates.placement import outside
+from talkdesk_operator.templates.inventory import ROLE_BINDING, InventoryEntry, deletion_order, entry_of, planned
 from talkdesk_operator.templates.readiness import Failed, NotReady, Ready
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeInvalid
@@ -41,7 +40,7 @@ from talkdesk_runtime.shorten import shorten
 __all__ = ["Applied", "Deleted", "TenantObjects"]
 
 _MESSAGE_LENGTH = 1000
-_KEPT = "an object of the tenant is not deleted, because it is"
+_KEPT = "objects of the tenant are not deleted, but by a person:"
 _IN_DOUBT = (
     "is not deleted, because its labels and annotations do not say that it is this tenant's; "
     "delete it, or put them back"
@@ -68,9 +67,16 @@ class Deleted:
     """The first object that still exists, and what blocks its deletion."""
     failure: Failure | None = None
     held: str = ""
-    """The first object that was not deleted because its marks leave a doubt about whose it is."""
+    """Which objects were not deleted because a person must do something about them, and what."""
     doubtful: tuple[InventoryEntry, ...] = ()
-    """All of these."""
+    """Those of them whose marks leave a doubt about whose they are."""
+    outside: tuple[InventoryEntry, ...] = ()
+    """Those of them that are not where the tenant's objects may be."""
+
+    @property
+    def left_to_people(self) -> tuple[InventoryEntry, ...]:
+        """All of these; the others are deleted all the same."""
+        return self.doubtful + self.outside
 
 
 async def _no_typical() -> RenderedTenant | None:
@@ -100,6 +106,8 @@ class TenantObjects:
     ) -> Applied:
         """Apply step after step; stop at the first that fails or is not ready.
 
+        Objects that are not where the owner's may be are left out, and are the failure when all others are ready.
+
         `entries` is the inventory of before together with what is about to be applied, `app` whose template it is.
         `typical` renders the same template for a typical customer, where it matters whose fault a refusal is. Unless
         everything is to be applied `again`, an object is left out that a watch shows just as the same manifest left it.
@@ -108,6 +116,7 @@ class TenantObjects:
             owner, {entry.identity: entry for entry in entries}, typical, app, recreate=recreate, again=again
         )
         done: list[StepStatus] = []
+        left_out = owner.outside(planned(rendered))
         for step in rendered.steps:
             outcome = await self._step(step, state)
             match outcome:
@@ -115,17 +124,19 @@ class TenantObjects:
                     done.append(step_status(step, StepState.FAILED, outcome.message))
                     return Applied(state.inventory, with_pending(done, rendered), failure=outcome)
                 case "":
-                    done.append(step_status(step, StepState.READY, ""))
+                    missing = owner.outside(entry_of(step, each) for each in step.objects)
+                    done.append(step_status(step, StepState.FAILED if missing else StepState.READY, missing))
                 case str():
                     done.append(step_status(step, StepState.WAITING, outcome))
-                    return Applied(state.inventory, with_pending(done, rendered), waiting=outcome)
-        return Applied(state.inventory, tuple(done))
+                    waiting = f"{outcome}; {left_out}" if left_out else outcome
+                    return Applied(state.inventory, with_pending(done, rendered), waiting=waiting)
+        failure = Failure(Reason.OUTSIDE_TENANT, left_out, RetryClass.SLOW) if left_out else None
+        return Applied(state.inventory, tuple(done), failure=failure)
 
     async def _step(self, step: RenderedStep, state: Progress) -> Failure | str:
         """Apply the objects of a step; return what it waits for, or an empty string."""
         waiting = ""
-        for number, rendered in enumerate(step.objects):
-            entry = entry_of(step, rendered)
+        for number, rendered, entry in _inside(step, state.owner):
             known = state.inventory.get(entry.identity, entry)
             manifest = state.owner.mark.stamp(rendered)
             if not state.again and self._versions.is_unchanged(manifest, known.uid, step, state.owner.identity):
@@ -185,8 +196,9 @@ class TenantObjects:
         if typical is None:
             return FaultOwner.OURS
         manifest = next(each for each in typical.steps if each.name == step.name).objects[number]
-        if refused.namespace:
-            manifest = {**manifest, "metadata": {**manifest["metadata"], "namespace": refused.namespace}}
+        metadata = {key: value for key, value in manifest["metadata"].items() if key != "namespace"}
+        place = {"namespace": refused.namespace} if refused.namespace else {}
+        manifest = {**manifest, "metadata": metadata | place}
         try:
             await self._cluster.dry_run(state.owner.mark.stamp(manifest), state.owner.identity)
         except KubeError:
@@ -208,32 +220,30 @@ class TenantObjects:
         each object right before its deletion begins. Nothing more is deleted when `stop` says why.
         """
         order = deletion_order(entries)
-        remaining = list(order)
-        doubtful: list[InventoryEntry] = []
-        blocking = held = ""
+        remaining, doubtful, left = list(order), list[InventoryEntry](), list[InventoryEntry]()
+        blocking, failure = "", None
         for position, entry in enumerate(order):
             if blocking and entry.step != order[position - 1].step:
                 break
-            if (reason := stop()) is not None:
-                return Deleted(_in_order(entries, remaining), failure=reason, held=held, doubtful=tuple(doubtful))
+            if (failure := stop()) is not None:
+                break
             try:
                 outcome = await self._deletion.delete(entry, owner, spared=spared, report=report)
             except KubeError as error:
                 failure = deletion_failure(error, entry.kind, where(entry))
-                return Deleted(_in_order(entries, remaining), failure=failure, held=held, doubtful=tuple(doubtful))
+                break
             match outcome:
                 case None:
                     remaining.remove(entry)
                 case DeletionRight.OUTSIDE:
-                    words = f"{_KEPT} {outside([entry], owner.within)}"
-                    failure = Failure(Reason.OUTSIDE_TENANT, words, RetryClass.SLOW)
-                    return Deleted(_in_order(entries, remaining), failure=failure, held=held, doubtful=tuple(doubtful))
+                    left.append(entry)
                 case DeletionRight():
                     doubtful.append(entry)
-                    held = held or f"{entry.kind} {where(entry)} {_IN_DOUBT}"
                 case _:
                     blocking = blocking or blocked_by(entry, outcome)
-        return Deleted(_in_order(entries, remaining), blocking, held=held, doubtful=tuple(doubtful))
+        kept = _in_order(entries, remaining)
+        words = _held_words(doubtful, left, owner)
+        return Deleted(kept, "" if failure else blocking, failure, words, tuple(doubtful), tuple(left))
 
     async def any_made(self, entries: Sequence[InventoryEntry], owner: Owner) -> bool:
         """Return whether one of the objects exists and is the tenant's, or may be. Raises KubeError."""
@@ -248,6 +258,20 @@ class TenantObjects:
         return await self._deletion.right(entry, live, owner)
 
 
+def _inside(step: RenderedStep, owner: Owner) -> Iterator[tuple[int, dict[str, Any], InventoryEntry]]:
+    """Yield the objects of a step that may be where they are, with their positions and entries."""
+    for number, manifest in enumerate(step.objects):
+        entry = entry_of(step, manifest)
+        if not owner.outside([entry]):
+            yield number, manifest, entry
+
+
 def _in_order(entries: Sequence[InventoryEntry], kept: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
     identities = {entry.identity for entry in kept}
     return tuple(entry for entry in entries if entry.identity in identities)
+
+
+def _held_words(doubtful: Sequence[InventoryEntry], left: Sequence[InventoryEntry], owner: Owner) -> str:
+    """Return what a person must do something about: the first object in doubt, and those outside the tenant."""
+    in_doubt = [f"{entry.kind} {where(entry)} {_IN_DOUBT}" for entry in doubtful[:1]]
+    return "; ".join([*in_doubt, *([f"{_KEPT} {owner.outside(left)}"] if left else [])])

@@ -7,7 +7,7 @@ A mark of an earlier life of this tenant counts only when the API server shows t
 neither another app of the same name nor a process with an old view can take an object by it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Self
@@ -17,6 +17,8 @@ from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.ports.cluster import Cluster, Identity
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
 from talkdesk_operator.domain.tenant.marks import Mark, Ownership, named_tenant
+from talkdesk_operator.templates.inventory import InventoryEntry
+from talkdesk_operator.templates.placement import outside
 from talkdesk_runtime.kube_errors import KubeForbidden
 
 __all__ = ["DeletionRight", "Owner", "Rights"]
@@ -28,14 +30,19 @@ class Owner:
 
     mark: Mark
     identity: Identity
-    within: str = ""
-    """The tenant's name, where its objects may be only in its own namespace or under its name; empty for anywhere."""
+    within: str | None = None
+    """The tenant's name, where its objects may be only in its own namespace or under its name; None for anywhere, and
+    empty where that name is not known: then no object is known to be where it may be."""
 
     @classmethod
     def of(cls, app: CompiledApp, tenant: TalkdeskTenant) -> Self:
         """Return the owner of a tenant's objects."""
         confined = app.resource.spec.tenant.object_scope is ObjectScope.TENANT
-        return cls(Mark.of(tenant), app.identity, tenant.spec.name or "" if confined else "")
+        return cls(Mark.of(tenant), app.identity, tenant.spec.name or "" if confined else None)
+
+    def outside(self, entries: Iterable[InventoryEntry]) -> str:
+        """Return in words which of the objects are where they may not be; empty when none is."""
+        return "" if self.within is None else outside(entries, self.within)
 
 
 class DeletionRight(Enum):

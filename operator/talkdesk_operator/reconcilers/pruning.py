@@ -81,7 +81,8 @@ class Pruner:
             else:
                 deleted = await self._delete(plan.doomed, tenant, applied, owner)
         doubtful = tuple(Orphan(entry, OrphanReason.OWNER_UNKNOWN) for entry in deleted.doubtful)
-        found = [await self._look(orphan, owner) for orphan in (*plan.orphans, *doubtful)]
+        outside = tuple(Orphan(entry, OrphanReason.OUTSIDE_TENANT) for entry in deleted.outside)
+        found = [await self._look(orphan, owner) for orphan in (*plan.orphans, *doubtful, *outside)]
         kept = [orphan for orphan in found if orphan is not None]
         return Pruned(deleted, tuple(orphan.entry for orphan in kept), tuple(self._orphaned(kept, tenant)))
 

@@ -15,10 +15,12 @@ from talkdesk_operator.domain.ports.cluster import Cluster, ServedKind
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope
 from talkdesk_operator.domain.tenant.marks import named_tenant, tenant_selector
+from talkdesk_operator.reconcilers.aside import here_or_aside
+from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.reconcilers.tenant_record import inventory_item, planned_object, recorded_objects
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import InventoryEntry, planned
-from talkdesk_operator.templates.render import RenderedTenant
+from talkdesk_operator.templates.render import RenderedTenant, render_name
 from talkdesk_operator.templates.template import CompiledTemplate, OnRemove
 from talkdesk_runtime.shorten import shorten
 
@@ -39,7 +41,8 @@ class RecordRecovery:
         namespace = scope.installation.metadata.namespace
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
         entries, unsearched = await self._search(namespace, name, app, template)
-        tenant = await self._record(scope, name, entries) if entries else None
+        called = await _tenant_is_called(scope, app, template, entries)
+        tenant = await self._record(scope, name, entries, called) if entries else None
         if tenant is not None or unsearched:
             await self._report(scope, namespace, name, len(entries), unsearched)
         return replace(scope, tenant=tenant, record_searched=True)
@@ -63,7 +66,9 @@ class RecordRecovery:
         steps = {step: number for number, step in enumerate(offboards)}
         return sorted(entries, key=lambda entry: steps.get(entry.step, -1)), unsearched
 
-    async def _record(self, scope: Scope, name: str, entries: Sequence[InventoryEntry]) -> TalkdeskTenant | None:
+    async def _record(
+        self, scope: Scope, name: str, entries: Sequence[InventoryEntry], called: str | None
+    ) -> TalkdeskTenant | None:
         installation = scope.installation
         spec = TenantSpec(
             app_ref=installation.spec.app_ref,
@@ -72,6 +77,7 @@ class RecordRecovery:
             state=TenantState.ACTIVE,
             objects=tuple(planned_object(entry) for entry in entries[:MAX_PLANNED]),
         )
+        spec = spec.model_copy(update={"name": called}) if called else spec
         tenant = await self._cluster.create_tenant(installation.metadata.namespace, name, spec)
         if (tenant.spec.app_ref, tenant.spec.account_id) != (spec.app_ref, spec.account_id):
             return None
@@ -98,6 +104,18 @@ class RecordRecovery:
             warning=True, reason=EventReason.RECORD_LOST, message=shorten(message, _MESSAGE_LENGTH), action="Recover"
         )
         await self._cluster.emit_event(scope.installation, event)
+
+
+async def _tenant_is_called(
+    scope: Scope, app: CompiledApp, template: CompiledTemplate, entries: Sequence[InventoryEntry]
+) -> str | None:
+    """Return the tenant's name by the template, where an object shows that it was so before; else None."""
+    try:
+        name = await here_or_aside(app.resource, render_name, template, template_variables(scope, app))
+    except RenderError:
+        return None
+    places = {entry.namespace or entry.name for entry in entries}
+    return name if name in places else None
 
 
 def check_recovered_name(tenant: TalkdeskTenant, rendered: RenderedTenant) -> None:

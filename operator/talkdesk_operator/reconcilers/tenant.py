@@ -45,11 +45,11 @@ from talkdesk_operator.reconcilers.tenant_record import (
     planned_object,
     recorded_objects,
     spec_changes,
+    wanted_objects,
 )
 from talkdesk_operator.reconcilers.tenant_removal import OVERTAKEN, CachedInstallations, TenantRemoval, TenantUsers
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import InventoryEntry, departed, merge, planned
-from talkdesk_operator.templates.placement import outside
 from talkdesk_operator.templates.render import RenderedTenant
 from talkdesk_operator.templates.scopes import KindScopes, canonical, canonical_entries
 from talkdesk_operator.templates.template import CompiledTemplate
@@ -104,14 +104,12 @@ class TenantReconciler:
             rendered = canonical(rendered, scopes)
         except RenderError as error:
             return await self._unrenderable(scope, str(error), FaultOwner.OURS)
-        if (failure := _overfull(scope, planned(rendered), scopes)) is not None:
+        confined = app.resource.spec.tenant.object_scope is ObjectScope.TENANT
+        wanted = wanted_objects(rendered, scope.tenant, scopes, confined=confined)
+        if (failure := _overfull(scope, wanted, scopes)) is not None:
             return _failed(scope, failure)
-        if app.resource.spec.tenant.object_scope is ObjectScope.TENANT and (
-            words := outside(planned(rendered), rendered.name)
-        ):
-            return await self._unusable(scope, Failure(Reason.OUTSIDE_TENANT, words, RetryClass.SLOW))
         try:
-            tenant = await self._record_plan(scope, name, rendered)
+            tenant = await self._record_plan(scope, name, rendered.name, wanted)
         except KubeConflict:
             # The record may just be purged, by a process that does not know of this installation yet.
             await self._cluster.reread_tenant(app.resource.metadata.namespace, name)
@@ -119,7 +117,7 @@ class TenantReconciler:
         if isinstance(tenant, Failure):
             return _failed(scope, tenant)
         scope = replace(scope, tenant=tenant)
-        wanted, owner = planned(rendered), Owner.of(app, tenant)
+        owner = Owner.of(app, tenant)
         before = canonical_entries(applied_objects(tenant), scopes)
         applied = await self._objects.apply(
             rendered,
@@ -203,7 +201,9 @@ class TenantReconciler:
             scope = replace(scope, tenant=await self._write(scope.tenant, status))
         return _failed(scope, failure)
 
-    async def _record_plan(self, scope: Scope, name: str, rendered: RenderedTenant) -> TalkdeskTenant | Failure:
+    async def _record_plan(
+        self, scope: Scope, name: str, tenant_is_called: str, wanted: Sequence[InventoryEntry]
+    ) -> TalkdeskTenant | Failure:
         """Write into the record what is about to be applied, and for which installation, before anything is."""
         installation = scope.installation
         spec = TenantSpec(
@@ -211,8 +211,8 @@ class TenantReconciler:
             account_id=installation.spec.account_id,
             installation_ref=LocalRef(name=installation.metadata.name),
             state=desired_state(scope),
-            name=rendered.name,
-            objects=tuple(planned_object(entry) for entry in planned(rendered)),
+            name=tenant_is_called,
+            objects=tuple(planned_object(entry) for entry in wanted),
         )
         tenant = scope.tenant
         if tenant is None:

@@ -12,10 +12,21 @@ from talkdesk_crds.tenant import InventoryItem, PlannedObject, TalkdeskTenant, T
 from talkdesk_crds.tenant import OnOffboard as Offboarding
 from talkdesk_crds.tenant import OnRemove as Removal
 from talkdesk_operator.domain.ports.cluster import ServedKind
-from talkdesk_operator.templates.inventory import InventoryEntry
+from talkdesk_operator.templates.inventory import InventoryEntry, planned
+from talkdesk_operator.templates.placement import is_outside
+from talkdesk_operator.templates.render import RenderedTenant
+from talkdesk_operator.templates.scopes import KindScopes, canonical_entries
 from talkdesk_operator.templates.template import OnOffboard, OnRemove
 
-__all__ = ["applied_objects", "inventory_item", "kinds_of", "planned_object", "recorded_objects", "spec_changes"]
+__all__ = [
+    "applied_objects",
+    "inventory_item",
+    "kinds_of",
+    "planned_object",
+    "recorded_objects",
+    "spec_changes",
+    "wanted_objects",
+]
 
 
 def _entry(item: PlannedObject) -> InventoryEntry:
@@ -66,6 +77,21 @@ def _unconfirmed(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
 def recorded_objects(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:
     """Return the objects that were applied, and those that were planned and may have been applied before a crash."""
     return applied_objects(tenant) + _unconfirmed(tenant)
+
+
+def wanted_objects(
+    rendered: RenderedTenant, tenant: TalkdeskTenant | None, scopes: KindScopes, *, confined: bool
+) -> tuple[InventoryEntry, ...]:
+    """Return what is recorded of a template: where the tenant is `confined`, what is outside only if it is on record.
+
+    What is outside is not applied. But it was, when it is on record, and then it has not left the template.
+    """
+    entries = planned(rendered)
+    if not confined:
+        return entries
+    recorded = canonical_entries(recorded_objects(tenant), scopes) if tenant is not None else ()
+    known = {entry.identity for entry in recorded}
+    return tuple(entry for entry in entries if entry.identity in known or not is_outside(entry, rendered.name))
 
 
 def spec_changes(present: TenantSpec, wanted: TenantSpec) -> dict[str, Any]:

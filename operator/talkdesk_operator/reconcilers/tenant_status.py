@@ -66,7 +66,7 @@ def provisioned(
     else:
         orphaned = pruned.orphaned
         inventory = [e for e in applied.inventory.values() if e.identity in wanted]
-        inventory += [e for e in pruned.deleted.remaining if e not in pruned.deleted.doubtful]
+        inventory += [e for e in pruned.deleted.remaining if e not in pruned.deleted.left_to_people]
         inventory += pruned.kept
     ready = outcome.result is TenantResult.READY
     reason = failure.reason if failure is not None else Reason.APPLIED if ready else Reason.NOT_READY
@@ -147,10 +147,11 @@ def deletion_outcome(tenant: TalkdeskTenant, deleted: Deleted, end: TenantResult
 
 
 def _failure(deleted: Deleted) -> Failure | None:
-    """Return why a deletion can't go on by itself; an object in doubt comes after all that can be waited for."""
+    """Return why a deletion can't go on by itself; what is left to people comes after all that can be waited for."""
     if deleted.failure is not None or deleted.blocking or not deleted.held:
         return deleted.failure
-    return Failure(Reason.CONFLICT, deleted.held, RetryClass.SLOW)
+    reason = Reason.CONFLICT if deleted.doubtful else Reason.OUTSIDE_TENANT
+    return Failure(reason, deleted.held, RetryClass.SLOW)
 
 
 def _since(tenant: TalkdeskTenant) -> datetime | None:

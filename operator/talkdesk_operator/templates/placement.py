@@ -16,7 +16,12 @@ _SHOWN: Final = 5
 
 
 def is_outside(entry: InventoryEntry, tenant: str) -> bool:
-    """Return whether an object is neither in the tenant's namespace nor, outside all namespaces, called like it."""
+    """Return whether an object is neither in the tenant's namespace nor, outside all namespaces, called like it.
+
+    Where the tenant's name is not known (empty), every object is outside.
+    """
+    if not tenant:
+        return True
     if entry.namespace:
         return entry.namespace != tenant
     return entry.name != tenant and not entry.name.startswith(tuple(f"{tenant}{mark}" for mark in _SEPARATORS))
@@ -29,6 +34,8 @@ def outside(entries: Iterable[InventoryEntry], tenant: str) -> str:
         return ""
     named = (f"{each.kind} {each.namespace}{'/' if each.namespace else ''}{each.name}" for each in found[:_SHOWN])
     listed = ", ".join(named) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+    if not tenant:
+        return f"the tenant's name is not known, so neither is what is in it: {listed}; write it into spec.name"
     return (
         f"not in the namespace {tenant} and not called {tenant} or {tenant}-…: {listed}; the app allows this with"
         " tenant.objectScope: Any"

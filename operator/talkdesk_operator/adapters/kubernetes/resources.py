@@ -6,7 +6,7 @@ the kind is it gone, and its objects with it. Whatever leaves that in doubt is a
 version that is listed and not served, as while an aggregated API server is away.
 
 Errors are those of talkdesk_runtime.kube_errors: KubeRefused for a kind that is not served, and for an object without
-the namespace that its kind needs.
+the namespace that its kind needs; KubeTransient for one with a namespace that its kind does not have.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ from typing import TypeAlias
 from talkdesk_operator.domain.ports.cluster import ServedKind
 from talkdesk_operator.templates.scopes import KindScopes
 from talkdesk_runtime.kube import Kube, resource_path
-from talkdesk_runtime.kube_errors import KubeError, KubeNotFound, KubeRefused, KubeUnreachable
+from talkdesk_runtime.kube_errors import KubeError, KubeNotFound, KubeRefused, KubeTransient, KubeUnreachable
 
 __all__ = ["Resources"]
 
@@ -40,10 +40,16 @@ class Resources:
         self._known: dict[tuple[str, str], _Kinds] = {}
 
     async def path(self, group: str, version: str, kind: str, namespace: str, name: str) -> str:
-        """Return the URL path of an object in exactly this version."""
+        """Return the URL path of an object in exactly this version.
+
+        The namespace of an object outside all of them means nothing, and was to be taken off. Where it is there, the
+        kind was not known when it was decided whether the object may be where it is: that is decided anew.
+        """
         resource = await self._resource(group, version, kind)
         if resource.namespaced and not namespace:
             raise KubeRefused(f"{kind} {name} needs metadata.namespace")
+        if namespace and not resource.namespaced:
+            raise KubeTransient(f"{kind} {name} is outside all namespaces, which was not known before")
         return _path(group, resource, namespace, name)
 
     async def locate(self, group: str, version: str, kind: str, namespace: str, name: str) -> str | None:

@@ -50,12 +50,21 @@ def converge(scope: Scope) -> Step | None:
     if step is not None and not isinstance(step, Finish):
         return step
     # The acknowledgement does not wait for a tenant that is not ready.
-    return rotation.decide_rotation(scope) or _with_acknowledgement(scope, step) or _users(scope)
+    acknowledged = rotation.decide_rotation(scope)
+    if acknowledged is not None or step is None:
+        return acknowledged or _users(scope)
+    return (_users(scope) if _users_go_on(scope) else None) or _with_acknowledgement(scope, step)
 
 
-def _with_acknowledgement(scope: Scope, step: Finish | None) -> Finish | None:
+def _users_go_on(scope: Scope) -> bool:
+    """Return whether a live customer's users are looked after though the tenant has failed: no retry would help it."""
+    outcome = scope.tenant_outcome
+    return outcome is not None and outcome.done_but_outside and not waits_for_answer(scope.installation)
+
+
+def _with_acknowledgement(scope: Scope, step: Finish) -> Finish:
     """Let an acknowledgement that failed be retried, too, where nothing else is."""
-    if step is None or scope.ack_failure is None:
+    if scope.ack_failure is None:
         return step
     retried = step.failure is not None and step.failure.retry_class is not RetryClass.TERMINAL
     return step if retried else replace(step, failure=scope.ack_failure)

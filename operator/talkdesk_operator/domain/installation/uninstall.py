@@ -69,7 +69,8 @@ def _offboard(scope: Scope) -> Step | None:
         return Offboard()
     outcome = scope.tenant_outcome
     if outcome.result in {TenantResult.FAILED, TenantResult.DELETING} and not offboard_timed_out(scope):
-        return _offboarding(outcome.failure, Reason.OFFBOARDING, outcome.message, next_poll(outcome, scope.now))
+        waiting = _offboarding(outcome.failure, Reason.OFFBOARDING, outcome.message, next_poll(outcome, scope.now))
+        return (_users(scope) if outcome.done_but_outside else None) or waiting
     return _users(scope)
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.conditions import Reason
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_crds.installation import (
     AccountFacts,
@@ -148,6 +149,11 @@ class TenantOutcome:
     """Set when FAILED."""
     started_at: datetime | None = None
     """Since when it is WAITING or DELETING."""
+
+    @property
+    def done_but_outside(self) -> bool:
+        """Whether all was done but for objects that are not where the app allows them, which no retry changes."""
+        return self.failure is not None and self.failure.reason is Reason.OUTSIDE_TENANT
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,27 @@ A rejection can't be taken back, so it needs a proof: with a typical customer's 
 and everything else as it is, the same template works. What Talkdesk left out proves nothing against a customer: it may
 come later, and a template has to allow for it.
 
-Belongs here: a typical customer's facts, and the proof by rendering. Does not belong here: the proof by the API server
-(`reconcilers.objects`), what follows from it (`installation.approval`).
+Belongs here: a typical customer's facts, what they show of an app before its first customer, the proof by
+rendering. Does not belong here: the proof by the API server (`reconcilers.objects`), what follows from it
+(`installation.approval`).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.domain.reconcile.scope import FaultOwner
 from talkdesk_operator.domain.tenant.desired import app_variables
 from talkdesk_operator.templates.errors import RenderError
+from talkdesk_operator.templates.inventory import InventoryEntry, planned
+from talkdesk_operator.templates.placement import is_outside, outside
 from talkdesk_operator.templates.render import RenderedTenant, render
+from talkdesk_operator.templates.scopes import KindScopes, canonical
 from talkdesk_operator.templates.template import CompiledTemplate
 from talkdesk_operator.templates.variables import MEMBERS
 
-__all__ = ["fault_of_rendering", "limit_met", "render_typical"]
+__all__ = ["fault_of_rendering", "limit_met", "misplaced", "render_typical"]
 
 _FACTS: Final[dict[str, dict[str, Any]]] = {
     "account": {
@@ -70,6 +75,32 @@ def render_typical(
 
 def limit_met(template: CompiledTemplate, app: TalkdeskApp) -> str:
     """Return which limit of time or memory the template meets with a typical customer's facts; empty where none is."""
+    try:
+        _render_first(template, app)
+    except RenderError as error:
+        return str(error) if error.exhausted and not error.passing else ""
+    return ""
+
+
+def misplaced(template: CompiledTemplate, app: TalkdeskApp, scopes: KindScopes) -> str:
+    """Return in words which objects of a typical customer are outside the tenant; empty where none is, as is known.
+
+    A kind of which nobody knows whether it is in namespaces is given the benefit of the doubt.
+    """
+    try:
+        rendered = canonical(_render_first(template, app), scopes)
+    except RenderError:
+        return ""
+
+    def certain(entry: InventoryEntry) -> bool:
+        known = not entry.namespace or (entry.group, entry.kind) in scopes
+        return known or is_outside(replace(entry, namespace=""), rendered.name)
+
+    return outside((entry for entry in planned(rendered) if certain(entry)), rendered.name)
+
+
+def _render_first(template: CompiledTemplate, app: TalkdeskApp) -> RenderedTenant:
+    """Return the template rendered for a typical customer before there is a real one. Raises RenderError."""
     metadata, spec = app.metadata, app.spec
     context = {
         **_FACTS,
@@ -78,11 +109,7 @@ def limit_met(template: CompiledTemplate, app: TalkdeskApp) -> str:
         "sso": dict.fromkeys(MEMBERS["sso"], "x") | {"scopes": list(spec.auth.scopes)},
         "credentials": dict.fromkeys(MEMBERS["credentials"], "x"),
     }
-    try:
-        render(template, context, app_name=metadata.name, tenant_name=metadata.name)
-    except RenderError as error:
-        return str(error) if error.exhausted and not error.passing else ""
-    return ""
+    return render(template, context, app_name=metadata.name, tenant_name=metadata.name)
 
 
 def _completed(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,12 @@ def test_an_object_is_in_the_tenants_namespace_or_outside_all_called_like_the_te
     assert is_outside(entry(kind, name, namespace), "td-acme") == is_out
 
 
+def test_where_the_tenants_name_is_not_known_every_object_is_outside() -> None:
+    for each in (entry("ConfigMap", "a", "default"), entry("ClusterRole", ":a"), entry("Namespace", "td-acme")):
+        assert is_outside(each, "")
+        assert "spec.name" in outside([each], "")
+
+
 def test_nothing_is_said_where_all_objects_are_inside() -> None:
     assert outside([entry("Namespace", "td-acme"), entry("ConfigMap", "a", "td-acme")], "td-acme") == ""
 

@@ -10,6 +10,7 @@ from talkdesk_runtime.kube_errors import (
     KubeNotFound,
     KubeOverloaded,
     KubeRefused,
+    KubeTransient,
     KubeUnreachable,
 )
 
@@ -31,7 +32,14 @@ async def test_an_object_has_the_path_that_discovery_gives_its_kind(resources: R
 
 async def test_an_object_of_the_cluster_has_no_namespace_in_its_path(resources: Resources) -> None:
     assert await resources.path("", "v1", "Namespace", "", "x") == "/api/v1/namespaces/x"
-    assert await resources.path("", "v1", "Namespace", "ignored", "x") == "/api/v1/namespaces/x"
+
+
+async def test_an_object_of_the_cluster_with_a_namespace_is_not_written_but_looked_at_again(
+    resources: Resources,
+) -> None:
+    with pytest.raises(KubeTransient, match="Namespace x"):
+        await resources.path("", "v1", "Namespace", "elsewhere", "x")
+    assert await resources.locate("", "v1", "Namespace", "elsewhere", "x") == "/api/v1/namespaces/x"
 
 
 async def test_an_object_that_needs_a_namespace_and_has_none_is_refused_by_name(resources: Resources) -> None:

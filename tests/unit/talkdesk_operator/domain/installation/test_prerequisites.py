@@ -39,7 +39,16 @@ from talkdesk_operator.domain.reconcile.scope import (
     TenantResult,
     UsersOutcome,
 )
-from talkdesk_operator.domain.reconcile.steps import Acknowledge, Finish, Offboard, Provision, Purge, Send, SyncUsers
+from talkdesk_operator.domain.reconcile.steps import (
+    Acknowledge,
+    DeactivateUsers,
+    Finish,
+    Offboard,
+    Provision,
+    Purge,
+    Send,
+    SyncUsers,
+)
 from talkdesk_operator.domain.tenant.entitlement import desired_state
 
 READY = TenantOutcome(TenantResult.READY)
@@ -231,3 +240,19 @@ def test_while_talkdesk_is_down_users_that_are_all_synced_are_not_read() -> None
         at = replace(at, resync=True, credentials=credentials(), remote=RemoteFailed(failure()), tenant_outcome=READY)
         step = decide(at)
         assert step == users if users is not None else isinstance(step, Finish) and step.ready
+
+
+@pytest.mark.case(66)
+def test_objects_outside_the_tenant_hold_up_neither_the_users_nor_their_deactivation() -> None:
+    outside = TenantOutcome(TenantResult.FAILED, "no", failure(Reason.OUTSIDE_TENANT, RetryClass.SLOW))
+    users = {"scim": {"url": "https://s.example", "tokenSecretRef": {"name": "s", "key": "t"}}}
+    at = live(app=view(users=users), tenant_outcome=outside)
+    assert decide(at) == SyncUsers()
+    done = finish(replace(at, users=UsersOutcome(3)))
+    assert (done.reason, done.phase, done.stalled) == (Reason.OUTSIDE_TENANT, InstallationPhase.ACTIVE, True)
+    others = TenantOutcome(TenantResult.FAILED, "no", failure(Reason.CONFLICT, RetryClass.SLOW))
+    assert finish(replace(at, tenant_outcome=others)).reason == Reason.CONFLICT
+    waits = read(app=view(users=users), tenant_outcome=outside)
+    assert finish(waits).reason == Reason.OUTSIDE_TENANT
+    away = view(users=users, license={"onSuspended": "Offboard"})
+    assert decide(replace(at, app=away, remote=remote("suspended"))) == DeactivateUsers()

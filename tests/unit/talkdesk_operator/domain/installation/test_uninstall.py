@@ -315,6 +315,16 @@ def test_users_are_deactivated_after_the_tenant_and_before_the_answer() -> None:
     assert lost.failure is not None
 
 
+@pytest.mark.case(60, 66)
+def test_users_are_deactivated_though_objects_outside_the_tenant_are_not_deleted() -> None:
+    outside = TenantOutcome(TenantResult.FAILED, "no", failure(Reason.OUTSIDE_TENANT, RetryClass.SLOW))
+    at = leaving(app=view(users={"scim": SCIM}), tenant_outcome=outside)
+    assert decide(at) == DeactivateUsers()
+    assert finish(replace(at, users=UsersOutcome(3))).reason == Reason.OUTSIDE_TENANT
+    others = TenantOutcome(TenantResult.FAILED, "no", failure(Reason.CONFLICT, RetryClass.SLOW))
+    assert finish(replace(at, tenant_outcome=others)).reason == Reason.CONFLICT
+
+
 @pytest.mark.case(52, 60)
 def test_users_are_deactivated_but_delay_the_answer_only_until_the_offboard_timeout() -> None:
     at = leaving(app=view(users={"scim": SCIM}), now=NOON + timedelta(minutes=10))

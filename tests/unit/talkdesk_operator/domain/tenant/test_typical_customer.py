@@ -9,7 +9,12 @@ from typing_extensions import override
 from builders.objects import app_object
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.domain.reconcile.scope import FaultOwner
-from talkdesk_operator.domain.tenant.typical_customer import fault_of_rendering, limit_met, render_typical
+from talkdesk_operator.domain.tenant.typical_customer import (
+    fault_of_rendering,
+    limit_met,
+    misplaced,
+    render_typical,
+)
 from talkdesk_operator.templates import cel
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.evaluator import Evaluator, Variables
@@ -122,3 +127,32 @@ def test_a_busy_machine_is_no_limit_that_the_template_meets(monkeypatch: pytest.
     busy = Evaluator((sys.executable, "-c", "import time; time.sleep(10)"), patience=0.1)
     monkeypatch.setattr(cel, "EVALUATOR", busy)
     assert limit_met(template("${account.name.matches('x')}"), app) == ""
+
+
+WIDGET = ("example.com", "Widget")
+
+
+@pytest.mark.case(66)
+@pytest.mark.parametrize(
+    ("kind", "name", "namespace", "scopes", "is_named"),
+    [
+        ("ConfigMap", "a", "default", {("", "ConfigMap"): True}, True),
+        ("ConfigMap", "a", "${tenant.name}", {("", "ConfigMap"): True}, False),
+        ("Namespace", "shared", "", {("", "Namespace"): False}, True),
+        ("Namespace", "${tenant.name}-db", "", {("", "Namespace"): False}, False),
+        ("Widget", "${tenant.name}", "default", {WIDGET: False}, False),
+        ("Widget", "${tenant.name}", "default", {WIDGET: True}, True),
+        ("Widget", "${tenant.name}", "default", {}, False),
+        ("Widget", "a", "default", {}, True),
+        ("ConfigMap", "${tenant.values.missing}", "default", {("", "ConfigMap"): True}, False),
+    ],
+)
+def test_an_object_outside_a_typical_customers_tenant_is_named(
+    kind: str, name: str, namespace: str, scopes: dict[tuple[str, str], bool], *, is_named: bool
+) -> None:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    version = "example.com/v1" if kind == "Widget" else "v1"
+    manifest = {"apiVersion": version, "kind": kind, "metadata": metadata}
+    compiled = CompiledTemplate.compile("td-${account.id}", [StepSource("base", [manifest])], "1")
+    said = misplaced(compiled, TalkdeskApp.read(app_object()), scopes)
+    assert (kind in said, "tenant.objectScope: Any" in said) == (is_named, is_named)
