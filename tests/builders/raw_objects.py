@@ -5,7 +5,7 @@ from typing import Any
 from builders.objects import labeled
 from talkdesk_crds.names import API_VERSION
 
-MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "facts", "namespace": "x"}}
+MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "facts", "namespace": "${tenant.name}"}}
 TEMPLATE = {"serviceAccountName": "provisioner", "steps": [{"name": "base", "manifests": [MANIFEST]}]}
 
 
