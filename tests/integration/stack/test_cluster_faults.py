@@ -78,7 +78,8 @@ async def test_the_message_of_an_admission_policy_that_denies_an_object_is_repor
 @pytest.mark.case(66)
 async def test_an_object_outside_the_tenant_is_left_out_and_named_while_all_others_are_applied(stacks: Stacks) -> None:
     elsewhere = {**SETTINGS, "metadata": {"name": "settings", "namespace": "default"}}
-    async with stacks(steps=[*STEPS, {"name": "elsewhere", "manifests": [elsewhere]}]) as talkdesk:
+    async with stacks() as talkdesk:
+        await talkdesk.change_app(tenant={"steps": [*STEPS, {"name": "elsewhere", "manifests": [elsewhere]}]})
         acme = await talkdesk.install()
         obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "OutsideTenant", "be refused")
 

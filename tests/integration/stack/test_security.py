@@ -104,10 +104,11 @@ async def test_a_template_that_names_another_apps_tenant_is_refused_and_told(sta
     stolen = config_map({"x": "y"}, "stolen")
     stolen["metadata"]["namespace"] = theirs
     steps = [{"name": "base", "manifests": [NAMESPACE, stolen]}]
-    async with stacks(steps=steps) as talkdesk:
+    async with stacks() as talkdesk:
         labels = f'{{"metadata":{{"labels":{{"{LABEL_NAMESPACE}":"another"}}}}}}'
         await talkdesk.platform.kubectl("create", "namespace", theirs)
         await talkdesk.platform.kubectl("patch", "namespace", theirs, "--type=merge", f"--patch={labels}")
+        await talkdesk.change_app(tenant={"steps": steps})
         acme = await talkdesk.install()
         obj = await acme.until(lambda obj: reason(obj, "TenantReady") == "OutsideTenant", "be refused")
         assert f"ConfigMap {theirs}/stolen" in message(obj, "TenantReady")
