@@ -82,7 +82,8 @@ class Put:
     roles: bool = True
     """Whether an update sets the roles, too; otherwise the roles that the service has stay."""
     former: frozenset[str] = frozenset()
-    """External ids of users of ours who left and are inactive: none of them needs the user name any more."""
+    """External ids of users of ours who have no license and are inactive as far as we know. Where one of them has the
+    user name and is seen inactive at the service, the name is freed; all else of that user stays."""
 
     @property
     def external_id(self) -> str:

@@ -121,7 +121,7 @@ def record_before(order: Order, before: RecordedUser | None) -> RecordedUser:
 
 
 def former_users(record: UserRecord, listed: Container[str]) -> frozenset[str]:
-    """Return who is not on the complete list, and inactive at the service for certain."""
+    """Return who is not on the complete list, and inactive on record: the service may know better by now."""
     return frozenset(user_id for user_id, known in record.items() if not known.active and user_id not in listed)
 
 

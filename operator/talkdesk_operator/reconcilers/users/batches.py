@@ -3,7 +3,7 @@
 Belongs here: the order of the work, and counting. Does not belong here: what is to be done about a user (domain/users).
 
 Users who failed before come last, so that they never hold up the others, however many they are. So do those whose name
-another user has: it may be one who leaves, such as the same person who was deleted and made anew in Talkdesk.
+another user has: it may be one who leaves, and whose name is freed when it is seen inactive at the service.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
