@@ -19,6 +19,7 @@ import structlog
 from talkdesk_operator.adapters.scim.admission import with_retries
 from talkdesk_operator.adapters.scim.directory import Directory
 from talkdesk_operator.adapters.scim.messages import Rename
+from talkdesk_operator.adapters.scim.single_order import owner_of
 from talkdesk_operator.adapters.scim.wire import Found
 from talkdesk_operator.domain.ports.scim import Done, Failed, Order, Put, Ref, Result
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimTaken, ScimUnavailable
@@ -81,7 +82,7 @@ class NameExchange:
         with suppress(ScimError):
             for number in suspects[:_SUSPECTS]:
                 holder = await self._holder(number) if self._batch.may_continue() else None
-                if holder is not None and (self._has_left(holder, number) or self._whose(holder, others) is not None):
+                if holder is not None and (_former(holder, orders[number]) or self._whose(holder, others) is not None):
                     waiting.add(number)
         return waiting
 
@@ -97,7 +98,7 @@ class NameExchange:
             holder = await self._holder(number)
             if holder is not None and self._whose(holder, self._waiting) is not None:
                 holders[number] = holder
-            elif holder is None or await self._set_former_aside(holder, number):
+            elif holder is None or await self._set_former_aside(holder, self._batch.orders[number]):
                 await self._carry_out(number)
             else:
                 self._waiting.discard(number)
@@ -140,12 +141,13 @@ class NameExchange:
                     return
         self._log.warning("user.name_lost", user=order.external_id)
 
-    async def _set_former_aside(self, holder: Found, number: int) -> bool:
+    async def _set_former_aside(self, holder: Found, order: Order) -> bool:
         """Free the name of a user of ours who left, if it is certainly inactive; return whether it is free.
 
         The record may be old: a person may have activated the user by hand since.
         """
-        if holder.external_id is None or not self._has_left(holder, number):
+        left = _former(holder, order)
+        if left is None:
             return False
         try:
             fresh = await with_retries(partial(self._directory.look, holder.ref), self._batch.may_continue)
@@ -153,9 +155,9 @@ class NameExchange:
             return self._failed(error)
         if fresh.active is not False or fresh.external_id != holder.external_id:
             return False
-        if not await self._rename(fresh.ref, holder.external_id, while_inactive=True):
+        if not await self._rename(fresh.ref, left, while_inactive=True):
             return False
-        self._log.info("user.set_aside", user=holder.external_id, inactive=True)
+        self._log.info("user.set_aside", user=left, inactive=True)
         return True
 
     async def _rename(self, ref: Ref, name: str, *, while_inactive: bool = False) -> bool:
@@ -179,10 +181,6 @@ class NameExchange:
             return None
         return None if holder is None or self._batch.is_of(holder, order) else holder
 
-    def _has_left(self, holder: Found, number: int) -> bool:
-        order = self._batch.orders[number]
-        return isinstance(order, Put) and holder.external_id in order.former
-
     def _whose(self, holder: Found, numbers: set[int]) -> int | None:
         """Return which of these orders is about that user."""
         found = (number for number in numbers if self._batch.is_of(holder, self._batch.orders[number]))
@@ -198,6 +196,12 @@ class NameExchange:
         if error.concerns_all:
             raise error
         return False
+
+
+def _former(holder: Found, order: Order) -> str | None:
+    """Return the external id of a user of ours who left; None for anybody else."""
+    owner = owner_of(holder, order) if isinstance(order, Put) else None
+    return owner if isinstance(order, Put) and owner in order.former else None
 
 
 def _is_taken(result: Result) -> bool:

@@ -12,6 +12,7 @@ Belongs here: the rules on 404, 409 and 412. Does not belong here: calls themsel
 from contextlib import suppress
 
 from talkdesk_operator.adapters.scim.directory import Directory, Search
+from talkdesk_operator.adapters.scim.wire import Found
 from talkdesk_operator.domain.ports.scim import Deactivate, Done, Order, Put, Ref
 from talkdesk_operator.domain.ports.scim_errors import (
     ScimError,
@@ -22,7 +23,7 @@ from talkdesk_operator.domain.ports.scim_errors import (
     ScimUnseen,
 )
 
-__all__ = ["carry_out"]
+__all__ = ["carry_out", "owner_of"]
 
 
 async def carry_out(directory: Directory, order: Order, *, found: Ref | None, searched: bool) -> Done:
@@ -81,9 +82,14 @@ async def _create(directory: Directory, order: Put) -> Ref:
 async def _claim(directory: Directory, order: Put) -> Ref | None:
     """Update the user who has the name, if it may be ours, and give it the external id; None when there is none."""
     holder = await directory.by_user_name(order.person.user_name)
-    if holder is None or holder.external_id not in {None, order.external_id}:
+    if holder is None or owner_of(holder, order) not in {None, order.external_id}:
         return None
     return await _update(directory, order, holder.ref, claim=holder.external_id != order.external_id)
+
+
+def owner_of(user: Found, order: Put) -> str | None:
+    """Return the external id of a user; of one of whom the service does not say it, the one that we know."""
+    return user.external_id or order.owners.get(user.ref.id)
 
 
 async def _update(directory: Directory, order: Order, ref: Ref, *, claim: bool = False) -> Ref:

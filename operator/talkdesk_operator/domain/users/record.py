@@ -9,6 +9,7 @@ writes one piece for each batch, and a small tenant has a single piece.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from talkdesk_operator.domain.ports.scim import Ref
@@ -114,6 +115,11 @@ class UserRecord:
         """Yield all users, by Talkdesk's id."""
         for user_id, place in self._place.items():
             yield user_id, self._pieces[place][user_id]
+
+    @property
+    def owners(self) -> Mapping[str, str]:
+        """Talkdesk's ids by those of the service, as they are at any time."""
+        return MappingProxyType(self._by_ref)
 
     @property
     def active_elsewhere(self) -> int:

@@ -187,7 +187,7 @@ class UserBatches:
         # Once the service has failed, the others are only counted, so nothing is planned for them.
         if self._can_go_on:
             queue = self._failed_before if known is not None and known.failed_before else self._pending
-            queue.append(put_order(person, known))
+            queue.append(put_order(person, known, self._record.owners))
 
     def _person_of(self, user: User, known: RecordedUser | None, created_by: str | None) -> Person:
         if self._service is None:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from builders.odd_scim import ODDITIES, OddScim, execute, ids, odd_scim
 from builders.scim import HandClock, order, person, service
 from scripted_talkdesk import ScriptedTalkdesk, reply
+from talkdesk_crds.app import SCIM_ATTRIBUTES, ScimAttribute
 from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Put, Ref, Result
 from talkdesk_operator.domain.ports.scim_errors import ScimError, ScimRefused, ScimTaken
@@ -73,6 +74,24 @@ async def test_one_who_left_and_was_activated_by_hand_keeps_the_name(
         assert isinstance(result, Failed)
         assert isinstance(result.error, ScimTaken | ScimRefused)
         assert server.users == before
+
+
+NAMELESS = tuple(each for each in SCIM_ATTRIBUTES if each is not ScimAttribute.EXTERNAL_ID)
+
+
+@pytest.mark.parametrize("former", [False, True])
+async def test_a_service_without_external_ids_gives_nobody_the_user_of_one_who_left(
+    client: ScimClient, *, former: bool
+) -> None:
+    async with odd_scim(refuses=frozenset({"externalId"}), filters=frozenset({"userName"})) as server:
+        await execute(client, server, order(1, active=False, attributes=NAMELESS), attributes=NAMELESS)
+        before = dict(server.users["p1"])
+        wanted = replace(order(2, user_name=LEFT_NAME, attributes=NAMELESS), owners={"p1": LEFT})
+        if former:
+            wanted = replace(wanted, former=frozenset({LEFT}))
+        results = await execute(client, server, wanted, attributes=NAMELESS)
+        assert ids(results) == (["p2"] if former else [None])
+        assert server.users["p1"] == before | ({"userName": LEFT} if former else {})
 
 
 async def test_one_who_is_given_to_somebody_else_at_that_moment_keeps_the_name(client: ScimClient) -> None:

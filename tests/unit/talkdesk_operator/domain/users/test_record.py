@@ -110,3 +110,12 @@ def test_a_user_who_is_not_known_at_the_service_any_more_is_nobody_elses() -> No
     record.put("a", RecordedUser(None, active=True))
     record.put("b", RecordedUser(Ref("p1"), active=True))
     assert record.get("a") == RecordedUser(None, active=True)
+
+
+def test_a_record_says_whose_each_user_of_the_service_is() -> None:
+    record = UserRecord(HERE, "salt", [Piece(HERE, "salt", {"a": known(1), "b": RecordedUser(None)})])
+    owners = record.owners
+    assert owners == {"p1": "a"}
+    record.put("a", known(2))
+    record.put("b", known(1))
+    assert owners == {"p1": "b", "p2": "a"}
