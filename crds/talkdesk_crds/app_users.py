@@ -100,13 +100,15 @@ class Scim(Model):
     preset: ScimPreset = ScimPreset.GENERIC
     """Which service it is: Generic, or a well-known one, whose documentation says what it needs: AwsIdentityCenter,
     GitHub (of an enterprise), Atlassian, Slack, PagerDuty. It decides `attributes` and `avoid` where these are not
-    said."""
+    said. PagerDuty deletes a user who is set inactive: whoever loses the license or whose tenant is offboarded is
+    gone there for good, unless `onOffboard` is Keep for the latter, and is made anew when they come back."""
     attributes: Annotated[tuple[ScimAttribute, ...] | None, Field(max_length=7, json_schema_extra=SET)] = None
     """What the service gets of each user, beside `userName` (the e-mail address, else Talkdesk's id) and `active`:
     `externalId` (Talkdesk's id, by which users are found again; without it they are found by `userName` alone),
     `displayName`, `name.formatted`, `name.givenName` and `name.familyName` (Talkdesk's one name, cut before its last
     word), `emails`, `roles` (`admin` for whoever installed the app, else `standard`). Without it, what the preset
-    says; of Generic externalId, displayName, name.formatted, emails and roles. A change sends every user again."""
+    says; of Generic externalId, displayName, name.formatted, emails and roles. These five in that order, the default
+    of versions without presets, count as not said beside another preset. A change sends every user again."""
     avoid: Annotated[tuple[ScimFeature, ...] | None, Field(max_length=6, json_schema_extra=SET)] = None
     """What is not used with the service although it may say that it has it: Bulk, Patch (users are replaced),
     CombinedFilters (users are looked for one by one), ExternalIdFilter (they are found by `userName`),

@@ -35,19 +35,22 @@ class RoutingTransport(httpx.AsyncBaseTransport):
         tls: ssl.SSLContext | None = None,
         proxies: Mapping[str, str] | None = None,
         connections: int = 0,
+        connections_per_host: int = 0,
         keepalive: float = _KEEPALIVE,
         fence: Fence | None = None,
         denied: Sequence[Network] = (),
     ) -> None:
         """Take whom to trust (None: the machine's roots, or those of SSL_CERT_FILE) and proxies as Proxies does.
 
-        `connections` at once are open at most, 0 for any number; an idle one is closed after `keepalive` seconds.
+        `connections` at once are open at most, of them `connections_per_host` to one host, 0 for any number; an idle
+        one is closed after `keepalive` seconds.
         Nothing is sent while `fence` is shut: that is an error as of a connection that could not be made.
         No connection is made to an address in `denied`, but to a proxy. Raises ProxyUnusable.
         """
         self._tls = ssl.create_default_context() if tls is None else tls
         self._proxies = Proxies(proxies)
         self._connections = connections
+        self._connections_per_host = connections_per_host
         self._keepalive = keepalive
         self._fence = fence
         self._denied = tuple(denied)
@@ -83,7 +86,11 @@ class RoutingTransport(httpx.AsyncBaseTransport):
         """Make the session at the first request: aiohttp wants a running loop."""
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                ssl=self._tls, limit=self._connections, keepalive_timeout=self._keepalive, socket_factory=socket_of
+                ssl=self._tls,
+                limit=self._connections,
+                limit_per_host=self._connections_per_host,
+                keepalive_timeout=self._keepalive,
+                socket_factory=socket_of,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), request_class=FencedRequest

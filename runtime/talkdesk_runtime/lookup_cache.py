@@ -47,6 +47,9 @@ class Loaded(Generic[V]):
     """Seconds until it is read again."""
     usable_for: float = 0.0
     """Seconds for which it may be returned when the source can't be read again."""
+    is_doubtful: bool = False
+    """Whether a source that says "no such thing" may be wrong for a moment: a known value is dropped only when it says
+    so twice, `fresh_for` apart."""
 
 
 @dataclass(slots=True)
@@ -54,6 +57,8 @@ class _Entry(Generic[V]):
     value: V | None
     fresh_until: float
     usable_until: float
+    is_doubted: bool = False
+    """Whether the source said the last time that there is no such thing."""
 
 
 class TokenBucket:
@@ -123,14 +128,12 @@ class LookupCache(Generic[K, V]):
 
     def has(self, key: K) -> bool:
         """Return whether a read of the key takes from no budget: its value is known, or that there is none now."""
-        if key in self._values:
-            return True
+        return key in self._values or self.is_absent(key)
+
+    def is_absent(self, key: K) -> bool:
+        """Return whether the source said lately that there is no such key."""
         absent = self._absent.peek(key)
         return absent is not None and self._now() < absent.fresh_until
-
-    def was_absent(self, key: K) -> bool:
-        """Return whether the source said, when it was asked last, that there is no such key."""
-        return key in self._absent
 
     async def get(
         self,
@@ -190,7 +193,15 @@ class LookupCache(Generic[K, V]):
             entry.fresh_until = min(now + _PAUSE_AFTER_FAILURE, entry.usable_until)
             return entry.value
         now = self._now()
+        if loaded.value is None and loaded.is_doubtful and entry is not None and _may_be_doubted(entry, now):
+            entry.is_doubted = True
+            entry.fresh_until = min(now + loaded.fresh_for, entry.usable_until)
+            return entry.value
         kept, other = (self._absent, self._values) if loaded.value is None else (self._values, self._absent)
         other.pop(key)
         kept.put(key, _Entry(loaded.value, now + loaded.fresh_for, now + loaded.usable_for))
         return loaded.value
+
+
+def _may_be_doubted(entry: _Entry[V], now: float) -> bool:
+    return entry.value is not None and not entry.is_doubted and now < entry.usable_until

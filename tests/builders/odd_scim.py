@@ -7,17 +7,45 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 
 from builders.listening import listening
+from builders.scim import service
+from talkdesk_operator.adapters.scim import ScimClient
+from talkdesk_operator.domain.ports.scim import Done, Order, Result
 
 _MEMBERS = {
     name.lower(): name
     for name in ("id", "externalId", "userName", "displayName", "name", "active", "emails", "roles", "Operations")
 }
 _TERM = re.compile(r'(\w+) eq "([^"]*)"')
+
+ODDITIES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "names in lower case": {"spell": str.lower},
+    "names in capitals": {"spell": str.upper},
+    "total as text": {"total": str},
+    "total as float": {"total": float},
+    "no total": {"total": lambda _count: None},
+    "no or": {"combines": False},
+    "no filter by external id": {"filters": frozenset({"userName"})},
+    "taken as 400": {"taken": (400, "uniqueness")},
+    "taken as 400 without a type": {"taken": (400, "")},
+    "taken as 422": {"taken": (422, "")},
+    "no patch": {"patch": False},
+    "no patch, names in lower case": {"patch": False, "spell": str.lower},
+    "all of it": {
+        "spell": str.upper,
+        "total": lambda _count: None,
+        "filters": frozenset({"userName"}),
+        "combines": False,
+        "taken": (400, ""),
+        "patch": False,
+    },
+}
 
 
 @dataclass
@@ -41,6 +69,12 @@ class OddScim:
     patch: bool = True
     selects: bool = True
     """Whether a search may say which attributes it needs."""
+    dislikes: frozenset[str] = frozenset()
+    """Display names that it refuses, once the user name is none that is taken."""
+    meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What somebody else does right before the first of such requests."""
+    loses: set[str] = field(default_factory=set)
+    """Requests that are carried out once, and answered with a 500."""
     deletes: bool = False
     """Whether nobody stays who is inactive."""
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -51,7 +85,16 @@ class OddScim:
         return found
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.seen.append(f"{request.method} {request.path}")
+        line = f"{request.method} {request.path}"
+        self.seen.append(line)
+        self.meanwhile.pop(line, lambda: None)()
+        answer = await self._carried_out(request)
+        if line not in self.loses:
+            return answer
+        self.loses.discard(line)
+        return self._refused(500, "")
+
+    async def _carried_out(self, request: web.BaseRequest) -> web.StreamResponse:
         parts = request.path.strip("/").split("/")
         content = _known(await request.json()) if request.can_read_body else {}
         match request.method, parts:
@@ -93,6 +136,8 @@ class OddScim:
         name = content["userName"].lower()
         if any(other["userName"].lower() == name for key, other in self.users.items() if key != user_id):
             return self._refused(*self.taken)
+        if content.get("displayName") in self.dislikes:
+            return self._refused(400, "invalidValue")
         self.users[user_id] = content | {"id": user_id}
         answer = self._answer(status, self.users[user_id])
         if self.deletes and content.get("active") is False:
@@ -134,7 +179,19 @@ def _patched(user: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str
 @asynccontextmanager
 async def odd_scim(**oddities: Any) -> AsyncIterator[OddScim]:
     """Run such a service on a free port of loopback."""
-    service = OddScim(**oddities)
-    runner = web.ServerRunner(web.Server(service.handle), shutdown_timeout=0.1)
-    async with listening(runner) as service.url:
-        yield service
+    server = OddScim(**oddities)
+    runner = web.ServerRunner(web.Server(server.handle), shutdown_timeout=0.1)
+    async with listening(runner) as server.url:
+        yield server
+
+
+async def execute(client: ScimClient, server: OddScim, *orders: Order, **how: Any) -> tuple[Result, ...]:
+    """Carry out orders there; nothing ends them early. Keywords are of the service."""
+    results, error = await client.execute(service(server.url, **how), orders, within=timedelta(minutes=1))
+    assert error is None
+    return results
+
+
+def ids(results: tuple[Result, ...]) -> list[str | None]:
+    """The service's ids of those who are done."""
+    return [result.ref.id if isinstance(result, Done) and result.ref is not None else None for result in results]

@@ -149,11 +149,11 @@ async def test_two_users_may_exchange_their_addresses(account: Account) -> None:
     assert (after[ONE.email], after[TWO.email]) == (before[TWO.email], before[ONE.email])
 
 
-async def test_a_person_who_was_made_anew_in_talkdesk_goes_on_with_the_user_of_before(account: Account) -> None:
+async def test_a_person_who_was_made_anew_in_talkdesk_is_a_new_user(account: Account) -> None:
     await account.has([ONE, TWO])
     await account.has([user(9, email=ONE.email), TWO])
     assert await account.active() == emails(ONE, TWO)
-    assert len(await account.users()) == 2
+    assert sorted(each["userName"] for each in await account.users()) == sorted([ONE.id, *emails(ONE, TWO)])
 
 
 async def test_a_user_that_was_made_by_hand_becomes_ours_and_somebody_elses_stays_as_it_is(account: Account) -> None:

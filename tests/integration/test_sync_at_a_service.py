@@ -93,14 +93,16 @@ async def test_users_are_created_changed_deactivated_and_found_again(*, bulk: bo
 
 @pytest.mark.case(60)
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_a_person_who_was_made_anew_in_talkdesk_goes_on_with_the_user_of_before(*, bulk: bool) -> None:
+async def test_a_person_who_was_made_anew_in_talkdesk_is_a_new_user(*, bulk: bool) -> None:
     async with place(bulk=bulk) as here:
         await here.bring(users(3))
         anew = user(9, email=user(1).email)
         outcome = await here.bring([anew, *users(3)[1:]])
         assert (outcome.synced, outcome.failed, outcome.failure, outcome.partial_failure) == (3, 0, None, None)
         assert here.active == ids([anew, *users(3)[1:]])
-        assert len(here.server.users()) == 3
+        assert len(here.server.users()) == 4
+        before = here.server.user(user(1).id)
+        assert (before["userName"], before["displayName"]) == (user(1).id, user(1).name)
         assert (await here.bring([user(1, email="canary-back@example.com"), anew])).failed == 0
         assert here.active == ids([user(1), anew])
         assert here.server.user(user(1).id)["userName"] == "canary-back@example.com"

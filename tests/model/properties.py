@@ -116,7 +116,8 @@ def _judge_credentials(world: World, place: Place, raw: Mapping[str, Any]) -> No
             for other, secret in world.server.cluster.objects.items()
             if other[:2] == ("secrets", HOME) and other != place and _belongs(secret, name)
         }
-        if not others & set(remote.clients):
+        needed = _client_in(raw) in remote.clients
+        if needed and not others & set(remote.clients):
             world.faults.append(f"the last credentials of {installation} were deleted while they were needed")
 
 
@@ -242,4 +243,8 @@ def _belongs(secret: Mapping[str, Any], name: str) -> bool:
 
 def _client_of(cluster: Cluster, secret_name: str) -> str:
     secret = cluster.objects.get(("secrets", HOME, secret_name))
-    return base64.b64decode(secret["data"]["client_id"]).decode() if secret is not None else ""
+    return _client_in(secret) if secret is not None else ""
+
+
+def _client_in(secret: Mapping[str, Any]) -> str:
+    return base64.b64decode(secret["data"]["client_id"]).decode()

@@ -11,7 +11,7 @@ from model.talkdesk_truth import Remote
 from model.world import place_of
 from talkdesk_crds.names import SECRET_TYPE
 
-__all__ = ["late", "unfinished"]
+__all__ = ["late", "shown", "unfinished"]
 
 DAY = 86_400
 
@@ -33,6 +33,40 @@ def unfinished(state: State) -> Iterator[str]:
             yield "the customer has the app, but the tenant is not complete"
     else:
         yield from _without_customer(state)
+
+
+_OF_THE_PAST = frozenset({"Answered", "DeadlineNear"})
+
+
+def shown(state: State) -> Iterator[tuple[str, str]]:
+    """Yield what decides on the status of each of our objects, and what the status says.
+
+    Left out is what tells of time, or of the past on purpose: the deadline, how the answer got to Talkdesk, whether
+    there ever was a tenant, that a disagreement with Talkdesk is over.
+    """
+    if state.talkdesk.mistaken or _excused(state):
+        return
+    truth = [(name, remote.state, remote.waiting is None) for name, remote in state.talkdesk.installations]
+    truth += [(event, decision, True) for event, decision in state.talkdesk.answered]
+    objects = [(place, _wanted(raw)) for place, raw in sorted(state.cluster.objects.items())]
+    for place, raw in state.cluster.objects.items():
+        status = raw.get("status")
+        if status is None or place[0] not in {"talkdeskinstallations", "talkdesktenants"}:
+            continue
+        conditions = [
+            (each["type"], each["status"], each["reason"])
+            for each in status.get("conditions", [])
+            if each["type"] not in _OF_THE_PAST and (each["type"], each["status"]) != ("InSync", "True")
+        ]
+        said = (status.get("phase"), conditions, (status.get("ending") or {}).get("reason"), "retry" in status)
+        known = (place, truth, objects, sorted(state.people), sorted(state.lost), "tenantRef" in status)
+        yield repr(known), repr(said)
+
+
+def _wanted(raw: Mapping[str, Any]) -> str:
+    """Return the spec without what follows from the time and the way to it."""
+    left_out = {"uninstallTime", "objects"}
+    return repr(sorted((name, value) for name, value in raw.get("spec", {}).items() if name not in left_out))
 
 
 def _of_installation(state: State, name: str, remote: Remote) -> Iterator[str]:

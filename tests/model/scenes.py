@@ -46,6 +46,7 @@ SCENES = (
     _scene("a second installation", "install i2", "uninstall i1", before=_INSTALLED, sorts=("between",)),
     _scene("a return under the same id", "install i1", before=("install i1", "uninstall i1"), sorts=("fault", "stale")),
     _scene("two leaders", "install i1", "uninstall i1", sorts=("leader",)),
+    _scene("an update overtaken", "update i1", "uninstall i1", before=_INSTALLED, sorts=("between",), clock=0),
     _scene("a lost event", "update i1", "uninstall i1", before=_INSTALLED, sorts=("given up",)),
     _scene("a person decides", "install i1", people=("approve", "reject"), sorts=_WITHOUT_FAULTS, approval=_MANUAL),
     _scene("a pause", "uninstall i1", before=_INSTALLED, people=("pause", "resume"), sorts=("crash", "between")),

@@ -17,7 +17,7 @@ from model.faults import options
 from model.kube import Cluster, ModelServer
 from model.moves import DAY, Move, Scene, between, fair_move, moves, step_clock
 from model.properties import violations
-from model.rest import late, unfinished
+from model.rest import late, shown, unfinished
 from model.state import State, key_of
 from model.turn import Choices, Turn
 from model.world import World
@@ -66,6 +66,8 @@ class Search:
     onward: dict[bytes, bytes] = field(default_factory=dict)
     """The next state where an event is delivered or the operator works, all going well."""
     settled: set[bytes] = field(default_factory=set)
+    said: dict[str, str] = field(default_factory=dict)
+    """What each status says in a state at rest, by the world."""
     rests: int = 0
     longest: int = 0
     """The longest way to rest."""
@@ -207,8 +209,15 @@ class Search:
                 return after
             state = after
             if state.cluster.version == before:
-                return next(unfinished(state), "")
+                return next(unfinished(state), "") or self._differs(state)
         return "each resync writes something though nothing has changed"
+
+    def _differs(self, state: State) -> str:
+        """Return what a status says otherwise than it did of the same world in another state at rest."""
+        for known, said in shown(state):
+            if self.said.setdefault(known, said) != said:
+                return f"a status is no function of the world: it says {said}, and of the same {self.said[known]}"
+        return ""
 
     def _resync(self, state: State) -> State | str:
         """Return the state after a resync and what follows from it."""

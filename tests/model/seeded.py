@@ -74,6 +74,13 @@ MUTANTS = (
         _LIFE,
     ),
     Mutant(
+        "an answer that was put on record for one request goes to another",
+        f"{_OPERATOR}/reconcilers/installation.py",
+        "        if installation.spec.request != scope.installation.spec.request:",
+        "        if installation.spec.request is None:",
+        "an update overtaken",
+    ),
+    Mutant(
         "the retention is over from the beginning",
         f"{_OPERATOR}/domain/tenant/desired.py",
         "    return after is not None and scope.now >= after",

@@ -34,8 +34,8 @@ AppName: TypeAlias = tuple[str, str]
 
 _TIMES: Final = WatchTimes(idle=timedelta(seconds=90), longest_delay_refused=timedelta(minutes=1))
 """A bookmark comes once a minute: without one, the watch is dead and the list old."""
-_PAGE_SIZE: Final = 20
-"""A template may have a MiB."""
+_PAGE_SIZE: Final = 2
+"""A template may have a MiB, which takes twenty times as much when it is read; a whole page is read at once."""
 _AFTER_FAULT: Final = 5.0
 _APPEARS_WITHIN: Final = 1.0
 """Seconds from `kubectl apply` until the watch has shown the app, at most: it takes some milliseconds."""

@@ -19,6 +19,7 @@ still the one that was read:
     └── OtherAccount        never will be: the installation is known as another account's
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -45,6 +46,7 @@ from talkdesk_crds.names import (
 from talkdesk_crds.shard_slots import slot_label
 from talkdesk_runtime.kube import JSON, JSON_PATCH, resource_path
 from talkdesk_runtime.kube_errors import (
+    KubeAdmissionRefused,
     KubeAlreadyExists,
     KubeError,
     KubeInvalid,
@@ -57,6 +59,8 @@ from talkdesk_webhook.event_record import EventRecord, Register, SecretDraft
 
 __all__ = ["Inbox", "InboxError", "InboxUnavailable", "KubeWriter", "OtherAccount", "Result"]
 
+_REFUSER: Final = re.compile(r"(ValidatingAdmissionPolicy|admission webhook) ['\"]([-.a-z0-9]{1,253})['\"]")
+"""Who refused an object. Only the name is passed on: what others write of an object may quote it."""
 _ATTEMPTS: Final = 4
 """Create, or read and write, by turns, while others create, change and delete it; two are enough without that."""
 _QUERY: Final = {"fieldManager": FIELD_MANAGER_WEBHOOK, "fieldValidation": "Strict"}
@@ -134,6 +138,10 @@ class Inbox:
             raise InboxUnavailable("the API server can't take the event now", error.retry_after) from None
         except KubeInvalid as error:
             raise InboxUnavailable(f"the API server refused the event at {', '.join(error.fields)}") from None
+        except KubeAdmissionRefused as error:
+            named = _REFUSER.search(str(error))
+            by = f"{named[1]} {named[2]}" if named is not None else "an admission plugin"
+            raise InboxUnavailable(f"{by} refused the event") from None
         except KubeError as error:
             raise InboxUnavailable(f"the API server refused the event: {type(error).__name__}") from None
         return result

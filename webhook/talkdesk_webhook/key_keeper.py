@@ -13,6 +13,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+import structlog
+
 from talkdesk_runtime.clock import Clock
 from talkdesk_webhook.known_app import KnownApp
 from talkdesk_webhook.signing_keys import SigningKeys
@@ -23,6 +25,7 @@ _LONGEST: Final = 30.0
 """Seconds between two rounds; a tenth of the time for which a key is used, if that is less."""
 _PAUSE: Final = 1.0
 """Seconds between two rounds, however often apps change."""
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class KeyKeeper:
@@ -48,7 +51,10 @@ class KeyKeeper:
         """Fetch now, after each change and now and then, until cancelled."""
         while True:
             self._changed.clear()
-            await self.refresh()
+            try:
+                await self.refresh()
+            except Exception as error:  # noqa: BLE001 - the others would never be fetched again
+                _log.error("signing_keys.not_fetched_ahead", kind=type(error).__name__)
             await self._clock.sleep(_PAUSE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._every):

@@ -9,9 +9,10 @@ isn't a key is a LookupFailed, so that the event is delivered again instead of b
 pushed out by others; how often unknown ones are asked for is bounded by who asks (key_budgets).
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Final
@@ -25,7 +26,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Stri
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lenient_json import UnreadableError, read_lenient, unpacked
-from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed
+from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, LookupThrottled
 from talkdesk_runtime.lru import LruMap
 from talkdesk_runtime.networks import Network
 from talkdesk_webhook.key_budgets import NOTHING, Asker, KeyBudgets
@@ -42,6 +43,11 @@ _SIZE: Final = 64
 """Keys of one gateway."""
 _GATEWAYS: Final = 1024
 """Only those of apps that there are."""
+_STEP: Final = 2.0
+_STEPS: Final = 3
+"""Times of one step in which a key has to be here; seconds."""
+_MOST_WAITING: Final = 64
+"""Events that wait for unknown keys of one gateway at once: the others find a place, whoever sends them."""
 _IN_USE: Final = 8
 """Keys of one gateway that are fetched ahead because they signed events: two, while Talkdesk changes its own."""
 
@@ -85,7 +91,9 @@ def gateway_client(
 ) -> httpx.AsyncClient:
     """Return the HTTP client for key fetches: no redirects, no cookies, no compressed responses; proxies as Proxies."""
     return httpx.AsyncClient(
-        transport=RoutingTransport(proxies=proxies, connections=8, keepalive=60, denied=denied),
+        transport=RoutingTransport(
+            proxies=proxies, connections=16, connections_per_host=2, keepalive=60, denied=denied
+        ),
         timeout=timeout.total_seconds(),
         follow_redirects=False,
         trust_env=False,
@@ -104,6 +112,8 @@ class SigningKeys:
         clock: Clock | None = None,
     ) -> None:
         self._client = client
+        # The client bounds each step; a gateway that sends a byte now and then would hold a connection for hours.
+        self._longest = _STEPS * (client.timeout.read or _STEP)
         self._lifetimes = lifetimes
         clock = clock or Clock.system()
         self._clock = clock
@@ -122,7 +132,15 @@ class SigningKeys:
         its = self._of(gateway)
         if its.lookups.has(key_id):
             return await its.lookups.get(key_id)
-        return await its.lookups.get(key_id, own_budget=its.budgets.own(asker), reserves=its.budgets.reserves(asker))
+        if its.waiting >= _MOST_WAITING:
+            raise LookupThrottled("too many events wait for unknown signing keys just now")
+        its.waiting += 1
+        try:
+            return await its.lookups.get(
+                key_id, own_budget=its.budgets.own(asker), reserves=its.budgets.reserves(asker)
+            )
+        finally:
+            its.waiting -= 1
 
     def verified(self, gateway: str, key_id: str, asker: Asker) -> None:
         """Take note of an event that the key has signed."""
@@ -139,10 +157,10 @@ class SigningKeys:
     async def fetch_ahead(self, gateway: str, key_id: str, ahead: float) -> None:
         """Fetch a key that is missing or would be too old in so many seconds, if that works.
 
-        What the gateway has said that it does not have is not asked for again.
+        What the gateway has said lately that it does not have is not asked for again.
         """
         its = self._of(gateway)
-        if is_key_id(key_id) and not its.lookups.was_absent(key_id):
+        if is_key_id(key_id) and not its.lookups.is_absent(key_id):
             with suppress(LookupFailed):
                 await its.lookups.get(key_id, own_budget=NOTHING, reserves=(its.budgets.ahead,), ahead=ahead)
 
@@ -164,7 +182,7 @@ class SigningKeys:
     async def _fetch(self, gateway: str, key_id: str) -> Loaded[ec.EllipticCurvePublicKey]:
         answer = await self._ask(f"{gateway}/events/signature-keys/{quote(key_id, safe='')}")
         if answer is None:
-            return self._unknown()
+            return replace(self._unknown(), is_doubtful=True)
         if answer.key_id not in {None, key_id}:
             raise LookupFailed("the gateway answered with another signing key than the one asked for")
         try:
@@ -173,7 +191,7 @@ class SigningKeys:
             raise LookupFailed(f"the gateway's signing key can't be used: {error}") from None
         usable = self._lifetimes.max_age
         if answer.expires_at is not None:
-            usable = min(usable, answer.expires_at + EXPIRY_TOLERANCE - self._now())
+            usable = min(usable, answer.expires_at - self._now() + EXPIRY_TOLERANCE)
         if usable <= timedelta():
             return self._unknown()
         return Loaded(public_key, min(self._lifetimes.refresh_interval, usable).total_seconds(), usable.total_seconds())
@@ -183,7 +201,7 @@ class SigningKeys:
 
     async def _ask(self, url: str) -> _WireKey | None:
         try:
-            async with self._client.stream("GET", url) as response:
+            async with asyncio.timeout(self._longest), self._client.stream("GET", url) as response:
                 if response.status_code in _UNKNOWN:
                     return None
                 if response.status_code != httpx.codes.OK:
@@ -195,12 +213,14 @@ class SigningKeys:
             raise LookupFailed(f"the gateway can't be asked for signing keys: {type(error).__name__}") from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Gateway:
     """What is known of one gateway."""
 
     lookups: LookupCache[str, ec.EllipticCurvePublicKey]
     budgets: KeyBudgets
+    waiting: int = 0
+    """Events that wait for a key that is not known."""
     in_use: LruMap[str, bool] = field(default_factory=lambda: LruMap(_IN_USE))
 
 

@@ -208,6 +208,8 @@ class InstallationReconciler:
         status = scope.installation.status.model_copy(update={"answer": answer})
         await self._cluster.write_installation_status(scope.installation, status)
         installation = self._reread(scope.installation) or scope.installation.model_copy(update={"status": status})
+        if installation.spec.request != scope.installation.spec.request:
+            raise KubeConflict("another request came while the answer was put on record")
         return replace(scope, answer=answer, answer_recorded=True, installation=installation)
 
     async def _send(self, scope: Scope, send: Send) -> Scope:

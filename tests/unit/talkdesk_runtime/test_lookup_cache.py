@@ -250,13 +250,13 @@ async def test_it_is_known_which_keys_take_from_no_budget() -> None:
     source, clock = Source(), Clock()
     cache = lookups(source, clock)
     assert not cache.has("a")
-    assert not cache.was_absent("b")
+    assert not cache.is_absent("b")
     await cache.get("a")
     await cache.get("b")
     assert cache.has("a")
     assert cache.has("b")
-    assert (cache.was_absent("a"), cache.was_absent("b")) == (False, True)
+    assert (cache.is_absent("a"), cache.is_absent("b")) == (False, True)
     clock.now += 11
     assert cache.has("a")  # old, and read again free of charge
     assert not cache.has("b")
-    assert cache.was_absent("b")
+    assert not cache.is_absent("b")  # that was said too long ago

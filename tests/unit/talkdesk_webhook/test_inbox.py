@@ -8,6 +8,7 @@ from builders.scripted_kube import ScriptedKube, stored
 from talkdesk_crds.installation import CredentialsOrigin
 from talkdesk_crds.names import GROUP
 from talkdesk_runtime.kube_errors import (
+    KubeAdmissionRefused,
     KubeAlreadyExists,
     KubeConflict,
     KubeError,
@@ -255,6 +256,26 @@ async def test_any_other_error_means_that_the_event_is_delivered_again(error: Ku
         assert caught.value.retry_after == getattr(error, "retry_after", None)
     with pytest.raises(InboxUnavailable):
         await outcome(event(), error)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "x is forbidden: ValidatingAdmissionPolicy 'only-ours' with binding 'b' denied request: canary-made-up",
+            "ValidatingAdmissionPolicy only-ours refused the event",
+        ),
+        (
+            'admission webhook "validate.kyverno.svc-fail" denied the request: canary-made-up',
+            "admission webhook validate.kyverno.svc-fail refused the event",
+        ),
+        ("canary-made-up", "an admission plugin refused the event"),
+    ],
+)
+async def test_a_refusal_by_a_policy_names_it_and_quotes_nothing(said: str, words: str) -> None:
+    with pytest.raises(InboxUnavailable) as caught:
+        await outcome(event(), KubeAdmissionRefused(said))
+    assert str(caught.value) == words
 
 
 @pytest.mark.case(61)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+import structlog
 
 from builders.events import Signer, encode
 from builders.ports import known_app
@@ -96,3 +97,19 @@ async def test_a_new_app_has_its_keys_fetched_at_once(world: World) -> None:
     await until(lambda: world.asked == ["first", "second"], within=5)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_fault_in_one_round_ends_no_later_one(world: World) -> None:
+    def broken() -> Iterator[KnownApp]:
+        if not world.apps:
+            raise OverflowError("date value out of range")
+        yield from world.apps
+
+    keeper = KeyKeeper(world.keys, broken, world.changed, timedelta(minutes=10), clock=Clock.system())
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(keeper.run())
+        await until(lambda: bool(logs))
+        world.apply("key")
+        await until(lambda: world.asked == ["key"])
+        running.cancel()
+    assert [(each["event"], each["kind"]) for each in logs] == [("signing_keys.not_fetched_ahead", "OverflowError")]

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from builders.events import NOON, Signer
-from builders.serving import serving
+from builders.serving import serving, until
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_webhook.key_budgets import Asker
@@ -163,7 +163,7 @@ async def test_keys_that_signed_events_are_fetched_ahead_and_before_they_are_old
     assert len(gateway.asked) == 2
 
 
-async def test_fetching_ahead_fails_quietly_and_gives_up_what_the_gateway_does_not_have() -> None:
+async def test_fetching_ahead_fails_quietly_and_asks_seldom_for_what_the_gateway_does_not_have() -> None:
     gateway, time = Gateway(httpx.Response(503)), Time()
     its = keys(gateway, time)
     for key_id in (SIGNER.key_id, SIGNER.key_id, "no/id"):
@@ -171,9 +171,10 @@ async def test_fetching_ahead_fails_quietly_and_gives_up_what_the_gateway_does_n
     assert len(gateway.asked) == 2
     gateway.answer = httpx.Response(404)
     for _ in range(5):
-        await its.fetch_ahead(GATEWAY, SIGNER.key_id, 60)
-        time.passed += timedelta(minutes=5)
-    assert len(gateway.asked) == 3
+        await its.fetch_ahead(GATEWAY, SIGNER.key_id, 0)
+        await its.fetch_ahead(GATEWAY, SIGNER.key_id, 0)
+        time.passed += timedelta(minutes=1)
+    assert len(gateway.asked) == 7, "it may have been a moment's fault: once a minute"
 
 
 async def test_fetching_ahead_has_a_budget_of_its_own(flood: Flood) -> None:
@@ -270,8 +271,26 @@ async def test_a_withdrawn_key_is_unknown_after_the_next_refresh() -> None:
     gateway.answer = httpx.Response(404)
     time.passed = timedelta(minutes=9)
     assert await signing.get(GATEWAY, SIGNER.key_id, SOMEBODY) is not None
-    time.passed = timedelta(minutes=10)
+    for minutes in (10, 10.9):
+        time.passed = timedelta(minutes=minutes)
+        assert await signing.get(GATEWAY, SIGNER.key_id, SOMEBODY) is not None, "it is asked for once more"
+    time.passed = timedelta(minutes=11)
     assert await signing.get(GATEWAY, SIGNER.key_id, SOMEBODY) is None
+
+
+@pytest.mark.case(5)
+async def test_a_gateway_that_does_not_find_a_known_key_for_a_moment_keeps_no_event_out() -> None:
+    gateway, time = Gateway(), Time()
+    signing = keys(gateway, time)
+    await signing.get(GATEWAY, SIGNER.key_id, SOMEBODY)
+    good = gateway.answer
+    for minutes in (10, 21, 32):
+        gateway.answer = httpx.Response(404)
+        time.passed = timedelta(minutes=minutes)
+        assert await signing.get(GATEWAY, SIGNER.key_id, SOMEBODY) is not None
+        gateway.answer = good
+        time.passed += timedelta(minutes=1)
+        assert await signing.get(GATEWAY, SIGNER.key_id, SOMEBODY) is not None
 
 
 @pytest.mark.case(5)
@@ -296,8 +315,8 @@ async def test_a_key_expires_also_while_the_gateway_is_down() -> None:
         await signing.get(GATEWAY, SIGNER.key_id, SOMEBODY)
 
 
-@pytest.mark.parametrize("expires_at", [None, "", "soon", 7, {}])
-async def test_an_expiry_that_cant_be_read_is_ignored(expires_at: Any) -> None:
+@pytest.mark.parametrize("expires_at", [None, "", "soon", 7, {}, "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"])
+async def test_an_expiry_that_cant_be_read_or_is_far_is_ignored(expires_at: Any) -> None:
     assert await keys(Gateway(found(expires_at=expires_at))).get(GATEWAY, SIGNER.key_id, SOMEBODY) is not None
 
 
@@ -335,6 +354,52 @@ async def test_redirects_compression_and_huge_responses_are_refused() -> None:
         for key_id in ("huge", "bomb", "moved"):
             with pytest.raises(LookupFailed):
                 await signing.get(gateway.url, key_id, SOMEBODY)
+
+
+async def test_a_gateway_that_drips_holds_up_nobody_for_long() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
+        with suppress(ConnectionError):
+            while not closing.is_set():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.transport.abort()
+
+    closing = asyncio.Event()
+    async with (
+        await asyncio.start_server(drip, "127.0.0.1", 0) as server,
+        gateway_client(timedelta(seconds=0.2), user_agent="test") as client,
+    ):
+        signing = SigningKeys(client, KeyLifetimes())
+        async with asyncio.timeout(30):
+            with pytest.raises(LookupFailed, match="TimeoutError"):
+                await signing.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key", SOMEBODY)
+        closing.set()
+        await asyncio.sleep(0.2)  # in which it ends
+
+
+@pytest.mark.case(77)
+async def test_events_that_wait_for_an_unknown_key_take_no_place_from_the_others() -> None:
+    asked, answered = 0, asyncio.Event()
+
+    async def slow(_: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        await answered.wait()
+        return httpx.Response(404)
+
+    signing = SigningKeys(httpx.AsyncClient(transport=httpx.MockTransport(slow)), KeyLifetimes())
+    waiting = [asyncio.create_task(signing.get(GATEWAY, "made-up", SOMEBODY)) for _ in range(100)]
+    await until(lambda: bool(asked) and any(each.done() for each in waiting))
+    refused = [each for each in waiting if each.done()]
+    assert len(refused) == 36
+    answered.set()
+    assert [isinstance(each, LookupFailed) for each in await asyncio.gather(*waiting, return_exceptions=True)].count(
+        True
+    ) == 36
+    assert await signing.get(GATEWAY, "made-up", SOMEBODY) is None
 
 
 async def test_a_gateway_that_is_silent_or_down_is_a_failure() -> None:

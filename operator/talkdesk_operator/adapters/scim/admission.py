@@ -1,13 +1,13 @@
 """When a service gets no calls: because it asked for a pause, or because it keeps failing.
 
-Belongs here: admission of calls by the service's origin. Does not belong here: how many run at once, retries, when a
-circuit opens and closes (talkdesk_runtime.circuit_breaker).
+Belongs here: admission of calls by the service's origin. Does not belong here: how many run at once, when a circuit
+opens and closes (talkdesk_runtime.circuit_breaker).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from talkdesk_operator.domain.ports.scim_errors import ScimCircuitOpen, ScimError, ScimRateLimited, ScimTransient
 from talkdesk_runtime.backoff import Backoff
@@ -15,7 +15,9 @@ from talkdesk_runtime.circuit_breaker import BreakerLimits, CircuitBreakers
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.lru import LruMap
 
-__all__ = ["Admission", "CallOutcome"]
+__all__ = ["Admission", "CallOutcome", "with_retries"]
+
+T = TypeVar("T")
 
 _OPEN_TIME: Final = timedelta(seconds=30)
 _LIMITS: Final = BreakerLimits(
@@ -28,6 +30,8 @@ _LIMITS: Final = BreakerLimits(
 _UNNAMED_PAUSE: Final = timedelta(seconds=1)
 """Pause after a 429 that names none."""
 _SERVICES: Final = 4096
+_ATTEMPTS: Final = 3
+"""At a call that gets a 429; the pauses in between are waited out."""
 
 
 class CallOutcome:
@@ -83,6 +87,17 @@ class Admission:
         if wait is not None:
             until = self._clock.monotonic() + wait.total_seconds()
             self._paused_until.put(origin, max(until, self._paused_until.get(origin) or 0))
+
+
+async def with_retries(attempt: Callable[[], Awaitable[T]], has_time: Callable[[], bool]) -> T:
+    """Try again after a 429: the admission waits out the pause, or raises when it is too long."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await attempt()
+        except ScimRateLimited:
+            if not has_time():
+                raise
+    return await attempt()
 
 
 def _refusal(words: str, open_for: float, paused_for: float) -> ScimError:

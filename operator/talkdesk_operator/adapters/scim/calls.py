@@ -14,7 +14,7 @@ import orjson
 from scim2_models import ScimFilter
 
 from talkdesk_operator.adapters.scim import messages
-from talkdesk_operator.domain.ports.scim import Order, Person, Ref, Service
+from talkdesk_operator.domain.ports.scim import Person, Ref, Service
 
 _ATTRIBUTES: Final = "externalId,userName"
 """All that a search needs beside `id` and `meta`, so that nothing personal travels without need."""
@@ -96,7 +96,7 @@ def create(service: Service, person: Person) -> Call:
     return Call("create", "creating a user", Target.NEW_USER, "POST", f"{service.url}/Users", body)
 
 
-def patch(service: Service, order: Order, ref: Ref, *, versions: bool, claim: bool) -> Call:
+def patch(service: Service, order: messages.Change, ref: Ref, *, versions: bool, claim: bool) -> Call:
     """Return the call that changes a user as ordered; `claim` writes the external id too."""
     body = orjson.dumps(messages.changes(order, claim=claim))
     if_match = ref.version if versions else None

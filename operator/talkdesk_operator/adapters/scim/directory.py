@@ -13,10 +13,11 @@ from talkdesk_crds.app import ScimAttribute
 from talkdesk_operator.adapters.scim import calls, messages
 from talkdesk_operator.adapters.scim.calls import Call
 from talkdesk_operator.adapters.scim.exchange import Exchange
+from talkdesk_operator.adapters.scim.messages import Change, Rename
 from talkdesk_operator.adapters.scim.responses import Reply, malformed
 from talkdesk_operator.adapters.scim.wire import Capabilities, Found, Listed, id_in_location, to_found, to_listed
-from talkdesk_operator.domain.ports.scim import Deactivate, Order, Person, Ref, Service
-from talkdesk_operator.domain.ports.scim_errors import ScimRefused, ScimUnseen, ScimUnsupported
+from talkdesk_operator.domain.ports.scim import Deactivate, Person, Ref, Service
+from talkdesk_operator.domain.ports.scim_errors import ScimOutdated, ScimRefused, ScimUnseen, ScimUnsupported
 
 __all__ = ["Directory", "Search"]
 
@@ -96,13 +97,13 @@ class Directory:
         """Raise ScimNotFound when there is no service any more: else every user would seem to be gone."""
         await self.run(calls.find_any(self.service, select=self.can.attribute_selection))
 
-    async def read(self, ref: Ref) -> Ref:
-        """Read a user's present version."""
+    async def look(self, ref: Ref) -> Found:
+        """Read a user as it is now."""
         call = calls.read(self.service, ref)
         found = _found(await self.run(call))
         if found is None:
             raise malformed(call, "holds no id")
-        return found.ref
+        return found
 
     async def create(self, person: Person) -> Ref:
         """Create a user."""
@@ -117,7 +118,7 @@ class Directory:
             raise malformed(call, "does not say which user was made")
         return ref
 
-    async def update(self, order: Order, ref: Ref, *, claim: bool = False) -> Ref:
+    async def update(self, order: Change, ref: Ref, *, claim: bool = False) -> Ref:
         """Change a user as ordered; `claim` gives it the external id."""
         if self.can.patch:
             call = calls.patch(self.service, order, ref, versions=self.can.versions, claim=claim)
@@ -127,13 +128,15 @@ class Directory:
                 self.can = replace(self.can, patch=False)
         return await self._replace(order, ref, claim=claim)
 
-    async def _replace(self, order: Order, ref: Ref, *, claim: bool) -> Ref:
+    async def _replace(self, order: Change, ref: Ref, *, claim: bool) -> Ref:
         """Change a user by replacing it, with all that the service has of it."""
         reading = calls.read(self.service, ref)
         current = await self.run(reading)
         found = _found(current)
         if found is None:
             raise malformed(reading, "holds no id")
+        if isinstance(order, Rename) and order.while_inactive and found.active is not False:
+            raise ScimOutdated(f"{reading.words}: it is not inactive any more", kind="not inactive any more")
         content = messages.merged(order, current.content, claim=claim)
         call = calls.replace(self.service, found.ref, content, versions=self.can.versions)
         return _renewed(order, ref, await self.run(call), call)
@@ -152,7 +155,7 @@ def _found(reply: Reply) -> Found | None:
     return to_found(reply.content, reply.headers.get("etag"))
 
 
-def _renewed(order: Order, ref: Ref, reply: Reply, call: Call) -> Ref:
+def _renewed(order: Change, ref: Ref, reply: Reply, call: Call) -> Ref:
     """Return the user's new version: of a body, or of a header alone (204); raise ScimUnseen for one still active."""
     found = to_found({**reply.content, "id": ref.id}, reply.headers.get("etag"))
     if isinstance(order, Deactivate) and found is not None and found.active:

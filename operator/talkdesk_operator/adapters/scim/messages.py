@@ -6,6 +6,7 @@ Source: RFC 7643, 4.1; RFC 7644, 3.5.2 and 3.7.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -18,6 +19,19 @@ from talkdesk_operator.domain.ports.scim import Order, Person, Put
 ADMIN: Final = "admin"
 STANDARD: Final = "standard"
 """Values of `roles`: Talkdesk requires that the user who installed the app is its only admin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Give a user another name, and leave all else as it is, `active` too."""
+
+    user_name: str = field(repr=False)
+    while_inactive: bool = False
+    """Whether it is done only to a user who is inactive."""
+
+
+Change = Order | Rename
+"""What is done to a user who is there."""
 
 
 class Email(ComplexAttribute):
@@ -82,14 +96,14 @@ def _names(person: Person) -> dict[str, str]:
     }
 
 
-def changes(order: Order, *, claim: bool = False) -> dict[str, Any]:
+def changes(order: Change, *, claim: bool = False) -> dict[str, Any]:
     """Return the PATCH of an order: it replaces each attribute that is ours, and no other."""
     attributes = _attributes(order, claim=claim)
     operations = [PatchOperation[User](op="replace", path=path, value=value) for path, value in attributes.items()]
     return PatchOp[User](operations=operations).model_dump(scim_ctx=Context.RESOURCE_PATCH_REQUEST)
 
 
-def merged(order: Order, current: Mapping[str, Any], *, claim: bool = False) -> dict[str, Any]:
+def merged(order: Change, current: Mapping[str, Any], *, claim: bool = False) -> dict[str, Any]:
     """Return the PUT of an order: the user as it was read, with our attributes in it."""
     attributes = _attributes(order, claim=claim)
     parts = {path.removeprefix(_NAME): attributes.pop(path) for path in list(attributes) if path.startswith(_NAME)}
@@ -119,8 +133,10 @@ BULK_HEAD: Final = orjson.dumps({"schemas": [str(BulkRequest.__schema__)]})[:-1]
 BULK_TAIL: Final = b"]}"
 
 
-def _attributes(order: Order, *, claim: bool) -> dict[str, Any]:
+def _attributes(order: Change, *, claim: bool) -> dict[str, Any]:
     """Return the attributes that an order is about, by their paths."""
+    if isinstance(order, Rename):
+        return {"userName": order.user_name}
     if not isinstance(order, Put):
         return {"active": False}
     content = whole(order.person)

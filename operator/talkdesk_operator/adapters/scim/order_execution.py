@@ -1,26 +1,26 @@
 """Many orders at one service: users are searched, changed in bulk where possible, else one by one in parallel.
 
-Belongs here: the sequence, and when to stop. Does not belong here: single calls and their rules.
+Belongs here: the sequence, and when to stop. Does not belong here: single calls and their rules,
+names that others have (name_exchange).
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from talkdesk_operator.adapters.scim import bulk, calls
+from talkdesk_operator.adapters.scim.admission import with_retries
 from talkdesk_operator.adapters.scim.directory import Directory
+from talkdesk_operator.adapters.scim.name_exchange import Batch, NameExchange
 from talkdesk_operator.adapters.scim.responses import of_status
-from talkdesk_operator.adapters.scim.single_order import carry_out, is_taken, set_aside, set_former_aside
+from talkdesk_operator.adapters.scim.single_order import carry_out
 from talkdesk_operator.adapters.scim.wire import BulkResult, Found
-from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Order, Put, Ref, Result, Service
+from talkdesk_operator.domain.ports.scim import Done, Failed, NotStarted, Order, Ref, Result, Service
 from talkdesk_operator.domain.ports.scim_errors import (
     ScimError,
     ScimNotFound,
-    ScimRateLimited,
     ScimRefused,
     ScimTransient,
     ScimUnavailable,
@@ -33,10 +33,6 @@ T = TypeVar("T")
 _IDS_OF_A_SEARCH: Final = 25
 _BYTES_OF_A_SEARCH: Final = 1500
 """Of ids in one search: servers take URLs of 8 KB, some proxies of 2 KB, and ids of Talkdesk's have 24 letters."""
-_SUSPECTS: Final = 20
-"""Of those whose change failed, how many are looked at for a name that is taken."""
-_ATTEMPTS: Final = 3
-"""At a call that gets a 429; the pauses in between are waited out."""
 
 
 class OrderExecution:
@@ -142,65 +138,13 @@ class OrderExecution:
             return None
 
     async def _exchange_names(self) -> None:
-        """Try those again whose name another user of this batch had: it may be free by now.
+        """Try those again whose name another user had: it may be free by now, or can be made so."""
 
-        Where users wait for one another, as two do who swap their addresses, one is named by its external id meanwhile;
-        and for good, a user who left and whose name somebody else has now.
-        """
-        waiting = {number for number, result in enumerate(self._results) if is_taken(result)}
-        waiting |= await self._waiting_unsaid()
-        set_aside: set[int] = set()
-        left_names = any(isinstance(order, Put) and order.former for order in self._orders)
-        while waiting and (len(self._orders) > 1 or left_names) and self._may_continue:
-            before = len(waiting)
-            for number in sorted(waiting):
-                result = await self._carried_out(self._orders[number])
-                self._results[number] = result or self._results[number]
-                if isinstance(self._results[number], Done):
-                    waiting.discard(number)
-            if len(waiting) == before:
-                aside = await self._set_aside(waiting, set_aside)
-                if aside is None:
-                    return
-                set_aside.add(aside)
+        async def again(number: int) -> None:
+            self._results[number] = await self._carried_out(self._orders[number]) or self._results[number]
 
-    async def _waiting_unsaid(self) -> set[int]:
-        """Return whose change failed while another user has the name: some services say that with a 500."""
-        failed = (number for number, result in enumerate(self._results) if _may_mean_taken(result))
-        suspects = [number for number in failed if self._orders[number].ref is not None]
-        waiting = set()
-        with suppress(ScimError):
-            for number in suspects[:_SUSPECTS]:
-                if self._may_continue and await self._to_set_aside(number) is not None:
-                    waiting.add(number)
-        return waiting
-
-    async def _set_aside(self, waiting: AbstractSet[int], done: AbstractSet[int]) -> int | None:
-        """Free the name of one user whom another one waits for, but of none twice; None when nobody is."""
-        try:
-            for number in sorted(waiting - done):
-                if (found := await self._to_set_aside(number)) is not None and found[2] not in done:
-                    ref, named, renamed = found
-                    await self._directory.update(named, ref)
-                    return renamed
-        except ScimError as error:
-            if error.concerns_all:
-                self._stop(error)
-        return None
-
-    async def _to_set_aside(self, number: int) -> tuple[Ref, Put, int] | None:
-        """Return who has the name that an order needs, the order that frees it, and whose order waits for that."""
-        order = self._orders[number]
-        holder = await self._directory.by_user_name(order.person.user_name) if isinstance(order, Put) else None
-        if holder is None or not isinstance(order, Put):
-            return None
-        if holder.external_id is not None and holder.external_id in order.former:
-            return holder.ref, set_former_aside(holder.external_id), number
-        for other_number, other in enumerate(self._orders):
-            waits = other is not order and isinstance(self._results[other_number], Failed)
-            if waits and isinstance(other, Put) and self._is_of(holder, other):
-                return holder.ref, set_aside(other), other_number
-        return None
+        batch = Batch(self._orders, self._results, again, self._stop, lambda: self._may_continue, self._is_of)
+        await NameExchange(self._directory, batch).run()
 
     def _is_of(self, holder: Found, order: Order) -> bool:
         ref = self._ref(order)
@@ -212,14 +156,7 @@ class OrderExecution:
                 group.create_task(work())
 
     async def _with_retries(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try again after a 429: the admission waits out the pause, or raises when it is too long."""
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return await attempt()
-            except ScimRateLimited:
-                if not self._has_time():
-                    raise
-        return await attempt()
+        return await with_retries(attempt, self._has_time)
 
     def _stop(self, error: ScimError) -> None:
         if self.stopped_by is None:
@@ -230,10 +167,6 @@ class OrderExecution:
 
     def _is_located(self, order: Order) -> bool:
         return self._ref(order) is not None or order.external_id in self._searched
-
-
-def _may_mean_taken(result: Result) -> bool:
-    return isinstance(result, Failed) and isinstance(result.error, ScimRefused | ScimUnavailable)
 
 
 def _groups(external_ids: Sequence[str]) -> list[list[str]]:

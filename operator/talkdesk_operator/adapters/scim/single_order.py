@@ -3,17 +3,17 @@
 Belongs here: the rules on 404, 409 and 412. Does not belong here: calls themselves, many orders.
 
     create, where users can't be found by the external id: the same as
-    create ── refused ──▶ find by name: has it our external id, that of one who left, or none? ──▶ update, and set it
+    create ── refused ──▶ find by name: has it our external id, or none? ──▶ update, and set it
     update ── 404 ──▶ find by external id ──▶ update that one, else create
     deactivate ── 404 ──▶ find by external id ──▶ deactivate that one, else done, if the service is there at all
     update ── 412 ──▶ read the version, update once more
 """
 
 from contextlib import suppress
-from dataclasses import replace
 
 from talkdesk_operator.adapters.scim.directory import Directory, Search
-from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, Order, Person, Put, Ref, Result
+from talkdesk_operator.adapters.scim.wire import Found
+from talkdesk_operator.domain.ports.scim import Deactivate, Done, Order, Put, Ref
 from talkdesk_operator.domain.ports.scim_errors import (
     ScimError,
     ScimGone,
@@ -23,24 +23,7 @@ from talkdesk_operator.domain.ports.scim_errors import (
     ScimUnseen,
 )
 
-__all__ = ["carry_out", "is_taken", "set_aside", "set_former_aside"]
-
-
-def is_taken(result: Result) -> bool:
-    """Return whether an order failed because another user has the name."""
-    return isinstance(result, Failed) and isinstance(result.error, ScimTaken)
-
-
-def set_aside(order: Put) -> Put:
-    """Return the order that gives a user a name that nobody else has, and changes nothing else."""
-    named = replace(order.person, user_name=order.external_id, attributes=())
-    return Put(named, order.ref, roles=False)
-
-
-def set_former_aside(external_id: str) -> Put:
-    """Return the order that gives a user who left a name that nobody else has."""
-    named = Person(external_id, user_name=external_id, email=None, name=None, active=False, admin=False, attributes=())
-    return Put(named, None, roles=False)
+__all__ = ["carry_out", "owner_of"]
 
 
 async def carry_out(directory: Directory, order: Order, *, found: Ref | None, searched: bool) -> Done:
@@ -99,14 +82,19 @@ async def _create(directory: Directory, order: Put) -> Ref:
 async def _claim(directory: Directory, order: Put) -> Ref | None:
     """Update the user who has the name, if it may be ours, and give it the external id; None when there is none."""
     holder = await directory.by_user_name(order.person.user_name)
-    if holder is None or holder.external_id not in {None, order.external_id, *order.former}:
+    if holder is None or owner_of(holder, order) not in {None, order.external_id}:
         return None
     return await _update(directory, order, holder.ref, claim=holder.external_id != order.external_id)
+
+
+def owner_of(user: Found, order: Put) -> str | None:
+    """Return the external id of a user; of one of whom the service does not say it, the one that we know."""
+    return user.external_id or order.owners.get(user.ref.id)
 
 
 async def _update(directory: Directory, order: Order, ref: Ref, *, claim: bool = False) -> Ref:
     try:
         return await directory.update(order, ref, claim=claim)
     except ScimOutdated:
-        fresh = await directory.read(ref)
-    return await directory.update(order, fresh, claim=claim)
+        fresh = await directory.look(ref)
+    return await directory.update(order, fresh.ref, claim=claim)

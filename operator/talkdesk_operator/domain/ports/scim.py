@@ -5,7 +5,7 @@ the port. How a call can fail is drawn in `scim_errors`. Which orders there are 
 `domain.users`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -82,7 +82,10 @@ class Put:
     roles: bool = True
     """Whether an update sets the roles, too; otherwise the roles that the service has stay."""
     former: frozenset[str] = frozenset()
-    """External ids of users of ours who left and are inactive: none of them needs the user name any more."""
+    """External ids of users of ours who have no license and are inactive as far as we know. Where one of them has the
+    user name and is seen inactive at the service, the name is freed; all else of that user stays."""
+    owners: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Of users of the service, by their ids there, the external ids as far as we know: it may not know these itself."""
 
     @property
     def external_id(self) -> str:

@@ -6,7 +6,7 @@ Does not belong here: the record's form (`record`), calls (`adapters.scim`), bat
 
 import hashlib
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -97,10 +97,14 @@ def is_up_to_date(known: RecordedUser | None, digest: str) -> bool:
     return known is not None and known.ref is not None and known.sent == digest
 
 
-def put_order(person: Person, known: RecordedUser | None) -> Put:
-    """Return the order to create or update the person. Roles set at the service stay, unless the admin changes."""
+def put_order(person: Person, known: RecordedUser | None, owners: Mapping[str, str] | None = None) -> Put:
+    """Return the order to create or update the person. Roles set at the service stay, unless the admin changes.
+
+    `owners` says of users of the service whose they are.
+    """
     ref = known.ref if known is not None else None
-    return Put(person, ref, roles=known is None or ref is None or known.admin != person.admin)
+    roles = known is None or ref is None or known.admin != person.admin
+    return Put(person, ref, roles=roles, owners={} if owners is None else owners)
 
 
 def record_after(person: Person, done: Put, sent: str) -> RecordedUser:
@@ -121,7 +125,7 @@ def record_before(order: Order, before: RecordedUser | None) -> RecordedUser:
 
 
 def former_users(record: UserRecord, listed: Container[str]) -> frozenset[str]:
-    """Return who is not on the complete list, and inactive at the service for certain."""
+    """Return who is not on the complete list, and inactive on record: the service may know better by now."""
     return frozenset(user_id for user_id, known in record.items() if not known.active and user_id not in listed)
 
 

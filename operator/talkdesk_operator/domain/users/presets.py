@@ -18,6 +18,9 @@ Sources, read in November 2026:
 - Slack: "SCIM API". A user needs an e-mail address; a userName that is one is turned into a name of Slack's.
 - PagerDuty: "Supported User Attributes". userName is the address, displayName is required, and roles are PagerDuty's
   own; an inactive user is deleted.
+
+Until presets came, `attributes` had a default, which the API server wrote into each app that was made or edited.
+Beside another preset than Generic, that very list counts as not said: nobody would write it for such a service.
 """
 
 from collections.abc import Mapping
@@ -73,7 +76,8 @@ PRESETS: Final[Mapping[ScimPreset, Traits]] = {
 def traits_of(scim: Scim) -> Traits:
     """Return what the app's service needs: by the app's own words, else by its preset."""
     preset = PRESETS[scim.preset]
+    stored = scim.preset is not ScimPreset.GENERIC and scim.attributes == SCIM_ATTRIBUTES
     return Traits(
-        preset.attributes if scim.attributes is None else scim.attributes,
+        preset.attributes if scim.attributes is None or stored else scim.attributes,
         preset.avoid if scim.avoid is None else frozenset(scim.avoid),
     )

@@ -9,6 +9,7 @@ writes one piece for each batch, and a small tenant has a single piece.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from talkdesk_operator.domain.ports.scim import Ref
@@ -88,11 +89,7 @@ class UserRecord:
 
     def put(self, user_id: str, known: RecordedUser) -> None:
         """Replace the record of a user. Another one, who had the same user of the service, has it no more."""
-        if known.ref is not None:
-            other = self._by_ref.get(known.ref.id)
-            self._by_ref[known.ref.id] = user_id
-            if other is not None and other != user_id:
-                self.put(other, replace(self._pieces[self._place[other]][other], ref=None, sent="", active=False))
+        self._take_ref(user_id, known.ref)
         place = self._place.get(user_id)
         if place is None:
             place = self._place[user_id] = self._piece_with_room()
@@ -101,10 +98,28 @@ class UserRecord:
         self._pieces[place][user_id] = known
         self._changed.add(place)
 
+    def _take_ref(self, user_id: str, ref: Ref | None) -> None:
+        """Record whose a user of the service is: nobody else's, and the one that this user had before is not theirs."""
+        before = self.get(user_id)
+        if before is not None and before.ref is not None and self._by_ref.get(before.ref.id) == user_id:
+            del self._by_ref[before.ref.id]
+        if ref is None:
+            return
+        other = self._by_ref.get(ref.id)
+        self._by_ref[ref.id] = user_id
+        theirs = self.get(other) if other is not None and other != user_id else None
+        if other is not None and theirs is not None and theirs.ref is not None and theirs.ref.id == ref.id:
+            self.put(other, replace(theirs, ref=None, sent="", active=False))
+
     def items(self) -> Iterator[tuple[str, RecordedUser]]:
         """Yield all users, by Talkdesk's id."""
         for user_id, place in self._place.items():
             yield user_id, self._pieces[place][user_id]
+
+    @property
+    def owners(self) -> Mapping[str, str]:
+        """Talkdesk's ids by those of the service, as they are at any time."""
+        return MappingProxyType(self._by_ref)
 
     @property
     def active_elsewhere(self) -> int:

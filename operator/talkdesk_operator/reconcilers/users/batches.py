@@ -3,7 +3,7 @@
 Belongs here: the order of the work, and counting. Does not belong here: what is to be done about a user (domain/users).
 
 Users who failed before come last, so that they never hold up the others, however many they are. So do those whose name
-another user has: it may be one who leaves, such as the same person who was deleted and made anew in Talkdesk.
+another user has: it may be one who leaves, and whose name is freed when it is seen inactive at the service.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -187,7 +187,7 @@ class UserBatches:
         # Once the service has failed, the others are only counted, so nothing is planned for them.
         if self._can_go_on:
             queue = self._failed_before if known is not None and known.failed_before else self._pending
-            queue.append(put_order(person, known))
+            queue.append(put_order(person, known, self._record.owners))
 
     def _person_of(self, user: User, known: RecordedUser | None, created_by: str | None) -> Person:
         if self._service is None:

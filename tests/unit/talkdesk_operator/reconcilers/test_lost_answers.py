@@ -228,3 +228,25 @@ async def test_a_requested_pause_does_not_skip_the_deadline() -> None:
     await operator.reconcile(Cause.RETRY)
     assert operator.talkdesk.effects == ["Approve installing"]
     assert operator.talkdesk.accesses[-1].last_attempt
+
+
+async def test_a_request_that_comes_while_an_answer_is_put_on_record_is_not_answered_by_it() -> None:
+    world = OperatorInMemory()
+    await world.converge()
+    world.talkdesk.becomes("updating", world.now)
+    world.asks("Update", event="event-2")
+
+    def uninstall() -> None:
+        world.now += timedelta(minutes=1)
+        world.talkdesk.becomes("uninstalling", world.now)
+        world.asks("Uninstall", event="event-3")
+        world.watch()
+
+    world.journal.clear()
+    world.journal.on("PATCH talkdeskinstallations/sentiment-i1/status", uninstall)
+    result = await world.reconcile()
+    assert result.conflict
+    assert not [line for line in world.journal.lines if line.startswith("ANSWER")]
+    await world.converge()
+    writes = world.journal.writes
+    assert writes.index("DELETE secrets/td-acc1/keys") < writes.index("ANSWER Approve")

@@ -1,52 +1,15 @@
 """The same orders at services that are each odd in another way."""
 
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from builders.odd_scim import OddScim, odd_scim
-from builders.scim import order, person, service
+from builders.odd_scim import ODDITIES, execute, ids, odd_scim
+from builders.scim import order, person
 from talkdesk_crds.app import SCIM_ATTRIBUTES, ScimAttribute
 from talkdesk_operator.adapters.scim import ScimClient
-from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, Order, Ref, Result
+from talkdesk_operator.domain.ports.scim import Deactivate, Done, Failed, Ref
 from talkdesk_operator.domain.ports.scim_errors import ScimRefused, ScimTaken
-
-MINUTE = timedelta(minutes=1)
-ODDITIES: dict[str, dict[str, Any]] = {
-    "nothing": {},
-    "names in lower case": {"spell": str.lower},
-    "names in capitals": {"spell": str.upper},
-    "total as text": {"total": str},
-    "total as float": {"total": float},
-    "no total": {"total": lambda _count: None},
-    "no or": {"combines": False},
-    "no filter by external id": {"filters": frozenset({"userName"})},
-    "taken as 400": {"taken": (400, "uniqueness")},
-    "taken as 400 without a type": {"taken": (400, "")},
-    "taken as 422": {"taken": (422, "")},
-    "no patch": {"patch": False},
-    "no patch, names in lower case": {"patch": False, "spell": str.lower},
-    "all of it": {
-        "spell": str.upper,
-        "total": lambda _count: None,
-        "filters": frozenset({"userName"}),
-        "combines": False,
-        "taken": (400, ""),
-        "patch": False,
-    },
-}
-
-
-async def execute(client: ScimClient, server: OddScim, *orders: Order, **how: Any) -> tuple[Result, ...]:
-    results, error = await client.execute(service(server.url, **how), orders, within=MINUTE)
-    assert error is None
-    return results
-
-
-def ids(results: tuple[Result, ...]) -> list[str | None]:
-    return [result.ref.id if isinstance(result, Done) and result.ref is not None else None for result in results]
 
 
 @pytest.mark.case(60)
@@ -107,35 +70,6 @@ async def test_a_new_user_gets_the_address_that_another_one_leaves(client: ScimC
         moved = order(1, Ref("p1"), user_name="moved@example.com")
         results = await execute(client, server, order(2, user_name=person(1).user_name), moved, concurrency=1)
         assert ids(results) == ["p2", "p1"]
-
-
-@pytest.mark.case(60)
-@pytest.mark.parametrize("oddity", ODDITIES)
-async def test_who_was_made_anew_in_talkdesk_gets_the_user_of_before(client: ScimClient, oddity: str) -> None:
-    async with odd_scim(**ODDITIES[oddity]) as server:
-        old = order(1, active=False)
-        assert ids(await execute(client, server, old)) == ["p1"]
-        anew = order(2, user_name=person(1).user_name)
-        (refused,) = await execute(client, server, anew)
-        assert isinstance(refused, Failed)
-        after = replace(anew, former=frozenset({old.external_id}))
-        assert ids(await execute(client, server, after)) == ["p1"]
-        assert [user["active"] for user in server.users.values()] == [True]
-        assert server.users["p1"]["externalId"] == anew.external_id
-
-
-@pytest.mark.case(60)
-@pytest.mark.parametrize("oddity", ["nothing", "names in capitals", "taken as 400", "no patch"])
-async def test_a_user_gets_the_address_of_one_who_left(client: ScimClient, oddity: str) -> None:
-    async with odd_scim(**ODDITIES[oddity]) as server:
-        left = order(1, active=False)
-        await execute(client, server, left)
-        await execute(client, server, order(2))
-        moved = replace(order(2, Ref("p2"), user_name=person(1).user_name), former=frozenset({left.external_id}))
-        assert ids(await execute(client, server, moved)) == ["p2"]
-        assert server.users["p2"]["userName"] == person(1).user_name
-        assert server.users["p1"]["userName"] == left.external_id
-        assert server.users["p1"]["active"] is False
 
 
 @pytest.mark.case(60)

@@ -24,6 +24,14 @@ def test_each_preset_is_in_the_table_and_finds_users_by_talkdesks_id(preset: Sci
 
 
 @pytest.mark.parametrize("preset", ScimPreset)
+def test_a_list_that_versions_without_presets_stored_in_an_app_says_nothing_beside_a_preset(preset: ScimPreset) -> None:
+    stored = [each.value for each in SCIM_ATTRIBUTES]
+    assert traits_of(scim(preset=preset, attributes=stored)) == PRESETS[preset]
+    own = tuple(reversed(SCIM_ATTRIBUTES))
+    assert traits_of(scim(preset=preset, attributes=list(own))).attributes == own
+
+
+@pytest.mark.parametrize("preset", ScimPreset)
 def test_what_the_app_says_goes_before_the_preset(preset: ScimPreset) -> None:
     own = traits_of(scim(preset=preset, attributes=["emails"], avoid=["Patch"]))
     assert own.attributes == (ScimAttribute.EMAILS,)

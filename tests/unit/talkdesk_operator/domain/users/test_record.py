@@ -90,3 +90,32 @@ def test_a_user_of_the_service_belongs_to_whoever_got_it_last() -> None:
     record.put("c", RecordedUser(Ref("p1")))
     assert record.get("b") == RecordedUser(None)
     assert dict(record.changed()[0].users)["c"] == RecordedUser(Ref("p1"))
+
+
+def test_nobody_loses_a_user_for_one_that_was_theirs_before() -> None:
+    record = UserRecord("s", "salt")
+    record.put("a", RecordedUser(Ref("p1"), active=True))
+    record.put("a", RecordedUser(Ref("p2"), "sent", active=True))
+    record.put("b", RecordedUser(Ref("p1"), active=True))
+    assert record.get("a") == RecordedUser(Ref("p2"), "sent", active=True)
+    record.put("c", RecordedUser(Ref("p2"), active=True))
+    assert record.get("a") == RecordedUser(None)
+    record.put("a", RecordedUser(Ref("p1"), active=True))
+    assert (record.get("b"), record.get("c")) == (RecordedUser(None), RecordedUser(Ref("p2"), active=True))
+
+
+def test_a_user_who_is_not_known_at_the_service_any_more_is_nobody_elses() -> None:
+    record = UserRecord("s", "salt")
+    record.put("a", RecordedUser(Ref("p1"), active=True))
+    record.put("a", RecordedUser(None, active=True))
+    record.put("b", RecordedUser(Ref("p1"), active=True))
+    assert record.get("a") == RecordedUser(None, active=True)
+
+
+def test_a_record_says_whose_each_user_of_the_service_is() -> None:
+    record = UserRecord(HERE, "salt", [Piece(HERE, "salt", {"a": known(1), "b": RecordedUser(None)})])
+    owners = record.owners
+    assert owners == {"p1": "a"}
+    record.put("a", known(2))
+    record.put("b", known(1))
+    assert owners == {"p1": "b", "p2": "a"}

@@ -105,3 +105,39 @@ async def test_users_are_replaced_and_found_by_name_where_the_app_avoids_the_res
         assert (await account.has([user(1)])).synced == 1
         assert server.users["p1"]["active"] is True
         assert [line.split()[0] for line in server.seen if "p1" in line] == ["GET", "PUT"]
+
+
+WITHOUT_IDS = {"refuses": frozenset({"externalId"}), "filters": frozenset({"userName"})}
+
+
+@pytest.mark.parametrize("ids", [True, False])
+async def test_who_comes_back_has_their_own_user_although_a_colleague_got_their_address(
+    client: ScimClient, *, ids: bool
+) -> None:
+    attributes = ["displayName", *(["externalId"] if ids else [])]
+    async with odd_scim(**({} if ids else WITHOUT_IDS)) as server:
+        account = Account(client, server, attributes=attributes)
+        ann, ben, renamed = user(1), user(2, email=user(1).email), user(1, email="canary-ann@example.com")
+        await account.has([ann])
+        await account.has([])
+        assert (await account.has([ben])).failed == 0
+        assert (server.users["p1"]["userName"], server.users["p1"]["displayName"]) == (ann.id, ann.name)
+        assert account.active == emails(ben)
+        assert (await account.has([ben, renamed])).failed == 0
+        assert [each["userName"] for each in server.users.values()] == [renamed.email, ben.email]
+        assert account.active == emails(ben, renamed)
+
+
+@pytest.mark.parametrize("ids", [True, False])
+async def test_who_was_activated_by_hand_keeps_user_and_address(client: ScimClient, *, ids: bool) -> None:
+    attributes = ["displayName", *(["externalId"] if ids else [])]
+    async with odd_scim(**({} if ids else WITHOUT_IDS)) as server:
+        account = Account(client, server, attributes=attributes)
+        await account.has([user(1)])
+        await account.has([])
+        server.users["p1"]["active"] = True
+        before = dict(server.users["p1"])
+        for _ in range(2):
+            outcome = await account.has([user(2, email=user(1).email), user(3)])
+            assert (outcome.synced, outcome.failed) == (1, 1)
+        assert server.users["p1"] == before
