@@ -161,8 +161,7 @@ class Reason(StrEnum):
     """The template changes what can't be changed in an object that exists. Change it back, delete the object, or have
     it made anew by the annotation `recreate` in its manifest."""
     OUTSIDE_TENANT = "OutsideTenant"
-    """An object is not where the app's `tenant.objectScope` allows it: it is neither applied nor deleted. All others
-    are."""
+    """An object is not where the app's `tenant.objectScope` allows it: it alone is neither applied nor deleted."""
     LOGOUT_KEY_MISSING = "LogoutKeyMissing"
     """The Secret that logouts are signed with is missing, or not released (`for-hosts`) for the app's `logout.url`."""
     ACCESS_MISSING = "AccessMissing"
