@@ -15,7 +15,7 @@ _TIMES: Final = 500
 
 def rendering_milliseconds(app: TalkdeskApp) -> float:
     """Return the CPU milliseconds of one rendering of the app's template. Raises BenchFailed for a bad one."""
-    template = compile_app(app).template
+    template = compile_app(app, allow_insecure=True).template
     if template is None:
         raise BenchFailed("the app's template is not understood")
     context = _context(app)

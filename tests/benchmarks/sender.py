@@ -23,6 +23,8 @@ import aiohttp
 TRIES: Final = 20
 PAUSE: Final = 0.25
 """Seconds before a request that was answered with 503 is made again."""
+GIVEN_WITHIN = 0.02
+"""Seconds before a request that was answered with 403 is made again."""
 
 
 @dataclass
@@ -43,6 +45,9 @@ async def send(session: aiohttp.ClientSession, unit: list[dict[str, Any]], log: 
     for request in unit:
         for _ in range(TRIES):
             status, body = await ask(session, request)
+            if status == "403":  # a right that a RoleBinding of the same unit gave is seen a moment later
+                await asyncio.sleep(GIVEN_WITHIN)
+                continue
             if status != "503":
                 break
             log.later += 1

@@ -21,7 +21,7 @@ from benchmarks.measuring import resident_megabytes
 from benchmarks.programs import start_line
 from benchmarks.sending import BenchFailed
 from builders.python_path import path_with_builders
-from builders.scim import RecordsInMemory, SecretsInMemory, app_with_scim, pages, user
+from builders.scim import RecordsInMemory, app_with_scim, pages, secrets_for, user
 from talkdesk_operator.adapters.scim import ScimClient
 from talkdesk_operator.reconcilers.users.sync import UserSync
 
@@ -80,7 +80,7 @@ async def _run(url: str, count: int) -> Measured:
     async def bring() -> None:
         done = False
         while not done:
-            sync = UserSync(SecretsInMemory().read, records, client)
+            sync = UserSync(secrets_for(url).read, records, client)
             listed = (user(number) for number in range(count))
             outcome = await sync.sync(app, "tenant", {}, pages(listed), user(0).id)
             done = outcome.done

@@ -25,6 +25,7 @@ _SERVERS: Final = ("uid", "resourceVersion", "creationTimestamp", "generation", 
 """Metadata that the API server writes."""
 PLURALS: Final = {
     "Namespace": "namespaces",
+    "RoleBinding": "rolebindings",
     "ResourceQuota": "resourcequotas",
     "LimitRange": "limitranges",
     "NetworkPolicy": "networkpolicies",

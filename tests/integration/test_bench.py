@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 600
 """A minute and a half on an idle machine."""
 
-TENANT_OBJECTS = 6
+TENANT_OBJECTS = 7
 
 PROMISED = {
     "limit: the webhook's two writes, bare",
@@ -19,7 +19,7 @@ PROMISED = {
     "webhook: share of the limit",
     "webhook: p50 when saturated",
     "webhook: p99 when saturated",
-    "limit: all 12 writes of an install, bare",
+    "limit: all 13 writes of an install, bare",
     "burst of 20: installs approved",
     "burst: share of the limit",
     "steady: p50 above Talkdesk's own time",
@@ -60,6 +60,7 @@ def test_a_quick_run_gives_every_figure_with_its_aim(tmp_path: Path) -> None:
     assert figures.keys() >= PROMISED
     assert {name: figure["aim"] for name, figure in figures.items() if figure["aim"]} == AIMS
     assert all(figure["value"] > 0 for figure in figures.values() if figure["name"] in PROMISED)
-    assert figures["operator: applies per install"]["value"] == TENANT_OBJECTS
+    # An object may be refused and applied again: the right that the RoleBinding before it gives is seen a moment later.
+    assert TENANT_OBJECTS <= figures["operator: applies per install"]["value"] < TENANT_OBJECTS + 2
     assert result["machine"]["cores"] > 0
     assert all(name in done.stdout for name in PROMISED), "the table shows less than the JSON"

@@ -106,7 +106,7 @@ async def test_one_who_is_given_to_somebody_else_at_that_moment_keeps_the_name(c
 async def test_one_who_is_gone_at_that_moment_fails_nobody_else(client: ScimClient, *, patch: bool) -> None:
     async with odd_scim(patch=patch) as server:
         await with_one_who_left(client, server)
-        server.meanwhile["GET /Users/p1"] = lambda: server.users.pop("p1") and None
+        server.meanwhile["GET /Users/p1"] = lambda: server.users.__delitem__("p1")
         results = await execute(client, server, wish(3, LEFT_NAME, ref=False), order(2, Ref("p2"), name="Other"))
         assert errors(results) == [ScimTaken, None]
 
