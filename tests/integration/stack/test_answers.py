@@ -186,7 +186,7 @@ async def test_an_invalid_rule_makes_the_app_not_ready_and_nobody_is_approved(st
 @pytest.mark.parametrize("policy", ["Hold", "Reject"])
 async def test_a_tenant_that_cannot_be_created_delays_the_answer(stacks: Stacks, policy: str) -> None:
     steps = [{"name": "base", "manifests": [NAMESPACE, FORBIDDEN]}]
-    async with stacks(steps=steps, approval={"onTenantFailure": policy}) as talkdesk:
+    async with stacks(steps=steps, tenant={"objectScope": "Any"}, approval={"onTenantFailure": policy}) as talkdesk:
         acme = await talkdesk.install()
         await acme.until(lambda obj: obj.get("status", {}).get("phase") == "Provisioning", "become Provisioning")
         assert acme.answer_calls() == []
