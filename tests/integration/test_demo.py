@@ -185,12 +185,12 @@ def erases_initech() -> list[str]:
         "installation=$(kubectl get tdi --field-selector=spec.accountId=$account -o name)",
         # It may be the first by name, which the commands above have paused.
         'kubectl patch $tenant --type=merge -p \'{"spec":{"paused":false}}\'',
-        "kubectl wait $tenant --for=jsonpath='{.spec.state}'=Offboarded --timeout=60s",
+        "kubectl wait $tenant --for=jsonpath='{.spec.state}'=Offboarded --timeout=180s",
         purge.replace("tdt NAME", "$tenant"),
         "reason='{.status.conditions[?(@.type==\"Ready\")].reason}'",
         # The tenant's record goes with the last of its objects; the installation stays, without personal data.
-        "kubectl wait $tenant --for=delete --timeout=60s",
-        "kubectl wait $installation --for=jsonpath=$reason=Purged --timeout=60s",
+        "kubectl wait $tenant --for=delete --timeout=180s",
+        "kubectl wait $installation --for=jsonpath=$reason=Purged --timeout=180s",
         "kubectl get $installation -o jsonpath=$reason",
     ]
 
