@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,7 @@ async def test_no_event_is_acknowledged_while_the_api_server_is_silent_or_down()
             assert (await webhook.fetch("/readyz")).status_code == 200
 
             os.kill(plane.pids["kube-apiserver"], signal.SIGSTOP)
+            await until(lambda: _is_stopped(plane.pids["kube-apiserver"]))
             second = place.installed({"installation_id": "two"})
             await _refused_in_time(webhook, place, second, within=3)
             os.kill(plane.pids["kube-apiserver"], signal.SIGCONT)
@@ -45,6 +47,12 @@ async def test_no_event_is_acknowledged_while_the_api_server_is_silent_or_down()
             assert (await webhook.fetch("/healthz")).status_code == 200
     finally:
         plane.__exit__(None, None, None)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether each thread of it has stopped: on a busy machine some go on for a moment."""
+    states = [task.read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 async def _refused_in_time(webhook: WebhookProcess, place: Place, body: dict[str, object], *, within: float) -> None:
