@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from builders.cleared_namespace import delete_namespace
+from builders.say import Say
 from talkdesk_sandbox.controlplane import (
     Cluster,
     ControlPlane,
@@ -111,3 +113,14 @@ def _visible(config: pytest.Config) -> AbstractContextManager[None]:
     """Let what is said reach the terminal although pytest captures: a first build takes minutes."""
     capture = config.pluginmanager.getplugin("capturemanager")
     return nullcontext() if capture is None else capture.global_and_fixture_disabled()
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Say:
+    """Print a figure of the test, on which no bound is set, also where pytest captures."""
+
+    def write(text: str) -> None:
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            sys.stdout.write(f"\n{request.node.name}: {text}\n")
+
+    return write

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import ssl
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from builders.events import encode
 from builders.place import Place
 from builders.serving import until
 
-__all__ = ["EventStream", "show", "streaming"]
+__all__ = ["EventStream", "streaming"]
 
 
 @dataclass
@@ -83,8 +82,3 @@ async def streaming(place: Place, url: str, tls: ssl.SSLContext | None = None) -
             yield stream
         finally:
             stream.stopping = True
-
-
-def show(figure: str) -> None:
-    """Print a figure; pytest shows it with -s, and where the test fails."""
-    sys.stdout.write(f"{figure}\n")

@@ -21,6 +21,7 @@ import yaml
 from builders.manifest_files import COMPONENTS
 from builders.platform import Platform, platform
 from builders.replicas import PLAIN, Replica, Replicas, replicas
+from builders.say import Say
 from builders.stack import Customer, Stack, stack
 from builders.stack_manifests import STEPS, config_map, moved, rights
 from talkdesk_sandbox.controlplane import Cluster
@@ -34,16 +35,13 @@ CHANGED = 90.0
 """Seconds until another number of shards must count."""
 
 
-def say(text: str) -> None:
-    print(text)  # noqa: T201 - a figure
-
-
 @dataclass
 class Life:
     """Customers who install while somebody watches who works for them."""
 
     talkdesk: Stack
     replicas: Replicas
+    say: Say
     customers: list[Customer] = field(default_factory=list)
 
     async def go_on(self) -> None:
@@ -66,18 +64,20 @@ class Life:
         writers = [{replica.name for _, replica, _ in self.replicas.writes(each)} for each in self.customers]
         calls = sum(len(list(self.replicas.writes(each))) for each in self.customers)
         most = max(map(len, writers))
-        say(f"{len(self.customers)} customers, each answered once; {calls} writes, by up to {most} replicas in turn")
+        self.say(
+            f"{len(self.customers)} customers, each answered once; {calls} writes, by up to {most} replicas in turn"
+        )
         assert most > 1, "nothing was handed over"
 
 
 @asynccontextmanager
-async def living(programs: Platform, folder: Path) -> AsyncIterator[Life]:
+async def living(programs: Platform, folder: Path, say: Say) -> AsyncIterator[Life]:
     """Let customers come until the end of the block, and check then what became of them."""
     async with replicas(programs, folder) as made:
         first = await made.start("first", 1)
         async with stack(programs) as talkdesk:
             assert await first.child.terminate() == 0
-            life = Life(talkdesk, made)
+            life = Life(talkdesk, made, say)
             coming = asyncio.create_task(life.go_on())
             yield life
             coming.cancel()
@@ -93,9 +93,9 @@ async def programs(crds: Cluster, namespace: str) -> AsyncIterator[Platform]:
 
 
 async def test_a_killed_replicas_shards_are_taken_over_and_a_new_replica_gets_its_share(
-    programs: Platform, tmp_path: Path
+    programs: Platform, tmp_path: Path, say: Say
 ) -> None:
-    async with living(programs, tmp_path) as life:
+    async with living(programs, tmp_path, say) as life:
         made = life.replicas
         first, *_ = [await made.start(f"r{number}", 4) for number in range(3)]
         took = await made.until(lambda: made.are_held(4, by=3), "three replicas hold four shards")
@@ -136,9 +136,9 @@ async def update(made: Replicas, former: list[Replica], count: int) -> list[Repl
 
 
 async def test_the_number_of_shards_changes_by_a_rolling_update_while_customers_install(
-    programs: Platform, tmp_path: Path
+    programs: Platform, tmp_path: Path, say: Say
 ) -> None:
-    async with living(programs, tmp_path) as life:
+    async with living(programs, tmp_path, say) as life:
         made = life.replicas
         now = [await made.start(f"1 shard {number}", 1) for number in range(2)]
         await made.until(lambda: made.are_held(1), "one leads")

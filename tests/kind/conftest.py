@@ -6,7 +6,6 @@ it is. When a test fails, the state of the cluster is written to build/diary/<te
 
 import os
 import re
-import sys
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -79,17 +78,6 @@ def light_app(kind: KindCluster, proxy: ApiProxy, images: Images) -> Iterator[Ki
     """An app whose customers have no pods, so that there can be many of them."""
     with _app(kind, proxy, images, workload=False) as app:
         yield app
-
-
-@pytest.fixture
-def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Prints a figure of the test, which no bound is set on."""
-
-    def print_line(text: str) -> None:
-        with _visible(request.config):
-            sys.stdout.write(f"\n{request.node.name}: {text}\n")
-
-    return print_line
 
 
 @contextmanager

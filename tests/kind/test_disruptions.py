@@ -4,13 +4,14 @@ Customers install the app all the while. No event is lost, nobody is answered tw
 """
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from builders.kind_app import WITHIN, KindApp, eventually
 from builders.kind_stream import CustomerStream
+from builders.say import Say
 from talkdesk_sandbox.controlplane import KubectlFailed
 from talkdesk_sandbox.kind.engine import docker
 from talkdesk_sandbox.kind.manifests import SYSTEM
@@ -44,14 +45,14 @@ def test_a_rolling_update_of_both_programs_refuses_no_event(light_app: KindApp) 
 
 
 @pytest.mark.case(50)
-def test_pods_that_are_killed_lose_no_event(light_app: KindApp, show: Callable[[str], None]) -> None:
+def test_pods_that_are_killed_lose_no_event(light_app: KindApp, say: Say) -> None:
     webhook = in_system(
         light_app, "get", "pods", "--selector=app.kubernetes.io/name=talkdesk-webhook", "--output=name"
     ).split()[0]
     with CustomerStream(light_app) as customers:
         in_system(light_app, "delete", webhook, f"pod/{leader(light_app)}", "--grace-period=0", "--force")
         rolled_out(light_app)
-    show(f"{len(customers.check())} of {len(customers.events)} deliveries were repeated")
+    say(f"{len(customers.check())} of {len(customers.events)} deliveries were repeated")
 
 
 def test_a_drained_node_takes_one_replica_at_a_time(light_app: KindApp) -> None:
@@ -65,16 +66,14 @@ def test_a_drained_node_takes_one_replica_at_a_time(light_app: KindApp) -> None:
     assert not customers.check()
 
 
-def test_events_that_come_while_the_api_server_restarts_are_stored_later(
-    light_app: KindApp, show: Callable[[str], None]
-) -> None:
+def test_events_that_come_while_the_api_server_restarts_are_stored_later(light_app: KindApp, say: Say) -> None:
     with CustomerStream(light_app) as customers:
         restarts = api_server_restarts(light_app)
         docker("exec", light_app.kind.node, "pkill", "-KILL", "-f", "^kube-apiserver ")
         eventually(lambda: answers(light_app), bool)
         eventually(lambda: api_server_restarts(light_app), lambda now: now > restarts)
         rolled_out(light_app)
-    show(f"{len(customers.check())} of {len(customers.events)} deliveries were repeated")
+    say(f"{len(customers.check())} of {len(customers.events)} deliveries were repeated")
 
 
 @pytest.mark.case(49)

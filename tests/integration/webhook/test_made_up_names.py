@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from builders.event_stream import show
 from builders.events import Signer
 from builders.flood import ADDRESS, Flood, flooding
 from builders.kube_gate import KubeGate, gate
 from builders.place import Place
+from builders.say import Say
 from builders.serving import until
 from builders.webhook_process import WebhookProcess, apply_app, webhook_process
 from talkdesk_crds.names import GROUP, VERSION
@@ -70,17 +70,15 @@ async def behind_a_gate(place: Place, folder: Path, **settings: str) -> AsyncIte
             yield webhook, counted
 
 
-def show_all(flood: Flood, real: Real, place: Place, counted: KubeGate) -> None:
-    show(f"flood: {flood.sent} sent, {dict(flood.answers)}")
-    show(f"real: {real.taken} taken, {len(real.refused)} refused")
-    show(
-        f"the gateway was asked {len(place.gateway.asked)} times, the API server {counted.count('GET', APPS)} for apps"
-    )
+def say_all(say: Say, flood: Flood, real: Real, place: Place, counted: KubeGate) -> None:
+    say(f"flood: {flood.sent} sent, {dict(flood.answers)}")
+    say(f"real: {real.taken} taken, {len(real.refused)} refused")
+    say(f"the gateway was asked {len(place.gateway.asked)} times, the API server {counted.count('GET', APPS)} for apps")
 
 
 @pytest.mark.case(4, 5)
 async def test_no_real_event_is_refused_and_a_new_key_is_fetched_for_its_first_event(
-    place: Place, tmp_path: Path
+    place: Place, tmp_path: Path, say: Say
 ) -> None:
     async with behind_a_gate(place, tmp_path) as (webhook, counted):
         real = Real(place, webhook, place.signer)
@@ -91,7 +89,7 @@ async def test_no_real_event_is_refused_and_a_new_key_is_fetched_for_its_first_e
             real.signer = Signer("rotated")
             place.gateway.signers.append(real.signer)
             await real.during(SECONDS / 2, account_id="somebody new")
-        show_all(flood, real, place, counted)
+        say_all(say, flood, real, place, counted)
         assert real.refused == []
         assert flood.sent > 50 * SECONDS
         assert len(place.gateway.asked) <= 25
@@ -99,7 +97,9 @@ async def test_no_real_event_is_refused_and_a_new_key_is_fetched_for_its_first_e
 
 
 @pytest.mark.case(4, 5)
-async def test_behind_a_proxy_a_new_key_is_fetched_for_a_customer_who_is_known(place: Place, tmp_path: Path) -> None:
+async def test_behind_a_proxy_a_new_key_is_fetched_for_a_customer_who_is_known(
+    place: Place, tmp_path: Path, say: Say
+) -> None:
     async with behind_a_gate(place, tmp_path) as (webhook, counted):
         real = Real(place, webhook, place.signer)
         assert await real.one(account_id="acme")
@@ -108,13 +108,13 @@ async def test_behind_a_proxy_a_new_key_is_fetched_for_a_customer_who_is_known(p
             real.signer = Signer("rotated")
             place.gateway.signers.append(real.signer)
             await real.during(SECONDS / 2, account_id="acme")
-        show_all(flood, real, place, counted)
+        say_all(say, flood, real, place, counted)
         assert real.refused == []
 
 
 @pytest.mark.case(4)
 async def test_a_replica_that_starts_in_a_flood_has_the_keys_that_signed_events_before(
-    place: Place, tmp_path: Path
+    place: Place, tmp_path: Path, say: Say
 ) -> None:
     async with webhook_process(place.kubeconfig, place.namespace) as first:
         assert await Real(place, first, place.signer).one()
@@ -128,7 +128,7 @@ async def test_a_replica_that_starts_in_a_flood_has_the_keys_that_signed_events_
             await asyncio.sleep(SECONDS / 4)
             real = Real(place, webhook, place.signer, taken=1)
             await real.during(SECONDS / 4)
-        show_all(flood, real, place, counted)
+        say_all(say, flood, real, place, counted)
         assert real.refused == []
         assert place.gateway.asked.count(place.signer.key_id) == 1
 

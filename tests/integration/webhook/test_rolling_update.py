@@ -5,8 +5,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from builders.balancer import Balancer, balancing
-from builders.event_stream import show, streaming
+from builders.event_stream import streaming
 from builders.place import Place
+from builders.say import Say
 from builders.serving import until
 from builders.webhook_process import WebhookProcess, webhook_process
 
@@ -58,7 +59,7 @@ class Deployment:
             await stack.aclose()
 
 
-async def test_rolling_updates_refuse_no_event_and_lose_none(place: Place) -> None:
+async def test_rolling_updates_refuse_no_event_and_lose_none(place: Place, say: Say) -> None:
     async with balancing() as balancer, AsyncExitStack() as stack:
         deployment = Deployment(place, balancer)
         stack.push_async_callback(deployment.stop)
@@ -69,13 +70,13 @@ async def test_rolling_updates_refuse_no_event_and_lose_none(place: Place) -> No
             for _ in range(4):
                 await deployment.replace()
                 await stream.more()
-        show(f"{len(stream.acknowledged)} events while 4 replicas were replaced, {len(stream.failed)} failed")
+        say(f"{len(stream.acknowledged)} events while 4 replicas were replaced, {len(stream.failed)} failed")
         assert stream.failed == []
         assert balancer.refused == 0
         assert stream.lost() == set()
 
 
-async def test_a_killed_replica_loses_no_event_that_it_acknowledged(place: Place) -> None:
+async def test_a_killed_replica_loses_no_event_that_it_acknowledged(place: Place, say: Say) -> None:
     async with balancing() as balancer, AsyncExitStack() as stack:
         deployment = Deployment(place, balancer)
         stack.push_async_callback(deployment.stop)
@@ -86,6 +87,6 @@ async def test_a_killed_replica_loses_no_event_that_it_acknowledged(place: Place
                 await stream.more()
                 await deployment.kill()
                 await stream.more()
-        show(f"{len(stream.acknowledged)} events acknowledged while 3 replicas were killed, {len(stream.failed)} not")
+        say(f"{len(stream.acknowledged)} events acknowledged while 3 replicas were killed, {len(stream.failed)} not")
         assert stream.lost() == set()
         assert len(stream.acknowledged) > len(stream.failed)

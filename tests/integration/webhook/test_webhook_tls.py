@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from builders.event_stream import show, streaming
+from builders.event_stream import streaming
 from builders.place import Place
+from builders.say import Say
 from builders.serving import until
 from builders.tls_pair import TlsPair, client_context, mount, served_name, tls_pair
 from builders.webhook_process import WebhookProcess, webhook_process
@@ -13,7 +14,7 @@ WITHIN = 60
 """Seconds; files are looked at every ten."""
 
 
-async def test_a_certificate_is_renewed_under_a_stream_of_events(place: Place, tmp_path: Path) -> None:
+async def test_a_certificate_is_renewed_under_a_stream_of_events(place: Place, tmp_path: Path, say: Say) -> None:
     first, second, third = tls_pair("first"), tls_pair("second"), tls_pair("third")
     cert, key = mount(tmp_path, first)
     settings = {"tls_cert_file": str(cert), "tls_key_file": str(key), "path_prefix": "/talkdesk"}
@@ -34,7 +35,7 @@ async def test_a_certificate_is_renewed_under_a_stream_of_events(place: Place, t
             mount(tmp_path, third)
             await _serves(webhook, third)
             await stream.more()
-        show(f"{len(stream.acknowledged)} events while the certificate was replaced, {len(stream.failed)} failed")
+        say(f"{len(stream.acknowledged)} events while the certificate was replaced, {len(stream.failed)} failed")
         assert stream.failed == []
         assert stream.lost() == set()
         assert (await webhook.fetch("/readyz")).status_code == 200
