@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Self
 
 import httpx
@@ -24,6 +23,7 @@ from talkdesk_runtime.background import in_background
 from talkdesk_runtime.kube import Kube
 from talkdesk_runtime.kube_errors import KubeRefused
 from talkdesk_runtime.open_files import allow_open_files
+from talkdesk_runtime.programs import installed_version
 from talkdesk_runtime.proxy import ProxyUnusable
 from talkdesk_runtime.settings import UnusableSettings, read_settings, report
 from talkdesk_runtime.side_ports import CannotListen, Probes, serving_metrics, serving_probes
@@ -150,7 +150,7 @@ def build(settings: Settings, clients: Clients, known: Known, metrics: Metrics, 
 
 
 async def _serve(settings: Settings, drain: Drain) -> int:
-    user_agent = f"talkdesk-webhook/{version('talkdesk-operator')}"
+    user_agent = f"talkdesk-webhook/{installed_version()}"
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)

@@ -23,6 +23,7 @@ import httpx
 
 from talkdesk_crds.app import Logout, SecretKeyRef
 from talkdesk_runtime.backoff import Backoff
+from talkdesk_runtime.bounded_body import read_at_most
 from talkdesk_runtime.circuit_breaker import BreakerLimits, CircuitBreakers
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.durations import parse_duration
@@ -169,7 +170,7 @@ class LogoutRelay:
                 asyncio.timeout(parse_duration(logout.timeout).total_seconds()),
                 self._client.stream("POST", logout.url, content=body, headers=headers) as response,
             ):
-                await _discard(response)
+                await read_at_most(response, _MAX_RESPONSE)
                 return response.status_code
         except TimeoutError:
             raise RelayFailed(RelayFault.TIMEOUT, "the endpoint did not answer in time") from None
@@ -178,11 +179,3 @@ class LogoutRelay:
             # transport calls any broken connection a ConnectTimeout.
             kind = type(error.__cause__ or error).__name__
             raise RelayFailed(RelayFault.UNREACHABLE, f"the endpoint can't be reached: {kind}") from None
-
-
-async def _discard(response: httpx.Response) -> None:
-    size = 0
-    async for chunk in response.aiter_raw():
-        size += len(chunk)
-        if size > _MAX_RESPONSE:
-            return

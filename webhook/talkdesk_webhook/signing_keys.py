@@ -23,6 +23,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
+from talkdesk_runtime.bounded_body import read_at_most
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lenient_json import UnreadableError, read_lenient, unpacked
@@ -206,7 +207,9 @@ class SigningKeys:
                     return None
                 if response.status_code != httpx.codes.OK:
                     raise LookupFailed(f"the gateway answered {response.status_code} when asked for a signing key")
-                return _WireKey.model_validate(read_lenient(unpacked(await _bounded(response), _MAX_ANSWER)))
+                if (raw := await read_at_most(response, _MAX_ANSWER)) is None:
+                    raise LookupFailed("the gateway's answer for a signing key is too large")
+                return _WireKey.model_validate(read_lenient(unpacked(raw, _MAX_ANSWER)))
         except (ValidationError, UnreadableError):
             raise LookupFailed("the gateway's answer is no signing key") from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
@@ -222,12 +225,3 @@ class _Gateway:
     waiting: int = 0
     """Events that wait for a key that is not known."""
     in_use: LruMap[str, bool] = field(default_factory=lambda: LruMap(_IN_USE))
-
-
-async def _bounded(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > _MAX_ANSWER:
-            raise LookupFailed("the gateway's answer for a signing key is too large")
-    return bytes(body)

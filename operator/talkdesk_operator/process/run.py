@@ -15,7 +15,6 @@ import socket
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Final
 
 import structlog
@@ -35,6 +34,7 @@ from talkdesk_runtime.background import in_background
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
 from talkdesk_runtime.kube_errors import KubeRefused
+from talkdesk_runtime.programs import installed_version
 from talkdesk_runtime.proxy import ProxyUnusable
 from talkdesk_runtime.side_ports import CannotListen, serving_metrics, serving_probes
 from talkdesk_runtime.tls_files import CertificateUnusable
@@ -102,7 +102,7 @@ async def _serve(
 
 async def _connect(settings: Settings, connections: int) -> Kube:
     return await Kube.connect(
-        user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
+        user_agent=f"talkdesk-operator/{installed_version()}",
         kubeconfig=settings.kubeconfig,
         connections=connections,
         timeout=settings.kubernetes_timeout,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from talkdesk_runtime.bounded_body import read_at_most
 from talkdesk_runtime.lenient_json import UnreadableError, unpacked
 
 __all__ = ["HttpResponse", "send"]
@@ -29,19 +30,12 @@ async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, m
     """Send it once and read `max_body` bytes of the response at most; raise one of TRANSPORT_ERRORS."""
     response = await transport.handle_async_request(request)
     try:
-        body = unpacked(await _bounded(response, max_body), max_body)
-    except UnreadableError as error:
-        return HttpResponse(response.status_code, response.headers, b"", str(error))
+        raw = await read_at_most(response, max_body)
     finally:
         await response.aclose()
-    return HttpResponse(response.status_code, response.headers, body)
-
-
-async def _bounded(response: httpx.Response, max_body: int) -> bytes:
-    body = bytearray()
-    # Raw: what is compressed is unpacked by us, within the same bound, so nothing can be a bomb.
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > max_body:
-            raise UnreadableError("is too big")
-    return bytes(body)
+    if raw is None:
+        return HttpResponse(response.status_code, response.headers, b"", "is too big")
+    try:
+        return HttpResponse(response.status_code, response.headers, unpacked(raw, max_body))
+    except UnreadableError as error:
+        return HttpResponse(response.status_code, response.headers, b"", str(error))

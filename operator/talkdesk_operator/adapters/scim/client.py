@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
 from typing_extensions import override
@@ -28,6 +27,7 @@ from talkdesk_runtime.fence import Fence
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lru import LruMap
 from talkdesk_runtime.networks import Network
+from talkdesk_runtime.programs import installed_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class ScimClient(ScimService):
             self._transport,
             admission=Admission(self._clock),
             clock=self._clock,
-            user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
+            user_agent=f"talkdesk-operator/{installed_version()}",
             connect_timeout=self._settings.connect_timeout,
             max_body=self._settings.max_body,
             observe=observe or _unobserved,

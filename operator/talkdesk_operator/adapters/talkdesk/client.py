@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from typing import TypeVar
 
 from typing_extensions import override
@@ -44,6 +43,7 @@ from talkdesk_runtime.clock import Clock, new_rng
 from talkdesk_runtime.fence import Fence
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.networks import Network
+from talkdesk_runtime.programs import installed_version
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class TalkdeskClient(TalkdeskApi):
             limiter=Limiter(concurrency=bounds.concurrency, patience=bounds.patience, clock=self._clock),
             breakers=self._breakers,
             clock=self._clock,
-            user_agent=f"talkdesk-operator/{version('talkdesk-operator')}",
+            user_agent=f"talkdesk-operator/{installed_version()}",
             bounds=Bounds(bounds.connect_timeout, bounds.total_timeout, bounds.max_body),
             observe=observe or _unobserved,
         )
