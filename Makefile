@@ -35,6 +35,10 @@ model: setup ## all interleavings of small worlds, the real code in them (ARGS=-
 model-mutants: setup ## seeds faults of one line into copies of the source: the model must find each
 	@PYTHONPATH=tests $(PY) -m model --mutants $(ARGS)
 
+.PHONY: fields
+fields: setup ## changes every field of every kind while customers live (ARGS=--all for all values, ARGS='"users.scim"' for some)
+	@PYTHONPATH=tests $(PY) -m fields $(ARGS)
+
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested
 	@$(PY) -m pytest -q $(addprefix tests/unit/,talkdesk_crds talkdesk_operator/domain talkdesk_operator/templates) \

@@ -122,13 +122,13 @@ class HostAllowList:
 
         `https://{account}.example.com/oauth/token` allows one label in that place, never more or less.
         Plain http needs `allow_insecure`, which is for a simulator. Raises ForeignHostError for anything that is
-        no such URL.
+        no such URL, which names the field.
         """
-        gateway, identity = _origin(api), _origin(token, template=True)
-        for origin in (gateway, identity):
+        gateway, identity = _named("endpoints.api", api), _named("endpoints.token", token, template=True)
+        for field, origin in (("endpoints.api", gateway), ("endpoints.token", identity)):
             if origin.scheme != "https" and not allow_insecure:
-                needs = "allowInsecure, and --allow-insecure of operator and webhook"
-                raise ForeignHostError(f"{origin.text} is plain http: that needs {needs}")
+                needs = "endpoints.allowInsecure, and --allow-insecure of operator and webhook"
+                raise ForeignHostError(f"{field}: {origin.text} is plain http: that needs {needs}")
         return cls(api_url=api.rstrip("/"), token_template=token, gateways=(gateway,), identity=(identity,))
 
     def token_url(self, account_name: str) -> str:
@@ -153,6 +153,14 @@ def _check(url: str, allowed: tuple[_Origin, ...], kind: str) -> None:
     if not any(pattern.covers(origin) for pattern in allowed):
         known = ", ".join(pattern.text for pattern in allowed) or "none known for its region"
         raise ForeignHostError(f"{origin.text} is not among this app's {kind}: {known}")
+
+
+def _named(field: str, url: str, *, template: bool = False) -> _Origin:
+    """Read the URL of a field of an app; the error names the field."""
+    try:
+        return _origin(url, template=template)
+    except ForeignHostError as error:
+        raise type(error)(f"{field}: {error}") from None
 
 
 def _origin(url: str, *, template: bool = False) -> _Origin:

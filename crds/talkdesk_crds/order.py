@@ -7,6 +7,7 @@ Members that may be absent are never read by `orValue`: the API server takes wha
 bounds, and refuses the whole kind for what the rule could cost.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from talkdesk_crds.fields import rules
@@ -14,15 +15,16 @@ from talkdesk_crds.fields import rules
 __all__ = ["CREDENTIALS", "REQUEST", "TRIAL"]
 
 
-def _newest_wins(what: str, moment: str, *others: str) -> dict[str, Any]:
-    """Return the rule for a register; `others` are further conditions on which it may be replaced."""
+def _newest_wins(what: str, moment: str, *others: str, also: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Return the rules for a register; `others` are further conditions on which it may be replaced."""
     replaced = " || ".join((f"self.{moment} > oldSelf.{moment}", *(f"({other})" for other in others)))
     return rules(
         {
             "rule": f"self == oldSelf || {replaced}",
             "message": f"an older {what} can't replace a newer one: {moment} must be later than the one stored",
             "reason": "FieldValueInvalid",
-        }
+        },
+        *also,
     )
 
 
@@ -50,8 +52,17 @@ REQUEST: Final = _newest_wins(
     # The customer's words are personal data and go when the tenant is purged.
     f"!has(self.reason) && has(oldSelf.reason) && {_same('eventId', 'type', 'eventTime')}"
     f" && {_same_if_any('appVersion')} && {_same_if_any('changes')}",
+    also=(
+        {
+            "rule": f"{_OTHER_EVENT} || {_same('type')}",
+            "message": "another type is another request, with an eventId of its own: the answer on record is not to it",
+            "fieldPath": ".type",
+            "reason": "FieldValueInvalid",
+        },
+    ),
 )
-"""Of one instant, an uninstall beats an update, which beats an install."""
+"""Of one instant, an uninstall beats an update, which beats an install. What was answered does not become another
+request: with the answer on record already, a tenant would be offboarded for an uninstall that nobody asked for."""
 
 TRIAL: Final = _newest_wins(
     "trial",

@@ -54,6 +54,8 @@ class Platform:
     """Of the operator, by their names without the prefix."""
     by: Sequence[str] = ()
     """A command that runs the programs."""
+    also: Sequence[str] = ()
+    """Other namespaces that both programs work in."""
     programs: dict[str, Child] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     """The webhook's for events, and those beside the work: `operator probes`, `operator metrics`, …"""
@@ -76,7 +78,7 @@ class Platform:
         await self._free_lease()
         settings = {
             "KUBECONFIG": str(self.kubeconfigs["operator"]),
-            "NAMESPACES": self.namespace,
+            "NAMESPACES": ",".join((self.namespace, *self.also)),
             "LEASE_NAMESPACE": self.namespace,
             **FREE_SIDE_PORTS,
             "LOG_LEVEL": "DEBUG",
@@ -90,7 +92,7 @@ class Platform:
         """Start it, where it was before if it ran before, and wait until it is ready."""
         settings = {
             "KUBECONFIG": str(self.kubeconfigs["webhook"]),
-            "NAMESPACES": self.namespace,
+            "NAMESPACES": ",".join((self.namespace, *self.also)),
             "HOST": "127.0.0.1",
             "PORT": str(self.ports.get("webhook", 0)),
             **FREE_SIDE_PORTS,
@@ -172,6 +174,7 @@ async def platform(
     *,
     granted: list[dict[str, Any]] | None = None,
     by: Sequence[str] = (),
+    also: Sequence[str] = (),
     operator: bool = True,
     **settings: str,
 ) -> AsyncIterator[Platform]:
@@ -180,7 +183,7 @@ async def platform(
     Without `operator` only the webhook is started.
 
     `granted` are other objects than those of a base and an app that have the whole cluster. `by` is a command that runs
-    each program.
+    each program. `also` are namespaces of other apps, whose rights somebody else gives.
     """
     items = rights(namespace) if granted is None else granted
     objects = {"apiVersion": "v1", "kind": "List", "items": items}
@@ -193,7 +196,7 @@ async def platform(
             name: await asyncio.to_thread(_kubeconfig, cluster, namespace, name, gates[name].url) for name in PROGRAMS
         }
         watched = await stack.enter_async_context(watching(kube, namespace))
-        made = Platform(cluster, namespace, kube, watched, gates, kubeconfigs, trust, settings, by)
+        made = Platform(cluster, namespace, kube, watched, gates, kubeconfigs, trust, settings, by, also)
         stack.push_async_callback(made.stop)
         await asyncio.gather(made.start_webhook(), *([made.start_operator()] if operator else []))
         yield made

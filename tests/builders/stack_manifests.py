@@ -4,6 +4,7 @@ The rules of every role are exactly those of `manifests/`. Only names and namesp
 platforms can be in one cluster.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +53,9 @@ PROVISIONER: Final = {
 }
 """What templates of tests may do in all namespaces, guarded as an app's. The example's own rights are in
 `test_two_apps`."""
-_PLACEHOLDERS: Final = frozenset({"talkdesk-system", "name-of-your-namespace", "NAMESPACE"})
+HOME: Final = "talkdesk-system"
+"""Where the manifests have the operator and the webhook."""
+_PLACEHOLDERS: Final = frozenset({HOME, "name-of-your-namespace", "NAMESPACE"})
 
 
 def config_map(data: dict[str, str], name: str = "settings") -> dict[str, Any]:
@@ -94,6 +97,18 @@ def rights(namespace: str) -> list[dict[str, Any]]:
         document for file in _FILES for document in yaml.safe_load_all((MANIFESTS / file).read_text()) if document
     ]
     return [PROVISIONER, *(moved(document, namespace) for document in documents)]
+
+
+def app_rights(namespace: str, home: str) -> list[dict[str, Any]]:
+    """Return what an app's namespace gives to the operator and the webhook whose own namespace is another one."""
+    documents = (
+        json.loads(json.dumps(document).replace(f'"{HOME}"', json.dumps(home)))
+        for file in _FILES
+        if file.startswith("components/")
+        for document in yaml.safe_load_all((MANIFESTS / file).read_text())
+        if document
+    )
+    return [moved(document, namespace) for document in documents]
 
 
 def moved(document: dict[str, Any], namespace: str) -> dict[str, Any]:

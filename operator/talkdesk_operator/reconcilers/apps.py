@@ -44,6 +44,7 @@ _MESSAGE_LENGTH = 2048
 _REVIEW_AGAIN = timedelta(seconds=20)
 """A right that is granted, or a Secret, changes no object of ours, so nothing else tells that it is there."""
 _REVIEW_VALID = timedelta(minutes=10)
+_NO_HOST = "has no host that can be read, where something like https://app.example.com is needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledAp
     try:
         hosts = allowed_hosts(app.spec, allow_insecure=allow_insecure)
     except ForeignHostError as error:
-        return CompiledApp(app, None, None, f"endpoints: {error}")
+        return CompiledApp(app, None, None, str(error))
     template = app.spec.tenant
     steps = [
         StepSource(
@@ -78,12 +79,12 @@ def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledAp
     try:
         compiled = CompiledTemplate.compile(template.name, steps, f"{app.metadata.uid}/{app.metadata.generation}")
     except TemplateError as error:
-        return CompiledApp(app, hosts, None, str(error))
+        return CompiledApp(app, hosts, None, str(error), allow_insecure=allow_insecure)
+    found = CompiledApp(app, hosts, compiled, _address_problem(app), allow_insecure=allow_insecure)
     try:
-        rules = tuple(_rule(rule) for rule in app.spec.approval.reject_when)
+        return replace(found, reject_rules=tuple(_rule(rule) for rule in app.spec.approval.reject_when))
     except ExpressionError as error:
-        return CompiledApp(app, hosts, compiled, f"approval.rejectWhen {error.source!r}: {error.reason}")
-    return CompiledApp(app, hosts, compiled, _address_problem(app), reject_rules=rules, allow_insecure=allow_insecure)
+        return replace(found, problem=f"approval.rejectWhen {error.source!r}: {error.reason}")
 
 
 def _address_problem(app: TalkdeskApp) -> str:
@@ -256,6 +257,8 @@ class CompiledApps:
         if scim is None:
             return None
         host, ref = host_of_template(scim.url), scim.token_secret_ref
+        if host == "":
+            return Failure(Reason.USERS_FAILED, f"users.scim.url {_NO_HOST}", RetryClass.SLOW)
         token = await read_token(self._cluster.read_secret, app.metadata.namespace, ref, host)
         return token if isinstance(token, Failure) else None
 
@@ -265,6 +268,8 @@ class CompiledApps:
         if logout is None:
             return None
         name = logout.secret_ref.name
+        if not host_of(logout.url):
+            return _no_logout(f"logout.url {_NO_HOST}")
         secret = await self._cluster.read_secret(namespace, name)
         if secret is None:
             return _no_logout(f"there is no Secret {name}, which should hold the key that logouts are signed with")

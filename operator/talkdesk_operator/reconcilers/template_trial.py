@@ -9,7 +9,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.failure import Failure, RetryClass
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
-from talkdesk_operator.domain.tenant.typical_customer import limit_met, misplaced
+from talkdesk_operator.domain.tenant.typical_customer import limit_met, misplaced, name_problem
 from talkdesk_operator.reconcilers.aside import aside, here_or_aside
 
 __all__ = ["template_problem"]
@@ -19,7 +19,12 @@ _OUTSIDE = "for every customer these objects are neither applied nor deleted, wh
 
 async def template_problem(view: CompiledApp, cluster: Cluster) -> Failure | None:
     """Return why customers would wait in vain for this template, or for some of its objects."""
-    return await _limit_met(view) or await _misplaced(view, cluster)
+    return _misnamed(view) or await _limit_met(view) or await _misplaced(view, cluster)
+
+
+def _misnamed(view: CompiledApp) -> Failure | None:
+    problem = name_problem(view.template, view.resource) if view.template is not None else ""
+    return Failure(Reason.TEMPLATE_INVALID, problem, RetryClass.SLOW) if problem else None
 
 
 async def _limit_met(view: CompiledApp) -> Failure | None:

@@ -64,6 +64,9 @@ def interpret(call: Call, response: HttpResponse, now: datetime) -> Reply | Talk
     said = f"{call.words}: {response.status}{quote(call, response)}"
     if response.status >= 500 or response.status in {407, 408, 425, 429}:
         return _transient(call, response, said, now)
+    if call.purpose is Purpose.TOKEN and _error_code(response) == "invalid_scope":
+        # RFC 6749, 5.2: the credentials are good, and something else is asked for than they may have.
+        return TalkdeskRefused(f"{said}: the app's auth.scopes asks for what is not granted", server_time=clock)
     if call.purpose is Purpose.TOKEN:
         return _token_refused(response.status, said, clock, now)
     return _refused(call, response.status, said, clock, now)
@@ -73,6 +76,12 @@ def unusable(call: Call, problem: str, clock: datetime | None) -> TalkdeskError:
     """Return the error of a success that can't be used: after a change, only a read can show what happened."""
     kind = TalkdeskOutcomeUnknown if call.purpose is Purpose.CHANGE else TalkdeskMalformed
     return kind(f"{call.words}: the answer {problem}", server_time=clock)
+
+
+def _error_code(response: HttpResponse) -> object:
+    """Return OAuth's word for an error."""
+    content = json_object(response)
+    return None if isinstance(content, str) else content.get("error")
 
 
 def quote(call: Call, response: HttpResponse) -> str:

@@ -72,12 +72,15 @@ def _foreign_host(scope: Scope) -> Failure | None:
         return Failure(Reason.TEMPLATE_INVALID, scope.required_app.problem, RetryClass.TERMINAL)
     try:
         if spec.endpoints is not None:
+            field = "endpoints.api"
             hosts.check_api(spec.endpoints.api)
+            field = "endpoints.token"
             hosts.check_token(spec.endpoints.token)
         elif spec.account_name is not None:
+            field = "accountName"
             hosts.token_url(spec.account_name)
     except ForeignHostError as error:
-        return Failure(Reason.FOREIGN_HOST, str(error), RetryClass.TERMINAL)
+        return Failure(Reason.FOREIGN_HOST, f"the installation's spec.{field}: {error}", RetryClass.TERMINAL)
     return None
 
 

@@ -7,7 +7,7 @@ from talkdesk_crds.app import SuspensionPolicy
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import InstallationPhase
-from talkdesk_operator.domain.installation.reachability import access_failure
+from talkdesk_operator.domain.installation.reachability import access_failure, is_unproven
 from talkdesk_operator.domain.reconcile.deadlines import is_closed
 from talkdesk_operator.domain.reconcile.scope import (
     Failure,
@@ -59,11 +59,12 @@ def in_steady_state(scope: Scope, *, verified: bool = False) -> Finish:
 
 
 def _cut_off(scope: Scope, failure: Failure) -> Finish:
-    """End the reconcile of an installation that an edit of the app has cut off from Talkdesk; its tenant goes on."""
+    """End the reconcile of an installation that an edit has cut off from Talkdesk; its tenant goes on."""
+    edited = "after an edit of the TalkdeskApp: " if is_unproven(scope) else ""
     return Finish(
         phase=scope.current_phase,
         reason=failure.reason,
-        message=f"after an edit of the TalkdeskApp: {failure.message}",
+        message=f"{edited}{failure.message}",
         stalled=failure.retry_class is RetryClass.TERMINAL,
         failure=failure,
     )

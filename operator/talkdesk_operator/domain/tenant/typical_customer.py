@@ -18,13 +18,14 @@ from talkdesk_operator.domain.reconcile.scope import FaultOwner
 from talkdesk_operator.domain.tenant.desired import app_variables
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import InventoryEntry, planned
+from talkdesk_operator.templates.leaves import Constant
 from talkdesk_operator.templates.placement import is_outside, outside
-from talkdesk_operator.templates.render import RenderedTenant, render
+from talkdesk_operator.templates.render import RenderedTenant, render, render_name
 from talkdesk_operator.templates.scopes import KindScopes, canonical
 from talkdesk_operator.templates.template import CompiledTemplate
 from talkdesk_operator.templates.variables import MEMBERS
 
-__all__ = ["fault_of_rendering", "limit_met", "misplaced", "render_typical"]
+__all__ = ["fault_of_rendering", "limit_met", "misplaced", "name_problem", "render_typical"]
 
 _FACTS: Final[dict[str, dict[str, Any]]] = {
     "account": {
@@ -79,6 +80,17 @@ def limit_met(template: CompiledTemplate, app: TalkdeskApp) -> str:
         _render_first(template, app)
     except RenderError as error:
         return str(error) if error.exhausted and not error.passing else ""
+    return ""
+
+
+def name_problem(template: CompiledTemplate, app: TalkdeskApp) -> str:
+    """Return why no tenant can have the name that the app says; empty where it depends on the customer."""
+    if not isinstance(template.name, Constant):
+        return ""
+    try:
+        render_name(template, {**_FACTS, "app": app_variables(app)})
+    except RenderError as error:
+        return str(error)
     return ""
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from builders.api_server import ApiServer
 from builders.objects import NOON, app, app_object
-from builders.operator_in_memory import template
+from builders.operator_in_memory import config_map, template
 from talkdesk_crds.app import AppStatus, TalkdeskApp
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, APP_FINALIZER
@@ -59,6 +59,28 @@ def test_an_invalid_rule_is_named_and_no_rule_applies(expression: str, why: str)
     assert view.hosts is not None
     (ready,) = app_status(view, NOON).conditions
     assert (ready.status, ready.reason, ready.message) == ("False", Reason.TEMPLATE_INVALID, view.problem)
+
+
+@pytest.mark.parametrize("expression", ["true", "tru("])
+def test_whatever_is_wrong_plain_http_stays_allowed_where_the_operator_allows_it(expression: str) -> None:
+    rules = [{"expression": expression, "reason": "no"}]
+    assert compile_app(app(approval={"rejectWhen": rules}), allow_insecure=True).allow_insecure
+    steps = [{"name": "base", "manifests": [{"kind": "${ 1 +"}]}]
+    broken = app(tenant={"serviceAccountName": "provisioner", "steps": steps})
+    assert compile_app(broken, allow_insecure=True).allow_insecure
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "problem"),
+    [
+        ({"api": "https://a.example:99999"}, "endpoints.api: the URL's port can't be read"),
+        ({"token": "https://u:p@a.example"}, "endpoints.token: a URL here holds no user name or password"),
+        ({"token": "http://a.example"}, "endpoints.token: http://a.example is plain http: that needs endpoints.allow"),
+    ],
+)
+def test_what_is_wrong_with_a_host_names_its_field(endpoints: dict[str, str], problem: str) -> None:
+    own = {"api": "https://api.example.com", "token": "https://api.example.com/token", "allowInsecure": True}
+    assert compile_app(app(region=None, endpoints=own | endpoints)).problem.startswith(problem)
 
 
 def test_a_rule_may_use_a_variable_that_it_binds_itself() -> None:
@@ -288,10 +310,30 @@ async def test_a_missing_token_of_the_users_service_is_seen_at_the_app_before_th
     assert warnings(server) == [("Warning", "UsersFailed")]
 
 
+async def test_an_address_of_the_users_service_without_a_host_is_named_and_no_secret_is_to_be_released_for_it() -> None:
+    scim = {"scim": {"url": "scim.example.com", "tokenSecretRef": {"name": "scim", "key": "token"}}}
+    server = ApiServer(app_object(users=scim), token_secret(token="t"))
+    await CompiledApps(cluster_of(server), lambda: NOON).write_status(stored(server))
+    (ready,) = stored(server).status.conditions
+    assert (ready.status, ready.reason) == ("False", "UsersFailed")
+    assert ready.message.startswith("users.scim.url has no host that can be read")
+    assert "annotate" not in ready.message
+
+
+async def test_a_name_of_tenants_that_no_customer_can_have_is_seen_at_the_app() -> None:
+    made = template({"name": "a", "manifests": [config_map("a")]}) | {"name": "Acme & Co"}
+    server = ApiServer(app_object(tenant=made))
+    await CompiledApps(cluster_of(server), lambda: NOON).write_status(stored(server))
+    (ready,) = stored(server).status.conditions
+    assert (ready.status, ready.reason) == ("False", "TemplateInvalid")
+    assert ready.message.startswith("name: 'Acme & Co' is not a DNS label")
+
+
 @pytest.mark.parametrize(
     ("url", "hosts", "ready"),
     [
         ("https://app.example.com/logout", "app.example.com", "True/Succeeded"),
+        ("https://app.example.com:99999/logout", "app.example.com", "False/LogoutKeyMissing"),
         ("https://evil.example/logout", "app.example.com", "False/LogoutKeyMissing"),
         ("https://app.example.com/logout", None, "False/LogoutKeyMissing"),
     ],

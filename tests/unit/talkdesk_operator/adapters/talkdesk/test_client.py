@@ -337,6 +337,15 @@ async def test_a_refusal_by_the_token_endpoint_is_about_credentials_never_about_
     assert len(talkdesk.seen) == 1
 
 
+@pytest.mark.parametrize("status", [400, 401])
+async def test_a_scope_that_is_not_granted_says_nothing_against_the_credentials(
+    client: TalkdeskClient, talkdesk: ScriptedTalkdesk, status: int
+) -> None:
+    talkdesk.on(TOKEN, reply(status, {"error": "invalid_scope", "error_description": "not granted: x"}))
+    with pytest.raises(TalkdeskRefused, match=r"invalid_scope: not granted: x\): the app's auth.scopes asks"):
+        await client.installation(access(talkdesk.url), "a1", "i1")
+
+
 @pytest.mark.case(35)
 @pytest.mark.parametrize(
     ("theirs", "words"),

@@ -104,6 +104,23 @@ def test_a_foreign_host_is_seen_without_a_call(fields: dict[str, Any], *, foreig
         assert (found.reason, found.retry_class) == (Reason.FOREIGN_HOST, RetryClass.TERMINAL)
 
 
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"endpoints": THERE}, "spec.endpoints.api: "),
+        ({"endpoints": HERE | {"token": THERE["token"]}}, "spec.endpoints.token: "),
+        ({"accountName": "a b"}, "spec.accountName: "),
+    ],
+    ids=str,
+)
+def test_a_foreign_host_is_said_with_its_field_and_whose_edit_it_was(fields: dict[str, Any], named: str) -> None:
+    first = proven_access(scope(remote=remote()))
+    own = installation(status=answered(verified_access=first), **fields)
+    assert in_steady_state(scope(installation=own)).message.startswith(f"the installation's {named}")
+    edited = with_(proven(resyncPeriod="1h", auth={"scopes": []}), installation=own)
+    assert in_steady_state(edited).message.startswith(f"after an edit of the TalkdeskApp: the installation's {named}")
+
+
 def test_an_app_without_hosts_reaches_nobody() -> None:
     found = access_failure(scope(app=CompiledApp(view().resource, None, None, "endpoints: no")))
     assert found is not None

@@ -1,0 +1,46 @@
+"""What is expected of each field of a TalkdeskTenant."""
+
+from typing import Final
+
+from builders.stack import TENANT
+from fields.effects import MENDED, NOTHING, Case, Effect, Said, objects, refused, said
+
+__all__ = ["TENANT_CASES"]
+
+_SAME: Final = Case(refused("can't be changed"))
+_IN_USE: Final = refused("only an offboarded tenant can be purged")
+
+
+def _ready(words: str) -> Effect:
+    return said(Said(TENANT, "Ready", words))
+
+
+TENANT_CASES: Final[dict[str, Case]] = {
+    "appRef": Case(NOTHING),
+    "appRef.name": _SAME,
+    "accountId": _SAME,
+    "installationRef": Case(MENDED),
+    "installationRef.name": Case(MENDED),
+    "state": Case(MENDED),
+    "name": Case(refused("can't be changed any more")),
+    "values": Case(
+        NOTHING,
+        {"nested 101": _ready("^False InvalidSpec: .*values")},
+        {"another color": ({"color": "red"}, objects(r"ConfigMap settings\.data\.color"))},
+    ),
+    "deletionProtection": Case(),
+    "purge": Case(NOTHING, {}, {"asked for": ({"requestedBy": "admin"}, _IN_USE)}),
+    "purge.requestedBy": Case(_IN_USE),
+    "paused": Case(_ready("^False Paused: .*paused"), {"false": NOTHING, "removed": NOTHING, "null": NOTHING}),
+    "objects": Case(MENDED),
+    "objects[]": Case(MENDED),
+    "objects[].step": Case(MENDED),
+    "objects[].group": Case(MENDED),
+    "objects[].version": Case(MENDED),
+    "objects[].kind": Case(MENDED),
+    "objects[].namespace": Case(MENDED),
+    "objects[].name": Case(MENDED),
+    "objects[].onOffboard": Case(MENDED),
+    "objects[].onRemove": Case(MENDED),
+    "uninstallTime": Case(MENDED),
+}
