@@ -13,7 +13,7 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_runtime.kube import Kube, resource_path
-from talkdesk_runtime.kube_errors import KubeTransient
+from talkdesk_runtime.kube_errors import KubeExpired, KubeTransient
 
 WITHIN = 90.0
 """Seconds; what is waited for takes a fraction of one on an idle machine."""
@@ -134,3 +134,5 @@ async def _follow(kube: Kube, watched: Watched, plural: str) -> None:
                     await watched.take(event)
         except KubeTransient:
             await asyncio.sleep(_PAUSE)  # kinds that are new are not served at once
+        except KubeExpired:
+            version = ""  # nothing had changed for so long that the server has forgotten the version

@@ -49,7 +49,7 @@ INSTALLATION_CASES: Final[dict[str, Case]] = {
     "credentials.secretName": Case(_ready("^False CredentialsLost: .*Secret")),
     "credentials.eventId": Case(),
     "credentials.eventTime": Case(_LATER, {"the last day": ends(NOTHING)}),
-    "credentials.origin": Case(),
+    "credentials.origin": Case(NOTHING, {"member Rotation": ends(state(r"credentials\.acknowledgedEventId$"))}),
     "approval": Case(),
     "approval.eventId": Case(refused("must be that of spec.request")),
     "approval.decision": Case(),

@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from builders.stack import TENANT
+from builders.stack import INSTALLATION, TENANT
 from fields.effects import MENDED, NOTHING, Case, Effect, Said, objects, refused, said
 
 __all__ = ["TENANT_CASES"]
 
 _SAME: Final = Case(refused("can't be changed"))
+_PAUSED: Final = said(Said(INSTALLATION, "Ready", "^False Paused: .*spec.paused of the TalkdeskTenant"))
+"""The record of a tenant that is left alone is left alone, too."""
 _IN_USE: Final = refused("only an offboarded tenant can be purged")
 
 
@@ -31,7 +33,7 @@ TENANT_CASES: Final[dict[str, Case]] = {
     "deletionProtection": Case(),
     "purge": Case(NOTHING, {}, {"asked for": ({"requestedBy": "admin"}, _IN_USE)}),
     "purge.requestedBy": Case(_IN_USE),
-    "paused": Case(_ready("^False Paused: .*paused"), {"false": NOTHING, "removed": NOTHING, "null": NOTHING}),
+    "paused": Case(_PAUSED, {"false": NOTHING, "removed": NOTHING, "null": NOTHING}),
     "objects": Case(MENDED),
     "objects[]": Case(MENDED),
     "objects[].step": Case(MENDED),

@@ -131,7 +131,8 @@ class Change:
         await asyncio.gather(*(self._reconciled_one(each) for each in whose))
 
     async def _reconciled_one(self, whose: str) -> None:
-        kind = TENANT if self.of.kind == TENANT else INSTALLATION
+        of_tenant = self.of.kind == TENANT and not (self.of.path == "paused" and self.value.content is True)
+        kind = TENANT if of_tenant else INSTALLATION  # a paused tenant's own status is not written
         name, word = self.place.name(kind, whose), secrets.token_hex(6)
         path = resource_path(GROUP, VERSION, PLURALS[kind], self.place.talkdesk.namespace, name)
         body = {"metadata": {"annotations": {ANNOTATION_RECONCILE: word}}}
