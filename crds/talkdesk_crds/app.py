@@ -259,8 +259,8 @@ class TemplateStep(Model):
     """CEL over `object`, true when an object of the step is ready, for instance `object.status.phase == 'Running'`.
     While it can't be evaluated, because there is no status yet, the object is not ready. Without it, kstatus' rules
     decide: a custom resource is ready as soon as it is applied, until it has a condition Ready that is not True. The
-    app's condition ReadinessAssumed names such kinds. Kinds in which nothing happens (ConfigMap, Secret, Namespace and the
-    like, rights, NetworkPolicy) are ready once they are applied, whatever it says."""
+    app's condition ReadinessAssumed names such kinds. Kinds in which nothing happens (ConfigMap, Secret, Namespace and
+    the like, rights, NetworkPolicy) are ready once they are applied, whatever it says."""
     on_offboard: OnOffboard = OnOffboard.RETAIN
     """Delete: the objects go at the uninstall. Retain: they stay until the retention ends."""
     on_remove: OnRemove | None = None
