@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from builders.platform import Platform
 from builders.stack import Customer, stack
 from builders.watched import WITHIN
-from fields.look import versions
+from fields.look import look_at_app, versions
 from talkdesk_sandbox.simulator import commands
 
 __all__ = ["Bystander", "bystander"]
@@ -23,7 +23,7 @@ class Bystander:
     quiet: Customer
     busy: Customer
     before: dict[str, str]
-    """Uids and versions of what is the quiet customer's."""
+    """Uids and versions of what is the quiet customer's, and what the app says."""
     served: int = 0
     longest: float = 0.0
     """Seconds from an event to the end of what follows from it."""
@@ -31,9 +31,9 @@ class Bystander:
 
     async def moved(self) -> list[str]:
         """Return what of the quiet customer's has another version than at the beginning."""
-        now = await versions(self.quiet)
+        now = await _state(self.quiet)
         return [
-            f"{name} of the other app's customer: {self.before.get(name, 'absent')} -> {now.get(name, 'absent')}"
+            f"the other app and its customer: {name}: {self.before.get(name, 'absent')} -> {now.get(name, 'absent')}"
             for name in sorted(self.before.keys() | now.keys())
             if self.before.get(name) != now.get(name)
         ]
@@ -63,13 +63,18 @@ class Bystander:
         await self.busy.until_acknowledged(outcome.events[0].id, within=WITHIN)
 
 
+async def _state(quiet: Customer) -> dict[str, str]:
+    return {**await look_at_app(quiet.stack), **await versions(quiet)}
+
+
 @asynccontextmanager
 async def bystander(home: Platform) -> AsyncIterator[Bystander]:
     """Make the app and its customers, and keep one of them busy until the end of the block."""
     async with stack(home, resyncPeriod="1d") as talkdesk:
         quiet, busy = await asyncio.gather(talkdesk.install(), talkdesk.install())
         await asyncio.gather(quiet.converges("Active"), busy.converges("Active"))
-        made = Bystander(quiet, busy, await versions(quiet))
+        await talkdesk.become_ready()
+        made = Bystander(quiet, busy, await _state(quiet))
         task = asyncio.create_task(made.keep_busy())
         try:
             yield made

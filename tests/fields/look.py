@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from builders.stack import APP, INSTALLATION, PLURALS, TENANT, Customer
+from builders.stack import APP, INSTALLATION, PLURALS, TENANT, Customer, Stack
 from builders.watched import Object
 from fields.place import Place
 from talkdesk_crds.names import ANNOTATION_RECONCILE, GROUP, LABEL_TENANT, VERSION
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeNotFound
 
-__all__ = ["Look", "differences", "look", "versions"]
+__all__ = ["Look", "differences", "look", "look_at_app", "versions"]
 
 Look: TypeAlias = dict[str, str]
 
@@ -30,8 +30,7 @@ _REGISTERS: Final = ("request", "trial", "credentials")
 
 async def look(place: Place, customers: Mapping[str, Customer]) -> Look:
     """Read the app and everything of these customers from the API server, Talkdesk and the SCIM service."""
-    path = resource_path(GROUP, VERSION, PLURALS[APP], place.talkdesk.namespace, place.talkdesk.app)
-    parts = [_of_kind(APP, await place.platform.kube.request("GET", path))]
+    parts = [await look_at_app(place.talkdesk)]
     for whose, customer in customers.items():
         parts += [
             {f"{whose}: {at}": text for at, text in part.items()}
@@ -45,6 +44,12 @@ async def look(place: Place, customers: Mapping[str, Customer]) -> Look:
         here = len(active & set(at_talkdesk.users))
         parts.append({f"{whose}: SCIM": f"{here} of {len(at_talkdesk.users)} users are active"})
     return {at: text for part in parts for at, text in part.items()}
+
+
+async def look_at_app(talkdesk: Stack) -> Look:
+    """Read the app, but for what becomes of deliveries."""
+    path = resource_path(GROUP, VERSION, PLURALS[APP], talkdesk.namespace, talkdesk.app)
+    return _of_kind(APP, await talkdesk.platform.kube.request("GET", path))
 
 
 async def versions(customer: Customer) -> dict[str, str]:
