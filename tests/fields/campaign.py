@@ -57,6 +57,8 @@ class Campaign:
                 for worker in workers:
                     group.create_task(worker)
             self.served, self.longest = beside.served, beside.longest
+        beyond = sorted({f"{right.verb} {right.resource}" for right in self.home.platform.beyond_roles()})
+        self.say(f"asked for by odd values, and refused: {', '.join(beyond) or 'nothing'}")
         self.seconds = time.monotonic() - began
 
     @property
