@@ -166,7 +166,7 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
     log = bytearray()
     reading = asyncio.create_task(_read(process, log))
     try:
-        await until(lambda: b'"server.listening"' in log or process.returncode is not None, within=30)
+        await until(lambda: b'"server.listening"' in log or process.returncode is not None, within=120)
         assert process.returncode is None, log.decode()
         async with httpx.AsyncClient(timeout=20) as client:
             it = WebhookProcess(process, namespace, log, client)

@@ -35,7 +35,7 @@ AUDIT_POLICY = {
     ],
 }
 """All deletions, also those of which the API server did not live to see the end."""
-_CROSSING = timedelta(seconds=5)
+_CROSSING = timedelta(seconds=10)
 """A deletion may cross with a reinstall that was acknowledged so shortly before."""
 _Objects = Mapping[str, Mapping[str, Any]]
 
