@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -14,21 +15,36 @@ from soak.endurance import enduring
 from soak.faults import FAULTS
 from soak.hostile import attacking
 from talkdesk_sandbox.controlplane import ControlPlane
-from talkdesk_sandbox.interruption import Interruption
+
+_REST_WITH_A_FAULT: Final = 90.0
+"""Seconds: what a fault has lost is never answered."""
 
 
 def main() -> int:
     """Return 1 where something is wrong."""
     options = _options()
-    Interruption()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if options.kind == "hostile" else None) as runner:
-        return runner.run(_RUNS[options.kind](options))
+        return runner.run(_run(options))
+
+
+async def _run(options: argparse.Namespace) -> int:
+    """Run until the end, or until SIGTERM, which ends all programs in order."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    return await _RUNS[options.kind](options)
 
 
 async def _chaos(options: argparse.Namespace) -> int:
-    kills = max(5, options.events // 125)
-    accounts = options.events // 4
-    storm = Storm(options.events, accounts, kills, options.seed, minute=options.minute, fault=options.fault)
+    storm = Storm(
+        options.events,
+        options.events // 4,
+        options.kills or max(5, options.events // 125),
+        options.seed,
+        minute=options.minute,
+        rest=_REST_WITH_A_FAULT if options.fault else Storm.rest,
+        fault=options.fault,
+    )
     async with raging(storm) as chaos:
         chaos.say = say
         outcome = await chaos.run()
@@ -79,6 +95,7 @@ def _options() -> argparse.Namespace:
     kinds = parser.add_subparsers(required=True, dest="kind")
     chaos = kinds.add_parser("chaos", help="events while everything is killed again and again")
     chaos.add_argument("--events", type=int, default=10_000)
+    chaos.add_argument("--kills", type=int, help="by default one for 125 events, and 5 at least")
     chaos.add_argument("--seed", type=int, default=1)
     chaos.add_argument("--minute", type=float, default=3.0, help="seconds in which one of Talkdesk's minutes passes")
     chaos.add_argument("--fault", choices=list(FAULTS), default="", help="seed this one, which must be found")

@@ -37,7 +37,7 @@ _COLLECT_EVERY = 2.0
 _AT_ONCE = 48
 """Events under way or to be sent again, above which customers wait: else Talkdesk would give up most of them here."""
 _MOST_PENDING = 400
-_REST_WITHIN = 600.0
+_ROOM_WITHIN = 900.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Storm:
     """Whether the programs log all they can."""
     minute: float = 3.0
     """Seconds in which one of Talkdesk's minutes passes: a busy machine needs many to start a process."""
+    rest: float = 900.0
+    """Seconds until everything must have come to rest: what still waits then is unanswered."""
     fault: str = ""
     """One of FAULTS to run with."""
 
@@ -110,7 +112,7 @@ class Chaos:
 
     async def _live(self) -> None:
         while self.lives.events < self.storm.events:
-            await until(self._has_room, within=_REST_WITHIN)
+            await until(self._has_room, within=_ROOM_WITHIN)
             self.lives.act()
             await asyncio.sleep(0.005)
 
@@ -135,7 +137,7 @@ class Chaos:
     async def _rest(self) -> None:
         """Wait until Talkdesk has delivered or given up everything, and waits for no answer; not for ever."""
         try:
-            await until(self._rests, within=_REST_WITHIN)
+            await until(self._rests, within=self.storm.rest)
         except TimeoutError:
             return  # what still waits is part of the verdict
 
