@@ -255,6 +255,15 @@ class TemplateStep(Model):
     becomes of an object that is taken out of the template says `onRemove`. With the annotation
     `{GROUP}/recreate: "true"` an object is deleted and made anew when the template changes what can't be changed in one
     that exists (a Job's pods, a `roleRef`, a selector): what is in it is lost."""
+    include_when: Expression | None = None
+    """CEL over the variables of a template, but `credentials`: whether the customer gets the step, such as
+    `subscription.type == 'paid'` or `tenant.values.search`. When it gets false for a customer who has the step's
+    objects, these have left the template: `onRemove` says what becomes of them. A value that is neither true nor false,
+    or can't be evaluated, changes nothing."""
+    for_each: Expression | None = None
+    """CEL over the same, that gives a list of 100 elements at most: the manifests are filled in for each of them, which
+    they have as `item`. Name the objects by the element, not by its place: an object whose name no element gives any
+    more has left the template."""
     ready_when: Expression | None = None
     """CEL over `object`, true when an object of the step is ready, for instance `object.status.phase == 'Running'`.
     While it can't be evaluated, because there is no status yet, the object is not ready. Without it, kstatus' rules

@@ -72,6 +72,8 @@ def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledAp
             step.on_offboard.value,
             adopt=step.conflict_policy is ConflictPolicy.ADOPT,
             on_remove=step.on_remove.value if step.on_remove is not None else None,
+            include_when=step.include_when,
+            for_each=step.for_each,
         )
         for step in template.steps
     ]
