@@ -269,6 +269,10 @@ class TemplateStep(Model):
     While it can't be evaluated, because there is no status yet, the object is not ready. Without it, kstatus' rules
     decide: a custom resource is ready as soon as it is applied, until it has a condition Ready that is not True. The
     app's condition ReadinessAssumed names such kinds."""
+    time_limit: PositiveDuration | None = None
+    """How long the step's objects may take to become ready, from the first look at which they were not, such as `10m`.
+    After that the tenant says that the step failed and what it waits for, and is looked at less often; it goes on when
+    they become ready after all. Without it, the tenant waits for as long as it takes."""
     on_offboard: OnOffboard = OnOffboard.RETAIN
     """Delete: the objects go at the uninstall. Retain: they stay until the retention ends."""
     on_remove: OnRemove | None = None

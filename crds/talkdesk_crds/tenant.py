@@ -85,6 +85,8 @@ class StepStatus(Model):
     """Pending, Waiting, Ready, Failed, Skipped (its `includeWhen` is false), Deleting or Deleted."""
     message: Text = ""
     """What it waits for or what went wrong."""
+    waiting_since: Moment | None = None
+    """Since when its objects are applied and not ready."""
 
 
 class Purge(Model):

@@ -6,6 +6,7 @@ fields a template may have (`template`), what is applied when (`reconcilers`).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, Self
 
 from talkdesk_crds.names import (
@@ -58,6 +59,8 @@ class RenderedStep:
     """The paths of the manifests that the objects are made of, in their order."""
     included: bool = True
     """Whether the customer gets the step at all; without, it has no objects."""
+    time_limit: timedelta | None = None
+    """How long its objects may take to become ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ class _Filling:
                     raise RenderError(error.path, reason, **limits, passing=error.passing) from None
                 sources.append(manifest.path)
         settings = (step.ready_when, step.on_offboard, step.adopt, step.on_remove)
-        return RenderedStep(step.name, tuple(objects), *settings, tuple(sources), included)
+        return RenderedStep(step.name, tuple(objects), *settings, tuple(sources), included, step.time_limit)
 
     def _items(self, step: CompiledStep, variables: _Variables) -> Iterator[tuple[str, _Variables]]:
         """Yield the variables for each element that the manifests are filled in for, and which it is."""

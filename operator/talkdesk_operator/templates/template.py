@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal, Self, get_args
 
 from talkdesk_crds.names import ANNOTATION_ON_REMOVE, ANNOTATION_RECREATE, GROUP, is_dns_label
@@ -80,6 +81,8 @@ class StepSource:
     """CEL over the variables of an address: whether the customer gets the step's objects."""
     for_each: str | None = None
     """CEL over the same: a list, for each element of which the manifests are filled in, with it as `item`."""
+    time_limit: timedelta | None = None
+    """How long the step's objects may take to become ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class CompiledStep:
     on_remove: OnRemove | None = None
     include_when: Expression | None = None
     for_each: Expression | None = None
+    time_limit: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +181,7 @@ def _step(step: StepSource, problems: list[Problem]) -> CompiledStep:
     include_when = _expression(step.include_when, f"{path}.includeWhen", _SCOPE, problems)
     for_each = _expression(step.for_each, f"{path}.forEach", _SCOPE, problems)
     kept = (step.on_offboard, step.adopt, step.on_remove)
-    return CompiledStep(step.name, manifests, ready_when, *kept, include_when, for_each)
+    return CompiledStep(step.name, manifests, ready_when, *kept, include_when, for_each, step.time_limit)
 
 
 def _expression(
