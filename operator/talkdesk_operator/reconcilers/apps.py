@@ -30,8 +30,8 @@ from talkdesk_operator.templates.leaves import expressions
 from talkdesk_operator.templates.limits import measure
 from talkdesk_operator.templates.template import ADDRESS_SCOPE, CompiledTemplate, StepSource, reference_problems
 from talkdesk_operator.templates.variables import unknown_members, unknown_variable
-from talkdesk_runtime.kube_errors import KubeError
 from talkdesk_runtime.durations import parse_duration
+from talkdesk_runtime.kube_errors import KubeError
 from talkdesk_runtime.lru import LruMap
 from talkdesk_runtime.shorten import shorten
 

@@ -39,7 +39,11 @@ def timed(
 def overdue(steps: Sequence[StepStatus]) -> str:
     """Return which step waits longer than it may, and for what; empty where none does."""
     return next(
-        (f"step {step.name}: {step.message}" for step in steps if step.state is StepState.FAILED and step.waiting_since),
+        (
+            f"step {step.name}: {step.message}"
+            for step in steps
+            if step.state is StepState.FAILED and step.waiting_since
+        ),
         "",
     )
 

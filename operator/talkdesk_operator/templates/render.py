@@ -156,7 +156,9 @@ class _Filling:
         _check_identity(rendered, manifest, self.seen, place)
         own_fields(rendered, manifest.path)
         if len(self.seen) > MAX_PLANNED:
-            raise RenderError(f"steps[{step.name}]", f"more than {MAX_PLANNED} objects, which a tenant can have at most")
+            raise RenderError(
+                f"steps[{step.name}]", f"more than {MAX_PLANNED} objects, which a tenant can have at most"
+            )
         return rendered
 
 

@@ -184,9 +184,7 @@ def _step(step: StepSource, problems: list[Problem]) -> CompiledStep:
     return CompiledStep(step.name, manifests, ready_when, *kept, include_when, for_each, step.time_limit)
 
 
-def _expression(
-    source: str | None, path: str, scope: AbstractSet[str], problems: list[Problem]
-) -> Expression | None:
+def _expression(source: str | None, path: str, scope: AbstractSet[str], problems: list[Problem]) -> Expression | None:
     if source is None:
         return None
     try:

@@ -163,7 +163,11 @@ async def test_a_step_that_is_not_ready_in_time_has_failed_and_goes_on_when_it_i
         after = await operator.tenants.provision(scope_of(operator))
         assert after.tenant_outcome is not None
         steps = operator.tenant.status.steps
-        return after.tenant_outcome.result, [each.state for each in steps], [each.waiting_since == began for each in steps]
+        return (
+            after.tenant_outcome.result,
+            [each.state for each in steps],
+            [each.waiting_since == began for each in steps],
+        )
 
     began = operator.now.replace(microsecond=0)
     waiting = [StepState.READY, StepState.WAITING, StepState.PENDING], [False, True, False]

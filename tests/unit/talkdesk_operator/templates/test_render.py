@@ -306,7 +306,10 @@ def test_an_error_at_an_element_says_which() -> None:
 def test_a_tenant_does_not_get_more_objects_than_can_be_recorded() -> None:
     manifests = [manifest("ConfigMap", {"name": "${'" + f"q{number}-" + "' + string(item)}"}) for number in range(6)]
     many = "[" + ",".join(map(str, range(100))) + "]"
-    assert error(*manifests, for_each=many) == "steps[base]: more than 500 objects, which a tenant can have at most (item 83)"
+    assert (
+        error(*manifests, for_each=many)
+        == "steps[base]: more than 500 objects, which a tenant can have at most (item 83)"
+    )
 
 
 @pytest.mark.parametrize(("value", "objects"), [("subscription.type == 'PAID'", 1), ("trial.state == 'x'", None)])

@@ -243,7 +243,10 @@ def test_a_template_of_more_than_any_tenant_can_have_is_refused(manifests: list[
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"include_when": "acount.id == 'x'"}, "steps[base].includeWhen: no such variable: acount, did you mean account?"),
+        (
+            {"include_when": "acount.id == 'x'"},
+            "steps[base].includeWhen: no such variable: acount, did you mean account?",
+        ),
         ({"include_when": "1 +"}, "steps[base].includeWhen: syntax error"),
         ({"for_each": "tenant.valeus.queues"}, "steps[base].forEach: no such member: tenant.valeus"),
         ({"for_each": "credentials.clientId"}, "steps[base].forEach: credentials can only be used in data"),
@@ -252,7 +255,7 @@ def test_a_template_of_more_than_any_tenant_can_have_is_refused(manifests: list[
         ({}, "steps[base].manifests[0].metadata.name: no such variable: item"),
     ],
 )
-def test_what_a_step_depends_on_is_checked(settings: dict[str, str], problem: str) -> None:
+def test_what_a_step_depends_on_is_checked(settings: dict[str, Any], problem: str) -> None:
     source = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "${item}", "namespace": "x"}}
     with pytest.raises(TemplateError) as caught:
         CompiledTemplate.compile("t", [StepSource("base", [source], **settings)], "1")
