@@ -39,7 +39,8 @@ _BEHAVIOR = Behavior(
     signing_key_grace=timedelta(seconds=60),
 )
 _SPEC = {"retention": {"keepFor": "15s"}, "resyncPeriod": "1m"}
-_PATIENCE = 180.0
+_PATIENCE = 900.0
+"""Seconds that a customer waits for anything; some tenths of one on an idle machine."""
 _EVERY = 0.2
 _BETWEEN = (2.0, 8.0)
 """Seconds between two acts of a customer: a month or so."""
@@ -120,7 +121,9 @@ class Endurance:
                 await self._life(name)
                 self.lives += 1
             except TimeoutError:
-                self.stuck.append(name)
+                it = self.stage.simulator.state.newest(name, live=False)
+                acknowledged = "acknowledged" if it.current.acknowledged_at else "not acknowledged"
+                self.stuck.append(f"{name} is {it.state}, the newest credentials are {acknowledged}")
 
     async def _life(self, name: str) -> None:
         simulator = self.stage.simulator

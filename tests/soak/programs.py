@@ -81,7 +81,7 @@ class Program:
 
     async def started(self) -> None:
         """Wait until it listens."""
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             await self._started.wait()
 
     async def kill(self) -> None:

@@ -133,9 +133,9 @@ async def _begin(stage: Stage) -> None:
     stage.running.extend(asyncio.create_task(each.run()) for each in stage.programs)
     await asyncio.gather(*(each.started() for each in stage.programs))
     stage.balancer.backends.extend(stage.webhooks)
-    await until(lambda: len(stage.balancer.ready) == len(stage.webhooks), within=120)
+    await until(lambda: len(stage.balancer.ready) == len(stage.webhooks), within=600)
     for each in stage.operators:
-        await until(each.is_ready, within=120)
+        await until(each.is_ready, within=600)
 
 
 def _prepare(cluster: Cluster) -> None:
