@@ -86,7 +86,7 @@ class Attack:
         self._began = time.monotonic()
         self.before = Gauge.read(self.webhook.process.pid)
         real = asyncio.create_task(self._real())
-        slow = [asyncio.create_task(self._slowly(number)) for number in range(min(_SLOW_CLIENTS, self.number // 50))]
+        slow = [asyncio.create_task(self._slowly(number, say)) for number in range(min(_SLOW_CLIENTS, self.number // 50))]
         async with asyncio.TaskGroup() as clients:
             for _ in range(_CLIENTS):
                 clients.create_task(self._quickly(say))
@@ -111,9 +111,9 @@ class Attack:
             )
             await self._counted(maker(self._place, self._rng), say)
 
-    async def _slowly(self, number: int) -> None:
+    async def _slowly(self, number: int, say: Callable[[str], None]) -> None:
         while True:
-            await self._counted(SLOW[number % len(SLOW)](self._place, self._rng), lambda _: None)
+            await self._counted(SLOW[number % len(SLOW)](self._place, self._rng), say)
 
     async def _counted(self, request: Request, say: Callable[[str], None]) -> None:
         self.sent += 1
