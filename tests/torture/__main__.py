@@ -5,6 +5,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from builders.crds import apply_crds
 from model.mutants import judge, say, table
@@ -12,7 +13,7 @@ from talkdesk_sandbox.controlplane import Cluster, ControlPlane
 from torture.plan import everything, matching, sample
 from torture.points import Disturbance, Kind, Point
 from torture.report import failure, progress, report
-from torture.run import Run, run
+from torture.run import Learned, Run, run
 from torture.seeded import MUTANTS
 
 SIZE = 24
@@ -32,8 +33,10 @@ def main() -> int:
 async def _torture(cluster: Cluster, options: argparse.Namespace) -> int:
     said, wanted = set[int](), list[Disturbance]()
 
-    def choose(points: Sequence[Point]) -> list[Disturbance]:
-        wanted.extend(_chosen(points, options))
+    def choose(learned: Learned) -> list[Disturbance]:
+        if options.learned:
+            learned.save(options.learned)
+        wanted.extend(_chosen(learned.points, options))
         if options.list:
             say("\n".join(map(str, wanted)))
             return []
@@ -48,13 +51,20 @@ async def _torture(cluster: Cluster, options: argparse.Namespace) -> int:
                 say(failure(outcome))
         say(progress(made, len(wanted)))
 
-    learned, made = await run(cluster, choose, size=options.size, beyond=options.beyond, each=tell)
+    learned, made = await run(
+        cluster, choose, size=options.size, beyond=options.beyond, known=_known(options), each=tell
+    )
     if options.json:
         first = next(iter([each.problem for each in made.failed] + made.problems), "")
         say(json.dumps({"what": "; ".join(first.splitlines()[:3]), "states": len(made.outcomes)}))
         return 0
     say("\n".join(report(learned, made)))
     return int(bool(made.failed or made.problems or made.stale_lists))
+
+
+def _known(options: argparse.Namespace) -> Learned | None:
+    path: Path | None = options.learned
+    return Learned.load(path) if path is not None and path.is_file() else None
 
 
 def _chosen(points: Sequence[Point], options: argparse.Namespace) -> list[Disturbance]:
@@ -83,6 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kinds", default="", help=f"some of these, separated by commas: {', '.join(Kind)}")
     parser.add_argument("--size", type=int, default=SIZE, help="lives at once")
     parser.add_argument("--beyond", type=int, default=100, help="steps of a life after the last disturbed one; all")
+    parser.add_argument("--learned", type=Path, help="a file that keeps what undisturbed lives do, for further runs")
     parser.add_argument("--list", action="store_true", help="only say what would be tried")
     parser.add_argument("--mutants", action="store_true", help="seed faults into the source and find them")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)

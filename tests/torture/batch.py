@@ -90,6 +90,8 @@ class Session:
     async def _step(self, lives: Sequence[Life], number: int, wanted: Any, made: Batch) -> list[Life]:
         """Take one step with all; return those that go on."""
         step = STEPS[number]
+        for life in lives:
+            life.track.begin(step.name)
         tasks = [asyncio.create_task(take(each, step, wanted)) for each in lives]
         struck = await self._strike(lives, tasks)
         done = await asyncio.gather(*tasks, return_exceptions=True)

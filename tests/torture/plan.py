@@ -3,17 +3,19 @@
 Belongs here: choosing and ordering, without chance. Does not belong here: playing (`batch`), telling (`report`).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby, zip_longest
 from typing import Final
 
-from torture.points import ANSWERS, WATCHES, Disturbance, Kind, Point
+from torture.points import ANSWERS, WATCHES, Blow, Disturbance, Kind, Point
 
 __all__ = ["everything", "lives", "matching", "sample"]
 
 _OF_A_REQUEST: Final = (Kind.KILL_BEFORE, Kind.KILL_AFTER, Kind.LOST_ANSWER, *sorted(ANSWERS))
-_URGENT: Final = (*_OF_A_REQUEST, *sorted(WATCHES))
+_KINDS: Final = (*_OF_A_REQUEST, *sorted(WATCHES))
+_BLOWS: Final = (Blow.KILL_OPERATOR, Blow.KILL_WEBHOOK, None, Blow.EXPIRE)
 """In the order in which they are tried."""
 
 
@@ -27,22 +29,34 @@ def _kinds(point: Point) -> Sequence[Kind]:
 
 
 def sample(points: Sequence[Point]) -> list[Disturbance]:
-    """Return some: the first point of each sort in the life.
+    """Return some: one point of each sort, spread over the steps of the life, so that few lives have them all.
 
     A write is killed before and after, by turns, and its answer is lost. Of a read an answer is lost; events come late
     and get lost by turns.
     """
-    firsts: dict[tuple[str, str, str, str], Point] = {}
+    sorts: dict[tuple[str, str, str, str], list[Point]] = {}
     for point in points:
-        firsts.setdefault(point.sort, point)
-    events = [point for point in firsts.values() if point.server == "watch"]
-    writes = [point for point in firsts.values() if point.server != "watch" and not point.is_read]
-    kills = (Kind.KILL_AFTER, Kind.KILL_BEFORE)
-    return [
-        *(Disturbance(kills[number % 2], point) for number, point in enumerate(writes)),
-        *(Disturbance(Kind.LOST_ANSWER, point) for point in firsts.values() if point.server != "watch"),
-        *(Disturbance(sorted(WATCHES)[number % 2], point) for number, point in enumerate(events)),
-    ]
+        sorts.setdefault(point.sort, []).append(point)
+    chosen, load = list[Disturbance](), Counter[tuple[str, Blow | None]]()
+    # Those with the least choice go first.
+    for number, candidates in enumerate(sorted(sorts.values(), key=lambda each: (len(_steps(each)), str(each[0])))):
+        for kind in _sampled(candidates[0], number):
+            tried = [Disturbance(kind, point) for point in candidates]
+            best = min(tried, key=lambda each: load[each.point.step, each.blow])
+            load[best.point.step, best.blow] += 1
+            chosen.append(best)
+    return chosen
+
+
+def _steps(points: Iterable[Point]) -> set[str]:
+    return {point.step for point in points}
+
+
+def _sampled(point: Point, number: int) -> Sequence[Kind]:
+    if point.server == "watch":
+        return (Kind.LATE_EVENT, Kind.LOST_EVENT)[number % 2 :][:1]
+    kill = () if point.is_read else (Kind.KILL_AFTER, Kind.KILL_BEFORE)[number % 2 :][:1]
+    return (*kill, Kind.LOST_ANSWER)
 
 
 def matching(disturbances: Iterable[Disturbance], patterns: Sequence[str]) -> list[Disturbance]:
@@ -70,8 +84,8 @@ def lives(
 
 
 def _chunks(disturbances: Sequence[Disturbance], size: int) -> Iterator[Sequence[Disturbance]]:
-    ordered = sorted(disturbances, key=lambda each: (_URGENT.index(each.kind) // 2, str(each.blow), each.point))
-    for _, group in groupby(ordered, key=lambda each: (_URGENT.index(each.kind) // 2, str(each.blow))):
+    ordered = sorted(disturbances, key=lambda each: (_BLOWS.index(each.blow), _KINDS.index(each.kind), each.point))
+    for _, group in groupby(ordered, key=lambda each: each.blow):
         whole = list(group)
         for start in range(0, len(whole), size):
             yield whole[start : start + size]

@@ -28,7 +28,6 @@ class Differs(Exception):
 
 async def take(life: Life, step: Step, wanted: Any) -> None:
     """Take a step, and wait until it has come to what is wanted. Without that, keep what it came to. Raises Differs."""
-    life.track.begin(step.name)
     await step.act(life)
     if wanted is None:
         await _rests(life, step)

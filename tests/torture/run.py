@@ -7,7 +7,10 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Self
+
+import orjson
 
 from talkdesk_sandbox.controlplane import Cluster
 from torture.batch import Batch, Outcome, Session
@@ -37,6 +40,16 @@ class Learned:
     reference: Sequence[Any]
     """What was there after each step."""
     seconds: float
+
+    def save(self, path: Path) -> None:
+        """Keep it for further runs of the same code."""
+        path.write_bytes(orjson.dumps([list(map(str, self.points)), self.reference]))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what was kept."""
+        points, reference = orjson.loads(path.read_bytes())
+        return cls([Point.parse(each) for each in points], reference, 0.0)
 
 
 @dataclass
@@ -94,21 +107,23 @@ async def learn(at: Session) -> Learned:
 
 async def run(
     cluster: Cluster,
-    choose: Callable[[Sequence[Point]], list[Disturbance]],
+    choose: Callable[[Learned], list[Disturbance]],
     *,
     size: int,
     beyond: int = len(STEPS),
+    known: Learned | None = None,
     each: Callable[[Run], object] = lambda _: None,
 ) -> tuple[Learned, Run]:
     """Learn, choose, and try; what was not reached is tried once more. `each` is called after each batch.
 
-    Lives end so many steps after the last one with a disturbance, or with the last one that there is.
+    Lives end so many steps after the last one with a disturbance, or with the last one that there is. With
+    something that is known, nothing is learned anew.
     """
     made, names = Run(), [step.name for step in STEPS]
     async with aclosing(_sessions(cluster)) as sessions:
         at = await anext(sessions)
-        learned = await learn(at)
-        pending, used = choose(learned.points), 0
+        learned = known or await learn(at)
+        pending, used = choose(learned), 0
         for attempt in range(_ATTEMPTS):
             for plans in lives(pending, names, size):
                 if used + len(plans) > _LIVES_OF_A_SESSION:
