@@ -11,6 +11,7 @@ from builders.crds import apply_crds
 from model.mutants import judge, say, table
 from talkdesk_sandbox.controlplane import Cluster, ControlPlane
 from torture.plan import everything, matching, sample
+from torture.play import PATIENCE
 from torture.points import Disturbance, Kind, Point
 from torture.report import failure, progress, report
 from torture.run import Learned, Run, run
@@ -51,9 +52,8 @@ async def _torture(cluster: Cluster, options: argparse.Namespace) -> int:
                 say(failure(outcome))
         say(progress(made, len(wanted)))
 
-    learned, made = await run(
-        cluster, choose, size=options.size, beyond=options.beyond, known=_known(options), each=tell
-    )
+    known, bounds = _known(options), {"size": options.size, "beyond": options.beyond}
+    learned, made = await run(cluster, choose, **bounds, known=known, patience=options.patience, each=tell)
     if options.json:
         first = next(iter([each.problem for each in made.failed] + made.problems), "")
         say(json.dumps({"what": "; ".join(first.splitlines()[:3]), "states": len(made.outcomes)}))
@@ -93,6 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kinds", default="", help=f"some of these, separated by commas: {', '.join(Kind)}")
     parser.add_argument("--size", type=int, default=SIZE, help="lives at once")
     parser.add_argument("--beyond", type=int, default=100, help="steps of a life after the last disturbed one; all")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds until a step must have ended")
     parser.add_argument("--learned", type=Path, help="a file that keeps what undisturbed lives do, for further runs")
     parser.add_argument("--list", action="store_true", help="only say what would be tried")
     parser.add_argument("--mutants", action="store_true", help="seed faults into the source and find them")

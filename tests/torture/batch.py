@@ -25,8 +25,8 @@ from torture.track import Track
 
 __all__ = ["Batch", "Outcome", "Session"]
 
-_STOPPED_WITHIN: Final = 240.0
-"""Seconds until the blow falls, also where a life has not come to its point."""
+_STOPPED_WITHIN: Final = 0.8
+"""Part of the patience until the blow falls, also where a life has not come to its point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ class Session:
     """Webhook and operator, for some batches one after the other. Made by `programs.session`."""
 
     programs: Platform
-    tracks: dict[str, Track] = field(default_factory=dict)
+    tracks: dict[str, Track]
+    patience: float
+    """Seconds until a step must have come to its end."""
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def batch(
@@ -92,13 +94,15 @@ class Session:
         step = STEPS[number]
         for life in lives:
             life.track.begin(step.name)
-        tasks = [asyncio.create_task(take(each, step, wanted)) for each in lives]
+        tasks = [asyncio.create_task(take(each, step, wanted, self.patience)) for each in lives]
         struck = await self._strike(lives, tasks)
         done = await asyncio.gather(*tasks, return_exceptions=True)
         if wanted is not None and (struck or number == len(STEPS) - 1):
             await asyncio.sleep(QUIET)  # in which nothing may change any more
             good = [life for life, problem in zip(lives, done, strict=True) if problem is None]
-            again = await asyncio.gather(*(comes_to(each, step, wanted) for each in good), return_exceptions=True)
+            again = await asyncio.gather(
+                *(comes_to(each, step, wanted, self.patience) for each in good), return_exceptions=True
+            )
             found = dict(zip(good, again, strict=True))
             done = [problem or found[life] for life, problem in zip(lives, done, strict=True)]
         return [life for life, problem in zip(lives, done, strict=True) if _goes_on(life, problem, made)]
@@ -110,7 +114,7 @@ class Session:
             return False
         (blow,) = blows
         stops = [asyncio.create_task(_stopped(life, task)) for life, task in zip(lives, tasks, strict=True)]
-        _, moving = await asyncio.wait(stops, timeout=_STOPPED_WITHIN)
+        _, moving = await asyncio.wait(stops, timeout=_STOPPED_WITHIN * self.patience)
         for each in moving:
             each.cancel()
         if blow is Blow.EXPIRE:

@@ -11,9 +11,9 @@ from typing import Any, Final
 from torture.life import Life
 from torture.steps import Step
 
-__all__ = ["QUIET", "Differs", "comes_to", "differences", "take"]
+__all__ = ["PATIENCE", "QUIET", "Differs", "comes_to", "differences", "take"]
 
-WITHIN: Final = 300.0
+PATIENCE: Final = 300.0
 """Seconds for each step; a second without a disturbance. Some of what was lost is only clear after a minute."""
 QUIET: Final = 1.0
 """Seconds without a request after which nothing more follows from a step."""
@@ -26,28 +26,28 @@ class Differs(Exception):
     """A life did not come to where the undisturbed ones did."""
 
 
-async def take(life: Life, step: Step, wanted: Any) -> None:
+async def take(life: Life, step: Step, wanted: Any, patience: float) -> None:
     """Take a step, and wait until it has come to what is wanted. Without that, keep what it came to. Raises Differs."""
     await step.act(life)
     if wanted is None:
-        await _rests(life, step)
+        await _rests(life, step, patience)
         life.snapshots.append({**life.memory(), **await life.live()})
     else:
-        await comes_to(life, step, wanted)
+        await comes_to(life, step, wanted, patience)
 
 
-async def _rests(life: Life, step: Step) -> None:
+async def _rests(life: Life, step: Step, patience: float) -> None:
     try:
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(patience):
             while not (step.reached(life) and life.track.rests(QUIET)):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(_OFTEN)
     except TimeoutError:
         raise Differs(f"{step.name} was never completed: {life.memory()['installations'][-1:]}") from None
 
 
-async def comes_to(life: Life, step: Step, wanted: Any) -> None:
-    """Wait until everything is as wanted. Raises Differs."""
-    end, seen, alike = time.monotonic() + WITHIN, tuple[object, ...](), False
+async def comes_to(life: Life, step: Step, wanted: Any, patience: float) -> None:
+    """Wait until everything is as wanted, for so many seconds. Raises Differs."""
+    end, seen, alike = time.monotonic() + patience, tuple[object, ...](), False
     while True:
         if (version := life.version()) != seen:
             seen, memory = version, life.memory()
@@ -56,7 +56,7 @@ async def comes_to(life: Life, step: Step, wanted: Any) -> None:
         if alike and all(wanted[key] == value for key, value in (await life.live()).items()):
             return
         if life.track.waits:
-            end = time.monotonic() + WITHIN
+            end = time.monotonic() + patience
         if time.monotonic() > end:
             found = differences(wanted, {**life.memory(), **await life.live()})
             raise Differs("\n".join([f"after {step.name}:", *list(found)[:_SHOWN]]))

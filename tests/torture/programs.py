@@ -21,7 +21,7 @@ _WEBHOOK: Final = {"LOG_LEVEL": "INFO", "KUBERNETES_TIMEOUT": _PATIENCE, "REQUES
 
 
 @asynccontextmanager
-async def session(cluster: Cluster) -> AsyncGenerator[Session, None]:
+async def session(cluster: Cluster, patience: float) -> AsyncGenerator[Session, None]:
     """Start both programs; the namespace is deleted at the end."""
     name, tracks = f"torture-{uuid.uuid4().hex[:8]}", dict[str, Track]()
     await asyncio.to_thread(cluster.kubectl, "create", "namespace", name)
@@ -40,6 +40,6 @@ async def session(cluster: Cluster) -> AsyncGenerator[Session, None]:
     )
     try:
         async with opening as made:
-            yield Session(made, tracks)
+            yield Session(made, tracks, patience)
     finally:
         await asyncio.to_thread(delete_namespace, cluster, name)

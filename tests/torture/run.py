@@ -15,7 +15,7 @@ import orjson
 from talkdesk_sandbox.controlplane import Cluster
 from torture.batch import Batch, Outcome, Session
 from torture.plan import lives
-from torture.play import differences
+from torture.play import PATIENCE, differences
 from torture.points import Disturbance, Kind, Point
 from torture.programs import session
 from torture.steps import STEPS
@@ -112,6 +112,7 @@ async def run(
     size: int,
     beyond: int = len(STEPS),
     known: Learned | None = None,
+    patience: float = PATIENCE,
     each: Callable[[Run], object] = lambda _: None,
 ) -> tuple[Learned, Run]:
     """Learn, choose, and try; what was not reached is tried once more. `each` is called after each batch.
@@ -120,7 +121,7 @@ async def run(
     something that is known, nothing is learned anew.
     """
     made, names = Run(), [step.name for step in STEPS]
-    async with aclosing(_sessions(cluster)) as sessions:
+    async with aclosing(_sessions(cluster, patience)) as sessions:
         at = await anext(sessions)
         learned = known or await learn(at)
         pending, used = choose(learned), 0
@@ -136,8 +137,8 @@ async def run(
     return learned, made
 
 
-async def _sessions(cluster: Cluster) -> AsyncGenerator[Session, None]:
+async def _sessions(cluster: Cluster, patience: float) -> AsyncGenerator[Session, None]:
     """Yield one after the other: what a namespace has seen makes it slow after a while."""
     while True:
-        async with session(cluster) as made:
+        async with session(cluster, patience) as made:
             yield made
