@@ -17,6 +17,8 @@ _OF_A_REQUEST: Final = (Kind.KILL_BEFORE, Kind.KILL_AFTER, Kind.LOST_ANSWER, *so
 _KINDS: Final = (*_OF_A_REQUEST, *sorted(WATCHES))
 _BLOWS: Final = (Blow.KILL_OPERATOR, Blow.KILL_WEBHOOK, None, Blow.EXPIRE)
 """In the order in which they are tried."""
+_CROWD: Final = 7
+"""Lives of a sample that are held in one step."""
 
 
 def everything(points: Sequence[Point]) -> list[Disturbance]:
@@ -42,10 +44,15 @@ def sample(points: Sequence[Point]) -> list[Disturbance]:
     for number, candidates in enumerate(sorted(sorts.values(), key=lambda each: (len(_steps(each)), str(each[0])))):
         for kind in _sampled(candidates[0], number):
             tried = [Disturbance(kind, point) for point in candidates]
-            best = min(tried, key=lambda each: load[each.point.step, each.blow])
+            best = min(tried, key=lambda each: _cost(each, load[each.point.step, each.blow]))
             load[best.point.step, best.blow] += 1
             chosen.append(best)
     return chosen
+
+
+def _cost(disturbance: Disturbance, load: int) -> tuple[bool, int]:
+    """Return how dear one more is in its step: a blow costs as much as some lives, so few steps have one."""
+    return (False, load) if disturbance.blow is None else (load >= _CROWD, -load)
 
 
 def _steps(points: Iterable[Point]) -> set[str]:

@@ -24,7 +24,6 @@ __all__ = ["Learned", "Run", "Unlike", "learn", "run"]
 
 _LEARNERS: Final = 2
 _LIVES_OF_A_SESSION: Final = 120
-_ATTEMPTS: Final = 2
 
 
 class Unlike(Exception):
@@ -113,19 +112,20 @@ async def run(
     beyond: int = len(STEPS),
     known: Learned | None = None,
     patience: float = PATIENCE,
+    attempts: int = 2,
     each: Callable[[Run], object] = lambda _: None,
 ) -> tuple[Learned, Run]:
-    """Learn, choose, and try; what was not reached is tried once more. `each` is called after each batch.
+    """Learn, choose, and try; what was not reached is tried again, up to so many attempts.
 
     Lives end so many steps after the last one with a disturbance, or with the last one that there is. With
-    something that is known, nothing is learned anew.
+    something that is known, nothing is learned anew. `each` is called after each batch.
     """
     made, names = Run(), [step.name for step in STEPS]
     async with aclosing(_sessions(cluster, patience)) as sessions:
         at = await anext(sessions)
         learned = known or await learn(at)
         pending, used = choose(learned), 0
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(attempts):
             for plans in lives(pending, names, size):
                 if used + len(plans) > _LIVES_OF_A_SESSION:
                     at, used = await anext(sessions), 0
@@ -133,7 +133,7 @@ async def run(
                 made.take(await at.batch(plans, learned.reference, steps=min(last + 1 + beyond, len(names))))
                 used += len(plans)
                 each(made)
-            pending = made.forget_missed(pending) if attempt + 1 < _ATTEMPTS else []
+            pending = made.forget_missed(pending) if attempt + 1 < attempts else []
     return learned, made
 
 

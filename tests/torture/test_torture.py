@@ -17,7 +17,7 @@ async def test_a_life_that_is_disturbed_once_in_a_step_ends_as_an_undisturbed_on
 ) -> None:
     apply_crds(control_plane)
 
-    learned, made = await run(control_plane, lambda found: sample(found.points), size=16, beyond=1)
+    learned, made = await run(control_plane, lambda found: sample(found.points), size=16, beyond=1, attempts=1)
 
     lines = list(report(learned, made))
     say("\n".join(lines))
