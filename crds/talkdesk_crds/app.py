@@ -426,7 +426,8 @@ class AppStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready: hosts, rules and template are understood, no right is missing. ReadinessAssumed: a custom kind has no
+    """Ready: hosts, rules and template are understood, no right is missing. AccessReady: which rights are missing, as
+    YAML that grants them. ReadinessAssumed: a custom kind has no
     `readyWhen`. DeletionBlocked: customers are left. DeletionPending: an edit will delete something."""
     deletion_policies: DeletionPolicies | None = None
     """The policies by which something is deleted, as they were last seen."""
