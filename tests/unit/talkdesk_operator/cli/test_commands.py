@@ -206,7 +206,7 @@ def test_a_word_that_is_no_command_is_refused_with_those_that_are(
     with pytest.raises(SystemExit) as caught:
         main([word])
     assert caught.value.code == 2
-    assert "'render', 'test', 'explain'" in capsys.readouterr().err
+    assert "'render', 'diff', 'test', 'explain'" in capsys.readouterr().err
 
 
 def case(folder: Path, **members: Any) -> Path:
