@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from talkdesk_crds.names import GROUP, VERSION
+from talkdesk_crds.names import ANNOTATION_OWNER, GROUP, VERSION
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.adapters.kubernetes.leftovers import leftover_keys
 from talkdesk_operator.adapters.kubernetes.object_requests import ObjectRequests
@@ -83,7 +83,7 @@ class LiveTenant:
         name = f"{entry.kind} {where(entry)}"
         try:
             if entry.namespace in self._to_come:  # the rights in it may come with it, so nobody is asked
-                return Finding(difference(name, None, manifest))
+                return Finding(difference(name, None, self._marked(manifest)))
             live = await self._read(manifest)
             if live is None and (entry.group, entry.kind) == ("", "Namespace"):
                 self._to_come.add(entry.name)
@@ -91,7 +91,7 @@ class LiveTenant:
                 return Finding(trouble=f"{name}: {_NOT_OURS}")
             applied = await self._tried(settled(manifest, otherwise, live), live)
         except KubeRefused as error:
-            return Finding(f"# not compared: {error}\n{difference(name, None, manifest)}")
+            return Finding(f"# not compared: {error}\n{difference(name, None, self._marked(manifest))}")
         except (KubeUnreachable, KubeUnauthorized):
             raise
         except KubeError as error:
@@ -102,6 +102,13 @@ class LiveTenant:
     def _is_ours(self, live: Mapping[str, Any]) -> bool:
         return self._mark.judge(live) in {Ownership.OURS, Ownership.EARLIER}
 
+    def _marked(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an object with the marks by which it is known, as far as there is a TalkdeskTenant for them."""
+        marked = self._mark.stamp(manifest)
+        if not self._mark.uid:
+            del marked["metadata"]["annotations"][ANNOTATION_OWNER]
+        return marked
+
     async def _read(self, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
         try:
             return await self._kube.request("GET", await self._objects.path_of(manifest), as_user=self._identity)
@@ -110,8 +117,7 @@ class LiveTenant:
 
     async def _tried(self, manifest: Mapping[str, Any], live: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return what an apply would make of the object."""
-        if self._mark.uid:
-            manifest = self._mark.stamp(manifest)
+        manifest = self._marked(manifest)
         if live is not None:
             manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
         try:
@@ -119,7 +125,7 @@ class LiveTenant:
         except KubeNotFound:
             if live is not None:
                 raise
-            return dict(manifest)  # its namespace does not exist yet
+            return manifest  # its namespace does not exist yet
         if left := leftover_keys(manifest, tried):
             tried["data"] = {key: value for key, value in tried["data"].items() if key not in left}
         return tried

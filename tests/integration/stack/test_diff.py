@@ -101,8 +101,9 @@ async def test_what_an_edit_would_change_is_shown_and_nothing_is_changed(stacks:
 
 async def test_values_and_name_are_those_of_the_customers_tenant(stacks: Stacks, tmp_path: Path) -> None:
     manifests = [NAMESPACE, config_map({"size": "${tenant.values.size}"})]
-    tenant = {"values": {"size": "small"}, "steps": [{"name": "base", "manifests": manifests}]}
-    async with stacks(**tenant) as talkdesk:
+    async with stacks() as talkdesk:
+        steps = [{"name": "base", "manifests": manifests}]
+        await talkdesk.change_app(tenant={"values": {"size": "small"}, "steps": steps})
         files = Files(talkdesk, tmp_path)
         acme = await installed(talkdesk, files)
         change = {"op": "add", "path": "/spec/values", "value": {"size": "own"}}
