@@ -74,7 +74,7 @@ async def test_what_an_edit_would_change_is_shown_and_nothing_is_changed(stacks:
         files = Files(talkdesk, tmp_path)
         acme = await installed(talkdesk, files)
         before = await acme.existing("ConfigMap", "settings")
-        secret = SECRET | {"data": SECRET["data"] | {"more": CANARY}}
+        secret = {**SECRET, "data": {"client_id": "${base64.encode(bytes(credentials.clientId))}", "more": CANARY}}
         files.edit(NAMESPACE, config_map({"plan": "${tenant.values.size}"}), secret, config_map({"a": "b"}, name="new"))
 
         status, out, err = await files.diff("--set=size=large")
@@ -110,7 +110,8 @@ async def test_values_and_name_are_those_of_the_customers_tenant(stacks: Stacks,
         await acme.patch(change, kind=TENANT)
         await acme.tenant_until(
             lambda obj: (
-                condition(obj, "Ready") == "True"
+                obj is not None
+                and condition(obj, "Ready") == "True"
                 and obj["status"]["observedGeneration"] == obj["metadata"]["generation"]
             ),
             "have its own size",

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from talkdesk_operator.cli import diff
 from talkdesk_operator.cli.comparison import colored, difference, settled
@@ -69,6 +70,7 @@ def test_lines_have_colors_and_comments_have_none() -> None:
 
 
 class Terminal(io.StringIO):
+    @override
     def isatty(self) -> bool:
         return True
 
