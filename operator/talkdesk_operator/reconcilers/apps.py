@@ -27,6 +27,7 @@ from talkdesk_operator.templates.leaves import expressions
 from talkdesk_operator.templates.limits import measure
 from talkdesk_operator.templates.template import ADDRESS_SCOPE, CompiledTemplate, StepSource, reference_problems
 from talkdesk_operator.templates.variables import unknown_members, unknown_variable
+from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.lru import LruMap
 from talkdesk_runtime.shorten import shorten
 
@@ -57,6 +58,9 @@ def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledAp
             step.on_offboard.value,
             adopt=step.conflict_policy is ConflictPolicy.ADOPT,
             on_remove=step.on_remove.value if step.on_remove is not None else None,
+            include_when=step.include_when,
+            for_each=step.for_each,
+            time_limit=parse_duration(step.time_limit) if step.time_limit is not None else None,
         )
         for step in template.steps
     ]

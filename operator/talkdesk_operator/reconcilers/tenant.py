@@ -31,12 +31,13 @@ from talkdesk_operator.domain.tenant.lost_record import is_record_lost
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
 from talkdesk_operator.reconcilers import rendering, tenant_status
 from talkdesk_operator.reconcilers.drift_reports import DriftReports
-from talkdesk_operator.reconcilers.objects import TenantObjects
+from talkdesk_operator.reconcilers.objects import Applied, TenantObjects
 from talkdesk_operator.reconcilers.ownership import Owner
 from talkdesk_operator.reconcilers.pruning import Pruner
 from talkdesk_operator.reconcilers.record_recovery import RecordRecovery, check_recovered_name
 from talkdesk_operator.reconcilers.recreation import Recreator
 from talkdesk_operator.reconcilers.rendering import RenderTypical
+from talkdesk_operator.reconcilers.step_states import overdue, timed
 from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.reconcilers.tenant_record import (
     applied_objects,
@@ -129,6 +130,7 @@ class TenantReconciler:
             # Somebody who asks for a reconcile may know better than what is remembered.
             again=scope.resync and not scope.background,
         )
+        applied = _within_time(applied, rendered, tenant, self._now())
         pruned = None
         if applied.failure is None and not applied.waiting:
             inventory = tuple(applied.inventory.values())
@@ -241,6 +243,14 @@ class TenantReconciler:
         if status == tenant.status:
             return tenant
         return await self._cluster.write_tenant_status(tenant, status)
+
+
+def _within_time(applied: Applied, rendered: RenderedTenant, tenant: TalkdeskTenant, now: datetime) -> Applied:
+    """Return the outcome with since when a step waits; one that waits longer than it may is a failure."""
+    steps = timed(applied.steps, rendered, tenant.status.steps, now.replace(microsecond=0))
+    if not (late := overdue(steps)):
+        return replace(applied, steps=steps)
+    return replace(applied, steps=steps, waiting="", failure=Failure(Reason.NOT_READY, late, RetryClass.SLOW))
 
 
 def _overfull(scope: Scope, wanted: Sequence[InventoryEntry], scopes: KindScopes) -> Failure | None:
