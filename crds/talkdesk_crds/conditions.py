@@ -76,6 +76,9 @@ class Reason(StrEnum):
     """The TalkdeskApp's template can't be used for any tenant."""
     RENDER_FAILED = "RenderFailed"
     """The template can't be filled in for the tenant."""
+    VALUES_INVALID = "ValuesInvalid"
+    """Values of the app or the tenant don't fit the app's `tenant.valuesSchema`, or that schema is no good; the message
+    has the path and what is expected, and nothing of the tenant is changed."""
     DUPLICATE = "Duplicate"
     """Another TalkdeskInstallation has the name that Talkdesk's events look for; that one counts."""
     NO_REQUEST = "NoRequest"

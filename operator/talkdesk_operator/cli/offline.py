@@ -27,6 +27,7 @@ from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import planned
 from talkdesk_operator.templates.placement import outside
 from talkdesk_operator.templates.render import RenderedTenant, render
+from talkdesk_operator.templates.values_schema import check_values
 
 __all__ = ["CannotRender", "Rendering", "customer_of", "rendering", "usable"]
 
@@ -89,6 +90,7 @@ def rendering(
     context["tenant"]["values"] = {**context["tenant"]["values"], **values}
     name = tenant_name(app.resource.metadata.name, installation.spec.account_id)
     try:
+        check_values(app.resource.spec.tenant.values_schema, context["tenant"]["values"])
         rendered = render(template, context, app_name=app.resource.metadata.name, tenant_name=name)
     except RenderError as error:
         raise CannotRender(str(error)) from None
