@@ -307,6 +307,12 @@ class TenantTemplate(Model):
     and which objects."""
     values: FreeObject = Field(default_factory=dict)
     """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is applied to all tenants."""
+    values_schema: FreeObject | None = None
+    """JSON Schema (draft 2020-12) of `tenant.values`, as the app's and the tenant's own make it together. Where it does
+    not fit, nothing is applied to the tenant, and its condition Ready says ValuesInvalid with the path and what is
+    expected. The app's own values are checked as soon as the app is applied, as far as tenants' values can't complete
+    them. References lead to `#/$defs` of the schema itself: nothing is fetched. `format` is not checked; patterns are
+    those of Python."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
     """Steps, applied in order and deleted in reverse. A change is applied to all tenants of the app, one after the
     other."""
@@ -439,7 +445,8 @@ class AppStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready: hosts, rules and template are understood, no right is missing. ReadinessAssumed: a custom kind has no
+    """Ready: hosts, rules and template are understood, no right is missing. AccessReady: which rights are missing, as
+    YAML that grants them. ReadinessAssumed: a custom kind has no
     `readyWhen`. DeletionBlocked: customers are left. DeletionPending: an edit will delete something."""
     deletion_policies: DeletionPolicies | None = None
     """The policies by which something is deleted, as they were last seen."""

@@ -86,7 +86,8 @@ class Attack:
         self._began = time.monotonic()
         self.before = Gauge.read(self.webhook.process.pid)
         real = asyncio.create_task(self._real())
-        slow = [asyncio.create_task(self._slowly(number, say)) for number in range(min(_SLOW_CLIENTS, self.number // 50))]
+        slowly = range(min(_SLOW_CLIENTS, self.number // 50))
+        slow = [asyncio.create_task(self._slowly(number, say)) for number in slowly]
         async with asyncio.TaskGroup() as clients:
             for _ in range(_CLIENTS):
                 clients.create_task(self._quickly(say))

@@ -54,6 +54,7 @@ from talkdesk_operator.templates.inventory import InventoryEntry, departed, merg
 from talkdesk_operator.templates.render import RenderedTenant
 from talkdesk_operator.templates.scopes import KindScopes, canonical, canonical_entries
 from talkdesk_operator.templates.template import CompiledTemplate
+from talkdesk_operator.templates.values_schema import ValuesError
 from talkdesk_runtime.kube_errors import KubeConflict
 
 __all__ = ["TenantReconciler"]
@@ -98,13 +99,13 @@ class TenantReconciler:
             rendered = await self._render(scope, app, app.template, context)
         except RenderError as error:
             fault = await rendering.fault(error, app.resource, app.template, context, name)
-            return await self._unrenderable(scope, str(error), fault)
+            return await self._unrenderable(scope, error, fault)
         began = self._drift.begin()
         scopes = await self._cluster.scopes(kinds_of(planned(rendered), scope.tenant))
         try:
             rendered = canonical(rendered, scopes)
         except RenderError as error:
-            return await self._unrenderable(scope, str(error), FaultOwner.OURS)
+            return await self._unrenderable(scope, error, FaultOwner.OURS)
         confined = app.resource.spec.tenant.object_scope is ObjectScope.TENANT
         wanted = wanted_objects(rendered, scope.tenant, scopes, confined=confined)
         if (failure := _overfull(scope, wanted, scopes)) is not None:
@@ -193,8 +194,9 @@ class TenantReconciler:
         named = {**context, "tenant": {**context["tenant"], "name": tenant.spec.name}}
         return await rendering.rendered(app.resource, template, named, name)
 
-    async def _unrenderable(self, scope: Scope, message: str, fault: FaultOwner) -> Scope:
-        return await self._unusable(scope, Failure(Reason.RENDER_FAILED, message, RetryClass.SLOW, fault=fault))
+    async def _unrenderable(self, scope: Scope, error: RenderError, fault: FaultOwner) -> Scope:
+        reason = Reason.VALUES_INVALID if isinstance(error, ValuesError) else Reason.RENDER_FAILED
+        return await self._unusable(scope, Failure(reason, str(error), RetryClass.SLOW, fault=fault))
 
     async def _unusable(self, scope: Scope, failure: Failure) -> Scope:
         """Record why nothing is applied at the tenant, too, where there is one."""
