@@ -35,7 +35,11 @@ model: setup ## all interleavings of small worlds, the real code in them (ARGS=-
 model-mutants: setup ## seeds faults of one line into copies of the source: the model must find each
 	@PYTHONPATH=tests $(PY) -m model --mutants $(ARGS)
 
-<<<<<<< HEAD
+.PHONY: torture
+torture: setup ## crash at every write: a life for each kill, lost answer, error, late event (ARGS=--short, --only, --mutants)
+	@$(PY) -m talkdesk_sandbox.controlplane build
+	@PYTHONPATH=tests $(PY) -m torture $(ARGS)
+
 .PHONY: chaos
 chaos: setup ## 10,000 events while webhooks, operators and API server are killed (ARGS="--events 2000")
 	@PYTHONPATH=tests $(PY) -m soak chaos $(ARGS)
@@ -47,12 +51,6 @@ hostile: setup ## a million requests of strangers at one webhook (ARGS="--reques
 .PHONY: soak
 soak: setup ## an hour of lives in compressed time: what grows (ARGS="--minutes 5")
 	@PYTHONPATH=tests $(PY) -m soak soak $(ARGS)
-=======
-.PHONY: torture
-torture: setup ## crash at every write: a life for each kill, lost answer, error, late event (ARGS=--short, --only, --mutants)
-	@$(PY) -m talkdesk_sandbox.controlplane build
-	@PYTHONPATH=tests $(PY) -m torture $(ARGS)
->>>>>>> main
 
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested

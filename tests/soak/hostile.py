@@ -15,7 +15,7 @@ import httpx
 from typing_extensions import override
 
 from builders.crds import apply_crds
-from builders.events import Signer
+from builders.events import APP_ID, Signer
 from builders.place import Place as RealPlace
 from builders.webhook_process import WebhookProcess, apply_app, gateway, grant, webhook_process
 from soak.gauges import Gauge
@@ -77,7 +77,8 @@ class Attack:
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)  # noqa: S311 - a test
-        self._place = Place(f"/events/{self.real.namespace}/sentiment", self.real.signer.key_id)
+        path = f"/events/{self.real.namespace}/sentiment"
+        self._place = Place(path, self.real.signer.key_id, APP_ID)
         self._sources = itertools.cycle(f"127.0.7.{number}" for number in range(1, _SOURCES + 1))
         self._began = time.monotonic()
 

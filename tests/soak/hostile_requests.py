@@ -17,6 +17,8 @@ class Place:
     """Of a real app."""
     key_id: str
     """Of a real signing key."""
+    app_id: str
+    """Talkdesk's id of the real app."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _made_up_namespace(place: Place, rng: random.Random) -> Request:
 
 
 def _made_up_key(place: Place, rng: random.Random) -> Request:
-    return _post(place.path, _event(rng), *_signed(_name(rng)))
+    return _post(place.path, _event(rng, place.app_id), *_signed(_name(rng)))
 
 
 def _forged(place: Place, rng: random.Random) -> Request:
