@@ -1,4 +1,4 @@
-"""Commands for a person who writes a TalkdeskApp, beside the operator itself: what it would do, without a cluster.
+"""Commands for a person who writes a TalkdeskApp: what the operator would do, without a cluster, and rollouts in one.
 
 Belongs here: arguments, files, samples of customers, what is printed. Does not belong here: rules of templates
 (`templates`) and what a tenant should be (`domain`), which are used as they are.
@@ -6,6 +6,7 @@ Belongs here: arguments, files, samples of customers, what is printed. Does not 
     commands ─▶ explain
              ─▶ golden ─▶ offline ─▶ documents, samples
              ─▶ printing
+             ─▶ rollout
 """
 
 __all__: list[str] = []

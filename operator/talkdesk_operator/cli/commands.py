@@ -1,10 +1,12 @@
-"""The commands at the terminal: `render`, `test` and `explain`.
+"""The commands at the terminal: `render`, `test`, `explain` and `rollout`.
 
 Belongs here: arguments, exit statuses, messages. Does not belong here: anything that another program would call.
-Statuses: 0 done, 1 the template can't be rendered or a case differs, 2 wrong usage or a file that can't be used.
+Statuses: 0 done, 1 the template can't be rendered, a case differs or a rollout is not complete or can't be changed, 2
+wrong usage or a file that can't be used.
 """
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +20,10 @@ from talkdesk_operator.cli.documents import UnusableFile, read_app, read_map
 from talkdesk_operator.cli.golden import Case, cases_in
 from talkdesk_operator.cli.offline import CannotRender, customer_of, rendering, usable
 from talkdesk_operator.cli.printing import tenant_as_yaml
+from talkdesk_operator.cli.rollout import ACTIONS, RolloutRefused, carry_out
 from talkdesk_operator.cli.samples import SAMPLES
+from talkdesk_runtime.kube import Kube
+from talkdesk_runtime.kube_errors import KubeRefused
 
 __all__ = ["COMMANDS", "parser", "run"]
 
@@ -34,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         return command(options)
     except UnusableFile as error:
         return _complain(2, error)
-    except CannotRender as error:
+    except (CannotRender, RolloutRefused, KubeRefused) as error:
         return _complain(1, error)
     except BrokenPipeError:  # such as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -125,10 +130,40 @@ def _explain(_: argparse.Namespace) -> int:
     return 0
 
 
+def _describe_rollout(options: argparse.ArgumentParser) -> None:
+    options.add_argument("action", choices=list(ACTIONS), metavar="ACTION", help=", ".join(ACTIONS))
+    options.add_argument("app", metavar="APP", help="name of the TalkdeskApp")
+    options.add_argument("-n", "--namespace", required=True, metavar="NAME", help="the app's namespace")
+    options.add_argument(
+        "--to-revision",
+        default="",
+        metavar="REVISION",
+        help="name or number of a revision for `undo`; `latest` follows the template again, also with `resume`",
+    )
+    options.add_argument("--kubeconfig", type=Path, metavar="FILE", help="another one than the default")
+
+
+def _rollout(options: argparse.Namespace) -> int:
+    """Show, stop, continue or take back the rollout of a template's change, in a cluster and in your name.
+
+    `status` ends with 1 while it is not complete. `pause`, `resume` and `undo` change `spec.templateRollout` of the
+    app and print what to write into Git. `undo` pins the revision that all tenants had before.
+    """
+    text, status = asyncio.run(_on_cluster(options))
+    sys.stdout.write(text)
+    return status
+
+
+async def _on_cluster(options: argparse.Namespace) -> tuple[str, int]:
+    async with await Kube.connect(user_agent=_PROGRAM, kubeconfig=options.kubeconfig) as kube:
+        return await carry_out(kube, options.action, options.namespace, options.app, options.to_revision)
+
+
 COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], _Command]]] = {
     "render": (_describe_render, _render),
     "test": (_describe_test, _test),
     "explain": (_describe_explain, _explain),
+    "rollout": (_describe_rollout, _rollout),
 }
 """By name: what adds the options, and what runs it."""
 

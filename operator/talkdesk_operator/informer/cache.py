@@ -29,6 +29,7 @@ from talkdesk_operator.informer.cached_object import (
     is_deleted,
     is_own_backoff,
     newer,
+    newly_in_turn,
     object_key_of,
     raw_version,
     written_by_others,
@@ -51,6 +52,8 @@ class Change:
     """False for a version that was there already, or older than the one that was."""
     keys: frozenset[AccountKey] = frozenset()
     """The accounts that must be reconciled; for an app, itself and its accounts. None for our report of a failure."""
+    woken: frozenset[AccountKey] = frozenset()
+    """The accounts whose turn in a rollout has come, by an app's status; they are among `keys` if a watch showed it."""
     by_others: bool = False
     """The answer to a write of ours showed what somebody else had changed before it. The watch will not show that."""
 
@@ -101,7 +104,11 @@ class InformerCache:
         after = self._compactor.open(compact)
         by_others = written_by_others(before) != written_by_others(after)
         if object_key[0] == TalkdeskApp.INFO.kind and not by_others:
-            keys = frozenset((AccountKey.of_app(*object_key[1:]),))  # its accounts read its spec alone
+            tenants = (self.key_of_tenant(object_key[1], name) for name in newly_in_turn(before, after))
+            woken = frozenset(filter(None, tenants))
+            return Change(
+                changed=True, keys=woken | {AccountKey.of_app(*object_key[1:])}, woken=woken
+            )  # others read no status
         if not own_write and not by_others and is_own_backoff(raw, before, after):
             keys = frozenset()  # the event of a write of ours, which has overtaken its answer
         return Change(changed=True, keys=keys, by_others=own_write and by_others)

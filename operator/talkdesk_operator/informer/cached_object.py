@@ -26,6 +26,7 @@ __all__ = [
     "is_own_backoff",
     "key_of",
     "newer",
+    "newly_in_turn",
     "object_key_of",
     "raw_version",
     "read_object",
@@ -127,9 +128,20 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
             return cached.spec, *_asked_by_anybody(cached)
         case TalkdeskTenant(spec=spec):
             released = cached.metadata.annotations.get(ANNOTATION_KEEP_USERS)
-            return spec.values, spec.deletion_protection, spec.paused, spec.purge, released, *_asked_by_anybody(cached)
+            persons = spec.values, spec.revision, spec.deletion_protection, spec.paused, spec.purge
+            return *persons, released, *_asked_by_anybody(cached)
         case Unreadable():
             return (cached.reason,)
+
+
+def newly_in_turn(before: CachedObject, after: CachedObject) -> frozenset[str]:
+    """Return the names of the tenants whose turn in a rollout it is by this version of an app, and was not before."""
+
+    def wave(cached: CachedObject) -> frozenset[str]:
+        rollout = cached.status.rollout if isinstance(cached, TalkdeskApp) else None
+        return frozenset(rollout.wave) if rollout is not None else frozenset()
+
+    return wave(after) - wave(before)
 
 
 def is_own_backoff(raw: Mapping[str, Any], before: CachedObject, after: CachedObject) -> bool:

@@ -30,6 +30,7 @@ _LONGEST: Final = 2048
 _WORDS: Final = 800
 _MORE: Final = "# What is missing then is shown when these are granted.\n"
 _APPLY: Final = ("create", "delete", "get", "patch")
+_REVISIONS: Final = ("get", "list", "create", "delete")
 _RECORD: Final = ("create", "patch")
 """What the operator needs of Secrets to keep records of users, beside what every app needs."""
 
@@ -92,6 +93,7 @@ def rights_in_namespace(app: CompiledApp) -> tuple[Right, ...]:
     logout = () if spec.logout is None else (spec.logout.secret_ref.name,)
     return (
         *(Right(Party.OPERATOR, verb, "", "secrets", namespace) for verb in ("get", "list", "delete", *records)),
+        *(Right(Party.OPERATOR, verb, "apps", "controllerrevisions", namespace) for verb in _REVISIONS),
         Right(Party.OPERATOR, "impersonate", "", "serviceaccounts", namespace, account),
         *(Right(Party.WEBHOOK, verb, GROUP, "talkdeskinstallations", namespace) for verb in ("create", "patch")),
         Right(Party.WEBHOOK, "create", "", "secrets", namespace),
@@ -147,7 +149,8 @@ def _words(missing: Iterable[Right]) -> Iterator[str]:
 
 
 def _yaml(missing: Sequence[Right], place: Place) -> Iterator[str]:
-    records = [right for right in missing if right.party is Party.OPERATOR and right.verb in _RECORD]
+    ours = [right for right in missing if right.party is Party.OPERATOR]
+    records = [right for right in ours if right.resource == "secrets" and right.verb in _RECORD]
     for party, name in ((Party.OPERATOR, "talkdesk-operator"), (Party.WEBHOOK, "talkdesk-webhook")):
         if any(right.party is party and not right.name and right not in records for right in missing):
             subject = f"{{kind: ServiceAccount, name: {name}, namespace: {place.system}}}"
