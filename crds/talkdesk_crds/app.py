@@ -440,7 +440,7 @@ class AppStatus(Model):
     rollout: RolloutStatus | None = None
     """Whose turn it is to get `updatedRevision`, while not all have it."""
     tenants: TenantCounts | None = None
-    """How many tenants have it; counted at least once a minute."""
+    """How many tenants have it; counted once a minute, and more rarely for more than a thousand or with shards."""
     deletion_policies: DeletionPolicies | None = None
     """The policies by which something is deleted, as they were last seen."""
     events: EventsStatus | None = None

@@ -36,11 +36,15 @@ __all__ = ["RolloutReport", "Rollouts"]
 
 _MAX_KNOWN: Final = 256
 _POLL: Final = timedelta(seconds=1)
-_POLL_SURVEY: Final = timedelta(seconds=5)
-_WAIT_FOR_EACH: Final = timedelta(milliseconds=2)
-"""How much later the next count comes for each tenant: counting takes some hundredths of the time."""
+_POLL_EACH: Final = timedelta(milliseconds=5)
+"""How much later the next count comes for each tenant: counting takes a tenth of the time."""
+_POLL_STOPPED: Final = 10
+"""How many times rarer it is while nobody is moved: an edit of the app is seen at once anyway."""
 _STEADY: Final = timedelta(minutes=1)
-"""How often tenants are counted while nothing is rolled out."""
+_STEADY_EACH: Final = timedelta(milliseconds=50)
+"""While nothing is rolled out, counting takes a hundredth of the time."""
+_SURVEY: Final = 10
+"""How many times rarer tenants are counted where others have some of them, and all must be listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class Rollouts:
         self._kept: LruMap[str, str] = LruMap(_MAX_KNOWN)
         """The revision that is known to be kept, by the app's uid."""
         self._counted: LruMap[str, tuple[datetime, str, int]] = LruMap(_MAX_KNOWN)
-        """When the app's tenants were counted last, for which revision and generation, by the app's uid."""
+        """Until when a count is good enough, and for which revision and generation, by the app's uid."""
         self._log = structlog.get_logger("talkdesk_operator.rollouts")
 
     async def view(self, app: TalkdeskApp, tenant: TalkdeskTenant | None) -> CompiledApp:
@@ -136,7 +140,8 @@ class Rollouts:
         usable = _is_usable(own) if wanted == own.revision else await self._with_revision(app, wanted) is not None
         counted = await self._count(app)
         found = progress(app, wanted, counted.followers, usable=usable)
-        self._counted.put(app.metadata.uid, (self._now(), wanted, app.metadata.generation))
+        until = self._now() + self._wait(found)
+        self._counted.put(app.metadata.uid, (until, wanted, app.metadata.generation))
         if found.state is RolloutState.COMPLETE and counted.complete:
             await self._forget(app, {wanted, own.revision, *counted.named})
         return self._report(app, wanted, found)
@@ -146,8 +151,8 @@ class Rollouts:
         known, condition = self._counted.get(app.metadata.uid), find(app.status.conditions, ConditionType.ROLLED_OUT)
         if known is None or condition is None or condition.status != "True":
             return None
-        time, revision, generation = known
-        left = time + _STEADY - self._now()
+        until, revision, generation = known
+        left = until - self._now()
         if (revision, generation) != (wanted, app.metadata.generation) or left <= timedelta():
             return None
         return RolloutReport({}, (condition,), left)
@@ -160,8 +165,18 @@ class Rollouts:
             "rollout": RolloutStatus(wave=found.wave) if found.wave else None,
             "tenants": found.counts,
         }
-        soon = max(_POLL_SURVEY if self._accounts.surveyed else _POLL, _WAIT_FOR_EACH * found.counts.total)
-        return RolloutReport(members, (rolled_out(app, wanted, found, self._now()),), _STEADY if complete else soon)
+        poll = self._wait(found)
+        return RolloutReport(members, (rolled_out(app, wanted, found, self._now()),), poll)
+
+    def _wait(self, found: Progress) -> timedelta:
+        """Return after how long it is worth the trouble to count again."""
+        total = found.counts.total
+        if found.state is RolloutState.COMPLETE:
+            wait = max(_STEADY, _STEADY_EACH * total)
+        else:
+            stopped = found.state is not RolloutState.GOING_ON
+            wait = max(_POLL, _POLL_EACH * total) * (_POLL_STOPPED if stopped else 1)
+        return wait * _SURVEY if self._accounts.surveyed else wait
 
     async def report(self, app: TalkdeskApp, found: RolloutReport) -> None:
         """Emit an Event for what is new and worth one."""

@@ -25,7 +25,8 @@ def steps(version: str) -> list[dict[str, Any]]:
 
 
 async def app_until(talkdesk: Stack, found: Any, what: str) -> dict[str, Any]:
-    obj: dict[str, Any] = await talkdesk.platform.watched.until(APP, talkdesk.app, found, what, within=WITHIN)
+    obj = await talkdesk.platform.watched.until(APP, talkdesk.app, found, what, within=WITHIN)
+    assert obj is not None
     return obj
 
 
@@ -98,7 +99,7 @@ async def test_one_customer_stays_at_a_revision_that_a_person_chose(stacks: Stac
         await app_until(talkdesk, lambda obj: condition(obj, "RolledOut") == "True", "be rolled out")
         assert (await versions([acme]), await versions([other])) == ({"1"}, {"3"})
         await acme.patch({"op": "remove", "path": "/spec/revision"}, kind=TENANT)
-        await acme.tenant_until(lambda obj: obj["status"].get("revision") != first, "move")
+        await acme.tenant_until(lambda obj: obj is not None and obj["status"].get("revision") != first, "move")
         await acme.becomes("Active", within=WITHIN)
         assert await versions([acme]) == {"3"}
 

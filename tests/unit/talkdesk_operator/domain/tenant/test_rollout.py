@@ -29,7 +29,7 @@ def many(count: int, revision: str = "old", **fields: Any) -> list[Follower]:
 
 
 def failing(name: str, revision: str = "new", **fields: Any) -> Follower:
-    defaults = {"ready": False, "failing": True, "blamed": True, "reason": "ApplyRefused"}
+    defaults: dict[str, Any] = {"ready": False, "failing": True, "blamed": True, "reason": "ApplyRefused"}
     return Follower(name=name, revision=revision, **(defaults | fields))
 
 
@@ -162,7 +162,7 @@ def test_whatever_happens_no_more_are_on_the_way_than_allowed_and_the_end_is_the
 
 
 def ready(status: str, reason: str = "Applied", since: datetime = NOON) -> Condition:
-    return Condition(type=ConditionType.READY, status=status, reason=reason, last_transition_time=since)  # type: ignore[arg-type]
+    return Condition(type=ConditionType.READY, status=status, reason=reason, last_transition_time=since)
 
 
 def seen(
