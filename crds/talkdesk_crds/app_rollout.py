@@ -1,9 +1,9 @@
 """How a change of an app's template reaches its tenants, and how far it has come: parts of a TalkdeskApp."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
 from talkdesk_crds.fields import SET, Model, ObjectName, rules
 
@@ -31,9 +31,9 @@ class RolloutPolicy(StrEnum):
     """Tenants move to `revision`, or stay where they are without one."""
 
 
-def _share(value: Any) -> Any:
+def _share(value: int | str) -> int | str:
     """Return a count of at least one, or a percentage from 1% to 100%."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, int) and value >= 1:
         return value
     percent = value.removesuffix("%") if isinstance(value, str) and value.endswith("%") else ""
     if percent.isascii() and percent.isdecimal() and not percent.startswith("0") and int(percent) <= 100:
@@ -42,7 +42,7 @@ def _share(value: Any) -> Any:
 
 
 IntOrPercentage = Annotated[
-    int | str,
+    StrictInt | StrictStr,
     AfterValidator(_share),
     WithJsonSchema({"x-kubernetes-int-or-string": True, "minimum": 1, "pattern": _PERCENTAGE, "maxLength": 4}),
 ]

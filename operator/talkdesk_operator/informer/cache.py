@@ -10,7 +10,6 @@ report of a failure reconciles nobody: a status that says when to try again must
 """
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
@@ -25,6 +24,7 @@ from talkdesk_operator.domain.ports.cache import Mislabeled, Unreadable
 from talkdesk_operator.informer.cached_object import (
     KINDS,
     CachedObject,
+    Change,
     ObjectKey,
     is_deleted,
     is_own_backoff,
@@ -42,20 +42,6 @@ from talkdesk_runtime.time_slice import TimeSlice
 __all__ = ["KINDS", "Change", "InformerCache"]
 
 _DELETED_UIDS: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a version of an object changed in the cache."""
-
-    changed: bool = False
-    """False for a version that was there already, or older than the one that was."""
-    keys: frozenset[AccountKey] = frozenset()
-    """The accounts that must be reconciled; for an app, itself and its accounts. None for our report of a failure."""
-    woken: frozenset[AccountKey] = frozenset()
-    """The accounts whose turn in a rollout has come, by an app's status; they are among `keys` if a watch showed it."""
-    by_others: bool = False
-    """The answer to a write of ours showed what somebody else had changed before it. The watch will not show that."""
 
 
 _Account: TypeAlias = dict[ObjectKey, CompactObject]
@@ -104,8 +90,7 @@ class InformerCache:
         after = self._compactor.open(compact)
         by_others = written_by_others(before) != written_by_others(after)
         if object_key[0] == TalkdeskApp.INFO.kind and not by_others:
-            tenants = (self.key_of_tenant(object_key[1], name) for name in newly_in_turn(before, after))
-            woken = frozenset(filter(None, tenants))
+            woken = frozenset(filter(None, (self.key_of_tenant(*each) for each in newly_in_turn(before, after))))
             return Change(
                 changed=True, keys=woken | {AccountKey.of_app(*object_key[1:])}, woken=woken
             )  # others read no status

@@ -4,6 +4,7 @@ Belongs here: reading one object, and what can be asked of one alone. Does not b
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from sys import intern
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +22,7 @@ from talkdesk_operator.domain.ports.cache import Unreadable
 __all__ = [
     "KINDS",
     "CachedObject",
+    "Change",
     "ObjectKey",
     "is_deleted",
     "is_own_backoff",
@@ -44,6 +46,20 @@ _PROBLEMS_NAMED: Final = 3
 
 CachedObject: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
 ObjectKey: TypeAlias = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a version of an object changed in the cache."""
+
+    changed: bool = False
+    """False for a version that was there already, or older than the one that was."""
+    keys: frozenset[AccountKey] = frozenset()
+    """The accounts that must be reconciled; for an app, itself and its accounts. None for our report of a failure."""
+    woken: frozenset[AccountKey] = frozenset()
+    """The accounts whose turn in a rollout has come, by an app's status; they are among `keys` if a watch showed it."""
+    by_others: bool = False
+    """The answer to a write of ours showed what somebody else had changed before it. The watch will not show that."""
 
 
 def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,12 +150,13 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
             return (cached.reason,)
 
 
-def newly_in_turn(before: CachedObject, after: CachedObject) -> frozenset[str]:
-    """Return the names of the tenants whose turn in a rollout it is by this version of an app, and was not before."""
+def newly_in_turn(before: CachedObject, after: CachedObject) -> frozenset[tuple[str, str]]:
+    """Return namespace and name of the tenants whose turn it is by this version of an app, and was not before."""
 
-    def wave(cached: CachedObject) -> frozenset[str]:
-        rollout = cached.status.rollout if isinstance(cached, TalkdeskApp) else None
-        return frozenset(rollout.wave) if rollout is not None else frozenset()
+    def wave(cached: CachedObject) -> frozenset[tuple[str, str]]:
+        if not isinstance(cached, TalkdeskApp) or cached.status.rollout is None:
+            return frozenset()
+        return frozenset((cached.metadata.namespace, name) for name in cached.status.rollout.wave)
 
     return wave(after) - wave(before)
 
