@@ -18,7 +18,7 @@ WITHIN = 600
 
 
 def steps(version: str) -> list[dict[str, Any]]:
-    """A template that can not be rendered, in version 2, for who has the value `broken`."""
+    """A template that the API server refuses, in version 2, for who has the value `broken`."""
     name = "${'broken' in tenant.values ? '-' : 'settings'}" if version == "2" else "settings"
     settings = config_map({"version": version}, name=name)
     return [{"name": "base", "manifests": [NAMESPACE, settings]}, *STEPS[2:]]
@@ -54,7 +54,7 @@ async def test_many_customers_are_moved_in_waves_while_some_fail_and_are_brought
         await talkdesk.change_app(tenant={"steps": steps("2")})
         app = await app_until(talkdesk, lambda obj: reason(obj, "RolledOut") == "TenantsFailing", "stop at failures")
         (said,) = [each["message"] for each in app["status"]["conditions"] if each["type"] == "RolledOut"]
-        assert all(f"{each.tenant_name} (RenderFailed)" in said for each in customers[:FAILING])
+        assert all(f"{each.tenant_name} (ApplyRefused)" in said for each in customers[:FAILING]), said
         assert app["status"]["tenants"]["failing"] == FAILING
         columns = await talkdesk.platform.kubectl("get", "tdapp", talkdesk.app)
         assert all(name in columns for name in ("UPDATED", "TOTAL", "FAILING"))
