@@ -256,11 +256,24 @@ class TemplateStep(Model):
     becomes of an object that is taken out of the template says `onRemove`. With the annotation
     `{GROUP}/recreate: "true"` an object is deleted and made anew when the template changes what can't be changed in one
     that exists (a Job's pods, a `roleRef`, a selector): what is in it is lost."""
+    include_when: Expression | None = None
+    """CEL over the variables of a template, but `credentials`: whether the customer gets the step, such as
+    `subscription.type == 'paid'` or `tenant.values.search`. When it gets false for a customer who has the step's
+    objects, these have left the template: `onRemove` says what becomes of them. A value that is neither true nor false,
+    or can't be evaluated, changes nothing."""
+    for_each: Expression | None = None
+    """CEL over the same, that gives a list of 100 elements at most: the manifests are filled in for each of them, which
+    they have as `item`. Name the objects by the element, not by its place: an object whose name no element gives any
+    more has left the template."""
     ready_when: Expression | None = None
     """CEL over `object`, true when an object of the step is ready, for instance `object.status.phase == 'Running'`.
     While it can't be evaluated, because there is no status yet, the object is not ready. Without it, kstatus' rules
     decide: a custom resource is ready as soon as it is applied, until it has a condition Ready that is not True. The
     app's condition ReadinessAssumed names such kinds."""
+    time_limit: PositiveDuration | None = None
+    """How long the step's objects may take to become ready, from the first look at which they were not, such as `10m`.
+    After that the tenant says that the step failed and what it waits for, and is looked at less often; it goes on when
+    they become ready after all. Without it, the tenant waits for as long as it takes."""
     on_offboard: OnOffboard = OnOffboard.RETAIN
     """Delete: the objects go at the uninstall. Retain: they stay until the retention ends."""
     on_remove: OnRemove | None = None
@@ -296,6 +309,12 @@ class TenantTemplate(Model):
     values: FreeObject = Field(default_factory=dict)
     """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is a new revision of the
     template, which `templateRollout` brings to all tenants."""
+    values_schema: FreeObject | None = None
+    """JSON Schema (draft 2020-12) of `tenant.values`, as the app's and the tenant's own make it together. Where it does
+    not fit, nothing is applied to the tenant, and its condition Ready says ValuesInvalid with the path and what is
+    expected. The app's own values are checked as soon as the app is applied, as far as tenants' values can't complete
+    them. References lead to `#/$defs` of the schema itself: nothing is fetched. `format` is not checked; patterns are
+    those of Python."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
     """Steps, applied in order and deleted in reverse. A change is a new revision of the template, which
     `templateRollout` brings to all tenants."""
@@ -430,9 +449,9 @@ class AppStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready: hosts, rules and template are understood, no right is missing. ReadinessAssumed: a custom kind has no
-    `readyWhen`. RolledOut: all tenants have the revision that they are to have. DeletionBlocked: customers are left.
-    DeletionPending: an edit will delete something."""
+    """Ready: hosts, rules and template are understood, no right is missing. AccessReady: which rights are missing, as
+    YAML that grants them. ReadinessAssumed: a custom kind has no `readyWhen`. RolledOut: all tenants have the revision
+    that they are to have. DeletionBlocked: customers are left. DeletionPending: an edit will delete something."""
     current_revision: ObjectName | None = None
     """The last revision of the template that all tenants had, as the name of a ControllerRevision."""
     updated_revision: ObjectName | None = None

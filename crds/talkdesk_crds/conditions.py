@@ -45,6 +45,9 @@ class ConditionType(StrEnum):
     no `readyWhen`; only shown while it is so."""
     ROLLED_OUT = "RolledOut"
     """Every tenant of the app that a rollout may move has the revision of the template that it is to have."""
+    ACCESS_READY = "AccessReady"
+    """Operator, webhook and the app's service account have every right that the template needs, and the cluster every
+    kind; where it is False the message is YAML that grants what is missing."""
     CONTESTED = "Contested"
     """Somebody else changes or deletes an object of the tenant again and again; only shown while it is so."""
     RECONCILING = "Reconciling"
@@ -75,6 +78,9 @@ class Reason(StrEnum):
     """The TalkdeskApp's template can't be used for any tenant."""
     RENDER_FAILED = "RenderFailed"
     """The template can't be filled in for the tenant."""
+    VALUES_INVALID = "ValuesInvalid"
+    """Values of the app or the tenant don't fit the app's `tenant.valuesSchema`, or that schema is no good; the message
+    has the path and what is expected, and nothing of the tenant is changed."""
     DUPLICATE = "Duplicate"
     """Another TalkdeskInstallation has the name that Talkdesk's events look for; that one counts."""
     NO_REQUEST = "NoRequest"
@@ -169,6 +175,11 @@ class Reason(StrEnum):
     ACCESS_MISSING = "AccessMissing"
     """The operator, or the app's service account, has not the right to do it; the message names verb and resource.
     Grant it by a RoleBinding."""
+    KIND_MISSING = "KindMissing"
+    """The cluster does not have a kind of the template yet; that is waited for, and looked for every 20 seconds."""
+    DRIFT_NOT_WATCHED = "DriftNotWatched"
+    """The app's service account may not list and watch a kind of the template, so what somebody changes in such objects
+    is put right at the next resync and not at once."""
     QUOTA_EXCEEDED = "QuotaExceeded"
     """A ResourceQuota of the cluster refuses an object. Raise it, or free what is used."""
     ADMISSION_REFUSED = "AdmissionRefused"

@@ -72,6 +72,7 @@ class StepState(StrEnum):
     WAITING = "Waiting"
     READY = "Ready"
     FAILED = "Failed"
+    SKIPPED = "Skipped"
     DELETING = "Deleting"
     DELETED = "Deleted"
 
@@ -82,9 +83,11 @@ class StepStatus(Model):
     name: LabelName
     """The step's name."""
     state: Annotated[StepState, unknown_read_as(StepState.PENDING, StepState)]
-    """Pending, Waiting, Ready, Failed, Deleting or Deleted."""
+    """Pending, Waiting, Ready, Failed, Skipped (its `includeWhen` is false), Deleting or Deleted."""
     message: Text = ""
     """What it waits for or what went wrong."""
+    waiting_since: Moment | None = None
+    """Since when its objects are applied and not ready."""
 
 
 class Purge(Model):

@@ -1,7 +1,7 @@
 """The operator as a process: reads settings, connects what belongs together, works until SIGTERM or SIGINT.
 
-The composition root: the only module that names the adapters, and the one place where the process gets its clock and
-its source of random numbers.
+The composition root: beside `cli.live` the only module that names adapters, and the one place where the process gets
+its clock and its source of random numbers.
 """
 
 import asyncio

@@ -7,6 +7,8 @@ arguments (`commands`), what follows from the change (the operator).
     RolloutRefused    it can't be done; `str()` says why
 """
 
+import argparse
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,9 +21,9 @@ from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_operator.adapters.kubernetes.revisions import KubernetesRevisions
 from talkdesk_operator.domain.ports.revisions import Revision
 from talkdesk_runtime.kube import MERGE_PATCH, Kube, resource_path
-from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_runtime.kube_errors import KubeError, KubeNotFound, KubeRefused
 
-__all__ = ["ACTIONS", "RolloutRefused", "carry_out"]
+__all__ = ["ACTIONS", "RolloutRefused", "carry_out", "run_on_cluster"]
 
 _MANAGER: Final = {"fieldManager": "talkdesk-operator-rollout"}
 
@@ -41,6 +43,20 @@ class _Place:
         """Return a revision with its number."""
         found = next((each.number for each in self.revisions if each.name == name), None)
         return f"{name} ({found})" if found is not None else str(name or "none")
+
+
+def run_on_cluster(options: argparse.Namespace) -> tuple[str, int]:
+    """Do what the options say, in the cluster of a kubeconfig; see `carry_out`. Raises RolloutRefused."""
+    return asyncio.run(_on_cluster(options))
+
+
+async def _on_cluster(options: argparse.Namespace) -> tuple[str, int]:
+    try:
+        kube = await Kube.connect(user_agent="talkdesk-operator", kubeconfig=options.kubeconfig)
+    except KubeRefused as error:
+        raise RolloutRefused(str(error)) from None
+    async with kube:
+        return await carry_out(kube, options.action, options.namespace, options.app, options.to_revision)
 
 
 async def carry_out(kube: Kube, action: str, namespace: str, name: str, revision: str = "") -> tuple[str, int]:

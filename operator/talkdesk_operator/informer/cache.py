@@ -128,11 +128,7 @@ class InformerCache:
         return Change(changed=bool(gone), keys=frozenset(keys))
 
     async def clear(self) -> None:
-        """Forget all objects, when nobody asks for them any more and the process goes on.
-
-        What was kept at the end of a listing is never looked through for cycles again (`process.tuning`), so it would
-        stay there for as long as anything refers to it in a circle.
-        """
+        """Forget all objects. `process.tuning` has cycles among them left alone, so they would stay for ever."""
         turn, all_kept = TimeSlice(), (*self._objects.values(), self._accounts, self._of_app)
         for kept in cast("tuple[dict[Any, Any], ...]", all_kept):
             while kept:
@@ -148,6 +144,12 @@ class InformerCache:
         """Return the highest resourceVersion that was seen of a kind, in a namespace or in all (empty); 0 for none."""
         kind, seen = next(kind.INFO.kind for kind in KINDS if kind.INFO.plural == plural), self._newest.items()
         return max((version for (of, where), version in seen if of == kind and namespace in ("", where)), default=0)
+
+    def version_of(self, raw: Mapping[str, Any]) -> str:
+        """Return the version in which this very object is known; empty where it is not."""
+        object_key = object_key_of(raw)
+        known = self._objects[object_key[0]].get(object_key)
+        return known.version if known is not None and known.uid == raw["metadata"].get("uid", "") else ""
 
     def __contains__(self, key: AccountKey) -> bool:
         return key in self._accounts

@@ -151,14 +151,18 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
 
 
 def newly_in_turn(before: CachedObject, after: CachedObject) -> frozenset[tuple[str, str]]:
-    """Return namespace and name of the tenants whose turn it is by this version of an app, and was not before."""
+    """Return namespace and name of the tenants whose turn it is by this version of an app, and was not before.
 
-    def wave(cached: CachedObject) -> frozenset[tuple[str, str]]:
+    A turn is for one revision: whoever is next for another one is so anew.
+    """
+
+    def turns(cached: CachedObject) -> frozenset[tuple[str | None, str, str]]:
         if not isinstance(cached, TalkdeskApp) or cached.status.rollout is None:
             return frozenset()
-        return frozenset((cached.metadata.namespace, name) for name in cached.status.rollout.wave)
+        revision, namespace = cached.status.updated_revision, cached.metadata.namespace
+        return frozenset((revision, namespace, name) for name in cached.status.rollout.wave)
 
-    return wave(after) - wave(before)
+    return frozenset((namespace, name) for _, namespace, name in turns(after) - turns(before))
 
 
 def is_own_backoff(raw: Mapping[str, Any], before: CachedObject, after: CachedObject) -> bool:

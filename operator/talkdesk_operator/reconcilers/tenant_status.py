@@ -126,8 +126,9 @@ def leaving(
     else:
         reason, message = words.under_way if under_way else words.done, deleted.blocking or words.message
     names = {entry.step for entry in kept}
+    skipped = {step.name for step in tenant.status.steps if step.state is StepState.SKIPPED}
     steps = tuple(
-        StepStatus(name=step.name, state=step.state if step.name in names else StepState.DELETED)
+        StepStatus(name=step.name, state=step.state if step.name in names | skipped else StepState.DELETED)
         for step in tenant.status.steps
     )
     return tenant.status.model_copy(
