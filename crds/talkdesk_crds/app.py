@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from talkdesk_crds.app_rollout import RolloutStatus, TemplateRollout, TenantCounts
 from talkdesk_crds.app_users import (
     SCIM_ATTRIBUTES,
     Scim,
@@ -255,12 +256,25 @@ class TemplateStep(Model):
     becomes of an object that is taken out of the template says `onRemove`. With the annotation
     `{GROUP}/recreate: "true"` an object is deleted and made anew when the template changes what can't be changed in one
     that exists (a Job's pods, a `roleRef`, a selector): what is in it is lost."""
+    include_when: Expression | None = None
+    """CEL over the variables of a template, but `credentials`: whether the customer gets the step, such as
+    `subscription.type == 'paid'` or `tenant.values.search`. When it gets false for a customer who has the step's
+    objects, these have left the template: `onRemove` says what becomes of them. A value that is neither true nor false,
+    or can't be evaluated, changes nothing."""
+    for_each: Expression | None = None
+    """CEL over the same, that gives a list of 100 elements at most: the manifests are filled in for each of them, which
+    they have as `item`. Name the objects by the element, not by its place: an object whose name no element gives any
+    more has left the template."""
     ready_when: Expression | None = None
     """CEL over `object`, true when an object of the step is ready, for instance `object.status.phase == 'Running'`.
     While it can't be evaluated, because there is no status yet, the object is not ready. Without it, kstatus' rules
     decide: a custom resource is ready as soon as it is applied, until it has a condition Ready that is not True. The
     app's condition ReadinessAssumed names such kinds. Kinds in which nothing happens (ConfigMap, Secret, Namespace and
     the like, rights, NetworkPolicy) are ready once they are applied, whatever it says."""
+    time_limit: PositiveDuration | None = None
+    """How long the step's objects may take to become ready, from the first look at which they were not, such as `10m`.
+    After that the tenant says that the step failed and what it waits for, and is looked at less often; it goes on when
+    they become ready after all. Without it, the tenant waits for as long as it takes."""
     on_offboard: OnOffboard = OnOffboard.RETAIN
     """Delete: the objects go at the uninstall. Retain: they stay until the retention ends."""
     on_remove: OnRemove | None = None
@@ -294,10 +308,17 @@ class TenantTemplate(Model):
     neither made nor changed nor deleted, while all else is: the condition Ready of app and tenant says OutsideTenant,
     and which objects."""
     values: FreeObject = Field(default_factory=dict)
-    """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is applied to all tenants."""
+    """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is a new revision of the
+    template, which `templateRollout` brings to all tenants."""
+    values_schema: FreeObject | None = None
+    """JSON Schema (draft 2020-12) of `tenant.values`, as the app's and the tenant's own make it together. Where it does
+    not fit, nothing is applied to the tenant, and its condition Ready says ValuesInvalid with the path and what is
+    expected. The app's own values are checked as soon as the app is applied, as far as tenants' values can't complete
+    them. References lead to `#/$defs` of the schema itself: nothing is fetched. `format` is not checked; patterns are
+    those of Python."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
-    """Steps, applied in order and deleted in reverse. A change is applied to all tenants of the app, one after the
-    other."""
+    """Steps, applied in order and deleted in reverse. A change is a new revision of the template, which
+    `templateRollout` brings to all tenants."""
 
 
 class Logout(Model):
@@ -392,6 +413,8 @@ class AppSpec(Model):
     """How long Talkdesk waits for answers. A change counts for requests that wait already, too."""
     tenant: TenantTemplate
     """What each customer account gets."""
+    template_rollout: TemplateRollout = TemplateRollout()
+    """How a change of `tenant` reaches the tenants that exist."""
     users: Users | None = None
     """What is done with the licensed users. Without it they are not even read; `{}` counts them."""
     logout: Logout | None = None
@@ -427,8 +450,17 @@ class AppStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready: hosts, rules and template are understood, no right is missing. ReadinessAssumed: a custom kind has no
-    `readyWhen`. DeletionBlocked: customers are left. DeletionPending: an edit will delete something."""
+    """Ready: hosts, rules and template are understood, no right is missing. AccessReady: which rights are missing, as
+    YAML that grants them. ReadinessAssumed: a custom kind has no `readyWhen`. RolledOut: all tenants have the revision
+    that they are to have. DeletionBlocked: customers are left. DeletionPending: an edit will delete something."""
+    current_revision: ObjectName | None = None
+    """The last revision of the template that all tenants had, as the name of a ControllerRevision."""
+    updated_revision: ObjectName | None = None
+    """The revision that tenants are to have."""
+    rollout: RolloutStatus | None = None
+    """Whose turn it is to get `updatedRevision`, while not all have it."""
+    tenants: TenantCounts | None = None
+    """How many tenants have it; counted once a minute, and more rarely for more than a thousand or with shards."""
     deletion_policies: DeletionPolicies | None = None
     """The policies by which something is deleted, as they were last seen."""
     events: EventsStatus | None = None
@@ -446,6 +478,9 @@ class TalkdeskApp(CustomResource):
         columns=(
             Column("Region", ".spec.region", "The Talkdesk region"),
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether the template is understood"),
+            Column("Updated", ".status.tenants.updated", "Tenants that have the newest revision", type="integer"),
+            Column("Total", ".status.tenants.total", "Tenants in use", type="integer"),
+            Column("Failing", ".status.tenants.failing", "Tenants that can't be made as it says", type="integer"),
             Column("Paused", ".spec.paused", "Whether its customers are left alone", type="boolean"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("App", ".spec.appId", "Talkdesk's id of the app", wide=True),

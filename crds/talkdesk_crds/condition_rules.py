@@ -75,8 +75,17 @@ RULES: Final[dict[ConditionType, ConditionRule]] = {
     ConditionType.ORPHANED: ConditionRule(
         _OF_TENANT, "when no installation claims a tenant that was not uninstalled", "when one does"
     ),
+    ConditionType.ACCESS_READY: ConditionRule(
+        ("TalkdeskApp",),
+        "with the first reconcile that finds a valid template",
+        "while the template is invalid; what is missing is looked for again every 20 seconds, all else every 10 "
+        "minutes and after each change of the app",
+    ),
     ConditionType.READINESS_ASSUMED: ConditionRule(
         ("TalkdeskApp",), "when the template has a custom kind without `readyWhen`", "when it has none"
+    ),
+    ConditionType.ROLLED_OUT: ConditionRule(
+        ("TalkdeskApp",), "with the first reconcile of an app whose template is understood", _NEVER
     ),
     ConditionType.CONTESTED: ConditionRule(
         _OF_TENANT,

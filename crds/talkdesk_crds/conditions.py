@@ -43,6 +43,11 @@ class ConditionType(StrEnum):
     READINESS_ASSUMED = "ReadinessAssumed"
     """Objects of a custom kind count as ready as soon as they are applied, because their step of the app's template has
     no `readyWhen`; only shown while it is so."""
+    ROLLED_OUT = "RolledOut"
+    """Every tenant of the app that a rollout may move has the revision of the template that it is to have."""
+    ACCESS_READY = "AccessReady"
+    """Operator, webhook and the app's service account have every right that the template needs, and the cluster every
+    kind; where it is False the message is YAML that grants what is missing."""
     CONTESTED = "Contested"
     """Somebody else changes or deletes an object of the tenant again and again; only shown while it is so."""
     RECONCILING = "Reconciling"
@@ -73,6 +78,9 @@ class Reason(StrEnum):
     """The TalkdeskApp's template can't be used for any tenant."""
     RENDER_FAILED = "RenderFailed"
     """The template can't be filled in for the tenant."""
+    VALUES_INVALID = "ValuesInvalid"
+    """Values of the app or the tenant don't fit the app's `tenant.valuesSchema`, or that schema is no good; the message
+    has the path and what is expected, and nothing of the tenant is changed."""
     DUPLICATE = "Duplicate"
     """Another TalkdeskInstallation has the name that Talkdesk's events look for; that one counts."""
     NO_REQUEST = "NoRequest"
@@ -167,6 +175,11 @@ class Reason(StrEnum):
     ACCESS_MISSING = "AccessMissing"
     """The operator, or the app's service account, has not the right to do it; the message names verb and resource.
     Grant it by a RoleBinding."""
+    KIND_MISSING = "KindMissing"
+    """The cluster does not have a kind of the template yet; that is waited for, and looked for every 20 seconds."""
+    DRIFT_NOT_WATCHED = "DriftNotWatched"
+    """The app's service account may not list and watch a kind of the template, so what somebody changes in such objects
+    is put right at the next resync and not at once."""
     QUOTA_EXCEEDED = "QuotaExceeded"
     """A ResourceQuota of the cluster refuses an object. Raise it, or free what is used."""
     ADMISSION_REFUSED = "AdmissionRefused"
@@ -207,6 +220,14 @@ class Reason(StrEnum):
     """The customer has the app installed, so the record of the tenant stays though somebody deleted it."""
     INSTALLATION_DELETED = "InstallationDeleted"
     """Somebody deleted the TalkdeskInstallation that owned the tenant, which is not an uninstall."""
+    ROLLING_OUT = "RollingOut"
+    """Tenants are being moved to another revision of the template; the message says how far it is."""
+    TENANTS_FAILING = "TenantsFailing"
+    """Tenants fail with the new revision, so no further one gets it; the message names them."""
+    CANARY_MISSING = "CanaryMissing"
+    """No tenant has the labels of `templateRollout.canary.selector`, so nobody gets the new revision."""
+    REVISION_MISSING = "RevisionMissing"
+    """There is no ControllerRevision of the name that a tenant or `templateRollout` gives."""
     INTERNAL_ERROR = "InternalError"
     """A fault in the operator; its log has the trace."""
 

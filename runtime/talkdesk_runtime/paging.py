@@ -1,6 +1,7 @@
 """Listing a collection in pages, with what the API server needs for that and what can be wrong with its answer.
 
-Belongs here: the walk over the pages. Does not belong here: what is done with the objects, and trying again.
+Belongs here: the walk over the pages, and which version the API server is at. Does not belong here: what is done with
+the objects, and trying again.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 from talkdesk_runtime.kube_errors import KubeRefused
 
-__all__ = ["PAGE_SIZE", "Page", "Read", "list_pages", "metadata_of"]
+__all__ = ["PAGE_SIZE", "Page", "Read", "list_pages", "metadata_of", "present_version", "went_back"]
 
 PAGE_SIZE = 500
 """Objects in a page: client-go's number too."""
@@ -54,6 +55,22 @@ async def list_pages(
         token = metadata.get("continue") or ""
         if not token:
             return
+
+
+async def present_version(read: Read, path: str) -> str:
+    """Return the version at which a collection is now; empty where the API server gives none. Raises KubeError.
+
+    A listing that names no version is answered from etcd, so it is never an old one; one object of it is enough.
+    """
+    return str(metadata_of(await read(path, query={"limit": "1"})).get("resourceVersion") or "")
+
+
+def went_back(present: str, before: str) -> bool:
+    """Return whether a version is below one that was seen: etcd was restored. Versions that are no numbers can't say.
+
+    The API server takes a watch from a version that it has not reached again, and leaves out all changes up to it.
+    """
+    return present.isdecimal() and before.isdecimal() and int(present) < int(before)
 
 
 def metadata_of(raw: Mapping[str, Any]) -> Mapping[str, Any]:

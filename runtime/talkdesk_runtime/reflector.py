@@ -5,7 +5,7 @@ are watched, and what their objects mean. No KubeError leaves this module.
 
     list in pages ──▶ stream with bookmarks ──▶ ended, cut, overloaded ──▶ back-off ──▶ stream from the same version
          ▲                     │
-         └── back-off ◀────────┴── version expired, refused (no right, no such kind: long back-off)
+         └── back-off ◀────────┴── version expired, refused (no right, no such kind: long back-off), etcd restored
 
 The operator watches tenants' objects with it, as metadata only, in the name of each app's service account
 (impersonation), with watches that come and go with the apps; the webhook watches apps. The operator's watch of our own
@@ -23,7 +23,7 @@ from typing import Any, Final, NoReturn, Protocol
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubePermanent, KubeTransient
-from talkdesk_runtime.paging import PAGE_SIZE, list_pages, metadata_of
+from talkdesk_runtime.paging import PAGE_SIZE, list_pages, metadata_of, present_version, went_back
 
 _JSON: Final = "application/json"
 
@@ -146,7 +146,7 @@ class Reflector:
     async def _attempt(self) -> KubeError | None:
         """List if need be, then stream; return when the stream has ended, with what ended it if that was an error."""
         try:
-            if not self._version:
+            if not self._version or await self._went_back():
                 self._version = await self._list()
             await self._stream()
         except KubeExpired:
@@ -157,6 +157,10 @@ class Reflector:
         except KubeTransient as error:
             return error
         return None
+
+    async def _went_back(self) -> bool:
+        """Return whether a stream from our version would leave out changes. Raises KubeError."""
+        return went_back(await present_version(self._read, await self._collected.path()), self._version)
 
     async def _list(self) -> str:
         """Take all objects as they are; return the resourceVersion from which a stream goes on. Raises KubeError."""

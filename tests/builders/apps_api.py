@@ -39,7 +39,7 @@ class AppsApi:
 
     apps: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    """`LIST`, `WATCH`, or `GET` and the app's name."""
+    """`LIST`, `WATCH`, `VERSION` of the list, or `GET` and the app's name."""
     down: KubeError | None = None
     _streams: list[asyncio.Queue[dict[str, Any] | KubeError | None]] = field(default_factory=list)
 
@@ -63,10 +63,13 @@ class AppsApi:
         """The requests for one app."""
         return [each for each in self.requests if each.startswith("GET")]
 
-    async def request(self, method: str, path: str, **_: Any) -> dict[str, Any]:
+    async def request(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, **_: Any
+    ) -> dict[str, Any]:
         assert method == "GET"
         namespace, name = _parts(path)
-        self.requests.append(f"GET {name}" if name else "LIST")
+        listing = "VERSION" if query == {"limit": "1"} else "LIST"
+        self.requests.append(f"GET {name}" if name else listing)
         if self.down is not None:
             raise self.down
         if not name:

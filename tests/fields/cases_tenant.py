@@ -33,6 +33,7 @@ TENANT_CASES: Final[dict[str, Case]] = {
     "deletionProtection": Case(),
     "purge": Case(NOTHING, {}, {"asked for": ({"requestedBy": "admin"}, _IN_USE)}),
     "purge.requestedBy": Case(_IN_USE),
+    "revision": Case(_ready("revision")),
     "paused": Case(_PAUSED, {"false": NOTHING, "removed": NOTHING, "null": NOTHING}),
     "objects": Case(MENDED),
     "objects[]": Case(MENDED),

@@ -1,7 +1,7 @@
 """The language of templates as a page."""
 
 from generators.markdown import page, table
-from talkdesk_operator.cli.explain import EXAMPLES, FUNCTIONS, VARIABLES
+from talkdesk_operator.cli.explain import EXAMPLES, FUNCTIONS, ITEM, VARIABLES
 
 __all__ = ["language_page"]
 
@@ -20,7 +20,10 @@ def language_page() -> str:
             "A type with `?` is null while Talkdesk has not told. `has(x.y)` is false for null, and null can't be part "
             "of a text. `credentials` may be used in `data` and `stringData` of Secrets alone."
         ),
-        table(("variable", "type", "what"), [(f"`{name}`", each.type, each.what) for name, each in VARIABLES.items()]),
+        table(
+            ("variable", "type", "what"),
+            [(f"`{name}`", each.type, each.what) for name, each in sorted({**VARIABLES, "item": ITEM}.items())],
+        ),
         "## Functions",
         "There are also the operators of CEL, `has`, and the macros `all`, `exists`, `exists_one`, `filter` and `map`.",
         table(

@@ -21,6 +21,7 @@ PLACES = ("crds", "runtime", "operator", "webhook", "sandbox", "tests")
 PACKAGES = (talkdesk_crds, talkdesk_runtime, talkdesk_operator, talkdesk_webhook, talkdesk_sandbox)
 LONG = {
     "crds/talkdesk_crds/app.py": "the fields of one kind, each with its docstring",
+    "crds/talkdesk_crds/conditions.py": "every type and reason of a condition, each with its docstring",
     "crds/talkdesk_crds/events.py": "one sealed set of types, and the only door to it",
     "crds/talkdesk_crds/installation.py": "the fields of one kind, each with its docstring",
 }

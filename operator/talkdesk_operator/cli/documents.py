@@ -18,7 +18,7 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
 
-__all__ = ["UnusableFile", "read_app", "read_installation", "read_map", "read_objects"]
+__all__ = ["UnusableFile", "placed", "read_app", "read_installation", "read_map", "read_objects"]
 
 _R = TypeVar("_R", bound=CustomResource)
 _MOST_PROBLEMS: Final = 10
@@ -60,6 +60,12 @@ def read_objects(path: Path) -> list[Any]:
 def read_app(path: Path, name: str = "") -> TalkdeskApp:
     """Return the TalkdeskApp of a file: its only one, or the one of that name. Raises UnusableFile."""
     return _only(TalkdeskApp, path, name, "--app NAME says which")
+
+
+def placed(app: TalkdeskApp, namespace: str) -> TalkdeskApp:
+    """Return the app in that namespace; as it is where none is given."""
+    metadata = app.metadata.model_copy(update={"namespace": namespace}) if namespace else app.metadata
+    return app.model_copy(update={"metadata": metadata})
 
 
 def read_installation(path: Path) -> TalkdeskInstallation:

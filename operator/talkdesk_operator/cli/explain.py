@@ -7,7 +7,7 @@ example. Does not belong here: the variables' values (`domain.tenant.desired`), 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["EXAMPLES", "FUNCTIONS", "VARIABLES", "Function", "Variable", "as_text"]
+__all__ = ["EXAMPLES", "FUNCTIONS", "ITEM", "VARIABLES", "Function", "Variable", "as_text"]
 
 
 class Variable(NamedTuple):
@@ -63,6 +63,9 @@ VARIABLES: Final[dict[str, Variable]] = {
     "trial.state": Variable("string?", "Started, Extended or Ended"),
 }
 """What a template knows. `has(x.y)` is false for what is null, and null can't be part of a text."""
+
+ITEM: Final = Variable("any", "the element of the step's `forEach`; only in the manifests of such a step")
+"""What stands under `item`."""
 
 FUNCTIONS: Final[dict[str, Function]] = {
     "base64.decode": Function("string(base64.decode('aGk='))", '"hi"', "bytes of base64"),
@@ -129,6 +132,7 @@ EXAMPLES: Final[dict[str, str]] = {
     "a value with a default in the app": "${tenant.values.memory}",
     "a name that Kubernetes takes": "${dnsLabel('td-' + app.namespace + '-' + account.id)}",
     "credentials, in `data` of a Secret": "${base64.encode(bytes(credentials.privateKey))}",
+    "an object for each element of `forEach: tenant.values.queues`": "${dnsLabel('queue-' + item)}",
     "a list as one text": "${sso.scopes.join(' ')}",
 }
 """What templates often need."""
@@ -139,7 +143,8 @@ def as_text() -> str:
     parts = [
         "Any string of a template may hold ${ CEL }. A string that is one expression becomes its value, of any type.",
         _columns(
-            "VARIABLES (? is null while Talkdesk has not told)", [(name, *each) for name, each in VARIABLES.items()]
+            "VARIABLES (? is null while Talkdesk has not told)",
+            [(name, *each) for name, each in sorted({**VARIABLES, "item": ITEM}.items())],
         ),
         _columns("FUNCTIONS", [(each.example, each.result, each.what) for each in FUNCTIONS.values()]),
         _columns("OFTEN NEEDED", list(EXAMPLES.items())),

@@ -15,8 +15,10 @@ from typing import Any
 from talkdesk_crds.app import ObjectScope, TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import tenant_name
+from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.cli.documents import read_installation
 from talkdesk_operator.cli.samples import sample, sample_credentials
+from talkdesk_operator.domain.ports.talkdesk import Credentials
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Role, Scope
 from talkdesk_operator.domain.tenant.entitlement import desired_state
 from talkdesk_operator.reconcilers.apps import compile_app
@@ -25,6 +27,7 @@ from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import planned
 from talkdesk_operator.templates.placement import outside
 from talkdesk_operator.templates.render import RenderedTenant, render
+from talkdesk_operator.templates.values_schema import check_values
 
 __all__ = ["CannotRender", "Rendering", "customer_of", "rendering", "usable"]
 
@@ -59,11 +62,18 @@ def customer_of(app: CompiledApp, sample_name: str, file: Path | None) -> Talkde
     return sample(sample_name, app.resource.metadata, app.hosts)
 
 
-def rendering(app: CompiledApp, installation: TalkdeskInstallation, values: Mapping[str, Any]) -> Rendering:
+def rendering(
+    app: CompiledApp,
+    installation: TalkdeskInstallation,
+    values: Mapping[str, Any],
+    *,
+    tenant: TalkdeskTenant | None = None,
+    credentials: Credentials | None = None,
+) -> Rendering:
     """Return what is applied for this customer, with made-up credentials. Raises CannotRender.
 
-    `values` are those of the customer's TalkdeskTenant. A name that the tenant has already is not known here. It is the
-    time of the customer's request, so that the result is the same tomorrow.
+    `values` go before those of the customer's TalkdeskTenant. Without `tenant` a name that it has already is not known
+    here. It is the time of the customer's request, so that the result is the same tomorrow.
     """
     template, request = app.template, installation.spec.request
     if template is None:
@@ -73,17 +83,18 @@ def rendering(app: CompiledApp, installation: TalkdeskInstallation, values: Mapp
         app=app,
         installation=installation,
         role=Role.OWNER,
-        tenant=None,
-        credentials=sample_credentials(),
+        tenant=tenant,
+        credentials=credentials or sample_credentials(),
     )
     context = template_variables(scope, app)
     context["tenant"]["values"] = {**context["tenant"]["values"], **values}
     name = tenant_name(app.resource.metadata.name, installation.spec.account_id)
     try:
-        tenant = render(template, context, app_name=app.resource.metadata.name, tenant_name=name)
+        check_values(app.resource.spec.tenant.values_schema, context["tenant"]["values"])
+        rendered = render(template, context, app_name=app.resource.metadata.name, tenant_name=name)
     except RenderError as error:
         raise CannotRender(str(error)) from None
     confined = app.resource.spec.tenant.object_scope is ObjectScope.TENANT
-    if confined and (words := outside(planned(tenant), tenant.name)):
+    if confined and (words := outside(planned(rendered), rendered.name)):
         raise CannotRender(words)
-    return Rendering(tenant, desired_state(scope).value)
+    return Rendering(rendered, desired_state(scope).value)

@@ -20,6 +20,7 @@ _SECRET: Final = ("v1", "Secret")
 def tenant_as_yaml(tenant: RenderedTenant, state: str, *, show_secrets: bool) -> str:
     """Return all objects in the order in which they are applied, each step under a comment."""
     head = f"# tenant {tenant.name}, state {state}\n"
+    head += "".join(f"# no step {step.name}: includeWhen is false\n" for step in tenant.steps if not step.included)
     return head + "".join(_document(step, each, show_secrets) for step, each in _objects(tenant))
 
 

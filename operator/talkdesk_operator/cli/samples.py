@@ -69,13 +69,13 @@ def sample(name: str, app: ObjectMeta, hosts: HostAllowList) -> TalkdeskInstalla
     return TalkdeskInstallation.model_validate(raw)
 
 
-def sample_credentials() -> Credentials:
-    """Return credentials that are good for nothing, and look it."""
+def sample_credentials(kind: str = "sample") -> Credentials:
+    """Return credentials that are good for nothing, and look it; those of another kind are others."""
     return Credentials(
-        client_id="sample-client-id",
-        client_secret=SecretStr("sample-client-secret"),
-        private_key=SecretStr("sample-private-key"),
-        key_id="sample-key-id",
+        client_id=f"{kind}-client-id",
+        client_secret=SecretStr(f"{kind}-client-secret"),
+        private_key=SecretStr(f"{kind}-private-key"),
+        key_id=f"{kind}-key-id",
         key_algorithm="ES256",
     )
 

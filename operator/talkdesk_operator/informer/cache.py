@@ -10,7 +10,6 @@ report of a failure reconciles nobody: a status that says when to try again must
 """
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
@@ -25,10 +24,12 @@ from talkdesk_operator.domain.ports.cache import Mislabeled, Unreadable
 from talkdesk_operator.informer.cached_object import (
     KINDS,
     CachedObject,
+    Change,
     ObjectKey,
     is_deleted,
     is_own_backoff,
     newer,
+    newly_in_turn,
     object_key_of,
     raw_version,
     written_by_others,
@@ -41,18 +42,6 @@ from talkdesk_runtime.time_slice import TimeSlice
 __all__ = ["KINDS", "Change", "InformerCache"]
 
 _DELETED_UIDS: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a version of an object changed in the cache."""
-
-    changed: bool = False
-    """False for a version that was there already, or older than the one that was."""
-    keys: frozenset[AccountKey] = frozenset()
-    """The accounts that must be reconciled; for an app, itself and its accounts. None for our report of a failure."""
-    by_others: bool = False
-    """The answer to a write of ours showed what somebody else had changed before it. The watch will not show that."""
 
 
 _Account: TypeAlias = dict[ObjectKey, CompactObject]
@@ -101,7 +90,10 @@ class InformerCache:
         after = self._compactor.open(compact)
         by_others = written_by_others(before) != written_by_others(after)
         if object_key[0] == TalkdeskApp.INFO.kind and not by_others:
-            keys = frozenset((AccountKey.of_app(*object_key[1:]),))  # its accounts read its spec alone
+            woken = frozenset(filter(None, (self.key_of_tenant(*each) for each in newly_in_turn(before, after))))
+            return Change(
+                changed=True, keys=woken | {AccountKey.of_app(*object_key[1:])}, woken=woken
+            )  # others read no status
         if not own_write and not by_others and is_own_backoff(raw, before, after):
             keys = frozenset()  # the event of a write of ours, which has overtaken its answer
         return Change(changed=True, keys=keys, by_others=own_write and by_others)
@@ -136,11 +128,7 @@ class InformerCache:
         return Change(changed=bool(gone), keys=frozenset(keys))
 
     async def clear(self) -> None:
-        """Forget all objects, when nobody asks for them any more and the process goes on.
-
-        What was kept at the end of a listing is never looked through for cycles again (`process.tuning`), so it would
-        stay there for as long as anything refers to it in a circle.
-        """
+        """Forget all objects. `process.tuning` has cycles among them left alone, so they would stay for ever."""
         turn, all_kept = TimeSlice(), (*self._objects.values(), self._accounts, self._of_app)
         for kept in cast("tuple[dict[Any, Any], ...]", all_kept):
             while kept:
@@ -156,6 +144,12 @@ class InformerCache:
         """Return the highest resourceVersion that was seen of a kind, in a namespace or in all (empty); 0 for none."""
         kind, seen = next(kind.INFO.kind for kind in KINDS if kind.INFO.plural == plural), self._newest.items()
         return max((version for (of, where), version in seen if of == kind and namespace in ("", where)), default=0)
+
+    def version_of(self, raw: Mapping[str, Any]) -> str:
+        """Return the version in which this very object is known; empty where it is not."""
+        object_key = object_key_of(raw)
+        known = self._objects[object_key[0]].get(object_key)
+        return known.version if known is not None and known.uid == raw["metadata"].get("uid", "") else ""
 
     def __contains__(self, key: AccountKey) -> bool:
         return key in self._accounts

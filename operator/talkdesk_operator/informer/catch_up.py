@@ -27,7 +27,7 @@ from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubeUnreachable
-from talkdesk_runtime.paging import metadata_of
+from talkdesk_runtime.paging import metadata_of, present_version
 
 __all__ = ["CatchUp", "stream_name"]
 
@@ -98,10 +98,9 @@ class CatchUp:
             await self._clock.sleep(_BACKOFF.delay(failures, self._rng.random()).total_seconds())
 
     async def _present(self, plural: str, namespace: str) -> str:
-        """Return the API server's present version of a kind: a listing that names none is never an old one."""
+        """Return the API server's present version of a kind."""
         reached = self._reached(plural, namespace)
-        answer = await self._kube.request("GET", _path(plural, namespace), query={"limit": "1"})
-        version = str(metadata_of(answer).get("resourceVersion") or "")
+        version = await present_version(self._read, _path(plural, namespace))
         if not version.isdecimal():
             raise KubeExpired("the API server's versions are no numbers, so only a listing shows what is new")
         ResourceVersionWentBack.check(version, reached)
@@ -123,6 +122,9 @@ class CatchUp:
                     return
         if self._reached(plural, namespace) < wanted:
             raise KubeUnreachable(f"the watch of {plural} did not come to version {version}")
+
+    async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
+        return await self._kube.request("GET", path, query=query)
 
     def _reached(self, plural: str, namespace: str) -> int:
         """Return the version up to which everything is in the cache; KubeExpired where there is none."""

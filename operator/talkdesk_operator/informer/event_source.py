@@ -8,7 +8,7 @@ listed, so that no change falls between the two; after any failure it is tried a
 
     listing into the cache ──▶ stream with bookmarks ──▶ ended, cut, overloaded ──▶ back-off ──▶ from the same version
          ▲                              │
-         └────────── back-off ◀─────────┴── version expired, refused (no right, kind not served)
+         └────────── back-off ◀─────────┴── version expired, refused (no right, kind not served), etcd restored
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from kopf._cogs.clients import watching  # the one private part of kopf that is 
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubePermanent, KubeTransient
-from talkdesk_runtime.paging import metadata_of
+from talkdesk_runtime.paging import metadata_of, present_version, went_back
 from talkdesk_runtime.reflector import WatchTimes
 
 __all__ = ["TIMES", "EventSource", "KubeWatches", "Resume", "SourcedSettings"]
@@ -39,6 +39,10 @@ _LOGGED_FAILURE: Final = 3
 class KubeWatches(Protocol):
     """The part of Kube that is needed here."""
 
+    async def request(self, method: str, path: str, *, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Make one request; raise a KubeError."""
+        ...
+
     def watch(self, path: str, *, query: Mapping[str, str], idle: timedelta) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the events of a watch until the server ends it; raise a KubeError."""
         ...
@@ -48,9 +52,10 @@ class Resume(Protocol):
     """Lists a collection."""
 
     async def __call__(self, plural: str, namespace: str, /) -> str:
-        """Bring the cache up to date and return the version at which it is; empty for what is not cached.
+        """Bring the cache up to date and return the version at which it is.
 
-        Raises KubeError; any other exception ends the process.
+        Empty for what is not cached: each of its streams begins with what is there. Raises KubeError; any other
+        exception ends the process.
         """
         ...
 
@@ -83,10 +88,13 @@ class EventSource:
             started = self.clock.monotonic()
             error: KubeError | None = None
             try:
-                version = version or await self._list(resource.plural, namespace)
+                if not version or went_back(await present_version(self._read, path), version):
+                    version = await self._list(resource.plural, namespace)
+                is_cached = bool(version)
                 async with aclosing(self._stream(path, selection, version)) as stream:
                     async for event in stream:
-                        version = str(metadata_of(event["object"]).get("resourceVersion") or version)
+                        if is_cached:
+                            version = str(metadata_of(event["object"]).get("resourceVersion") or version)
                         is_change = event["type"] != "BOOKMARK"
                         if is_change:
                             self.observe(event)
@@ -104,6 +112,9 @@ class EventSource:
             if error is not None and (failures == _LOGGED_FAILURE or isinstance(error, KubePermanent)):
                 log.warning("watch.fails", kind=resource.plural, reason=str(error))
             await self.clock.sleep(self.times.delay(failures, error, self.rng.random()))
+
+    async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
+        return await self.kube.request("GET", path, query=query)
 
     async def _list(self, plural: str, namespace: str) -> str:
         try:

@@ -17,13 +17,14 @@ from talkdesk_crds.kind import CustomResource
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.informer.cache import KINDS, InformerCache
+from talkdesk_operator.informer.cached_object import raw_version
 from talkdesk_operator.informer.selection import Selection
 from talkdesk_operator.observability.probes import Health
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
-from talkdesk_runtime.paging import list_pages
+from talkdesk_runtime.paging import list_pages, went_back
 from talkdesk_runtime.time_slice import TimeSlice
 
 __all__ = ["Changed", "KubeReads", "Relist", "ResourceVersionWentBack"]
@@ -44,8 +45,18 @@ class ResourceVersionWentBack(Exception):
     @classmethod
     def check(cls, version: str, before: int) -> None:
         """Raise it for a version below one that was seen; versions that are no numbers can't say."""
-        if version.isdecimal() and int(version) < before:
+        if went_back(version, str(before)):
             raise cls(f"resourceVersion {version} is lower than {before}, which was seen before")
+
+    @classmethod
+    def check_object(cls, raw: Mapping[str, Any], before: str, listed: str) -> None:
+        """Raise it for an object in an older version than was seen, in a listing that is as new as the latter.
+
+        So the restored etcd is recognized also when it has long been counting on beyond what was seen.
+        """
+        version = raw_version(raw)
+        if went_back(version, before) and not went_back(listed, before):
+            raise cls(f"{raw['kind']} {raw['metadata']['name']} went back from version {before} to {version}")
 
 
 class KubeReads(Protocol):
@@ -149,6 +160,7 @@ class Relist:
                 for item in page.items:
                     raw = {**item, "kind": name}  # the items of a listing come without their kind
                     present.add((raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
+                    ResourceVersionWentBack.check_object(raw, self._cache.version_of(raw), version)
                     await changed(name, self._cache.observe(raw).keys)
                     await turn.pause()
         ResourceVersionWentBack.check(version, before)

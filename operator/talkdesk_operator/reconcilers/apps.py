@@ -1,27 +1,25 @@
 """TalkdeskApps: compiled once for each generation, and their status."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from talkdesk_crds.allowed_hosts import allowed_hosts
 from talkdesk_crds.app import AppStatus, ConflictPolicy, RejectRule, TalkdeskApp
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
 from talkdesk_crds.hosts import ForeignHostError
-from talkdesk_crds.names import APP_FINALIZER
-from talkdesk_crds.secret_hosts import host_of, host_of_template, hosts_problem
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.access import AccessReviews
-from talkdesk_operator.domain.reconcile.failure import Failure, RetryClass
+from talkdesk_operator.domain.reconcile.failure import Failure
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule
-from talkdesk_operator.domain.tenant.desired import revision_of
 from talkdesk_operator.domain.tenant.edit_grace import deletion_policies
+from talkdesk_operator.domain.tenant.revision import revision_name
+from talkdesk_operator.reconcilers.app_reviews import AppReviews
 from talkdesk_operator.reconcilers.aside import aside
-from talkdesk_operator.reconcilers.template_trial import template_problem
-from talkdesk_operator.reconcilers.users.token import read_token
 from talkdesk_operator.templates.address import compile_address
 from talkdesk_operator.templates.assumed_readiness import assumed_ready
 from talkdesk_operator.templates.cel import ExpressionError, compile_expression
@@ -30,7 +28,7 @@ from talkdesk_operator.templates.leaves import expressions
 from talkdesk_operator.templates.limits import measure
 from talkdesk_operator.templates.template import ADDRESS_SCOPE, CompiledTemplate, StepSource, reference_problems
 from talkdesk_operator.templates.variables import unknown_members, unknown_variable
-from talkdesk_runtime.kube_errors import KubeError
+from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.lru import LruMap
 from talkdesk_runtime.shorten import shorten
 
@@ -41,18 +39,6 @@ _MAX_COMPILED = 256
 _LARGE = 20_000
 """Characters of a template that is compiled beside the event loop: about 50 ms."""
 _MESSAGE_LENGTH = 2048
-_REVIEW_AGAIN = timedelta(seconds=20)
-"""A right that is granted, or a Secret, changes no object of ours, so nothing else tells that it is there."""
-_REVIEW_VALID = timedelta(minutes=10)
-_NO_HOST = "has no host that can be read, where something like https://app.example.com is needed"
-
-
-@dataclass(frozen=True, slots=True)
-class _Review:
-    """What is missing in the cluster, rights or the SCIM service's token, and when that was looked at."""
-
-    time: datetime
-    missing: Failure | None
 
 
 def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledApp:
@@ -73,6 +59,9 @@ def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledAp
             step.on_offboard.value,
             adopt=step.conflict_policy is ConflictPolicy.ADOPT,
             on_remove=step.on_remove.value if step.on_remove is not None else None,
+            include_when=step.include_when,
+            for_each=step.for_each,
+            time_limit=parse_duration(step.time_limit) if step.time_limit is not None else None,
         )
         for step in template.steps
     ]
@@ -109,9 +98,17 @@ def _rule(rule: RejectRule) -> CompiledRule:
 
 
 def app_status(
-    view: CompiledApp, now: datetime, further: Sequence[Condition] = (), *, missing: Failure | None = None
+    view: CompiledApp,
+    now: datetime,
+    further: Sequence[Condition] = (),
+    *,
+    missing: Failure | None = None,
+    rollout: Mapping[str, Any] | None = None,
 ) -> AppStatus:
-    """Return whether the app can be used, and `further` conditions; equal to its status when nothing changed."""
+    """Return whether the app can be used, and `further` conditions; equal to its status when nothing changed.
+
+    `rollout` has the members of the status that say how far a rollout is; those of before stay without it.
+    """
     app = view.resource
     problem = view.problem or (missing.message if missing is not None else "")
     usable = not problem
@@ -125,11 +122,14 @@ def app_status(
         observed_generation=app.metadata.generation,
     )
     conditions = transitioned(app.status.conditions, (ready, *_assumed(view, now), *further), now)
-    return AppStatus(
-        observed_generation=app.metadata.generation,
-        conditions=conditions,
-        deletion_policies=deletion_policies(app, now),
-        events=app.status.events,  # the webhook's; a newer one of its has this write refused
+    # `events` is the webhook's; a newer one of its has this write refused.
+    return app.status.model_copy(
+        update={
+            "observed_generation": app.metadata.generation,
+            "conditions": conditions,
+            "deletion_policies": deletion_policies(app, now),
+            **(rollout or {}),
+        }
     )
 
 
@@ -154,8 +154,8 @@ def _in_order(view: CompiledApp) -> str:
     return "; warning: ".join(("hosts, template and rules are valid", *warnings))
 
 
-def _key(app: TalkdeskApp) -> tuple[str, int]:
-    return app.metadata.uid, app.metadata.generation
+def _key(app: TalkdeskApp, revision: str = "") -> tuple[str, int, str]:
+    return app.metadata.uid, app.metadata.generation, revision
 
 
 def _compiled(app: TalkdeskApp, *, allow_insecure: bool) -> CompiledApp:
@@ -164,7 +164,7 @@ def _compiled(app: TalkdeskApp, *, allow_insecure: bool) -> CompiledApp:
         found = compile_app(app, allow_insecure=allow_insecure)
     except Exception as error:  # noqa: BLE001 - all apps are looked at together, and the others must go on
         found = CompiledApp(app, None, None, f"it can't be compiled: {type(error).__name__}")
-    return replace(found, revision=revision_of(app))
+    return replace(found, revision=revision_name(app))
 
 
 class CompiledApps:
@@ -181,40 +181,47 @@ class CompiledApps:
         """Take ports, and whether apps may allow plain http; without `access` nothing is said of rights."""
         self._cluster = cluster
         self._now = now
-        self._access = access
+        self._reviews = AppReviews(cluster, now, access)
         self._compile = partial(_compiled, allow_insecure=allow_insecure)
-        self._reviewed: LruMap[tuple[str, int], _Review] = LruMap(_MAX_COMPILED)
-        self._compiled: LruMap[tuple[str, int], CompiledApp] = LruMap(_MAX_COMPILED)
+        self._compiled: LruMap[tuple[str, int, str], CompiledApp] = LruMap(_MAX_COMPILED)
 
-    async def prepare(self, app: TalkdeskApp) -> None:
+    async def prepare(self, app: TalkdeskApp, revision: str = "") -> None:
         """Compile a large app beside the event loop, so that `view` takes no time."""
-        if (
-            self._compiled.peek(_key(app)) is None
-            and measure(step.manifests for step in app.spec.tenant.steps)[1] > _LARGE
-        ):
-            self._compiled.put(_key(app), await aside(app, self._compile, app))
+        key = _key(app, revision)
+        if self._compiled.peek(key) is None and measure(step.manifests for step in app.spec.tenant.steps)[1] > _LARGE:
+            self._compiled.put(key, await aside(app, self._compile, app))
 
-    def view(self, app: TalkdeskApp) -> CompiledApp:
-        """Return the app as the domain uses it."""
-        known = self._compiled.get(_key(app))
+    def view(self, app: TalkdeskApp, revision: str = "") -> CompiledApp:
+        """Return the app as the domain uses it; `revision` where its template is that of an older one."""
+        key = _key(app, revision)
+        known = self._compiled.get(key)
         if known is None:
             known = self._compile(app)
-            self._compiled.put(_key(app), known)
+            self._compiled.put(key, known)
         return replace(known, resource=app)
 
-    async def write_status(self, app: TalkdeskApp, further: Sequence[Condition] = ()) -> timedelta | None:
+    def all_views(self, app: TalkdeskApp) -> Iterator[CompiledApp]:
+        """Yield the app, and what is known of it with older revisions of its template."""
+        yield self.view(app)
+        mine = _key(app)[:2]
+        yield from (self._compiled.peek(key) or self.view(app) for key in tuple(self._compiled) if key[:2] == mine)
+
+    async def write_status(
+        self, app: TalkdeskApp, further: Sequence[Condition] = (), rollout: Mapping[str, Any] | None = None
+    ) -> timedelta | None:
         """Write the app's status with these conditions beside its own, if it changed. Raises KubeError.
 
         A new reason why it can't be used is an Event, too. Returns after what time what is missing is to be looked for
         again; None when nothing is.
         """
-        view = self.view(app)
-        missing = await self._missing(view)
-        status = app_status(view, self._now(), further, missing=missing)
+        view, now = self.view(app), self._now()
+        review = await self._reviews.look(view)
+        conditions = (*review.conditions(app, now), *further)
+        status = app_status(view, now, conditions, missing=review.missing, rollout=rollout)
         if status != app.status:
             await self._cluster.write_app_status(app, status)
             await self._report(app, status)
-        return _REVIEW_AGAIN if missing is not None else None
+        return review.again
 
     async def _report(self, app: TalkdeskApp, status: AppStatus) -> None:
         now, was = (find(each.conditions, ConditionType.READY) for each in (status, app.status))
@@ -225,57 +232,3 @@ class CompiledApps:
         ):
             event = EventDraft(warning=True, reason=now.reason, message=now.message, action="Check")
             await self._cluster.emit_event(app, event)
-
-    async def _missing(self, view: CompiledApp) -> Failure | None:
-        """Return what is missing, as far as that is known: a look that fails is taken again later."""
-        metadata, now = view.resource.metadata, self._now()
-        goes = metadata.deletion_timestamp is not None and APP_FINALIZER not in metadata.finalizers
-        if view.problem or goes:
-            return None
-        known = self._reviewed.get((metadata.uid, metadata.generation))
-        if known is not None and now < known.time + (_REVIEW_AGAIN / 2 if known.missing else _REVIEW_VALID):
-            return known.missing
-        try:
-            missing = (
-                await template_problem(view, self._cluster)
-                or await self._missing_rights(view)
-                or await self._missing_token(view.resource)
-                or await self._missing_key(view.resource)
-            )
-        except KubeError:
-            return known.missing if known is not None else None
-        self._reviewed.put((metadata.uid, metadata.generation), _Review(now, missing))
-        return missing
-
-    async def _missing_rights(self, view: CompiledApp) -> Failure | None:
-        missing = await self._access.missing(view) if self._access is not None else ""
-        return Failure(Reason.ACCESS_MISSING, missing, RetryClass.SLOW) if missing else None
-
-    async def _missing_token(self, app: TalkdeskApp) -> Failure | None:
-        """Return what is wrong with the Secret of the SCIM service: otherwise the first customer meets it."""
-        scim = app.spec.users.scim if app.spec.users is not None else None
-        if scim is None:
-            return None
-        host, ref = host_of_template(scim.url), scim.token_secret_ref
-        if host == "":
-            return Failure(Reason.USERS_FAILED, f"users.scim.url {_NO_HOST}", RetryClass.SLOW)
-        token = await read_token(self._cluster.read_secret, app.metadata.namespace, ref, host)
-        return token if isinstance(token, Failure) else None
-
-    async def _missing_key(self, app: TalkdeskApp) -> Failure | None:
-        """Return why the webhook can sign no logout, as far as that is seen without the key."""
-        logout, namespace = app.spec.logout, app.metadata.namespace
-        if logout is None:
-            return None
-        name = logout.secret_ref.name
-        if not host_of(logout.url):
-            return _no_logout(f"logout.url {_NO_HOST}")
-        secret = await self._cluster.read_secret(namespace, name)
-        if secret is None:
-            return _no_logout(f"there is no Secret {name}, which should hold the key that logouts are signed with")
-        problem = hosts_problem(namespace, name, secret.metadata, host_of(logout.url))
-        return _no_logout(problem) if problem else None
-
-
-def _no_logout(message: str) -> Failure:
-    return Failure(Reason.LOGOUT_KEY_MISSING, message, RetryClass.SLOW)

@@ -118,6 +118,9 @@ class TenantObjects:
         done: list[StepStatus] = []
         left_out = owner.outside(planned(rendered))
         for step in rendered.steps:
+            if not step.included:
+                done.append(step_status(step, StepState.SKIPPED, "includeWhen is false"))
+                continue
             outcome = await self._step(step, state)
             match outcome:
                 case Failure():
@@ -195,7 +198,9 @@ class TenantObjects:
         typical = await state.typical()
         if typical is None:
             return FaultOwner.OURS
-        manifest = next(each for each in typical.steps if each.name == step.name).objects[number]
+        manifest = _like(step, number, typical)
+        if manifest is None:
+            return FaultOwner.OURS
         metadata = {key: value for key, value in manifest["metadata"].items() if key != "namespace"}
         place = {"namespace": refused.namespace} if refused.namespace else {}
         manifest = {**manifest, "metadata": metadata | place}
@@ -256,6 +261,14 @@ class TenantObjects:
     async def right(self, entry: InventoryEntry, live: Mapping[str, Any], owner: Owner) -> DeletionRight:
         """Return whether the tenant may delete the object of an entry. Raises KubeError."""
         return await self._deletion.right(entry, live, owner)
+
+
+def _like(step: RenderedStep, number: int, typical: RenderedTenant) -> dict[str, Any] | None:
+    """Return what the same manifest gives for a typical customer; None where such a one does not get it."""
+    same = next(each for each in typical.steps if each.name == step.name)
+    return next(
+        (each for each, source in zip(same.objects, same.sources, strict=True) if source == step.sources[number]), None
+    )
 
 
 def _inside(step: RenderedStep, owner: Owner) -> Iterator[tuple[int, dict[str, Any], InventoryEntry]]:

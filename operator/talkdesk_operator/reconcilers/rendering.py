@@ -15,6 +15,7 @@ from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.readiness import Readiness, readiness
 from talkdesk_operator.templates.render import RenderedTenant, render, takes_long
 from talkdesk_operator.templates.template import CompiledTemplate
+from talkdesk_operator.templates.values_schema import check_values
 
 __all__ = ["RenderTypical", "fault", "readiness_of", "rendered", "rendered_typical"]
 
@@ -25,7 +26,9 @@ RenderTypical: TypeAlias = Callable[[], Awaitable[RenderedTenant | None]]
 async def rendered(
     app: TalkdeskApp, template: CompiledTemplate, context: Mapping[str, Any], tenant_name: str
 ) -> RenderedTenant:
-    """Render a template. Raises RenderError."""
+    """Render a template with values that fit the app's schema. Raises RenderError; ValuesError where they don't."""
+    if (schema := app.spec.tenant.values_schema) is not None:
+        await aside(app, check_values, schema, context["tenant"]["values"])
     names = {"app_name": app.metadata.name, "tenant_name": tenant_name}
     where = aside if takes_long(template, context) else here_or_aside
     return await where(app, render, template, context, **names)

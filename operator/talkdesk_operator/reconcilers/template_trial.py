@@ -4,6 +4,8 @@ Belongs here: limits of time and memory, and where objects would be. Does not be
 (`domain.tenant.typical_customer`), the app's status (`apps`).
 """
 
+from functools import partial
+
 from talkdesk_crds.app import ObjectScope
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.domain.ports.cluster import Cluster
@@ -11,6 +13,7 @@ from talkdesk_operator.domain.reconcile.failure import Failure, RetryClass
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
 from talkdesk_operator.domain.tenant.typical_customer import limit_met, misplaced, name_problem
 from talkdesk_operator.reconcilers.aside import aside, here_or_aside
+from talkdesk_operator.templates.values_schema import ValuesError, check_values
 
 __all__ = ["template_problem"]
 
@@ -19,7 +22,19 @@ _OUTSIDE = "for every customer these objects are neither applied nor deleted, wh
 
 async def template_problem(view: CompiledApp, cluster: Cluster) -> Failure | None:
     """Return why customers would wait in vain for this template, or for some of its objects."""
-    return _misnamed(view) or await _limit_met(view) or await _misplaced(view, cluster)
+    return _misnamed(view) or await _values_problem(view) or await _limit_met(view) or await _misplaced(view, cluster)
+
+
+async def _values_problem(view: CompiledApp) -> Failure | None:
+    """Return what is wrong with the app's schema of values, or with its own values."""
+    template = view.resource.spec.tenant
+    if template.values_schema is None:
+        return None
+    try:
+        await aside(view.resource, partial(check_values, template.values_schema, template.values, partial=True))
+    except ValuesError as error:
+        return Failure(Reason.VALUES_INVALID, str(error), RetryClass.SLOW)
+    return None
 
 
 def _misnamed(view: CompiledApp) -> Failure | None:

@@ -31,12 +31,13 @@ from talkdesk_operator.domain.tenant.lost_record import is_record_lost
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
 from talkdesk_operator.reconcilers import rendering, tenant_status
 from talkdesk_operator.reconcilers.drift_reports import DriftReports
-from talkdesk_operator.reconcilers.objects import TenantObjects
+from talkdesk_operator.reconcilers.objects import Applied, TenantObjects
 from talkdesk_operator.reconcilers.ownership import Owner
 from talkdesk_operator.reconcilers.pruning import Pruner
 from talkdesk_operator.reconcilers.record_recovery import RecordRecovery, check_recovered_name
 from talkdesk_operator.reconcilers.recreation import Recreator
 from talkdesk_operator.reconcilers.rendering import RenderTypical
+from talkdesk_operator.reconcilers.step_states import overdue, timed
 from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.reconcilers.tenant_record import (
     applied_objects,
@@ -53,6 +54,7 @@ from talkdesk_operator.templates.inventory import InventoryEntry, departed, merg
 from talkdesk_operator.templates.render import RenderedTenant
 from talkdesk_operator.templates.scopes import KindScopes, canonical, canonical_entries
 from talkdesk_operator.templates.template import CompiledTemplate
+from talkdesk_operator.templates.values_schema import ValuesError
 from talkdesk_runtime.kube_errors import KubeConflict
 
 __all__ = ["TenantReconciler"]
@@ -97,13 +99,13 @@ class TenantReconciler:
             rendered = await self._render(scope, app, app.template, context)
         except RenderError as error:
             fault = await rendering.fault(error, app.resource, app.template, context, name)
-            return await self._unrenderable(scope, str(error), fault)
+            return await self._unrenderable(scope, error, fault)
         began = self._drift.begin()
         scopes = await self._cluster.scopes(kinds_of(planned(rendered), scope.tenant))
         try:
             rendered = canonical(rendered, scopes)
         except RenderError as error:
-            return await self._unrenderable(scope, str(error), FaultOwner.OURS)
+            return await self._unrenderable(scope, error, FaultOwner.OURS)
         confined = app.resource.spec.tenant.object_scope is ObjectScope.TENANT
         wanted = wanted_objects(rendered, scope.tenant, scopes, confined=confined)
         if (failure := _overfull(scope, wanted, scopes)) is not None:
@@ -129,6 +131,7 @@ class TenantReconciler:
             # Somebody who asks for a reconcile may know better than what is remembered.
             again=scope.resync and not scope.background,
         )
+        applied = _within_time(applied, rendered, tenant, self._now())
         pruned = None
         if applied.failure is None and not applied.waiting:
             inventory = tuple(applied.inventory.values())
@@ -191,13 +194,14 @@ class TenantReconciler:
         named = {**context, "tenant": {**context["tenant"], "name": tenant.spec.name}}
         return await rendering.rendered(app.resource, template, named, name)
 
-    async def _unrenderable(self, scope: Scope, message: str, fault: FaultOwner) -> Scope:
-        return await self._unusable(scope, Failure(Reason.RENDER_FAILED, message, RetryClass.SLOW, fault=fault))
+    async def _unrenderable(self, scope: Scope, error: RenderError, fault: FaultOwner) -> Scope:
+        reason = Reason.VALUES_INVALID if isinstance(error, ValuesError) else Reason.RENDER_FAILED
+        return await self._unusable(scope, Failure(reason, str(error), RetryClass.SLOW, fault=fault))
 
     async def _unusable(self, scope: Scope, failure: Failure) -> Scope:
         """Record why nothing is applied at the tenant, too, where there is one."""
         if scope.tenant is not None:
-            status = tenant_status.unusable(scope.tenant, failure, self._now())
+            status = tenant_status.unusable(_app(scope), scope.tenant, failure, self._now())
             scope = replace(scope, tenant=await self._write(scope.tenant, status))
         return _failed(scope, failure)
 
@@ -241,6 +245,14 @@ class TenantReconciler:
         if status == tenant.status:
             return tenant
         return await self._cluster.write_tenant_status(tenant, status)
+
+
+def _within_time(applied: Applied, rendered: RenderedTenant, tenant: TalkdeskTenant, now: datetime) -> Applied:
+    """Return the outcome with since when a step waits; one that waits longer than it may is a failure."""
+    steps = timed(applied.steps, rendered, tenant.status.steps, now.replace(microsecond=0))
+    if not (late := overdue(steps)):
+        return replace(applied, steps=steps)
+    return replace(applied, steps=steps, waiting="", failure=Failure(Reason.NOT_READY, late, RetryClass.SLOW))
 
 
 def _overfull(scope: Scope, wanted: Sequence[InventoryEntry], scopes: KindScopes) -> Failure | None:

@@ -9,17 +9,20 @@ import json
 import os
 import resource
 import signal
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
 from talkdesk_operator.templates.cel import Activation, Exhausted, Expression, ExpressionError, compile_expression
-from talkdesk_operator.templates.evaluator import KEPT_VARIABLES
+from talkdesk_operator.templates.evaluator import JSON_SCHEMA, KEPT_VARIABLES
 from talkdesk_operator.templates.frames import MOST_BYTES, read_frame, write_frame
 from talkdesk_operator.templates.limits import EVALUATION_MEMORY, EVALUATION_SECONDS, MAX_PASS_SECONDS, TOO_MUCH_MEMORY
 
 __all__ = ["serve"]
 
+Judge: TypeAlias = Callable[[str, Any], str]
 _AT_ONCE: Final = 64 * 1024
 _LIMIT: Final = json.dumps({"limit": TOO_MUCH_MEMORY}).encode()
 _compiled: Final = functools.lru_cache(maxsize=1024)(compile_expression)
@@ -51,13 +54,14 @@ def _served(request: bytes, requests: IO[bytes], kept: dict[int, Activation | st
     """Return the answer; None where the requests have ended. Raises MemoryError."""
     if (variables := read_frame(requests)) is None:
         return None
-    began = _processor_time()
     asked = json.loads(request)
+    judge = _judge() if asked["language"] == JSON_SCHEMA else None
+    began = _processor_time()
     if variables:
         signal.setitimer(signal.ITIMER_PROF, MAX_PASS_SECONDS)
         _keep(kept, asked["number"], variables)
     signal.setitimer(signal.ITIMER_PROF, EVALUATION_SECONDS)
-    answer = _answer(asked["source"], kept[asked["number"]])
+    answer = _answer(asked["source"], kept[asked["number"]], judge)
     if answer.keys() == {"value"}:
         answer["seconds"] = _processor_time() - began
     content = json.dumps(answer, separators=(",", ":")).encode()
@@ -73,9 +77,19 @@ def _keep(kept: dict[int, Activation | str], number: int, variables: bytes) -> N
         kept[number] = error.reason
 
 
-def _answer(source: str, variables: Activation | str) -> dict[str, Any]:
+def _judge() -> Judge:
+    """Return what judges values by a schema; the library is imported before time is counted, and only where needed."""
+    from talkdesk_operator.templates import json_schema  # noqa: PLC0415
+
+    import_module("jsonschema")
+    return json_schema.verdict
+
+
+def _answer(source: str, variables: Activation | str, judge: Judge | None) -> dict[str, Any]:
     if isinstance(variables, str):
         return {"error": variables}
+    if judge is not None:
+        return {"value": judge(source, variables.variables["values"])}
     try:
         expression: Expression = _compiled(source)
         return {"value": expression.evaluate_here(variables)}

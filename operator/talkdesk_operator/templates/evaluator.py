@@ -28,7 +28,10 @@ from talkdesk_operator.templates.frames import MOST_BYTES, Ended, Silence, recei
 from talkdesk_operator.templates.limits import EVALUATION_SECONDS, TOO_MUCH_MEMORY
 from talkdesk_runtime.lru import LruMap
 
-__all__ = ["EVALUATOR", "KEPT_VARIABLES", "EvaluationError", "Evaluator", "Variables"]
+__all__ = ["EVALUATOR", "JSON_SCHEMA", "KEPT_VARIABLES", "EvaluationError", "Evaluator", "Variables"]
+
+JSON_SCHEMA: Final = "json-schema"
+"""The language of a source that is no CEL: see `json_schema`."""
 
 KEPT_VARIABLES: Final = 4
 """Sets of variables that the child keeps."""
@@ -90,21 +93,26 @@ class Evaluator:
         self._child: subprocess.Popen[bytes] | None = None
         self._sent: deque[int] = deque(maxlen=KEPT_VARIABLES)
         self._exhausted: LruMap[bytes, str] = LruMap(_REMEMBERED)
+        self._verdicts: LruMap[bytes, str] = LruMap(_REMEMBERED)
 
-    def evaluate(self, source: str, variables: Variables) -> tuple[Any, float]:
+    def evaluate(self, source: str, variables: Variables, language: str = "") -> tuple[Any, float]:
         """Return the value, and the seconds of processor time that it took. Raises EvaluationError."""
-        digest = variables.digest(source)
+        digest = variables.digest(f"{language}:{source}")
         with self._lock:
+            if (verdict := self._verdicts.get(digest)) is not None:
+                return verdict, 0.0
             # The same input has the same end: it is not tried again, however often an account is reconciled.
             if (reason := self._exhausted.get(digest)) is not None:
                 raise EvaluationError(reason, exhausted=True)
-            answer = self._ask(source, variables)
+            answer = self._ask(source, variables, language)
             if "ended" in answer or answer.get("limit") == TOO_MUCH_MEMORY:
                 # Somebody else may have ended it, or other variables fill it: a new one shows what this input does.
-                answer = self._ask(source, variables)
+                answer = self._ask(source, variables, language)
             if "limit" in answer:
                 self._exhausted.put(digest, answer["limit"])
                 raise EvaluationError(answer["limit"], exhausted=True)
+            if language == JSON_SCHEMA and "value" in answer:  # the same for all tenants with the same values
+                self._verdicts.put(digest, answer["value"])
         if "ended" in answer:
             raise _ended(answer["ended"])
         if "error" in answer:
@@ -121,7 +129,7 @@ class Evaluator:
         """The child's process id; None while there is none."""
         return self._child.pid if self._child is not None else None
 
-    def _ask(self, source: str, variables: Variables) -> dict[str, Any]:
+    def _ask(self, source: str, variables: Variables, language: str) -> dict[str, Any]:
         """Return the child's answer, `limit` for one that this input met, or `ended` with the code of its end.
 
         There is a child afterwards only where it has answered: a new one knows nothing of what is under way.
@@ -130,7 +138,7 @@ class Evaluator:
             return {"limit": TOO_MUCH_MEMORY}
         answer: dict[str, Any] = {}
         try:
-            answer = self._answer(source, variables)
+            answer = self._answer({"source": source, "language": language, "number": variables.number}, variables)
         except Silence:
             reason = f"was not evaluated within {self._patience:g} s: the machine is too busy"
             raise EvaluationError(reason, passing=True) from None
@@ -142,11 +150,10 @@ class Evaluator:
                 self._end()
         return answer
 
-    def _answer(self, source: str, variables: Variables) -> dict[str, Any]:
+    def _answer(self, request: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
         child = self._child or self._start()
         assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018 - they were asked for
         known = variables.number in self._sent
-        request = {"source": source, "number": variables.number}
         send(child.stdin, json.dumps(request).encode(), self._patience)
         send(child.stdin, b"" if known else variables.text, self._patience)
         answer: dict[str, Any] = json.loads(receive(child.stdout, self._patience))

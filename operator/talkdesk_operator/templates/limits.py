@@ -26,6 +26,7 @@ __all__ = [
     "MAX_CONVERTED",
     "MAX_EFFORT",
     "MAX_EXPRESSIONS",
+    "MAX_ITEMS",
     "MAX_LIST",
     "MAX_PASS_SECONDS",
     "MAX_SOURCE",
@@ -60,6 +61,8 @@ MAX_CONVERTED: Final = 10_000_000
 """Size of variables that are converted in this process: about 10 ms."""
 MAX_EXPRESSIONS: Final = 10_000
 """Expressions of a template: 20 for each of 500 objects. Compiling one takes 70 us."""
+MAX_ITEMS: Final = 100
+"""Elements of a step's `forEach`: each costs as much as the variables do, some hundred us."""
 MAX_PASS_EFFORT: Final = 1_000_000_000
 """Units of all evaluations with the same variables in this process that are worth counting: about 0.2 s."""
 MAX_PASS_SECONDS: Final = 1.0

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal, Self, get_args
 
 from talkdesk_crds.names import ANNOTATION_ON_REMOVE, ANNOTATION_RECREATE, GROUP, is_dns_label
@@ -28,6 +29,7 @@ from talkdesk_operator.templates.warnings import foreign_expressions
 __all__ = [
     "ADDRESS_SCOPE",
     "CREDENTIALS",
+    "ITEM",
     "CompiledManifest",
     "CompiledStep",
     "CompiledTemplate",
@@ -42,6 +44,8 @@ OnOffboard = Literal["Delete", "Retain"]
 OnRemove = Literal["Delete", "Retain"]
 
 CREDENTIALS: Final = "credentials"
+ITEM: Final = "item"
+"""The variable that has the element of a step's `forEach`, in its manifests alone."""
 ADDRESS_SCOPE: Final = frozenset({"app", "account", "installation", "subscription", "trial", "tenant", "sso"})
 """The variables of an address."""
 _NAME_SCOPE: Final = frozenset({"app", "account", "installation", "subscription", "trial"})
@@ -73,6 +77,12 @@ class StepSource:
     adopt: bool = False
     on_remove: OnRemove | None = None
     """None leaves it to each object's kind."""
+    include_when: str | None = None
+    """CEL over the variables of an address: whether the customer gets the step's objects."""
+    for_each: str | None = None
+    """CEL over the same: a list, for each element of which the manifests are filled in, with it as `item`."""
+    time_limit: timedelta | None = None
+    """How long the step's objects may take to become ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,9 @@ class CompiledStep:
     on_offboard: OnOffboard
     adopt: bool
     on_remove: OnRemove | None = None
+    include_when: Expression | None = None
+    for_each: Expression | None = None
+    time_limit: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +150,18 @@ class CompiledTemplate:
         if problems:
             raise TemplateError(problems)
         found = [expr for step in compiled for manifest in step.manifests for _, expr in expressions(manifest.tree)]
+        found += [expr for step in compiled for expr in (step.include_when, step.for_each) if expr is not None]
         if len(found) > MAX_EXPRESSIONS:
             raise TemplateError([Problem("steps", f"{len(found)} expressions, of which {MAX_EXPRESSIONS} are allowed")])
-        public = [expr.references for expr in found if CREDENTIALS not in expr.references]
-        secret = [expr.references for expr in found if CREDENTIALS in expr.references]
+        public = [expr.references - {ITEM} for expr in found if CREDENTIALS not in expr.references]
+        secret = [expr.references - {ITEM} for expr in found if CREDENTIALS in expr.references]
         references = frozenset().union(*public), frozenset().union(*secret)
-        named = [expr for _, expr in expressions(name)]
-        long = len(found) > _MANY_EXPRESSIONS or any(expr.may_be_long for expr in (*named, *found))
-        return cls(revision, name, compiled, *references, tuple(_warnings(steps)), long)
+        return cls(revision, name, compiled, *references, tuple(_warnings(steps)), _may_be_long(name, compiled, found))
+
+
+def _may_be_long(name: Node, steps: Sequence[CompiledStep], found: Sequence[Expression]) -> bool:
+    repeats = len(found) > _MANY_EXPRESSIONS or any(step.for_each is not None for step in steps)
+    return repeats or any(expr.may_be_long for expr in (*(named for _, named in expressions(name)), *found))
 
 
 def _warnings(steps: Sequence[StepSource]) -> Iterator[str]:
@@ -154,16 +171,20 @@ def _warnings(steps: Sequence[StepSource]) -> Iterator[str]:
 
 def _step(step: StepSource, problems: list[Problem]) -> CompiledStep:
     path = f"steps[{step.name}]"
+    item = {ITEM} if step.for_each is not None else set()
     manifests = tuple(
         manifest
         for index, source in enumerate(step.manifests)
-        if (manifest := _manifest(source, child(f"{path}.manifests", index), problems)) is not None
+        if (manifest := _manifest(source, child(f"{path}.manifests", index), item, problems)) is not None
     )
-    ready_when = _ready_when(step.ready_when, f"{path}.readyWhen", problems)
-    return CompiledStep(step.name, manifests, ready_when, step.on_offboard, step.adopt, step.on_remove)
+    ready_when = _expression(step.ready_when, f"{path}.readyWhen", frozenset({"object"}), problems)
+    include_when = _expression(step.include_when, f"{path}.includeWhen", _SCOPE, problems)
+    for_each = _expression(step.for_each, f"{path}.forEach", _SCOPE, problems)
+    kept = (step.on_offboard, step.adopt, step.on_remove)
+    return CompiledStep(step.name, manifests, ready_when, *kept, include_when, for_each, step.time_limit)
 
 
-def _ready_when(source: str | None, path: str, problems: list[Problem]) -> Expression | None:
+def _expression(source: str | None, path: str, scope: AbstractSet[str], problems: list[Problem]) -> Expression | None:
     if source is None:
         return None
     try:
@@ -171,11 +192,14 @@ def _ready_when(source: str | None, path: str, problems: list[Problem]) -> Expre
     except ExpressionError as error:
         problems.append(Problem(path, error.reason))
         return None
-    problems.extend(reference_problems(path, expression, frozenset({"object"})))
+    problems.extend(reference_problems(path, expression, scope))
     return expression
 
 
-def _manifest(source: Mapping[str, object], path: str, problems: list[Problem]) -> CompiledManifest | None:
+def _manifest(
+    source: Mapping[str, object], path: str, item: AbstractSet[str], problems: list[Problem]
+) -> CompiledManifest | None:
+    """Compile a manifest; `item` is what it may use beside the variables of all."""
     if not isinstance(source, Mapping):
         problems.append(Problem(path, "a manifest must be a map"))
         return None
@@ -202,7 +226,7 @@ def _manifest(source: Mapping[str, object], path: str, problems: list[Problem]) 
         if key in {"apiVersion", "kind"}:
             continue
         in_secret = is_secret and key in {"data", "stringData"}
-        problems.extend(_scope_problems(node, _SECRET_SCOPE if in_secret else _SCOPE))
+        problems.extend(_scope_problems(node, (_SECRET_SCOPE if in_secret else _SCOPE) | item))
     if parsed is None or len(problems) > before:
         return None
     return CompiledManifest(path, group, parsed["version"], kind, tree)
@@ -258,7 +282,7 @@ def _scope_problems(node: Node, scope: AbstractSet[str]) -> Iterator[Problem]:
 
 def reference_problems(path: str, expression: Expression, scope: AbstractSet[str]) -> Iterator[Problem]:
     """Yield what is wrong with the variables that an expression binds, or uses, and with the members of these."""
-    for name in sorted(expression.bound & (_SECRET_SCOPE | {"object"})):
+    for name in sorted(expression.bound & (_SECRET_SCOPE | scope | {"object"})):
         yield Problem(path, f"{name} cannot be the variable of a comprehension")
     for name in sorted(expression.references - scope):
         if name == CREDENTIALS:

@@ -6,10 +6,10 @@ Belongs here: which members there are, and what is said of any other one. Does n
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from difflib import get_close_matches
 from typing import Final
 
 from talkdesk_operator.templates.cel import Expression
+from talkdesk_operator.templates.nearest import nearest
 
 __all__ = ["MEMBERS", "unknown_members", "unknown_variable"]
 
@@ -26,12 +26,11 @@ MEMBERS: Final[dict[str, frozenset[str]]] = {
 }
 _FREE: Final = frozenset({("tenant", "values")})
 """What has members that a person chose."""
-_ALIKE: Final = 0.5
 
 
 def unknown_variable(name: str, scope: AbstractSet[str]) -> str:
     """Return what is said of a variable that is not in the scope, with the nearest that is."""
-    return f"no such variable: {name}{_nearest(name, scope)} (there are {', '.join(sorted(scope))})"
+    return f"no such variable: {name}{nearest(name, scope)} (there are {', '.join(sorted(scope))})"
 
 
 def unknown_members(expression: Expression, scope: AbstractSet[str]) -> Iterator[str]:
@@ -41,13 +40,7 @@ def unknown_members(expression: Expression, scope: AbstractSet[str]) -> Iterator
         if known is None or len(chain) == 1:
             continue
         if chain[1] not in known:
-            nearest = _nearest(chain[1], known)
-            yield f"no such member: {chain[0]}.{chain[1]}{nearest} (there are {', '.join(sorted(known))})"
+            alike, there_are = nearest(chain[1], known), ", ".join(sorted(known))
+            yield f"no such member: {chain[0]}.{chain[1]}{alike} (there are {there_are})"
         elif len(chain) > 2 and chain[:2] not in _FREE:
             yield f"no such member: {'.'.join(chain[:3])} ({'.'.join(chain[:2])} has none)"
-
-
-def _nearest(name: str, known: AbstractSet[str]) -> str:
-    lower = {each.lower(): each for each in known}
-    found = get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
-    return f", did you mean {lower[found[0]]}?" if found else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from builders.conditions import condition, message, reason
 from builders.stack import APP, PLURALS, TENANT, Stack, Stacks
@@ -41,6 +42,8 @@ async def test_missing_rights_are_named_at_the_app_within_a_second_of_its_apply(
             said = message(app, "Ready")
             assert "the app's service account may not create, delete, get, patch" in said
             assert "the operator may not impersonate serviceaccounts" in said, said
+            kinds = [each["kind"] for each in yaml.safe_load_all(message(app, "AccessReady"))]
+            assert kinds == ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]
             granted_to = {"serviceAccountName": "tenant-provisioner"}
             granted.append(await seconds_until_ready_is(talkdesk, "Succeeded", tenant=granted_to))
         # The best of three, because the machine does other things, too.

@@ -65,11 +65,15 @@ class Played:
 
 
 async def play(
-    *script: Step, times: WatchTimes | None = None, path: Any = None, collected: Collected | None = None
+    *script: Step,
+    times: WatchTimes | None = None,
+    path: Any = None,
+    collected: Collected | None = None,
+    present: str = "1000000",
 ) -> Played:
-    """Run a reflector until the end of the script."""
+    """Run a reflector until the end of the script, against an API server that is at the `present` version."""
     clock, sink = ManualClock(), Recorder()
-    kube = KubeStreamsInMemory(list(script), clock)
+    kube = KubeStreamsInMemory(list(script), clock, present=present)
 
     async def fixed_path() -> str:
         return PATH
@@ -110,6 +114,23 @@ async def test_it_lists_all_pages_and_streams_from_the_version_of_the_listing() 
         "allowWatchBookmarks": "true",
     }
     assert (stream.accept, stream.as_user, stream.idle) == ("a stream", "somebody", timedelta(minutes=3))
+
+
+@pytest.mark.case(48)
+@pytest.mark.parametrize("end", [Stream(), Stream(error=KubeUnreachable("cut"))])
+async def test_a_stream_that_would_go_on_from_a_version_that_a_restored_etcd_has_not_reached_is_a_listing(
+    end: Stream,
+) -> None:
+    """The API server takes such a watch, and shows nothing until it has counted beyond that version."""
+    played = await play(page(70, thing("a", 3)), end, page(50, thing("a", 2)), Stream(), present="50")
+    assert played.asked[:4] == ["list", "70", "list", "50"]
+    assert [each for each in played.got if each.startswith("listed")] == ["listed a at 70", "listed a at 50"]
+
+
+@pytest.mark.parametrize("present", ["70", "71", "", "not a number"])
+async def test_a_stream_goes_on_from_a_version_that_the_api_server_has_reached(present: str) -> None:
+    played = await play(page(70), Stream(), Stream(), present=present)
+    assert played.asked == ["list", "70", "70", "70"]
 
 
 async def test_events_are_reported_and_a_bookmark_only_moves_the_version() -> None:

@@ -39,7 +39,9 @@ from talkdesk_operator.domain.users.decide import deprovision
 __all__ = ["converge"]
 
 _PROVISIONED: Final = frozenset({TenantResult.READY})
-_TEMPLATE_AT_FAULT: Final = frozenset({Reason.RENDER_FAILED, Reason.TEMPLATE_INVALID, Reason.OUTSIDE_TENANT})
+_TEMPLATE_AT_FAULT: Final = frozenset(
+    {Reason.RENDER_FAILED, Reason.VALUES_INVALID, Reason.TEMPLATE_INVALID, Reason.OUTSIDE_TENANT}
+)
 _OFFBOARDED: Final = frozenset({TenantResult.OFFBOARDED, TenantResult.PURGED})
 """The results that a tenant's desired state asks for."""
 

@@ -206,7 +206,7 @@ def test_a_word_that_is_no_command_is_refused_with_those_that_are(
     with pytest.raises(SystemExit) as caught:
         main([word])
     assert caught.value.code == 2
-    assert "'render', 'test', 'explain'" in capsys.readouterr().err
+    assert "'render', 'diff', 'test', 'explain'" in capsys.readouterr().err
 
 
 def case(folder: Path, **members: Any) -> Path:
@@ -275,3 +275,15 @@ def test_explain_prints_all_of_the_language(capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr().out
     assert "account.companyName" in said
     assert "dnsLabel(" in said
+
+
+def test_values_that_do_not_fit_the_schema_are_refused_as_the_operator_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("jsonschema", reason="`make setup` installs what the lock has anew")
+    raw = sentiment({"name": "base", "manifests": [NAMESPACE]})
+    raw["spec"]["tenant"]["valuesSchema"] = {"properties": {"size": {"type": "integer"}}}
+    file = str(written(tmp_path / "app.yaml", raw))
+    assert len(rendered(capsys, "-f", file, "--set=size=3")) == 1
+    said = refused(capsys, 1, "render", "-f", file, "--set=size=big")
+    assert "tenant.values.size: must be integer, not string" in said

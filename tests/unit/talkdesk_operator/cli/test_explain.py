@@ -77,8 +77,9 @@ def test_each_functions_example_comes_to_what_is_said(name: str) -> None:
 @pytest.mark.parametrize("example", EXAMPLES.values())
 def test_each_example_can_be_rendered(example: str) -> None:
     expression = compile_expression(example.removeprefix("${").removesuffix("}"))
-    known: dict[str, dict[str, object]] = {}
+    facts: dict[str, dict[str, object]] = {}
     for name, value in variables("paid").items():
         variable, _, member = name.partition(".")
-        known.setdefault(variable, {})[member] = value
+        facts.setdefault(variable, {})[member] = value
+    known = {**facts, "item": "calls"}
     assert expression.evaluate(known) is not None

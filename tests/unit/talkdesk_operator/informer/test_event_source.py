@@ -30,7 +30,13 @@ class Script:
     listings: list[str | Exception] = field(default_factory=list)
     since: list[str] = field(default_factory=list)
     selected: list[str] = field(default_factory=list)
+    present: str = "1000000"
+    """The version that the API server is at."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def request(self, method: str, path: str, *, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        assert (method, path.rpartition("/")[2], query) == ("GET", "talkdesktenants", {"limit": "1"})
+        return {"metadata": {"resourceVersion": self.present}, "items": []}
 
     async def watch(
         self, path: str, *, query: Mapping[str, str], idle: timedelta
@@ -107,6 +113,26 @@ async def test_after_an_expired_version_or_a_missing_kind_it_is_listed_again(err
     async with seen(script) as versions:
         assert versions == ["11", "21"]
         assert script.since == ["10", "20", "21"]
+
+
+@pytest.mark.case(48)
+@pytest.mark.parametrize("error", [None, KubeUnreachable("cut")])
+async def test_a_watch_does_not_go_on_from_a_version_that_a_restored_etcd_has_not_reached(
+    error: KubeError | None,
+) -> None:
+    """The API server takes such a watch, and shows nothing until it has counted beyond that version."""
+    script = Script([([event("11")], error), ([], None)], ["10", LookupError("the versions went back")], present="9")
+    with pytest.raises(LookupError, match="went back"):
+        async with seen(script):
+            pass
+    assert script.since == ["10"]
+
+
+async def test_each_watch_of_what_is_not_listed_begins_with_what_is_there() -> None:
+    script = Script([([event("11")], None), ([event("12")], KubeUnreachable("cut"))], ["", "", ""])
+    async with seen(script) as versions:
+        assert versions == ["11", "12"]
+        assert script.since == ["", "", ""]
 
 
 async def test_what_no_attempt_can_mend_is_reported_and_not_raised_into_kopf() -> None:

@@ -132,6 +132,37 @@ async def test_a_resource_version_lower_than_before_is_an_error() -> None:
         await load(listing)
 
 
+@pytest.mark.case(48)
+async def test_an_object_in_an_older_version_than_before_is_an_error_however_high_the_listing_is() -> None:
+    cluster = Cluster([installation(version="90")])
+    listing = relist(cluster, InformerCache())
+    await load(listing)
+    cluster.objects, cluster.version = [installation(version="80")], "120"
+    with pytest.raises(ResourceVersionWentBack, match="TalkdeskInstallation i1 went back from version 90 to 80"):
+        await load(listing)
+
+
+async def test_an_object_that_a_write_has_moved_on_while_it_was_listed_is_none() -> None:
+    cache = InformerCache()
+    cluster = Cluster([installation("i1", version="80"), installation("i2", version="90")])
+    listing = relist(cluster, cache, page_size=1)
+    await load(listing)
+
+    async def write(_kind: str, _keys: Collection[AccountKey]) -> None:
+        cache.put(installation("i2", version="101"))
+
+    await listing.resume("talkdeskinstallations", "", write)
+    assert [each.metadata.resource_version for each in cache.installations(KEY)] == ["80", "101"]
+
+
+async def test_an_object_made_anew_under_its_name_is_none() -> None:
+    cluster = Cluster([installation(version="90", uid="first")])
+    listing = relist(cluster, InformerCache())
+    await load(listing)
+    cluster.objects, cluster.version = [installation(version="95", uid="second")], "120"
+    assert await load(listing) == {KEY}
+
+
 async def test_loading_waits_for_the_api_server_and_the_kinds_with_a_back_off_and_reports_the_reason() -> None:
     cache, it = InformerCache(), health()
     errors: list[KubeError] = [KubeUnreachable("refused"), KubeForbidden("may not list"), KubeNotFound("no such kind")]

@@ -1,7 +1,7 @@
 """An app is compiled as far as possible, what is wrong with it is reported, and its status is written on change."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, APP_FINALIZER
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.resources import Resources
+from talkdesk_operator.domain.reconcile.access import AccessReport, Party, Place, Right
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
 from talkdesk_operator.reconcilers.apps import CompiledApps, app_status, compile_app
 from talkdesk_runtime.kube_errors import KubeUnreachable
@@ -227,39 +228,99 @@ def test_the_warning_ends_when_the_step_says_what_ready_means() -> None:
     assert conditions(readyWhen="has(object.status.url)") == {"Ready": ("True", "Succeeded")}
 
 
+PLACE = Place("team", "provisioner", "talkdesk-system")
+IN_ORDER = AccessReport(PLACE)
+MISSING = AccessReport(PLACE, (Right(Party.PROVISIONER, "create", "", "secrets"),))
+WAITING = AccessReport(PLACE, absent=("the API server has no kind Widget",))
+
+
 class Reviews:
     """Says which rights are missing, and how often it was asked."""
 
-    def __init__(self, *answers: str | Exception) -> None:
+    def __init__(self, *answers: AccessReport | Exception) -> None:
         self.answers = list(answers)
 
-    async def missing(self, _: CompiledApp) -> str:
+    async def review(self, _: CompiledApp) -> AccessReport:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
+SOON, LATER = timedelta(seconds=20), timedelta(minutes=10)
+
+
+def reviewed(*answers: AccessReport | Exception) -> tuple[Callable[[], Awaitable[Any]], list[datetime], Reviews]:
+    """Return what writes an app's status and returns what it says of rights, its clock, and what is asked."""
+    moment, reviews = [NOON], Reviews(*answers)
+    server = ApiServer(app_object())
+    apps = CompiledApps(cluster_of(server), lambda: moment[0], access=reviews)
+
+    async def said() -> tuple[Any, ...]:
+        again = await apps.write_status(stored(server))
+        found = {each.type: each for each in stored(server).status.conditions}
+        access = found.get("AccessReady")
+        return found["Ready"].reason, f"{access.status}/{access.reason}" if access is not None else None, again
+
+    return said, moment, reviews
+
+
 @pytest.mark.case(84)
 async def test_missing_rights_are_the_reason_why_an_app_is_not_ready_and_are_asked_for_until_they_are_there() -> None:
-    moment = [NOON]
-    server = ApiServer(app_object())
-    cluster = cluster_of(server)
-    reviews = Reviews("secrets", KubeUnreachable("away"), "")
-    apps = CompiledApps(cluster, lambda: moment[0], access=reviews)
-
-    async def reasons() -> tuple[str, timedelta | None]:
-        again = await apps.write_status(TalkdeskApp.read(server.get("TalkdeskApp", "sentiment")))
-        (ready,) = server.get("TalkdeskApp", "sentiment")["status"]["conditions"]
-        return ready["reason"], again
-
-    assert await reasons() == ("AccessMissing", timedelta(seconds=20))
-    assert await reasons() == ("AccessMissing", timedelta(seconds=20))  # not asked anew yet
-    moment[0] += timedelta(seconds=20)
-    assert await reasons() == ("AccessMissing", timedelta(seconds=20))  # could not be asked
-    assert await reasons() == ("Succeeded", None)
-    assert await reasons() == ("Succeeded", None)
+    said, moment, reviews = reviewed(MISSING, KubeUnreachable("away"), IN_ORDER)
+    missing = ("AccessMissing", "False/AccessMissing", SOON)
+    assert await said() == missing
+    assert await said() == missing  # not asked anew yet
+    moment[0] += SOON
+    assert await said() == missing  # could not be asked
+    for _ in range(2):
+        assert await said() == ("Succeeded", "True/Succeeded", LATER)
     assert reviews.answers == []
+
+
+@pytest.mark.case(84)
+async def test_a_right_that_is_taken_away_is_seen_without_a_change_of_the_app() -> None:
+    said, moment, _ = reviewed(IN_ORDER, MISSING)
+    assert await said() == ("Succeeded", "True/Succeeded", LATER)
+    moment[0] += LATER
+    assert await said() == ("AccessMissing", "False/AccessMissing", SOON)
+
+
+@pytest.mark.case(84)
+async def test_a_kind_that_the_cluster_does_not_have_yet_is_waited_for() -> None:
+    said, moment, _ = reviewed(WAITING, IN_ORDER)
+    assert await said() == ("Succeeded", "Unknown/KindMissing", SOON)
+    moment[0] += SOON
+    assert await said() == ("Succeeded", "True/Succeeded", LATER)
+
+
+async def test_a_first_look_that_fails_is_taken_again_soon_and_what_was_said_before_stays() -> None:
+    said, moment, _ = reviewed(KubeUnreachable("away"), MISSING)
+    assert await said() == ("Succeeded", None, SOON)
+    moment[0] += SOON
+    assert await said() == ("AccessMissing", "False/AccessMissing", SOON)
+    server = ApiServer(app_object())
+    server.edit("TalkdeskApp", "sentiment", {"status": {"conditions": [ACCESS]}})
+    apps = CompiledApps(cluster_of(server), lambda: NOON, access=Reviews(KubeUnreachable("away")))
+    await apps.write_status(stored(server))
+    assert "AccessReady" in [each.type for each in stored(server).status.conditions]
+
+
+ACCESS = {
+    "type": "AccessReady",
+    "status": "False",
+    "reason": "AccessMissing",
+    "message": "",
+    "lastTransitionTime": "2026-03-01T12:00:00Z",
+    "observedGeneration": 1,
+}
+
+
+async def test_of_an_app_with_an_invalid_template_nothing_is_said_of_rights() -> None:
+    server = ApiServer(app_object(region=None))
+    server.edit("TalkdeskApp", "sentiment", {"status": {"conditions": [ACCESS]}})
+    await CompiledApps(cluster_of(server), lambda: NOON, access=Reviews()).write_status(stored(server))
+    assert [each.type for each in stored(server).status.conditions] == ["Ready"]
 
 
 def token_secret(**data: str) -> dict[str, Any]:
@@ -390,7 +451,7 @@ async def test_a_deleted_app_that_waits_for_its_customers_says_which_of_their_ri
 ) -> None:
     meta = {"finalizers": finalizers, "deletionTimestamp": "2026-03-01T12:00:00Z"}
     server = ApiServer(app_object(meta=meta))
-    apps = CompiledApps(cluster_of(server), lambda: NOON, access=Reviews("secrets"))
+    apps = CompiledApps(cluster_of(server), lambda: NOON, access=Reviews(MISSING))
     await apps.write_status(stored(server))
-    (ready,) = stored(server).status.conditions
+    ready = stored(server).status.conditions[0]
     assert ready.reason == reason

@@ -41,9 +41,9 @@ class Watched(Evaluator):
         self.waited: list[threading.Thread] = []
 
     @override
-    def evaluate(self, source: str, variables: Variables) -> tuple[Any, float]:
+    def evaluate(self, source: str, variables: Variables, language: str = "") -> tuple[Any, float]:
         self.waited.append(threading.current_thread())
-        return super().evaluate(source, variables)
+        return super().evaluate(source, variables, language)
 
 
 @pytest.fixture(name="watched")

@@ -155,6 +155,39 @@ async def test_a_failed_object_fails_the_tenant_and_keeps_the_whole_plan_on_reco
     ]
 
 
+async def test_a_step_that_is_not_ready_in_time_has_failed_and_goes_on_when_it_is_ready_after_all() -> None:
+    web = config_map("web", apiVersion="apps/v1", kind="Deployment", spec={"replicas": 1})
+    operator = world(BASE, {"name": "web", "manifests": [web], "timeLimit": "10m"}, KEYS)
+
+    async def outcome() -> tuple[TenantResult, list[StepState], list[bool]]:
+        after = await operator.tenants.provision(scope_of(operator))
+        assert after.tenant_outcome is not None
+        steps = operator.tenant.status.steps
+        return (
+            after.tenant_outcome.result,
+            [each.state for each in steps],
+            [each.waiting_since == began for each in steps],
+        )
+
+    began = operator.now.replace(microsecond=0)
+    waiting = [StepState.READY, StepState.WAITING, StepState.PENDING], [False, True, False]
+    assert await outcome() == (TenantResult.WAITING, *waiting)
+    operator.now += 9 * HOUR / 60
+    assert await outcome() == (TenantResult.WAITING, *waiting)
+    operator.now += 1 * HOUR / 60
+    failed = [StepState.READY, StepState.FAILED, StepState.PENDING], [False, True, False]
+    assert await outcome() == (TenantResult.FAILED, *failed)
+    assert operator.tenant.status.steps[1].message.startswith("not ready within 10m: Deployment ")
+    assert operator.tenant_reason() == "False/NotReady"
+    operator.now += 1 * HOUR / 60
+    assert await outcome() == (TenantResult.FAILED, *failed)
+
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), 1)
+    available = {"conditions": [{"type": "Available", "status": "True"}]}
+    operator.server.edit("Deployment", "web", {"status": counts | available}, SPACE)
+    assert await outcome() == (TenantResult.READY, [StepState.READY] * 3, [False] * 3)
+
+
 async def test_the_moment_since_when_a_tenant_waits_is_not_moved_by_looking_again() -> None:
     web = config_map("web", apiVersion="apps/v1", kind="Deployment", spec={"replicas": 1})
     operator = world(BASE, {"name": "web", "manifests": [web]})

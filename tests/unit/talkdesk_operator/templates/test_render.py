@@ -1,3 +1,4 @@
+import base64
 import copy
 import json
 import secrets
@@ -174,6 +175,12 @@ def test_a_missing_key_fails_one_account_and_is_named_with_its_leaf(fields: dict
     assert render(compiled, luckier, app_name="a", tenant_name="t").name == "td-5f1"
 
 
+def test_a_misspelled_value_is_said_with_the_nearest_that_there_is() -> None:
+    compiled = template(manifest("Namespace"), manifest(data={"x": "${tenant.values.label}"}))
+    with pytest.raises(RenderError, match=r"no such key: tenant\.values\.label, did you mean labels\?"):
+        render(compiled, context(), app_name="a", tenant_name="t")
+
+
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
@@ -262,3 +269,68 @@ def test_a_context_that_is_not_json_is_an_error() -> None:
 def test_the_name_alone_can_be_rendered_without_the_tenant() -> None:
     assert render_name(template(name="fixed"), {}) == "fixed"
     assert render_name(template(), {"account": {"id": "A b"}}).startswith("td-a-b-")
+
+
+QUEUES = {"tenant": {"state": "Active", "suspended": False, "values": {"queues": ["calls", "chats"]}}}
+QUEUE = manifest("ConfigMap", {"name": "${'queue-' + item}"}, data={"queue": "${item}", "account": "${account.id}"})
+
+
+def test_the_manifests_of_a_step_are_filled_in_for_each_element() -> None:
+    (step,) = rendered(QUEUE, for_each="tenant.values.queues", facts=context(**QUEUES)).steps
+    assert [(each["metadata"]["name"], each["data"]) for each in step.objects] == [
+        ("queue-calls", {"queue": "calls", "account": "5f1"}),
+        ("queue-chats", {"queue": "chats", "account": "5f1"}),
+    ]
+    assert step.sources == ("steps[base].manifests[0]",) * 2
+
+
+def test_an_element_may_be_a_map_and_goes_along_with_credentials_in_a_secret() -> None:
+    secret = manifest("Secret", {"name": "${item.name}"}, stringData={"key": "${item.name + credentials.clientSecret}"})
+    facts = context(tenant={"values": {"queues": [{"name": "calls"}]}})
+    (step,) = rendered(secret, for_each="tenant.values.queues", facts=facts).steps
+    assert [base64.b64decode(each["data"]["key"]) for each in step.objects] == [b"callshush"]
+
+
+@pytest.mark.parametrize(
+    ("for_each", "reason"),
+    [
+        ("tenant.values.queues[0]", "steps[base].forEach: must give a list"),
+        ("tenant.values.absent", "steps[base].forEach: "),
+        ("'" + "a," * 101 + "a'.split(',')", "steps[base].forEach: gives 102 elements, of which 100"),
+        ("['calls', 'calls']", "is the same object as steps[base].manifests[0] (item 0)"),
+        ("['calls', 'a/b']", "is not a valid name of an object"),
+    ],
+)
+def test_a_list_of_elements_that_can_not_be_used_is_an_error(for_each: str, reason: str) -> None:
+    assert reason in error(QUEUE, for_each=for_each, facts=context(**QUEUES))
+
+
+def test_an_error_at_an_element_says_which() -> None:
+    assert error(QUEUE, for_each="['calls', 1]", facts=context(**QUEUES)).endswith("(item 1)")
+
+
+def test_a_tenant_does_not_get_more_objects_than_can_be_recorded() -> None:
+    manifests = [manifest("ConfigMap", {"name": "${'" + f"q{number}-" + "' + string(item)}"}) for number in range(6)]
+    many = "[" + ",".join(map(str, range(100))) + "]"
+    assert (
+        error(*manifests, for_each=many)
+        == "steps[base]: more than 500 objects, which a tenant can have at most (item 83)"
+    )
+
+
+@pytest.mark.parametrize(("value", "objects"), [("subscription.type == 'PAID'", 1), ("trial.state == 'x'", None)])
+def test_a_step_is_included_as_its_expression_says(value: str, objects: int | None) -> None:
+    if objects is None:
+        assert error(manifest(), include_when=value).startswith("steps[base].includeWhen: ")
+        return
+    (step,) = rendered(manifest(), include_when=value).steps
+    assert (step.included, len(step.objects)) == (True, objects)
+
+
+def test_a_step_that_is_not_included_has_no_objects_and_its_list_is_not_looked_at() -> None:
+    (step,) = rendered(QUEUE, include_when="tenant.suspended", for_each="tenant.values.absent").steps
+    assert (step.included, step.objects, step.sources) == (False, (), ())
+
+
+def test_whether_a_step_is_included_must_be_said_by_true_or_false() -> None:
+    assert error(manifest(), include_when="account.id") == "steps[base].includeWhen: must give true or false"

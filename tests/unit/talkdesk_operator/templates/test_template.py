@@ -238,3 +238,44 @@ def test_all_problems_are_reported_at_once() -> None:
 def test_a_template_of_more_than_any_tenant_can_have_is_refused(manifests: list[Any], words: str) -> None:
     (problem,) = problems(*manifests)
     assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (
+            {"include_when": "acount.id == 'x'"},
+            "steps[base].includeWhen: no such variable: acount, did you mean account?",
+        ),
+        ({"include_when": "1 +"}, "steps[base].includeWhen: syntax error"),
+        ({"for_each": "tenant.valeus.queues"}, "steps[base].forEach: no such member: tenant.valeus"),
+        ({"for_each": "credentials.clientId"}, "steps[base].forEach: credentials can only be used in data"),
+        ({"for_each": "[item]"}, "steps[base].forEach: no such variable: item"),
+        ({"include_when": "item"}, "steps[base].includeWhen: no such variable: item"),
+        ({}, "steps[base].manifests[0].metadata.name: no such variable: item"),
+    ],
+)
+def test_what_a_step_depends_on_is_checked(settings: dict[str, Any], problem: str) -> None:
+    source = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "${item}", "namespace": "x"}}
+    with pytest.raises(TemplateError) as caught:
+        CompiledTemplate.compile("t", [StepSource("base", [source], **settings)], "1")
+    assert any(each.message.startswith(problem) for each in caught.value.problems), caught.value
+
+
+def test_the_element_of_a_list_can_not_be_hidden_by_a_comprehension() -> None:
+    source = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "${item}", "namespace": "x"},
+        "data": {"a": "${[1].exists(item, item == 1) ? 'y' : 'n'}"},
+    }
+    with pytest.raises(TemplateError, match="item cannot be the variable of a comprehension"):
+        CompiledTemplate.compile("t", [StepSource("base", [source], for_each="['a']")], "1")
+    del source["metadata"]
+    free = {**source, "metadata": {"name": "a", "namespace": "x"}}
+    assert CompiledTemplate.compile("t", [StepSource("base", [free])], "1").steps[0].manifests
+
+
+def test_a_template_with_a_list_is_rendered_beside_the_event_loop() -> None:
+    source = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "${item}", "namespace": "x"}}
+    assert CompiledTemplate.compile("t", [StepSource("base", [source], for_each="['a']")], "1").may_be_long

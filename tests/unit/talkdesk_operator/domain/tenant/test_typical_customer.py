@@ -108,9 +108,9 @@ class BusyLater(Evaluator):
     left = 1
 
     @override
-    def evaluate(self, source: str, variables: Variables) -> tuple[Any, float]:
+    def evaluate(self, source: str, variables: Variables, language: str = "") -> tuple[Any, float]:
         self.left -= 1
-        return super().evaluate(source, variables) if self.left < 0 else (True, 0.0)
+        return super().evaluate(source, variables, language) if self.left < 0 else (True, 0.0)
 
 
 @pytest.mark.parametrize("before", [0, 1])
