@@ -35,6 +35,11 @@ model: setup ## all interleavings of small worlds, the real code in them (ARGS=-
 model-mutants: setup ## seeds faults of one line into copies of the source: the model must find each
 	@PYTHONPATH=tests $(PY) -m model --mutants $(ARGS)
 
+.PHONY: torture
+torture: setup ## crash at every write: a life for each kill, lost answer, error, late event (ARGS=--short, --only, --mutants)
+	@$(PY) -m talkdesk_sandbox.controlplane build
+	@PYTHONPATH=tests $(PY) -m torture $(ARGS)
+
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested
 	@$(PY) -m pytest -q $(addprefix tests/unit/,talkdesk_crds talkdesk_operator/domain talkdesk_operator/templates) \

@@ -29,15 +29,20 @@ _PLURAL = {"namespaces": "Namespace", "configmaps": "ConfigMap", "secrets": "Sec
 async def violations(stack: Stack) -> list[str]:
     """Return a sentence for each violation."""
     await stack.platform.watched.catch_up(stack.platform.kube)
-    found = [*_lost_events(stack), *_wrong_deletions(stack), *_unanswered(stack)]
-    canaries = _canaries(stack)
-    stack.platform.canaries |= canaries
-    found += [
-        f"I4: a secret is in {where}"
-        for where, text in await _readable_texts(stack.platform)
-        if _contains(text, canaries)
+    return [*violations_so_far(stack), *await leaks(stack.platform, secrets_of(stack))]
+
+
+def violations_so_far(stack: Stack) -> list[str]:
+    """Return a sentence for each violation of I1, I2 and I3, as far as the watch has shown things."""
+    return [*_lost_events(stack), *_wrong_deletions(stack), *_unanswered(stack)]
+
+
+async def leaks(platform: Platform, secrets: set[bytes]) -> list[str]:
+    """Return a sentence for each place in which one of these secrets is (I4)."""
+    platform.canaries |= secrets
+    return [
+        f"I4: a secret is in {where}" for where, text in await _readable_texts(platform) if _contains(text, secrets)
     ]
-    return found
 
 
 async def secrets_in_describe(platform: Platform) -> list[str]:
@@ -118,7 +123,8 @@ def _unanswered(stack: Stack) -> Iterator[str]:
             yield f"I3: Talkdesk has installation {installation.id} as {installation.state}"
 
 
-def _canaries(stack: Stack) -> set[bytes]:
+def secrets_of(stack: Stack) -> set[bytes]:
+    """Return every secret that Talkdesk has given out."""
     secrets = set(stack.simulator.tokens._grants)
     for installation in stack.simulator.state.installations.values():
         for issued in installation.credentials:

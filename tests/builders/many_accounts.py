@@ -33,6 +33,7 @@ class Listings:
         self.accounts = accounts
         self.asked = 0
         self.version = "9"
+        self.app = app()
 
     def objects(self, kind: type[CustomResource], number: int) -> dict[str, Any]:
         if kind.INFO.kind == "TalkdeskInstallation":
@@ -44,7 +45,7 @@ class Listings:
         self.asked += 1
         kind = next(kind for kind in KINDS if path.endswith(kind.INFO.plural))
         if kind.INFO.kind == "TalkdeskApp":
-            return {"metadata": {"resourceVersion": self.version}, "items": [app()]}
+            return {"metadata": {"resourceVersion": self.version}, "items": [self.app]}
         start, limit = int((query or {}).get("continue", "0")), int((query or {})["limit"])
         end = min(start + limit, self.accounts)
         more = {"continue": str(end)} if end < self.accounts else {}

@@ -8,11 +8,11 @@ import asyncio
 import json
 import ssl
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 
@@ -28,6 +28,8 @@ from talkdesk_runtime.kube_errors import KubeNotFound
 from talkdesk_sandbox.controlplane import Cluster
 
 PROGRAMS = ("operator", "webhook")
+_PROBED = 0.1
+"""Seconds between two probes: a program that starts needs the processor more."""
 FREE_SIDE_PORTS = {
     "PROBE_BIND_ADDRESS": "127.0.0.1",
     "PROBE_PORT": "0",
@@ -52,6 +54,8 @@ class Platform:
     """For another gate."""
     settings: Mapping[str, str]
     """Of the operator, by their names without the prefix."""
+    webhook_settings: Mapping[str, str] = field(default_factory=dict)
+    """Likewise."""
     by: Sequence[str] = ()
     """A command that runs the programs."""
     programs: dict[str, Child] = field(default_factory=dict)
@@ -84,7 +88,7 @@ class Platform:
             **self.settings,
         }
         await self._start("operator", settings)
-        await until(self._operator_works, within=WITHIN)
+        await until(self._operator_works, within=WITHIN, every=_PROBED)
 
     async def start_webhook(self) -> None:
         """Start it, where it was before if it ran before, and wait until it is ready."""
@@ -98,10 +102,11 @@ class Platform:
             "SHUTDOWN_DELAY": "0s",
             "LOG_LEVEL": "DEBUG",
             "ALLOW_INSECURE": "true",
+            **self.webhook_settings,
         }
         program = await self._start("webhook", settings)
         self.ports["webhook"] = (await program.logged("server.listening"))["port"]
-        await until(self._webhook_works, within=WITHIN)
+        await until(self._webhook_works, within=WITHIN, every=_PROBED)
 
     async def fetch(self, program: str, path: str) -> tuple[int, str]:
         """Ask one of the programs for its metrics or its health, each at the port of its own."""
@@ -165,6 +170,14 @@ class Platform:
             return
 
 
+OpenGate: TypeAlias = Callable[[str, str, ssl.SSLContext], AbstractAsyncContextManager[KubeGate]]
+"""Opens a program's gate to an API server."""
+
+
+def _plain_gate(_: str, server: str, trust: ssl.SSLContext) -> AbstractAsyncContextManager[KubeGate]:
+    return gate(server, trust)
+
+
 @asynccontextmanager
 async def platform(
     cluster: Cluster,
@@ -173,6 +186,8 @@ async def platform(
     granted: list[dict[str, Any]] | None = None,
     by: Sequence[str] = (),
     operator: bool = True,
+    open_gate: OpenGate = _plain_gate,
+    webhook_settings: Mapping[str, str] | None = None,
     **settings: str,
 ) -> AsyncIterator[Platform]:
     """Grant rights, open the gates, start both programs, and end them. Keywords are settings of the operator.
@@ -188,12 +203,14 @@ async def platform(
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(await Kube.connect(user_agent="test", kubeconfig=cluster.kubeconfig))
         trust = await asyncio.to_thread(_trust, cluster, namespace)
-        gates = {name: await stack.enter_async_context(gate(kube.server, trust)) for name in PROGRAMS}
+        gates = {name: await stack.enter_async_context(open_gate(name, kube.server, trust)) for name in PROGRAMS}
         kubeconfigs = {
             name: await asyncio.to_thread(_kubeconfig, cluster, namespace, name, gates[name].url) for name in PROGRAMS
         }
         watched = await stack.enter_async_context(watching(kube, namespace))
-        made = Platform(cluster, namespace, kube, watched, gates, kubeconfigs, trust, settings, by)
+        made = Platform(
+            cluster, namespace, kube, watched, gates, kubeconfigs, trust, settings, webhook_settings or {}, by
+        )
         stack.push_async_callback(made.stop)
         await asyncio.gather(made.start_webhook(), *([made.start_operator()] if operator else []))
         yield made

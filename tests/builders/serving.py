@@ -35,14 +35,14 @@ class Served:
             writer.close()
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], within: float = 60) -> None:
-    """Wait until a condition holds that sends no notification."""
+async def until(condition: Callable[[], bool | Awaitable[bool]], within: float = 60, *, every: float = 0.005) -> None:
+    """Wait until a condition holds that sends no notification; it is checked again `every` so many seconds."""
     async with asyncio.timeout(within):
         while True:
             holds = condition()
             if holds if isinstance(holds, bool) else await holds:
                 return
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(every)
 
 
 @asynccontextmanager

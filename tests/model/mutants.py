@@ -46,15 +46,15 @@ class Verdict:
     seconds: float
 
 
-def judge(mutant: Mutant, scenes: Sequence[str] = ()) -> Verdict:
-    """Search a copy of the source with the fault in it."""
+def judge(mutant: Mutant, scenes: Sequence[str] = (), *, module: str = "model") -> Verdict:
+    """Search a copy of the source with the fault in it; another module is called in the same way as this one."""
     folder, _, inside = mutant.file.partition("/")
     package = _FOLDERS[folder]
     with tempfile.TemporaryDirectory(prefix="mutant-") as scratch:
         shutil.copytree(ROOT / folder / package, Path(scratch, package), ignore=shutil.ignore_patterns("__pycache__"))
         seed(mutant, Path(scratch, inside))
         began = time.monotonic()
-        found = _search(scratch, scenes or (mutant.scene,))
+        found = _search(scratch, module, scenes or (mutant.scene,))
     return Verdict(mutant, str(found["what"]), int(found["states"]), time.monotonic() - began)
 
 
@@ -66,10 +66,10 @@ def seed(mutant: Mutant, path: Path) -> None:
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
 
 
-def _search(scratch: str, scenes: Sequence[str]) -> dict[str, Any]:
+def _search(scratch: str, module: str, scenes: Sequence[str]) -> dict[str, Any]:
     places = [scratch, str(ROOT / "tests"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
-    command = [sys.executable, "-m", "model", "--json", *scenes]
+    command = [sys.executable, "-m", module, "--json", *scenes]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the search broke off: {done.stderr}")

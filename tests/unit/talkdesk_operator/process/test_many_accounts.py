@@ -56,7 +56,7 @@ async def test_a_scrape_and_an_edit_of_the_app_keep_the_loop_free_with_twenty_th
     async with stretches() as found:
         edited = app(version="10", spec={"resyncPeriod": "5m"})
         await it.handlers.on_object(event={"type": "MODIFIED", "object": edited})  # type: ignore[typeddict-item]
-        it.listings.version = "11"
+        it.listings.version, it.listings.app = "11", edited
         await it.relist.load(it.changed)
     assert found.longest < longest
 
