@@ -258,7 +258,7 @@ async def test_values_out_of_bounds_are_refused_by_their_field(api: KindsApi, me
 
 
 SIMULATOR = {"api": "http://127.0.0.1:8081", "token": "http://127.0.0.1:8082/{account}/oauth/token"}
-STEP = {"name": "base", "manifests": [{"apiVersion": "v1", "kind": "Namespace"}]}
+STEP = {"name": "base", "manifests": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}]}
 
 
 @pytest.mark.parametrize(
