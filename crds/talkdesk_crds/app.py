@@ -39,6 +39,7 @@ from talkdesk_crds.fields import (
 from talkdesk_crds.hosts import Region
 from talkdesk_crds.installation import Decision
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
+from talkdesk_crds.manifest import CLOSED, Manifest
 from talkdesk_crds.name_rule import at_most
 from talkdesk_crds.names import LABEL_LENGTH
 from talkdesk_crds.tenant import OnOffboard, OnRemove
@@ -251,7 +252,7 @@ class TemplateStep(Model):
 
     name: LabelName
     """Name of the step, unique in the template."""
-    manifests: Annotated[tuple[FreeObject, ...], Field(min_length=1, max_length=50, json_schema_extra=ATOMIC)]
+    manifests: Annotated[tuple[Manifest, ...], Field(min_length=1, max_length=50, json_schema_extra=ATOMIC)]
     """Kubernetes objects. Each string in them may hold `${ CEL }`; one that is a single expression keeps its type. What
     becomes of an object that is taken out of the template says `onRemove`. With the annotation
     `{GROUP}/recreate: "true"` an object is deleted and made anew when the template changes what can't be changed in one
@@ -295,7 +296,9 @@ class TemplateStep(Model):
 class TenantTemplate(Model):
     """What each customer account gets in the cluster."""
 
-    name: Expression = "${dnsLabel('td-' + app.namespace + '-' + account.id)}"
+    name: Annotated[Expression, Field(json_schema_extra=CLOSED)] = (
+        "${dnsLabel('td-' + app.namespace + '-' + account.id)}"
+    )
     """The tenant's name, a DNS label; `${ CEL }` over `account`, `app`, `installation`. A change counts for tenants
     that are made after it: one that exists keeps its name."""
     service_account_name: ObjectName
