@@ -270,8 +270,7 @@ class TemplateStep(Model):
     """CEL over `object`, true when an object of the step is ready, for instance `object.status.phase == 'Running'`.
     While it can't be evaluated, because there is no status yet, the object is not ready. Without it, kstatus' rules
     decide: a custom resource is ready as soon as it is applied, until it has a condition Ready that is not True. The
-    app's condition ReadinessAssumed names such kinds. Kinds in which nothing happens (ConfigMap, Secret, Namespace and
-    the like, rights, NetworkPolicy) are ready once they are applied, whatever it says."""
+    app's condition ReadinessAssumed names such kinds. It is not asked of ConfigMaps, Secrets and the like."""
     time_limit: PositiveDuration | None = None
     """How long the step's objects may take to become ready, from the first look at which they were not, such as `10m`.
     After that the tenant says that the step failed and what it waits for, and is looked at less often; it goes on when
