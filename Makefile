@@ -40,6 +40,18 @@ torture: setup ## crash at every write: a life for each kill, lost answer, error
 	@$(PY) -m talkdesk_sandbox.controlplane build
 	@PYTHONPATH=tests $(PY) -m torture $(ARGS)
 
+.PHONY: chaos
+chaos: setup ## 10,000 events while webhooks, operators and API server are killed (ARGS="--events 2000")
+	@PYTHONPATH=tests $(PY) -m soak chaos $(ARGS)
+
+.PHONY: hostile
+hostile: setup ## a million requests of strangers at one webhook (ARGS="--requests 100000")
+	@PYTHONPATH=tests $(PY) -m soak hostile $(ARGS)
+
+.PHONY: soak
+soak: setup ## an hour of lives in compressed time: what grows (ARGS="--minutes 5")
+	@PYTHONPATH=tests $(PY) -m soak soak $(ARGS)
+
 .PHONY: coverage
 coverage: setup ## fails unless every branch of decisions, templates and kinds is tested
 	@$(PY) -m pytest -q $(addprefix tests/unit/,talkdesk_crds talkdesk_operator/domain talkdesk_operator/templates) \

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from talkdesk_crds.app_rollout import RolloutStatus, TemplateRollout, TenantCounts
 from talkdesk_crds.app_users import (
     SCIM_ATTRIBUTES,
     Scim,
@@ -38,6 +39,7 @@ from talkdesk_crds.fields import (
 from talkdesk_crds.hosts import Region
 from talkdesk_crds.installation import Decision
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
+from talkdesk_crds.manifest import CLOSED, Manifest
 from talkdesk_crds.name_rule import at_most
 from talkdesk_crds.names import LABEL_LENGTH
 from talkdesk_crds.tenant import OnOffboard, OnRemove
@@ -250,7 +252,7 @@ class TemplateStep(Model):
 
     name: LabelName
     """Name of the step, unique in the template."""
-    manifests: Annotated[tuple[FreeObject, ...], Field(min_length=1, max_length=50, json_schema_extra=ATOMIC)]
+    manifests: Annotated[tuple[Manifest, ...], Field(min_length=1, max_length=50, json_schema_extra=ATOMIC)]
     """Kubernetes objects. Each string in them may hold `${ CEL }`; one that is a single expression keeps its type. What
     becomes of an object that is taken out of the template says `onRemove`. With the annotation
     `{GROUP}/recreate: "true"` an object is deleted and made anew when the template changes what can't be changed in one
@@ -293,7 +295,9 @@ class TemplateStep(Model):
 class TenantTemplate(Model):
     """What each customer account gets in the cluster."""
 
-    name: Expression = "${dnsLabel('td-' + app.namespace + '-' + account.id)}"
+    name: Annotated[Expression, Field(json_schema_extra=CLOSED)] = (
+        "${dnsLabel('td-' + app.namespace + '-' + account.id)}"
+    )
     """The tenant's name, a DNS label; `${ CEL }` over `account`, `app`, `installation`. A change counts for tenants
     that are made after it: one that exists keeps its name."""
     service_account_name: ObjectName
@@ -306,7 +310,8 @@ class TenantTemplate(Model):
     neither made nor changed nor deleted, while all else is: the condition Ready of app and tenant says OutsideTenant,
     and which objects."""
     values: FreeObject = Field(default_factory=dict)
-    """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is applied to all tenants."""
+    """Defaults of `tenant.values`; a tenant's own `spec.values` go before them. A change is a new revision of the
+    template, which `templateRollout` brings to all tenants."""
     values_schema: FreeObject | None = None
     """JSON Schema (draft 2020-12) of `tenant.values`, as the app's and the tenant's own make it together. Where it does
     not fit, nothing is applied to the tenant, and its condition Ready says ValuesInvalid with the path and what is
@@ -314,8 +319,8 @@ class TenantTemplate(Model):
     them. References lead to `#/$defs` of the schema itself: nothing is fetched. `format` is not checked; patterns are
     those of Python."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
-    """Steps, applied in order and deleted in reverse. A change is applied to all tenants of the app, one after the
-    other."""
+    """Steps, applied in order and deleted in reverse. A change is a new revision of the template, which
+    `templateRollout` brings to all tenants."""
 
 
 class Logout(Model):
@@ -410,6 +415,8 @@ class AppSpec(Model):
     """How long Talkdesk waits for answers. A change counts for requests that wait already, too."""
     tenant: TenantTemplate
     """What each customer account gets."""
+    template_rollout: TemplateRollout = TemplateRollout()
+    """How a change of `tenant` reaches the tenants that exist."""
     users: Users | None = None
     """What is done with the licensed users. Without it they are not even read; `{}` counts them."""
     logout: Logout | None = None
@@ -446,8 +453,16 @@ class AppStatus(Model):
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
     """Ready: hosts, rules and template are understood, no right is missing. AccessReady: which rights are missing, as
-    YAML that grants them. ReadinessAssumed: a custom kind has no
-    `readyWhen`. DeletionBlocked: customers are left. DeletionPending: an edit will delete something."""
+    YAML that grants them. ReadinessAssumed: a custom kind has no `readyWhen`. RolledOut: all tenants have the revision
+    that they are to have. DeletionBlocked: customers are left. DeletionPending: an edit will delete something."""
+    current_revision: ObjectName | None = None
+    """The last revision of the template that all tenants had, as the name of a ControllerRevision."""
+    updated_revision: ObjectName | None = None
+    """The revision that tenants are to have."""
+    rollout: RolloutStatus | None = None
+    """Whose turn it is to get `updatedRevision`, while not all have it."""
+    tenants: TenantCounts | None = None
+    """How many tenants have it; counted once a minute, and more rarely for more than a thousand or with shards."""
     deletion_policies: DeletionPolicies | None = None
     """The policies by which something is deleted, as they were last seen."""
     events: EventsStatus | None = None
@@ -465,6 +480,9 @@ class TalkdeskApp(CustomResource):
         columns=(
             Column("Region", ".spec.region", "The Talkdesk region"),
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether the template is understood"),
+            Column("Updated", ".status.tenants.updated", "Tenants that have the newest revision", type="integer"),
+            Column("Total", ".status.tenants.total", "Tenants in use", type="integer"),
+            Column("Failing", ".status.tenants.failing", "Tenants that can't be made as it says", type="integer"),
             Column("Paused", ".spec.paused", "Whether its customers are left alone", type="boolean"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column("App", ".spec.appId", "Talkdesk's id of the app", wide=True),

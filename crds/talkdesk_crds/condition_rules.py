@@ -84,6 +84,9 @@ RULES: Final[dict[ConditionType, ConditionRule]] = {
     ConditionType.READINESS_ASSUMED: ConditionRule(
         ("TalkdeskApp",), "when the template has a custom kind without `readyWhen`", "when it has none"
     ),
+    ConditionType.ROLLED_OUT: ConditionRule(
+        ("TalkdeskApp",), "with the first reconcile of an app whose template is understood", _NEVER
+    ),
     ConditionType.CONTESTED: ConditionRule(
         _OF_TENANT,
         "when somebody else changes an object again and again",

@@ -43,6 +43,8 @@ class ConditionType(StrEnum):
     READINESS_ASSUMED = "ReadinessAssumed"
     """Objects of a custom kind count as ready as soon as they are applied, because their step of the app's template has
     no `readyWhen`; only shown while it is so."""
+    ROLLED_OUT = "RolledOut"
+    """Every tenant of the app that a rollout may move has the revision of the template that it is to have."""
     ACCESS_READY = "AccessReady"
     """Operator, webhook and the app's service account have every right that the template needs, and the cluster every
     kind; where it is False the message is YAML that grants what is missing."""
@@ -218,6 +220,14 @@ class Reason(StrEnum):
     """The customer has the app installed, so the record of the tenant stays though somebody deleted it."""
     INSTALLATION_DELETED = "InstallationDeleted"
     """Somebody deleted the TalkdeskInstallation that owned the tenant, which is not an uninstall."""
+    ROLLING_OUT = "RollingOut"
+    """Tenants are being moved to another revision of the template; the message says how far it is."""
+    TENANTS_FAILING = "TenantsFailing"
+    """Tenants fail with the new revision, so no further one gets it; the message names them."""
+    CANARY_MISSING = "CanaryMissing"
+    """No tenant has the labels of `templateRollout.canary.selector`, so nobody gets the new revision."""
+    REVISION_MISSING = "RevisionMissing"
+    """There is no ControllerRevision of the name that a tenant or `templateRollout` gives."""
     INTERNAL_ERROR = "InternalError"
     """A fault in the operator; its log has the trace."""
 

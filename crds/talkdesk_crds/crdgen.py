@@ -29,8 +29,8 @@ _STATUS_WORD_LENGTH: Final = 64
 _KEPT: Final = frozenset(
     {
         "default", "description", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems",
-        "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minimum", "pattern", "properties",
-        "required", "type",
+        "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum",
+        "pattern", "properties", "required", "type",
     }
 )  # fmt: skip
 
@@ -128,14 +128,14 @@ def _convert(schema: dict[str, Any], defs: dict[str, Any], path: str) -> dict[st
     unknown = {k for k in schema if not k.startswith("x-kubernetes-")} - _KEPT - _DROPPED
     if unknown:
         raise ValueError(f"{path or 'the schema'} has {sorted(unknown)}, which a structural schema can't say")
-    if schema.get("additionalProperties", False) not in (True, False):
-        raise ValueError(f"{path} is a map of one type, which nobody needed so far")
     out = {k: v for k, v in schema.items() if k not in _DROPPED}
     if "const" in schema:
         out["enum"] = [schema["const"]]
     if "properties" in out:
         out["properties"] = {k: _convert(v, defs, f"{path}.{k}") for k, v in out["properties"].items()}
         out.setdefault("type", "object")
+    if isinstance(values := schema.get("additionalProperties"), dict):
+        out["additionalProperties"] = _convert(values, defs, f"{path}.*")
     if "items" in out:
         out["items"] = _convert(out["items"], defs, f"{path}[]")
         _default_keys(out)

@@ -13,6 +13,7 @@ from talkdesk_crds.fields import (
     LocalRef,
     Model,
     Moment,
+    ObjectName,
     Text,
     Word,
     immutable,
@@ -99,9 +100,10 @@ class Purge(Model):
 class TenantSpec(Model):
     """What the account should have.
 
-    Written by the operator, but for `values`, `deletionProtection`, `purge` and `paused`, which are a person's. Each of
-    these four has its own right, a subresource that only RBAC knows: `update` on `talkdesktenants/values`,
-    `/deletionprotection`, `/purge` and `/paused`; all other fields need `update` on `talkdesktenants/plan`.
+    Written by the operator, but for `values`, `revision`, `deletionProtection`, `purge` and `paused`, which are a
+    person's. Each of these five has its own right, a subresource that only RBAC knows: `update` on
+    `talkdesktenants/values`, `/revision`, `/deletionprotection`, `/purge` and `/paused`; all other fields need `update`
+    on `talkdesktenants/plan`.
     """
 
     model_config = ConfigDict(
@@ -134,6 +136,9 @@ class TenantSpec(Model):
     be changed then."""
     values: FreeObject = Field(default_factory=dict)
     """Values for the template (`tenant.values`); they go before the app's own. A change is applied at once."""
+    revision: ObjectName | None = None
+    """The revision of the app's template that this tenant is to have, whatever others have: the name of a
+    ControllerRevision of the app. It is kept as long as it is named here."""
     deletion_protection: bool = False
     """While true, the operator purges nothing of the tenant, even after the retention, and deletes nothing that left
     the template; and a policy refuses to delete this record."""
@@ -177,6 +182,10 @@ class TenantStatus(Model):
     """The name under which objects were applied (`tenant.name` in the template); it goes before `spec.name`."""
     applied_inputs: Word | None = None
     """Fingerprint of what the template was last filled in with; while it is the same, there is nothing new to apply."""
+    revision: ObjectName | None = None
+    """The revision of the app's template that the tenant is held to: the name of a ControllerRevision."""
+    revision_time: Moment | None = None
+    """Since when it is."""
     purge_time: Moment | None = None
     """When what is retained gets deleted; absent unless offboarded."""
     last_handled_reconcile_at: Word | None = None
@@ -194,6 +203,7 @@ class TalkdeskTenant(CustomResource):
             Column("Account", ".spec.accountId", "Talkdesk's id of the account"),
             Column("Wanted", ".spec.state", "What the tenant should be"),
             Column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether it is so"),
+            Column("Revision", ".status.revision", "The revision of the template that it is held to"),
             Column("Purge-Time", ".status.purgeTime", "When what is retained gets deleted"),
             Column("Age", ".metadata.creationTimestamp", "Since when the object exists", type="date"),
             Column(

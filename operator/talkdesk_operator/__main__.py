@@ -11,7 +11,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the operator; return 0 after an orderly end, 1 when it must start anew, 2 when its settings are no good.
 
-    Where the first argument is a word, it is a command for a template's author: see `cli.commands`.
+    Where the first argument is a word, it is a command for people: see `cli.commands`.
     """
     given = sys.argv[1:] if arguments is None else arguments
     install_import_stubs()

@@ -15,6 +15,7 @@ from talkdesk_operator.adapters.kubernetes.access_reviews import KubernetesAcces
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches
 from talkdesk_operator.adapters.kubernetes.resources import Resources
+from talkdesk_operator.adapters.kubernetes.revisions import KubernetesRevisions
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.adapters.scim_on_demand import ScimOnDemand
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
@@ -27,7 +28,14 @@ from talkdesk_operator.process.controller import BuildReconciler, Parts
 from talkdesk_operator.process.last_resort import end_when_continued, end_within
 from talkdesk_operator.process.run import serve
 from talkdesk_operator.process.tuning import tune
-from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers import (
+    AccountReconciler,
+    AppReconciler,
+    CompiledApps,
+    InstallationReconciler,
+    TenantReconciler,
+)
+from talkdesk_operator.reconcilers.rollouts import Rollouts
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
@@ -126,17 +134,22 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         apps = CompiledApps(cluster, clock.now, access=reviews, allow_insecure=insecure)
 
         def follow() -> None:
-            drift.follow(frozenset(target for app in cache.apps() for target in targets_of(apps.view(app))))
+            views = (view for app in cache.apps() for view in apps.all_views(app))
+            drift.follow(frozenset(target for view in views for target in targets_of(view)))
 
         survey = None if parts.shard.is_whole else ApiSurvey(parts.kube, cache, parts.shard)
+        revisions = KubernetesRevisions(parts.kube, wrote=metrics.count_write)
+        rollouts = Rollouts(cache, cluster, apps, revisions, now=clock.now, survey=survey)
+        share = Share(follow, parts.shard, survey)
+        app = AppReconciler(cache, cluster, apps, now=clock.now, share=share, rollouts=rollouts)
         account = AccountReconciler(
             cache,
             cluster,
-            apps,
+            app,
             installations,
             tenants,
             now=clock.now,
-            share=Share(follow, parts.shard, survey),
+            share=share,
             ledger=ledger,
         )
         await stack.enter_async_context(in_background(drift.run(), "drift"))

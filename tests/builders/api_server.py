@@ -36,7 +36,11 @@ _SERVED: dict[str, dict[str, str]] = {
         "PersistentVolume": "persistentvolumes",
         "PersistentVolumeClaim": "persistentvolumeclaims",
     },
-    "/apis/apps/v1": {"Deployment": "deployments", "StatefulSet": "statefulsets"},
+    "/apis/apps/v1": {
+        "ControllerRevision": "controllerrevisions",
+        "Deployment": "deployments",
+        "StatefulSet": "statefulsets",
+    },
     "/apis/example.com/v1": {"Widget": "widgets", "ClusterWidget": "clusterwidgets"},
     "/apis/rbac.authorization.k8s.io/v1": {
         "ClusterRole": "clusterroles",

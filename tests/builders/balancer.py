@@ -7,14 +7,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
-from builders.webhook_process import WebhookProcess
-
 _INTERVAL: Final = 0.3
 """Seconds between two probes: for so long connections still go to a webhook that is about to end."""
+
+
+class Backend(Protocol):
+    """A webhook behind it."""
+
+    @property
+    def port(self) -> int:
+        """The port for events."""
+
+    async def fetch(self, path: str) -> httpx.Response:
+        """Ask for its health."""
 
 
 @dataclass
@@ -22,10 +31,10 @@ class Balancer:
     """Where it listens, and who is behind it."""
 
     port: int = 0
-    backends: list[WebhookProcess] = field(default_factory=list)
-    ready: list[WebhookProcess] = field(default_factory=list)
+    backends: list[Backend] = field(default_factory=list)
+    ready: list[Backend] = field(default_factory=list)
     refused: int = 0
-    """Connections that a backend which counted as ready did not take."""
+    """Connections that a backend which counted as ready did not take, or for which there was none."""
     _next: int = 0
     _open: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -48,6 +57,10 @@ class Balancer:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._next += 1
+        if not self.ready:
+            self.refused += 1
+            writer.transport.abort()
+            return
         backend = self.ready[self._next % len(self.ready)]
         try:
             there, here = await asyncio.open_connection("127.0.0.1", backend.port)
@@ -74,7 +87,7 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
     sink.transport.abort()
 
 
-async def _is_ready(backend: WebhookProcess) -> bool:
+async def _is_ready(backend: Backend) -> bool:
     try:
         return (await backend.fetch("/readyz")).status_code == 200
     except (httpx.HTTPError, RuntimeError):  # it is gone, and its client may be closed already

@@ -8,21 +8,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from builders.platform import PROGRAMS, Platform
+from builders.recorded import REGISTERS, is_recorded
 from builders.stack import INSTALLATION, PLURALS, TENANT, Stack
-from builders.watched import Object
 from talkdesk_crds.names import GROUP, VERSION, installation_name, tenant_name
 from talkdesk_runtime.kube import resource_path
-from talkdesk_sandbox.simulator.state import PENDING, Event, InstallationState
+from talkdesk_sandbox.simulator.state import PENDING, InstallationState
 
-_REGISTERS = {
-    "app.installed": (("request", "eventTime"), ("credentials", "eventTime")),
-    "app.updated": (("request", "eventTime"),),
-    "app.uninstalled": (("request", "eventTime"),),
-    "app.credentials_rotated": (("credentials", "eventTime"),),
-    "app.trial_started": (("trial", "eventTime"),),
-    "app.trial_extended": (("trial", "eventTime"),),
-    "app.trial_ended": (("trial", "eventTime"),),
-}
 _PLURAL = {"namespaces": "Namespace", "configmaps": "ConfigMap", "secrets": "Secret"}
 
 
@@ -56,21 +47,12 @@ def _lost_events(stack: Stack) -> Iterator[str]:
         event = delivery.event
         name = installation_name(stack.app, event.installation_id)
         accepted = any(attempt.status == 200 for attempt in delivery.attempts)
-        if not accepted or name in stack.deleted_installations or event.type not in _REGISTERS:
+        if not accepted or name in stack.deleted_installations or event.type not in REGISTERS:
             continue
         obj = stack.platform.watched.get(INSTALLATION, name)
-        for register, moment in _REGISTERS[event.type]:
-            if obj is None or not _is_recorded(stack, obj["spec"].get(register), moment, event):
+        for register in REGISTERS[event.type]:
+            if obj is None or not is_recorded(stack.simulator.state.events, obj["spec"].get(register), event):
                 yield f"I1: {event.type} got a 200, but {register} of {name} does not have it"
-
-
-def _is_recorded(stack: Stack, value: Object | None, moment: str, event: Event) -> bool:
-    """Return whether the register holds the event or a newer one."""
-    if value is None:
-        return False
-    known = stack.simulator.state.events.get(value["eventId"])
-    # What a person wrote is not an event of Talkdesk's; then only the times can be compared.
-    return (known.created_at if known is not None else datetime.fromisoformat(value[moment])) >= event.created_at
 
 
 def _wrong_deletions(stack: Stack) -> Iterator[str]:

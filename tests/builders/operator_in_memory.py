@@ -19,13 +19,21 @@ from talkdesk_crds.names import ANNOTATION_EVENT_TIME, LABEL_INSTALLATION, LABEL
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.resources import Resources
+from talkdesk_operator.adapters.kubernetes.revisions import KubernetesRevisions
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.shard import WHOLE
 from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
 from talkdesk_operator.informer.cache import InformerCache
-from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers import (
+    AccountReconciler,
+    AppReconciler,
+    CompiledApps,
+    InstallationReconciler,
+    TenantReconciler,
+)
+from talkdesk_operator.reconcilers.rollouts import Rollouts
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
@@ -92,8 +100,13 @@ def credentials_secret(
 class OperatorInMemory:
     """One operator after the other over the same world; `restart` begins the next."""
 
-    def __init__(self, *objects: Mapping[str, Any], now: datetime = NOON + timedelta(minutes=1)) -> None:
-        """Take the objects that are there at first: an app, a new installation and its credentials when none are."""
+    def __init__(
+        self, *objects: Mapping[str, Any], now: datetime = NOON + timedelta(minutes=1), rolls_out: bool = False
+    ) -> None:
+        """Take the objects that are there at first: an app, a new installation and its credentials when none are.
+
+        Unless it `rolls_out`, each tenant has the app's template as it is, and there are no revisions.
+        """
         self.journal = Journal()
         self.server = ApiServer(*(objects or (sentiment(), installed(), credentials_secret())), journal=self.journal)
         self.talkdesk = TalkdeskInMemory(self.journal, ACCOUNT, clock=self._now)
@@ -105,6 +118,7 @@ class OperatorInMemory:
         """All accounts, where several shards share them."""
         self.surveys = 0
         self.watches_tenants = True
+        self.rolls_out = rolls_out
         self.answers: list[tuple[RequestType, Decision, str]] = []
         self.applied: list[tuple[str, str]] = []
         self.restart()
@@ -157,14 +171,19 @@ class OperatorInMemory:
             answered=lambda kind, decision, outcome, _age: self.answers.append((kind, decision, outcome)),
         )
         self.apps = CompiledApps(self.cluster, self._now)
+        share = Share(self._follow, self.shard, None if self.surveyed is None else self._survey)
+        revisions = KubernetesRevisions(kube, wrote=lambda _kind, _verb: None)
+        self.rollouts = Rollouts(self.cache, self.cluster, self.apps, revisions, now=self._now, survey=share.survey)
+        rollouts = self.rollouts if self.rolls_out else None
+        app = AppReconciler(self.cache, self.cluster, self.apps, now=self._now, share=share, rollouts=rollouts)
         self.accounts = AccountReconciler(
             self.cache,
             self.cluster,
-            self.apps,
+            app,
             self.installations,
             self.tenants,
             now=self._now,
-            share=Share(self._follow, self.shard, None if self.surveyed is None else self._survey),
+            share=share,
             ledger=self.ledger,
         )
 

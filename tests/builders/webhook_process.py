@@ -105,6 +105,7 @@ class WebhookProcess:
     namespace: str
     log: bytearray
     client: httpx.AsyncClient
+    _ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def port(self) -> int:
@@ -113,8 +114,12 @@ class WebhookProcess:
 
     def port_of(self, listener: str) -> int:
         """Return one of its ports: `server`, `probes`, `metrics`."""
-        lines = map(json.loads, self.log.splitlines())
-        return int(next(line["port"] for line in lines if line["event"] == f"{listener}.listening"))
+        if listener not in self._ports:
+            lines = map(json.loads, self.log.splitlines())
+            self._ports[listener] = int(
+                next(line["port"] for line in lines if line["event"] == f"{listener}.listening")
+            )
+        return self._ports[listener]
 
     async def fetch(self, path: str) -> httpx.Response:
         """Ask for its metrics or its health, each at the port of its own."""
@@ -161,7 +166,7 @@ async def webhook_process(kubeconfig: Path, namespace: str, **settings: str) -> 
     log = bytearray()
     reading = asyncio.create_task(_read(process, log))
     try:
-        await until(lambda: b'"server.listening"' in log or process.returncode is not None, within=30)
+        await until(lambda: b'"server.listening"' in log or process.returncode is not None, within=120)
         assert process.returncode is None, log.decode()
         async with httpx.AsyncClient(timeout=20) as client:
             it = WebhookProcess(process, namespace, log, client)

@@ -40,7 +40,9 @@ subjects: [{kind: ServiceAccount, name: talkdesk-operator, namespace: %(namespac
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: talkdesk-operator-app}
-rules: [{apiGroups: [""], resources: [secrets], verbs: [get, list, delete]}]
+rules:
+- {apiGroups: [""], resources: [secrets], verbs: [get, list, delete]}
+- {apiGroups: [apps], resources: [controllerrevisions], verbs: [get, list, create, delete]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

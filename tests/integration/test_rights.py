@@ -102,6 +102,7 @@ TENANT: Final[dict[str, dict[str, Any]]] = {
     **{f"plan: {name}": {"spec": {name: value}} for name, value in PLAN.items()},
     "plan: label": {"metadata": {"labels": {LABEL_SHARD_SLOT: "1"}}},
     "values": {"spec": {"values": {"a": 1}}},
+    "revision": {"spec": {"revision": "sentiment-1"}},
     "deletionprotection": {"spec": {"deletionProtection": True}},
     "paused": {"spec": {"paused": True}},
     "finalizers": {"metadata": {"finalizers": None}},
@@ -113,7 +114,7 @@ MAY_CHANGE: Final[dict[str, tuple[set[str], set[str]]]] = {
     "installation-approver": ({"approval", ""}, set()),
     "installation-editor": ({"paused", "deletionpolicy", ""}, set()),
     "installation-importer": ({"registers", ""}, set()),
-    "tenant-editor": (set(), {"values", "deletionprotection", "paused", ""}),
+    "tenant-editor": (set(), {"values", "revision", "deletionprotection", "paused", ""}),
     "tenant-purger": (set(), {"purge", ""}),
     "tenant-releaser": (set(), {"finalizers", ""}),
 }
@@ -388,7 +389,7 @@ async def test_a_new_installation_brings_registers_and_nothing_else(
 async def test_the_operator_makes_a_tenant_and_sets_nothing_that_is_a_persons(api: KindsApi) -> None:
     raw = mine(tenant_object("new", values={}, deletionProtection=False, paused=False), api)
     assert await answer(api, "POST", raw, raw, OPERATOR) == ""
-    for spec in ({"values": {"a": 1}}, {"deletionProtection": True}, {"paused": True}):
+    for spec in ({"values": {"a": 1}}, {"revision": "sentiment-1"}, {"deletionProtection": True}, {"paused": True}):
         (right,) = spec
         theirs = raw | {"spec": raw["spec"] | spec}
         assert await answer(api, "POST", raw, theirs, OPERATOR) == f"talkdesktenants/{right.lower()}"

@@ -27,7 +27,13 @@ from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
 from talkdesk_operator.informer.cache import InformerCache
 from talkdesk_operator.informer.cached_object import is_deleted
-from talkdesk_operator.reconcilers import AccountReconciler, CompiledApps, InstallationReconciler, TenantReconciler
+from talkdesk_operator.reconcilers import (
+    AccountReconciler,
+    AppReconciler,
+    CompiledApps,
+    InstallationReconciler,
+    TenantReconciler,
+)
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
@@ -196,9 +202,8 @@ class _Operator:
             answered=lambda *_: None,
         )
         share = Share(lambda: None, WHOLE, None)
-        return AccountReconciler(
-            self.cache, cluster, shared().apps, installations, tenants, now=now, share=share, ledger=ledger
-        )
+        app = AppReconciler(self.cache, cluster, shared().apps, now=now, share=share)
+        return AccountReconciler(self.cache, cluster, app, installations, tenants, now=now, share=share, ledger=ledger)
 
     def catch_up(self) -> bool:
         """Let the watches bring all news; return whether they wake the account."""

@@ -1,8 +1,8 @@
-"""The commands at the terminal: `render`, `diff`, `test` and `explain`.
+"""The commands at the terminal: `render`, `diff`, `test`, `explain` and `rollout`.
 
 Belongs here: arguments, exit statuses, messages. Does not belong here: anything that another program would call.
-Statuses: 0 done, 1 the template can't be rendered or a case differs, 2 wrong usage or a file that can't be used; of
-`diff` 1 is a difference, and 2 is all else.
+Statuses: 0 done, 1 the template can't be rendered, a case differs, a rollout is not complete or can't be changed, 2
+wrong usage or a file that can't be used; of `diff` 1 is a difference, and 2 is all else.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from talkdesk_operator.cli.samples import SAMPLES
 __all__ = ["COMMANDS", "parser", "run"]
 
 _PROGRAM: Final = "talkdesk-operator"
+_ACTIONS: Final = ("status", "history", "pause", "resume", "undo")
 _Command: TypeAlias = Callable[[argparse.Namespace], int]
 
 
@@ -155,11 +156,41 @@ def _explain(_: argparse.Namespace) -> int:
     return 0
 
 
+def _describe_rollout(options: argparse.ArgumentParser) -> None:
+    options.add_argument("action", choices=_ACTIONS, metavar="ACTION", help=", ".join(_ACTIONS))
+    options.add_argument("app", metavar="APP", help="name of the TalkdeskApp")
+    options.add_argument("-n", "--namespace", required=True, metavar="NAME", help="the app's namespace")
+    options.add_argument(
+        "--to-revision",
+        default="",
+        metavar="REVISION",
+        help="name or number of a revision for `undo`; `latest` follows the template again, also with `resume`",
+    )
+    options.add_argument("--kubeconfig", type=Path, metavar="FILE", help="another one than the default")
+
+
+def _rollout(options: argparse.Namespace) -> int:
+    """Show, stop, continue or take back the rollout of a template's change, in a cluster and in your name.
+
+    `status` ends with 1 while it is not complete. `pause`, `resume` and `undo` change `spec.templateRollout` of the
+    app and print what to write into Git. `undo` pins the revision that all tenants had before.
+    """
+    from talkdesk_operator.cli.rollout import RolloutRefused, run_on_cluster  # noqa: PLC0415 - it alone needs a cluster
+
+    try:
+        text, status = run_on_cluster(options)
+    except RolloutRefused as error:
+        return _complain(1, error)
+    sys.stdout.write(text)
+    return status
+
+
 COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], _Command]]] = {
     "render": (_describe_render, _render),
     "diff": (_describe_diff, _diff),
     "test": (_describe_test, _test),
     "explain": (_describe_explain, _explain),
+    "rollout": (_describe_rollout, _rollout),
 }
 """By name: what adds the options, and what runs it."""
 

@@ -10,7 +10,6 @@ report of a failure reconciles nobody: a status that says when to try again must
 """
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
@@ -25,10 +24,12 @@ from talkdesk_operator.domain.ports.cache import Mislabeled, Unreadable
 from talkdesk_operator.informer.cached_object import (
     KINDS,
     CachedObject,
+    Change,
     ObjectKey,
     is_deleted,
     is_own_backoff,
     newer,
+    newly_in_turn,
     object_key_of,
     raw_version,
     written_by_others,
@@ -41,18 +42,6 @@ from talkdesk_runtime.time_slice import TimeSlice
 __all__ = ["KINDS", "Change", "InformerCache"]
 
 _DELETED_UIDS: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a version of an object changed in the cache."""
-
-    changed: bool = False
-    """False for a version that was there already, or older than the one that was."""
-    keys: frozenset[AccountKey] = frozenset()
-    """The accounts that must be reconciled; for an app, itself and its accounts. None for our report of a failure."""
-    by_others: bool = False
-    """The answer to a write of ours showed what somebody else had changed before it. The watch will not show that."""
 
 
 _Account: TypeAlias = dict[ObjectKey, CompactObject]
@@ -101,7 +90,10 @@ class InformerCache:
         after = self._compactor.open(compact)
         by_others = written_by_others(before) != written_by_others(after)
         if object_key[0] == TalkdeskApp.INFO.kind and not by_others:
-            keys = frozenset((AccountKey.of_app(*object_key[1:]),))  # its accounts read its spec alone
+            woken = frozenset(filter(None, (self.key_of_tenant(*each) for each in newly_in_turn(before, after))))
+            return Change(
+                changed=True, keys=woken | {AccountKey.of_app(*object_key[1:])}, woken=woken
+            )  # others read no status
         if not own_write and not by_others and is_own_backoff(raw, before, after):
             keys = frozenset()  # the event of a write of ours, which has overtaken its answer
         return Change(changed=True, keys=keys, by_others=own_write and by_others)

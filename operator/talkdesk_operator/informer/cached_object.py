@@ -4,6 +4,7 @@ Belongs here: reading one object, and what can be asked of one alone. Does not b
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from sys import intern
 from typing import Any, Final, TypeAlias
 
@@ -21,11 +22,13 @@ from talkdesk_operator.domain.ports.cache import Unreadable
 __all__ = [
     "KINDS",
     "CachedObject",
+    "Change",
     "ObjectKey",
     "is_deleted",
     "is_own_backoff",
     "key_of",
     "newer",
+    "newly_in_turn",
     "object_key_of",
     "raw_version",
     "read_object",
@@ -43,6 +46,20 @@ _PROBLEMS_NAMED: Final = 3
 
 CachedObject: TypeAlias = TalkdeskApp | TalkdeskInstallation | TalkdeskTenant | Unreadable
 ObjectKey: TypeAlias = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a version of an object changed in the cache."""
+
+    changed: bool = False
+    """False for a version that was there already, or older than the one that was."""
+    keys: frozenset[AccountKey] = frozenset()
+    """The accounts that must be reconciled; for an app, itself and its accounts. None for our report of a failure."""
+    woken: frozenset[AccountKey] = frozenset()
+    """The accounts whose turn in a rollout has come, by an app's status; they are among `keys` if a watch showed it."""
+    by_others: bool = False
+    """The answer to a write of ours showed what somebody else had changed before it. The watch will not show that."""
 
 
 def slim(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,9 +144,25 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
             return cached.spec, *_asked_by_anybody(cached)
         case TalkdeskTenant(spec=spec):
             released = cached.metadata.annotations.get(ANNOTATION_KEEP_USERS)
-            return spec.values, spec.deletion_protection, spec.paused, spec.purge, released, *_asked_by_anybody(cached)
+            persons = spec.values, spec.revision, spec.deletion_protection, spec.paused, spec.purge
+            return *persons, released, *_asked_by_anybody(cached)
         case Unreadable():
             return (cached.reason,)
+
+
+def newly_in_turn(before: CachedObject, after: CachedObject) -> frozenset[tuple[str, str]]:
+    """Return namespace and name of the tenants whose turn it is by this version of an app, and was not before.
+
+    A turn is for one revision: whoever is next for another one is so anew.
+    """
+
+    def turns(cached: CachedObject) -> frozenset[tuple[str | None, str, str]]:
+        if not isinstance(cached, TalkdeskApp) or cached.status.rollout is None:
+            return frozenset()
+        revision, namespace = cached.status.updated_revision, cached.metadata.namespace
+        return frozenset((revision, namespace, name) for name in cached.status.rollout.wave)
+
+    return frozenset((namespace, name) for _, namespace, name in turns(after) - turns(before))
 
 
 def is_own_backoff(raw: Mapping[str, Any], before: CachedObject, after: CachedObject) -> bool:

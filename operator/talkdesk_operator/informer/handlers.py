@@ -112,11 +112,13 @@ class Handlers:
             self._on_lease(event["object"])
 
     def on_own_write(self, raw: Mapping[str, Any]) -> None:
-        """Take the answer to a write of ours. Queue the account only if somebody else had changed the object before."""
+        """Take the answer to a write of ours. Queue the account only if somebody else had changed the object before.
+
+        And, of an app, the accounts whose turn it is by what we wrote.
+        """
         change = self._cache.put(raw)
-        if change.by_others and self._queueing:
-            for key in change.keys:
-                self.enqueue(key, Cause.WATCH)
+        for key in (change.keys if change.by_others else change.woken) if self._queueing else ():
+            self.enqueue(key, Cause.WATCH)
 
     def enqueue(self, key: AccountKey, cause: Cause) -> None:
         """Queue an account by its urgency; drop it from the queue's records when nothing of it is left."""

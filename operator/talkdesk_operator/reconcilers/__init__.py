@@ -5,8 +5,9 @@ Belongs here: the loop of observe, decide, act and write the status; the order o
 """
 
 from talkdesk_operator.reconcilers.account import AccountReconciler
+from talkdesk_operator.reconcilers.app import AppReconciler
 from talkdesk_operator.reconcilers.apps import CompiledApps
 from talkdesk_operator.reconcilers.installation import InstallationReconciler
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
 
-__all__ = ["AccountReconciler", "CompiledApps", "InstallationReconciler", "TenantReconciler"]
+__all__ = ["AccountReconciler", "AppReconciler", "CompiledApps", "InstallationReconciler", "TenantReconciler"]

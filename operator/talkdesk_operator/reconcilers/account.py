@@ -20,11 +20,11 @@ from talkdesk_operator.domain.reconcile.error_policy import cluster_failure
 from talkdesk_operator.domain.reconcile.ownership import is_alive, roles
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Role, Scope
 from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
-from talkdesk_operator.reconcilers.app_lifetime import AppLifetime
-from talkdesk_operator.reconcilers.apps import CompiledApps
+from talkdesk_operator.reconcilers.app import AppReconciler
 from talkdesk_operator.reconcilers.held_records import HeldRecords
 from talkdesk_operator.reconcilers.installation import InstallationReconciler, Outcome
 from talkdesk_operator.reconcilers.orphans import OrphanedTenants
+from talkdesk_operator.reconcilers.results import together, unrecorded
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.slot_labels import put_labels_right
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
@@ -59,7 +59,7 @@ class AccountReconciler:
         self,
         cache: Cache,
         cluster: Cluster,
-        apps: CompiledApps,
+        apps: AppReconciler,
         installations: InstallationReconciler,
         tenants: TenantReconciler,
         *,
@@ -75,7 +75,6 @@ class AccountReconciler:
         self._orphans = OrphanedTenants(cluster, now)
         self._held = HeldRecords(cluster, now)
         self._unclaimed = UnclaimedTenants(cluster, tenants, self._orphans, self._held, now)
-        self._lifetime = AppLifetime(cache, cluster, now, survey=share.survey)
         self._share = share
         self._now = now
         self._ledger = ledger or DriftLedger()
@@ -85,22 +84,21 @@ class AccountReconciler:
         try:
             return await self._reconcile(key, causes)
         except KubeError as error:
-            return _unrecorded(error)
+            return unrecorded(error)
 
     async def _reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
         app = self._cache.app(key.namespace, key.app)
         if key.is_app:
-            for each in tuple(self._cache.apps()):
-                await self._apps.prepare(each)
+            await self._apps.prepare_all()
             self._share.follow()
-        labeled = _together([_unrecorded(error) for error in await put_labels_right(self._cache, self._cluster, key)])
+        labeled = together([unrecorded(error) for error in await put_labels_right(self._cache, self._cluster, key)])
         if not self._share.shard.owns(key):
             return labeled
         if not key.is_app:
-            return _together((labeled, await self._reconcile_account(key, app, causes)))
+            return together((labeled, await self._reconcile_account(key, app, causes)))
         if app is None:
             return Result(failed=await self._report_unreadable(key) is not None)
-        return await self._reconcile_app(app)
+        return await self._apps.reconcile(app)
 
     async def _reconcile_account(
         self, key: AccountKey, resource: TalkdeskApp | None, causes: frozenset[Cause]
@@ -108,9 +106,7 @@ class AccountReconciler:
         if Cause.FAULT in causes:
             await self._report_fault(self._cache.installations(key))
         installations = self._cache.installations(key)
-        if resource is not None:
-            await self._apps.prepare(resource)
-        app = self._apps.view(resource) if resource is not None else None
+        app = await self._apps.view(resource, self._cache.tenant(key)) if resource is not None else None
         problem = await self._report_unreadable(key)
         if not installations and problem is None:
             return await self._unclaimed.reconcile(app, self._cache.tenant(key))
@@ -127,14 +123,14 @@ class AccountReconciler:
             in_use = any(map(is_alive, self._cache.installations(key)))
             results.append(await self._recorded(self._held.report(self._cache.tenant(key), in_use=in_use)))
         results.append(Result(tuple(self._drift_requeue(key))))
-        return _together(results, failed=problem is not None)
+        return together(results, failed=problem is not None)
 
     async def _recorded(self, report: Awaitable[None]) -> Result:
         """Make a report; an error of the API server there keeps nothing else from being done."""
         try:
             await report
         except KubeError as error:
-            return _unrecorded(error)
+            return unrecorded(error)
         return Result()
 
     async def _isolated(
@@ -151,17 +147,7 @@ class AccountReconciler:
             return await self._reconcile_one(key, installation, app, role, causes, problem)
         except KubeError as error:
             gone = isinstance(error, KubeNotFound) and self._cache.current(installation) is None
-            return Result() if gone else _unrecorded(error)
-
-    async def _reconcile_app(self, resource: TalkdeskApp) -> Result:
-        """Write the app's status, or let it go when it is being deleted and no customer is left."""
-        conditions = await self._lifetime.release(self._apps.view(resource))
-        if conditions is None:
-            return Result()
-        review = await self._apps.write_status(resource, conditions)
-        await self._lifetime.report(resource, conditions)
-        poll = min((each for each in (self._lifetime.poll(resource), review) if each is not None), default=None)
-        return Result(() if poll is None else (Requeue(poll, Priority.RETRY),))
+            return Result() if gone else unrecorded(error)
 
     async def _reconcile_one(
         self,
@@ -176,7 +162,7 @@ class AccountReconciler:
         if wait is not None:
             return Result((Requeue(wait, Priority.RETRY),))
         if app is not None and not is_ended(installation):
-            await self._lifetime.hold(app.resource)
+            await self._apps.hold(app.resource)
         tenant = self._cache.tenant(key)
         installation, blocked = await self._with_finalizer(installation)
         scope = Scope(
@@ -264,21 +250,6 @@ class AccountReconciler:
             mark = next_warning(request, app.resource, now)
             if mark is not None:
                 yield Requeue(mark - now, Priority.CHANGED)
-
-
-def _unrecorded(error: KubeError) -> Result:
-    return Result(failed=True, error=str(error), conflict=isinstance(error, KubeConflict))
-
-
-def _together(results: Sequence[Result], *, failed: bool = False) -> Result:
-    """Return one result for all installations of an account."""
-    errors = [result for result in results if result.error]
-    return Result(
-        tuple(requeue for result in results for requeue in result.next),
-        failed=failed or any(result.failed for result in results),
-        error="; ".join(dict.fromkeys(result.error for result in errors)),
-        conflict=bool(errors) and all(result.conflict for result in errors),
-    )
 
 
 def _is_requested(installation: TalkdeskInstallation, tenant: TalkdeskTenant | None) -> bool:

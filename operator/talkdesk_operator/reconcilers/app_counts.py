@@ -4,26 +4,22 @@ Belongs here: which accounts are counted, and how often. Does not belong here: w
 follows from it (`app_lifetime`).
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from talkdesk_crds.app import TalkdeskApp
-from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cache import Cache
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
 from talkdesk_operator.domain.tenant.app_deletion import Remaining, remaining_of
 from talkdesk_operator.domain.tenant.pending_deletions import PendingDeletions, pending_of
+from talkdesk_operator.reconcilers.app_accounts import AppAccounts
 from talkdesk_operator.reconcilers.share import Survey
 from talkdesk_runtime.lru import LruMap
 
 __all__ = ["AppCounts", "Counts"]
 
-_AT_ONCE: Final = 50
-"""Accounts that are counted without letting others work."""
 _WAIT_FOR_EACH: Final = timedelta(milliseconds=10)
 """How much later the next count comes for each account: counting takes some thousandths of the time."""
 _MAX_APPS: Final = 256
@@ -53,7 +49,7 @@ class AppCounts:
     def __init__(self, cache: Cache, now: Callable[[], datetime], survey: Survey | None) -> None:
         self._cache = cache
         self._now = now
-        self._survey = survey
+        self._accounts = AppAccounts(cache, survey)
         self._surveyed: LruMap[str, Counts] = LruMap(_MAX_APPS)
         """By the app's uid."""
 
@@ -78,7 +74,7 @@ class AppCounts:
                 unreadable = any(problem.key is not None for problem in cache.unreadable(key))
                 remaining += remaining_of(installations, tenant, unreadable=unreadable)
         counts = Counts(remaining, pending, accounts, of, now)
-        if self._survey is not None:
+        if self._accounts.surveyed:
             self._surveyed.put(metadata.uid, counts)
         return counts
 
@@ -88,20 +84,3 @@ class AppCounts:
         if known is None:
             return _WAIT_FOR_EACH * len(self._cache.keys_of_app(*app.key))
         return known.time + known.wait - self._now()
-
-    async def _accounts(self, app: TalkdeskApp) -> AsyncIterator[tuple[AccountKey, Cache]]:
-        """Yield the app's accounts with who knows them, and let others work between some of them."""
-        async with aclosing(self._caches(app)) as caches:
-            async for cache in caches:
-                for number, key in enumerate(cache.keys_of_app(*app.key), start=1):
-                    yield key, cache
-                    if number % _AT_ONCE == 0:
-                        await asyncio.sleep(0)
-
-    async def _caches(self, app: TalkdeskApp) -> AsyncGenerator[Cache, None]:
-        if self._survey is None:
-            yield self._cache
-            return
-        async with aclosing(self._survey(*app.key)) as caches:
-            async for cache in caches:
-                yield cache

@@ -1,9 +1,10 @@
 """TalkdeskApps: compiled once for each generation, and their status."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from talkdesk_crds.allowed_hosts import allowed_hosts
 from talkdesk_crds.app import AppStatus, ConflictPolicy, RejectRule, TalkdeskApp
@@ -15,8 +16,8 @@ from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.access import AccessReviews
 from talkdesk_operator.domain.reconcile.failure import Failure
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule
-from talkdesk_operator.domain.tenant.desired import revision_of
 from talkdesk_operator.domain.tenant.edit_grace import deletion_policies
+from talkdesk_operator.domain.tenant.revision import revision_name
 from talkdesk_operator.reconcilers.app_reviews import AppReviews
 from talkdesk_operator.reconcilers.aside import aside
 from talkdesk_operator.templates.address import compile_address
@@ -97,9 +98,17 @@ def _rule(rule: RejectRule) -> CompiledRule:
 
 
 def app_status(
-    view: CompiledApp, now: datetime, further: Sequence[Condition] = (), *, missing: Failure | None = None
+    view: CompiledApp,
+    now: datetime,
+    further: Sequence[Condition] = (),
+    *,
+    missing: Failure | None = None,
+    rollout: Mapping[str, Any] | None = None,
 ) -> AppStatus:
-    """Return whether the app can be used, and `further` conditions; equal to its status when nothing changed."""
+    """Return whether the app can be used, and `further` conditions; equal to its status when nothing changed.
+
+    `rollout` has the members of the status that say how far a rollout is; those of before stay without it.
+    """
     app = view.resource
     problem = view.problem or (missing.message if missing is not None else "")
     usable = not problem
@@ -113,11 +122,14 @@ def app_status(
         observed_generation=app.metadata.generation,
     )
     conditions = transitioned(app.status.conditions, (ready, *_assumed(view, now), *further), now)
-    return AppStatus(
-        observed_generation=app.metadata.generation,
-        conditions=conditions,
-        deletion_policies=deletion_policies(app, now),
-        events=app.status.events,  # the webhook's; a newer one of its has this write refused
+    # `events` is the webhook's; a newer one of its has this write refused.
+    return app.status.model_copy(
+        update={
+            "observed_generation": app.metadata.generation,
+            "conditions": conditions,
+            "deletion_policies": deletion_policies(app, now),
+            **(rollout or {}),
+        }
     )
 
 
@@ -142,8 +154,8 @@ def _in_order(view: CompiledApp) -> str:
     return "; warning: ".join(("hosts, template and rules are valid", *warnings))
 
 
-def _key(app: TalkdeskApp) -> tuple[str, int]:
-    return app.metadata.uid, app.metadata.generation
+def _key(app: TalkdeskApp, revision: str = "") -> tuple[str, int, str]:
+    return app.metadata.uid, app.metadata.generation, revision
 
 
 def _compiled(app: TalkdeskApp, *, allow_insecure: bool) -> CompiledApp:
@@ -152,7 +164,7 @@ def _compiled(app: TalkdeskApp, *, allow_insecure: bool) -> CompiledApp:
         found = compile_app(app, allow_insecure=allow_insecure)
     except Exception as error:  # noqa: BLE001 - all apps are looked at together, and the others must go on
         found = CompiledApp(app, None, None, f"it can't be compiled: {type(error).__name__}")
-    return replace(found, revision=revision_of(app))
+    return replace(found, revision=revision_name(app))
 
 
 class CompiledApps:
@@ -171,25 +183,32 @@ class CompiledApps:
         self._now = now
         self._reviews = AppReviews(cluster, now, access)
         self._compile = partial(_compiled, allow_insecure=allow_insecure)
-        self._compiled: LruMap[tuple[str, int], CompiledApp] = LruMap(_MAX_COMPILED)
+        self._compiled: LruMap[tuple[str, int, str], CompiledApp] = LruMap(_MAX_COMPILED)
 
-    async def prepare(self, app: TalkdeskApp) -> None:
+    async def prepare(self, app: TalkdeskApp, revision: str = "") -> None:
         """Compile a large app beside the event loop, so that `view` takes no time."""
-        if (
-            self._compiled.peek(_key(app)) is None
-            and measure(step.manifests for step in app.spec.tenant.steps)[1] > _LARGE
-        ):
-            self._compiled.put(_key(app), await aside(app, self._compile, app))
+        key = _key(app, revision)
+        if self._compiled.peek(key) is None and measure(step.manifests for step in app.spec.tenant.steps)[1] > _LARGE:
+            self._compiled.put(key, await aside(app, self._compile, app))
 
-    def view(self, app: TalkdeskApp) -> CompiledApp:
-        """Return the app as the domain uses it."""
-        known = self._compiled.get(_key(app))
+    def view(self, app: TalkdeskApp, revision: str = "") -> CompiledApp:
+        """Return the app as the domain uses it; `revision` where its template is that of an older one."""
+        key = _key(app, revision)
+        known = self._compiled.get(key)
         if known is None:
             known = self._compile(app)
-            self._compiled.put(_key(app), known)
+            self._compiled.put(key, known)
         return replace(known, resource=app)
 
-    async def write_status(self, app: TalkdeskApp, further: Sequence[Condition] = ()) -> timedelta | None:
+    def all_views(self, app: TalkdeskApp) -> Iterator[CompiledApp]:
+        """Yield the app, and what is known of it with older revisions of its template."""
+        yield self.view(app)
+        mine = _key(app)[:2]
+        yield from (self._compiled.peek(key) or self.view(app) for key in tuple(self._compiled) if key[:2] == mine)
+
+    async def write_status(
+        self, app: TalkdeskApp, further: Sequence[Condition] = (), rollout: Mapping[str, Any] | None = None
+    ) -> timedelta | None:
         """Write the app's status with these conditions beside its own, if it changed. Raises KubeError.
 
         A new reason why it can't be used is an Event, too. Returns after what time what is missing is to be looked for
@@ -197,7 +216,8 @@ class CompiledApps:
         """
         view, now = self.view(app), self._now()
         review = await self._reviews.look(view)
-        status = app_status(view, now, (*review.conditions(app, now), *further), missing=review.missing)
+        conditions = (*review.conditions(app, now), *further)
+        status = app_status(view, now, conditions, missing=review.missing, rollout=rollout)
         if status != app.status:
             await self._cluster.write_app_status(app, status)
             await self._report(app, status)

@@ -19,4 +19,6 @@ async def fresh_tenant(cluster: Cluster, app: CompiledApp, tenant: TalkdeskTenan
     fresh = await cluster.read_tenant(tenant)
     if fresh is None or fresh.spec.paused or fresh.spec.state is TenantState.OFFBOARDED:
         return None
+    if fresh.spec.revision != tenant.spec.revision:
+        return None
     return fresh if fresh.spec.installation_ref == tenant.spec.installation_ref else None

@@ -201,7 +201,7 @@ class TenantReconciler:
     async def _unusable(self, scope: Scope, failure: Failure) -> Scope:
         """Record why nothing is applied at the tenant, too, where there is one."""
         if scope.tenant is not None:
-            status = tenant_status.unusable(scope.tenant, failure, self._now())
+            status = tenant_status.unusable(_app(scope), scope.tenant, failure, self._now())
             scope = replace(scope, tenant=await self._write(scope.tenant, status))
         return _failed(scope, failure)
 

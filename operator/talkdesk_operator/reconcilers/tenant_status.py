@@ -6,6 +6,7 @@ Belongs here: conditions, inventory and steps, pure. Does not belong here: when 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
 from talkdesk_crds.tenant import OrphanedObject, StepState, StepStatus, TalkdeskTenant, TenantStatus
@@ -78,6 +79,7 @@ def provisioned(
         steps=applied.steps,
         name=tenant.status.name or (tenant.spec.name if any(entry.uid for entry in inventory) else None),
         applied_inputs=inputs_digest(replace(scope, tenant=tenant), app),
+        **_held_to(app, tenant, now),
         last_handled_reconcile_at=reconcile_requested_at(tenant),
     )
 
@@ -93,7 +95,14 @@ def provision_outcome(tenant: TalkdeskTenant, applied: Applied, pruned: Pruned |
     return TenantOutcome(TenantResult.READY, "every object is applied and ready", None, since)
 
 
-def unusable(tenant: TalkdeskTenant, failure: Failure, now: datetime) -> TenantStatus:
+def _held_to(app: CompiledApp, tenant: TalkdeskTenant, now: datetime) -> dict[str, Any]:
+    """Return the revision of the template that the tenant is held to, and since when."""
+    revision, status = app.revision or None, tenant.status
+    since = status.revision_time if status.revision == revision else now
+    return {"revision": revision, "revision_time": since if revision is not None else None}
+
+
+def unusable(app: CompiledApp, tenant: TalkdeskTenant, failure: Failure, now: datetime) -> TenantStatus:
     """Return the status of a tenant whose template can't be filled in, or applied; its objects stay as they are."""
     return tenant.status.model_copy(
         update={
@@ -101,6 +110,7 @@ def unusable(tenant: TalkdeskTenant, failure: Failure, now: datetime) -> TenantS
             "conditions": _conditions(
                 tenant, failure.reason, failure.message, now, stalled=True, orphaned=tenant.status.orphaned_objects
             ),
+            **_held_to(app, tenant, now),
         }
     )
 
@@ -131,6 +141,8 @@ def leaving(
             ),
             "steps": steps,
             "applied_inputs": None,
+            "revision": None,
+            "revision_time": None,
             "last_handled_reconcile_at": reconcile_requested_at(tenant),
         }
     )

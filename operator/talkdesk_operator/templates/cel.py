@@ -47,6 +47,7 @@ from talkdesk_operator.templates.limits import (
     measure,
     source_excess,
 )
+from talkdesk_operator.templates.nearest import nearest
 
 __all__ = ["Activation", "Exhausted", "Expression", "ExpressionError", "compile_expression"]
 
@@ -260,7 +261,7 @@ def _check_functions(source: str, program: cel.Program) -> None:
     for name in program.functions():
         # Operators and what macros expand to have names such as `_+_` and `@in`.
         if name.isidentifier() and name not in known:
-            raise ExpressionError(source, f"unknown function {name}()")
+            raise ExpressionError(source, f"unknown function {name}(){nearest(name, known, alike=0.6)}")
 
 
 def _converts(context: cel.Context, name: str, value: object) -> bool:

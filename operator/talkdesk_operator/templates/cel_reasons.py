@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from talkdesk_operator.templates.functions import FUNCTIONS, NATIVE_FUNCTIONS
+from talkdesk_operator.templates.nearest import nearest
 
 __all__ = ["Chains", "reason_of", "walk"]
 
@@ -48,7 +49,7 @@ def _missing_key(error: KeyError, variables: Mapping[str, object], chains: Chain
         for end in range(1, len(chain)):
             parent = walk(variables, chain[:end])
             if chain[end] == key and isinstance(parent, Mapping) and key not in parent:
-                return f"no such key: {'.'.join(chain[: end + 1])}"
+                return f"no such key: {'.'.join(chain[: end + 1])}{_alike(chain[:end], key, parent)}"
     # The key of an element (`x.name`) is in the source; one that was computed can be a secret.
     named = any(key in chain[1:] for chain in chains)
     return f"no such key: {key}" if named else "no such key"
@@ -61,6 +62,13 @@ def _wrong_types(variables: Mapping[str, object], chains: Chains) -> str:
             if parent is not _ABSENT and not isinstance(parent, Mapping):
                 return f"{'.'.join(chain[:end])} is {_kind(parent)} and has no key {chain[end]}"
     return "types do not fit: int, uint, double, string, bool and null do not mix, use int(), double() or string()"
+
+
+def _alike(path: tuple[str, ...], key: str, parent: Mapping[object, object]) -> str:
+    """Return the value whose name was most likely meant; what other variables have is checked with the template."""
+    if path[:2] != ("tenant", "values"):
+        return ""
+    return nearest(key, (each for each in parent if isinstance(each, str)))
 
 
 class _Absent:

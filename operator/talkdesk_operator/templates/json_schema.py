@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from talkdesk_operator.templates.errors import child
-from talkdesk_operator.templates.variables import nearest
+from talkdesk_operator.templates.nearest import nearest
 from talkdesk_runtime.shorten import shorten
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ Belongs here: which members there are, and what is said of any other one. Does n
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from difflib import get_close_matches
 from typing import Final
 
 from talkdesk_operator.templates.cel import Expression
+from talkdesk_operator.templates.nearest import nearest
 
-__all__ = ["MEMBERS", "nearest", "unknown_members", "unknown_variable"]
+__all__ = ["MEMBERS", "unknown_members", "unknown_variable"]
 
 MEMBERS: Final[dict[str, frozenset[str]]] = {
     "app": frozenset({"id", "name", "namespace", "region"}),
@@ -26,7 +26,6 @@ MEMBERS: Final[dict[str, frozenset[str]]] = {
 }
 _FREE: Final = frozenset({("tenant", "values")})
 """What has members that a person chose."""
-_ALIKE: Final = 0.5
 
 
 def unknown_variable(name: str, scope: AbstractSet[str]) -> str:
@@ -45,10 +44,3 @@ def unknown_members(expression: Expression, scope: AbstractSet[str]) -> Iterator
             yield f"no such member: {chain[0]}.{chain[1]}{alike} (there are {there_are})"
         elif len(chain) > 2 and chain[:2] not in _FREE:
             yield f"no such member: {'.'.join(chain[:3])} ({'.'.join(chain[:2])} has none)"
-
-
-def nearest(name: str, known: AbstractSet[str]) -> str:
-    """Return words with the known name that is most like this one; empty where none is."""
-    lower = {each.lower(): each for each in known}
-    found = get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
-    return f", did you mean {lower[found[0]]}?" if found else ""

@@ -9,6 +9,7 @@ import pytest
 from builders.kinds import MERGE_PATCH, KindsApi, put
 from builders.objects import app_object, installation_object, request_object, tenant_object
 from talkdesk_crds.fields import to_wire_time
+from talkdesk_runtime.kube_errors import KubeInvalid
 from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -257,7 +258,7 @@ async def test_values_out_of_bounds_are_refused_by_their_field(api: KindsApi, me
 
 
 SIMULATOR = {"api": "http://127.0.0.1:8081", "token": "http://127.0.0.1:8082/{account}/oauth/token"}
-STEP = {"name": "base", "manifests": [{"apiVersion": "v1", "kind": "Namespace"}]}
+STEP = {"name": "base", "manifests": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}]}
 
 
 @pytest.mark.parametrize(
@@ -307,7 +308,7 @@ async def test_a_field_that_nobody_knows_is_pruned_and_strict_clients_are_told(a
 async def test_values_and_manifests_may_have_any_shape(api: KindsApi) -> None:
     shape = {"a": [1, {"b": "x"}], "c": {"d": 1.5}}
     assert (await api.create(tenant_object(values=shape)))["spec"]["values"] == shape
-    step = {"name": "base", "manifests": [{"kind": "X", "spec": {"replicas": "${1}"}}]}
+    step = {"name": "base", "manifests": [CONFIG_MAP | {"kind": "X", "spec": {"replicas": "${1}"}}]}
     made = await api.create(app_object(tenant={"serviceAccountName": "p", "steps": [step]}))
     assert made["spec"]["tenant"]["steps"][0]["manifests"] == step["manifests"]
 
@@ -337,3 +338,54 @@ async def test_an_apps_name_is_short_enough_for_a_label(api: KindsApi, length: i
         await api.create(raw)
     else:
         assert "at most 63 characters" in str(await api.not_created(raw))
+
+
+def with_manifest(manifest: dict[str, Any], **tenant: Any) -> dict[str, Any]:
+    raw = app_object()
+    raw["spec"]["tenant"] |= {"steps": [{"name": "base", "manifests": [manifest]}], **tenant}
+    return raw
+
+
+CONFIG_MAP: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "${tenant.name}-a"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "why"),
+    [
+        ({"apiVersion": None}, "apiVersion", "Required value"),
+        ({"kind": None}, "kind", "Required value"),
+        ({"metadata": None}, "metadata", "Required value"),
+        ({"metadata": {}}, "metadata.name", "Required value"),
+        ({"metadata": {"name": ""}}, "metadata.name", "at least 1 chars"),
+        ({"metadata": {"name": 7}}, "metadata.name", "must be of type string"),
+        ({"metadata": {"name": "a-${tenant.name"}}, "metadata.name", "has no closing brace"),
+        ({"apiVersion": "v1/"}, "apiVersion", "should match"),
+        ({"kind": "${tenant.name}"}, "kind", "should match"),
+        ({"kind": "List"}, "kind", "written as separate manifests"),
+        ({"apiVersion": "appconnect.talkdesk.dev/v1alpha1"}, "apiVersion", "cannot be in a template"),
+    ],
+)
+async def test_a_manifest_that_can_work_for_nobody_is_refused_by_its_place(
+    api: KindsApi, changes: dict[str, Any], place: str, why: str
+) -> None:
+    manifest = {key: value for key, value in (CONFIG_MAP | changes).items() if value is not None}
+    with pytest.raises(KubeInvalid) as caught:
+        await api.create(with_manifest(manifest))
+    assert f"spec.tenant.steps[0].manifests[0].{place}" in str(caught.value)
+    assert why in str(caught.value)
+
+
+async def test_a_tenants_name_whose_expression_does_not_end_and_a_second_step_of_a_name_are_refused(
+    api: KindsApi,
+) -> None:
+    with pytest.raises(KubeInvalid, match=r"spec\.tenant\.name: .* has no closing brace"):
+        await api.create(with_manifest(CONFIG_MAP, name="${account.id"))
+    step = {"name": "base", "manifests": [CONFIG_MAP]}
+    with pytest.raises(KubeInvalid, match="Duplicate value"):
+        await api.create(with_manifest(CONFIG_MAP, steps=[step, step]))
+
+
+async def test_whatever_else_a_manifest_holds_is_kept(api: KindsApi) -> None:
+    more = {"data": {"x": "${{'a': {'b': 1}}.a.b}"}, "metadata": {"name": "${'}' + tenant.name}", "labels": {"a": "b"}}}
+    made = await api.create(with_manifest(CONFIG_MAP | more))
+    assert made["spec"]["tenant"]["steps"][0]["manifests"] == [CONFIG_MAP | more]

@@ -88,7 +88,9 @@ async def live(played: Played) -> None:
     async with logout_endpoint() as endpoint:
         await kubectl("annotate", "secret", "single-logout", f"{ANNOTATION_FOR_HOSTS}={host_of(endpoint.url)}")
         logout = {"url": endpoint.url, "secretRef": ref, "allowInsecure": True}
-        async with with_scim(played.stacks, logout=logout, steps=[*STEPS, PASSING]) as (talkdesk, _):
+        history = {"revisionHistoryLimit": 0}
+        made = with_scim(played.stacks, logout=logout, steps=[*STEPS, PASSING], templateRollout=history)
+        async with made as (talkdesk, _):
             talkdesk.behave(updating_state="updating")
             acme = await talkdesk.install(users=2)
             await acme.becomes("Active")
@@ -98,7 +100,9 @@ async def live(played: Played) -> None:
             assert endpoint.came
             await miss_an_update(acme)
             talkdesk.may_lose_objects.add(acme.account_id)
-            await talkdesk.change_app(tenant={"steps": [*STEPS]})
+            await talkdesk.change_app(tenant={"steps": [*STEPS]}, templateRollout={"paused": True})
+            await acme.request_reconcile()
+            await talkdesk.change_app(templateRollout={"paused": False})
             await until(partial(is_gone, acme, "passing"), within=90)
 
             await be_overtaken(acme)

@@ -29,6 +29,7 @@ __all__ = [
 RBAC: Final = "rbac.authorization.k8s.io"
 RECORD_VERBS: Final = ("create", "patch")
 """What the operator needs of Secrets to keep records of users, beside what every app needs."""
+_REVISIONS: Final = ("get", "list", "create", "delete")
 _APPLY: Final = ("create", "delete", "get", "patch")
 _WATCH: Final = ("list", "watch")
 
@@ -120,6 +121,7 @@ def rights_in_namespace(app: CompiledApp) -> tuple[Right, ...]:
     logout = () if spec.logout is None else (spec.logout.secret_ref.name,)
     return (
         *(Right(Party.OPERATOR, verb, "", "secrets", namespace) for verb in ("get", "list", "delete", *records)),
+        *(Right(Party.OPERATOR, verb, "apps", "controllerrevisions", namespace) for verb in _REVISIONS),
         Right(Party.OPERATOR, "impersonate", "", "serviceaccounts", namespace, account),
         *(Right(Party.WEBHOOK, verb, GROUP, "talkdeskinstallations", namespace) for verb in ("create", "patch")),
         Right(Party.WEBHOOK, "create", "", "secrets", namespace),

@@ -88,7 +88,8 @@ def _words(missing: Iterable[Right]) -> Iterator[str]:
 
 def _yaml(missing: Sequence[Right], place: Place) -> Iterator[tuple[str, int]]:
     """Yield documents that can be applied one by one, and how many rights each gives."""
-    records = [right for right in missing if right.party is Party.OPERATOR and right.verb in RECORD_VERBS]
+    ours = [right for right in missing if right.party is Party.OPERATOR]
+    records = [right for right in ours if right.resource == "secrets" and right.verb in RECORD_VERBS]
     for party, name in ((Party.OPERATOR, "talkdesk-operator"), (Party.WEBHOOK, "talkdesk-webhook")):
         given = [right for right in missing if right.party is party and not right.name and right not in records]
         if given:

@@ -78,7 +78,7 @@ class CompiledApp:
     problem: str = ""
     """What is wrong with it, when something here is missing."""
     revision: str = ""
-    """A fingerprint of what the tenants are made from; see `desired.revision_of`."""
+    """The name of the revision that `template` is; see `domain.tenant.revision`."""
     reject_rules: tuple[CompiledRule, ...] = ()
     """The app's `approval.rejectWhen`."""
     allow_insecure: bool = False

@@ -21,6 +21,7 @@ from talkdesk_operator.domain.reconcile.scope import CompiledApp, Scope, TenantO
 from talkdesk_operator.domain.tenant.edit_grace import held_until
 from talkdesk_operator.domain.tenant.entitlement import desired_state, trial_of
 from talkdesk_operator.domain.tenant.record_deletion import is_given_up
+from talkdesk_operator.domain.tenant.revision import revision_name
 from talkdesk_runtime.durations import parse_duration
 
 __all__ = [
@@ -34,26 +35,11 @@ __all__ = [
     "purge_at",
     "purge_time",
     "retention_ends",
-    "revision_of",
     "settled_name",
     "template_context",
     "unclaimed_context",
 ]
 
-_NOT_IN_TENANTS: Final = (
-    "events",
-    "approval",
-    "deadline",
-    "users",
-    "logout",
-    "trial",
-    "license",
-    "uninstall",
-    "retention",
-    "resync_period",
-    "paused",
-)
-"""Fields of an app's spec that no template sees: an edit of them applies nothing. Of the others it is not known."""
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _MIN_POLL: Final = timedelta(seconds=1)
 _MAX_POLL: Final = timedelta(seconds=30)
@@ -157,12 +143,6 @@ def _all_keys(facts: AccountFacts | SubscriptionFacts) -> dict[str, Any]:
     return facts.model_dump(by_alias=True, mode="json")
 
 
-def revision_of(app: TalkdeskApp) -> str:
-    """Return a fingerprint of all that an app's tenants are made from: the same after an edit of anything else."""
-    spec = app.spec.model_dump(mode="json", by_alias=True, exclude=set(_NOT_IN_TENANTS))
-    return digest(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS).decode(), app.metadata.uid, length=32)
-
-
 def inputs_digest(scope: Scope, app: CompiledApp) -> str:
     """Return a fingerprint of everything that the rendered objects depend on, without rendering them.
 
@@ -174,8 +154,16 @@ def inputs_digest(scope: Scope, app: CompiledApp) -> str:
     credentials = scope.installation.spec.credentials
     named = credentials.secret_name if credentials is not None else ""
     secret = scope.secret_name or named
-    revision = app.revision or revision_of(app.resource)
-    return digest(orjson.dumps(context, option=orjson.OPT_SORT_KEYS).decode(), secret, revision, length=32)
+    template = app.resource.spec.tenant
+    parts = (
+        orjson.dumps(context, option=orjson.OPT_SORT_KEYS).decode(),
+        secret,
+        app.revision or revision_name(app.resource),
+        template.service_account_name,
+        template.object_scope,
+        app.resource.metadata.uid,
+    )
+    return digest(*parts, length=32)
 
 
 def is_current(scope: Scope) -> bool:

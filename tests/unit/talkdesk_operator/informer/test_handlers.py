@@ -188,3 +188,27 @@ def test_only_handlers_that_write_nothing_are_registered() -> None:
         assert len(registry._watching.get_all_handlers()) == number
         for writing in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
             assert not writing.get_all_handlers()
+
+
+@pytest.mark.case(55)
+@pytest.mark.parametrize(("revision", "woken"), [("new", {"a2"}), ("newer", {"a1", "a2"})])
+@pytest.mark.parametrize("written", ["here", "by another shard"])
+async def test_an_apps_status_queues_those_alone_whose_turn_in_a_rollout_has_come(
+    written: str, revision: str, woken: set[str]
+) -> None:
+    it = Shell()
+    for account in ("a1", "a2", "a3"):
+        it.cache.observe(tenant(f"sentiment-{account}", account=account))
+
+    def moving(version: str, to: str, *wave: str) -> dict[str, Any]:
+        rollout = {"wave": [f"sentiment-{each}" for each in wave]}
+        return app(version=version) | {"status": {"updatedRevision": to, "rollout": rollout}}
+
+    it.cache.observe(moving("2", "new", "a1"))
+    if written == "here":
+        it.handlers.on_own_write(moving("3", revision, "a1", "a2", "gone"))
+    else:
+        await it.event("MODIFIED", moving("3", revision, "a1", "a2", "gone"))
+    it.handlers.on_own_write(app(version="4"))
+    queued = {account for account, _ in await it.queued()}
+    assert queued - {""} == woken

@@ -175,6 +175,12 @@ def test_a_missing_key_fails_one_account_and_is_named_with_its_leaf(fields: dict
     assert render(compiled, luckier, app_name="a", tenant_name="t").name == "td-5f1"
 
 
+def test_a_misspelled_value_is_said_with_the_nearest_that_there_is() -> None:
+    compiled = template(manifest("Namespace"), manifest(data={"x": "${tenant.values.label}"}))
+    with pytest.raises(RenderError, match=r"no such key: tenant\.values\.label, did you mean labels\?"):
+        render(compiled, context(), app_name="a", tenant_name="t")
+
+
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [

@@ -10,7 +10,6 @@ import pytest
 from builders.objects import (
     NOON,
     answered,
-    app,
     condition,
     current_tenant,
     facts,
@@ -20,7 +19,6 @@ from builders.objects import (
     tenant,
     view,
 )
-from builders.raw_objects import TEMPLATE
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import AccountFacts, SubscriptionFacts
 from talkdesk_crds.tenant import InventoryItem, TalkdeskTenant, TenantState, TenantStatus
@@ -35,7 +33,6 @@ from talkdesk_operator.domain.tenant.desired import (
     orphan_purge_at,
     purge_time,
     retention_ends,
-    revision_of,
     settled_name,
     template_context,
     unclaimed_context,
@@ -46,26 +43,6 @@ DAY = timedelta(days=1)
 
 
 MADE = InventoryItem(step="base", version="v1", kind="ConfigMap", name="x", uid="made")
-
-
-@pytest.mark.case(76)
-def test_of_an_apps_fields_those_make_another_revision_that_a_template_may_see() -> None:
-    """A field that is added to the spec counts as seen until somebody decides that it is not."""
-    unseen: dict[str, Any] = {
-        "events": {"signatureVerification": "Disabled"},
-        "approval": {"mode": "Manual"},
-        "deadline": {"warnBefore": ["1h"]},
-        "users": {},
-        "trial": {"onEnd": "Suspend"},
-        "license": {"required": True},
-        "retention": {"keepFor": "1h"},
-        "resyncPeriod": "1h",
-        "paused": True,
-    }
-    for field, value in unseen.items():
-        assert revision_of(app(**{field: value})) == revision_of(app()), field
-    assert revision_of(app(auth={"scopes": ["account:read"]})) != revision_of(app())
-    assert revision_of(app(tenant={"serviceAccountName": "another", "steps": TEMPLATE["steps"]})) != revision_of(app())
 
 
 def test_facts_just_read_win_over_recorded_ones_and_these_over_those_of_events() -> None:
