@@ -174,6 +174,7 @@ class Chaos:
             "killed": f"{killed}; ended by themselves and started again: {by_themselves}",
             "acknowledged": f"{len(verdict.acknowledged):,}; given up by Talkdesk: {len(verdict.given_up):,}",
             "answered": f"{verdict.answered:,}; customers who have the app at the end: {verdict.customers:,}",
+            "answers for which nothing waited any more": f"{verdict.moot:,}",
             "deletions of tenants' objects": f"{len(found):,}, of which {verdict.crossed} crossed with a reinstall",
             "acknowledgements of credentials that came again": f"{verdict.repeated_acknowledgements():,}",
             "secrets looked for": f"{self.secrets.count:,} in {size / 1e6:.0f} MB",

@@ -96,6 +96,17 @@ async def test_a_reinstall_ends_the_reason_to_delete_but_for_what_crosses_with_i
     assert "installed again" in told.deleted("secrets", it)[0]
 
 
+async def test_an_answer_is_double_when_there_are_more_than_requests(told: Told) -> None:
+    it = told.install()
+    for status in (200, 403):
+        path = f"/apps/app/installations/{it.id}/state"
+        told.simulator.journal.open(told.clock.now(), "POST", path).answered = status
+    assert list(told.verdict().doubles()) == [f"{it.id}: 2 answers to 1 requests"]
+    told.simulator.update(commands.Update(installation=it.id, plan="Gold", deliver=False))
+    assert list(told.verdict().doubles()) == []
+    assert told.verdict().moot == 1
+
+
 async def test_an_acknowledged_event_that_is_not_in_its_register_is_lost_and_one_that_was_overtaken_is_not(
     told: Told,
 ) -> None:

@@ -1,12 +1,13 @@
 """What must be true after a storm, by what Talkdesk did, what the API server has, and what its audit log says.
 
 Lost: an event got a 2xx, but neither it nor a newer one is in its register, or its credentials are not stored.
-Double: an answer came to Talkdesk when nothing waited for one any more. Wrong: an object of a customer who has the app
-was deleted, or a retained one before its retention had ended.
+Double: an installation was answered more often than its customer requested anything. Wrong: an object of a customer who
+has the app was deleted, or a retained one before its retention had ended.
 """
 
 import json
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -120,12 +121,25 @@ class Verdict:
                 yield f"the Secret {register['secretName']} does not have the credentials of {event.id}"
 
     def doubles(self) -> Iterator[str]:
-        """Yield a sentence for each answer for which nothing waited at Talkdesk."""
-        refused = self.stage.simulator.state.behavior.wrong_state_status
+        """Yield a sentence for each installation that was answered more often than its customer requested anything."""
+        requests = Counter(e.installation_id for e in self.stage.simulator.state.events.values() if _is_request(e))
+        answers = Counter(path.split("/")[4] for path, _ in self._answers())
+        for installation_id, number in answers.items():
+            if number > requests[installation_id]:
+                yield f"{installation_id}: {number} answers to {requests[installation_id]} requests"
+
+    @property
+    def moot(self) -> int:
+        """Return how many answers came when nothing waited: an earlier answer had settled two requests at once."""
+        return sum(status == self.stage.simulator.state.behavior.wrong_state_status for _, status in self._answers())
+
+    def _answers(self) -> Iterator[tuple[str, int]]:
+        """Yield path and status of each answer that reached Talkdesk and was meant for what it was sent to."""
+        counted = (200, self.stage.simulator.state.behavior.wrong_state_status)
         for record in self.stage.simulator.journal.records():
             is_answer = record.path.endswith("/state") and "/credentials/" not in record.path
-            if is_answer and record.method == "POST" and record.answered == refused:
-                yield f"{record.path} was answered at {record.at} although nothing waited"
+            if is_answer and record.method == "POST" and record.answered in counted:
+                yield record.path, record.answered or 0
 
     def repeated_acknowledgements(self) -> int:
         """Return how many acknowledgements of credentials came again (409): after a crash nothing else can be known."""
@@ -153,7 +167,7 @@ class Verdict:
 
     def hollow(self) -> Iterator[str]:
         """Yield a sentence where so little has happened that nothing is proven."""
-        requests = sum(event.type in REGISTERS and "request" in REGISTERS[event.type] for event in self.acknowledged)
+        requests = sum(map(_is_request, self.acknowledged))
         if self.answered < requests / 10:
             yield f"only {self.answered} answers to {requests} requests"
         if len(self.given_up) > len(self.acknowledged):
@@ -189,6 +203,10 @@ class Verdict:
                     return f"installed again at {each.event.created_at}, acknowledged at {at}"
                 self.crossed += 1
         return ""
+
+
+def _is_request(event: Event) -> bool:
+    return "request" in REGISTERS.get(event.type, ())
 
 
 def _acknowledged_at(delivery: Delivery) -> datetime | None:
