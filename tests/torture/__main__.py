@@ -19,13 +19,17 @@ from torture.seeded import MUTANTS
 
 SIZE = 24
 """Lives at once."""
+_SHOWN = 100
+"""Characters of each difference in the table of mutants."""
+_MUTANTS_PATIENCE = 120.0
+"""Seconds after which a step that never ends is a fault found."""
 
 
 def main() -> int:
     """Return 1 where something is wrong."""
     options = _options()
     if options.mutants:
-        return _mutants(options.only)
+        return _mutants(options)
     with ControlPlane() as cluster:
         apply_crds(cluster)
         return asyncio.run(_torture(cluster, options))
@@ -56,7 +60,8 @@ async def _torture(cluster: Cluster, options: argparse.Namespace) -> int:
     learned, made = await run(cluster, choose, **bounds, known=known, patience=options.patience, each=tell)
     if options.json:
         first = next(iter([each.problem for each in made.failed] + made.problems), "")
-        say(json.dumps({"what": "; ".join(first.splitlines()[:3]), "states": len(made.outcomes)}))
+        what = "; ".join(line.strip()[:_SHOWN] for line in first.splitlines()[:3])
+        say(json.dumps({"what": what, "states": len(made.outcomes)}))
         return 0
     say("\n".join(report(learned, made)))
     return int(bool(made.failed or made.problems or made.stale_lists))
@@ -74,12 +79,14 @@ def _chosen(points: Sequence[Point], options: argparse.Namespace) -> list[Distur
     return matching(chosen, options.only) if options.only else chosen
 
 
-def _mutants(only: Sequence[str]) -> int:
+def _mutants(options: argparse.Namespace) -> int:
     """Seed each fault, print the table, and return 1 where one survived."""
     verdicts = []
+    known = ("--learned", str(options.learned.absolute())) if options.learned else ()
     for mutant in MUTANTS:
-        if not only or mutant.what in only:
-            verdicts.append(judge(mutant, ("--only", mutant.scene), module="torture"))
+        if not options.only or mutant.what in options.only:
+            bounds = ("--beyond", "1", "--patience", str(min(options.patience, _MUTANTS_PATIENCE)), *known)
+            verdicts.append(judge(mutant, ("--only", mutant.scene, *bounds), module="torture"))
             say(table(verdicts[-1:]).splitlines()[1])
     killed = sum(bool(each.killed_by) for each in verdicts)
     say(f"{killed} of {len(verdicts)} mutants killed, {sum(each.seconds for each in verdicts):.0f} s")

@@ -10,13 +10,7 @@ from model.mutants import Mutant
 __all__ = ["MUTANTS"]
 
 _OPERATOR: Final = "operator/talkdesk_operator"
-_FORGET: Final = "                await self._users.forget(tenant)\n"
-_RELEASE: Final = """\
-                await self._emit_purge_event(tenant)
-                left = await self._cluster.release_tenant(tenant)
-                if left is not None:
-                    await self._cluster.delete_tenant(left)
-"""
+_CREDENTIALS: Final = "/apps/APPID/installations/I1/credentials"
 
 MUTANTS: Final = (
     Mutant(
@@ -34,10 +28,10 @@ MUTANTS: Final = (
         "lost-answer at webhook kubernetes: POST secrets(APP-I1-HASH) #1 in an install on trial",
     ),
     Mutant(
-        "the record of a tenant goes before what is stored about its users",
-        f"{_OPERATOR}/reconcilers/tenant_removal.py",
-        f"{_FORGET}{_RELEASE}",
-        f"{_RELEASE}{_FORGET}",
-        "kill-after at operator kubernetes: DELETE talkdesktenants/RECORD #1 in a purge",
+        "an acknowledgement that Talkdesk has already counts as refused",
+        f"{_OPERATOR}/reconcilers/talkdesk_steps.py",
+        "            return replace(scope, acknowledged=AcknowledgementState.DONE)\n",
+        "            return replace(scope, acknowledged=AcknowledgementState.FAILED)\n",
+        f"lost-answer at operator talkdesk: POST {_CREDENTIALS}/I1CLIENT2/state #1 in a rotation",
     ),
 )

@@ -23,7 +23,7 @@ GATHERED = {
     "approver": {"talkdesk-viewer", "talkdesk-installation-approver"},
 }
 """Whose rights our own roles for all kinds have; talkdesk-viewer is one by itself."""
-UNDOABLE = {"paused", "deletionpolicy", "values", "deletionprotection"}
+UNDOABLE = {"paused", "deletionpolicy", "values", "revision", "deletionprotection"}
 """Parts of a spec (policies.yaml) that whoever may edit a namespace changes."""
 
 

@@ -280,7 +280,6 @@ def test_explain_prints_all_of_the_language(capsys: pytest.CaptureFixture[str]) 
 def test_values_that_do_not_fit_the_schema_are_refused_as_the_operator_would(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("jsonschema", reason="`make setup` installs what the lock has anew")
     raw = sentiment({"name": "base", "manifests": [NAMESPACE]})
     raw["spec"]["tenant"]["valuesSchema"] = {"properties": {"size": {"type": "integer"}}}
     file = str(written(tmp_path / "app.yaml", raw))

@@ -102,8 +102,11 @@ NOT_PERSONAL: Final = {
         *(f"status.inventory[].{e}" for e in ("step", "group", "version", "kind", "onOffboard", "onRemove", "uid")),
         "status.inventory[].appliedFields",
         *(f"status.orphanedObjects[].{each}" for each in ("group", "version", "kind", "reason", "orphanedTime")),
-        *(f"status.steps[].{each}" for each in ("name", "state")),
+        *(f"status.steps[].{each}" for each in ("name", "state", "waitingSince")),
         "status.appliedInputs",
+        "spec.revision",
+        "status.revision",
+        "status.revisionTime",
         "status.purgeTime",
     },
 }

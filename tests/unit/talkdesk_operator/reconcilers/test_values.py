@@ -3,8 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from builders.api_server import ApiServer
 from builders.objects import NOON, app_object
 from builders.operator_in_memory import (
@@ -22,8 +20,6 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.reconcilers.apps import CompiledApps
-
-pytest.importorskip("jsonschema", reason="`make setup` installs what the lock has anew")
 
 STEP = {"name": "base", "manifests": [NAMESPACE, config_map("size", data={"size": "${string(tenant.values.size)}"})]}
 INTEGER = {"properties": {"size": {"type": "integer"}}, "required": ["size"]}

@@ -7,8 +7,6 @@ import pytest
 from talkdesk_operator.templates.evaluator import EVALUATOR
 from talkdesk_operator.templates.values_schema import ValuesError, check_values
 
-pytest.importorskip("jsonschema", reason="`make setup` installs what the lock has anew")
-
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$id": "https://example.com/values",
