@@ -140,6 +140,10 @@ APP_CASES: Final[dict[str, Case]] = {
             ),
         },
     ),
+    "tenant.steps[].manifests[].apiVersion": Case(said(_app("manifests", r"\w+"))),
+    "tenant.steps[].manifests[].kind": Case(said(_app("manifests", r"\w+"))),
+    "tenant.steps[].manifests[].metadata": Case(said(_app("manifests", r"\w+"))),
+    "tenant.steps[].manifests[].metadata.name": Case(said(_app("manifests", r"\w+"))),
     "tenant.steps[].readyWhen": Case(
         _template(r"steps\[settings\].readyWhen: "),
         {"removed": NOTHING, "null": NOTHING},
