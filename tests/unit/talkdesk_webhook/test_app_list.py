@@ -43,7 +43,7 @@ async def test_made_up_names_cause_no_request_and_do_not_wait_together() -> None
     async with following(api) as (_, apps):
         started = time.monotonic()
         found = await asyncio.gather(*(apps.get("team", f"made-up-{number}") for number in range(1000)))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 12, "64 at a time they would take more than 15 s"
         assert not any(found)
         assert await names(apps, "sentiment") == [True]
     assert api.gets == []
