@@ -18,20 +18,25 @@ def _installation(words: str, reason: str, type_: str = "Ready") -> Said:
 
 
 def _template(words: str) -> Effect:
-    """The template can't be used: app and installation say where it is wrong, and objects stay as they are."""
+    """The template can't be used: the app says where it is wrong, and customers keep the revision that they have."""
+    return said(_app(words))
+
+
+def _hosts(words: str) -> Effect:
+    """Talkdesk's hosts can't be used: app and installation say which, and objects stay as they are."""
     return said(_app(words), _installation(words, "TemplateInvalid"))
 
 
 def _url(field: str) -> dict[str, Effect]:
     """A URL that leads nowhere is named with its field."""
-    return {each: _template(rf"{field}: ") for each in ("with a password", "port 99999")}
+    return {each: _hosts(rf"{field}: ") for each in ("with a password", "port 99999")}
 
 
 UNREADABLE: Final = said(
     _app(r"values|manifests", "InvalidSpec"), _installation(r"more than 100 levels", "InvalidSpec")
 )
 _FOREIGN: Final = "after an edit of the TalkdeskApp: the installation's spec.endpoints.{}: .* is not among this app's"
-_INSECURE: Final = _template(r"endpoints.api: .* needs endpoints.allowInsecure")
+_INSECURE: Final = _hosts(r"endpoints.api: .* needs endpoints.allowInsecure")
 _NO_SCOPE: Final = said(_installation("the scope apps:read may be missing", "Forbidden"))
 _UNKNOWN_SCOPE: Final = said(_installation("invalid_scope: .*auth.scopes", "RefusedByTalkdesk"))
 _NO_COLOR: Final = said(
@@ -54,6 +59,15 @@ _ELSEWHERE: Final = {**_DRIFTED, "metadata": {"name": "settings", "namespace": "
 
 _MOVED: Final = r"spec\.objects\[|status\.(orphanedObjects|inventory|steps)\b"
 """The plan and the record of a tenant's objects."""
+
+_UNSERVED: Final = said(
+    Said(APP, "AccessReady", "^Unknown KindMissing: "), Said(TENANT, "Ready", r"^False \w+: .*"), changes=_MOVED
+)
+_RENAMED: Final = Effect(
+    changes=rf"ConfigMap \w+\.|{_MOVED}|conditions\.PruneHeld",
+    leaves=rf"ConfigMap \w+\.|{_MOVED}|conditions\.PruneHeld",
+)
+"""An object under another name is another object; the first is kept, and after the undoing the other one."""
 
 APP_CASES: Final[dict[str, Case]] = {
     "appId": Case(refused("can't be changed")),
@@ -140,10 +154,10 @@ APP_CASES: Final[dict[str, Case]] = {
             ),
         },
     ),
-    "tenant.steps[].manifests[].apiVersion": Case(said(_app("manifests", r"\w+"))),
-    "tenant.steps[].manifests[].kind": Case(said(_app("manifests", r"\w+"))),
-    "tenant.steps[].manifests[].metadata": Case(said(_app("manifests", r"\w+"))),
-    "tenant.steps[].manifests[].metadata.name": Case(said(_app("manifests", r"\w+"))),
+    "tenant.steps[].manifests[].apiVersion": Case(_UNSERVED),
+    "tenant.steps[].manifests[].kind": Case(_UNSERVED),
+    "tenant.steps[].manifests[].metadata": Case(),
+    "tenant.steps[].manifests[].metadata.name": Case(_RENAMED),
     "tenant.steps[].readyWhen": Case(
         _template(r"steps\[settings\].readyWhen: "),
         {"removed": NOTHING, "null": NOTHING},
@@ -157,7 +171,17 @@ APP_CASES: Final[dict[str, Case]] = {
     "tenant.steps[].forEach": Case(said(_app("forEach"))),
     "tenant.steps[].includeWhen": Case(said(_app("includeWhen"))),
     "tenant.steps[].timeLimit": Case(),
-    "tenant.valuesSchema": Case(said(_app("valuesSchema", "ValuesInvalid")), {"empty": NOTHING}),
+    "tenant.valuesSchema": Case(
+        NOTHING,
+        {"nested 101": UNREADABLE},
+        {
+            "no schema": ({"type": "nobody"}, said(_app("valuesSchema", r"\w+"))),
+            "another type": (
+                {"properties": {"color": {"type": "integer"}}},
+                said(Said(TENANT, "Ready", "^False ValuesInvalid: .*color")),
+            ),
+        },
+    ),
     "templateRollout": Case(),
     "templateRollout.canary": Case(),
     "templateRollout.canary.count": Case(),

@@ -10,8 +10,11 @@ from fields.values import Value
 
 __all__ = ["MENDED", "NOTHING", "REFUSED", "Case", "Effect", "Said", "ends", "objects", "refused", "said", "state"]
 
-_BOOKKEEPING: Final = re.compile(r"\.status\.(appliedInputs|verifiedAccess|deletionPolicies\.fingerprint)$")
-"""Fingerprints of what was read or applied last."""
+_BOOKKEEPING: Final = re.compile(
+    r"\.status\.(appliedInputs|verifiedAccess|deletionPolicies\.fingerprint"
+    r"|revision|currentRevision|updatedRevision|rollout\.wave(\[\d+\])?|conditions\.RolledOut)$"
+)
+"""Fingerprints of what was read or applied last, and how far the revision of a template is."""
 _STATUS: Final = re.compile(r"(^|: )Talkdesk(App|Installation|Tenant)\.status\.")
 _LASTS: Final = re.compile(r"\.metadata\.uid$|: credentials |: Talkdesk$|: SCIM$|\.deletionTimestamp$")
 """What no change may touch, unless that is what the field means."""
@@ -48,6 +51,8 @@ class Effect:
     """Regular expression for paths that change for some values and not for others."""
     mends: bool = False
     """The operator puts it back by itself."""
+    leaves: str = ""
+    """Regular expression for paths that are not as before when the change is undone, as the field means it."""
     ends: bool = False
     """It means an act that can't be taken back, so it is tried with a customer of its own."""
 

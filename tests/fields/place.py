@@ -146,5 +146,7 @@ def _spec(scim: str, token: str) -> dict[str, Any]:
             "secretRef": {"name": "single-logout", "key": "key"},
             "allowInsecure": True,
         },
+        # Whatever an edit of the template does, it does to both customers at once.
+        "templateRollout": {"maxUnavailable": "100%", "pauseAfterFailures": 0},
         "resyncPeriod": "1h",
     }

@@ -90,10 +90,10 @@ class Trial:
             outcome.problems.append(f"it can't be undone: {error}")
             outcome.broken = True
             return
-        left = await self._settled(lambda: self._left(before))
+        left = await self._settled(lambda: self._left(before, effect))
         outcome.problems += [f"after the undoing: {each}" for each in left]
         outcome.broken = bool(left)
-        self.known = None if left else before
+        self.known = None if left or effect.leaves else before
 
     async def _settled(self, judge: Callable[[], Coroutine[Any, Any, list[str]]]) -> list[str]:
         """Return what is still wrong when there was time enough for it to become right."""
@@ -110,8 +110,9 @@ class Trial:
         whose = tuple(self.place.customers) if change.of.kind == APP else (change.whose,)
         return list(effect.judge(before, await self._look(), _own(change), whose))
 
-    async def _left(self, before: Look) -> list[str]:
-        return differences(before, await self._look())
+    async def _left(self, before: Look, effect: Effect) -> list[str]:
+        found = differences(before, await self._look())
+        return [each for each in found if not (effect.leaves and re.search(effect.leaves, each.partition(": ")[2]))]
 
     async def _look(self) -> Look:
         return await look(self.place, self.place.customers)

@@ -90,7 +90,7 @@ class TenantReconciler:
         """Make the tenant as the template says, and this installation its owner."""
         app = _app(scope)
         if app.template is None:
-            return _failed(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, RetryClass.TERMINAL))
+            return await self._unusable(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, RetryClass.TERMINAL))
         if is_record_lost(scope):
             scope = await self._recovery.recover(scope, app, app.template)
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)

@@ -110,7 +110,9 @@ def unusable(app: CompiledApp, tenant: TalkdeskTenant, failure: Failure, now: da
             "conditions": _conditions(
                 tenant, failure.reason, failure.message, now, stalled=True, orphaned=tenant.status.orphaned_objects
             ),
-            **_held_to(app, tenant, now),
+            # A template that there is not is none that the tenant could be held to.
+            **(_held_to(app, tenant, now) if app.template is not None else {}),
+            "last_handled_reconcile_at": reconcile_requested_at(tenant),
         }
     )
 

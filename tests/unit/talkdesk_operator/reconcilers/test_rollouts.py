@@ -284,6 +284,9 @@ async def test_a_revision_that_there_is_not_is_said_and_nothing_is_changed() -> 
     status = it.server.get("TalkdeskInstallation", "sentiment-i0")["status"]
     (found,) = [each for each in status["conditions"] if each["type"] == "Ready"]
     assert (found["status"], "there is no revision sentiment-none" in found["message"]) == ("False", True)
+    tenant = it.server.get("TalkdeskTenant", "sentiment-acc0")["status"]
+    (ready,) = [each for each in tenant["conditions"] if each["type"] == "Ready"]
+    assert (ready["reason"], tenant["revision"]) == ("TemplateInvalid", it.revisions[0])
 
 
 async def test_a_revision_that_somebody_deleted_leaves_nobody_alone() -> None:
