@@ -18,7 +18,8 @@ from torture.names import replaced
 __all__ = ["Uids", "app_of", "installation_of", "secret_of", "talkdesk_of", "tenant_object_of", "tenant_of"]
 
 _ABOUT_THE_WAY: Final = frozenset(
-    {"history", "events", "observedGeneration", "lastHandledReconcileAt", "verificationTime"}
+    # `tenants` is counted at most once a minute, `rollout` is whose turn it is meanwhile.
+    {"history", "events", "observedGeneration", "lastHandledReconcileAt", "verificationTime", "tenants", "rollout"}
 )
 _PRESENT: Final = frozenset({"appliedInputs", "verifiedAccess", "fingerprint", "installTime", "deliveryTime"})
 """Only that they are there counts."""
