@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from talkdesk_crds.names import installation_name
-from talkdesk_sandbox.controlplane import Cluster
+from talkdesk_sandbox.controlplane import Cluster, KubectlFailed
 from talkdesk_sandbox.demo.sync_client import SentEvent, SyncClient
 from talkdesk_sandbox.kind.api_proxy import ApiProxy
 from talkdesk_sandbox.kind.cluster import KindCluster
@@ -54,11 +54,19 @@ class KindApp:
     def until_done(self, sent: SentEvent, phase: str) -> dict[str, Any]:
         """Wait until an event is handled to the end; return its installation."""
         name = self.name_of(sent)
+        eventually(lambda: self._spec_of(name), lambda spec: sent.event.id in spec)
         self.wait(f"jsonpath={{.status.phase}}={phase}", name)
         generation = self.get(name)["metadata"]["generation"]
         self.wait(f"jsonpath={{.status.observedGeneration}}={generation}", name)
         self.wait("condition=Reconciling=False", name)
         return self.get(name)
+
+    def _spec_of(self, name: str) -> str:
+        """Return the spec as text; empty while there is no such object, or nobody answers."""
+        try:
+            return json.dumps(self.get(name)["spec"])
+        except KubectlFailed:
+            return ""
 
     def tenant(self) -> "KindTenant":
         """Return the one tenant of the app."""

@@ -116,15 +116,14 @@ def _for_provisioner(missing: Sequence[Right], namespace: str, place: Place) -> 
         yield f"{_role(kind, name, namespace, rules)}---\n{bound}", rights
 
 
-def _parts(rules: Sequence[str]) -> Iterator[list[str]]:
-    part: list[str] = []
+def _parts(rules: Sequence[str]) -> list[list[str]]:
+    parts: list[list[str]] = []
     for rule in rules:
-        if part and len(rule) + sum(map(len, part)) > _RULES:
-            yield part
-            part = []
-        part.append(rule)
-    if part:
-        yield part
+        if parts and len(rule) + sum(map(len, parts[-1])) <= _RULES:
+            parts[-1].append(rule)
+        else:
+            parts.append([rule])
+    return parts
 
 
 def _rules(rights: Sequence[Right]) -> list[str]:

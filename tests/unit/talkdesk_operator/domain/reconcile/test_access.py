@@ -43,6 +43,10 @@ def documents(text: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(text))
 
 
+def test_a_kind_is_the_same_wherever_its_objects_are() -> None:
+    assert TemplateKind("", "v1", "ConfigMap", "fixed").everywhere == TemplateKind("", "v1", "ConfigMap")
+
+
 def test_each_kind_is_looked_at_once_where_its_objects_will_be() -> None:
     view = made_of(
         manifest("Namespace"),

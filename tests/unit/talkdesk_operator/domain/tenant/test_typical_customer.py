@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from builders.objects import app_object
+from builders.objects import app, app_object
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.domain.reconcile.scope import FaultOwner
 from talkdesk_operator.domain.tenant.typical_customer import (
     fault_of_rendering,
     limit_met,
     misplaced,
+    name_problem,
     render_typical,
 )
 from talkdesk_operator.templates import cel
@@ -156,3 +157,19 @@ def test_an_object_outside_a_typical_customers_tenant_is_named(
     compiled = CompiledTemplate.compile("td-${account.id}", [StepSource("base", [manifest])], "1")
     said = misplaced(compiled, TalkdeskApp.read(app_object()), scopes)
     assert (kind in said, "tenant.objectScope: Any" in said) == (is_named, is_named)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("Not a label", "is not a DNS label"),
+        ("acme", ""),
+        ("${account.name + '!'}", ""),
+    ],
+    ids=["for every customer", "none", "only the customer shows"],
+)
+def test_a_name_that_no_tenant_can_have_is_said_before_there_is_one(name: str, problem: str) -> None:
+    steps = [{"name": "base", "manifests": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}]}]
+    found = name_problem(template(name=name), app(tenant={"serviceAccountName": "provisioner", "steps": steps}))
+    assert problem in found
+    assert bool(found) == bool(problem)
