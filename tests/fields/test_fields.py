@@ -2,6 +2,7 @@
 
 import pytest
 
+from builders.crds import apply_crds
 from builders.say import Say
 from fields.__main__ import change_all
 from fields.schema import all_fields
@@ -10,8 +11,9 @@ from talkdesk_sandbox.controlplane import Cluster
 
 @pytest.mark.case(46, 54, 75)
 async def test_each_field_is_refused_or_taken_says_what_is_wrong_and_leaves_everything_as_it_was(
-    crds: Cluster, say: Say
+    control_plane: Cluster, say: Say
 ) -> None:
-    campaign = await change_all(crds, all_fields(), full=False, say=lambda _: None)
+    apply_crds(control_plane)
+    campaign = await change_all(control_plane, all_fields(), full=False, say=lambda _: None)
     say(campaign.figures())
     assert not campaign.problems, "\n\n".join(campaign.problems)

@@ -583,7 +583,15 @@ async def test_the_webhook_writes_of_an_apps_status_only_what_became_of_deliveri
     assert await answer(api, "PATCH", raw, {"status": {"events": events}}, WEBHOOK, path) == ""
     condition = {"type": "Ready", "status": "True", "reason": "Fine", "lastTransitionTime": "2026-03-01T12:00:00Z"}
     # A field that is added to the status needs a line in the policy.
-    others = {"conditions": [condition], "observedGeneration": 7, "deletionPolicies": {"fingerprint": "x"}}
+    others = {
+        "conditions": [condition],
+        "observedGeneration": 7,
+        "deletionPolicies": {"fingerprint": "x"},
+        "currentRevision": "reported-1",
+        "updatedRevision": "reported-1",
+        "rollout": {"wave": ["reported-acc"]},
+        "tenants": {"total": 1},
+    }
     assert others.keys() | {"events"} == {to_camel(name) for name in AppStatus.model_fields}
     for member, value in others.items():
         said = await answer(api, "PATCH", raw, {"status": {member: value}}, WEBHOOK, path)

@@ -29,12 +29,12 @@ sentiment-i1 | acme | Active | True | Install | 2026-03-08T12:00:00Z | under 3d 
 | Gold | 7 | sentiment-acc | i1 | Succeeded
 """
 GET_TENANT_WIDE = """
-NAME | ACCOUNT | WANTED | READY | PURGE-TIME | AGE | PRUNE-HELD | TENANT | OWNER | REASON
-sentiment-acc | acc-1 | Active | True | | | | td-acc-1 | sentiment-i1 | Applied
+NAME | ACCOUNT | WANTED | READY | REVISION | PURGE-TIME | AGE | PRUNE-HELD | TENANT | OWNER | REASON
+sentiment-acc | acc-1 | Active | True | | | | | td-acc-1 | sentiment-i1 | Applied
 """
 GET_APP_WIDE = """
-NAME | REGION | READY | PAUSED | AGE | APP | REASON
-sentiment | US | True | false | | app-1 | Succeeded
+NAME | REGION | READY | UPDATED | TOTAL | FAILING | PAUSED | AGE | APP | REASON
+sentiment | US | True | | | | false | | app-1 | Succeeded
 """
 
 
