@@ -9,10 +9,12 @@ import pytest
 from builders.kind_app import KindApp, eventually
 from talkdesk_sandbox.controlplane import KubectlFailed
 from talkdesk_sandbox.kind.engine import docker
+from talkdesk_sandbox.kind.manifests import SYSTEM
 
 pytestmark = pytest.mark.kind
 COMPONENTS: Final = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
 RESTART: Final = "systemctl restart kubelet"
+CONNECT: Final = "import socket; socket.create_connection(('kubernetes.default.svc', 443), 5)"
 
 
 @pytest.mark.case(48)
@@ -76,7 +78,12 @@ def shell(app: KindApp, command: str) -> None:
 
 
 def answers(app: KindApp) -> bool:
+    """Return whether the API server answers, and its Service leads to it again, which takes seconds more."""
+    command = (f"--namespace={SYSTEM}", "exec", "deployment/talkdesk-webhook", "--", "python3", "-c", CONNECT)
     try:
-        return app.cluster.kubectl("get", "--raw=/readyz") == "ok"
+        if app.cluster.kubectl("get", "--raw=/readyz") != "ok":
+            return False
+        app.cluster.kubectl(*command)
     except KubectlFailed:
         return False
+    return True
