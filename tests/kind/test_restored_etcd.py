@@ -14,7 +14,7 @@ from talkdesk_sandbox.kind.manifests import SYSTEM
 pytestmark = pytest.mark.kind
 COMPONENTS: Final = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
 RESTART: Final = "systemctl restart kubelet"
-CONNECT: Final = "import socket; socket.create_connection(('kubernetes.default.svc', 443), 5)"
+CONNECT: Final = "import os, socket; socket.create_connection((os.environ['KUBERNETES_SERVICE_HOST'], 443), 5)"
 
 
 @pytest.mark.case(48)
