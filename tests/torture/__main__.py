@@ -64,6 +64,9 @@ async def _torture(cluster: Cluster, options: argparse.Namespace) -> int:
         say(json.dumps({"what": what, "states": len(made.outcomes)}))
         return 0
     say("\n".join(report(learned, made)))
+    if not wanted:
+        say("no disturbance is called so: `--list` prints all of them")
+        return 2
     return int(bool(made.failed or made.problems or made.stale_lists))
 
 
