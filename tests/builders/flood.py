@@ -12,6 +12,7 @@ import aiohttp
 
 from builders.events import encode
 from builders.place import Place
+from talkdesk_runtime.background import in_background
 
 __all__ = ["Flood", "flooding"]
 
@@ -73,9 +74,5 @@ class Flood:
 @asynccontextmanager
 async def flooding(flood: Flood) -> AsyncIterator[Flood]:
     """Flood until the end of the block."""
-    running = asyncio.create_task(flood.run())
-    try:
+    async with in_background(flood.run(), "flood"):
         yield flood
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)

@@ -11,6 +11,7 @@ from builders.platform import Platform
 from builders.stack import Customer, stack
 from builders.watched import WITHIN
 from fields.look import look_at_app, versions
+from talkdesk_runtime.background import in_background
 from talkdesk_sandbox.simulator import commands
 
 __all__ = ["Bystander", "bystander"]
@@ -75,9 +76,5 @@ async def bystander(home: Platform) -> AsyncIterator[Bystander]:
         await asyncio.gather(quiet.converges("Active"), busy.converges("Active"))
         await talkdesk.become_ready()
         made = Bystander(quiet, busy, await _state(quiet))
-        task = asyncio.create_task(made.keep_busy())
-        try:
+        async with in_background(made.keep_busy(), "events of another app's customer"):
             yield made
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
