@@ -91,9 +91,8 @@ class InformerCache:
         by_others = written_by_others(before) != written_by_others(after)
         if object_key[0] == TalkdeskApp.INFO.kind and not by_others:
             woken = frozenset(filter(None, (self.key_of_tenant(*each) for each in newly_in_turn(before, after))))
-            return Change(
-                changed=True, keys=woken | {AccountKey.of_app(*object_key[1:])}, woken=woken
-            )  # others read no status
+            itself = AccountKey.of_app(*object_key[1:])
+            return Change(changed=True, keys=woken | {itself}, woken=woken)  # other accounts read no status
         if not own_write and not by_others and is_own_backoff(raw, before, after):
             keys = frozenset()  # the event of a write of ours, which has overtaken its answer
         return Change(changed=True, keys=keys, by_others=own_write and by_others)

@@ -13,6 +13,7 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
@@ -100,7 +101,7 @@ class CatchUp:
     async def _present(self, plural: str, namespace: str) -> str:
         """Return the API server's present version of a kind."""
         reached = self._reached(plural, namespace)
-        version = await present_version(self._read, _path(plural, namespace))
+        version = await present_version(partial(self._kube.request, "GET"), _path(plural, namespace))
         if not version.isdecimal():
             raise KubeExpired("the API server's versions are no numbers, so only a listing shows what is new")
         ResourceVersionWentBack.check(version, reached)
@@ -122,9 +123,6 @@ class CatchUp:
                     return
         if self._reached(plural, namespace) < wanted:
             raise KubeUnreachable(f"the watch of {plural} did not come to version {version}")
-
-    async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
-        return await self._kube.request("GET", path, query=query)
 
     def _reached(self, plural: str, namespace: str) -> int:
         """Return the version up to which everything is in the cache; KubeExpired where there is none."""

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
 import kopf
@@ -88,7 +89,7 @@ class EventSource:
             started = self.clock.monotonic()
             error: KubeError | None = None
             try:
-                if not version or went_back(await present_version(self._read, path), version):
+                if not version or went_back(await present_version(partial(self.kube.request, "GET"), path), version):
                     version = await self._list(resource.plural, namespace)
                 is_cached = bool(version)
                 async with aclosing(self._stream(path, selection, version)) as stream:
@@ -112,9 +113,6 @@ class EventSource:
             if error is not None and (failures == _LOGGED_FAILURE or isinstance(error, KubePermanent)):
                 log.warning("watch.fails", kind=resource.plural, reason=str(error))
             await self.clock.sleep(self.times.delay(failures, error, self.rng.random()))
-
-    async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
-        return await self.kube.request("GET", path, query=query)
 
     async def _list(self, plural: str, namespace: str) -> str:
         try:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -153,8 +154,8 @@ class Relist:
         path = resource_path(GROUP, VERSION, kind.INFO.plural, namespace)
         present: set[tuple[str, str]] = set()
         turn = TimeSlice()
-        query = self._selection.query(kind.INFO.plural)
-        async with aclosing(list_pages(self._read, path, query=query, size=self._page_size)) as pages:
+        query, read = self._selection.query(kind.INFO.plural), partial(self._kube.request, "GET")
+        async with aclosing(list_pages(read, path, query=query, size=self._page_size)) as pages:
             async for page in pages:
                 version = page.version
                 for item in page.items:
@@ -167,9 +168,6 @@ class Relist:
         await changed(name, self._cache.retain(name, namespace, present, version).keys)
         self.listed[kind.INFO.plural, namespace] = version
         return version
-
-    async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
-        return await self._kube.request("GET", path, query=query)
 
 
 def _kind_of(plural: str) -> type[CustomResource]:

@@ -13,6 +13,7 @@ after the others; an account's objects have one slot.
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final, Protocol
 
 from talkdesk_crds.installation import TalkdeskInstallation
@@ -59,8 +60,8 @@ class ApiSurvey:
                 path = resource_path(GROUP, VERSION, kind.INFO.plural, namespace)
                 query = {"fieldSelector": f"spec.appRef.name={name}"}
                 query |= {"labelSelector": selector} if selector else {}
-                turn = TimeSlice()
-                async with aclosing(list_pages(self._read, path, query=query, version=version)) as pages:
+                turn, read = TimeSlice(), partial(self._kube.request, "GET")
+                async with aclosing(list_pages(read, path, query=query, version=version)) as pages:
                     async for page in pages:
                         version = version or page.version
                         for item in page.items:
@@ -76,6 +77,3 @@ class ApiSurvey:
         width = min(max(width, 1), SLOTS)
         for first in range(0, SLOTS, width):
             yield selector_of(range(first, min(first + width, SLOTS)), strays=first == 0)
-
-    async def _read(self, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
-        return await self._kube.request("GET", path, query=query)

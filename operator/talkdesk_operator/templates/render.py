@@ -134,8 +134,8 @@ class _Filling:
                 except RenderError as error:
                     if not place:
                         raise
-                    reason, limits = f"{error.reason} ({place})", {"exhausted": error.exhausted}
-                    raise RenderError(error.path, reason, **limits, passing=error.passing) from None
+                    reason, exhausted = f"{error.reason} ({place})", error.exhausted
+                    raise RenderError(error.path, reason, exhausted=exhausted, passing=error.passing) from None
                 sources.append(manifest.path)
         settings = (step.ready_when, step.on_offboard, step.adopt, step.on_remove)
         return RenderedStep(step.name, tuple(objects), *settings, tuple(sources), included, step.time_limit)
