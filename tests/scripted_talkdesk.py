@@ -170,6 +170,7 @@ def access(url: str, **overrides: Any) -> Access:
         "scopes": ("apps:read", "apps:write"),
         "region_key": "sentiment/US",
         "hosts": HostAllowList.for_endpoints(url, url, allow_insecure=True),
+        "holder": "team/sentiment-i1",
     } | overrides
     return Access(**fields)
 

@@ -135,8 +135,8 @@ class TalkdeskInMemory:
         self.rotating, self.clients = "", {client_id}
         self.effects.append(f"acknowledged {client_id}")
 
-    def forget(self, access: Access) -> None:
-        self.forgotten.append(access.credentials.client_id)
+    def forget(self, holder: str) -> None:
+        self.forgotten.append(holder)
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -88,7 +88,7 @@ class TalkdeskPort:
 
         self._world.effect(f"ACKNOWLEDGE {installation_id} {client_id}", arrive)
 
-    def forget(self, access: Access) -> None:
+    def forget(self, holder: str) -> None:
         """No tokens are kept."""
 
     async def aclose(self) -> None:

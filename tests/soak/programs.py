@@ -25,7 +25,7 @@ class Program:
     """By their names with the prefix."""
     child: Child | None = None
     port: int = 0
-    """Of a webhook, for events; it stays the same."""
+    """Of a webhook, for events; another one in each life, as a fixed one may be taken by a connection meanwhile."""
     ports: dict[str, int] = field(default_factory=dict)
     logs: list[bytearray] = field(default_factory=list)
     """Of all lives."""
@@ -66,7 +66,7 @@ class Program:
     async def _live(self) -> int:
         settings = dict(self.settings)
         if self.is_webhook:
-            settings["TALKDESK_WEBHOOK_PORT"] = str(self.port)
+            settings["TALKDESK_WEBHOOK_PORT"] = "0"
         self.child = child = await Child.start(self.module, settings)
         self.logs.append(child.log)
         with suppress(AssertionError, TimeoutError):  # it has ended meanwhile

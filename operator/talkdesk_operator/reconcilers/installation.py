@@ -111,6 +111,7 @@ class InstallationReconciler:
                     if step.left_behind:
                         await self._report_left_behind(scope.installation, step.left_behind)
                     await self._cluster.remove_finalizer(scope.installation)
+                    self._talkdesk.forget(scope)
                     return Outcome(scope, None, scope.installation.status)
                 scope = replace(await self._execute(step, scope), now=self._now())
             except KubeConflict:

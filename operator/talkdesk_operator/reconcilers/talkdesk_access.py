@@ -10,7 +10,7 @@ from talkdesk_operator.domain.ports.talkdesk import Access, Credentials
 from talkdesk_operator.domain.reconcile.observation import is_last_attempt, is_urgent
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, RetryClass, Scope
 
-__all__ = ["access_of"]
+__all__ = ["access_of", "holder_of"]
 
 
 def access_of(scope: Scope) -> Access | Failure:
@@ -34,10 +34,17 @@ def access_of(scope: Scope) -> Access | Failure:
         scopes=auth.scopes,
         region_key=_region_key(app),
         hosts=app.hosts,
+        holder=holder_of(scope),
         urgent=is_urgent(scope),
         last_attempt=is_last_attempt(scope),
         background=scope.background,
     )
+
+
+def holder_of(scope: Scope) -> str:
+    """Return by what name the client caches things of the installation."""
+    metadata = scope.installation.metadata
+    return f"{metadata.namespace}/{metadata.name}"
 
 
 def _urls(spec: InstallationSpec, hosts: HostAllowList) -> tuple[str, str]:

@@ -13,7 +13,6 @@ from talkdesk_crds.hosts import ForeignHostError
 from talkdesk_crds.installation import Decision
 from talkdesk_operator.domain.ports.cluster import Cluster, ForeignSecret
 from talkdesk_operator.domain.ports.talkdesk import (
-    Access,
     Credentials,
     RemoteInstallation,
     TalkdeskApi,
@@ -31,7 +30,7 @@ from talkdesk_operator.domain.reconcile.scope import (
     SendState,
 )
 from talkdesk_operator.domain.reconcile.steps import ReadTalkdesk
-from talkdesk_operator.reconcilers.talkdesk_access import access_of
+from talkdesk_operator.reconcilers.talkdesk_access import access_of, holder_of
 from talkdesk_operator.reconcilers.talkdesk_facts import remote_of, with_facts, with_trial
 
 __all__ = ["TalkdeskSteps"]
@@ -159,10 +158,8 @@ class TalkdeskSteps:
         return replace(scope, sent=SendState.DELIVERED), result_time
 
     def forget(self, scope: Scope) -> None:
-        """Drop the token that is cached for credentials that are deleted."""
-        access = access_of(scope)
-        if isinstance(access, Access):
-            self._api.forget(access)
+        """Drop what is cached of credentials that are deleted."""
+        self._api.forget(holder_of(scope))
 
 
 def _token_urls_of_other_names(scope: Scope) -> Iterator[str]:

@@ -35,7 +35,7 @@ def token_call(access: Access, keys: KeyRing, now: datetime) -> Call:
     authorization = None
     match access.method:
         case AuthMethod.PRIVATE_KEY_JWT:
-            assertion = sign_assertion(credentials, access.token_url, keys, now)
+            assertion = sign_assertion(access, keys, now)
             form |= {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
             secrets.append(SecretStr(assertion))
         case AuthMethod.BASIC:
@@ -53,22 +53,23 @@ def token_call(access: Access, keys: KeyRing, now: datetime) -> Call:
     )
 
 
-def sign_assertion(credentials: Credentials, audience: str, keys: KeyRing, now: datetime) -> str:
-    """Sign an assertion for the token endpoint `audience`, good for one use within five minutes of its `iat`.
+def sign_assertion(access: Access, keys: KeyRing, now: datetime) -> str:
+    """Sign an assertion for the token endpoint, good for one use within five minutes of its `iat`.
 
     A server without leeway refuses what was issued in its future, and clocks differ: so `iat` lies a little back.
     """
+    credentials = access.credentials
     issued = int((now - _BACKDATED).timestamp())
     header = {"alg": credentials.key_algorithm, "kid": credentials.key_id}
     claims = {
         "jti": str(uuid.uuid4()),
         "iss": credentials.client_id,
         "sub": credentials.client_id,
-        "aud": audience,
+        "aud": access.token_url,
         "iat": issued,
         "exp": issued + int(_LIFETIME.total_seconds()),
     }
-    key = keys.signing_key(credentials)
+    key = keys.signing_key(credentials, access.holder)
     return jwt.encode(header, claims, key, algorithms=[credentials.key_algorithm])
 
 

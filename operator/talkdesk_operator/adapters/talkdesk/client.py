@@ -65,9 +65,9 @@ class ClientSettings:
     patience: timedelta = timedelta(seconds=10)
     """Pauses that Talkdesk asks for are waited out up to this long; calls fail at once when they are longer."""
     cached_tokens: int = 4096
-    """Of about 2 KB each; more than one for each installation called in the last ten minutes would not help."""
+    """Installations of which tokens are kept, about 2 KB each; more than are called in ten minutes would not help."""
     cached_keys: int = 4096
-    """Private keys that were read, of about 2 KB each."""
+    """Installations of which the private key is kept as it was read, of about 2 KB."""
     users: pages.ListBounds = field(default_factory=pages.ListBounds)
     """Of a list of users."""
     breaker: BreakerLimits = field(
@@ -160,8 +160,9 @@ class TalkdeskClient(TalkdeskApi):
         await self._authorized(access, calls.send_acknowledgement(access, app_id, installation_id, client_id))
 
     @override
-    def forget(self, access: Access) -> None:
-        self._tokens.forget(access)
+    def forget(self, holder: str) -> None:
+        self._tokens.forget(holder)
+        self._keys.forget(holder)
 
     @override
     async def aclose(self) -> None:

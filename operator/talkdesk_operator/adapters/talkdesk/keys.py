@@ -51,20 +51,27 @@ def fingerprint(credentials: Credentials) -> bytes:
 
 
 class KeyRing:
-    """Keys that were read already: checking an RSA key of 2048 bits takes 50 ms, an EC key 0.1 ms."""
+    """Keys that were read already: checking an RSA key of 2048 bits takes 50 ms, an EC key 0.1 ms.
+
+    Of each installation there is one at most, the last that was asked for: what a rotation has replaced is not kept.
+    """
 
     def __init__(self, size: int) -> None:
-        """Cache up to `size` keys."""
-        self._keys: LruMap[bytes, SigningKey] = LruMap(size)
+        """Keep the keys of up to `size` installations."""
+        self._keys: LruMap[str, tuple[bytes, SigningKey]] = LruMap(size)
 
-    def signing_key(self, credentials: Credentials) -> SigningKey:
-        """Return the credentials' private key; raise TalkdeskInvalidCredentials, which says why not."""
-        name = fingerprint(credentials)
-        key = self._keys.get(name)
-        if key is None:
-            key = read_key(credentials)
-            self._keys.put(name, key)
+    def signing_key(self, credentials: Credentials, holder: str) -> SigningKey:
+        """Return the private key of an installation; raise TalkdeskInvalidCredentials, which says why not."""
+        version, known = fingerprint(credentials), self._keys.get(holder)
+        if known is not None and known[0] == version:
+            return known[1]
+        key = read_key(credentials)
+        self._keys.put(holder, (version, key))
         return key
+
+    def forget(self, holder: str) -> None:
+        """Keep nothing of this installation."""
+        self._keys.pop(holder)
 
 
 def read_key(credentials: Credentials) -> SigningKey:

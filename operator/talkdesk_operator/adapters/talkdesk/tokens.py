@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import product
 from typing import Any, Final, TypeAlias
 
 from pydantic import SecretStr
@@ -36,26 +35,26 @@ class _CachedToken:
     until: float
 
 
-_Key: TypeAlias = tuple[str, str, tuple[str, ...], bytes]
+_Key: TypeAlias = tuple[str, str, str, tuple[str, ...], bytes]
+"""The installation, token URL, method, scopes and the credentials themselves."""
 _Kind: TypeAlias = tuple[bool, ...]
 """Whether urgent, the last attempt, in the background: no call shares a token request that may wait longer."""
-_KINDS: Final[tuple[_Kind, ...]] = tuple(product((False, True), repeat=3))
 
 
 class TokenCache:
-    """Tokens by token URL, method, scopes and the credentials themselves."""
+    """Tokens of installations. One that has expired goes when the next one of its installation comes."""
 
     def __init__(self, fetch: Callable[[Access], Coroutine[Any, Any, Token]], *, size: int, clock: Clock) -> None:
-        """Fetch tokens with `fetch`, which raises TalkdeskError, and cache up to `size` of them."""
+        """Fetch tokens with `fetch`, which raises TalkdeskError, and cache those of up to `size` installations."""
         self._fetch = fetch
         self._clock = clock
-        self._cached: LruMap[_Key, _CachedToken] = LruMap(size)
+        self._cached: LruMap[str, dict[_Key, _CachedToken]] = LruMap(size)
         self._requests: dict[tuple[_Key, _Kind], asyncio.Task[Token]] = {}
 
     async def get(self, access: Access) -> Token:
         """Return a token that is good for a while; callers at the same time share one request and its error."""
         key, kind = _key(access), (access.urgent, access.last_attempt, access.background)
-        cached = self._cached.get(key)
+        cached = (self._cached.get(access.holder) or {}).get(key)
         if cached is not None and self._clock.monotonic() < cached.until:
             return cached.token
         request = self._requests.get((key, kind))
@@ -67,16 +66,14 @@ class TokenCache:
 
     def drop(self, access: Access, token: Token) -> None:
         """Forget this very token, which was refused; a newer one stays."""
-        cached = self._cached.get(_key(access))
-        if cached is not None and cached.token is token:
-            self._cached.pop(_key(access))
+        tokens, key = self._cached.get(access.holder) or {}, _key(access)
+        if key in tokens and tokens[key].token is token:
+            del tokens[key]
 
-    def forget(self, access: Access) -> None:
-        """Forget the token, and let no new caller share a request under way."""
-        key = _key(access)
-        self._cached.pop(key)
-        for kind in _KINDS:
-            self._requests.pop((key, kind), None)
+    def forget(self, holder: str) -> None:
+        """Forget an installation's tokens, and let no new caller share a request under way for one."""
+        self._cached.pop(holder)
+        self._requests = {(key, kind): each for (key, kind), each in self._requests.items() if key[0] != holder}
 
     async def aclose(self) -> None:
         """Cancel the requests under way."""
@@ -95,8 +92,11 @@ class TokenCache:
             return
         token = request.result()
         lifetime = token.lifetime - min(_MARGIN, token.lifetime / 10)
-        self._cached.put(key, _CachedToken(token, self._clock.monotonic() + lifetime.total_seconds()))
+        now, holder = self._clock.monotonic(), key[0]
+        others = (self._cached.get(holder) or {}).items()
+        good = {name: each for name, each in others if now < each.until}
+        self._cached.put(holder, good | {key: _CachedToken(token, now + lifetime.total_seconds())})
 
 
 def _key(access: Access) -> _Key:
-    return (access.token_url, access.method, access.scopes, fingerprint(access.credentials))
+    return (access.holder, access.token_url, access.method, access.scopes, fingerprint(access.credentials))

@@ -95,6 +95,9 @@ class Access:
     """Names the app and its region. Calls with the same key share one limiter."""
     hosts: HostAllowList
     """The hosts that may be called; both URLs are checked against it before the first call."""
+    holder: str
+    """The installation that the credentials are of, `namespace/name`. What is cached of them is its own: a new version
+    takes the place of the one before."""
     urgent: bool = False
     """An answer's deadline is near: the call is made even while the host's circuit is open, and waits for no pause that
     Talkdesk asked of another account's call."""
@@ -274,8 +277,8 @@ class TalkdeskApi(Protocol):
         """
         ...
 
-    def forget(self, access: Access) -> None:
-        """Drop the cached token of these credentials, and a token that is being fetched for them."""
+    def forget(self, holder: str) -> None:
+        """Drop the tokens and the key that are cached for an installation, and a token that is being fetched for it."""
         ...
 
     async def aclose(self) -> None:

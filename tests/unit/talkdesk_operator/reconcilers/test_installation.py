@@ -362,7 +362,7 @@ async def test_an_uninstall_offboards_records_the_answer_sends_it_and_deletes_th
         STATUS,
     ]
     assert operator.server.find("ConfigMap", "account", SPACE) is not None
-    assert operator.talkdesk.forgotten == []
+    assert operator.talkdesk.forgotten == ["team/sentiment-i1"]
 
 
 async def test_the_moment_of_an_uninstalls_answer_is_on_record_before_it_is_sent() -> None:

@@ -202,14 +202,14 @@ async def test_a_call_that_lacks_something_is_not_made_and_says_what(
     assert acknowledged.ack_failure == read.remote.failure
     sent, _ = await world.steps.send(lacking, Decision.APPROVE, "")
     assert (sent.sent, sent.send_failure, sent.remote) == (SendState.REFUSED, read.remote.failure, read.remote)
-    world.steps.forget(lacking)
-    assert world.talkdesk.forgotten == []
     assert world.journal.lines == []
 
 
-def test_forgetting_drops_the_token_of_these_credentials(world: World) -> None:
-    world.steps.forget(known())
-    assert world.talkdesk.forgotten == ["client-1"]
+@pytest.mark.parametrize("scope", [known(), known(credentials=None), known(app=None)])
+def test_what_is_cached_of_an_installation_is_forgotten_whatever_else_is_known(world: World, scope: Scope) -> None:
+    world.steps.forget(scope)
+    metadata = scope.installation.metadata
+    assert world.talkdesk.forgotten == [f"{metadata.namespace}/{metadata.name}"]
 
 
 # Read.

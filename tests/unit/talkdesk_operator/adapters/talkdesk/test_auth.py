@@ -53,7 +53,7 @@ async def test_each_assertion_is_for_one_use(client: TalkdeskClient, talkdesk: S
     talkdesk.on("/account", reply(content={"id": "acc"}))
     for _ in range(2):
         await client.account(access(talkdesk.url))
-        client.forget(access(talkdesk.url))
+        client.forget(access(talkdesk.url).holder)
     sent = [parse_qs(call.body.decode())["client_assertion"][0] for call in talkdesk.calls(TOKEN)]
     key = ECKey(ec_key().public_key(), ec_key().public_key())
     assert len({jwt.decode(assertion, key).claims["jti"] for assertion in sent}) == 2

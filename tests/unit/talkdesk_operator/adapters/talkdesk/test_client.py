@@ -203,7 +203,7 @@ async def test_after_forget_a_new_token_is_fetched(client: TalkdeskClient, talkd
     for _ in range(2):
         await client.account(access(talkdesk.url))
     assert len(talkdesk.calls(TOKEN)) == 1
-    client.forget(access(talkdesk.url))
+    client.forget(access(talkdesk.url).holder)
     await client.account(access(talkdesk.url))
     assert len(talkdesk.calls(TOKEN)) == 2
 
@@ -312,7 +312,7 @@ async def test_a_redirect_is_never_followed(client: TalkdeskClient, talkdesk: Sc
             talkdesk.on(path, reply(status, body=b"", Location=f"{elsewhere.url}/account"))
             with pytest.raises(TalkdeskRedirected, match="never followed"):
                 await client.account(access(talkdesk.url))
-            client.forget(access(talkdesk.url))
+            client.forget(access(talkdesk.url).holder)
         assert elsewhere.seen == []
 
 

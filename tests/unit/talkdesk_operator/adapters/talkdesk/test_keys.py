@@ -1,8 +1,10 @@
 """Private keys in every form that Talkdesk or a person may bring."""
 
 import base64
+import gc
 import json
 import textwrap
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -111,19 +113,34 @@ def test_a_key_that_cant_be_used_is_described_and_never_quoted(key: str, algorit
 def test_a_key_is_read_once_and_again_after_a_correction() -> None:
     ring = KeyRing(size=2)
     first = credentials()
-    assert ring.signing_key(first) is ring.signing_key(credentials())
+    read = ring.signing_key(first, "i1")
+    assert ring.signing_key(credentials(), "i1") is read
     corrected = credentials(private_key=pem(ec_key("secp384r1")), key_algorithm="ES384")
-    assert ring.signing_key(corrected) is not ring.signing_key(first)
+    assert ring.signing_key(corrected, "i1") is not read
+
+
+@pytest.mark.case(62)
+def test_of_an_installation_no_more_than_the_last_key_is_kept_and_none_once_it_is_forgotten() -> None:
+    ring = KeyRing(size=5)
+    replaced = weakref.ref(ring.signing_key(credentials(key_id="a"), "i1"))
+    last = weakref.ref(ring.signing_key(credentials(key_id="b"), "i1"))
+    gc.collect()
+    assert replaced() is None
+    assert last() is not None
+    ring.forget("i1")
+    ring.forget("i2")
+    gc.collect()
+    assert last() is None
 
 
 def test_the_number_of_cached_keys_is_bounded() -> None:
     ring = KeyRing(size=2)
-    oldest = ring.signing_key(credentials(key_id="a"))
-    kept = ring.signing_key(credentials(key_id="b"))
-    assert ring.signing_key(credentials(key_id="a")) is oldest
-    ring.signing_key(credentials(key_id="c"))
-    assert ring.signing_key(credentials(key_id="a")) is oldest
-    assert ring.signing_key(credentials(key_id="b")) is not kept
+    oldest = ring.signing_key(credentials(), "a")
+    kept = ring.signing_key(credentials(), "b")
+    assert ring.signing_key(credentials(), "a") is oldest
+    ring.signing_key(credentials(), "c")
+    assert ring.signing_key(credentials(), "a") is oldest
+    assert ring.signing_key(credentials(), "b") is not kept
 
 
 @pytest.mark.parametrize("field", ["client_id", "client_secret", "private_key", "key_id", "key_algorithm"])

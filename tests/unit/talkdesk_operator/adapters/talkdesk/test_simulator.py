@@ -59,6 +59,7 @@ async def access_of(server: SimulatorServer, outcome: Outcome) -> Access:
         scopes=(),
         region_key="team/sentiment",
         hosts=HostAllowList.for_endpoints(root, token_url, allow_insecure=True),
+        holder=outcome.installation_id,
     )
 
 
@@ -152,7 +153,7 @@ async def test_new_credentials_are_acknowledged_once_and_the_old_ones_expire(
     assert (view.acknowledged, view.client_ids) == (True, (new.credentials.client_id,))
     with pytest.raises(TalkdeskConflict):
         await client.acknowledge(new, *here, new.credentials.client_id)
-    client.forget(old)
+    client.forget(old.holder)
     with pytest.raises(TalkdeskInvalidCredentials):
         await client.installation(old, *here)
     assert (await client.installation(new, *here)).state == "completed"

@@ -1,6 +1,8 @@
 """Tokens are fetched once for all who ask, and renewed before they end."""
 
 import asyncio
+import gc
+import weakref
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +15,7 @@ from talkdesk_operator.domain.ports.talkdesk import Access, TalkdeskInvalidCrede
 from talkdesk_runtime.clock import Clock
 
 HERE = access("http://127.0.0.1:1")
-OTHER = access("http://127.0.0.1:1", credentials=credentials(client_id="other"))
+OTHER = access("http://127.0.0.1:1", credentials=credentials(client_id="other"), holder="team/other")
 
 
 @dataclass
@@ -116,12 +118,26 @@ async def test_a_token_whose_request_was_under_way_when_forgotten_is_not_cached(
     tokens = endpoint.cache()
     old = asyncio.create_task(tokens.get(HERE))
     await endpoint.asked()
-    tokens.forget(HERE)
+    tokens.forget(HERE.holder)
     new = asyncio.create_task(tokens.get(HERE))
     await endpoint.asked()
     endpoint.open.set()
     assert await old is not await new
     assert await tokens.get(HERE) is new.result()
+
+
+@pytest.mark.case(62)
+async def test_tokens_that_have_expired_go_when_the_next_one_of_their_installation_comes(endpoint: Endpoint) -> None:
+    cache = endpoint.cache()
+    old = weakref.ref((await cache.get(HERE)).value)
+    rotated = replace(HERE, credentials=credentials(client_id="client-2"))
+    good = weakref.ref((await cache.get(rotated)).value)
+    assert old() is not None
+    endpoint.seconds = 541
+    await cache.get(rotated)
+    gc.collect()
+    assert old() is None
+    assert good() is None
 
 
 async def test_the_cache_is_bounded(endpoint: Endpoint) -> None:
@@ -164,7 +180,7 @@ async def test_forgetting_ends_the_sharing_of_every_request_under_way(endpoint: 
     sweep = replace(HERE, background=True)
     old = asyncio.create_task(cache.get(sweep))
     await endpoint.asked()
-    cache.forget(HERE)
+    cache.forget(HERE.holder)
     new = asyncio.create_task(cache.get(sweep))
     await endpoint.asked()
     endpoint.open.set()

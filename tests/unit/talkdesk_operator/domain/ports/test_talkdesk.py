@@ -71,6 +71,7 @@ def test_no_repr_shows_a_secret() -> None:
         scopes=("apps:read",),
         region_key="app/US",
         hosts=HostAllowList.for_region(Region.US),
+        holder="team/app-i1",
     )
     assert "canary" not in f"{credentials!r}{credentials}{access!r}{access}"
 

@@ -65,7 +65,7 @@ class Listed:
     async def acknowledge(self, access: Access, app_id: str, installation_id: str, client_id: str) -> None:
         raise NotImplementedError
 
-    def forget(self, access: Access) -> None:
+    def forget(self, holder: str) -> None:
         raise NotImplementedError
 
     async def aclose(self) -> None:
