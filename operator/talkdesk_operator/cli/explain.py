@@ -7,7 +7,9 @@ example. Does not belong here: the variables' values (`domain.tenant.desired`), 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["EXAMPLES", "FUNCTIONS", "ITEM", "VARIABLES", "Function", "Variable", "as_text"]
+from talkdesk_operator.templates.readiness import ALWAYS_READY, GENERAL_RULES, RULES
+
+__all__ = ["EXAMPLES", "FUNCTIONS", "ITEM", "READINESS", "READY_WHEN", "VARIABLES", "Function", "Variable", "as_text"]
 
 
 class Variable(NamedTuple):
@@ -137,6 +139,23 @@ EXAMPLES: Final[dict[str, str]] = {
 }
 """What templates often need."""
 
+READY_WHEN: Final[dict[str, str]] = {
+    "a custom resource has a state": "object.status.phase == 'Running'",
+    "an Ingress, or a Service of type LoadBalancer, has an address": "size(object.status.loadBalancer.ingress) > 0",
+    "a condition with a name of its own is True": (
+        "object.status.conditions.exists(c, c.type == 'Synced' && c.status == 'True')"
+    ),
+}
+"""What `readyWhen` often says. It counts for all objects of its step: one that needs another has its own step."""
+
+READINESS: Final[dict[str, str]] = {
+    **{f"{kind}.{group}" if group else kind: rule.when for (group, kind), rule in RULES.items()},
+    ", ".join(sorted(kind for group, kind in ALWAYS_READY if ("", kind) not in RULES)): (
+        "at once; they may be in a step with `readyWhen`, which is not asked of them"
+    ),
+}
+"""When an object of each kind that has rules of its own is ready."""
+
 
 def as_text() -> str:
     """Return all of it for a terminal."""
@@ -148,6 +167,9 @@ def as_text() -> str:
         ),
         _columns("FUNCTIONS", [(each.example, each.result, each.what) for each in FUNCTIONS.values()]),
         _columns("OFTEN NEEDED", list(EXAMPLES.items())),
+        _columns("READY WHEN (without readyWhen of the step)", list(READINESS.items())),
+        "\n".join(f"  {each}" for each in GENERAL_RULES),
+        _columns("OFTEN NEEDED AS readyWhen", list(READY_WHEN.items())),
     ]
     return "\n".join(parts)
 
