@@ -180,7 +180,10 @@ async def test_a_pinned_customer_is_compared_with_the_template_and_told_that_it_
         assert (status, err, out.startswith(said), "+  plan: changed" in out) == (1, "", True, True), out
         await talkdesk.change_app(tenant={"steps": [{"name": "base", "manifests": changed}]})
         await talkdesk.platform.watched.until(
-            APP, talkdesk.app, lambda obj: obj["status"].get("tenants", {}).get("held") == 1, "hold the customer"
+            APP,
+            talkdesk.app,
+            lambda obj: obj is not None and obj["status"].get("tenants", {}).get("held") == 1,
+            "hold the customer",
         )
         assert (await acme.existing("ConfigMap", "settings"))["data"]["plan"] == "Standard"
         assert (await files.diff())[:2] == (status, out)

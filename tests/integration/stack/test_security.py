@@ -5,6 +5,7 @@ import secrets
 import threading
 
 import pytest
+from typing_extensions import override
 
 from builders.conditions import message, reason
 from builders.invariants import places_of, violations
@@ -86,6 +87,7 @@ class _Waits(bytes):
 
     turned = threading.Event()
 
+    @override
     def __contains__(self, _: object) -> bool:
         return self.turned.wait(30)
 
