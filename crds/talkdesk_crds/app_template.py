@@ -3,17 +3,21 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from talkdesk_crds.app_http import HttpStep
 from talkdesk_crds.fields import (
     ATOMIC,
+    SET,
     Expression,
     FreeObject,
     LabelName,
     Model,
     ObjectName,
     PositiveDuration,
+    Word,
     listed_by,
+    rules,
 )
 from talkdesk_crds.manifest import CLOSED, Manifest
 from talkdesk_crds.tenant import OnOffboard, OnRemove
@@ -40,15 +44,30 @@ class ObjectScope(StrEnum):
 
 
 class TemplateStep(Model):
-    """Objects that are applied together, after those of the steps before are ready."""
+    """Objects that are applied together, or a service that is called, after all of the steps before are ready."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            {"rule": "has(self.manifests) != has(self.http)", "message": "give either manifests or http"},
+            {
+                "rule": "!has(self.http) || !(has(self.readyWhen) || has(self.forEach))",
+                "message": "readyWhen and forEach are for manifests",
+            },
+        )
+    )
 
     name: LabelName
     """Name of the step, unique in the template."""
-    manifests: Annotated[tuple[Manifest, ...], Field(min_length=1, max_length=50, json_schema_extra=ATOMIC)]
+    manifests: Annotated[tuple[Manifest, ...], Field(min_length=1, max_length=50, json_schema_extra=ATOMIC)] | None = (
+        None
+    )
     """Kubernetes objects. Each string in them may hold `${ CEL }`; one that is a single expression keeps its type. What
     becomes of an object that is taken out of the template says `onRemove`. With the annotation
     `{GROUP}/recreate: "true"` an object is deleted and made anew when the template changes what can't be changed in one
     that exists (a Job's pods, a `roleRef`, a selector): what is in it is lost."""
+    http: HttpStep | None = None
+    """A service of the partner's that is called instead: for accounts, databases or mails that are no objects of the
+    cluster. What it answers is `outputs.STEP.NAME` in later steps."""
     include_when: Expression | None = None
     """CEL over the variables of a template, but `credentials`: whether the customer gets the step, such as
     `subscription.type == 'paid'` or `tenant.values.search`. When it gets false for a customer who has the step's
@@ -110,6 +129,9 @@ class TenantTemplate(Model):
     expected. The app's own values are checked as soon as the app is applied, as far as tenants' values can't complete
     them. References lead to `#/$defs` of the schema itself: nothing is fetched. `format` is not checked; patterns are
     those of Python."""
+    http_hosts: Annotated[tuple[Word, ...], Field(max_length=32, json_schema_extra=SET)] = ()
+    """Hosts that `http` steps may call, such as `control.example.com`, `*.example.net` or `control.local:8443`; a star
+    stands for one label. Without it, the hosts that are written in the steps' URLs."""
     steps: Annotated[tuple[TemplateStep, ...], Field(min_length=1, max_length=20, json_schema_extra=listed_by("name"))]
     """Steps, applied in order and deleted in reverse. A change is a new revision of the template, which
     `templateRollout` brings to all tenants."""

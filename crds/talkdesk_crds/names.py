@@ -38,6 +38,7 @@ LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "talkdesk-operator"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 COMPONENT_USERS: Final = "users"
+COMPONENT_HOOKS: Final = "hooks"
 """On Secrets that say which user of a tenant is which at the SCIM service."""
 
 ANNOTATION_EVENT_TIME: Final = f"{GROUP}/event-time"
@@ -99,6 +100,8 @@ SECRET_TYPE: Final = f"{GROUP}/credentials"
 """`type` of the Secrets that hold one version of an installation's OAuth credentials."""
 USERS_TYPE: Final = f"{GROUP}/users"
 """`type` of the Secrets that say which user of a tenant is which at the SCIM service."""
+HOOKS_TYPE: Final = f"{GROUP}/hooks"
+"""`type` of the Secrets that say what partners' services have of a tenant, with their outputs."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 LABEL_LENGTH: Final = 63

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
 
-__all__ = ["host_of", "host_of_template", "hosts_problem"]
+__all__ = ["covers_host", "host_of", "host_of_template", "hosts_problem"]
 
 _PORTS = {"https": 443, "http": 80}
 
@@ -43,7 +43,7 @@ def hosts_problem(namespace: str, name: str, metadata: Mapping[str, Any], host: 
     """
     value = str((metadata.get("annotations") or {}).get(ANNOTATION_FOR_HOSTS, ""))
     entries = [entry for part in value.split(",") if (entry := part.strip().lower())]
-    if entries if host is None else any(_covers(entry, host) for entry in entries):
+    if entries if host is None else any(covers_host(entry, host) for entry in entries):
         return ""
     where = "any host" if host is None else f"the host {host}"
     told = ",".join((*entries, host or "HOST"))
@@ -53,7 +53,7 @@ def hosts_problem(namespace: str, name: str, metadata: Mapping[str, Any], host: 
     )
 
 
-def _covers(entry: str, host: str) -> bool:
-    """Return whether the entry is the host, or has a star in the place of its first label."""
+def covers_host(entry: str, host: str) -> bool:
+    """Return whether an entry of a list of hosts is the host, or has a star in the place of its first label."""
     rest = host.partition(".")[2]
     return bool(host) and (entry == host or (bool(rest) and entry == f"*.{rest}"))

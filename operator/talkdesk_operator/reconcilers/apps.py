@@ -54,7 +54,7 @@ def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledAp
     steps = [
         StepSource(
             step.name,
-            step.manifests,
+            step.manifests or (),
             step.ready_when,
             step.on_offboard.value,
             adopt=step.conflict_policy is ConflictPolicy.ADOPT,
@@ -62,11 +62,15 @@ def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledAp
             include_when=step.include_when,
             for_each=step.for_each,
             time_limit=parse_duration(step.time_limit) if step.time_limit is not None else None,
+            http=step.http,
         )
         for step in template.steps
     ]
     try:
-        compiled = CompiledTemplate.compile(template.name, steps, f"{app.metadata.uid}/{app.metadata.generation}")
+        revision = f"{app.metadata.uid}/{app.metadata.generation}"
+        compiled = CompiledTemplate.compile(
+            template.name, steps, revision, template.http_hosts, insecure=allow_insecure
+        )
     except TemplateError as error:
         return CompiledApp(app, hosts, None, str(error), allow_insecure=allow_insecure)
     found = CompiledApp(app, hosts, compiled, _address_problem(app), allow_insecure=allow_insecure)

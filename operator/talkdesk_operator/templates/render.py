@@ -20,9 +20,11 @@ from talkdesk_crds.names import (
 from talkdesk_crds.tenant_objects import MAX_PLANNED
 from talkdesk_operator.templates.cel import Activation, Expression
 from talkdesk_operator.templates.errors import RenderError, child
-from talkdesk_operator.templates.leaves import Leaf, activation, expressions, fill
+from talkdesk_operator.templates.http_call import CompiledHttp, RenderedHttp, render_http
+from talkdesk_operator.templates.leaves import Leaf, MapNode, activation, expressions, fill
 from talkdesk_operator.templates.limits import MAX_ITEMS, Spent, measure
 from talkdesk_operator.templates.object_names import is_object_name
+from talkdesk_operator.templates.outputs import OUTPUTS
 from talkdesk_operator.templates.owned_fields import own_fields
 from talkdesk_operator.templates.template import (
     CREDENTIALS,
@@ -61,6 +63,10 @@ class RenderedStep:
     """Whether the customer gets the step at all; without, it has no objects."""
     time_limit: timedelta | None = None
     """How long its objects may take to become ready."""
+    http: RenderedHttp | None = field(default=None, repr=False)
+    """What a service is called with, in the place of objects."""
+    awaits: frozenset[str] = frozenset()
+    """The steps without whose outputs it can't be filled in: of its objects only the names are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ def render(
     `context` has `app`, `account`, `installation`, `subscription`, `trial`, `tenant` and `credentials` as plain JSON;
     it is not changed. A `tenant.name` in it is used as it is; without one the name is rendered. `app_name` and
     `tenant_name`, the names of the TalkdeskApp and the TalkdeskTenant, become labels of every object and replace labels
-    of the template with the same keys.
+    of the template with the same keys. `outputs` in the context has what services have answered, by the names of steps.
     """
     tenant = dict(context.get("tenant", {}))
     tenant["name"] = tenant.get("name") or render_name(template, context)
@@ -126,9 +132,10 @@ class _Filling:
 
     def step(self, step: CompiledStep, variables: _Variables) -> RenderedStep:
         """Return the objects of a step. Raises RenderError."""
-        included, objects, sources = _is_included(step, variables), [], []
+        included, objects, sources, awaited = _is_included(step, variables), [], [], set[str]()
         for place, seen in self._items(step, variables) if included else ():
             for manifest in step.manifests:
+                awaited |= self._missing(manifest.needs)
                 try:
                     objects.append(self._object(step, manifest, seen, place))
                 except RenderError as error:
@@ -137,8 +144,22 @@ class _Filling:
                     reason, exhausted = f"{error.reason} ({place})", error.exhausted
                     raise RenderError(error.path, reason, exhausted=exhausted, passing=error.passing) from None
                 sources.append(manifest.path)
+        http = self._call(step, step.http, variables, awaited) if included and step.http is not None else None
         settings = (step.ready_when, step.on_offboard, step.adopt, step.on_remove)
-        return RenderedStep(step.name, tuple(objects), *settings, tuple(sources), included, step.time_limit)
+        made = (tuple(objects), *settings, tuple(sources), included, step.time_limit)
+        return RenderedStep(step.name, *made, http, frozenset(awaited))
+
+    def _missing(self, steps: frozenset[str]) -> frozenset[str]:
+        known: Mapping[str, Any] = self.context.get(OUTPUTS, {})
+        return steps - known.keys()
+
+    def _call(
+        self, step: CompiledStep, http: CompiledHttp, variables: _Variables, awaited: set[str]
+    ) -> RenderedHttp | None:
+        awaited |= self._missing(step.needs)
+        if awaited:
+            return None
+        return render_http(http, self.context, variables.seen_by, tenant_name=self.labels[LABEL_TENANT])
 
     def _items(self, step: CompiledStep, variables: _Variables) -> Iterator[tuple[str, _Variables]]:
         """Yield the variables for each element that the manifests are filled in for, and which it is."""
@@ -151,7 +172,8 @@ class _Filling:
     def _object(
         self, step: CompiledStep, manifest: CompiledManifest, variables: _Variables, place: str
     ) -> dict[str, Any]:
-        rendered: dict[str, Any] = fill(manifest.tree, variables.seen_by)
+        tree = _named_only(manifest.tree) if self._missing(manifest.needs) else manifest.tree
+        rendered: dict[str, Any] = fill(tree, variables.seen_by)
         _label(rendered, manifest, step, self.labels)
         _check_identity(rendered, manifest, self.seen, place)
         own_fields(rendered, manifest.path)
@@ -160,6 +182,15 @@ class _Filling:
                 f"steps[{step.name}]", f"more than {MAX_PLANNED} objects, which a tenant can have at most"
             )
         return rendered
+
+
+def _named_only(tree: MapNode) -> MapNode:
+    """Return of a manifest what says which object it is."""
+    metadata = dict(tree.items)["metadata"]
+    members = metadata.items if isinstance(metadata, MapNode) else ()
+    names = MapNode(tuple((key, node) for key, node in members if key in {"name", "namespace"}))
+    said = [(key, node) for key, node in tree.items if key in {"apiVersion", "kind"}]
+    return MapNode((*said, ("metadata", names)))
 
 
 def _is_included(step: CompiledStep, variables: _Variables) -> bool:

@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, Self, get_args
 
+from talkdesk_crds.app_http import HttpStep
 from talkdesk_crds.names import ANNOTATION_ON_REMOVE, ANNOTATION_RECREATE, GROUP, is_dns_label
 from talkdesk_crds.tenant_objects import MAX_PLANNED
 from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression
 from talkdesk_operator.templates.duplicates import duplicate_objects
 from talkdesk_operator.templates.errors import Problem, TemplateError, child
+from talkdesk_operator.templates.http_call import CompiledHttp, HttpHosts, compile_http, parts_of
 from talkdesk_operator.templates.leaves import Constant, Leaf, MapNode, Node, compile_leaf, compile_map, expressions
 from talkdesk_operator.templates.limits import MAX_EXPRESSIONS
 from talkdesk_operator.templates.object_names import is_object_name
+from talkdesk_operator.templates.outputs import OUTPUTS, output_problems, steps_needed
 from talkdesk_operator.templates.variables import unknown_members, unknown_variable
 from talkdesk_operator.templates.warnings import foreign_expressions
 
@@ -51,6 +54,7 @@ ADDRESS_SCOPE: Final = frozenset({"app", "account", "installation", "subscriptio
 _NAME_SCOPE: Final = frozenset({"app", "account", "installation", "subscription", "trial"})
 _SCOPE: Final = ADDRESS_SCOPE
 _SECRET_SCOPE: Final = _SCOPE | {CREDENTIALS}
+_NO_CREDENTIALS: Final = "credentials can only be used in data and stringData of a v1 Secret"
 _MANY_EXPRESSIONS: Final = 300
 _OURS: Final[Mapping[str, tuple[str, ...]]] = {
     ANNOTATION_ON_REMOVE: get_args(OnRemove),
@@ -83,6 +87,8 @@ class StepSource:
     """CEL over the same: a list, for each element of which the manifests are filled in, with it as `item`."""
     time_limit: timedelta | None = None
     """How long the step's objects may take to become ready."""
+    http: HttpStep | None = None
+    """In the place of manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ class CompiledManifest:
     version: str
     kind: str
     tree: MapNode
+    needs: frozenset[str] = frozenset()
+    """The steps whose outputs it uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,9 @@ class CompiledStep:
     include_when: Expression | None = None
     for_each: Expression | None = None
     time_limit: timedelta | None = None
+    http: CompiledHttp | None = None
+    needs: frozenset[str] = frozenset()
+    """The steps whose outputs `http` uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +140,29 @@ class CompiledTemplate:
     """Whether rendering can take long with data of a usual size."""
 
     @classmethod
-    def compile(cls, name_expression: str, steps: Sequence[StepSource], revision: str) -> Self:
+    def compile(
+        cls,
+        name_expression: str,
+        steps: Sequence[StepSource],
+        revision: str,
+        http_hosts: Sequence[str] = (),
+        *,
+        insecure: bool = False,
+    ) -> Self:
         """Compile and check everything. Raises TemplateError with all problems.
 
-        `name_expression` is text with `${ CEL }` for the tenant's name. `revision` is only stored.
+        `name_expression` is text with `${ CEL }` for the tenant's name. `revision` is only stored. `http_hosts` are
+        the hosts that steps may call; `insecure` lets them allow plain http.
         """
         if (objects := sum(len(step.manifests) for step in steps)) > MAX_PLANNED:
             raise TemplateError([Problem("steps", f"{objects} objects, of which a tenant can have {MAX_PLANNED}")])
         problems: list[Problem] = []
         name = compile_leaf(name_expression, "name", problems)
         problems.extend(_scope_problems(name, _NAME_SCOPE))
-        compiled = tuple(_step(step, problems) for step in steps)
         names = [step.name for step in steps]
+        calls = frozenset(step.name for step in steps if step.http is not None)
+        hosts = HttpHosts(tuple(http_hosts), insecure=insecure)
+        compiled = tuple(_step(step, calls & set(names[:place]), hosts, problems) for place, step in enumerate(steps))
         problems.extend(
             Problem(f"steps[{step}]", "two steps have this name")
             for step in dict.fromkeys(names)
@@ -150,6 +172,7 @@ class CompiledTemplate:
         if problems:
             raise TemplateError(problems)
         found = [expr for step in compiled for manifest in step.manifests for _, expr in expressions(manifest.tree)]
+        found += [expr for step in compiled if step.http is not None for _, expr in parts_of(step.http)]
         found += [expr for step in compiled for expr in (step.include_when, step.for_each) if expr is not None]
         if len(found) > MAX_EXPRESSIONS:
             raise TemplateError([Problem("steps", f"{len(found)} expressions, of which {MAX_EXPRESSIONS} are allowed")])
@@ -169,19 +192,41 @@ def _warnings(steps: Sequence[StepSource]) -> Iterator[str]:
         yield from (found.message for found in foreign_expressions(step.manifests, f"steps[{step.name}].manifests"))
 
 
-def _step(step: StepSource, problems: list[Problem]) -> CompiledStep:
+def _step(step: StepSource, called: AbstractSet[str], hosts: HttpHosts, problems: list[Problem]) -> CompiledStep:
+    """Compile a step; `called` are the `http` steps before it."""
     path = f"steps[{step.name}]"
     item = {ITEM} if step.for_each is not None else set()
     manifests = tuple(
         manifest
         for index, source in enumerate(step.manifests)
-        if (manifest := _manifest(source, child(f"{path}.manifests", index), item, problems)) is not None
+        if (manifest := _manifest(source, child(f"{path}.manifests", index), item, called, problems)) is not None
     )
     ready_when = _expression(step.ready_when, f"{path}.readyWhen", frozenset({"object"}), problems)
     include_when = _expression(step.include_when, f"{path}.includeWhen", _SCOPE, problems)
     for_each = _expression(step.for_each, f"{path}.forEach", _SCOPE, problems)
     kept = (step.on_offboard, step.adopt, step.on_remove)
-    return CompiledStep(step.name, manifests, ready_when, *kept, include_when, for_each, step.time_limit)
+    further = (include_when, for_each, step.time_limit)
+    http = None if step.http is None else compile_http(step.http, hosts, child(path, "http"), problems)
+    if http is None:
+        return CompiledStep(step.name, manifests, ready_when, *kept, *further)
+    problems.extend(_call_problems(http, called))
+    return CompiledStep(step.name, (), ready_when, *kept, *further, http, steps_needed(e for _, e in parts_of(http)))
+
+
+def _call_problems(http: CompiledHttp, called: AbstractSet[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the variables of a call."""
+    for node in (http.url, http.headers):
+        yield from _scope_problems(node, _SCOPE)
+    if http.body is not None:
+        scope = _SECRET_SCOPE if http.settings.credentials else _SCOPE
+        where = "credentials can only be used in a body whose step says `credentials: true`"
+        yield from _scope_problems(http.body, scope | {OUTPUTS}, credentials=where)
+        yield from _output_problems(http.body, called, in_secret=False)
+
+
+def _output_problems(node: Node, called: AbstractSet[str], *, in_secret: bool) -> Iterator[Problem]:
+    for path, expression in expressions(node):
+        yield from (Problem(path, reason) for reason in output_problems(expression, called, in_secret=in_secret))
 
 
 def _expression(source: str | None, path: str, scope: AbstractSet[str], problems: list[Problem]) -> Expression | None:
@@ -197,9 +242,13 @@ def _expression(source: str | None, path: str, scope: AbstractSet[str], problems
 
 
 def _manifest(
-    source: Mapping[str, object], path: str, item: AbstractSet[str], problems: list[Problem]
+    source: Mapping[str, object],
+    path: str,
+    item: AbstractSet[str],
+    called: AbstractSet[str],
+    problems: list[Problem],
 ) -> CompiledManifest | None:
-    """Compile a manifest; `item` is what it may use beside the variables of all."""
+    """Compile a manifest; `item` is what it may use beside the variables of all, `called` whose outputs."""
     if not isinstance(source, Mapping):
         problems.append(Problem(path, "a manifest must be a map"))
         return None
@@ -226,10 +275,22 @@ def _manifest(
         if key in {"apiVersion", "kind"}:
             continue
         in_secret = is_secret and key in {"data", "stringData"}
-        problems.extend(_scope_problems(node, (_SECRET_SCOPE if in_secret else _SCOPE) | item))
+        problems.extend(_scope_problems(node, (_SECRET_SCOPE if in_secret else _SCOPE) | item | {OUTPUTS}))
+        problems.extend(_output_problems(node, called, in_secret=in_secret))
+        problems.extend(_naming_problems(node) if key == "metadata" else ())
     if parsed is None or len(problems) > before:
         return None
-    return CompiledManifest(path, group, parsed["version"], kind, tree)
+    needs = steps_needed(expression for _, expression in expressions(tree))
+    return CompiledManifest(path, group, parsed["version"], kind, tree, needs)
+
+
+def _naming_problems(metadata: Node) -> Iterator[Problem]:
+    """Yield where outputs would name an object: which objects a tenant has is known before any service is called."""
+    named = dict(metadata.items) if isinstance(metadata, MapNode) else {}
+    for key in ("name", "namespace"):
+        for path, expression in expressions(named.get(key, Constant(None))):
+            if steps_needed([expression]):
+                yield Problem(path, f"{OUTPUTS} cannot be used here: the names of objects must be known beforehand")
 
 
 def _literal(source: Mapping[str, object], key: str, path: str, problems: list[Problem]) -> str:
@@ -275,18 +336,20 @@ def annotation_problems(annotations: Mapping[str, object]) -> Iterator[tuple[str
             yield name, f"must be {' or '.join(allowed)}"
 
 
-def _scope_problems(node: Node, scope: AbstractSet[str]) -> Iterator[Problem]:
+def _scope_problems(node: Node, scope: AbstractSet[str], *, credentials: str = _NO_CREDENTIALS) -> Iterator[Problem]:
     for path, expression in expressions(node):
-        yield from reference_problems(path, expression, scope)
+        yield from reference_problems(path, expression, scope, credentials=credentials)
 
 
-def reference_problems(path: str, expression: Expression, scope: AbstractSet[str]) -> Iterator[Problem]:
+def reference_problems(
+    path: str, expression: Expression, scope: AbstractSet[str], *, credentials: str = _NO_CREDENTIALS
+) -> Iterator[Problem]:
     """Yield what is wrong with the variables that an expression binds, or uses, and with the members of these."""
     for name in sorted(expression.bound & (_SECRET_SCOPE | scope | {"object"})):
         yield Problem(path, f"{name} cannot be the variable of a comprehension")
     for name in sorted(expression.references - scope):
         if name == CREDENTIALS:
-            yield Problem(path, "credentials can only be used in data and stringData of a v1 Secret")
+            yield Problem(path, credentials)
         else:
             yield Problem(path, unknown_variable(name, scope))
     for reason in unknown_members(expression, scope):

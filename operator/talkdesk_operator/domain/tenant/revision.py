@@ -22,7 +22,7 @@ from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 
 __all__ = ["assigned", "content_of", "is_complete", "revision_name", "target", "with_content"]
 
-_NOT_IN_REVISIONS: Final = ("service_account_name", "object_scope")
+_NOT_IN_REVISIONS: Final = ("service_account_name", "object_scope", "http_hosts")
 _DIGITS: Final = 16
 """Of a hash: as nobody can make another template of the same name, none can be slipped in."""
 
@@ -47,7 +47,7 @@ def _name(app: str, content: Mapping[str, Any]) -> str:
 def with_content(app: TalkdeskApp, name: str, content: Mapping[str, Any]) -> TalkdeskApp | None:
     """Return the app with the template of a revision; None where that is not what its name says, or can't be read."""
     known = app.spec.tenant
-    kept = {"serviceAccountName": known.service_account_name, "objectScope": known.object_scope}
+    kept = known.model_dump(mode="json", by_alias=True, include=set(_NOT_IN_REVISIONS))
     try:
         template = TenantTemplate.model_validate({**content, **kept})
     except ValidationError:

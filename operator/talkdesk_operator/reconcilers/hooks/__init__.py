@@ -1,0 +1,3 @@
+"""Steps that call a partner's own service."""
+
+__all__: tuple[str, ...] = ()
