@@ -182,7 +182,8 @@ def _done(reply: Reply) -> tuple[str, Done | None]:
     """Return what is wrong with a success, or its outputs."""
     if reply.content is None:
         return f"the answer {reply.problem or 'is no JSON object'}", None
-    outputs, secrets = reply.content.get("outputs") or {}, reply.content.get("secrets") or {}
+    # A service may say null for nothing.
+    outputs, secrets = ({} if (said := reply.content.get(key)) is None else said for key in ("outputs", "secrets"))
     if not isinstance(outputs, dict) or not isinstance(secrets, dict):
         return "the answer's outputs and secrets must be JSON objects", None
     if len(outputs) + len(secrets) > _MAX_OUTPUTS:
