@@ -27,6 +27,11 @@ test: setup ## all tests (ARGS="-k name" for some)
 test-unit: setup ## the fast lane: unit tests alone, properties with a fifth of their examples
 	@$(PY) -m pytest -q --hypothesis-profile=fast -n 3 --dist=worksteal tests/unit $(ARGS)
 
+.PHONY: rollout
+rollout: setup ## rolls a new template out to 200 customers on a real API server, five of whom it breaks (ARGS=--customers=40)
+	@$(PY) -m talkdesk_sandbox.controlplane build
+	@$(PY) -m pytest -q tests/integration/stack/test_rollouts.py -k many_customers --customers=200 $(ARGS)
+
 .PHONY: model
 model: setup ## all interleavings of small worlds, the real code in them (ARGS=--night for two disturbances and all errors)
 	@PYTHONPATH=tests $(PY) -m model $(ARGS)

@@ -40,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kind", action="store_true", help="run the tests in a kind cluster too, as `make kind-test` does"
     )
+    parser.addoption(
+        "--customers", type=int, default=40, help="how many customers a change of the template reaches in test_rollouts"
+    )
     parser.addoption("--update-golden", action="store_true", help="write tests/scenarios/*.golden anew")
 
 

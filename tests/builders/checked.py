@@ -8,8 +8,6 @@ from builders.invariants import violations
 from builders.platform import Platform
 from builders.stack import Stack, Stacks, stack
 
-_LAST_LINES = 30  # of a log, when a test fails
-
 
 def checked(platform: Platform) -> Stacks:
     """Return a factory of stacks on that platform: an app with a Talkdesk of its own."""
@@ -22,8 +20,7 @@ def checked(platform: Platform) -> Stacks:
                 assert not await violations(made)
             except AssertionError as error:
                 for name, program in platform.programs.items():
-                    last = program.log.decode(errors="replace").splitlines()[-_LAST_LINES:]
-                    error.add_note("\n".join([f"the last lines of the {name}:", *last]))
+                    error.add_note(f"the last lines of the {name}:\n{program.last_lines()}")
                 raise
 
     return make

@@ -12,6 +12,7 @@ from builders.python_path import path_with_builders
 
 WITHIN = 90.0
 """Seconds; two on an idle machine."""
+_LAST_LINES = 30  # of a log, when a test fails
 NAMELESS = ("unshare", "--user", "--map-user=65532", "--map-group=65532")
 """Runs a command as a user who is in no list of users, as in a container."""
 
@@ -51,6 +52,10 @@ class Child:
                 assert not self.ended, self.log.decode(errors="replace")[-2000:]
                 await self._changed.wait()
             return found
+
+    def last_lines(self) -> str:
+        """Return the end of its log."""
+        return "\n".join(self.log.decode(errors="replace").splitlines()[-_LAST_LINES:])
 
     async def kill(self) -> None:
         """End it by SIGKILL, and wait until it is gone."""

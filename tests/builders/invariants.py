@@ -2,9 +2,13 @@
 
 I1 no acknowledged event is lost; I2 no tenant object is deleted without an uninstall or an explicit purge; I3 every
 request is answered; I4 no secret is in any log, Event, metric, status or condition.
+
+What takes long is done in a thread: the programs' way to the API server leads through this process (`kube_gate`), and
+an operator that can't renew its Lease ends.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from builders.platform import PROGRAMS, Platform
@@ -31,15 +35,15 @@ def violations_so_far(stack: Stack) -> list[str]:
 async def leaks(platform: Platform, secrets: set[bytes]) -> list[str]:
     """Return a sentence for each place in which one of these secrets is (I4)."""
     platform.canaries |= secrets
-    return [
-        f"I4: a secret is in {where}" for where, text in await _readable_texts(platform) if _contains(text, secrets)
-    ]
+    return [f"I4: a secret is in {where}" for where in await places_of(secrets, await _readable_texts(platform))]
 
 
 async def secrets_in_describe(platform: Platform) -> list[str]:
     """Return a sentence when `kubectl describe` shows a secret of any test so far."""
     text = await platform.kubectl("describe", ",".join([*PLURALS.values(), "events"]))
-    return ["I4: a secret is in kubectl describe"] if _contains(text.encode(), platform.canaries) else []
+    return [
+        f"I4: a secret is in {where}" for where in await places_of(platform.canaries, [("describe", text.encode())])
+    ]
 
 
 def _lost_events(stack: Stack) -> Iterator[str]:
@@ -57,6 +61,7 @@ def _lost_events(stack: Stack) -> Iterator[str]:
 
 def _wrong_deletions(stack: Stack) -> Iterator[str]:
     """Compare the tenants' objects that the operator deleted with the uninstalls and the ends of retentions."""
+    deletions = [(call, _object_of(call.path)) for call in stack.platform.gate.calls if call.method == "DELETE"]
     for account in stack.simulator.state.accounts.values():
         name = tenant_name(stack.app, account.id)
         versions = stack.platform.watched.versions(TENANT, name)
@@ -75,9 +80,8 @@ def _wrong_deletions(stack: Stack) -> Iterator[str]:
             for seen in versions
             if "purgeTime" in seen.object.get("status", {})
         ]
-        for call in stack.platform.gate.calls:
-            identity = _object_of(call.path)
-            if call.method != "DELETE" or identity not in owned or account.id in stack.may_lose_objects:
+        for call, identity in deletions:
+            if identity not in owned or account.id in stack.may_lose_objects:
                 continue
             # Talkdesk's simulated clock is not ours, so the time of an uninstall is not compared with the deletion's.
             if not ended:
@@ -126,5 +130,7 @@ async def _readable_texts(platform: Platform) -> list[tuple[str, bytes]]:
     return [*logs, *((where, text.encode()) for where, text in (*metrics, *objects))]
 
 
-def _contains(text: bytes, canaries: set[bytes]) -> bool:
-    return any(canary in text for canary in canaries)
+async def places_of(secrets: Iterable[bytes], texts: Sequence[tuple[str, bytes]]) -> list[str]:
+    """Return where a secret is. It leaves the event loop to others meanwhile."""
+    known = tuple(secrets)
+    return await asyncio.to_thread(lambda: [where for where, text in texts if any(secret in text for secret in known)])

@@ -1,11 +1,16 @@
 """Free ports of loopback, and aiohttp servers that listen on them."""
 
+import random
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 from aiohttp import web
+
+_NOT_EPHEMERAL: Final = (10_240, 32_768)
+"""Linux gives connections ports from 32768 on."""
 
 
 @asynccontextmanager
@@ -23,8 +28,12 @@ async def listening(
 
 
 def free_port() -> int:
-    """Return a port of loopback on which nothing listens at the moment."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
+    """Return a port of loopback on which nothing listens, and that no connection of anybody gets as its own end.
+
+    So whoever listens there can be killed and started again.
+    """
+    while True:
+        port = random.randrange(*_NOT_EPHEMERAL)  # noqa: S311 - a test
+        with socket.socket() as unused, suppress(OSError):
+            unused.bind(("127.0.0.1", port))
+            return port

@@ -135,7 +135,8 @@ class Platform:
     async def stop(self) -> None:
         """End both programs in order; fails when one can't."""
         for name, program in self.programs.items():
-            assert await program.terminate() in {0, -9}, f"{name} did not end in order"
+            status = await program.terminate()
+            assert status in {0, -9}, f"{name} ended with {status}:\n{program.last_lines()}"
         assert not self.beyond_roles(), "the manifests' roles don't allow it: a right too few, or a call too many"
 
     def beyond_roles(self) -> set[Right]:

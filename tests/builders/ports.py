@@ -10,13 +10,13 @@ from builders.events import APP_ID, Signer
 from talkdesk_crds.app import Logout, SecretKeyRef
 from talkdesk_crds.hosts import HostAllowList, Region
 from talkdesk_runtime.clock import Clock
+from talkdesk_runtime.standard_webhooks import WebhookSecrets
 from talkdesk_webhook.body import BodyLimits
 from talkdesk_webhook.event_record import EventRecord
 from talkdesk_webhook.inbox import Result
 from talkdesk_webhook.key_budgets import Asker
 from talkdesk_webhook.known_app import KnownApp
 from talkdesk_webhook.receiver import Receiver, Relay
-from talkdesk_webhook.standard_webhooks import WebhookSecrets
 
 
 def known_app(

@@ -25,7 +25,7 @@ def commands_page() -> str:
             "`--help` lists them, `--version` says which release it is."
         ),
         "## talkdesk-operator",
-        "With a word as its first argument it does something else for an author; only `rollout` needs a cluster:",
+        "With a word as its first argument it does something else for an author; `diff` and `rollout` need a cluster:",
         *_operator_commands(),
         "## talkdesk-simulator",
         (

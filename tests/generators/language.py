@@ -1,13 +1,14 @@
 """The language of templates as a page."""
 
 from generators.markdown import page, table
-from talkdesk_operator.cli.explain import EXAMPLES, FUNCTIONS, ITEM, VARIABLES
+from talkdesk_operator.cli.explain import ANNOTATIONS, EXAMPLES, FUNCTIONS, ITEM, READINESS, READY_WHEN, VARIABLES
+from talkdesk_operator.templates.readiness import GENERAL_RULES
 
 __all__ = ["language_page"]
 
 
 def language_page() -> str:
-    """Return every variable and function, with examples."""
+    """Return every variable and function, with examples, and when objects are ready."""
     return page(
         "Language of templates",
         (
@@ -32,4 +33,27 @@ def language_page() -> str:
         ),
         "## Often needed",
         table(("what", "write"), [(what, f"`{text}`") for what, text in EXAMPLES.items()]),
+        "## Annotations of a manifest",
+        "They say what becomes of its object. Their values may hold `${ CEL }`, too.",
+        table(("annotation", "what"), [(f"`{name}`", what) for name, what in ANNOTATIONS.items()]),
+        (
+            "A field that is left to others is no drift when somebody changes it, `diff` shows no difference there, "
+            "and it is never put back, not even for a moment. As long as nobody has changed it, it stays as it was "
+            "made. Without the annotation the template's value counts again. Pointers lead through maps alone, not "
+            "into lists. `apiVersion`, `kind`, `status`, the name, and what says whose the object is can't be left to "
+            "others."
+        ),
+        "## When an object is ready",
+        (
+            "A step is begun when all objects of the one before it are ready. `readyWhen` of a step says when its "
+            "objects are; without it these rules do, which are those of kstatus with few exceptions."
+        ),
+        "\n".join(f"* {each}" for each in GENERAL_RULES),
+        table(("kind", "ready when"), list(READINESS.items())),
+        (
+            "An Ingress, and a Service of type LoadBalancer, are not waited for until they have an address, because "
+            "many controllers never write one, and the step would wait for ever. `readyWhen` waits for it where that "
+            "is wanted. It counts for all objects of its step, so give such an object a step of its own."
+        ),
+        table(("to wait until", "write as `readyWhen`"), [(what, f"`{text}`") for what, text in READY_WHEN.items()]),
     )

@@ -1,7 +1,7 @@
 """Forwarding `user.logout` events to the app's own endpoint, at once and without a trace of the user.
 
 Belongs here: one attempt within its bounds, and what its outcome means. Does not belong here: signing
-(standard_webhooks), keys (relay_keys), whether the event may be believed (receiver).
+(talkdesk_runtime.standard_webhooks), keys (relay_keys), whether the event may be believed (receiver).
 
 Nothing is stored of an event, so only Talkdesk can repeat it: whatever is not a 2xx is answered with a 503. An event
 that Talkdesk delivers twice, or whose 2xx was lost, is forwarded twice; the partner recognizes it by its `webhook-id`,
@@ -30,8 +30,8 @@ from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.http_transport import RoutingTransport
 from talkdesk_runtime.lookup_cache import LookupFailed
 from talkdesk_runtime.networks import Network
+from talkdesk_runtime.standard_webhooks import WebhookSecrets, message_id
 from talkdesk_webhook.known_app import KnownApp
-from talkdesk_webhook.standard_webhooks import WebhookSecrets, message_id
 
 __all__ = ["LogoutRelay", "RelayFailed", "RelayFault", "RelayKeySource", "relay_client"]
 

@@ -1,7 +1,7 @@
 """The keys that relayed events are signed with, from Secrets in the apps' namespaces, cached for a few seconds.
 
 Belongs here: the read of one value of one Secret, which a Role in the app's namespace must allow. Does not belong
-here: what a key looks like (standard_webhooks).
+here: what a key looks like (talkdesk_runtime.standard_webhooks).
 """
 
 import base64
@@ -15,8 +15,8 @@ from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
 from talkdesk_runtime.lookup_cache import Loaded, LookupCache, LookupFailed, TokenBucket
+from talkdesk_runtime.standard_webhooks import KeyUnusable, WebhookSecrets
 from talkdesk_webhook.apps import KubeReader
-from talkdesk_webhook.standard_webhooks import KeyUnusable, WebhookSecrets
 
 __all__ = ["RelayKeys"]
 

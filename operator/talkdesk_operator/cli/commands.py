@@ -106,8 +106,9 @@ def _diff(options: argparse.Namespace) -> int:
 
     They are made in the name of the app's service account, so you need the right to impersonate it, and to read the
     customer's TalkdeskTenant, whose name and values are used. What is in Secrets is not shown, and what comes of
-    credentials is not compared. The exit status is that of `kubectl diff`: 0 without a difference, 1 with one, 2 when
-    something went wrong.
+    credentials is not compared. A customer who is pinned to another revision is compared with the template all the
+    same, and the first line says that it changes nothing as long as it is pinned. The exit status is that of
+    `kubectl diff`: 0 without a difference, 1 with one, 2 when something went wrong.
     """
     from talkdesk_operator.cli.diff import differences  # noqa: PLC0415 - the other commands need no cluster
 

@@ -1,7 +1,6 @@
 """Reconcile one installation: observe, decide and act until nothing is left to do; then write the status, once.
 
-The process may end after any effect. So each effect is either found again by reading (Talkdesk's state, the inventory)
-or recorded before it happens (the answer to an uninstall).
+The process may end after any effect, so each is found again by reading (such as the inventory), or recorded before.
 """
 
 from collections.abc import Callable, Sequence

@@ -9,6 +9,7 @@ Belongs here: finding such kinds in a template. Does not belong here: whether on
 from collections.abc import Iterator
 from typing import Final
 
+from talkdesk_operator.templates.readiness import RULES
 from talkdesk_operator.templates.template import CompiledTemplate
 
 __all__ = ["assumed_ready"]
@@ -46,5 +47,6 @@ def assumed_ready(template: CompiledTemplate) -> tuple[str, ...]:
 def _assumed(template: CompiledTemplate) -> Iterator[str]:
     for step in template.steps:
         for manifest in step.manifests:
-            if step.ready_when is None and manifest.group not in _BUILT_IN:
+            known = manifest.group in _BUILT_IN or (manifest.group, manifest.kind) in RULES
+            if step.ready_when is None and not known:
                 yield f"{step.name}: {manifest.kind}.{manifest.group}"

@@ -13,8 +13,8 @@ import yaml
 from builders.conditions import condition
 from builders.stack import APP, INSTALLATION, PLURALS, TENANT, Customer, Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SECRET, config_map
-from talkdesk_crds.names import GROUP, VERSION
-from talkdesk_runtime.kube import resource_path
+from talkdesk_crds.names import ANNOTATION_IGNORE_FIELDS, GROUP, VERSION
+from talkdesk_runtime.kube import MERGE_PATCH, resource_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -99,6 +99,24 @@ async def test_what_an_edit_would_change_is_shown_and_nothing_is_changed(stacks:
         assert (status, left in out.splitlines()) == (1, True)
 
 
+async def test_a_field_that_is_left_to_others_is_no_difference(stacks: Stacks, tmp_path: Path) -> None:
+    left = config_map({"size": "2", "other": "1"})
+    left["metadata"] |= {"annotations": {ANNOTATION_IGNORE_FIELDS: "/data/size"}}
+    async with stacks(steps=[{"name": "base", "manifests": [NAMESPACE, left]}]) as talkdesk:
+        files = Files(talkdesk, tmp_path)
+        acme = await installed(talkdesk, files)
+        path = resource_path("", "v1", "configmaps", acme.tenant_namespace, "settings")
+        body = {"data": {"size": "5"}}
+        await talkdesk.platform.kube.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        assert await files.diff() == (0, "", "")
+        files.edit(NAMESPACE, left | {"data": {"size": "3", "other": "1"}})
+        assert await files.diff() == (0, "", "")
+        files.edit(NAMESPACE, left | {"data": {"size": "3", "other": "2"}})
+        status, out, _ = await files.diff()
+        changed = [line for line in out.splitlines() if line[0] in "+-" and line[:3] not in {"+++", "---"}]
+        assert (status, changed) == (1, ["-  other: '1'", "+  other: '2'"])
+
+
 async def test_values_and_name_are_those_of_the_customers_tenant(stacks: Stacks, tmp_path: Path) -> None:
     manifests = [NAMESPACE, config_map({"size": "${tenant.values.size}"})]
     async with stacks() as talkdesk:
@@ -160,3 +178,47 @@ async def test_what_can_not_be_found_out_is_said_and_all_else_is_compared(stacks
         assert "Traceback" not in err
         assert (await files.diff("--namespace=elsewhere"))[0] in {1, 2}
         assert (await files.diff(KUBECONFIG="/nowhere", HOME="/nowhere"))[0] == 2
+
+
+async def test_a_pinned_customer_is_compared_with_the_template_and_told_that_it_changes_nothing(
+    stacks: Stacks, tmp_path: Path
+) -> None:
+    async with stacks() as talkdesk:
+        files = Files(talkdesk, tmp_path)
+        acme = await installed(talkdesk, files)
+        assert acme.tenant is not None
+        first = acme.tenant["status"]["revision"]
+        await acme.patch({"op": "add", "path": "/spec/revision", "value": first}, kind=TENANT)
+        assert await files.diff() == (0, "", "")
+
+        changed = [NAMESPACE, config_map({"plan": "changed"}), SECRET]
+        files.edit(*changed)
+        said = f"# TalkdeskTenant {acme.tenant_name}: spec.revision is {first}, so this template changes nothing"
+        status, out, err = await files.diff()
+        assert (status, err, out.startswith(said), "+  plan: changed" in out) == (1, "", True, True), out
+        await talkdesk.change_app(tenant={"steps": [{"name": "base", "manifests": changed}]})
+        await talkdesk.platform.watched.until(
+            APP,
+            talkdesk.app,
+            lambda obj: obj is not None and obj["status"].get("tenants", {}).get("held") == 1,
+            "hold the customer",
+        )
+        assert (await acme.existing("ConfigMap", "settings"))["data"]["plan"] == "Standard"
+        assert (await files.diff())[:2] == (status, out)
+
+        await acme.patch({"op": "remove", "path": "/spec/revision"}, kind=TENANT)
+        await acme.tenant_until(lambda obj: obj is not None and obj["status"]["revision"] != first, "move")
+        await acme.becomes("Active")
+        assert await files.diff() == (0, "", "")
+
+
+async def test_an_app_that_pins_its_tenants_is_told_that_its_template_changes_nothing(
+    stacks: Stacks, tmp_path: Path
+) -> None:
+    async with stacks(templateRollout={"policy": "Pinned"}) as talkdesk:
+        files = Files(talkdesk, tmp_path)
+        await installed(talkdesk, files)
+        files.edit(NAMESPACE, config_map({"plan": "changed"}), SECRET)
+        status, out, _ = await files.diff()
+        said = f"# TalkdeskApp {talkdesk.app}: spec.templateRollout has the policy Pinned, so this template changes"
+        assert (status, out.startswith(said), "+  plan: changed" in out) == (1, True, True), out

@@ -11,7 +11,6 @@ from builders.stack_manifests import NAMESPACE, STEPS, config_map
 from talkdesk_runtime.kube import resource_path
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.case(55)]
-MANY = 40
 FAILING = 5
 WITHIN = 600
 """Seconds that a rollout may take on a machine with other work."""
@@ -42,10 +41,12 @@ async def revisions(talkdesk: Stack) -> list[str]:
     return [each["metadata"]["name"] for each in sorted(items, key=lambda each: each["revision"])]
 
 
-async def test_many_customers_are_moved_in_waves_while_some_fail_and_are_brought_back(stacks: Stacks) -> None:
+async def test_many_customers_are_moved_in_waves_while_some_fail_and_are_brought_back(
+    stacks: Stacks, pytestconfig: pytest.Config
+) -> None:
     rollout = {"pauseAfterFailures": FAILING, "maxUnavailable": "25%"}
     async with stacks(steps=steps("1"), templateRollout=rollout) as talkdesk:
-        customers = [await talkdesk.install() for _ in range(MANY)]
+        customers = [await talkdesk.install() for _ in range(pytestconfig.getoption("--customers"))]
         for each in customers:
             await each.becomes("Active", within=WITHIN)
         for each in customers[:FAILING]:

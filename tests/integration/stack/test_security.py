@@ -1,11 +1,14 @@
 """Secrets are shown nowhere, also when calls fail; at the end of each test they are searched for everywhere (I4)."""
 
+import asyncio
 import secrets
+import threading
 
 import pytest
+from typing_extensions import override
 
 from builders.conditions import message, reason
-from builders.invariants import violations
+from builders.invariants import places_of, violations
 from builders.stack import Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SECRET, STEPS, config_map, provisioner_policy_message
 from talkdesk_crds.names import LABEL_NAMESPACE
@@ -77,6 +80,23 @@ async def test_the_search_for_secrets_finds_a_secret_in_an_annotation(stacks: St
 
         assert any(violation.startswith("I4") for violation in await violations(talkdesk))
         await acme.patch({"op": "remove", "path": "/metadata/annotations"})
+
+
+class _Waits(bytes):
+    """A text whose search ends when the event loop has had a turn."""
+
+    turned = threading.Event()
+
+    @override
+    def __contains__(self, _: object) -> bool:
+        return self.turned.wait(30)
+
+
+async def test_the_search_for_secrets_leaves_the_event_loop_to_the_gate_or_a_leader_would_lose_its_lease() -> None:
+    search = asyncio.create_task(places_of({b"secret"}, [("a log", _Waits())]))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(_Waits.turned.set)
+    assert await search == ["a log"]
 
 
 @pytest.mark.case(66)

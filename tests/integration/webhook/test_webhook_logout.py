@@ -17,9 +17,9 @@ from builders.serving import until
 from builders.webhook_process import Gateway, WebhookProcess, apply_app, webhook_process
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
 from talkdesk_crds.secret_hosts import host_of
+from talkdesk_runtime.standard_webhooks import message_id
 from talkdesk_sandbox.simulator import Behavior, Settings, SimulatorServer
 from talkdesk_sandbox.simulator.settings import DEFAULT_APP_ID
-from talkdesk_webhook.standard_webhooks import message_id
 
 CANARIES = {"user_id": "canary-user", "user_email": "canary@example.com"}
 

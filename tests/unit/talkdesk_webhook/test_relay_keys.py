@@ -11,8 +11,8 @@ from talkdesk_crds.app import SecretKeyRef
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
 from talkdesk_runtime.lookup_cache import LookupFailed
+from talkdesk_runtime.standard_webhooks import WebhookSecrets
 from talkdesk_webhook.relay_keys import RelayKeys
-from talkdesk_webhook.standard_webhooks import WebhookSecrets
 
 REF = SecretKeyRef(name="single-logout", key="key")
 URL = "https://app.example.com/logout"

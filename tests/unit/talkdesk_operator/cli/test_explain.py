@@ -3,16 +3,19 @@
 import json
 
 import pytest
+import yaml
 
 from builders.operator_in_memory import sentiment
 from talkdesk_crds.app import TalkdeskApp
-from talkdesk_operator.cli.explain import EXAMPLES, FUNCTIONS, VARIABLES
+from talkdesk_operator.cli.explain import ANNOTATIONS, EXAMPLES, FUNCTIONS, READINESS, READY_WHEN, VARIABLES
 from talkdesk_operator.cli.offline import customer_of, usable
 from talkdesk_operator.cli.samples import SAMPLES, sample_credentials
 from talkdesk_operator.domain.reconcile.scope import Role, Scope
 from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.templates import functions
 from talkdesk_operator.templates.cel import compile_expression
+from talkdesk_operator.templates.manifest_metadata import metadata_problems
+from talkdesk_operator.templates.readiness import NotReady, Ready, readiness
 from talkdesk_operator.templates.variables import MEMBERS
 
 TYPES = {"string": str, "int": int, "bool": bool, "list": list, "map": dict}
@@ -83,3 +86,43 @@ def test_each_example_can_be_rendered(example: str) -> None:
         facts.setdefault(variable, {})[member] = value
     known = {**facts, "item": "calls"}
     assert expression.evaluate(known) is not None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Deployment.apps",
+        "StatefulSet.apps",
+        "DaemonSet.apps",
+        "ReplicaSet.apps",
+        "Job.batch",
+        "CronJob.batch",
+        "Pod",
+        "PersistentVolumeClaim",
+        "Service",
+        "Ingress.networking.k8s.io",
+        "Namespace",
+        "CustomResourceDefinition.apiextensions.k8s.io",
+        "APIService.apiregistration.k8s.io",
+        "PodDisruptionBudget.policy",
+        "Application.argoproj.io",
+    ],
+)
+def test_when_an_object_is_ready_is_said_for_each_kind_that_people_ask_about(kind: str) -> None:
+    assert READINESS[kind]
+
+
+@pytest.mark.parametrize("text", READY_WHEN.values())
+def test_each_example_of_ready_when_tells_ready_from_not_ready(text: str) -> None:
+    said = compile_expression(text)
+    address = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+    status = {"phase": "Running", "conditions": [{"type": "Synced", "status": "True"}], **address}
+    ingress = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "x"}}
+    assert readiness({**ingress, "status": status}, said) == Ready()
+    assert isinstance(readiness({**ingress, "status": {"loadBalancer": {}}}, said), NotReady)
+
+
+@pytest.mark.parametrize("annotation", ANNOTATIONS)
+def test_each_annotation_is_taken_as_it_is_written(annotation: str) -> None:
+    metadata = {"name": "x", "annotations": yaml.safe_load(annotation)}
+    assert list(metadata_problems({"metadata": metadata}, "metadata")) == []

@@ -15,6 +15,13 @@ KINDS = {
     "CronJob": "batch/v1",
     "PodDisruptionBudget": "policy/v1",
     "CustomResourceDefinition": "apiextensions.k8s.io/v1",
+    "Ingress": "networking.k8s.io/v1",
+    "APIService": "apiregistration.k8s.io/v1",
+    "Application": "argoproj.io/v1alpha1",
+    "Kustomization": "kustomize.toolkit.fluxcd.io/v1",
+    "Bucket": "s3.aws.upbound.io/v1beta1",
+    "Certificate": "cert-manager.io/v1",
+    "WebApp": "kro.run/v1alpha1",
     "Widget": "example.com/v1",
 }
 
@@ -160,6 +167,55 @@ def crash(name: str, reason: str = "CrashLoopBackOff") -> dict[str, Any]:
         (obj("Namespace", {"phase": "Active"}), Ready()),
         (obj("Namespace", {"phase": "Terminating"}), NotReady("not Active, but Terminating")),
         (obj("Namespace"), NotReady("not Active, but not yet observed")),
+        (obj("Ingress", {"loadBalancer": {}}), Ready()),
+        (obj("Ingress", deletionTimestamp="2026-01-01T00:00:00Z"), NotReady("is being deleted")),
+        (obj("APIService"), NotReady("not yet observed")),
+        (obj("APIService", conditions(condition("Available", reason="Passed"))), Ready()),
+        (
+            obj("APIService", conditions(condition("Available", "False", "MissingEndpoints", "no endpoints"))),
+            NotReady("no endpoints"),
+        ),
+        (obj("Application"), NotReady("not Healthy, but not yet observed")),
+        (obj("Application", {"health": {"status": "Progressing"}}), NotReady("not Healthy, but Progressing")),
+        (
+            obj("Application", {"health": {"status": "Degraded", "message": "quota"}, "sync": {"status": "Synced"}}),
+            NotReady("not Healthy, but Degraded: quota"),
+        ),
+        (obj("Application", {"health": {"status": "Healthy"}, "sync": {"status": "OutOfSync"}}), Ready()),
+        (
+            obj("Kustomization", {"observedGeneration": -1}, generation=1),
+            NotReady("its controller has observed generation -1, not yet 1"),
+        ),
+        (
+            obj(
+                "Kustomization",
+                conditions(condition("Reconciling", reason="Progressing"), condition("Ready", "Unknown")),
+            ),
+            NotReady("Progressing"),
+        ),
+        (
+            obj("Kustomization", conditions(condition("Ready", "False", "BuildFailed", "no such path"))),
+            NotReady("no such path"),
+        ),
+        (obj("Kustomization", {"observedGeneration": 1} | conditions(condition("Ready")), generation=1), Ready()),
+        (
+            obj("Bucket", conditions(condition("Synced"), condition("Ready", "False", "Creating"))),
+            NotReady("Creating"),
+        ),
+        (obj("Bucket", conditions(condition("Synced"), condition("Ready", reason="Available"))), Ready()),
+        (
+            obj(
+                "Certificate",
+                conditions(condition("Issuing"), condition("Ready", "False", "DoesNotExist", "no Secret")),
+            ),
+            NotReady("no Secret"),
+        ),
+        (obj("Certificate", conditions(condition("Ready", reason="Ready"))), Ready()),
+        (
+            obj("WebApp", {"state": "IN_PROGRESS"} | conditions(condition("Ready", "Unknown", "ResourcesNotReady"))),
+            NotReady("ResourcesNotReady"),
+        ),
+        (obj("WebApp", {"state": "ACTIVE"} | conditions(condition("Ready"))), Ready()),
         (obj("ConfigMap"), Ready()),
         (obj("Widget"), Ready()),
         (obj("Widget", conditions(condition("Other"), condition("Ready"))), Ready()),

@@ -8,7 +8,7 @@ import pytest
 from talkdesk_crds.tenant import OrphanReason
 from talkdesk_operator.domain.tenant.pruning import DELETED_BY_DEFAULT, plan_pruning, remove_command
 from talkdesk_operator.templates.inventory import InventoryEntry
-from talkdesk_operator.templates.readiness import _RULES
+from talkdesk_operator.templates.readiness import RULES
 
 pytestmark = pytest.mark.case(68)
 
@@ -20,6 +20,8 @@ HOLDS_DATA = [
     ("", "ConfigMap"),
     ("apps", "StatefulSet"),
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    ("apiregistration.k8s.io", "APIService"),
+    ("argoproj.io", "Application"),
     ("postgresql.cnpg.io", "Cluster"),
     ("example.com", "Deployment"),
     ("snapshot.storage.k8s.io", "VolumeSnapshot"),
@@ -52,7 +54,7 @@ def test_what_holds_no_data_is_deleted_unless_the_template_said_retain(group: st
 
 
 def test_each_kind_whose_readiness_is_known_was_judged() -> None:
-    assert set(_RULES) <= DELETED_BY_DEFAULT | set(HOLDS_DATA)
+    assert set(RULES) <= DELETED_BY_DEFAULT | set(HOLDS_DATA)
     assert not DELETED_BY_DEFAULT & set(HOLDS_DATA)
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from talkdesk_webhook.standard_webhooks import KeyUnusable, WebhookSecrets, message_id
+from talkdesk_runtime.standard_webhooks import KeyUnusable, WebhookSecrets, message_id
 
 # The vector that the specification's own libraries are tested with.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

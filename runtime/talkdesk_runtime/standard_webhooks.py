@@ -1,6 +1,6 @@
 """Signatures of what is sent to a partner, by the Standard Webhooks specification (standardwebhooks.com), `v1`; pure.
 
-Belongs here: keys, and the headers of one message. Does not belong here: where keys are kept (relay_keys), sending.
+Belongs here: keys, and the headers of one message. Does not belong here: where keys are kept, sending.
 The specification's own library is not used: only its one HMAC would be, and it accepts a misspelt key as another one.
 """
 
@@ -12,8 +12,6 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Self
-
-from talkdesk_crds.names import digest
 
 __all__ = ["KeyUnusable", "WebhookSecrets", "message_id"]
 
@@ -56,7 +54,10 @@ class WebhookSecrets:
 
 def message_id(event_id: str) -> str:
     """Return the event's id itself when a header and the signed text can hold it, else a hash of it."""
-    return event_id if _ID.fullmatch(event_id) is not None else f"evt_{digest(event_id, length=32)}"
+    if _ID.fullmatch(event_id) is not None:
+        return event_id
+    text = f"{len(event_id)}:{event_id}".encode("utf-8", "surrogatepass")
+    return f"evt_{hashlib.sha256(text).hexdigest()[:32]}"
 
 
 def _key(text: str) -> bytes:
