@@ -26,7 +26,8 @@ from talkdesk_operator.templates.cel import ExpressionError, compile_expression
 from talkdesk_operator.templates.errors import TemplateError
 from talkdesk_operator.templates.leaves import expressions
 from talkdesk_operator.templates.limits import measure
-from talkdesk_operator.templates.template import ADDRESS_SCOPE, CompiledTemplate, StepSource, reference_problems
+from talkdesk_operator.templates.references import ADDRESS_SCOPE, reference_problems
+from talkdesk_operator.templates.template import CompiledTemplate, StepSource
 from talkdesk_operator.templates.variables import unknown_members, unknown_variable
 from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.lru import LruMap

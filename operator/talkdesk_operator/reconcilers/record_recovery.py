@@ -20,8 +20,9 @@ from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.reconcilers.tenant_record import inventory_item, planned_object, recorded_objects
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import InventoryEntry, planned
+from talkdesk_operator.templates.manifest_metadata import OnRemove
 from talkdesk_operator.templates.render import RenderedTenant, render_name
-from talkdesk_operator.templates.template import CompiledTemplate, OnRemove
+from talkdesk_operator.templates.template import CompiledTemplate
 from talkdesk_runtime.shorten import shorten
 
 __all__ = ["RecordRecovery", "check_recovered_name"]

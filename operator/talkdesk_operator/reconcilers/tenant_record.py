@@ -13,10 +13,10 @@ from talkdesk_crds.tenant import OnOffboard as Offboarding
 from talkdesk_crds.tenant import OnRemove as Removal
 from talkdesk_operator.domain.ports.cluster import ServedKind
 from talkdesk_operator.templates.inventory import InventoryEntry, planned
+from talkdesk_operator.templates.manifest_metadata import OnOffboard, OnRemove
 from talkdesk_operator.templates.placement import is_outside
 from talkdesk_operator.templates.render import RenderedTenant
 from talkdesk_operator.templates.scopes import KindScopes, canonical_entries
-from talkdesk_operator.templates.template import OnOffboard, OnRemove
 
 __all__ = [
     "applied_objects",

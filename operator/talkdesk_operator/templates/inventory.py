@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from talkdesk_crds.names import ANNOTATION_ON_REMOVE
+from talkdesk_operator.templates.manifest_metadata import OnOffboard, OnRemove
 from talkdesk_operator.templates.render import ObjectIdentity, RenderedStep, RenderedTenant
-from talkdesk_operator.templates.template import OnOffboard, OnRemove
 
 __all__ = ["ROLE_BINDING", "InventoryEntry", "deletion_order", "departed", "entry_of", "merge", "planned"]
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal, Self, get_args
+from typing import Final, Self
 
 from talkdesk_crds.app_http import HttpStep
-from talkdesk_crds.names import ANNOTATION_ON_REMOVE, ANNOTATION_RECREATE, GROUP, is_dns_label
+from talkdesk_crds.names import GROUP
 from talkdesk_crds.tenant_objects import MAX_PLANNED
 from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression
 from talkdesk_operator.templates.duplicates import duplicate_objects
@@ -24,44 +24,25 @@ from talkdesk_operator.templates.errors import Problem, TemplateError, child
 from talkdesk_operator.templates.http_call import CompiledHttp, HttpHosts, compile_http, parts_of
 from talkdesk_operator.templates.leaves import Constant, Leaf, MapNode, Node, compile_leaf, compile_map, expressions
 from talkdesk_operator.templates.limits import MAX_EXPRESSIONS
-from talkdesk_operator.templates.object_names import is_object_name
-from talkdesk_operator.templates.outputs import OUTPUTS, output_problems, steps_needed
-from talkdesk_operator.templates.variables import unknown_members, unknown_variable
-from talkdesk_operator.templates.warnings import foreign_expressions
+from talkdesk_operator.templates.manifest_metadata import OnOffboard, OnRemove, metadata_problems
+from talkdesk_operator.templates.outputs import OUTPUTS, steps_needed
+from talkdesk_operator.templates.references import (
+    ADDRESS_SCOPE,
+    CREDENTIALS,
+    ITEM,
+    NAME_SCOPE,
+    SECRET_SCOPE,
+    call_problems,
+    naming_problems,
+    reference_problems,
+    scope_problems,
+    use_of_outputs,
+)
+from talkdesk_operator.templates.warnings import foreign_expressions, idle_ignored_fields
 
-__all__ = [
-    "ADDRESS_SCOPE",
-    "CREDENTIALS",
-    "ITEM",
-    "CompiledManifest",
-    "CompiledStep",
-    "CompiledTemplate",
-    "OnOffboard",
-    "OnRemove",
-    "StepSource",
-    "annotation_problems",
-    "reference_problems",
-]
+__all__ = ["CompiledManifest", "CompiledStep", "CompiledTemplate", "StepSource"]
 
-OnOffboard = Literal["Delete", "Retain"]
-OnRemove = Literal["Delete", "Retain"]
-
-CREDENTIALS: Final = "credentials"
-ITEM: Final = "item"
-"""The variable that has the element of a step's `forEach`, in its manifests alone."""
-ADDRESS_SCOPE: Final = frozenset({"app", "account", "installation", "subscription", "trial", "tenant", "sso"})
-"""The variables of an address."""
-_NAME_SCOPE: Final = frozenset({"app", "account", "installation", "subscription", "trial"})
-_SCOPE: Final = ADDRESS_SCOPE
-_SECRET_SCOPE: Final = _SCOPE | {CREDENTIALS}
-_NO_CREDENTIALS: Final = "credentials can only be used in data and stringData of a v1 Secret"
 _MANY_EXPRESSIONS: Final = 300
-_OURS: Final[Mapping[str, tuple[str, ...]]] = {
-    ANNOTATION_ON_REMOVE: get_args(OnRemove),
-    ANNOTATION_RECREATE: ("true", "false"),
-}
-"""Annotations of a manifest by which it says what becomes of its object, and what they may say."""
-_OWNED_BY_SERVER: Final = ("uid", "resourceVersion", "ownerReferences", "managedFields", "generateName")
 _LABEL: Final = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _API_VERSION: Final = re.compile(
     rf"(?:(?P<group>{_LABEL}(?:\.{_LABEL})*)/)?(?P<version>[a-z](?:[-a-z0-9]{{0,61}}[a-z0-9])?)"
@@ -158,7 +139,7 @@ class CompiledTemplate:
             raise TemplateError([Problem("steps", f"{objects} objects, of which a tenant can have {MAX_PLANNED}")])
         problems: list[Problem] = []
         name = compile_leaf(name_expression, "name", problems)
-        problems.extend(_scope_problems(name, _NAME_SCOPE))
+        problems.extend(scope_problems(name, NAME_SCOPE))
         names = [step.name for step in steps]
         calls = frozenset(step.name for step in steps if step.http is not None)
         hosts = HttpHosts(tuple(http_hosts), insecure=insecure)
@@ -189,7 +170,10 @@ def _may_be_long(name: Node, steps: Sequence[CompiledStep], found: Sequence[Expr
 
 def _warnings(steps: Sequence[StepSource]) -> Iterator[str]:
     for step in steps:
-        yield from (found.message for found in foreign_expressions(step.manifests, f"steps[{step.name}].manifests"))
+        path = f"steps[{step.name}].manifests"
+        yield from (found.message for found in foreign_expressions(step.manifests, path))
+        for index, manifest in enumerate(step.manifests):
+            yield from (found.message for found in idle_ignored_fields(manifest, child(path, index)))
 
 
 def _step(step: StepSource, called: AbstractSet[str], hosts: HttpHosts, problems: list[Problem]) -> CompiledStep:
@@ -202,31 +186,15 @@ def _step(step: StepSource, called: AbstractSet[str], hosts: HttpHosts, problems
         if (manifest := _manifest(source, child(f"{path}.manifests", index), item, called, problems)) is not None
     )
     ready_when = _expression(step.ready_when, f"{path}.readyWhen", frozenset({"object"}), problems)
-    include_when = _expression(step.include_when, f"{path}.includeWhen", _SCOPE, problems)
-    for_each = _expression(step.for_each, f"{path}.forEach", _SCOPE, problems)
+    include_when = _expression(step.include_when, f"{path}.includeWhen", ADDRESS_SCOPE, problems)
+    for_each = _expression(step.for_each, f"{path}.forEach", ADDRESS_SCOPE, problems)
     kept = (step.on_offboard, step.adopt, step.on_remove)
     further = (include_when, for_each, step.time_limit)
     http = None if step.http is None else compile_http(step.http, hosts, child(path, "http"), problems)
     if http is None:
         return CompiledStep(step.name, manifests, ready_when, *kept, *further)
-    problems.extend(_call_problems(http, called))
+    problems.extend(call_problems(http, called))
     return CompiledStep(step.name, (), ready_when, *kept, *further, http, steps_needed(e for _, e in parts_of(http)))
-
-
-def _call_problems(http: CompiledHttp, called: AbstractSet[str]) -> Iterator[Problem]:
-    """Yield what is wrong with the variables of a call."""
-    for node in (http.url, http.headers):
-        yield from _scope_problems(node, _SCOPE)
-    if http.body is not None:
-        scope = _SECRET_SCOPE if http.settings.credentials else _SCOPE
-        where = "credentials can only be used in a body whose step says `credentials: true`"
-        yield from _scope_problems(http.body, scope | {OUTPUTS}, credentials=where)
-        yield from _output_problems(http.body, called, in_secret=False)
-
-
-def _output_problems(node: Node, called: AbstractSet[str], *, in_secret: bool) -> Iterator[Problem]:
-    for path, expression in expressions(node):
-        yield from (Problem(path, reason) for reason in output_problems(expression, called, in_secret=in_secret))
 
 
 def _expression(source: str | None, path: str, scope: AbstractSet[str], problems: list[Problem]) -> Expression | None:
@@ -261,7 +229,7 @@ def _manifest(
         problems.append(Problem(child(path, "apiVersion"), problem))
     if kind and not _KIND.fullmatch(kind):
         problems.append(Problem(child(path, "kind"), f"{kind[:64]!r} is not a kind such as ConfigMap"))
-    problems.extend(_metadata_problems(source.get("metadata"), child(path, "metadata")))
+    problems.extend(metadata_problems(source, child(path, "metadata")))
     if "status" in source:
         problems.append(Problem(child(path, "status"), "status belongs to the cluster and cannot be in a template"))
     if kind == "List" or (kind.endswith("List") and "items" in source):
@@ -275,22 +243,13 @@ def _manifest(
         if key in {"apiVersion", "kind"}:
             continue
         in_secret = is_secret and key in {"data", "stringData"}
-        problems.extend(_scope_problems(node, (_SECRET_SCOPE if in_secret else _SCOPE) | item | {OUTPUTS}))
-        problems.extend(_output_problems(node, called, in_secret=in_secret))
-        problems.extend(_naming_problems(node) if key == "metadata" else ())
+        problems.extend(scope_problems(node, (SECRET_SCOPE if in_secret else ADDRESS_SCOPE) | item | {OUTPUTS}))
+        problems.extend(use_of_outputs(node, called, in_secret=in_secret))
+        problems.extend(naming_problems(node) if key == "metadata" else ())
     if parsed is None or len(problems) > before:
         return None
     needs = steps_needed(expression for _, expression in expressions(tree))
     return CompiledManifest(path, group, parsed["version"], kind, tree, needs)
-
-
-def _naming_problems(metadata: Node) -> Iterator[Problem]:
-    """Yield where outputs would name an object: which objects a tenant has is known before any service is called."""
-    named = dict(metadata.items) if isinstance(metadata, MapNode) else {}
-    for key in ("name", "namespace"):
-        for path, expression in expressions(named.get(key, Constant(None))):
-            if steps_needed([expression]):
-                yield Problem(path, f"{OUTPUTS} cannot be used here: the names of objects must be known beforehand")
 
 
 def _literal(source: Mapping[str, object], key: str, path: str, problems: list[Problem]) -> str:
@@ -303,54 +262,3 @@ def _literal(source: Mapping[str, object], key: str, path: str, problems: list[P
         problems.append(Problem(child(path, key), "cannot contain ${ }"))
         return ""
     return value
-
-
-def _metadata_problems(metadata: object, path: str) -> Iterator[Problem]:
-    if not isinstance(metadata, Mapping):
-        yield Problem(path, "is missing" if metadata is None else "must be a map")
-        return
-    name, namespace = metadata.get("name"), metadata.get("namespace")
-    if not isinstance(name, str) or not name:
-        yield Problem(child(path, "name"), "is missing or not a text")
-    elif "$" not in name and not is_object_name(name):
-        yield Problem(child(path, "name"), f"{name[:64]!r} is not a valid name of an object")
-    if isinstance(namespace, str) and "$" not in namespace and not is_dns_label(namespace):
-        yield Problem(child(path, "namespace"), f"{namespace[:64]!r} is not a valid name of a namespace")
-    for key in _OWNED_BY_SERVER:
-        if key in metadata:
-            yield Problem(child(path, key), f"{key} cannot be in a template")
-    for key in ("labels", "annotations"):
-        if not isinstance(metadata.get(key, {}), Mapping | str):
-            yield Problem(child(path, key), "must be a map of strings")
-    annotations = metadata.get("annotations")
-    known = annotations if isinstance(annotations, Mapping) else {}
-    for name, problem in annotation_problems(known):
-        if "${" not in str(known[name]):
-            yield Problem(child(child(path, "annotations"), name), problem)
-
-
-def annotation_problems(annotations: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the annotations that say what becomes of an object, by their names."""
-    for name, allowed in _OURS.items():
-        if annotations.get(name, allowed[0]) not in allowed:
-            yield name, f"must be {' or '.join(allowed)}"
-
-
-def _scope_problems(node: Node, scope: AbstractSet[str], *, credentials: str = _NO_CREDENTIALS) -> Iterator[Problem]:
-    for path, expression in expressions(node):
-        yield from reference_problems(path, expression, scope, credentials=credentials)
-
-
-def reference_problems(
-    path: str, expression: Expression, scope: AbstractSet[str], *, credentials: str = _NO_CREDENTIALS
-) -> Iterator[Problem]:
-    """Yield what is wrong with the variables that an expression binds, or uses, and with the members of these."""
-    for name in sorted(expression.bound & (_SECRET_SCOPE | scope | {"object"})):
-        yield Problem(path, f"{name} cannot be the variable of a comprehension")
-    for name in sorted(expression.references - scope):
-        if name == CREDENTIALS:
-            yield Problem(path, credentials)
-        else:
-            yield Problem(path, unknown_variable(name, scope))
-    for reason in unknown_members(expression, scope):
-        yield Problem(path, reason)
