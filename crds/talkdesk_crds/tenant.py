@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from talkdesk_crds.conditions import Conditions
 from talkdesk_crds.fields import (
+    SET,
     FreeObject,
     Id,
     LabelName,
@@ -178,6 +179,9 @@ class TenantStatus(Model):
     The condition PruneHeld is True while there are any."""
     steps: Annotated[tuple[StepStatus, ...], Field(max_length=50, json_schema_extra=listed_by("name"))] = ()
     """The template's steps."""
+    services: Annotated[tuple[LabelName, ...], Field(max_length=100, json_schema_extra=SET)] = ()
+    """Steps whose services of the partner's may have something of the tenant. What they have is on record in the Secret
+    `NAME-hooks`, which holds what they answered, too."""
     name: Annotated[str, Field(max_length=63)] | None = None
     """The name under which objects were applied (`tenant.name` in the template); it goes before `spec.name`."""
     applied_inputs: Word | None = None

@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from talkdesk_crds.fields import LabelName, ObjectName
 from talkdesk_crds.shard_slots import SLOTS
-from talkdesk_runtime.settings import DurationSetting, ProcessSettings, names_of
+from talkdesk_runtime.settings import DurationSetting, NetworksSetting, ProcessSettings, names_of
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -65,6 +65,9 @@ class Settings(ProcessSettings):
     """How long a circuit stays open at most. An answer whose deadline is near is sent all the same."""
     talkdesk_ca_file: FilePath | None = None
     """Certificates (PEM) to trust for Talkdesk beside the public ones: those of an inspecting proxy or a simulator."""
+    allowed_hook_networks: NetworksSetting = ()
+    """Networks that `http` steps of templates may call although they are loopback, or hold the Kubernetes API server:
+    separated by commas. Those in `denied_networks` are never called."""
     shutdown_timeout: DurationSetting = timedelta(seconds=20)
     """Time for running work to end after SIGTERM; less than the pod's terminationGracePeriodSeconds."""
 

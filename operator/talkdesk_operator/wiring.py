@@ -5,15 +5,19 @@ its clock and its source of random numbers.
 """
 
 import asyncio
+import secrets
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from talkdesk_operator.adapters.hooks import HookClient, HookSettings
+from talkdesk_operator.adapters.hooks.denied import denied_to_hooks
 from talkdesk_operator.adapters.kubernetes.access_reviews import KubernetesAccessReviews
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.drift import DriftWatches
+from talkdesk_operator.adapters.kubernetes.hook_records import SecretHookRecordStore
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.revisions import KubernetesRevisions
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
@@ -35,6 +39,7 @@ from talkdesk_operator.reconcilers import (
     InstallationReconciler,
     TenantReconciler,
 )
+from talkdesk_operator.reconcilers.hooks.tenant_hooks import HookParts
 from talkdesk_operator.reconcilers.rollouts import Rollouts
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
@@ -108,6 +113,11 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
             )
         )
         stack.push_async_callback(scim.aclose)
+        denied = denied_to_hooks(
+            parts.settings.denied_networks, parts.settings.allowed_hook_networks, parts.kube.server
+        )
+        hooks = HookClient(HookSettings(denied), clock=clock, observe=metrics.count_hook_request, fence=parts.fence)
+        stack.push_async_callback(hooks.aclose)
         stack.enter_context(metrics.breakers.reading(talkdesk.open_breakers))
         records = SecretUserRecordStore(parts.kube, wrote=metrics.count_write)
         sync = UserSync(cluster.read_secret, records, scim, monotonic=clock.monotonic)
@@ -119,6 +129,13 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
             cached=cache.installations,
             ledger=ledger,
             waiting=waiting,
+            hooks=HookParts(
+                cluster.read_secret,
+                SecretHookRecordStore(parts.kube, wrote=metrics.count_write),
+                hooks,
+                clock.now,
+                new_id=lambda: secrets.token_hex(8),
+            ),
         )
         installations = InstallationReconciler(
             cluster,

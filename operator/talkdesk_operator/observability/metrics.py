@@ -62,6 +62,12 @@ class Metrics:
             ("call", "outcome"),
             registry=registry,
         )
+        self._hook_requests = Counter(
+            "talkdesk_hook_requests",
+            "Requests of http steps, by app, step and status; `none` where there was no response.",
+            ("app", "step", "status"),
+            registry=registry,
+        )
         self._answers = Counter(
             "talkdesk_answers",
             "Answers sent to Talkdesk, by type of request, decision and outcome.",
@@ -116,6 +122,11 @@ class Metrics:
     def count_scim_request(self, call: str, outcome: str, _seconds: float) -> None:
         """Count a request to a SCIM service: the call's name, `ok` or the error's class name."""
         self._scim_requests.labels(call, outcome).inc()
+
+    def count_hook_request(self, name: str, status: str, _seconds: float) -> None:
+        """Count a request of a step, of which `name` is `namespace/app/step`: the status, or `none`."""
+        app, _, step = name.rpartition("/")
+        self._hook_requests.labels(app, step, status).inc()
 
     def count_answer(self, request: RequestType, decision: Decision, outcome: str, seconds: float) -> None:
         """Count an answer: `delivered`, `unclear` or `refused`, and the seconds since the event was made."""

@@ -27,7 +27,7 @@ from talkdesk_operator.reconcilers.object_apply import ObjectApply
 from talkdesk_operator.reconcilers.object_deletion import ObjectDeletion, Report
 from talkdesk_operator.reconcilers.object_words import blocked_by, where
 from talkdesk_operator.reconcilers.ownership import DeletionRight, Owner, Rights
-from talkdesk_operator.reconcilers.progress import Progress
+from talkdesk_operator.reconcilers.progress import NO_SERVICES, CallService, Progress, ServicesState, no_service
 from talkdesk_operator.reconcilers.recreation import Recreate, never
 from talkdesk_operator.reconcilers.rendering import RenderTypical, readiness_of
 from talkdesk_operator.reconcilers.secret_values import secret_values
@@ -57,6 +57,7 @@ class Applied:
     failure: Failure | None = None
     waiting: str = ""
     """What is not ready yet; empty when everything is, or something failed."""
+    services: ServicesState = NO_SERVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Deleted:
     """Those of them whose marks leave a doubt about whose they are."""
     outside: tuple[InventoryEntry, ...] = ()
     """Those of them that are not where the tenant's objects may be."""
+    services: tuple[str, ...] = ()
+    """Steps whose services may still have something of the tenant that was to be deleted."""
 
     @property
     def left_to_people(self) -> tuple[InventoryEntry, ...]:
@@ -104,6 +107,7 @@ class TenantObjects:
         typical: RenderTypical = _no_typical,
         recreate: Recreate = never,
         again: bool = True,
+        call: CallService = no_service,
     ) -> Applied:
         """Apply step after step; stop at the first that fails or is not ready.
 
@@ -112,17 +116,17 @@ class TenantObjects:
         `entries` is the inventory of before together with what is about to be applied, `app` whose template it is.
         `typical` renders the same template for a typical customer, where it matters whose fault a refusal is. Unless
         everything is to be applied `again`, an object is left out that a watch shows just as the same manifest left it.
+        `call` does the steps that call a service.
         """
-        state = Progress(
-            owner, {entry.identity: entry for entry in entries}, typical, app, recreate=recreate, again=again
-        )
+        known = {entry.identity: entry for entry in entries}
+        state = Progress(owner, known, typical, app, recreate=recreate, again=again)
         done: list[StepStatus] = []
         left_out = owner.outside(planned(rendered))
         for step in rendered.steps:
             if not step.included:
                 done.append(step_status(step, StepState.SKIPPED, "includeWhen is false"))
                 continue
-            outcome = await self._step(step, state)
+            outcome = await (call if step.http is not None or step.awaits else partial(self._step, state=state))(step)
             match outcome:
                 case Failure():
                     done.append(step_status(step, StepState.FAILED, outcome.message))

@@ -3,15 +3,46 @@
 Belongs here: what one apply of a template carries from object to object. Does not belong here: applying (`objects`).
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, TypeAlias
 
 from talkdesk_crds.app import TalkdeskApp
+from talkdesk_operator.domain.reconcile.failure import Failure
 from talkdesk_operator.reconcilers.ownership import Owner
 from talkdesk_operator.reconcilers.recreation import Recreate, never
 from talkdesk_operator.reconcilers.rendering import RenderTypical
 from talkdesk_operator.templates.inventory import InventoryEntry
+from talkdesk_operator.templates.render import RenderedStep
 
-__all__ = ["Progress"]
+__all__ = ["NO_SERVICES", "CallService", "Progress", "ServicesState", "no_service"]
+
+
+CallService: TypeAlias = Callable[[RenderedStep], Awaitable[Failure | str]]
+"""Has a step's service have what is rendered; returns what it waits for, empty where it is so."""
+
+
+async def no_service(step: RenderedStep) -> Failure | str:
+    """Refuse a step that calls a service, where none can be called."""
+    raise LookupError(f"step {step.name} calls a service")
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesState:
+    """What came of the steps that call services."""
+
+    known: tuple[str, ...] = ()
+    """Steps whose services may have something of the tenant."""
+    kept: tuple[str, ...] = ()
+    """Those of them that are not in the template any more."""
+    wait: timedelta | None = None
+    """How long a service asked not to be asked."""
+    anew: bool = False
+    """Whether outputs have changed, so that later steps are to be filled in anew."""
+
+
+NO_SERVICES: Final = ServicesState()
 
 
 @dataclass(slots=True)

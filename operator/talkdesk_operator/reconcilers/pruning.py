@@ -86,6 +86,18 @@ class Pruner:
         kept = [orphan for orphan in found if orphan is not None]
         return Pruned(deleted, tuple(orphan.entry for orphan in kept), tuple(self._orphaned(kept, tenant)))
 
+    async def may_prune_service(self, app: CompiledApp, tenant: TalkdeskTenant, step: str) -> bool:
+        """Return whether what a step's service has may be deleted, now that the step left the template, and report it.
+
+        Raises KubeError when app and tenant can't be read.
+        """
+        fresh = await fresh_tenant(self._cluster, app, tenant)
+        if fresh is None or fresh.spec.deletion_protection:
+            return False
+        message = f"step {step} left the template of {app.resource.metadata.name}: onRemove is Delete"
+        await self._cluster.emit_event(tenant, EventDraft(False, EventReason.OBJECT_PRUNED, message, "Prune"))
+        return True
+
     async def _delete(
         self,
         doomed: Sequence[InventoryEntry],

@@ -3,16 +3,16 @@
 `spec.objects` names the objects before the first of them is applied; `status.inventory` says which were applied.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from talkdesk_crds.app import ObjectScope, OnTenantFailure
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.fields import LocalRef
-from talkdesk_crds.names import TENANT_FINALIZER, tenant_name
-from talkdesk_crds.tenant import MAX_INVENTORY, TalkdeskTenant, TenantSpec, TenantStatus
+from talkdesk_crds.names import tenant_name
+from talkdesk_crds.tenant import TalkdeskTenant, TenantStatus
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.deadlines import waits_for_answer
 from talkdesk_operator.domain.reconcile.scope import (
@@ -26,11 +26,12 @@ from talkdesk_operator.domain.reconcile.scope import (
 )
 from talkdesk_operator.domain.tenant.desired import settled_name
 from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
-from talkdesk_operator.domain.tenant.entitlement import desired_state
 from talkdesk_operator.domain.tenant.lost_record import is_record_lost
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
 from talkdesk_operator.reconcilers import rendering, tenant_status
 from talkdesk_operator.reconcilers.drift_reports import DriftReports
+from talkdesk_operator.reconcilers.hooks.services import Services
+from talkdesk_operator.reconcilers.hooks.tenant_hooks import HookParts
 from talkdesk_operator.reconcilers.objects import Applied, TenantObjects
 from talkdesk_operator.reconcilers.ownership import Owner
 from talkdesk_operator.reconcilers.pruning import Pruner
@@ -39,25 +40,27 @@ from talkdesk_operator.reconcilers.recreation import Recreator
 from talkdesk_operator.reconcilers.rendering import RenderTypical
 from talkdesk_operator.reconcilers.step_states import overdue, timed
 from talkdesk_operator.reconcilers.template_variables import template_variables
+from talkdesk_operator.reconcilers.tenant_plan import TenantPlan, overfull
 from talkdesk_operator.reconcilers.tenant_record import (
     applied_objects,
-    inventory_item,
     kinds_of,
-    planned_object,
     recorded_objects,
-    spec_changes,
     wanted_objects,
 )
 from talkdesk_operator.reconcilers.tenant_removal import OVERTAKEN, CachedInstallations, TenantRemoval, TenantUsers
 from talkdesk_operator.templates.errors import RenderError
-from talkdesk_operator.templates.inventory import InventoryEntry, departed, merge, planned
+from talkdesk_operator.templates.inventory import merge, planned
+from talkdesk_operator.templates.outputs import OUTPUTS
 from talkdesk_operator.templates.render import RenderedTenant
-from talkdesk_operator.templates.scopes import KindScopes, canonical, canonical_entries
+from talkdesk_operator.templates.scopes import canonical, canonical_entries
 from talkdesk_operator.templates.template import CompiledTemplate
 from talkdesk_operator.templates.values_schema import ValuesError
 from talkdesk_runtime.kube_errors import KubeConflict
 
 __all__ = ["TenantReconciler"]
+
+_MAX_FILLINGS = 21
+"""One for each step that may answer something new, and one."""
 
 
 class TenantReconciler:
@@ -72,8 +75,9 @@ class TenantReconciler:
         cached: CachedInstallations,
         ledger: DriftLedger | None = None,
         waiting: WaitingTenants | None = None,
+        hooks: HookParts | None = None,
     ) -> None:
-        """Take ports; see `TenantRemoval` for `users` and `cached`.
+        """Take ports; see `TenantRemoval` for `users` and `cached`. Without `hooks` no step can call a service.
 
         `ledger` knows what has drifted, `waiting` is told which tenants wait for their objects.
         """
@@ -84,17 +88,27 @@ class TenantReconciler:
         self._recreator = Recreator(cluster)
         self._now = now
         self._recovery = RecordRecovery(cluster)
-        self._removal = TenantRemoval(cluster, self._objects, now, users=users, cached=cached)
+        self._plan = TenantPlan(cluster)
+        self._services = Services(hooks)
+        self._removal = TenantRemoval(cluster, self._objects, now, users=users, cached=cached, services=self._services)
 
     async def provision(self, scope: Scope) -> Scope:
         """Make the tenant as the template says, and this installation its owner."""
+        for _ in range(_MAX_FILLINGS):
+            scope = await self._provision(scope)
+            if scope.tenant_outcome is None or not scope.tenant_outcome.anew:
+                break
+        return scope
+
+    async def _provision(self, scope: Scope) -> Scope:
         app = _app(scope)
         if app.template is None:
             return await self._unusable(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, RetryClass.TERMINAL))
         if is_record_lost(scope):
             scope = await self._recovery.recover(scope, app, app.template)
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
-        context = template_variables(scope, app)
+        services = await self._services.opened(scope, app)
+        context = template_variables(scope, app) | {OUTPUTS: services.outputs}
         try:
             rendered = await self._render(scope, app, app.template, context)
         except RenderError as error:
@@ -108,10 +122,10 @@ class TenantReconciler:
             return await self._unrenderable(scope, error, FaultOwner.OURS)
         confined = app.resource.spec.tenant.object_scope is ObjectScope.TENANT
         wanted = wanted_objects(rendered, scope.tenant, scopes, confined=confined)
-        if (failure := _overfull(scope, wanted, scopes)) is not None:
+        if (failure := overfull(scope, wanted, scopes)) is not None:
             return _failed(scope, failure)
         try:
-            tenant = await self._record_plan(scope, name, rendered.name, wanted)
+            tenant = await self._plan.record(scope, name, rendered.name, wanted)
         except KubeConflict:
             # The record may just be purged, by a process that does not know of this installation yet.
             await self._cluster.reread_tenant(app.resource.metadata.namespace, name)
@@ -130,7 +144,9 @@ class TenantReconciler:
             recreate=self._recreator.of(app, tenant, owner),
             # Somebody who asks for a reconcile may know better than what is remembered.
             again=scope.resync and not scope.background,
+            call=services.call,
         )
+        applied = await services.settle(applied, rendered, partial(self._pruner.may_prune_service, app, tenant))
         applied = _within_time(applied, rendered, tenant, self._now())
         pruned = None
         if applied.failure is None and not applied.waiting:
@@ -205,42 +221,6 @@ class TenantReconciler:
             scope = replace(scope, tenant=await self._write(scope.tenant, status))
         return _failed(scope, failure)
 
-    async def _record_plan(
-        self, scope: Scope, name: str, tenant_is_called: str, wanted: Sequence[InventoryEntry]
-    ) -> TalkdeskTenant | Failure:
-        """Write into the record what is about to be applied, and for which installation, before anything is."""
-        installation = scope.installation
-        spec = TenantSpec(
-            app_ref=LocalRef(name=installation.spec.app_ref.name),
-            account_id=installation.spec.account_id,
-            installation_ref=LocalRef(name=installation.metadata.name),
-            state=desired_state(scope),
-            name=tenant_is_called,
-            objects=tuple(planned_object(entry) for entry in wanted),
-        )
-        tenant = scope.tenant
-        if tenant is None:
-            tenant = await self._cluster.create_tenant(installation.metadata.namespace, name, spec)
-            if (tenant.spec.app_ref, tenant.spec.account_id) != (spec.app_ref, spec.account_id):
-                message = f"the TalkdeskTenant {name} is of another account or app: delete it if nobody needs it"
-                return Failure(Reason.CONFLICT, message, RetryClass.SLOW)
-        if TENANT_FINALIZER not in tenant.metadata.finalizers and tenant.metadata.deletion_timestamp is None:
-            tenant = await self._cluster.hold_tenant(tenant)
-        changes = spec_changes(tenant.spec, spec)
-        if not changes:
-            return tenant
-        if "objects" in changes:
-            tenant = await self._record_unconfirmed(tenant)
-        return await self._cluster.change_tenant(tenant, changes)
-
-    async def _record_unconfirmed(self, tenant: TalkdeskTenant) -> TalkdeskTenant:
-        """Put the planned objects into the inventory before another plan replaces theirs: some may exist."""
-        inventory = tuple(inventory_item(entry) for entry in recorded_objects(tenant))
-        status = tenant.status.model_copy(update={"inventory": inventory})
-        if status == tenant.status:
-            return tenant
-        return await self._cluster.write_tenant_status(tenant, status, unchanged=True)
-
     async def _write(self, tenant: TalkdeskTenant, status: TenantStatus) -> TalkdeskTenant:
         if status == tenant.status:
             return tenant
@@ -253,16 +233,6 @@ def _within_time(applied: Applied, rendered: RenderedTenant, tenant: TalkdeskTen
     if not (late := overdue(steps)):
         return replace(applied, steps=steps)
     return replace(applied, steps=steps, waiting="", failure=Failure(Reason.NOT_READY, late, RetryClass.SLOW))
-
-
-def _overfull(scope: Scope, wanted: Sequence[InventoryEntry], scopes: KindScopes) -> Failure | None:
-    """Return a failure when the record has no room for all that is there and all that is wanted."""
-    known = canonical_entries(recorded_objects(scope.tenant), scopes) if scope.tenant is not None else ()
-    if len(merge(known, wanted)) <= MAX_INVENTORY:
-        return None
-    message = f"{len(departed(known, wanted))} objects left the template and were kept, and no more can be recorded"
-    remedy = "delete some by the commands in the tenant's status.orphanedObjects, or put them back into the template"
-    return Failure(Reason.OBJECTS_ORPHANED, f"{message}: {remedy}", RetryClass.SLOW)
 
 
 def _app(scope: Scope) -> CompiledApp:

@@ -9,11 +9,13 @@ such a write, too (`tenant`): one of both loses, and observes anew. Before each 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from talkdesk_crds.conditions import ConditionType, EventReason, Reason, find
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.names import tenant_name
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cluster import Cluster
@@ -29,12 +31,17 @@ from talkdesk_operator.domain.reconcile.scope import (
     UsersOutcome,
 )
 from talkdesk_operator.domain.tenant.desired import purge_time
-from talkdesk_operator.reconcilers import tenant_status
+from talkdesk_operator.reconcilers import rendering, tenant_status
+from talkdesk_operator.reconcilers.hooks.services import OpenedServices, Services
 from talkdesk_operator.reconcilers.objects import Deleted, TenantObjects
 from talkdesk_operator.reconcilers.ownership import Owner
+from talkdesk_operator.reconcilers.template_variables import template_variables
+from talkdesk_operator.reconcilers.tenant_deletion import delete_in_order
 from talkdesk_operator.reconcilers.tenant_record import inventory_item, recorded_objects
 from talkdesk_operator.reconcilers.tenant_status import Leaving
+from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import InventoryEntry
+from talkdesk_operator.templates.outputs import OUTPUTS
 from talkdesk_runtime.kube_errors import KubeConflict
 
 __all__ = ["OVERTAKEN", "CachedInstallations", "TenantRemoval", "TenantUsers"]
@@ -76,13 +83,15 @@ class TenantRemoval:
         *,
         users: TenantUsers,
         cached: CachedInstallations,
+        services: Services,
     ) -> None:
-        """Take ports, and what is done about a tenant's users before it goes."""
+        """Take ports, and what is done about a tenant's users before it goes, and about partners' services."""
         self._cluster = cluster
         self._objects = objects
         self._now = now
         self._users = users
         self._cached = cached
+        self._services = services
 
     async def is_overtaken(self, scope: Scope) -> bool:
         """Return whether the installations that the API server has now are others than those in the scope."""
@@ -92,29 +101,34 @@ class TenantRemoval:
     async def offboard(self, scope: Scope, app: CompiledApp, tenant: TalkdeskTenant) -> Scope:
         """Delete the objects of steps with `onOffboard: Delete`, and start the retention."""
         begins = tenant.spec.state is not TenantState.OFFBOARDED
-        if (begins or _doomed(tenant)) and await self.is_overtaken(scope):
+        services = await self._services.opened_for_offboarding(app, tenant)
+        ends = bool(_doomed(tenant)) or bool(services.known)
+        if (begins or ends) and await self.is_overtaken(scope):
             return replace(scope, failure=OVERTAKEN)
         try:
             if begins:
                 tenant = await self._begin_retention(tenant)
-            elif _doomed(tenant):
+            elif ends:
                 tenant = await self._confirm(tenant)
         except KubeConflict:
             return replace(scope, failure=await self._overtaken(tenant))
         scope = replace(scope, tenant=tenant)
         doomed, entries, deleted = _doomed(tenant), recorded_objects(tenant), Deleted(())
-        if doomed:
+        if doomed or services.doomed():
             # An older version may have recorded an object twice, once under another group or with a namespace.
             spared = frozenset(entry.uid for entry in entries if entry.on_offboard != "Delete") - {""}
-            deleted = await self._delete(doomed, app, tenant, lambda now: is_unchanged(scope, now), spared)
+            judge = partial(is_unchanged, scope)
+            deleted = await self._delete(doomed, app, tenant, judge, (services, services.doomed()), spared)
+        if deleted.failure is None and not deleted.blocking:
+            deleted = await self._lock_out(scope, app, services, deleted)
         remaining = {entry.identity for entry in deleted.remaining}
         kept = tuple(entry for entry in entries if entry not in doomed or entry.identity in remaining)
-        status = tenant_status.leaving(tenant, kept, deleted, _OFFBOARDING, self._now())
+        status = tenant_status.leaving(tenant, kept, deleted, _OFFBOARDING, self._now(), services.known)
         ended_at = tenant.spec.uninstall_time or self._now()
         status = status.model_copy(update={"purge_time": purge_time(ended_at, app)})
         if status != tenant.status:
             tenant = await self._cluster.write_tenant_status(tenant, status)
-        tenant_outcome = tenant_status.deletion_outcome(tenant, deleted, TenantResult.OFFBOARDED)
+        tenant_outcome = tenant_status.deletion_outcome(tenant, deleted, TenantResult.OFFBOARDED, services.wait)
         failure = OVERTAKEN if deleted.failure is OVERTAKEN else scope.failure
         return replace(scope, tenant=tenant, tenant_outcome=tenant_outcome, failure=failure)
 
@@ -139,11 +153,13 @@ class TenantRemoval:
         if active is not None:
             # The service may be one of the tenant's own objects, and only the record says who is who.
             return await self._held_by_users(tenant, active)
+        services = await self._services.opened_for_purge(app, tenant)
         try:
-            tenant = await self._begin_purge(tenant)
-            deleted = await self._delete(recorded_objects(tenant), app, tenant, judge)
-            if not deleted.remaining and deleted.failure is None:
+            tenant = await self._begin_purge(tenant, services)
+            deleted = await self._delete(recorded_objects(tenant), app, tenant, judge, (services, services.known))
+            if not deleted.remaining and not deleted.services and deleted.failure is None:
                 await self._users.forget(tenant)
+                await services.drop()
                 await self._emit_purge_event(tenant)
                 left = await self._cluster.release_tenant(tenant)
                 if left is not None:
@@ -152,10 +168,10 @@ class TenantRemoval:
         except KubeConflict:
             overtaken = await self._overtaken(tenant)
             return tenant, TenantOutcome(TenantResult.FAILED, overtaken.message, overtaken)
-        status = tenant_status.leaving(tenant, deleted.remaining, deleted, _PURGING, self._now())
+        status = tenant_status.leaving(tenant, deleted.remaining, deleted, _PURGING, self._now(), services.known)
         if status != tenant.status:
             tenant = await self._cluster.write_tenant_status(tenant, status)
-        return tenant, tenant_status.deletion_outcome(tenant, deleted, TenantResult.DELETING)
+        return tenant, tenant_status.deletion_outcome(tenant, deleted, TenantResult.DELETING, services.wait)
 
     async def _held_by_users(self, tenant: TalkdeskTenant, left: UsersOutcome) -> tuple[TalkdeskTenant, TenantOutcome]:
         """Say that nothing is deleted while a user may be active at the SCIM service."""
@@ -178,13 +194,13 @@ class TenantRemoval:
         changes = {"state": TenantState.OFFBOARDED, "uninstallTime": moment, "objects": None}
         return await self._cluster.change_tenant(tenant, changes)
 
-    async def _begin_purge(self, tenant: TalkdeskTenant) -> TalkdeskTenant:
+    async def _begin_purge(self, tenant: TalkdeskTenant, services: OpenedServices) -> TalkdeskTenant:
         """Write that everything is being deleted. Raises KubeConflict when anybody has changed the tenant."""
         entries, ready = recorded_objects(tenant), find(tenant.status.conditions, ConditionType.READY)
-        if not entries or (ready is not None and ready.reason == Reason.PURGING):
+        if not (entries or services.known) or (ready is not None and ready.reason == Reason.PURGING):
             return await self._confirm(tenant)
-        under_way = Deleted(entries, blocking=_PURGING.message)
-        status = tenant_status.leaving(tenant, entries, under_way, _PURGING, self._now())
+        under_way = Deleted(entries, blocking=_PURGING.message, services=services.known)
+        status = tenant_status.leaving(tenant, entries, under_way, _PURGING, self._now(), services.known)
         return await self._cluster.write_tenant_status(tenant, status, unchanged=True)
 
     async def _confirm(self, tenant: TalkdeskTenant) -> TalkdeskTenant:
@@ -199,13 +215,42 @@ class TenantRemoval:
         app: CompiledApp,
         tenant: TalkdeskTenant,
         judge: _Judge,
+        called: tuple[OpenedServices, Sequence[str]],
         spared: frozenset[str] = frozenset(),
     ) -> Deleted:
-        key = _key_of(tenant)
+        """Delete objects, and what the services of some steps have."""
+        key, (services, steps) = _key_of(tenant), called
         owner = Owner.of(app, tenant)
-        return await self._objects.delete(
-            entries, owner, spared=spared, stop=lambda: None if judge(self._cached(key)) else OVERTAKEN
+        return await delete_in_order(
+            self._objects,
+            services,
+            tenant,
+            owner,
+            entries,
+            steps,
+            spared=spared,
+            stop=lambda: None if judge(self._cached(key)) else OVERTAKEN,
         )
+
+    async def _lock_out(self, scope: Scope, app: CompiledApp, services: OpenedServices, deleted: Deleted) -> Deleted:
+        """Tell the services that keep what they have that the customer has left."""
+        if app.template is None or not services.known:
+            return deleted
+        context = template_variables(scope, app)
+        left = {
+            **context,
+            "tenant": {**context["tenant"], "state": TenantState.OFFBOARDED.value},
+            OUTPUTS: services.outputs,
+        }
+        name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
+        try:
+            rendered = await rendering.rendered(app.resource, app.template, left, name)
+        except RenderError as error:
+            return replace(deleted, failure=Failure(Reason.RENDER_FAILED, str(error), RetryClass.SLOW))
+        outcome = await services.lock_out(rendered)
+        if isinstance(outcome, Failure):
+            return replace(deleted, failure=outcome, services=services.known)
+        return replace(deleted, blocking=outcome, services=services.known) if outcome else deleted
 
     async def _overtaken(self, tenant: TalkdeskTenant) -> Failure:
         """Have the tenant seen as it is now."""

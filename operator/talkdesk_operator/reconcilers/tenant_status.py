@@ -5,7 +5,7 @@ Belongs here: conditions, inventory and steps, pure. Does not belong here: when 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
@@ -73,10 +73,18 @@ def provisioned(
     reason = failure.reason if failure is not None else Reason.APPLIED if ready else Reason.NOT_READY
     return TenantStatus(
         observed_generation=tenant.metadata.generation,
-        conditions=_conditions(tenant, reason, outcome.message, now, orphaned=orphaned, disputes=disputes),
+        conditions=_conditions(
+            tenant,
+            reason,
+            outcome.message,
+            now,
+            held=_held(orphaned, applied.services.kept),
+            disputes=disputes,
+        ),
         inventory=tuple(map(inventory_item, inventory)),
         orphaned_objects=orphaned,
         steps=applied.steps,
+        services=applied.services.known,
         name=tenant.status.name or (tenant.spec.name if any(entry.uid for entry in inventory) else None),
         applied_inputs=inputs_digest(replace(scope, tenant=tenant), app),
         **_held_to(app, tenant, now),
@@ -90,8 +98,9 @@ def provision_outcome(tenant: TalkdeskTenant, applied: Applied, pruned: Pruned |
     failure, waiting, since = applied.failure or deleted.failure, applied.waiting or deleted.blocking, _since(tenant)
     if failure is not None:
         return TenantOutcome(TenantResult.FAILED, failure.message, failure, since)
+    services = applied.services
     if waiting:
-        return TenantOutcome(TenantResult.WAITING, waiting, None, since)
+        return TenantOutcome(TenantResult.WAITING, waiting, None, since, services.wait, services.anew)
     return TenantOutcome(TenantResult.READY, "every object is applied and ready", None, since)
 
 
@@ -108,7 +117,7 @@ def unusable(app: CompiledApp, tenant: TalkdeskTenant, failure: Failure, now: da
         update={
             "observed_generation": tenant.metadata.generation,
             "conditions": _conditions(
-                tenant, failure.reason, failure.message, now, stalled=True, orphaned=tenant.status.orphaned_objects
+                tenant, failure.reason, failure.message, now, stalled=True, held=_held(tenant.status.orphaned_objects)
             ),
             # A template that there is not is none that the tenant could be held to.
             **(_held_to(app, tenant, now) if app.template is not None else {}),
@@ -118,16 +127,24 @@ def unusable(app: CompiledApp, tenant: TalkdeskTenant, failure: Failure, now: da
 
 
 def leaving(
-    tenant: TalkdeskTenant, kept: Sequence[InventoryEntry], deleted: Deleted, words: Leaving, now: datetime
+    tenant: TalkdeskTenant,
+    kept: Sequence[InventoryEntry],
+    deleted: Deleted,
+    words: Leaving,
+    now: datetime,
+    services: Sequence[str] = (),
 ) -> TenantStatus:
-    """Return the status of a tenant whose objects are deleted, in part or all; `kept` are those that are there."""
-    under_way = deleted.remaining != ()
+    """Return the status of a tenant whose objects are deleted, in part or all.
+
+    `kept` are those that are there, `services` the steps whose services have something of the tenant.
+    """
+    under_way = deleted.remaining != () or deleted.services != ()
     failure = _failure(deleted)
     if failure is not None:
         reason, message = failure.reason, failure.message
     else:
         reason, message = words.under_way if under_way else words.done, deleted.blocking or words.message
-    names = {entry.step for entry in kept}
+    names = {entry.step for entry in kept} | set(services)
     skipped = {step.name for step in tenant.status.steps if step.state is StepState.SKIPPED}
     steps = tuple(
         StepStatus(name=step.name, state=step.state if step.name in names | skipped else StepState.DELETED)
@@ -142,6 +159,7 @@ def leaving(
                 o for o in tenant.status.orphaned_objects if _identity(o) in {e.identity for e in kept}
             ),
             "steps": steps,
+            "services": tuple(services),
             "applied_inputs": None,
             "revision": None,
             "revision_time": None,
@@ -150,14 +168,19 @@ def leaving(
     )
 
 
-def deletion_outcome(tenant: TalkdeskTenant, deleted: Deleted, end: TenantResult) -> TenantOutcome:
-    """Return what came of a deletion; `end` when everything that was to go is gone."""
+def deletion_outcome(
+    tenant: TalkdeskTenant, deleted: Deleted, end: TenantResult, wait: timedelta | None = None
+) -> TenantOutcome:
+    """Return what came of a deletion; `end` when everything that was to go is gone.
+
+    `wait` is how long a service asked not to be asked.
+    """
     since = tenant.spec.uninstall_time or _since(tenant)
     failure = _failure(deleted)
     if failure is not None:
         return TenantOutcome(TenantResult.FAILED, failure.message, failure, since)
-    if deleted.remaining:
-        return TenantOutcome(TenantResult.DELETING, deleted.blocking, None, since)
+    if deleted.remaining or deleted.services:
+        return TenantOutcome(TenantResult.DELETING, deleted.blocking, None, since, wait)
     return TenantOutcome(end)
 
 
@@ -183,10 +206,10 @@ def _conditions(
     *,
     stalled: bool = False,
     reconciling: bool | None = None,
-    orphaned: Sequence[OrphanedObject] = (),
+    held: str = "",
     disputes: Sequence[Dispute] = (),
 ) -> tuple[Condition, ...]:
-    """Return the conditions; `orphaned` is what waits for a person, which after an uninstall is nothing.
+    """Return the conditions; `held` is what waits for a person, which after an uninstall is nothing.
 
     `disputes` is what somebody else changes again and again; after an uninstall nothing is held to the template.
     """
@@ -219,12 +242,17 @@ def _conditions(
         condition(ConditionType.READY, holds=ready),
         condition(ConditionType.RECONCILING, holds=reconciling),
         condition(ConditionType.STALLED, holds=stalled),
-        *((told(ConditionType.PRUNE_HELD, Reason.OBJECTS_ORPHANED, _held_message(orphaned)),) if orphaned else ()),
+        *((told(ConditionType.PRUNE_HELD, Reason.OBJECTS_ORPHANED, held),) if held else ()),
         *((told(ConditionType.CONTESTED, Reason.FIELD_MANAGER_CONFLICT, contested),) if disputes else ()),
         # The deletion of an object can't be taken back.
         *(each for each in tenant.status.conditions if each.type == ConditionType.DELETION_BLOCKED),
     )
     return transitioned(tenant.status.conditions, new, now)
+
+
+def _held(orphaned: Sequence[OrphanedObject], services: Sequence[str] = ()) -> str:
+    """Return what left the template and is kept; `services` are steps whose services have something of the tenant."""
+    return "; ".join(filter(None, (_held_message(orphaned) if orphaned else "", _held_services(services))))
 
 
 def _held_message(orphaned: Sequence[OrphanedObject]) -> str:
@@ -237,6 +265,12 @@ def _held_message(orphaned: Sequence[OrphanedObject]) -> str:
     )
     message = f"not in the template any more, and kept: {', '.join(named[:_NAMED])}{more}; {remedy}"
     return shorten(message, _MESSAGE_LENGTH)
+
+
+def _held_services(steps: Sequence[str]) -> str:
+    if not steps:
+        return ""
+    return f"what the services of the steps {', '.join(steps)} have is kept until the purge, as these left the template"
 
 
 def _identity(item: OrphanedObject) -> tuple[str, str, str, str]:

@@ -66,8 +66,8 @@ def call_problems(http: CompiledHttp, called: AbstractSet[str]) -> Iterator[Prob
     if http.body is not None:
         scope = SECRET_SCOPE if http.settings.credentials else ADDRESS_SCOPE
         where = "credentials can only be used in a body whose step says `credentials: true`"
-        yield from scope_problems(http.body, scope | {OUTPUTS}, credentials=where)
-        yield from use_of_outputs(http.body, called, in_secret=False)
+        yield from scope_problems(http.body, scope | ({OUTPUTS} if called else set()), credentials=where)
+        yield from use_of_outputs(http.body, called, in_secret=False) if called else ()
 
 
 def use_of_outputs(node: Node, called: AbstractSet[str], *, in_secret: bool) -> Iterator[Problem]:

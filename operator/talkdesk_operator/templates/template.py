@@ -243,8 +243,9 @@ def _manifest(
         if key in {"apiVersion", "kind"}:
             continue
         in_secret = is_secret and key in {"data", "stringData"}
-        problems.extend(scope_problems(node, (SECRET_SCOPE if in_secret else ADDRESS_SCOPE) | item | {OUTPUTS}))
-        problems.extend(use_of_outputs(node, called, in_secret=in_secret))
+        scope = (SECRET_SCOPE if in_secret else ADDRESS_SCOPE) | item
+        problems.extend(scope_problems(node, scope | ({OUTPUTS} if called else set())))
+        problems.extend(use_of_outputs(node, called, in_secret=in_secret) if called else ())
         problems.extend(naming_problems(node) if key == "metadata" else ())
     if parsed is None or len(problems) > before:
         return None

@@ -25,7 +25,7 @@ from talkdesk_crds.names import (
 )
 from talkdesk_operator.domain.hooks.protocol import Act
 from talkdesk_operator.domain.hooks.record import Existence, HookEntry, HookRecord, Result
-from talkdesk_runtime.kube import Kube, resource_path
+from talkdesk_runtime.kube import APPLY, Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeNotFound
 
 __all__ = ["SecretHookRecordStore"]
@@ -60,8 +60,9 @@ class SecretHookRecordStore:
         path = _path(namespace, tenant)
         try:
             if record.version:
-                self._wrote("Secret", "update")
-                saved = await self._kube.request("PUT", path, body=secret, query=query)
+                self._wrote("Secret", "apply")
+                forced = {**query, "force": "true"}
+                saved = await self._kube.request("PATCH", path, body=secret, content_type=APPLY, query=forced)
             else:
                 self._wrote("Secret", "create")
                 saved = await self._kube.request("POST", path.rpartition("/")[0], body=secret, query=query)

@@ -117,7 +117,9 @@ def rights_in_namespace(app: CompiledApp) -> tuple[Right, ...]:
     """Return what operator and webhook need in the app's namespace."""
     namespace, spec = app.resource.metadata.namespace, app.resource.spec
     account = spec.tenant.service_account_name
-    records = RECORD_VERBS if spec.users is not None and spec.users.scim is not None else ()
+    brings_users = spec.users is not None and spec.users.scim is not None
+    calls = any(step.http is not None for step in spec.tenant.steps)
+    records = RECORD_VERBS if brings_users or calls else ()
     logout = () if spec.logout is None else (spec.logout.secret_ref.name,)
     return (
         *(Right(Party.OPERATOR, verb, "", "secrets", namespace) for verb in ("get", "list", "delete", *records)),

@@ -8,7 +8,7 @@ Belongs here: the scope and the outcomes of steps. Does not belong here: decisio
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from talkdesk_crds.app import TalkdeskApp
@@ -149,6 +149,10 @@ class TenantOutcome:
     """Set when FAILED."""
     started_at: datetime | None = None
     """Since when it is WAITING or DELETING."""
+    wait: timedelta | None = None
+    """How long a partner's service asked not to be asked."""
+    anew: bool = False
+    """Whether the template is to be filled in anew at once: a service has answered something new."""
 
     @property
     def done_but_outside(self) -> bool:

@@ -250,4 +250,5 @@ def offboard_timed_out(scope: Scope) -> bool:
 def next_poll(outcome: TenantOutcome, now: datetime) -> datetime:
     """Return when to read again objects that are not ready or being deleted: the longer it takes, the less often."""
     age = now - outcome.started_at if outcome.started_at is not None else timedelta()
-    return now + min(max(age / 4, _MIN_POLL), _MAX_POLL)
+    pace = min(max(age / 4, _MIN_POLL), _MAX_POLL)
+    return now + (pace if outcome.wait is None else max(pace, outcome.wait))

@@ -26,6 +26,7 @@ from talkdesk_operator.reconcilers.hooks.targets import ReadSecret, target_of
 from talkdesk_operator.templates.http_call import RenderedHttp
 from talkdesk_operator.templates.outputs import SECRETS
 from talkdesk_runtime.durations import parse_duration
+from talkdesk_runtime.lru import LruMap
 from talkdesk_runtime.shorten import shorten
 
 __all__ = ["HookParts", "TenantHooks"]
@@ -33,6 +34,8 @@ __all__ = ["HookParts", "TenantHooks"]
 _CALLS: Final = 4
 """Of one step in one reconcile: what is left of a failure is deleted, and what was deleted is made anew."""
 _MESSAGE: Final = 1000
+_PAUSES: Final = 10_000
+"""Services that asked for a pause; one that is forgotten is merely asked too early, once."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class HookParts:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     """Returns a text that nobody can guess, of letters and digits."""
+    pauses: LruMap[tuple[str, str, str], tuple[datetime, str]] = field(default_factory=lambda: LruMap(_PAUSES))
+    """By namespace, tenant and step: until when a service is not to be asked how far it is, and what it said last."""
 
 
 @dataclass
@@ -82,6 +87,11 @@ class TenantHooks:
             if entry.exists is Existence.YES
         }
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The steps whose services may have something of the tenant."""
+        return tuple(name for name, entry in self.record.entries.items() if entry.exists is not Existence.NO)
+
     async def put(self, step: str, http: RenderedHttp, *, on_offboard: str, on_remove: str | None) -> Failure | str:
         """Have the service have what is rendered; return what it waits for, empty where it is so. Raises KubeError."""
         url = f"{http.url}/{quote(self.tenant, safe='')}"
@@ -112,9 +122,12 @@ class TenantHooks:
         """Send what is due, one request after the other. Raises KubeError; KubeConflict where somebody else sends."""
         settings = HttpStep.model_validate(entry.settings)
         trouble: Failure | None = None
+        if entry.polled_since is not None and (paused := self._paused(step)):
+            return paused
         for _ in range(_CALLS):
             due = next_call(entry, wanted, again=self.again)
             if isinstance(due, Settled):
+                await self._save(step, entry)
                 return trouble or (self._trouble(step, entry, settings) if due.problem else "")
             if trouble is not None and due.act is not Act.DELETE:
                 return trouble
@@ -155,8 +168,11 @@ class TenantHooks:
             return self._trouble(step, entry, settings)
         match verdict:
             case InProgress(wait=wait, message=message):
+                words = shorten(f"step {step}: the service is at it{': ' if message else ''}{message}", _MESSAGE)
                 self.wait = wait
-                return shorten(f"step {step}: the service is at it{': ' if message else ''}{message}", _MESSAGE)
+                if wait is not None:
+                    self.parts.pauses.put(self._place(step), (self.parts.now() + wait, words))
+                return words
             case Later(message=message, wait=wait):
                 return _unavailable(step, message, wait)
             case _:
@@ -172,6 +188,18 @@ class TenantHooks:
             return HookRequest("DELETE", entry.url, key, _json(content))
         numbered = {"generation": entry.generation} if asked.http.is_default else {}
         return HookRequest("PUT", entry.url, key, _json({**asked.http.body, **numbered}))
+
+    def _place(self, step: str) -> tuple[str, str, str]:
+        return self.app.metadata.namespace, self.tenant, step
+
+    def _paused(self, step: str) -> str:
+        """Return what a service said that asked for a pause which is not over; empty without one."""
+        until, words = self.parts.pauses.get(self._place(step)) or (self.parts.now(), "")
+        left = until - self.parts.now()
+        if left <= timedelta():
+            return ""
+        self.wait = left
+        return words
 
     def _entry(self, step: str) -> HookEntry:
         return self.record.entries.get(step) or HookEntry(novel=self.novel)
