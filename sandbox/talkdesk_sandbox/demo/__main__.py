@@ -65,14 +65,19 @@ def _demonstrate(terminal: Terminal, *, keep: bool) -> int:
 
 
 def _invitation(environment: DemoEnvironment) -> tuple[str, ...]:
-    simulator = shlex.join([sys.executable, "-m", "talkdesk_sandbox.simulator"])
+    simulator, operator = (
+        shlex.quote(shlex.join([sys.executable, "-m", name]))
+        for name in ("talkdesk_sandbox.simulator", "talkdesk_operator")
+    )
     kubectl = environment.cluster.environment
     return (
         "",
         f"export KUBECONFIG={shlex.quote(kubectl['KUBECONFIG'])}",
         f"export PATH={shlex.quote(kubectl['PATH'].partition(os.pathsep)[0])}:$PATH",
         f"export TALKDESK_SIMULATOR_URL={environment.simulator_url}",
-        f"alias talkdesk-simulator={shlex.quote(simulator)}",
+        f"export TALKDESK_WEBHOOK_URL={environment.webhook_url}",
+        f"alias talkdesk-simulator={simulator}",
+        f"alias talkdesk-operator={operator}",
         f"kubectl get talkdesk    # the default namespace of this kubeconfig is {environment.app.namespace}",
         "kubectl explain talkdeskapp.spec.tenant",
         "talkdesk-simulator install initech      # another customer",
@@ -84,8 +89,8 @@ def _invitation(environment: DemoEnvironment) -> tuple[str, ...]:
         f"metrics        {'  '.join(environment.metrics_urls)}",
         f"SCIM service   {environment.scim_url}",
         "",
-        "Your own app, which the simulated Talkdesk then sends its events to:",
-        "talkdesk-simulator app YOUR_APP_ID --callback http://127.0.0.1:8080/events/YOUR_NAMESPACE/YOUR_APP",
+        "Your own app (docs/how-to/first-app.md), which the simulated Talkdesk then sends its events to:",
+        "talkdesk-simulator app YOUR_APP_ID --callback $TALKDESK_WEBHOOK_URL/events/YOUR_NAMESPACE/YOUR_APP",
         "talkdesk-simulator install umbrella --app YOUR_APP_ID",
         "",
     )

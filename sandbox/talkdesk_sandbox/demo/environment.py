@@ -55,7 +55,12 @@ class DemoEnvironment:
     @property
     def callback(self) -> str:
         """Where Talkdesk's events for the app go."""
-        return f"http://{LOOPBACK}:{self.ports.webhook}/events/{self.app.namespace}/{self.app.name}"
+        return f"{self.webhook_url}/events/{self.app.namespace}/{self.app.name}"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where the webhook listens, for the events of all apps."""
+        return f"http://{LOOPBACK}:{self.ports.webhook}"
 
     @property
     def simulator_url(self) -> str:
