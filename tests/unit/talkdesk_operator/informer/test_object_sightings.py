@@ -94,9 +94,8 @@ def test_an_object_that_we_delete_ourselves_is_no_drift(spec: dict[str, Any]) ->
 def test_a_job_that_has_completed_may_go() -> None:
     world = World()
     done = [PLANNED | {"uid": "u1", "completedInputs": "x"}]
-    world.cache.observe(
-        tenant(spec={"objects": [PLANNED]}, status={"conditions": [READY], "inventory": done}, version=9)
-    )
+    status = {"conditions": [READY], "inventory": done}
+    world.cache.observe(tenant(spec={"objects": [PLANNED]}, status=status, version="2"))
     world.sees(Change.DELETED)
     assert world.queue.asked == []
 
