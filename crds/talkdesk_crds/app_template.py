@@ -48,7 +48,9 @@ class TemplateStep(Model):
     """Kubernetes objects. Each string in them may hold `${ CEL }`; one that is a single expression keeps its type. What
     becomes of an object that is taken out of the template says `onRemove`. With the annotation
     `{GROUP}/recreate: "true"` an object is deleted and made anew when the template changes what can't be changed in one
-    that exists (a Job's pods, a `roleRef`, a selector): what is in it is lost."""
+    that exists (a Job's pods, a `roleRef`, a selector): what is in it is lost. With
+    `{GROUP}/ignore-fields: /spec/replicas` (JSON Pointers, with commas between them) such a field has the template's
+    value when the object is made, and is left to whoever changes it afterwards, such as an autoscaler."""
     include_when: Expression | None = None
     """CEL over the variables of a template, but `credentials`: whether the customer gets the step, such as
     `subscription.type == 'paid'` or `tenant.values.search`. When it gets false for a customer who has the step's

@@ -63,6 +63,10 @@ ANNOTATION_RECREATE: Final = f"{GROUP}/recreate"
 """On an object of a template: `true` has it deleted and made anew when the template changes what can't be changed in an
 object that exists."""
 
+ANNOTATION_IGNORE_FIELDS: Final = f"{GROUP}/ignore-fields"
+"""On an object of a template, JSON Pointers such as `/spec/replicas` with commas between them: fields that have the
+template's value when the object is made, and are left to whoever changes them afterwards."""
+
 ANNOTATION_VERSIONS: Final = f"{GROUP}/versions"
 """On an operator's Lease that was given back: the newest resourceVersion that its last holder had seen of each kind, as
 a JSON object. The next leader acts when it has seen them too."""

@@ -18,7 +18,7 @@ from builders.object_patches import Leaf, PatchRefused, get_leaf, json_patch, le
 from builders.objects import NOON
 from talkdesk_crds import KINDS
 from talkdesk_crds.fields import to_wire_time
-from talkdesk_crds.names import GROUP
+from talkdesk_crds.names import FIELD_MANAGER, GROUP
 from talkdesk_runtime.kube import APPLY, JSON_PATCH, MERGE_PATCH, Kube
 from talkdesk_runtime.kube_errors import KubeError, from_status
 
@@ -209,12 +209,14 @@ class ApiServer:
             return self._list(place, request)
         known = self._objects.get(place)
         if request.content_type == APPLY:
-            return self._apply(place, known, request)
+            return self._apply(place, request)
         if known is None:
             raise _refusal(404, "NotFound", f"{place[0]} {place[2]!r} not found", name=place[2])
         match request.method:
-            case "GET":
+            case "GET" if place[0] in _OURS or "PartialObjectMetadata" in request.accept:
                 return known
+            case "GET":
+                return known | {"metadata": known["metadata"] | {"managedFields": self._managed_fields(place, known)}}
             case "DELETE":
                 return self._delete(place, known, request.body or {})
             case _:
@@ -293,12 +295,12 @@ class ApiServer:
             raise refusal
         return self._store(place, changed)
 
-    def _apply(self, place: Place, known: dict[str, Any] | None, request: Request) -> dict[str, Any]:
+    def _apply(self, place: Place, request: Request) -> dict[str, Any]:
         body, manager = request.body, request.query["fieldManager"]
         self._check_namespace(place)
         if (refusal := self.validate(body)) is not None:
             raise refusal
-        uid = body["metadata"].get("uid")
+        uid, known = body["metadata"].get("uid"), self._objects.get(place)
         self._check_immutable(place, known, body)
         if "dryRun" in request.query:
             return {}
@@ -325,6 +327,22 @@ class ApiServer:
         if place[0] == "namespaces":
             live.setdefault("status", {"phase": "Active"})
         return self._store(place, live)
+
+    def _managed_fields(self, place: Place, known: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return who owns which fields, for a reader of the whole object."""
+        entries: dict[str, dict[str, Any]] = {}
+        for leaf, manager in self._managers.get(place, {}).items():
+            set_leaf(entries.setdefault(manager, {}), tuple(f"f:{name}" for name in leaf), {})
+        return [
+            {
+                "manager": manager,
+                "operation": "Apply" if manager == FIELD_MANAGER else "Update",
+                "apiVersion": known["apiVersion"],
+                "time": to_wire_time(NOON),
+                "fieldsV1": fields,
+            }
+            for manager, fields in entries.items()
+        ]
 
     def _check_immutable(self, place: Place, known: dict[str, Any] | None, body: dict[str, Any]) -> None:
         """Refuse what the real one refuses of ConfigMaps, Secrets and bindings that exist."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 from builders.stack import APP, INSTALLATION, TENANT
 from builders.stack_manifests import config_map
 from fields.effects import NOTHING, Case, Effect, Said, objects, refused, said
+from talkdesk_crds.names import ANNOTATION_IGNORE_FIELDS
 
 __all__ = ["APP_CASES"]
 
@@ -53,6 +54,10 @@ _NO_SCIM: Final = said(_installation(".", "(RenderFailed|UsersFailed|ScimUnavail
 _NO_KEY: Final = said(_app("(Secret|secrets) |logout.url", "(LogoutKeyMissing|AccessMissing)"))
 _UNSYNCED: Final = Effect(changes=r"conditions\.UsersSynced$|status\.users\.")
 _DRIFTED: Final = config_map({"account": "x", "color": "x", "suspended": "x"})
+_LEFT: Final[dict[str, Any]] = {
+    **_DRIFTED,
+    "metadata": {**_DRIFTED["metadata"], "annotations": {ANNOTATION_IGNORE_FIELDS: "/data"}},
+}
 _NUMBER: Final[dict[str, Any]] = {**_DRIFTED, "data": {"color": {"a": 1}}}
 _NO_KIND: Final = {"apiVersion": "example.com/v1", "kind": "Nobody", "metadata": _DRIFTED["metadata"]}
 _ELSEWHERE: Final = {**_DRIFTED, "metadata": {"name": "settings", "namespace": "default"}}
@@ -136,6 +141,10 @@ APP_CASES: Final[dict[str, Case]] = {
         {"nested 101": UNREADABLE},
         {
             "other data": (_DRIFTED, objects(r"ConfigMap settings\.data\.")),
+            "other data that are left to others": (
+                _LEFT,
+                objects(r"ConfigMap settings\..*annotations\..*/ignore-fields$"),
+            ),
             "a map in the place of a text": (
                 _NUMBER,
                 said(Said(TENANT, "Ready", r"^False ApplyRefused: ConfigMap .*/settings: .*color")),

@@ -2,7 +2,7 @@
 
 from generators.language_steps import limit_parts, pruning_parts, rollout_parts, step_parts
 from generators.markdown import page, table
-from talkdesk_operator.cli.explain import EXAMPLES, FUNCTIONS, ITEM, READINESS, READY_WHEN, VARIABLES
+from talkdesk_operator.cli.explain import ANNOTATIONS, EXAMPLES, FUNCTIONS, ITEM, READINESS, READY_WHEN, VARIABLES
 from talkdesk_operator.templates.readiness import GENERAL_RULES
 
 __all__ = ["language_page"]
@@ -36,6 +36,16 @@ def language_page() -> str:
         "## Often needed",
         table(("what", "write"), [(what, f"`{text}`") for what, text in EXAMPLES.items()]),
         *step_parts(),
+        "## Annotations of a manifest",
+        "They say what becomes of its object. Their values may hold `${ CEL }`, too.",
+        table(("annotation", "what"), [(f"`{name}`", what) for name, what in ANNOTATIONS.items()]),
+        (
+            "A field that is left to others is no drift when somebody changes it, `diff` shows no difference there, "
+            "and it is never put back, not even for a moment. As long as nobody has changed it, it stays as it was "
+            "made. Without the annotation the template's value counts again. Pointers lead through maps alone, not "
+            "into lists. `apiVersion`, `kind`, `status`, the name, and what says whose the object is can't be left to "
+            "others."
+        ),
         "## When an object is ready",
         (
             "A step is begun when all objects of the one before it are ready. `readyWhen` of a step says when its "

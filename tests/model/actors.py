@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -11,10 +11,10 @@ import structlog
 
 from builders.api_server import HOME, ApiServer, Place
 from builders.operator_in_memory import KEY
-from builders.scim import ScimInMemory
 from model.kube import Stored
-from model.properties import judge_deletion, judge_end_of_turn
+from model.properties import is_confidential, judge_deletion, judge_end_of_turn, judge_report
 from model.records import record
+from model.scim_port import ScimPort
 from model.talkdesk_port import TalkdeskPort
 from model.world import World
 from talkdesk_crds import KINDS
@@ -70,11 +70,21 @@ def shared() -> _Shared:
     return _shared[0]
 
 
+_leaks: list[str] = []
+"""Lines of the log with a secret, or with a user's name or address."""
+
+
+def _listen(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if is_confidential(repr(line)):
+        _leaks.append(f"I4: a line of the log tells too much: {line['event']}")
+    raise structlog.DropEvent
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Let nobody log anything that is not critical, and garbage be looked for seldom."""
+    """Let nothing be logged, but what is be looked at; and let garbage be looked for seldom."""
     before, threshold = structlog.get_config(), gc.get_threshold()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(20), processors=[_listen])
     gc.set_threshold(50_000, 50, 100)
     try:
         yield
@@ -93,6 +103,8 @@ def deliver(world: World, number: int) -> None:
         _driven(Inbox(world.server.kube).store(record(happening)))
     except InboxUnavailable:
         return  # 503: it is delivered again
+    finally:
+        _judge_lines(world)
     world.pending -= {number}
     world.acknowledged |= {number}
 
@@ -101,6 +113,7 @@ def operate(world: World, *, stale: bool = False) -> None:
     """Let the operator reconcile the account for whatever is due; with a stale cache, before its watches bring news."""
     operator = _Operator(world)
     world.server.deleted = lambda place, raw: judge_deletion(world, place, raw)
+    world.server.reported = lambda raw: judge_report(world, raw)
     if not stale and operator.catch_up():
         world.due |= {Cause.WATCH}
     causes, world.due = world.due, frozenset()
@@ -117,8 +130,14 @@ def operate(world: World, *, stale: bool = False) -> None:
         return
     finally:
         world.cache = None
+        _judge_lines(world)
     _plan(world, causes, result)
     judge_end_of_turn(world)
+
+
+def _judge_lines(world: World) -> None:
+    world.faults += _leaks
+    _leaks.clear()
 
 
 def operate_beside(world: World) -> None:
@@ -186,7 +205,10 @@ class _Operator:
         world = self.world
         talkdesk = TalkdeskPort(world)
         records = SecretUserRecordStore(world.server.kube, wrote=lambda *_: None)
-        users = LicensedUsers(talkdesk, UserSync(cluster.read_secret, records, ScimInMemory()))
+        sync = UserSync(
+            cluster.read_secret, records, ScimPort(world), monotonic=lambda: 0.0, salt=lambda: "a salt that stays"
+        )
+        users = LicensedUsers(talkdesk, sync)
         ledger = DriftLedger()
         tenants = TenantReconciler(
             cluster, now, users=users, cached=self.cache.installations, ledger=ledger, waiting=WaitingTenants()

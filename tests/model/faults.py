@@ -4,7 +4,7 @@ A fault of Talkdesk's API or the API server is an error as the adapters raise it
 had its effect, or it had none.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +14,7 @@ from model.actors import operate_beside
 from model.talkdesk_port import remote_of
 from model.turn import Option, Turn, is_write
 from model.world import World
+from talkdesk_operator.domain.ports import scim_errors as scim
 from talkdesk_operator.domain.ports import talkdesk
 from talkdesk_runtime import kube_errors as kube
 
@@ -43,13 +44,44 @@ _TALKDESK: dict[str, Exception] = {
     "gets a 429": talkdesk.TalkdeskRateLimited("429"),
     "gets a 503": talkdesk.TalkdeskUnavailable("503"),
 }
+_SCIM: dict[str, Exception] = {
+    _ON_ITS_WAY: scim.ScimUnavailable("no response"),
+    "gets a 400": scim.ScimRefused("400"),
+    "gets a 401": scim.ScimUnauthorized("401"),
+    "gets a 403": scim.ScimForbidden("403"),
+    "gets a 404": scim.ScimNotFound("404"),
+    "gets a 409": scim.ScimTaken("409"),
+    "gets a 429": scim.ScimRateLimited("429"),
+    "gets a 503": scim.ScimUnavailable("503"),
+    "finds nobody there": scim.ScimUnreachable("no connection"),
+}
 _LOST = "has its effect, and the answer is lost"
 _FACTS = frozenset({"account", "subscription"})
 """They are read beside the installation, and whatever fails there counts as that."""
-_SAME = {True: frozenset({"gets a 429", "gets a 503"}), False: frozenset({"gets a 401", "gets a 429", "gets a 500"})}
-"""Errors of Talkdesk, and of the API server, that the operator treats as another one that is tried anyway."""
-_NO_CONFLICT = frozenset({"GET", "LIST", "ASK", "DRY-RUN", "ACKNOWLEDGE"})
+_NO_CONFLICT = frozenset({"GET", "LIST", "ASK", "DRY-RUN", "ACKNOWLEDGE", "DEACTIVATE-USER"})
 """Reads conflict with nothing; and a 409 to an acknowledgement says that it was made, which no fault can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """Whose answers can be what."""
+
+    errors: Mapping[str, Exception]
+    same: frozenset[str]
+    """Errors that the operator treats as another one that is tried anyway."""
+    lost: Exception
+    """What it means that the answer to a write is lost."""
+
+
+_CLUSTERS = _Server(_CLUSTER, frozenset({"gets a 401", "gets a 429", "gets a 500"}), _CLUSTER[_ON_ITS_WAY])
+_TALKDESKS = _Server(
+    _TALKDESK, frozenset({"gets a 429", "gets a 503"}), talkdesk.TalkdeskOutcomeUnknown("the connection broke")
+)
+_SCIMS = _Server(_SCIM, frozenset({"gets a 403", "gets a 404", "gets a 503", "finds nobody there"}), _SCIM[_ON_ITS_WAY])
+_SERVERS = dict.fromkeys(("ASK", "ANSWER", "ACKNOWLEDGE"), _TALKDESKS) | dict.fromkeys(
+    ("PUT-USER", "DEACTIVATE-USER"), _SCIMS
+)
+"""By the verb; the API server for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +98,8 @@ class Bounds:
     """How often it is time for a resync, beside those at the end."""
     wide: bool = False
     """Whether all errors are tried, also those that mean the same to the operator."""
+    at: tuple[str, ...] = ()
+    """The requests that may fail, by a part of their line; none: all of them."""
 
     def allow(self, world: World, sort: str) -> bool:
         """Return whether there may be one more of a sort."""
@@ -75,7 +109,7 @@ class Bounds:
 def options(bounds: Bounds, between: Between, turn: Turn, line: str) -> Sequence[Option]:
     """Return what may happen at a request but for its success."""
     found: list[Option] = []
-    if bounds.allow(turn.world, "fault"):
+    if bounds.allow(turn.world, "fault") and (not bounds.at or any(part in line for part in bounds.at)):
         found += _faults(turn.world, line, wide=bounds.wide)
     if bounds.allow(turn.world, "between"):
         found += [_before(turn.world, name, act, "between") for name, act in between(turn.world)]
@@ -86,18 +120,16 @@ def options(bounds: Bounds, between: Between, turn: Turn, line: str) -> Sequence
 
 def _faults(world: World, line: str, *, wide: bool) -> Iterator[Option]:
     verb, what = line.split(" ", 1)
-    talkdesks = verb in {"ASK", "ANSWER", "ACKNOWLEDGE"}
-    for name, error in (_TALKDESK if talkdesks else _CLUSTER).items():
-        if ((name in _SAME[talkdesks] or what in _FACTS) and not wide and name != _ON_ITS_WAY) or (
+    server = _SERVERS.get(verb, _CLUSTERS)
+    for name, error in server.errors.items():
+        if ((name in server.same or what in _FACTS) and not wide and name != _ON_ITS_WAY) or (
             name == "gets a 409" and verb in _NO_CONFLICT
         ):
             continue
-        if talkdesks and is_write(line) and name == _ON_ITS_WAY:
-            error = talkdesk.TalkdeskOutcomeUnknown("the connection broke")  # noqa: PLW2901
-        yield Option(name, "fault", partial(_raise, error))
+        lost = is_write(line) and name == _ON_ITS_WAY
+        yield Option(name, "fault", partial(_raise, server.lost if lost else error))
     if is_write(line):
-        lost = talkdesk.TalkdeskOutcomeUnknown("the connection broke") if talkdesks else _CLUSTER[_ON_ITS_WAY]
-        yield Option(_LOST, "fault", partial(_lost, lost))
+        yield Option(_LOST, "fault", partial(_lost, server.lost))
     if verb == "ASK" and what.startswith("installation "):
         yield from _lag(world, what.removeprefix("installation "))
 
@@ -130,6 +162,6 @@ def _raise(error: Exception, _: Happen) -> NoReturn:
 
 
 def _lost(error: Exception, happen: Happen) -> NoReturn:
-    with suppress(kube.KubeError, talkdesk.TalkdeskError):  # the answer that is lost may be a refusal
+    with suppress(kube.KubeError, talkdesk.TalkdeskError, scim.ScimError):  # the answer that is lost may be a refusal
         happen()
     raise error.with_traceback(None)

@@ -87,6 +87,8 @@ class ModelServer(ApiServer):
         self.admit = _admitted
         self.deleted: Callable[[Place, Raw], None] = lambda *_: None
         """Is told of each object that a request deletes."""
+        self.reported: Callable[[Raw], None] = lambda _: None
+        """Is told of each Event."""
 
     @property
     def cluster(self) -> Cluster:
@@ -125,7 +127,8 @@ class ModelServer(ApiServer):
     @override
     def _store(self, place: Place, raw: dict[str, Any]) -> dict[str, Any]:
         if place[0] == "events":
-            return raw  # reports: nobody reads them
+            self.reported(raw)
+            return raw  # nobody reads them again
         if "creationTimestamp" not in raw["metadata"]:
             raw = raw | {"metadata": raw["metadata"] | {"creationTimestamp": to_wire_time(self._now())}}
         stored = super()._store(place, raw)

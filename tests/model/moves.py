@@ -38,6 +38,8 @@ class Scene:
     """What the customer did before, and what has come to rest since."""
     people: tuple[str, ...] = ()
     """What people may do, each once."""
+    besides: tuple[Mapping[str, Any], ...] = ()
+    """What is in the cluster beside the app."""
     bounds: Bounds = field(default_factory=Bounds)
 
 

@@ -13,17 +13,21 @@ from builders.api_server import HOME, Place
 from builders.operator_in_memory import SPACE
 from model.kube import Cluster
 from model.records import CANARY, record
+from model.scim_truth import PERSONAL
 from model.state import State
 from model.talkdesk_truth import Happening, Truth, moment
+from model.user_properties import judge_record_deletion, judge_users_at_answer, personal_data, was_told
 from model.world import World, place_of
 from talkdesk_crds.installation import Decision
 from talkdesk_crds.names import LABEL_INSTALLATION, SECRET_TYPE
 
 __all__ = [
+    "is_confidential",
     "judge_acknowledgement",
     "judge_answer",
     "judge_deletion",
     "judge_end_of_turn",
+    "judge_report",
     "tenant_is_complete",
     "violations",
 ]
@@ -69,6 +73,7 @@ def _judge_approval(world: World, waiting: Happening) -> None:
     early = world.now < waiting.at + OFFBOARD_TIMEOUT
     if waiting.kind == "uninstall" and KEYS in objects and early and not _wanted(world):
         world.faults.append(f"{waiting} was acknowledged before the tenant was offboarded")
+    judge_users_at_answer(world, waiting, timed_out=not early)
 
 
 def judge_acknowledgement(world: World, installation: str, client: str) -> None:
@@ -87,6 +92,7 @@ def judge_deletion(world: World, place: Place, raw: Mapping[str, Any]) -> None:
         _judge_credentials(world, place, raw)
     elif place == NAMESPACE or place[1] == SPACE:
         _judge_tenant_object(world, place)
+    judge_record_deletion(world, place, raw)
 
 
 def _judge_tenant_object(world: World, place: Place) -> None:
@@ -99,7 +105,7 @@ def _judge_tenant_object(world: World, place: Place) -> None:
     left += [
         remote.since
         for name, remote in world.talkdesk.installations
-        if remote.state in {"timeout", "rejected"} and _was_told(world, name)
+        if remote.state in {"timeout", "rejected"} and was_told(world, name)
     ]
     if not left or world.now < max(left) + RETENTION:
         world.faults.append(f"{place} was deleted before its retention had ended")
@@ -119,6 +125,17 @@ def _judge_credentials(world: World, place: Place, raw: Mapping[str, Any]) -> No
         needed = _client_in(raw) in remote.clients
         if needed and not others & set(remote.clients):
             world.faults.append(f"the last credentials of {installation} were deleted while they were needed")
+
+
+def judge_report(world: World, raw: Mapping[str, Any]) -> None:
+    """Judge a Kubernetes Event."""
+    if is_confidential(str(raw)):
+        world.faults.append(f"I4: an Event tells too much: {raw.get('reason')}")
+
+
+def is_confidential(text: str) -> bool:
+    """Return whether a text has a secret in it, or a user's name or address."""
+    return CANARY in text or PERSONAL in text
 
 
 def judge_end_of_turn(world: World) -> None:
@@ -145,6 +162,7 @@ def violations(state: State) -> Iterator[str]:
     yield from _credentials_without_secret(state)
     yield from _records_without_effect(state)
     yield from _secrets_shown(state)
+    yield from personal_data(state)
 
 
 def _lost_events(state: State) -> Iterator[str]:
@@ -207,12 +225,7 @@ def _good_keys(truth: Truth) -> frozenset[str]:
 
 def _wanted(state: State | World) -> list[str]:
     """Return the installations that the customer has, as the cluster was told."""
-    return [name for name, remote in state.talkdesk.installations if remote.lives and _was_told(state, name)]
-
-
-def _was_told(state: State | World, installation: str) -> bool:
-    numbers = [e.number for e in state.talkdesk.events if (e.kind, e.installation) == ("install", installation)]
-    return bool(numbers) and numbers[-1] in state.acknowledged
+    return [name for name, remote in state.talkdesk.installations if remote.lives and was_told(state, name)]
 
 
 def _is_overdue(state: State, waiting: Happening) -> bool:

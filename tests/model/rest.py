@@ -8,6 +8,7 @@ from builders.operator_in_memory import TENANT
 from model.properties import ACCOUNT_MAP, KEYS, NAMESPACE, tenant_is_complete
 from model.state import State
 from model.talkdesk_truth import Remote
+from model.user_properties import misplaced_users
 from model.world import place_of
 from talkdesk_crds.names import SECRET_TYPE
 
@@ -33,6 +34,7 @@ def unfinished(state: State) -> Iterator[str]:
             yield "the customer has the app, but the tenant is not complete"
     else:
         yield from _without_customer(state)
+    yield from misplaced_users(state, [dict(state.talkdesk.installations)[name] for name in living])
 
 
 _OF_THE_PAST = frozenset({"Answered", "DeadlineNear"})

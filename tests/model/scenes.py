@@ -10,6 +10,7 @@ from typing import Any
 from builders.operator_in_memory import sentiment
 from model.faults import Bounds
 from model.moves import Scene
+from model.scim_truth import TOKEN, USERS
 
 __all__ = ["SCENES", "WIDE_SCENES"]
 
@@ -24,11 +25,13 @@ def _scene(
     people: tuple[str, ...] = (),
     sorts: tuple[str, ...] = _ALL,
     clock: int = 1,
+    at: tuple[str, ...] = (),
     **app: Any,
 ) -> Scene:
-    """Return a scene with one disturbance of one of these sorts."""
-    bounds = Bounds(1, dict.fromkeys(sorts, 1), clock=clock)
-    return Scene(name, sentiment(**app), _acts(script), _acts(before), people, bounds)
+    """Return a scene with one disturbance of one of these sorts; only requests `at` these parts of a line fail."""
+    bounds = Bounds(1, dict.fromkeys(sorts, 1), clock=clock, at=at)
+    besides = (TOKEN,) if "users" in app else ()
+    return Scene(name, sentiment(**app), _acts(script), _acts(before), people, besides, bounds)
 
 
 def _acts(script: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -36,7 +39,15 @@ def _acts(script: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((act.split()[0], act.split()[1]) for act in script)
 
 
+def _with_users(name: str, *script: str, **given: Any) -> Scene:
+    """Return a scene of an app with a SCIM service, in which only requests about users fail."""
+    return _scene(name, *script, users=USERS, **({"at": _OF_USERS} | given))
+
+
 _INSTALLED = ("install i1",)
+_REINSTALL = ("uninstall i1", "install i2")
+_OF_USERS = ("USER", "users", "secrets/scim")
+_FOR_USERS = ("fault", "crash", "between", "stale")
 _MANUAL = {"mode": "Manual"}
 SCENES = (
     _scene("a life", "install i1", "uninstall i1"),
@@ -52,6 +63,12 @@ SCENES = (
     _scene("a pause", "uninstall i1", before=_INSTALLED, people=("pause", "resume"), sorts=("crash", "between")),
     _scene("a deletion by hand", "update i1", before=_INSTALLED, people=("delete",), sorts=_WITHOUT_FAULTS),
     _scene("a purge", "uninstall i1", before=_INSTALLED, people=("purge",), sorts=_WITHOUT_FAULTS),
+    _with_users("users", "install i1", "uninstall i1", sorts=(*_FOR_USERS, "again")),
+    _with_users("users change", "restaff i1", before=_INSTALLED, sorts=(*_FOR_USERS, "given up", "outage")),
+    _with_users(
+        "users of a reinstall", *_REINSTALL, before=_INSTALLED, sorts=("fault", "stale"), at=("USER",), clock=0
+    ),
+    _with_users("users of a purge", "uninstall i1", before=_INSTALLED, people=("purge",), sorts=("fault", "crash")),
 )
 """What CI searches: one disturbance in each run of the world."""
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from model.actors import deliver, operate, quietly
 from model.faults import options
-from model.kube import Cluster, ModelServer
+from model.kube import OURS, Cluster, ModelServer
 from model.moves import DAY, Move, Scene, between, fair_move, moves, step_clock
 from model.properties import violations
 from model.rest import late, shown, unfinished
@@ -122,9 +122,12 @@ class Search:
 
     def _first(self) -> State:
         server = ModelServer(Cluster({}, {}, {}, 100), lambda _, happen: happen(), World(_NOTHING).moment)
-        server.put(self.scene.app)
+        for raw in (self.scene.app, *self.scene.besides):
+            server.put(raw)
         cluster = server.cluster_now()
-        world = World(State(cluster=cluster, seen=dict(cluster.objects)))
+        world = World(
+            State(cluster=cluster, seen={place: raw for place, raw in cluster.objects.items() if place[0] in OURS})
+        )
         for kind, installation in self.scene.before:
             assert world.asks(kind, installation)
             while fair_move(state := world.state()):

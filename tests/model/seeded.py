@@ -1,6 +1,7 @@
 """The seeded faults: one line each, in domain, reconcilers, adapters, webhook and the rules of the kinds."""
 
 from model.mutants import Mutant
+from model.seeded_users import USER_MUTANTS
 
 __all__ = ["MUTANTS"]
 
@@ -213,4 +214,5 @@ MUTANTS = (
         "    if kind is None or kind is not scope.request.type:",
         "a lost event",
     ),
+    *USER_MUTANTS,
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from builders.api_server import Place
 from model.kube import Cluster, Stored
+from model.scim_truth import Scim
 from model.talkdesk_truth import Truth
 from talkdesk_operator.workqueue.contract import Cause
 
@@ -30,6 +31,7 @@ class State:
     seen: Mapping[Place, Stored]
     """Objects of our kinds as the operator's cache has them."""
     talkdesk: Truth = field(default_factory=Truth)
+    scim: Scim = field(default_factory=Scim)
     pending: frozenset[int] = frozenset()
     """Events that Talkdesk still delivers, by number."""
     acknowledged: frozenset[int] = frozenset()
@@ -65,6 +67,8 @@ def key_of(state: State) -> bytes:
 def _rest(state: State) -> tuple[Any, ...]:
     return (
         state.talkdesk,
+        state.scim.users,
+        sorted(state.scim.refused),
         sorted(state.pending),
         sorted(state.acknowledged),
         sorted(state.lost),

@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from functools import partial
+from itertools import count
 from typing import TypeVar
 
 from model.properties import judge_acknowledgement, judge_answer
 from model.records import ACCOUNT
+from model.scim_truth import user
 from model.talkdesk_truth import Remote, Truth, moment
 from model.world import World, place_of
 from talkdesk_operator.domain.ports.talkdesk import (
@@ -59,8 +62,12 @@ class TalkdeskPort:
         raise TalkdeskNotFound(f"{access.credentials.client_id} has no trial")
 
     async def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
-        assert (app_id, bool(installation_id)) == ("app-1", True)
-        yield self._ask("users", access, lambda: ())
+        assert app_id == "app-1"
+        for number in count():
+            page = self._ask("users", access, partial(self._listed, installation_id, number))
+            if not page:
+                return
+            yield page
 
     async def answer(
         self, access: Access, app_id: str, installation_id: str, decision: Decision, reason: str
@@ -118,6 +125,10 @@ class TalkdeskPort:
         client = access.credentials.client_id
         if not any(client in remote.clients for _, remote in self._world.talkdesk.installations):
             raise TalkdeskUnauthorized(f"{client} is not known")
+
+    def _listed(self, installation: str, number: int) -> tuple[User, ...]:
+        """Return a page of the list, with one user; an empty one after the last."""
+        return tuple(map(user, self._known(installation).users[number : number + 1]))
 
     def _known(self, installation: str) -> Remote:
         known = self._world.talkdesk.find(installation)

@@ -22,6 +22,9 @@ _AFTER = {
     ("uninstall", Decision.APPROVE): ("uninstalled", False),
 }
 """By the request that waits and the answer: the state's word, and whether the customer has the app then."""
+_USERS = ("u1", "u2")
+_ACTS = {"restaff": ("update", ("u2", "u3"))}
+"""Acts of the customer that are a request with other users."""
 _WORDS = {"install": "installing", "update": "updating", "uninstall": "uninstalling"}
 
 
@@ -41,6 +44,8 @@ class Happening:
     at: int
     client: str = ""
     """The credentials that it brings."""
+    users: tuple[str, ...] = ()
+    """The users whom an update asks for, which Talkdesk lists once it is approved; none: they stay as they are."""
 
     @property
     def id(self) -> str:
@@ -66,6 +71,8 @@ class Remote:
     """The credentials that are good."""
     rotating: str = ""
     """The credentials whose acknowledgement is waited for."""
+    users: tuple[str, ...] = _USERS
+    """Whom Talkdesk lists."""
     before: tuple[str, int] | None = None
     """The state before, which a replica at Talkdesk may still show."""
 
@@ -96,7 +103,8 @@ class Truth:
     def asks(self, kind: str, installation: str, at: int) -> "Truth | None":
         """Return what comes of an act of the customer's; None where Talkdesk does not offer it now."""
         known, number = self.find(installation), len(self.events) + 1
-        happening = Happening(number, kind, installation, at, f"client-{number}" if kind in _BRINGS else "")
+        kind, users = _ACTS.get(kind, (kind, ()))
+        happening = Happening(number, kind, installation, at, f"client-{number}" if kind in _BRINGS else "", users)
         changed = _CUSTOMER[kind](known, happening)
         if changed is None:
             return None
@@ -110,6 +118,8 @@ class Truth:
             return None
         state, lives = after
         remote = replace(known.becomes(state, at), waiting=None, lives=lives)
+        if decision is Decision.APPROVE and known.waiting.users:
+            remote = replace(remote, users=known.waiting.users)
         if state == "uninstalled":
             remote = replace(remote, clients=(), rotating="")
         answered = (*self.answered, (known.waiting.id, decision.value))

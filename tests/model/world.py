@@ -31,7 +31,7 @@ class World:
         self.effect: Callable[[str, Callable[[], Any]], Any] = lambda _, happen: happen()
         self.server = ModelServer(state.cluster, self._affect, self.moment)
         self.seen: dict[Place, Stored] = dict(state.seen)
-        self.talkdesk = state.talkdesk
+        self.talkdesk, self.scim = state.talkdesk, state.scim
         self.pending, self.acknowledged, self.lost = state.pending, state.acknowledged, state.lost
         self.acted, self.people, self.now = state.acted, state.people, state.now
         self.timers = {cause: at for at, cause in state.timers}
@@ -52,6 +52,7 @@ class World:
             cluster=self.server.cluster_now(),
             seen=dict(self.seen),
             talkdesk=self.talkdesk,
+            scim=self.scim,
             pending=self.pending,
             acknowledged=self.acknowledged,
             lost=self.lost,

@@ -7,9 +7,21 @@ example. Does not belong here: the variables' values (`domain.tenant.desired`), 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from talkdesk_crds.names import ANNOTATION_IGNORE_FIELDS, ANNOTATION_ON_REMOVE, ANNOTATION_RECREATE
 from talkdesk_operator.templates.readiness import ALWAYS_READY, GENERAL_RULES, RULES
 
-__all__ = ["EXAMPLES", "FUNCTIONS", "ITEM", "READINESS", "READY_WHEN", "VARIABLES", "Function", "Variable", "as_text"]
+__all__ = [
+    "ANNOTATIONS",
+    "EXAMPLES",
+    "FUNCTIONS",
+    "ITEM",
+    "READINESS",
+    "READY_WHEN",
+    "VARIABLES",
+    "Function",
+    "Variable",
+    "as_text",
+]
 
 
 class Variable(NamedTuple):
@@ -139,6 +151,22 @@ EXAMPLES: Final[dict[str, str]] = {
 }
 """What templates often need."""
 
+ANNOTATIONS: Final[dict[str, str]] = {
+    f"{ANNOTATION_IGNORE_FIELDS}: /spec/replicas": (
+        "fields, as JSON Pointers with commas between them, that have the template's value when the object is made and "
+        "are left to whoever changes them afterwards, such as an autoscaler; a change of the template reaches them "
+        "only in objects that are made then"
+    ),
+    f"{ANNOTATION_ON_REMOVE}: Delete": (
+        "Delete or Retain: what becomes of the object when it leaves the template; goes before `onRemove` of the step"
+    ),
+    f'{ANNOTATION_RECREATE}: "true"': (
+        "the object is deleted and made anew when the template changes what can't be changed in one that exists: what "
+        "is in it is lost"
+    ),
+}
+"""What a manifest can say of its object."""
+
 READY_WHEN: Final[dict[str, str]] = {
     "a custom resource has a state": "object.status.phase == 'Running'",
     "an Ingress, or a Service of type LoadBalancer, has an address": "size(object.status.loadBalancer.ingress) > 0",
@@ -167,6 +195,7 @@ def as_text() -> str:
         ),
         _columns("FUNCTIONS", [(each.example, each.result, each.what) for each in FUNCTIONS.values()]),
         _columns("OFTEN NEEDED", list(EXAMPLES.items())),
+        _columns("ANNOTATIONS OF A MANIFEST", list(ANNOTATIONS.items())),
         _columns("READY WHEN (without readyWhen of the step)", list(READINESS.items())),
         "\n".join(f"  {each}" for each in GENERAL_RULES),
         _columns("OFTEN NEEDED AS readyWhen", list(READY_WHEN.items())),

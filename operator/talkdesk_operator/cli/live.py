@@ -17,6 +17,7 @@ from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.cli.comparison import difference, settled
 from talkdesk_operator.domain.reconcile.error_policy import object_failure
 from talkdesk_operator.domain.tenant.marks import Mark, Ownership
+from talkdesk_operator.domain.tenant.yielded_fields import yielded
 from talkdesk_operator.reconcilers.object_words import where
 from talkdesk_operator.reconcilers.secret_values import secret_values
 from talkdesk_operator.reconcilers.tenant_record import applied_objects
@@ -119,6 +120,7 @@ class LiveTenant:
         """Return what an apply would make of the object."""
         manifest = self._marked(manifest)
         if live is not None:
+            manifest = yielded(manifest, live).manifest
             manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
         try:
             tried = await self._writes.dry_run(manifest, self._identity, force=True)

@@ -13,10 +13,12 @@ from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.error_policy import object_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, RetryClass
 from talkdesk_operator.domain.tenant.marks import Ownership
+from talkdesk_operator.domain.tenant.yielded_fields import without_ignored, yielded
 from talkdesk_operator.reconcilers.object_words import where
 from talkdesk_operator.reconcilers.ownership import Owner, Rights
 from talkdesk_operator.reconcilers.progress import Progress
 from talkdesk_operator.reconcilers.secret_values import secret_values
+from talkdesk_operator.templates.ignored_fields import ignored_fields
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_operator.templates.render import ObjectIdentity, RenderedStep
 from talkdesk_runtime.kube_errors import KubeConflict, KubeInvalid
@@ -27,6 +29,9 @@ VERSION_OF_NONE: Final = "1"
 """A resourceVersion that no object has, because the first write of a store is a later one. An apply that bears it makes
 an object, and is refused (KubeConflict) when there is one of that name, whatever its fields and their managers are."""
 
+_OVERTAKEN: Final = 5
+"""How often an object is read anew while others write it."""
+
 
 class ObjectApply:
     """Applies the objects of all tenants of one process. Methods raise KubeError."""
@@ -36,10 +41,10 @@ class ObjectApply:
         self._rights = rights
         self._being_made: set[ObjectIdentity] = set()
 
-    async def again(self, manifest: Mapping[str, Any], uid: str, owner: Owner) -> dict[str, Any] | None:
+    async def again(self, manifest: Mapping[str, Any], uid: str, owner: Owner) -> dict[str, Any] | str | None:
         """Apply to the very object that we made before; None when there is none (`uid` is empty) or it is gone.
 
-        What somebody else changed on our object is changed back.
+        What somebody else changed on our object is changed back. A text is what is waited for.
         """
         if not uid:
             return None
@@ -54,7 +59,7 @@ class ObjectApply:
 
     async def first(
         self, manifest: Mapping[str, Any], entry: InventoryEntry, step: RenderedStep, state: Progress
-    ) -> dict[str, Any] | Failure:
+    ) -> dict[str, Any] | Failure | str:
         """Apply an object that is not on record; a failure when somebody else has one of that name.
 
         All tenants apply under one field manager, so that the API server would not notice that two of them make the
@@ -71,7 +76,7 @@ class ObjectApply:
 
     async def _take(
         self, manifest: Mapping[str, Any], entry: InventoryEntry, step: RenderedStep, state: Progress
-    ) -> dict[str, Any] | Failure:
+    ) -> dict[str, Any] | Failure | str:
         if entry.namespace in state.new_namespaces:
             # It is ours, and so is what the cluster puts into it meanwhile, such as the ServiceAccount `default`.
             return await self._cluster.apply(manifest, state.owner.identity, force=False)
@@ -90,7 +95,7 @@ class ObjectApply:
             return Failure(Reason.CONFLICT, f"{entry.kind} {where(entry)} {refusal}", RetryClass.SLOW)
         if state.owner.mark.judge(live) is not Ownership.OURS:
             try:
-                await self._cluster.take_fields(manifest, live, state.owner.identity)
+                await self._cluster.take_fields(without_ignored(manifest), live, state.owner.identity)
             except KubeConflict as changed:
                 failure = object_failure(changed, entry.kind, where(entry), secrets=secret_values(manifest))
                 return replace(failure, retry_class=RetryClass.TRANSIENT)
@@ -109,7 +114,31 @@ class ObjectApply:
             state.new_namespaces.add(entry.name)
         return made
 
-    async def _apply_to(self, manifest: Mapping[str, Any], uid: str, owner: Owner) -> dict[str, Any]:
-        """Apply to that very object, whoever has its fields; the API server refuses any other object of that name."""
-        metadata = {**manifest["metadata"], "uid": uid}
+    async def _apply_to(self, manifest: Mapping[str, Any], uid: str, owner: Owner) -> dict[str, Any] | str:
+        """Apply to that very object, whoever has its fields; the API server refuses any other object of that name.
+
+        Fields that the manifest leaves to others are as they are now, or left out. A text is what is waited for.
+        """
+        if not ignored_fields(manifest):
+            return await self._forced(manifest, {"uid": uid}, owner)
+        for _ in range(_OVERTAKEN):
+            live = await self._cluster.read_object(manifest, owner.identity)
+            if live is None or live["metadata"]["uid"] != uid:
+                raise KubeConflict("the object is gone")
+            what = yielded(manifest, live)
+            bound = {"resourceVersion": live["metadata"]["resourceVersion"]} if what.is_bound else {}
+            try:
+                return await self._forced(what.manifest, {"uid": uid, **bound}, owner)
+            except KubeConflict:
+                if not bound:
+                    raise
+        place, name = manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
+        return (
+            f"{manifest['kind']} {f'{place}/' if place else ''}{name}: others write it all the time; it is tried again"
+        )
+
+    async def _forced(
+        self, manifest: Mapping[str, Any], precondition: Mapping[str, str], owner: Owner
+    ) -> dict[str, Any]:
+        metadata = {**manifest["metadata"], **precondition}
         return await self._cluster.apply({**manifest, "metadata": metadata}, owner.identity, force=True)

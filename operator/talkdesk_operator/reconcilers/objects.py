@@ -19,7 +19,8 @@ from talkdesk_crds.tenant import StepState, StepStatus
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.error_policy import deletion_failure, is_about_values, object_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, FaultOwner, RetryClass
-from talkdesk_operator.domain.tenant.managed_fields import fingerprint, own_entry
+from talkdesk_operator.domain.tenant.managed_fields import fingerprint
+from talkdesk_operator.domain.tenant.yielded_fields import held_entry
 from talkdesk_operator.reconcilers.applied_versions import AppliedVersions
 from talkdesk_operator.reconcilers.given_rights import GivenRights, Sleep
 from talkdesk_operator.reconcilers.object_apply import ObjectApply
@@ -163,7 +164,7 @@ class TenantObjects:
                 continue
             if (entry.group, entry.kind) == ROLE_BINDING and known.uid != live["metadata"]["uid"]:
                 state.bound.add(entry.namespace)
-            fields = fingerprint(own_entry(live["metadata"].get("managedFields")))
+            fields = fingerprint(held_entry(live["metadata"]))
             state.inventory[entry.identity] = replace(entry, uid=str(live["metadata"]["uid"]), applied_fields=fields)
             match await readiness_of(state.app, live, step.ready_when):
                 case Ready():

@@ -22,6 +22,7 @@ from talkdesk_operator.templates.cel import Activation, Expression
 from talkdesk_operator.templates.errors import RenderError, child
 from talkdesk_operator.templates.leaves import Leaf, activation, expressions, fill
 from talkdesk_operator.templates.limits import MAX_ITEMS, Spent, measure
+from talkdesk_operator.templates.manifest_metadata import OnOffboard, OnRemove, annotation_problems
 from talkdesk_operator.templates.object_names import is_object_name
 from talkdesk_operator.templates.owned_fields import own_fields
 from talkdesk_operator.templates.template import (
@@ -30,9 +31,6 @@ from talkdesk_operator.templates.template import (
     CompiledManifest,
     CompiledStep,
     CompiledTemplate,
-    OnOffboard,
-    OnRemove,
-    annotation_problems,
 )
 
 __all__ = ["ObjectIdentity", "RenderedStep", "RenderedTenant", "render", "render_name", "takes_long"]
@@ -209,7 +207,7 @@ def _label(rendered: dict[str, Any], manifest: CompiledManifest, step: CompiledS
         if not isinstance(theirs, dict) or not all(isinstance(value, str) for value in theirs.values()):
             raise RenderError(child(child(manifest.path, "metadata"), key), "must be a map of strings")
         metadata[key] = {**theirs, **ours}
-    for name, problem in annotation_problems(metadata["annotations"]):
+    for name, problem in annotation_problems(rendered, metadata["annotations"]):
         raise RenderError(child(child(child(manifest.path, "metadata"), "annotations"), name), problem)
 
 

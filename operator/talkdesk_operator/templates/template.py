@@ -13,18 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal, Self, get_args
+from typing import Final, Self
 
-from talkdesk_crds.names import ANNOTATION_ON_REMOVE, ANNOTATION_RECREATE, GROUP, is_dns_label
+from talkdesk_crds.names import GROUP
 from talkdesk_crds.tenant_objects import MAX_PLANNED
 from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression
 from talkdesk_operator.templates.duplicates import duplicate_objects
 from talkdesk_operator.templates.errors import Problem, TemplateError, child
 from talkdesk_operator.templates.leaves import Constant, Leaf, MapNode, Node, compile_leaf, compile_map, expressions
 from talkdesk_operator.templates.limits import MAX_EXPRESSIONS
-from talkdesk_operator.templates.object_names import is_object_name
+from talkdesk_operator.templates.manifest_metadata import OnOffboard, OnRemove, metadata_problems
 from talkdesk_operator.templates.variables import unknown_members, unknown_variable
-from talkdesk_operator.templates.warnings import foreign_expressions
+from talkdesk_operator.templates.warnings import foreign_expressions, idle_ignored_fields
 
 __all__ = [
     "ADDRESS_SCOPE",
@@ -36,12 +36,8 @@ __all__ = [
     "OnOffboard",
     "OnRemove",
     "StepSource",
-    "annotation_problems",
     "reference_problems",
 ]
-
-OnOffboard = Literal["Delete", "Retain"]
-OnRemove = Literal["Delete", "Retain"]
 
 CREDENTIALS: Final = "credentials"
 ITEM: Final = "item"
@@ -52,12 +48,6 @@ _NAME_SCOPE: Final = frozenset({"app", "account", "installation", "subscription"
 _SCOPE: Final = ADDRESS_SCOPE
 _SECRET_SCOPE: Final = _SCOPE | {CREDENTIALS}
 _MANY_EXPRESSIONS: Final = 300
-_OURS: Final[Mapping[str, tuple[str, ...]]] = {
-    ANNOTATION_ON_REMOVE: get_args(OnRemove),
-    ANNOTATION_RECREATE: ("true", "false"),
-}
-"""Annotations of a manifest by which it says what becomes of its object, and what they may say."""
-_OWNED_BY_SERVER: Final = ("uid", "resourceVersion", "ownerReferences", "managedFields", "generateName")
 _LABEL: Final = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _API_VERSION: Final = re.compile(
     rf"(?:(?P<group>{_LABEL}(?:\.{_LABEL})*)/)?(?P<version>[a-z](?:[-a-z0-9]{{0,61}}[a-z0-9])?)"
@@ -166,7 +156,10 @@ def _may_be_long(name: Node, steps: Sequence[CompiledStep], found: Sequence[Expr
 
 def _warnings(steps: Sequence[StepSource]) -> Iterator[str]:
     for step in steps:
-        yield from (found.message for found in foreign_expressions(step.manifests, f"steps[{step.name}].manifests"))
+        path = f"steps[{step.name}].manifests"
+        yield from (found.message for found in foreign_expressions(step.manifests, path))
+        for index, manifest in enumerate(step.manifests):
+            yield from (found.message for found in idle_ignored_fields(manifest, child(path, index)))
 
 
 def _step(step: StepSource, problems: list[Problem]) -> CompiledStep:
@@ -212,7 +205,7 @@ def _manifest(
         problems.append(Problem(child(path, "apiVersion"), problem))
     if kind and not _KIND.fullmatch(kind):
         problems.append(Problem(child(path, "kind"), f"{kind[:64]!r} is not a kind such as ConfigMap"))
-    problems.extend(_metadata_problems(source.get("metadata"), child(path, "metadata")))
+    problems.extend(metadata_problems(source, child(path, "metadata")))
     if "status" in source:
         problems.append(Problem(child(path, "status"), "status belongs to the cluster and cannot be in a template"))
     if kind == "List" or (kind.endswith("List") and "items" in source):
@@ -242,37 +235,6 @@ def _literal(source: Mapping[str, object], key: str, path: str, problems: list[P
         problems.append(Problem(child(path, key), "cannot contain ${ }"))
         return ""
     return value
-
-
-def _metadata_problems(metadata: object, path: str) -> Iterator[Problem]:
-    if not isinstance(metadata, Mapping):
-        yield Problem(path, "is missing" if metadata is None else "must be a map")
-        return
-    name, namespace = metadata.get("name"), metadata.get("namespace")
-    if not isinstance(name, str) or not name:
-        yield Problem(child(path, "name"), "is missing or not a text")
-    elif "$" not in name and not is_object_name(name):
-        yield Problem(child(path, "name"), f"{name[:64]!r} is not a valid name of an object")
-    if isinstance(namespace, str) and "$" not in namespace and not is_dns_label(namespace):
-        yield Problem(child(path, "namespace"), f"{namespace[:64]!r} is not a valid name of a namespace")
-    for key in _OWNED_BY_SERVER:
-        if key in metadata:
-            yield Problem(child(path, key), f"{key} cannot be in a template")
-    for key in ("labels", "annotations"):
-        if not isinstance(metadata.get(key, {}), Mapping | str):
-            yield Problem(child(path, key), "must be a map of strings")
-    annotations = metadata.get("annotations")
-    known = annotations if isinstance(annotations, Mapping) else {}
-    for name, problem in annotation_problems(known):
-        if "${" not in str(known[name]):
-            yield Problem(child(child(path, "annotations"), name), problem)
-
-
-def annotation_problems(annotations: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the annotations that say what becomes of an object, by their names."""
-    for name, allowed in _OURS.items():
-        if annotations.get(name, allowed[0]) not in allowed:
-            yield name, f"must be {' or '.join(allowed)}"
 
 
 def _scope_problems(node: Node, scope: AbstractSet[str]) -> Iterator[Problem]:

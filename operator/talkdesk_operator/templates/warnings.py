@@ -1,6 +1,7 @@
 """What is allowed in a template, and most likely not meant.
 
-Belongs here: texts that look like another language of templates. Does not belong here: what is refused (`template`).
+Belongs here: texts that look like another language of templates, fields that nobody sets. Does not belong here: what is
+refused (`template`).
 """
 
 import re
@@ -8,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from talkdesk_operator.templates.errors import Problem, child
+from talkdesk_operator.templates.ignored_fields import idle_pointers
 
-__all__ = ["foreign_expressions"]
+__all__ = ["foreign_expressions", "idle_ignored_fields"]
 
 _FOREIGN: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
@@ -32,3 +34,9 @@ def foreign_expressions(tree: object, path: str) -> Iterator[Problem]:
 def _without_expressions(text: str) -> str:
     # A map literal in an expression may begin or end with two braces: `${{'a': 1}.a}`.
     return text.replace("${{", "${ {")
+
+
+def idle_ignored_fields(manifest: Mapping[str, object], path: str) -> Iterator[Problem]:
+    """Yield each field that a manifest leaves to others and does not set: most likely it is misspelled."""
+    for pointer in idle_pointers(manifest):
+        yield Problem(path, f"{pointer[:64]} is left to others, and nothing in the manifest sets it")

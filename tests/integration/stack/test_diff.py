@@ -13,8 +13,8 @@ import yaml
 from builders.conditions import condition
 from builders.stack import APP, INSTALLATION, PLURALS, TENANT, Customer, Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SECRET, config_map
-from talkdesk_crds.names import GROUP, VERSION
-from talkdesk_runtime.kube import resource_path
+from talkdesk_crds.names import ANNOTATION_IGNORE_FIELDS, GROUP, VERSION
+from talkdesk_runtime.kube import MERGE_PATCH, resource_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -97,6 +97,24 @@ async def test_what_an_edit_would_change_is_shown_and_nothing_is_changed(stacks:
         status, out, _ = await files.diff()
         left = f"# ConfigMap {space}/settings leaves the template: it is deleted or kept by onRemove"
         assert (status, left in out.splitlines()) == (1, True)
+
+
+async def test_a_field_that_is_left_to_others_is_no_difference(stacks: Stacks, tmp_path: Path) -> None:
+    left = config_map({"size": "2", "other": "1"})
+    left["metadata"] |= {"annotations": {ANNOTATION_IGNORE_FIELDS: "/data/size"}}
+    async with stacks(steps=[{"name": "base", "manifests": [NAMESPACE, left]}]) as talkdesk:
+        files = Files(talkdesk, tmp_path)
+        acme = await installed(talkdesk, files)
+        path = resource_path("", "v1", "configmaps", acme.tenant_namespace, "settings")
+        body = {"data": {"size": "5"}}
+        await talkdesk.platform.kube.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        assert await files.diff() == (0, "", "")
+        files.edit(NAMESPACE, left | {"data": {"size": "3", "other": "1"}})
+        assert await files.diff() == (0, "", "")
+        files.edit(NAMESPACE, left | {"data": {"size": "3", "other": "2"}})
+        status, out, _ = await files.diff()
+        changed = [line for line in out.splitlines() if line[0] in "+-" and line[:3] not in {"+++", "---"}]
+        assert (status, changed) == (1, ["-  other: '1'", "+  other: '2'"])
 
 
 async def test_values_and_name_are_those_of_the_customers_tenant(stacks: Stacks, tmp_path: Path) -> None:

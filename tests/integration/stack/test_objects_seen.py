@@ -3,61 +3,23 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from builders.conditions import condition, message, reason
+from builders.deployments import DEPLOYMENT, READY, may_deploy
 from builders.serving import until
-from builders.stack import Customer, Stack, Stacks
+from builders.stack import Customer, Stacks
 from builders.stack_manifests import NAMESPACE, SETTINGS, STEPS
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.kube import MERGE_PATCH, resource_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DEPLOYMENT = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "web", "namespace": "${tenant.name}"},
-    "spec": {
-        "replicas": 1,
-        "selector": {"matchLabels": {"app": "web"}},
-        "template": {
-            "metadata": {"labels": {"app": "web"}},
-            "spec": {"containers": [{"name": "web", "image": "example.com/web"}]},
-        },
-    },
-}
-READY = {
-    "observedGeneration": 1,
-    "replicas": 1,
-    "updatedReplicas": 1,
-    "readyReplicas": 1,
-    "availableReplicas": 1,
-    "conditions": [
-        {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"},
-        {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
-    ],
-}
-
 
 def _settings(customer: Customer) -> str:
     return resource_path("", "v1", "configmaps", customer.tenant_namespace, "settings")
-
-
-@asynccontextmanager
-async def may_deploy(talkdesk: Stack) -> AsyncIterator[None]:
-    """Let the provisioner make Deployments until the end of the block."""
-    name, account = f"deployments-{talkdesk.app}", f"{talkdesk.namespace}:tenant-provisioner"
-    kubectl = talkdesk.platform.kubectl
-    verbs = "get,list,watch,create,patch,delete"
-    await kubectl("create", "clusterrole", name, f"--verb={verbs}", "--resource=deployments.apps")
-    await kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", f"--serviceaccount={account}")
-    yield
-    await kubectl("delete", "clusterrole,clusterrolebinding", name)
 
 
 async def _plan(customer: Customer) -> str | None:

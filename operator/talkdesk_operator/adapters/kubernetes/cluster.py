@@ -246,6 +246,10 @@ class KubernetesCluster:
         """Patch `managedFields`, in the version that was read."""
         await self._writes.take_fields(manifest, live, identity)
 
+    async def read_object(self, manifest: Mapping[str, Any], identity: Identity) -> dict[str, Any] | None:
+        """Read all of it as the tenant's service account."""
+        return await self._objects.read(manifest, identity)
+
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
         """Read it as the tenant's service account, in whichever version its kind is served."""
         return await self._objects.find(item, identity)

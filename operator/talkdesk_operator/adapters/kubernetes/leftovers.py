@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from talkdesk_crds.names import FIELD_MANAGER
+from talkdesk_operator.templates.ignored_fields import ignored_fields
 
 __all__ = ["leftover_keys"]
 
@@ -25,6 +26,8 @@ def leftover_keys(manifest: Mapping[str, Any], live: Mapping[str, Any]) -> Mappi
         return {}
     if "resourceVersion" in manifest["metadata"]:
         return {}  # it was just made
+    if ignored_fields(manifest):
+        return {}  # what is left to others may be nobody's
     written = live.get("metadata", {}).get("managedFields") or ()
     if {(entry.get("manager"), entry.get("operation")) for entry in written} != {(FIELD_MANAGER, "Apply")}:
         return {}

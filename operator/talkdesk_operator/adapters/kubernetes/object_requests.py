@@ -40,6 +40,19 @@ class ObjectRequests:
         """Have the path of an object of this kind looked for anew."""
         self._resources.forget(manifest["apiVersion"].rpartition("/")[0])
 
+    async def read(self, manifest: Mapping[str, Any], as_user: str) -> dict[str, Any] | None:
+        """Return the object of a manifest, in the manifest's version; None when there is none.
+
+        Raises KubeNotFound when its kind is not where it was.
+        """
+        try:
+            return await self._kube.request("GET", await self.path_of(manifest), as_user=as_user)
+        except KubeNotFound as error:
+            if error.named:
+                return None
+            self.forget_path(manifest)
+            raise
+
     async def find(self, item: InventoryEntry, as_user: str) -> dict[str, Any] | None:
         """Return the metadata of the object, in a version that is served; None when it, or its kind, is gone."""
         return await self._at(

@@ -56,7 +56,9 @@ class SecretUserRecordStore:
             path = _path(namespace, tenant, len(pieces))
             try:
                 secret = await self._kube.request("GET", path)
-            except KubeNotFound:
+            except KubeNotFound as error:
+                if not error.named:
+                    raise  # the path leads nowhere, so users may be on record
                 self._versions.put(path, _ABSENT)
                 break
             self._versions.put(path, str(secret["metadata"].get("resourceVersion", "")))
@@ -105,8 +107,9 @@ class SecretUserRecordStore:
             try:
                 body = {"preconditions": {"uid": secret["metadata"]["uid"]}}
                 await self._kube.request("DELETE", f"{path}/{secret['metadata']['name']}", body=body)
-            except KubeNotFound:
-                continue
+            except KubeNotFound as error:
+                if not error.named:
+                    raise
 
 
 def _name(tenant: str, number: int) -> str:

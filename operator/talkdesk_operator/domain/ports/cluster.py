@@ -205,6 +205,10 @@ class Cluster(Protocol):
         """
         ...
 
+    async def read_object(self, manifest: Mapping[str, Any], identity: Identity) -> dict[str, Any] | None:
+        """Read the object of a manifest, in the manifest's version of the API; None when there is none."""
+        ...
+
     async def find(self, item: InventoryEntry, identity: Identity) -> dict[str, Any] | None:
         """Read the metadata of a tenant's object; None when there is none."""
         ...

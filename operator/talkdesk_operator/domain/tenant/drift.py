@@ -6,7 +6,7 @@ an object has drifted when our entry has fewer fields and the same time, or does
 
 Comparing the times of the entries is not enough: they have whole seconds, and a field that somebody removes is visible
 only in our own entry. Fields that we never applied do not count: controllers write annotations and status, and an apply
-would not undo that.
+would not undo that. Nor do those that the manifest leaves to others, which the object's own annotation says.
 
 Belongs here: the comparison of an object's versions. Does not belong here: the watches (`adapters.kubernetes`), and
 what is done about drift (`drift_ledger`), drift of before the first observation (`missed_drift`).
@@ -21,7 +21,8 @@ from typing import Any, Final
 from talkdesk_crds import names
 from talkdesk_operator.domain.ports.cluster import Identity
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
-from talkdesk_operator.domain.tenant.managed_fields import fingerprint, own_entry
+from talkdesk_operator.domain.tenant.managed_fields import fingerprint
+from talkdesk_operator.domain.tenant.yielded_fields import held_entry, held_ignored
 
 __all__ = ["Change", "DriftDetector", "ObservedObject", "Sighting", "Target", "observed_object", "targets_of"]
 
@@ -108,11 +109,13 @@ class ObservedObject:
     version: int
     """Its resourceVersion; 0 if it is not a number, although Kubernetes promises one."""
     owned_size: int
-    """Size of the fields in our entry of `managedFields`, as bytes of JSON."""
+    """Size of the fields in our entry of `managedFields`, but for those left to others, as bytes of JSON."""
     applied_at: str
     """When our apply last changed the object, in whole seconds; empty when we own none of its fields."""
     fields: str
-    """Fingerprint of the fields in our entry."""
+    """Fingerprint of these fields."""
+    ignored: str = ""
+    """Which fields are left to others, as long as nobody has changed what our apply says of it."""
 
 
 def observed_object(raw: Mapping[str, Any]) -> tuple[str, ObservedObject] | None:
@@ -122,13 +125,13 @@ def observed_object(raw: Mapping[str, Any]) -> tuple[str, ObservedObject] | None
             "uid": str(uid),
             "resourceVersion": str(version),
             "labels": {names.LABEL_TENANT: str(tenant)},
-            **rest,
         } if tenant:
             number = int(version) if version.isdecimal() else 0
-            own = own_entry(rest.get("managedFields"))
+            own = held_entry(raw["metadata"])
             size = len(own.content()) if own is not None else 0
             since = intern(own.time) if own is not None else ""  # objects of one reconcile share it
-            return uid, ObservedObject(intern(tenant), number, size, since, fingerprint(own))
+            ignored = intern(held_ignored(raw["metadata"]))
+            return uid, ObservedObject(intern(tenant), number, size, since, fingerprint(own), ignored)
         case _:
             return None
 
@@ -226,4 +229,5 @@ class DriftDetector:
 
 
 def _drifted(known: ObservedObject, current: ObservedObject) -> bool:
-    return current.owned_size < known.owned_size and current.applied_at in ("", known.applied_at)
+    has_lost = current.owned_size < known.owned_size or current.ignored != known.ignored
+    return has_lost and current.applied_at in ("", known.applied_at)

@@ -3,16 +3,18 @@
 import json
 
 import pytest
+import yaml
 
 from builders.operator_in_memory import sentiment
 from talkdesk_crds.app import TalkdeskApp
-from talkdesk_operator.cli.explain import EXAMPLES, FUNCTIONS, READINESS, READY_WHEN, VARIABLES
+from talkdesk_operator.cli.explain import ANNOTATIONS, EXAMPLES, FUNCTIONS, READINESS, READY_WHEN, VARIABLES
 from talkdesk_operator.cli.offline import customer_of, usable
 from talkdesk_operator.cli.samples import SAMPLES, sample_credentials
 from talkdesk_operator.domain.reconcile.scope import Role, Scope
 from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.templates import functions
 from talkdesk_operator.templates.cel import compile_expression
+from talkdesk_operator.templates.manifest_metadata import metadata_problems
 from talkdesk_operator.templates.readiness import NotReady, Ready, readiness
 from talkdesk_operator.templates.variables import MEMBERS
 
@@ -118,3 +120,9 @@ def test_each_example_of_ready_when_tells_ready_from_not_ready(text: str) -> Non
     ingress = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "x"}}
     assert readiness({**ingress, "status": status}, said) == Ready()
     assert isinstance(readiness({**ingress, "status": {"loadBalancer": {}}}, said), NotReady)
+
+
+@pytest.mark.parametrize("annotation", ANNOTATIONS)
+def test_each_annotation_is_taken_as_it_is_written(annotation: str) -> None:
+    metadata = {"name": "x", "annotations": yaml.safe_load(annotation)}
+    assert list(metadata_problems({"metadata": metadata}, "metadata")) == []

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from talkdesk_crds.names import ANNOTATION_IGNORE_FIELDS
 from talkdesk_operator.adapters.kubernetes.leftovers import leftover_keys
 
 OURS = {"manager": "talkdesk-operator", "operation": "Apply"}
@@ -18,6 +19,12 @@ def secret(data: Any = None, managers: Any = (OURS,), **fields: Any) -> dict[str
 def test_a_key_that_nobody_owns_in_a_secret_that_only_we_wrote_is_left_over() -> None:
     assert leftover_keys(secret({"new": "Mg=="}), secret({"new": "Mg==", "old": "MQ=="})) == {"old": "MQ=="}
     assert leftover_keys(secret(), secret({"old": "MQ=="})) == {"old": "MQ=="}
+
+
+def test_what_is_left_to_others_is_not_left_over() -> None:
+    manifest = secret({"new": "Mg=="})
+    manifest["metadata"]["annotations"] = {ANNOTATION_IGNORE_FIELDS: "/data/old"}
+    assert leftover_keys(manifest, secret({"new": "Mg==", "old": "MQ=="})) == {}
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ class SecretsOfTheCluster:
         self.version = 0
         self.vanishing = ""
         """Name of a Secret that somebody deletes after it was listed."""
+        self.leads_nowhere = False
+        """Whether a 404 names nothing, as that of a proxy does, or of an API server that does not serve the path."""
 
     async def request(
         self,
@@ -84,7 +86,7 @@ class SecretsOfTheCluster:
             self.held.pop(self.vanishing, None)
             return {"items": items or None}
         if name not in self.held:
-            raise KubeNotFound(f"no {name}")
+            raise KubeNotFound(f"no {name}", named=not self.leads_nowhere)
         if method == "GET":
             return self.held[name]
         assert body == {"preconditions": {"uid": f"uid-{name}"}}
@@ -225,6 +227,20 @@ async def test_a_piece_that_is_gone_already_counts_as_deleted(kept: Kept) -> Non
     kept.cluster.vanishing = "acme-users-0"
     await kept.records.drop("team", "acme")
     assert kept.cluster.held == {}
+
+
+async def test_a_404_that_names_no_secret_does_not_say_that_there_is_no_record(kept: Kept) -> None:
+    kept.cluster.leads_nowhere = True
+    with pytest.raises(KubeNotFound):
+        await kept.records.load("team", "acme")
+    assert ("POST", "/api/v1/namespaces/team/secrets") not in kept.cluster.asked
+
+
+async def test_a_404_that_names_no_secret_does_not_say_that_a_record_was_deleted(kept: Kept) -> None:
+    await kept.records.save("team", "acme", {0: PIECE, 1: PIECE})
+    kept.cluster.leads_nowhere, kept.cluster.vanishing = True, "acme-users-0"
+    with pytest.raises(KubeNotFound):
+        await kept.records.drop("team", "acme")
 
 
 async def test_errors_of_the_cluster_are_raised(kept: Kept) -> None:
