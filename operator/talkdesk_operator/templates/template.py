@@ -38,7 +38,7 @@ from talkdesk_operator.templates.references import (
     scope_problems,
     use_of_outputs,
 )
-from talkdesk_operator.templates.warnings import foreign_expressions, idle_ignored_fields
+from talkdesk_operator.templates.warnings import fleeting_job, foreign_expressions, idle_ignored_fields
 
 __all__ = ["CompiledManifest", "CompiledStep", "CompiledTemplate", "StepSource"]
 
@@ -173,7 +173,8 @@ def _warnings(steps: Sequence[StepSource]) -> Iterator[str]:
         path = f"steps[{step.name}].manifests"
         yield from (found.message for found in foreign_expressions(step.manifests, path))
         for index, manifest in enumerate(step.manifests):
-            yield from (found.message for found in idle_ignored_fields(manifest, child(path, index)))
+            for look in (idle_ignored_fields, fleeting_job):
+                yield from (found.message for found in look(manifest, child(path, index)))
 
 
 def _step(step: StepSource, called: AbstractSet[str], hosts: HttpHosts, problems: list[Problem]) -> CompiledStep:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from builders.conditions import condition, reason
+from builders.conditions import message, reason
 from builders.partner_service import KEY, Asked, PartnerService, decoded, partner_service
 from builders.platform import Platform
 from builders.stack import TENANT, Stack, Stacks
@@ -145,7 +145,7 @@ async def test_what_is_not_retained_is_deleted_at_the_uninstall_before_it_is_ans
         assert service.methods() == ["PUT", "DELETE", "GET", "GET"]
         assert len(acme.approvals()) == 2
         assert acme.tenant is not None
-        assert "services" not in acme.tenant["status"]
+        assert not acme.tenant["status"].get("services")
 
 
 @pytest.mark.case(64)
@@ -161,7 +161,7 @@ async def test_a_service_that_is_down_holds_up_its_own_app_only_and_is_asked_aga
         acme, beta = await stack.install(), await other.install()
         await beta.becomes("Active")
         held = await acme.until(lambda obj: reason(obj, "Ready") == "HookUnavailable", "wait for the service")
-        assert "step account: 503: out of order" in condition(held, "Ready")["message"]
+        assert "step account: 503: out of order" in message(held, "Ready")
         assert held["status"]["retry"]["nextAttemptTime"]
         service.mood = PartnerService().mood
         await acme.skip_backoff()
@@ -181,7 +181,7 @@ async def test_a_refusal_is_said_and_final_and_rejects_where_the_step_says_so(
         service.mood = no
         acme = await stack.install()
         held = await acme.until(lambda obj: reason(obj, "Ready") == "HookRefused", "be refused")
-        assert "the service refuses it: 400: no room for acme" in condition(held, "Ready")["message"]
+        assert "the service refuses it: 400: no room for acme" in message(held, "Ready")
         assert service.methods() == ["PUT"]
         await stack.change_app(approval={"onTenantFailure": "Reject"})
         await acme.becomes("Rejected")
@@ -239,7 +239,7 @@ async def test_a_key_that_is_not_released_for_the_host_sends_nothing(stacks: Sta
         await programs.kubectl("annotate", "secret", "hook", "--overwrite", f"{ANNOTATION_FOR_HOSTS}=other.example.com")
         acme = await stack.install()
         held = await acme.until(lambda obj: reason(obj, "Ready") == "HookKeyMissing", "say what is missing")
-        assert "is not released for the host" in condition(held, "Ready")["message"]
+        assert "is not released for the host" in message(held, "Ready")
         assert service.asked == []
 
 
@@ -252,5 +252,5 @@ async def test_a_step_that_leaves_the_template_is_kept_or_deleted_as_it_says(
         await acme.becomes("Active")
         rest = [{"name": "base", "manifests": [NAMESPACE]}]
         await stack.change_app(at_once=True, tenant={"serviceAccountName": "tenant-provisioner", "steps": rest})
-        await acme.tenant_until(lambda obj: obj is not None and "services" not in obj["status"], "forget the service")
+        await acme.tenant_until(lambda obj: obj is not None and not obj["status"].get("services"), "forget the service")
         assert service.methods() == ["PUT", "DELETE"]
