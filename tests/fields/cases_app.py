@@ -51,6 +51,7 @@ _NO_SECRET: Final = said(
     _app("Secret", "UsersFailed"), _installation("SCIM service's token", "UsersFailed", "UsersSynced")
 )
 _NO_SCIM: Final = said(_installation(".", "(RenderFailed|UsersFailed|ScimUnavailable)", "UsersSynced"))
+_NO_HOOK_KEY: Final = said(_app("step account: .*Secret ", "HookKeyMissing"))
 _NO_KEY: Final = said(_app("(Secret|secrets) |logout.url", "(LogoutKeyMissing|AccessMissing)"))
 _UNSYNCED: Final = Effect(changes=r"conditions\.UsersSynced$|status\.users\.")
 _DRIFTED: Final = config_map({"account": "x", "color": "x", "suspended": "x"})
@@ -180,6 +181,27 @@ APP_CASES: Final[dict[str, Case]] = {
     "tenant.steps[].forEach": Case(said(_app("forEach"))),
     "tenant.steps[].includeWhen": Case(said(_app("includeWhen"))),
     "tenant.steps[].timeLimit": Case(),
+    "tenant.httpHosts": Case(
+        _template("httpHosts"), dict.fromkeys(("removed", "null", "empty", "the other way round"), NOTHING)
+    ),
+    "tenant.httpHosts[]": Case(_template("httpHosts")),
+    "tenant.steps[].http": Case(refused("give either manifests or http"), {"an unknown member": NOTHING}),
+    "tenant.steps[].http.url": Case(_template("http.url")),
+    "tenant.steps[].http.secretRef": Case(),
+    "tenant.steps[].http.secretRef.name": Case(_NO_HOOK_KEY),
+    "tenant.steps[].http.secretRef.key": Case(_NO_HOOK_KEY),
+    "tenant.steps[].http.caBundle": Case(
+        _template("http.caBundle"), dict.fromkeys(("removed", "null", "empty"), NOTHING)
+    ),
+    "tenant.steps[].http.clientCertificateRef": Case(_NO_HOOK_KEY, {"removed": NOTHING, "null": NOTHING}),
+    "tenant.steps[].http.clientCertificateRef.name": Case(_NO_HOOK_KEY),
+    "tenant.steps[].http.timeout": Case(),
+    "tenant.steps[].http.pollingTimeout": Case(),
+    "tenant.steps[].http.headers": Case(),
+    "tenant.steps[].http.body": Case(),
+    "tenant.steps[].http.credentials": Case(),
+    "tenant.steps[].http.onRefusal": Case(),
+    "tenant.steps[].http.allowInsecure": Case(said(Said(TENANT, "Ready", "^False RenderFailed: .*http.url"))),
     "tenant.valuesSchema": Case(
         NOTHING,
         {"nested 101": UNREADABLE},

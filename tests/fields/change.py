@@ -21,6 +21,8 @@ __all__ = ["Change"]
 _REGISTERS: Final = frozenset({"request", "trial", "credentials"})
 _WHICH_ITEM: Final = {"tenant.steps[]": 1, "objects[]": 1}
 """Of lists whose first item is the Namespace, which is in most objects' way."""
+_CALLS: Final = 3
+"""The step that calls a service."""
 
 
 def pointer(steps: list[str | int]) -> str:
@@ -34,7 +36,8 @@ def place_of(of: Field) -> list[str | int]:
     path = ""
     for step in of.steps():
         path += step if step == ITEM else f".{step}" if path else step
-        steps.append(_WHICH_ITEM.get(path, 0) if step == ITEM else step)
+        calls = path == "tenant.steps[]" and of.path.startswith(f"{path}.http")
+        steps.append((_CALLS if calls else _WHICH_ITEM.get(path, 0)) if step == ITEM else step)
     return steps
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from builders.partner_service import KEY, partner_service
 from builders.platform import Platform
 from builders.stack import APP, INSTALLATION, TENANT, Customer, Stack, stack
 from builders.stack_manifests import NAMESPACE, SECRET, config_map
@@ -43,6 +44,17 @@ _STEPS: Final = (
     },
     {"name": "credentials", "manifests": [SECRET], "onOffboard": "Delete"},
 )
+_CALL: Final = {
+    "secretRef": {"name": "hook", "key": "key"},
+    "caBundle": "",
+    "timeout": "2s",
+    "pollingTimeout": "1m",
+    "headers": {"X-Made-Up": "gold"},
+    "body": {"state": "${tenant.state}"},
+    "credentials": False,
+    "onRefusal": "Hold",
+    "allowInsecure": True,
+}
 
 
 @dataclass(frozen=True)
@@ -73,13 +85,18 @@ class Place:
 @asynccontextmanager
 async def place(home: Platform, namespace: str, decider: str) -> AsyncIterator[Place]:
     """Make the app with every optional part of its spec, and its customers; `decider` approves their installs."""
-    async with watching(home.kube, namespace) as watched, ScimServer(ScimSettings(token=_TOKEN)) as scim:
+    async with (
+        watching(home.kube, namespace) as watched,
+        ScimServer(ScimSettings(token=_TOKEN)) as scim,
+        partner_service() as service,
+    ):
         platform = replace(home, namespace=namespace, watched=watched)
-        home.canaries |= {_TOKEN.encode(), _KEY.encode()}
+        home.canaries |= {_TOKEN.encode(), _KEY.encode(), KEY.encode()}
         token = f"scim-{secrets.token_hex(3)}"
         await _secret(platform, token, {"token": _TOKEN}, f"{host_of(scim.url)},{_NOBODY}")
         await _secret(platform, "single-logout", {"key": _KEY}, _NOBODY)
-        async with stack(platform, **_spec(scim.url, token)) as talkdesk:
+        await _secret(platform, "hook", {"key": KEY}, f"{host_of(service.url)},{_NOBODY}")
+        async with stack(platform, **_spec(scim.url, token, service.url)) as talkdesk:
             customers = await asyncio.gather(
                 talkdesk.install(subscription=commands.SubscriptionSpec(type="trial")), talkdesk.install()
             )
@@ -120,7 +137,7 @@ async def _secret(platform: Platform, name: str, data: dict[str, str], hosts: st
     await platform.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
 
 
-def _spec(scim: str, token: str) -> dict[str, Any]:
+def _spec(scim: str, token: str, service: str) -> dict[str, Any]:
     """Return what the app has beside its hosts: every optional field, so that each can be changed and taken away."""
     rule = {"expression": "account.name == 'nobody'", "reason": "not for nobody"}
     return {
@@ -130,8 +147,8 @@ def _spec(scim: str, token: str) -> dict[str, Any]:
             "rejectWhen": [rule],
             "automatic": {"decision": "Approve", "beforeDeadline": "2h"},
         },
-        "tenant": {"values": {"color": "blue"}},
-        "steps": _STEPS,
+        "tenant": {"values": {"color": "blue"}, "httpHosts": [host_of(service), _NOBODY]},
+        "steps": (*_STEPS, {"name": "account", "http": {"url": f"{service}/v1/tenants", **_CALL}}),
         "users": {
             "scim": {
                 "url": scim,

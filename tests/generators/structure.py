@@ -26,7 +26,7 @@ OPERATOR = (
 )
 DOMAIN = tuple(
     f"talkdesk_operator.domain.{room}"
-    for room in ("installation", "tenant", "users", "reconcile", "ports", "shard", "account_key")
+    for room in ("installation", "tenant", "users", "hooks", "reconcile", "ports", "shard", "account_key")
 )
 
 

@@ -58,7 +58,7 @@ async def _differences(
         sys.stdout.write(_pinned(app, tenant))
         mark = Mark(metadata.name, metadata.namespace, name, _uid(tenant), customer.spec.account_id)
         first, second = (
-            rendering(app, customer, values, tenant=tenant, credentials=sample_credentials(kind))
+            rendering(app, customer, values, tenant=tenant, credentials=sample_credentials(kind), services=False)
             for kind in ("one", "another")
         )
         live = LiveTenant(kube, app.identity, mark)

@@ -25,6 +25,7 @@ from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_operator.templates.errors import RenderError
 from talkdesk_operator.templates.inventory import planned
+from talkdesk_operator.templates.outputs import OUTPUTS, made_up
 from talkdesk_operator.templates.placement import outside
 from talkdesk_operator.templates.render import RenderedTenant, render
 from talkdesk_operator.templates.values_schema import check_values
@@ -69,8 +70,11 @@ def rendering(
     *,
     tenant: TalkdeskTenant | None = None,
     credentials: Credentials | None = None,
+    services: bool = True,
 ) -> Rendering:
     """Return what is applied for this customer, with made-up credentials. Raises CannotRender.
+
+    What services answer is made up, too; unless there are `services`, what needs it is left open.
 
     `values` go before those of the customer's TalkdeskTenant. Without `tenant` a name that it has already is not known
     here. It is the time of the customer's request, so that the result is the same tomorrow.
@@ -87,6 +91,7 @@ def rendering(
         credentials=credentials or sample_credentials(),
     )
     context = template_variables(scope, app)
+    context[OUTPUTS] = made_up(expr for step in template.steps for expr in step.expressions()) if services else {}
     context["tenant"]["values"] = {**context["tenant"]["values"], **values}
     name = tenant_name(app.resource.metadata.name, installation.spec.account_id)
     try:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import yaml
 
+from talkdesk_operator.templates.http_call import RenderedHttp
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
 
 __all__ = ["tenant_as_yaml"]
@@ -21,19 +22,31 @@ def tenant_as_yaml(tenant: RenderedTenant, state: str, *, show_secrets: bool) ->
     """Return all objects in the order in which they are applied, each step under a comment."""
     head = f"# tenant {tenant.name}, state {state}\n"
     head += "".join(f"# no step {step.name}: includeWhen is false\n" for step in tenant.steps if not step.included)
-    return head + "".join(_document(step, each, show_secrets) for step, each in _objects(tenant))
+    return head + "".join(_documents(tenant, show_secrets))
 
 
-def _objects(tenant: RenderedTenant) -> Iterator[tuple[RenderedStep, dict[str, Any]]]:
+def _documents(tenant: RenderedTenant, show_secrets: bool) -> Iterator[str]:  # noqa: FBT001 - it is not public
     for step in tenant.steps:
-        for each in step.objects:
-            yield step, each
+        if step.http is not None:
+            yield _request(step.name, step.http, show_secrets)
+        yield from (_document(step, each, show_secrets) for each in step.objects)
+
+
+def _request(step: str, http: RenderedHttp, show_secrets: bool) -> str:  # noqa: FBT001 - it is not public
+    """Return what the step's service gets, as comments: kubectl can't apply it."""
+    hidden = http.settings.credentials and not show_secrets
+    content = "the body has credentials: --show-secrets shows it\n" if hidden else _yaml(dict(http.body))
+    lines = [f"step {step}: PUT {http.url}/TENANT", *(f"{name}: {text}" for name, text in http.headers.items())]
+    return "".join(f"# {line}\n" for line in (*lines, *content.splitlines()))
 
 
 def _document(step: RenderedStep, raw: dict[str, Any], show_secrets: bool) -> str:  # noqa: FBT001 - it is not public
     shown = raw if show_secrets or (raw["apiVersion"], raw["kind"]) != _SECRET else _masked(raw)
-    text = yaml.safe_dump(shown, allow_unicode=True, sort_keys=False, width=120)
-    return f"---\n# step {step.name}\n{text}"
+    return f"---\n# step {step.name}\n{_yaml(shown)}"
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=120)
 
 
 def _masked(secret: Mapping[str, Any]) -> dict[str, Any]:

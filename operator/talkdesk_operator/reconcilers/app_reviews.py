@@ -18,6 +18,7 @@ from talkdesk_operator.domain.reconcile.access import AccessReport, AccessReview
 from talkdesk_operator.domain.reconcile.access_words import access_condition, missing_in_words
 from talkdesk_operator.domain.reconcile.failure import Failure, RetryClass
 from talkdesk_operator.domain.reconcile.scope import CompiledApp
+from talkdesk_operator.reconcilers.hooks.targets import target_of
 from talkdesk_operator.reconcilers.template_trial import template_problem
 from talkdesk_operator.reconcilers.users.token import read_token
 from talkdesk_runtime.kube_errors import KubeError
@@ -91,7 +92,18 @@ class AppReviews:
         return found
 
     async def _missing_secret(self, app: TalkdeskApp) -> Failure | None:
-        return await self._missing_token(app) or await self._missing_key(app)
+        return await self._missing_token(app) or await self._missing_key(app) or await self._missing_hook(app)
+
+    async def _missing_hook(self, app: TalkdeskApp) -> Failure | None:
+        """Return what is wrong with the Secrets of steps that call a service, as far as their hosts are known."""
+        for step in app.spec.tenant.steps:
+            if step.http is None or (host := host_of_template(step.http.url)) == "":
+                continue
+            url = None if host is None else step.http.url
+            found = await target_of(self._cluster.read_secret, app.metadata.namespace, step.name, step.http, url, {})
+            if isinstance(found, Failure):
+                return replace(found, message=f"step {step.name}: {found.message}")
+        return None
 
     async def _missing_token(self, app: TalkdeskApp) -> Failure | None:
         """Return what is wrong with the Secret of the SCIM service: otherwise the first customer meets it."""

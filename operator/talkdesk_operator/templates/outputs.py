@@ -8,12 +8,12 @@ Names of objects can't depend on them: which objects a tenant has is on record b
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Any, Final
 
 from talkdesk_operator.templates.cel import Expression
 from talkdesk_operator.templates.nearest import nearest
 
-__all__ = ["OUTPUTS", "SECRETS", "output_problems", "steps_needed"]
+__all__ = ["OUTPUTS", "SECRETS", "made_up", "output_problems", "steps_needed"]
 
 OUTPUTS: Final = "outputs"
 SECRETS: Final = "secrets"
@@ -24,6 +24,18 @@ _SECRET: Final = 4
 def steps_needed(found: Iterable[Expression]) -> frozenset[str]:
     """Return the steps whose outputs these expressions use."""
     return frozenset(chain[1] for each in found for chain in each.chains if chain[0] == OUTPUTS and len(chain) > 1)
+
+
+def made_up(found: Iterable[Expression]) -> dict[str, dict[str, Any]]:
+    """Return outputs for each that is used, with its own name as its value: for somebody who calls no service."""
+    outputs: dict[str, dict[str, Any]] = {}
+    for chain in (chain for each in found for chain in each.chains if chain[0] == OUTPUTS and len(chain) > 2):
+        known = outputs.setdefault(chain[1], {SECRETS: {}})
+        if chain[2] == SECRETS:
+            known[SECRETS].update({name: ".".join(chain[:_SECRET]) for name in chain[3:_SECRET]})
+        else:
+            known[chain[2]] = ".".join(chain[:3])
+    return outputs
 
 
 def output_problems(expression: Expression, steps: AbstractSet[str], *, in_secret: bool) -> Iterator[str]:

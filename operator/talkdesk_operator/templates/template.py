@@ -102,6 +102,13 @@ class CompiledStep:
     needs: frozenset[str] = frozenset()
     """The steps whose outputs `http` uses."""
 
+    def expressions(self) -> Iterator[Expression]:
+        """Yield all that is evaluated before anything of the step is made."""
+        yield from (expr for manifest in self.manifests for _, expr in expressions(manifest.tree))
+        if self.http is not None:
+            yield from (expr for _, expr in parts_of(self.http))
+        yield from (expr for expr in (self.include_when, self.for_each) if expr is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
@@ -152,9 +159,7 @@ class CompiledTemplate:
         problems.extend(duplicate_objects((step.name, step.manifests) for step in steps))
         if problems:
             raise TemplateError(problems)
-        found = [expr for step in compiled for manifest in step.manifests for _, expr in expressions(manifest.tree)]
-        found += [expr for step in compiled if step.http is not None for _, expr in parts_of(step.http)]
-        found += [expr for step in compiled for expr in (step.include_when, step.for_each) if expr is not None]
+        found = [expr for step in compiled for expr in step.expressions()]
         if len(found) > MAX_EXPRESSIONS:
             raise TemplateError([Problem("steps", f"{len(found)} expressions, of which {MAX_EXPRESSIONS} are allowed")])
         public = [expr.references - {ITEM} for expr in found if CREDENTIALS not in expr.references]

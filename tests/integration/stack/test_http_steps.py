@@ -201,7 +201,8 @@ async def test_a_first_request_without_an_answer_leaves_nothing_behind(stacks: S
 
         service.mood = lost
         acme = await stack.install()
-        await acme.until(lambda _: len(service.asked) >= 2, "ask again")
+        held = await acme.until(lambda obj: reason(obj, "Ready") == "HookFailed", "say that it failed")
+        assert "the service failed: no answer in time" in message(held, "Ready")
         await acme.skip_backoff()
         await acme.becomes("Active")
         assert service.methods() == ["PUT", "DELETE", "PUT"]

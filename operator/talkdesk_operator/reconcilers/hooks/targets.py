@@ -26,10 +26,13 @@ _KEY: Final = "tls.key"
 
 
 async def target_of(
-    read_secret: ReadSecret, namespace: str, name: str, settings: HttpStep, url: str, headers: Mapping[str, str]
+    read_secret: ReadSecret, namespace: str, name: str, settings: HttpStep, url: str | None, headers: Mapping[str, str]
 ) -> HookTarget | Failure:
-    """Return how the service at this URL is called; a Failure says what is missing. Raises KubeError."""
-    host, ref = host_of(url), settings.secret_ref
+    """Return how the service at this URL is called; a Failure says what is missing. Raises KubeError.
+
+    Where the URL is not known yet, the Secrets have to name any host.
+    """
+    host, ref = None if url is None else host_of(url), settings.secret_ref
     secret = await _released(read_secret, namespace, ref.name, host)
     if isinstance(secret, Failure):
         return secret
@@ -50,7 +53,9 @@ async def target_of(
     return HookTarget(name, keys, timeout, headers, settings.ca_bundle, certificate)
 
 
-async def _certificate(read_secret: ReadSecret, namespace: str, name: str, host: str) -> ClientCertificate | Failure:
+async def _certificate(
+    read_secret: ReadSecret, namespace: str, name: str, host: str | None
+) -> ClientCertificate | Failure:
     secret = await _released(read_secret, namespace, name, host)
     if isinstance(secret, Failure):
         return secret
@@ -60,7 +65,7 @@ async def _certificate(read_secret: ReadSecret, namespace: str, name: str, host:
     return ClientCertificate(certificate, SecretStr(key))
 
 
-async def _released(read_secret: ReadSecret, namespace: str, name: str, host: str) -> NamedSecret | Failure:
+async def _released(read_secret: ReadSecret, namespace: str, name: str, host: str | None) -> NamedSecret | Failure:
     secret = await read_secret(namespace, name)
     if secret is None:
         return _unusable(f"there is no Secret {name}")

@@ -105,6 +105,7 @@ NOT_PERSONAL: Final = {
         *(f"status.orphanedObjects[].{each}" for each in ("group", "version", "kind", "reason", "orphanedTime")),
         *(f"status.steps[].{each}" for each in ("name", "state", "waitingSince")),
         "status.appliedInputs",
+        "status.services",
         "spec.revision",
         "status.revision",
         "status.revisionTime",
