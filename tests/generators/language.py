@@ -2,7 +2,7 @@
 
 from generators.language_steps import limit_parts, pruning_parts, rollout_parts, step_parts
 from generators.markdown import page, table
-from talkdesk_operator.cli.explain import ANNOTATIONS, EXAMPLES, FUNCTIONS, ITEM, READINESS, READY_WHEN, VARIABLES
+from talkdesk_operator.cli.explain import ANNOTATIONS, EXAMPLES, FUNCTIONS, OF_STEPS, READINESS, READY_WHEN, VARIABLES
 from talkdesk_operator.templates.readiness import GENERAL_RULES
 
 __all__ = ["language_page"]
@@ -25,7 +25,7 @@ def language_page() -> str:
         ),
         table(
             ("variable", "type", "what"),
-            [(f"`{name}`", each.type, each.what) for name, each in sorted({**VARIABLES, "item": ITEM}.items())],
+            [(f"`{name}`", each.type, each.what) for name, each in sorted({**VARIABLES, **OF_STEPS}.items())],
         ),
         "## Functions",
         "There are also the operators of CEL, `has`, and the macros `all`, `exists`, `exists_one`, `filter` and `map`.",

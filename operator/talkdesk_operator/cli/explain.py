@@ -14,7 +14,7 @@ __all__ = [
     "ANNOTATIONS",
     "EXAMPLES",
     "FUNCTIONS",
-    "ITEM",
+    "OF_STEPS",
     "READINESS",
     "READY_WHEN",
     "VARIABLES",
@@ -78,8 +78,12 @@ VARIABLES: Final[dict[str, Variable]] = {
 }
 """What a template knows. `has(x.y)` is false for what is null, and null can't be part of a text."""
 
-ITEM: Final = Variable("any", "the element of the step's `forEach`; only in the manifests of such a step")
-"""What stands under `item`."""
+OF_STEPS: Final = {
+    "item": Variable("any", "the element of the step's `forEach`; only in the manifests of such a step"),
+    "outputs.STEP.NAME": Variable("any", "what the service of an earlier `http` step answers; not in names of objects"),
+    "outputs.STEP.secrets.NAME": Variable("string", "a secret that it answers; only in a Secret"),
+}
+"""What only some steps know."""
 
 FUNCTIONS: Final[dict[str, Function]] = {
     "base64.decode": Function("string(base64.decode('aGk='))", '"hi"', "bytes of base64"),
@@ -191,7 +195,7 @@ def as_text() -> str:
         "Any string of a template may hold ${ CEL }. A string that is one expression becomes its value, of any type.",
         _columns(
             "VARIABLES (? is null while Talkdesk has not told)",
-            [(name, *each) for name, each in sorted({**VARIABLES, "item": ITEM}.items())],
+            [(name, *each) for name, each in sorted({**VARIABLES, **OF_STEPS}.items())],
         ),
         _columns("FUNCTIONS", [(each.example, each.result, each.what) for each in FUNCTIONS.values()]),
         _columns("OFTEN NEEDED", list(EXAMPLES.items())),
