@@ -41,6 +41,7 @@ _SERVED: dict[str, dict[str, str]] = {
         "Deployment": "deployments",
         "StatefulSet": "statefulsets",
     },
+    "/apis/batch/v1": {"Job": "jobs"},
     "/apis/example.com/v1": {"Widget": "widgets", "ClusterWidget": "clusterwidgets"},
     "/apis/rbac.authorization.k8s.io/v1": {
         "ClusterRole": "clusterroles",
