@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.customers import Customers, Install
-from benchmarks.measuring import Samples, cpu_seconds, wait_until
+from benchmarks.measuring import Samples, cpu_seconds, requests_seen, wait_until
 from benchmarks.sending import send
 from benchmarks.stage import Stage
 from talkdesk_crds.names import GROUP
@@ -90,8 +90,7 @@ class Installs:
         return _sum(self._stage.operator_metrics(), "talkdesk_kubernetes_writes_total", "{kind} {verb}")
 
     def _seen(self) -> Counter[str]:
-        form = "{group} {resource}/{subresource} {verb}"
-        return _sum(self._stage.api_metrics(), "apiserver_request_total", form)
+        return requests_seen(self._stage.api_metrics())
 
 
 def operators_own(seen: Mapping[str, float]) -> float:

@@ -35,7 +35,11 @@ class Restartable:
         self.processes.append(Processes(Path(tempfile.mkdtemp())))
         command = commands.apiserver(self.programs, self.credentials, self.database, self.port, self.audit)
         self.processes[-1].start("kube-apiserver", command)
-        await until(self._is_ready, within=60)
+        try:
+            await until(self._is_ready, within=600)
+        except TimeoutError:
+            log = self.processes[-1].read_log("kube-apiserver").splitlines()[-20:]
+            raise AssertionError("\n".join(["the API server is not ready again:", *log])) from None
 
     def kill(self) -> None:
         self.logs.append(self.processes[-1].read_log("kube-apiserver"))

@@ -28,13 +28,6 @@ MUTANTS: Final = (
         "TalkdeskApp tenant.steps[]",
     ),
     Mutant(
-        "a compiled template is taken for that of every app",
-        f"{_OPERATOR}/reconcilers/apps.py",
-        "return app.metadata.uid, app.metadata.generation, revision",
-        'return "", 0, ""',
-        "TalkdeskApp tenant.steps[].manifests[]",
-    ),
-    Mutant(
         "a foreign host is said without its field",
         f"{_OPERATOR}/domain/installation/reachability.py",
         'f"the installation\'s spec.{field}: {error}"',
@@ -42,10 +35,10 @@ MUTANTS: Final = (
         "TalkdeskInstallation endpoints.api",
     ),
     Mutant(
-        "the end of a trial that an event names is not seen",
+        "the end of a trial suspends nobody",
         f"{_OPERATOR}/domain/tenant/entitlement.py",
-        "trial.state is not TrialState.ENDED or trial.ended_reason in",
-        "trial.state is TrialState.ENDED or trial.ended_reason in",
+        "scope.required_app.resource.spec.trial.on_end, Reason.TRIAL_ENDED",
+        "SuspensionPolicy.KEEP, Reason.TRIAL_ENDED",
         "TalkdeskInstallation trial.state",
     ),
     Mutant(

@@ -11,7 +11,7 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.tenant import TalkdeskTenant
 
-__all__ = ["ALL_KINDS", "kind_page"]
+__all__ = ["ALL_KINDS", "field_rows", "kind_page"]
 
 ALL_KINDS = (TalkdeskApp.INFO, TalkdeskInstallation.INFO, TalkdeskTenant.INFO)
 _FOLDER = Path(__file__).parents[2] / "crds" / "yaml"
@@ -33,6 +33,15 @@ def kind_page(plural: str) -> str:
         found = schema["properties"][part]
         parts += [f"## {part}", _text(found), table(("field", "type", "default", "what"), _fields(found))]
     return page(names["kind"], *parts)
+
+
+def field_rows(plural: str, *path: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield name, type, default and description of each field at a place of a kind, such as `spec`, `tenant`."""
+    crd = yaml.safe_load((_FOLDER / f"{plural}.yaml").read_text(encoding="utf-8"))
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    for name in path:
+        schema = schema["properties"][name]
+    yield from _fields(schema.get("items", schema))
 
 
 def _fields(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str, str, str]]:

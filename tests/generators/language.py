@@ -1,5 +1,6 @@
 """The language of templates as a page."""
 
+from generators.language_steps import limit_parts, pruning_parts, rollout_parts, step_parts
 from generators.markdown import page, table
 from talkdesk_operator.cli.explain import ANNOTATIONS, EXAMPLES, FUNCTIONS, ITEM, READINESS, READY_WHEN, VARIABLES
 from talkdesk_operator.templates.readiness import GENERAL_RULES
@@ -8,13 +9,14 @@ __all__ = ["language_page"]
 
 
 def language_page() -> str:
-    """Return every variable and function, with examples, and when objects are ready."""
+    """Return what a template can say, with examples, and what follows from it."""
     return page(
         "Language of templates",
         (
             "Any string of a template may hold `${ CEL }`. A string that is one expression becomes its value, of any "
-            "type; in a longer string its value becomes text. `talkdesk-operator explain template` prints this page at "
-            "a terminal, [`talkdesk-operator render`](commands.md#render) what a template comes to."
+            "type; in a longer string its value becomes text. `talkdesk-operator explain template` prints variables, "
+            "functions and readiness at a terminal, [`talkdesk-operator render`](commands.md#render) what a template "
+            "comes to."
         ),
         "## Variables",
         (
@@ -33,6 +35,7 @@ def language_page() -> str:
         ),
         "## Often needed",
         table(("what", "write"), [(what, f"`{text}`") for what, text in EXAMPLES.items()]),
+        *step_parts(),
         "## Annotations of a manifest",
         "They say what becomes of its object. Their values may hold `${ CEL }`, too.",
         table(("annotation", "what"), [(f"`{name}`", what) for name, what in ANNOTATIONS.items()]),
@@ -56,4 +59,7 @@ def language_page() -> str:
             "is wanted. It counts for all objects of its step, so give such an object a step of its own."
         ),
         table(("to wait until", "write as `readyWhen`"), [(what, f"`{text}`") for what, text in READY_WHEN.items()]),
+        *pruning_parts(),
+        *rollout_parts(),
+        *limit_parts(),
     )

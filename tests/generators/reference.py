@@ -18,6 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 from generators.commands import commands_page
+from generators.documented import documented
 from generators.kinds import ALL_KINDS, kind_page
 from generators.language import language_page
 from generators.markdown import page, table
@@ -47,7 +48,7 @@ def reference() -> dict[str, str]:
         "events": page(
             "Kubernetes Events",
             "An Event has the reason of the condition that it reports, the new phase, or one of these.",
-            table(("reason", "when"), _documented(conditions.EventReason)),
+            table(("reason", "when"), documented(conditions.EventReason)),
         ),
         "metrics": page(
             "Metrics",
@@ -82,39 +83,19 @@ def _conditions_page() -> str:
         "## Conditions",
         table(("type", "true when", "of", "begins", "ends"), _conditions()),
         "## Reasons",
-        table(("reason", "when"), _documented(conditions.Reason)),
+        table(("reason", "when"), documented(conditions.Reason)),
         "## Phases of an installation",
         "A summary for people: code should read the conditions.",
-        table(("phase", "when"), _documented(installation.InstallationPhase)),
+        table(("phase", "when"), documented(installation.InstallationPhase)),
     )
-
-
-def _documented(enum: type[StrEnum]) -> Iterator[tuple[str, str]]:
-    """Yield the members of an enumeration with the sentence that stands below each in the source."""
-    texts = dict(_sentences(enum))
-    for member in enum:
-        yield f"`{member.value}`", texts[member.name]
 
 
 def _conditions() -> Iterator[tuple[str, ...]]:
     """Yield each condition with the rule for its beginning and its end."""
-    for kind, (name, text) in zip(conditions.ConditionType, _documented(conditions.ConditionType), strict=True):
+    for kind, (name, text) in zip(conditions.ConditionType, documented(conditions.ConditionType), strict=True):
         if (rule := RULES.get(kind)) is None:
             raise LookupError(f"say in talkdesk_crds.condition_rules when the condition {kind} begins and ends")
         yield name, text, ", ".join(f"`{each}`" for each in rule.kinds), rule.begins, rule.ends
-
-
-def _sentences(enum: type[StrEnum]) -> Iterator[tuple[str, str]]:
-    source = Path(str(__import__(enum.__module__, fromlist=["__file__"]).__file__)).read_text(encoding="utf-8")
-    (found,) = (
-        node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == enum.__name__
-    )
-    for first, second in zip(found.body, found.body[1:], strict=False):
-        match first, second:
-            case ast.Assign(targets=[ast.Name(id=name)]), ast.Expr(value=ast.Constant(value=str(text))):
-                yield name, " ".join(text.split())
-            case _:
-                pass
 
 
 def _operator_registry() -> CollectorRegistry:

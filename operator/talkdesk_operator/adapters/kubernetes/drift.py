@@ -66,7 +66,7 @@ class DriftWatches:
         """
         watch = self._watch_of(identity, live)
         if watch is not None:
-            watch.observations.applied(live)
+            watch.applied(live)
 
     def deleting(self, uid: str) -> None:
         """Learn that we are about to delete an object ourselves."""

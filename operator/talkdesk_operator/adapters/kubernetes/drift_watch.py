@@ -69,6 +69,12 @@ class DriftWatch(Sink):
         """Return the version in which an object is seen; None while the objects can't be seen."""
         return self.observations.version(uid) if self._listed.is_set() else None
 
+    def applied(self, live: Mapping[str, Any]) -> None:
+        """Take an object as an apply of ours left it; of a new one, a watch that is not allowed never sees the end."""
+        uid = (live.get("metadata") or {}).get("uid")
+        if not self._refused or self.observations.known(str(uid)) is not None:
+            self.observations.applied(live)
+
     async def run(self) -> NoReturn:
         """Watch until cancelled, whatever happens: an exception that nobody foresaw is logged, and it begins anew."""
         failures = 0

@@ -20,9 +20,10 @@ from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.names import digest
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState
 
-__all__ = ["assigned", "content_of", "is_complete", "revision_name", "target", "with_content"]
+__all__ = ["NOT_IN_REVISIONS", "assigned", "content_of", "is_complete", "revision_name", "target", "with_content"]
 
-_NOT_IN_REVISIONS: Final = ("service_account_name", "object_scope")
+NOT_IN_REVISIONS: Final = ("service_account_name", "object_scope")
+"""Fields of a template that count for all tenants at once."""
 _DIGITS: Final = 16
 """Of a hash: as nobody can make another template of the same name, none can be slipped in."""
 
@@ -32,7 +33,7 @@ def content_of(app: TalkdeskApp) -> dict[str, Any]:
 
     So a new version of the operator, with more members, finds the same content.
     """
-    return app.spec.tenant.model_dump(mode="json", by_alias=True, exclude=set(_NOT_IN_REVISIONS), exclude_defaults=True)
+    return app.spec.tenant.model_dump(mode="json", by_alias=True, exclude=set(NOT_IN_REVISIONS), exclude_defaults=True)
 
 
 def revision_name(app: TalkdeskApp) -> str:

@@ -301,6 +301,27 @@ async def test_a_missing_right_is_logged_once_and_again_when_it_was_granted(tmp_
     assert run.logs[0]["hint"].endswith(f"allow list and watch to {IDENTITY}")
 
 
+async def test_no_further_objects_are_kept_while_they_may_not_be_watched(tmp_path: Path) -> None:
+    quick = WatchTimes(first_delay=timedelta(milliseconds=1), longest_delay_refused=timedelta(milliseconds=1))
+    go_on = asyncio.Event()
+
+    async def refused(request: web.BaseRequest) -> web.StreamResponse:
+        await go_on.wait()
+        return await failure(403, "Forbidden")(request)
+
+    async with running(tmp_path, target("Secret"), times=quick, secrets=[refused, *[failure(403)] * 100]) as run:
+        [watch] = run.watches._watches.values()
+        secret = {**found("early", 5), "kind": "Secret"}
+        run.watches.applied(IDENTITY, secret)
+        assert len(watch.observations) == 1
+        go_on.set()
+        await until(lambda: bool(run.logs))
+        run.watches.applied(IDENTITY, {**secret, "metadata": secret["metadata"] | {"resourceVersion": "6"}})
+        run.watches.applied(IDENTITY, {**found("late", 7), "kind": "Secret"})
+        assert len(watch.observations) == 1
+        assert watch.observations.version(secret["metadata"]["uid"]) == "6"
+
+
 async def test_failures_that_pass_by_themselves_are_logged_only_when_they_go_on(tmp_path: Path) -> None:
     async with running(tmp_path, target(), configmaps=[failure(503)] * 12) as run:
         await in_steady_state(run)
