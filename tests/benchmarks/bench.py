@@ -16,6 +16,7 @@ from typing import Final
 
 from benchmarks import figures, images, restart, shards, start, users
 from benchmarks.customers import Customers
+from benchmarks.drifting import drift
 from benchmarks.figures import Figure
 from benchmarks.installs import Installs
 from benchmarks.intake import Intake
@@ -74,6 +75,8 @@ def _measure(scale: Scale, results: Path) -> None:
         _say("operator: installs at a steady rate")
         measured += provisioning.steady()
         _check(stage)
+        _say("operator: objects that somebody changes")
+        measured += drift(stage, scale.drifts)
         _say("operator: a sweep over all installations, with new ones meanwhile")
         measured += Sweep(stage, customers, scale).measure()
         _check(stage)

@@ -7,17 +7,29 @@ import os
 import re
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from benchmarks.sending import BenchFailed
 
-__all__ = ["Samples", "cpu_seconds", "parse_metrics", "resident_megabytes", "scrape", "wait_until"]
+__all__ = [
+    "Samples",
+    "by_verb",
+    "cpu_seconds",
+    "parse_metrics",
+    "requests_seen",
+    "resident_megabytes",
+    "scrape",
+    "wait_until",
+]
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)(?: \d+)?$")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+_WORTH_SAYING: Final = 0.005
 
 Samples = list[tuple[str, Mapping[str, str], float]]
 """Name, labels and value of each sample."""
@@ -52,6 +64,27 @@ def parse_metrics(text: str) -> Samples:
             name, labels, value = found.groups()
             samples.append((name, dict(_LABEL.findall(labels or "")), float(value)))
     return samples
+
+
+def requests_seen(samples: Samples) -> Counter[str]:
+    """Return the requests that an API server has answered, of everybody, by `group resource/subresource VERB`."""
+    totals: Counter[str] = Counter()
+    for name, labels, value in samples:
+        if name == "apiserver_request_total":
+            key = f"{labels['group']} {labels['resource']}/{labels['subresource']} {labels['verb']}"
+            totals[key] += value  # type: ignore[assignment]  # a Counter of floats
+    return totals
+
+
+def by_verb(seen: Mapping[str, float], units: float) -> tuple[float, str]:
+    """Return how many requests there were for each unit, but for Leases, and in words how many of each verb."""
+    verbs: Counter[str] = Counter()
+    for name, count in seen.items():
+        _, resource, verb = name.split(" ")
+        if resource != "leases/":
+            verbs[verb] += count / units  # type: ignore[assignment]
+    words = ", ".join(f"{verb} {value:.2f}" for verb, value in verbs.most_common() if value >= _WORTH_SAYING)
+    return sum(verbs.values()), words
 
 
 def wait_until(condition: Callable[[], bool], what: str, within: float, every: float = 0.1) -> None:

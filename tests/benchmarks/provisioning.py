@@ -6,7 +6,7 @@ from typing import Final
 from benchmarks.customers import Customers
 from benchmarks.figures import Figure, at_least, at_most, plain
 from benchmarks.installs import Installed, Installs, operators_own
-from benchmarks.measuring import resident_megabytes
+from benchmarks.measuring import by_verb, resident_megabytes
 from benchmarks.rendering import rendering_milliseconds
 from benchmarks.scale import Scale
 from benchmarks.sending import median, percentile, send
@@ -88,17 +88,20 @@ class Provisioning:
         def cpu(process: str) -> list[float]:
             return [run.cpu[process] / run.count * 1000 for run in runs]
 
-        rendering = rendering_milliseconds(self._stage.read_app())
+        rendering, objects = rendering_milliseconds(self._stage.read_app())
         beside = [each - rendering for each in cpu("operator")]
         writes = [operators_own(run.seen) / run.count for run in runs]
         applies = [sum(n for verb, n in run.counted.items() if verb.endswith(" apply")) / run.count for run in runs]
         counted = {verb: round(n / runs[-1].count, 2) for verb, n in runs[-1].counted.items() if "apply" not in verb}
         words = ", ".join(f"{verb} {n:g}" for verb, n in sorted(counted.items()))
+        asked, verbs = by_verb(runs[-1].seen, runs[-1].count)
         names = ("operator", "webhook", "simulator", "kube-apiserver", "etcd", "kube-controller-manager")
         return [
             at_most("operator: CPU per install beside rendering", median(beside), "ms", 5, beside),
-            plain("operator: rendering per install", rendering, "ms"),
+            plain("operator: rendering per install", rendering, "ms", note=f"{objects} objects"),
+            plain("operator: rendering per object", rendering / objects, "ms"),
             at_most("operator: writes per install beside the tenant's", median(writes), "", 4, writes, words),
             plain("operator: applies per install", median(applies), "", applies),
+            plain("burst: requests to the API server per install", asked, "", note=verbs),
             *(plain(f"CPU per install: {name}", median(cpu(name)), "ms", cpu(name)) for name in names),
         ]

@@ -29,6 +29,8 @@ class Scale:
     """Installations that are there when the sweep is measured."""
     newcomers: int
     """Installs during the sweep, one a second."""
+    drifts: int
+    """Objects of tenants that somebody changes, one after the other."""
     users: int
     """Users synced to a SCIM service."""
     warm_up: int
@@ -46,6 +48,7 @@ FULL: Final = Scale(
     steady_seconds=40,
     sweep=2000,
     newcomers=20,
+    drifts=200,
     users=10_000,
     warm_up=40,
 )
@@ -60,6 +63,7 @@ QUICK: Final = Scale(
     steady_seconds=3,
     sweep=20,
     newcomers=3,
+    drifts=5,
     users=200,
     warm_up=4,
 )

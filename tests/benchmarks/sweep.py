@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.customers import Customers, Install
 from benchmarks.figures import Figure, at_most, plain
 from benchmarks.installs import Installs
-from benchmarks.measuring import cpu_seconds, wait_until
+from benchmarks.measuring import by_verb, cpu_seconds, requests_seen, resident_megabytes, wait_until
 from benchmarks.scale import Scale
 from benchmarks.sending import percentile, send
 from benchmarks.stage import APP, WORK, Stage
@@ -49,14 +49,15 @@ class Sweep:
             self._set_resync(_USUAL)
 
     def _sweep(self, present: set[str], newcomers: list[Install]) -> list[Figure]:
-        cpu, began = cpu_seconds(self._stage.pids["operator"]), datetime.now().astimezone()
+        cpu, began, asked = self._cpu(), datetime.now().astimezone(), requests_seen(self._stage.api_metrics())
         self._customers.forget()
         sent = send([[each.request] for each in newcomers], connections=4, rate=_RATE)
         wait_until(
             lambda: len(self._customers.approvals(newcomers)) == len(newcomers), "new installs approved", _WITHIN
         )
         wait_until(lambda: present <= set(_reads(self._customers.requests())), "a whole sweep", _WITHIN, every=1)
-        used = cpu_seconds(self._stage.pids["operator"]) - cpu
+        used = {name: now - cpu[name] for name, now in self._cpu().items()}
+        asked = requests_seen(self._stage.api_metrics()) - asked
         records = self._customers.requests()
         reads = _reads(records)
         seconds = (max(at for name, at in reads.items() if name in present) - began).total_seconds()
@@ -67,13 +68,24 @@ class Sweep:
         whole = [approved[each.installation_id].timestamp() - posted[each.account] for each in newcomers]
         reconciles = sum(record.path.count("/") == _INSTALLATION_PATH and record.method == "GET" for record in records)
         note = f"{len(present)} installations"
+        requests, verbs = by_verb(asked, max(reconciles, 1))
         return [
             plain("sweep: all read once in", seconds, "s", note=note),
             plain("sweep: requests to Talkdesk per installation", len(records) / max(reconciles, 1), ""),
-            plain("sweep: operator CPU per installation", used / max(reconciles, 1) * 1000, "ms"),
+            plain("sweep: requests to the API server per installation", requests, "", note=verbs),
+            *(
+                plain(f"sweep: {name} CPU per installation", used[name] / max(reconciles, 1) * 1000, "ms")
+                for name in ("operator", "kube-apiserver", "etcd")
+            ),
+            plain(
+                "sweep: operator's RSS afterwards", resident_megabytes(self._stage.pids["operator"]), "MB", note=note
+            ),
             at_most("sweep: a new install's first call to Talkdesk after", max(waits) * 1000, "ms", 1000),
             plain("sweep: a new install's p50 to approval", percentile(whole, 0.5) * 1000, "ms"),
         ]
+
+    def _cpu(self) -> dict[str, float]:
+        return {name: cpu_seconds(pid) for name, pid in self._stage.pids.items()}
 
     def _begin(self, present: int) -> None:
         """Set the resync, and wait until each account has had the reconcile that the change of the app causes."""

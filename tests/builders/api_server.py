@@ -338,7 +338,7 @@ class ApiServer:
             {
                 "manager": manager,
                 "operation": "Apply" if manager == FIELD_MANAGER else "Update",
-                "apiVersion": known["apiVersion"],
+                "apiVersion": known.get("apiVersion", ""),
                 "time": to_wire_time(NOON),
                 "fieldsV1": fields,
             }

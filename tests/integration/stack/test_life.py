@@ -126,6 +126,28 @@ async def test_deleting_the_installation_object_is_not_an_uninstall_and_a_new_on
 
 
 @pytest.mark.case(44)
+async def test_when_the_installation_object_that_has_the_tenant_is_deleted_an_older_one_of_the_account_takes_it(
+    stacks: Stacks,
+) -> None:
+    async with stacks() as talkdesk:
+        old = await talkdesk.install()
+        await old.becomes("Active")
+        namespace = await old.uid("Namespace")
+        new = await old.reinstall()
+        await new.becomes("Active")
+        await old.becomes("Superseded")
+
+        await new.delete()
+        await new.until_deleted()
+        await old.becomes("Active")
+
+        assert old.tenant is not None
+        assert old.tenant["spec"]["installationRef"]["name"] == old.name
+        assert await old.uid("Namespace") == namespace
+        assert [each.at_talkdesk.state for each in (old, new)] == ["completed", "completed"]
+
+
+@pytest.mark.case(44)
 async def test_deleting_the_installation_object_deletes_the_tenant_only_with_that_deletion_policy(
     stacks: Stacks,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from builders.conditions import message, reason
 from builders.serving import until
 from builders.stack import Customer, Stacks
 from talkdesk_sandbox.simulator import commands
@@ -78,6 +79,28 @@ async def test_account_ids_that_are_prefixes_of_one_another_never_give_the_same_
 
         assert len({customer.tenant_name for customer in customers}) == len(ids)
         assert len({customer.tenant["spec"]["name"] for customer in customers if customer.tenant}) == len(ids)
+
+
+@pytest.mark.case(69)
+async def test_of_two_apps_that_give_their_tenants_one_name_the_second_gets_a_conflict_and_touches_nothing(
+    stacks: Stacks,
+) -> None:
+    async with stacks() as first, stacks(uninstall={"offboardTimeout": "2s"}) as second:
+        acme = await first.install()
+        await acme.becomes("Active")
+        before = await acme.existing("Namespace"), await acme.existing("ConfigMap", "settings")
+
+        other = await second.install(account_id=acme.account_id)
+        assert (other.tenant_namespace, other.tenant_name) == (acme.tenant_namespace, f"{second.app}-{acme.account_id}")
+        second.may_stay_unanswered.add(other.account_id)
+        obj = await other.until(lambda obj: reason(obj, "TenantReady") == "Conflict", "report the conflict")
+        assert acme.tenant_namespace in message(obj, "TenantReady")
+        assert other.answer_calls() == []
+
+        await other.uninstall()
+        await other.becomes("Uninstalled")
+        assert (await acme.existing("Namespace"), await acme.existing("ConfigMap", "settings")) == before
+        assert await acme.live("Secret", "talkdesk") is not None
 
 
 async def _has_account_name(acme: Customer, name: str) -> bool:

@@ -130,6 +130,26 @@ async def test_objects_whose_deletion_is_blocked_delay_the_answer_only_until_the
         assert await acme.live("Secret", "talkdesk") is None
 
 
+@pytest.mark.case(52)
+async def test_a_namespace_that_can_not_go_is_named_with_what_is_in_its_way_and_goes_when_that_is_gone(
+    stacks: Stacks,
+) -> None:
+    async with stacks(retention={"keepFor": "1s"}) as talkdesk:
+        acme = await talkdesk.install()
+        await acme.becomes("Active")
+        await _block(acme, "configmap", "settings")
+
+        await acme.uninstall()
+        obj = await acme.until(lambda obj: BLOCKER in message(obj, "Ready"), "say what is in the way")
+        assert await acme.live("Namespace") is not None
+        assert acme.at_talkdesk.state == "uninstalled"
+        assert obj["status"]["phase"] != "Purged"
+
+        await _unblock(acme, "configmap", "settings")
+        await acme.becomes("Purged")
+        assert await acme.live("Namespace") is None
+
+
 async def _block(acme: Customer, kind: str, name: str) -> None:
     """Give an object of the tenant a finalizer of somebody else."""
     await _set_finalizers(acme, kind, name, [BLOCKER])

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from builders.objects import INSTALLATION, credentials, scope
 from builders.operator_in_memory import NAMESPACE, SPACE, TENANT, OperatorInMemory, config_map, installed, sentiment
 from talkdesk_crds.app import TalkdeskApp
@@ -15,7 +13,6 @@ from talkdesk_operator.domain.reconcile.scope import TenantOutcome, TenantResult
 from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_runtime.kube_errors import KubeError, from_status
 
-TTL = "ttlSecondsAfterFinished"
 AFTER = {"name": "after", "manifests": [config_map("after", data={"x": "1"})]}
 
 
@@ -187,12 +184,3 @@ async def test_a_job_that_leaves_the_template_and_comes_back_runs_again() -> Non
     await tenant.becomes(None)
     assert tenant.record is None
     assert (await tenant.becomes(job())).result is TenantResult.WAITING
-
-
-@pytest.mark.parametrize(("spec", "warned"), [({TTL: 599}, 1), ({TTL: 600}, 0), ({TTL: "${1}"}, 0), ({}, 0)])
-def test_a_job_that_goes_before_anybody_may_have_seen_it_complete_is_a_warning(spec: Any, warned: int) -> None:
-    raw = sentiment({"name": "base", "manifests": [NAMESPACE, job(**spec)]})
-    template = compile_app(TalkdeskApp.model_validate(raw)).template
-    assert template is not None
-    words = "manifests[1].spec.ttlSecondsAfterFinished: a Job that is gone before the operator has seen it complete"
-    assert len([each for each in template.warnings if words in each]) == warned
