@@ -86,6 +86,9 @@ class InventoryItem(PlannedObject):
     applied_fields: Annotated[str, Field(max_length=32)] = ""
     """Fingerprint of the fields that the operator's last apply owned; after a start of the operator it shows whether
     somebody else has taken some of them meanwhile."""
+    completed_inputs: Annotated[str, Field(max_length=32)] = ""
+    """Fingerprint of what a Job was made of that has completed. While the template says the same, the Job is not run
+    again, though it is deleted; `uid` is empty then."""
     on_offboard: Annotated[OnOffboard, unknown_read_as(OnOffboard.RETAIN, OnOffboard)] = OnOffboard.RETAIN
     """The step's `onOffboard` when the object was planned: Delete or Retain."""
     on_remove: Annotated[OnRemove | None, unknown_read_as(OnRemove.RETAIN, OnRemove)] = None

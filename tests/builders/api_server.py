@@ -41,6 +41,7 @@ _SERVED: dict[str, dict[str, str]] = {
         "Deployment": "deployments",
         "StatefulSet": "statefulsets",
     },
+    "/apis/batch/v1": {"Job": "jobs"},
     "/apis/example.com/v1": {"Widget": "widgets", "ClusterWidget": "clusterwidgets"},
     "/apis/rbac.authorization.k8s.io/v1": {
         "ClusterRole": "clusterroles",
@@ -337,7 +338,7 @@ class ApiServer:
             {
                 "manager": manager,
                 "operation": "Apply" if manager == FIELD_MANAGER else "Update",
-                "apiVersion": known["apiVersion"],
+                "apiVersion": known.get("apiVersion", ""),
                 "time": to_wire_time(NOON),
                 "fieldsV1": fields,
             }

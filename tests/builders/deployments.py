@@ -1,4 +1,4 @@
-"""A Deployment in a tenant's namespace, its status when it is ready, and the right to make one."""
+"""A Deployment in a tenant's namespace, its status when it is ready, and the right to make one, or a Job."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,12 +33,12 @@ READY: Final[dict[str, Any]] = {
 
 
 @asynccontextmanager
-async def may_deploy(talkdesk: Stack) -> AsyncIterator[None]:
-    """Let the provisioner make Deployments until the end of the block."""
-    name, account = f"deployments-{talkdesk.app}", f"{talkdesk.namespace}:tenant-provisioner"
+async def may_deploy(talkdesk: Stack, resource: str = "deployments.apps") -> AsyncIterator[None]:
+    """Let the provisioner make Deployments, or another kind, until the end of the block."""
+    name, account = f"{resource}-{talkdesk.app}", f"{talkdesk.namespace}:tenant-provisioner"
     kubectl = talkdesk.platform.kubectl
     verbs = "get,list,watch,create,patch,delete"
-    await kubectl("create", "clusterrole", name, f"--verb={verbs}", "--resource=deployments.apps")
+    await kubectl("create", "clusterrole", name, f"--verb={verbs}", f"--resource={resource}")
     await kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", f"--serviceaccount={account}")
     yield
     await kubectl("delete", "clusterrole,clusterrolebinding", name)

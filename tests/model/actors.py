@@ -15,6 +15,7 @@ from model.kube import Stored
 from model.properties import is_confidential, judge_deletion, judge_end_of_turn, judge_report
 from model.records import record
 from model.scim_port import ScimPort
+from model.suspension import judge_suspension
 from model.talkdesk_port import TalkdeskPort
 from model.world import World
 from talkdesk_crds import KINDS
@@ -133,6 +134,7 @@ def operate(world: World, *, stale: bool = False) -> None:
         _judge_lines(world)
     _plan(world, causes, result)
     judge_end_of_turn(world)
+    judge_suspension(world)
 
 
 def _judge_lines(world: World) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from model import people
 from model.actors import deliver, operate
+from model.app_status import is_recorded, record_policies
 from model.faults import Bounds
 from model.state import State
 from model.talkdesk_truth import Happening
@@ -21,6 +22,7 @@ __all__ = ["DAY", "Move", "Scene", "between", "fair_move", "moves", "step_clock"
 
 DAY = 86_400
 OPERATE = "the operator reconciles"
+RECORD = "the operator reconciles the app"
 _DEADLINE = 7 * DAY
 _SOON = 900
 """Talkdesk has delivered an event, or has given it up, within so many seconds."""
@@ -67,8 +69,12 @@ def moves(scene: Scene, state: State) -> Iterator[Move]:
         yield Move(OPERATE, operate, is_turn=True, is_operators=True)
         if state.due and world.is_behind and scene.bounds.allow(world, "stale"):
             yield Move("the operator reconciles with a stale cache", _stale, "stale", is_turn=True, is_operators=True)
+    elif not is_recorded(world):
+        pass
     elif (step := _clock(scene, state)) is not None:
         yield step
+    if not is_recorded(world):
+        yield Move(RECORD, record_policies)
     yield from _acts(scene, world)
     if scene.bounds.allow(world, "outage"):
         yield Move("operator and clock stop for eight days", _outage, "outage")
@@ -78,6 +84,8 @@ def fair_move(state: State) -> str:
     """Return the move that comes next where nothing more goes wrong; empty where time has to pass first."""
     if state.due or World(state).is_behind:
         return OPERATE
+    if not is_recorded(World(state)):
+        return RECORD
     return _delivery(state.talkdesk.events[min(state.pending) - 1]) if state.pending else ""
 
 
@@ -101,7 +109,8 @@ def _acts(scene: Scene, world: World) -> Iterator[Move]:
     if world.acted < len(scene.script):
         kind, installation = scene.script[world.acted]
         if world.talkdesk.asks(kind, installation, 0) is not None:
-            yield Move(f"the customer: {kind} {installation}", partial(_ask, kind, installation), asks=True)
+            name = f"the trial of {installation} ends" if kind == "expire" else f"the customer: {kind} {installation}"
+            yield Move(name, partial(_ask, kind, installation), asks=True)
     for act in scene.people:
         if people.may(world, act):
             yield Move(f"a person: {act}", partial(_do, act))
@@ -134,7 +143,7 @@ def _give_up(number: int, world: World) -> None:
 
 def _outage(world: World) -> None:
     world.now += 8 * DAY
-    world.talkdesk = world.talkdesk.expire(world.now - _DEADLINE, world.now)
+    world.follow(world.talkdesk.expire(world.now - _DEADLINE, world.now))
     world.seen, world.timers, world.due = dict(world.ours()), {}, frozenset({Cause.STARTUP})
 
 
@@ -155,7 +164,7 @@ def _clock(scene: Scene, state: State) -> Move | None:
 def step_clock(world: World, at: int, cause: str) -> None:
     """Let the clock reach a timer."""
     world.now = max(at, world.now)
-    world.talkdesk = world.talkdesk.expire(world.now - _DEADLINE, world.now)
+    world.follow(world.talkdesk.expire(world.now - _DEADLINE, world.now))
     due = [each for each, when in world.timers.items() if when <= world.now]
     world.due |= {Cause(each) for each in due}
     world.timers = {each: when for each, when in world.timers.items() if each not in due}

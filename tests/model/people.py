@@ -1,17 +1,22 @@
-"""What people do to the objects in the cluster."""
+"""What people do to the objects in the cluster.
+
+A compiled app is known by its generation, so what people do to an app in one scene has only one order.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from builders.api_server import HOME, Place
 from builders.object_patches import merge_patch
-from builders.operator_in_memory import TENANT
+from builders.operator_in_memory import SPACE, TENANT
+from model.app_status import APP
+from model.templates import BEFORE, EDITED
 from model.world import World
 from talkdesk_crds.fields import to_wire_time
 
 __all__ = ["do", "may"]
 
-_APP: Place = ("talkdeskapps", HOME, "sentiment")
+_MAP: Place = ("configmaps", SPACE, "account")
 _TENANT: Place = ("talkdesktenants", HOME, TENANT)
 
 
@@ -22,6 +27,10 @@ def may(world: World, act: str) -> bool:
     match act:
         case "resume":
             return "pause" in world.people
+        case "restore":
+            return "edit" in world.people
+        case "spoil" | "remove":
+            return not world.people & {"spoil", "remove"} and world.server.at(_MAP) is not None
         case "approve" | "reject":
             return not world.people & {"approve", "reject"} and _to_decide(world) is not None
         case "delete":
@@ -38,18 +47,28 @@ def do(world: World, act: str) -> None:
     world.people |= {act}
     match act:
         case "pause" | "resume":
-            _edit(world, _APP, {"spec": {"paused": act == "pause"}})
+            _edit(world, APP, {"spec": {"paused": act == "pause"}})
         case "approve" | "reject":
-            place, event = _to_decide(world) or (_APP, "")
+            place, event = _to_decide(world) or (APP, "")
             _edit(world, place, {"spec": {"approval": {"eventId": event, "decision": act.capitalize()}}})
         case "delete":
-            place = _installation(world) or _APP
+            place = _installation(world) or APP
             # What was stored goes with the object; what comes from now on must not.
             world.lost |= world.acknowledged
             _delete(world, place)
         case "purge":
             asked = {"requestedBy": "somebody"}
             _edit(world, _TENANT, {"spec": {"purge": asked}})
+        case "edit" | "restore":
+            _edit(world, APP, {"spec": {"tenant": EDITED if act == "edit" else BEFORE}})
+        case "shorten":
+            world.edited = world.now
+            _edit(world, APP, {"spec": {"retention": {"keepFor": "1h"}}})
+        case "spoil":
+            raw = world.server.at(_MAP)
+            world.server.put(merge_patch(raw, {"data": {"company": "somebody else's"}}), manager="somebody")
+        case "remove":
+            world.server._drop(_MAP)
         case other:
             raise AssertionError(f"nobody can {other}")
 

@@ -4,7 +4,7 @@ from functools import cache
 
 from builders import events
 from builders.api_server import HOME
-from model.talkdesk_truth import Happening, moment
+from model.talkdesk_truth import Happening, Trial, moment
 from talkdesk_crds.events import UnknownEvent, UserLogout, parse_event
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.hosts import HostAllowList, Region
@@ -22,7 +22,16 @@ _TYPES = {
     "update": "app.updated",
     "uninstall": "app.uninstalled",
     "rotate": "app.credentials_rotated",
+    "trial-started": "app.trial_started",
+    "trial-ended": "app.trial_ended",
 }
+
+
+def _of_trial(trial: Trial | None) -> dict[str, str]:
+    if trial is None:
+        return {}
+    until = {"expires_at": to_wire_time(moment(trial.until))}
+    return until if trial.ended < 0 else until | {"ended_reason": trial.reason}
 
 
 @cache
@@ -33,7 +42,7 @@ def record(happening: Happening) -> EventRecord:
     issued = {"client_id": happening.client, "key_id": f"key-of-{happening.client}", "key_algorithm": "ES256"}
     body = events.event(
         _TYPES[happening.kind],
-        data | (issued | material if happening.client else {}),
+        data | (issued | material if happening.client else {}) | _of_trial(happening.trial),
         id=happening.id,
         app_id="app-1",
         created_at=to_wire_time(moment(happening.at)),

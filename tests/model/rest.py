@@ -7,7 +7,9 @@ from builders.api_server import HOME
 from builders.operator_in_memory import TENANT
 from model.properties import ACCOUNT_MAP, KEYS, NAMESPACE, tenant_is_complete
 from model.state import State
+from model.suspension import misplaced_state
 from model.talkdesk_truth import Remote
+from model.templates import misplaced_objects
 from model.user_properties import misplaced_users
 from model.world import place_of
 from talkdesk_crds.names import SECRET_TYPE
@@ -32,6 +34,8 @@ def unfinished(state: State) -> Iterator[str]:
         keys = frozenset(f"key-of-{client}" for client in dict(state.talkdesk.installations)[living[-1]].clients)
         if not tenant_is_complete(state.cluster.objects, keys):
             yield "the customer has the app, but the tenant is not complete"
+        yield from misplaced_objects(state)
+        yield from misplaced_state(state, dict(state.talkdesk.installations)[living[-1]])
     else:
         yield from _without_customer(state)
     yield from misplaced_users(state, [dict(state.talkdesk.installations)[name] for name in living])
@@ -48,7 +52,10 @@ def shown(state: State) -> Iterator[tuple[str, str]]:
     """
     if state.talkdesk.mistaken or _excused(state):
         return
-    truth = [(name, remote.state, remote.waiting is None) for name, remote in state.talkdesk.installations]
+    truth: list[tuple[Any, ...]] = [
+        (name, remote.state, remote.waiting is None, remote.plan, remote.trial is None, remote.is_unpaid)
+        for name, remote in state.talkdesk.installations
+    ]
     truth += [(event, decision, True) for event, decision in state.talkdesk.answered]
     objects = [(place, _wanted(raw)) for place, raw in sorted(state.cluster.objects.items())]
     for place, raw in state.cluster.objects.items():
@@ -79,7 +86,8 @@ def _of_installation(state: State, name: str, remote: Remote) -> Iterator[str]:
         yield f"Talkdesk still waits for the acknowledgement of {remote.rotating}"
     ready = {each["type"]: each for each in status.get("conditions", [])}.get("Ready", {})
     shown = f"{status.get('phase')}, Ready {ready.get('status')}, {ready.get('reason')}: {ready.get('message')}"
-    good = (status.get("phase"), ready.get("status")) in {("Active", "True"), ("Superseded", "False")}
+    live = ("Suspended" if remote.is_unpaid else "Active", "True")
+    good = (status.get("phase"), ready.get("status")) in {live, ("Superseded", "False")}
     if remote.lives and remote.state == "completed" and not good:
         yield f"{name} is installed, but its status is {shown}"
     if not remote.lives and not status.get("ending"):

@@ -7,10 +7,14 @@ time. People, events, the operator, the clock and disturbances come in between i
 from dataclasses import replace
 from typing import Any
 
-from builders.operator_in_memory import sentiment
+from builders.objects import app_object
+from builders.operator_in_memory import template
+from model.app_status import with_status
 from model.faults import Bounds
 from model.moves import Scene
 from model.scim_truth import TOKEN, USERS
+from model.suspension import TEMPLATE
+from model.templates import BEFORE
 
 __all__ = ["SCENES", "WIDE_SCENES"]
 
@@ -31,7 +35,9 @@ def _scene(
     """Return a scene with one disturbance of one of these sorts; only requests `at` these parts of a line fail."""
     bounds = Bounds(1, dict.fromkeys(sorts, 1), clock=clock, at=at)
     besides = (TOKEN,) if "users" in app else ()
-    return Scene(name, sentiment(**app), _acts(script), _acts(before), people, besides, bounds)
+    app_of_scene = app_object(**({"tenant": template()} | app))
+    whole = with_status(app_of_scene) if "shorten" in people else app_of_scene
+    return Scene(name, whole, _acts(script), _acts(before), people, besides, bounds)
 
 
 def _acts(script: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -44,6 +50,7 @@ def _with_users(name: str, *script: str, **given: Any) -> Scene:
     return _scene(name, *script, users=USERS, **({"at": _OF_USERS} | given))
 
 
+_TRIED = ("try i1",)
 _INSTALLED = ("install i1",)
 _REINSTALL = ("uninstall i1", "install i2")
 _OF_USERS = ("USER", "users", "secrets/scim")
@@ -63,6 +70,13 @@ SCENES = (
     _scene("a pause", "uninstall i1", before=_INSTALLED, people=("pause", "resume"), sorts=("crash", "between")),
     _scene("a deletion by hand", "update i1", before=_INSTALLED, people=("delete",), sorts=_WITHOUT_FAULTS),
     _scene("a purge", "uninstall i1", before=_INSTALLED, people=("purge",), sorts=_WITHOUT_FAULTS),
+    _scene("a trial", "expire i1", "upgrade i1", before=_TRIED, sorts=(*_WITHOUT_FAULTS, "given up"), tenant=TEMPLATE),
+    _scene("a trial, and faults", "expire i1", before=_TRIED, sorts=("fault",), tenant=TEMPLATE),
+    _scene("a trial upgraded", "upgrade i1", "uninstall i1", before=_TRIED, sorts=("given up",), tenant=TEMPLATE),
+    _scene("an edit", "uninstall i1", before=_INSTALLED, people=("edit", "restore"), sorts=("crash",), tenant=BEFORE),
+    _scene("an edit, and faults", before=_INSTALLED, people=("edit",), sorts=_ALL, tenant=BEFORE),
+    _scene("an edit of the retention", "uninstall i1", before=_INSTALLED, people=("shorten",), sorts=_WITHOUT_FAULTS),
+    _scene("drift", "update i1", before=_INSTALLED, people=("spoil", "remove"), sorts=_WITHOUT_FAULTS),
     _with_users("users", "install i1", "uninstall i1", sorts=(*_FOR_USERS, "again")),
     _with_users("users change", "restaff i1", before=_INSTALLED, sorts=(*_FOR_USERS, "given up", "outage")),
     _with_users(

@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from model.actors import deliver, operate, quietly
+from model.app_status import is_recorded, record_policies
 from model.faults import options
 from model.kube import OURS, Cluster, ModelServer
 from model.moves import DAY, Move, Scene, between, fair_move, moves, step_clock
@@ -271,6 +272,8 @@ def _advance(world: World) -> bool:
     """Make the move that comes next where nothing more goes wrong; return whether there is one before time passes."""
     if world.due or world.is_behind:
         operate(world)
+    elif not is_recorded(world):
+        record_policies(world)
     elif world.pending:
         deliver(world, min(world.pending))
     else:

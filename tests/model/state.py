@@ -42,6 +42,8 @@ class State:
     """How many of the customer's acts there were."""
     people: frozenset[str] = frozenset()
     """What people have done."""
+    edited: int = 0
+    """When somebody edited a policy that deletes."""
     now: int = 0
     timers: tuple[tuple[int, str], ...] = ()
     """When the operator is woken, and as what."""
@@ -74,6 +76,7 @@ def _rest(state: State) -> tuple[Any, ...]:
         sorted(state.lost),
         state.acted,
         sorted(state.people),
+        state.edited,
         state.now,
         state.timers,
         sorted(state.due),

@@ -55,11 +55,12 @@ class TalkdeskPort:
 
     async def subscription(self, access: Access, app_id: str, installation_id: str) -> Subscription:
         assert (app_id, bool(installation_id)) == ("app-1", True)
-        return self._ask("subscription", access, lambda: Subscription("paid", "universal", "Gold", 5))
+        plan = partial(self._known, installation_id)
+        return self._ask("subscription", access, lambda: Subscription(plan().plan, "universal", "Gold", 5))
 
     async def trial(self, access: Access, app_id: str, installation_id: str) -> RemoteTrial:
-        assert (app_id, bool(installation_id)) == ("app-1", True)
-        raise TalkdeskNotFound(f"{access.credentials.client_id} has no trial")
+        assert app_id == "app-1"
+        return self._ask("trial", access, partial(self._trial, installation_id))
 
     async def users(self, access: Access, app_id: str, installation_id: str) -> AsyncIterator[tuple[User, ...]]:
         assert app_id == "app-1"
@@ -108,7 +109,7 @@ class TalkdeskPort:
     def _change(self, changed: Truth | None, refusal: str) -> datetime:
         if changed is None:
             raise TalkdeskConflict(refusal)
-        self._world.talkdesk = changed
+        self._world.follow(changed)
         return self._world.moment()
 
     def _ask(self, what: str, access: Access, read: Callable[[], T]) -> T:
@@ -125,6 +126,15 @@ class TalkdeskPort:
         client = access.credentials.client_id
         if not any(client in remote.clients for _, remote in self._world.talkdesk.installations):
             raise TalkdeskUnauthorized(f"{client} is not known")
+
+    def _trial(self, installation: str) -> RemoteTrial:
+        trial = self._known(installation).trial
+        if trial is None:
+            raise TalkdeskNotFound("no trial")
+        began, until = moment(trial.began), moment(trial.until)
+        if trial.ended < 0:
+            return RemoteTrial("active", expires_at=until, started_at=began)
+        return RemoteTrial("ended", until, moment(trial.ended), trial.reason, began)
 
     def _listed(self, installation: str, number: int) -> tuple[User, ...]:
         """Return a page of the list, with one user; an empty one after the last."""

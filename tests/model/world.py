@@ -8,7 +8,7 @@ from typing import Any
 from builders.api_server import HOME, Place
 from model.kube import OURS, ModelServer, Stored
 from model.state import LEAD, State
-from model.talkdesk_truth import Happening, moment
+from model.talkdesk_truth import Happening, Truth, moment
 from talkdesk_crds.names import installation_name
 from talkdesk_operator.informer.cache import InformerCache
 from talkdesk_operator.workqueue.contract import Cause
@@ -34,6 +34,7 @@ class World:
         self.talkdesk, self.scim = state.talkdesk, state.scim
         self.pending, self.acknowledged, self.lost = state.pending, state.acknowledged, state.lost
         self.acted, self.people, self.now = state.acted, state.people, state.now
+        self.edited = state.edited
         self.timers = {cause: at for at, cause in state.timers}
         self.due = state.due
         self.spent = dict(state.spent)
@@ -58,6 +59,7 @@ class World:
             lost=self.lost,
             acted=self.acted,
             people=self.people,
+            edited=self.edited,
             now=self.now,
             timers=tuple(sorted((at, cause) for cause, at in self.timers.items())),
             due=self.due,
@@ -107,14 +109,19 @@ class World:
 
     def asks(self, kind: str, installation: str) -> bool:
         """Let the customer do something at Talkdesk, a minute after the last act; return whether it was offered."""
-        now = self.now + MINUTE
+        now = max(self.now + MINUTE, self.talkdesk.earliest(kind, installation))
         changed = self.talkdesk.asks(kind, installation, now)
         if changed is None:
             return False
-        self.now, self.talkdesk = now, changed
+        self.now = now
+        self.follow(changed)
         self.acted += 1
-        self.pending |= {changed.events[-1].number}
         return True
+
+    def follow(self, truth: Truth) -> None:
+        """Take what Talkdesk has become; what events it has made since are under way."""
+        self.pending |= {each.number for each in truth.events[len(self.talkdesk.events) :]}
+        self.talkdesk = truth
 
     def crashed(self, *, operator: bool) -> State:
         """Return the state after the process of the operator, or of the webhook, ended here and another one began."""

@@ -143,6 +143,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
 EXAMPLES: Final[dict[str, str]] = {
     "a fact that may be null": "${account.companyName != null ? account.companyName : account.id}",
     "no pods while the customer is suspended": "${tenant.suspended ? 0 : 2}",
+    "another value for a plan": "${subscription.name == 'Gold' ? 3 : 1}",
     "a value with a default in the app": "${tenant.values.memory}",
     "a name that Kubernetes takes": "${dnsLabel('td-' + app.namespace + '-' + account.id)}",
     "credentials, in `data` of a Secret": "${base64.encode(bytes(credentials.privateKey))}",

@@ -16,13 +16,14 @@ from talkdesk_operator.adapters.kubernetes.object_writes import ObjectWrites
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.cli.comparison import difference, settled
 from talkdesk_operator.domain.reconcile.error_policy import object_failure
+from talkdesk_operator.domain.tenant.job_runs import has_run
 from talkdesk_operator.domain.tenant.marks import Mark, Ownership
 from talkdesk_operator.domain.tenant.yielded_fields import yielded
 from talkdesk_operator.reconcilers.object_words import where
 from talkdesk_operator.reconcilers.secret_values import secret_values
 from talkdesk_operator.reconcilers.tenant_record import applied_objects
-from talkdesk_operator.templates.inventory import departed, entry_of, planned
-from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
+from talkdesk_operator.templates.inventory import InventoryEntry, departed, entry_of, planned
+from talkdesk_operator.templates.render import ObjectIdentity, RenderedStep, RenderedTenant
 from talkdesk_operator.templates.scopes import canonical
 from talkdesk_runtime.kube import Kube, resource_path
 from talkdesk_runtime.kube_errors import KubeError, KubeNotFound, KubeRefused, KubeUnauthorized, KubeUnreachable
@@ -61,6 +62,7 @@ class LiveTenant:
         self._objects = ObjectRequests(kube, self._resources)
         self._writes = ObjectWrites(kube, self._objects, lambda _, __: None)
         self._to_come: set[str] = set()
+        self._known: dict[ObjectIdentity, InventoryEntry] = {}
 
     async def findings(
         self, wanted: RenderedTenant, otherwise: RenderedTenant, tenant: TalkdeskTenant | None
@@ -72,6 +74,7 @@ class LiveTenant:
         kinds = {(entry.group, entry.version, entry.kind) for entry in planned(wanted)}
         scopes = await self._resources.scopes(kinds)
         wanted, otherwise = canonical(wanted, scopes), canonical(otherwise, scopes)
+        self._known = {entry.identity: entry for entry in applied_objects(tenant)} if tenant is not None else {}
         for step, other in zip(wanted.steps, otherwise.steps, strict=True):
             for manifest, second in zip(step.objects, other.objects, strict=True):
                 yield await self._finding(step, manifest, second)
@@ -88,6 +91,8 @@ class LiveTenant:
             live = await self._read(manifest)
             if live is None and (entry.group, entry.kind) == ("", "Namespace"):
                 self._to_come.add(entry.name)
+            if live is None and has_run(self._known.get(entry.identity, entry), manifest):
+                return Finding()
             if live is not None and not step.adopt and not self._is_ours(live):
                 return Finding(trouble=f"{name}: {_NOT_OURS}")
             applied = await self._tried(settled(manifest, otherwise, live), live)

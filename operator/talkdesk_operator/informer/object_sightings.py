@@ -71,12 +71,17 @@ class ObjectSightings:
         self._add(key, self._ledger.seen(sighting, self._now()), Cause.DRIFT)
 
     def _is_planned(self, key: AccountKey, sighting: Sighting) -> bool:
-        """Return whether an object that is gone should be there: we delete some ourselves, but none that is planned."""
+        """Return whether an object that is gone should be there: we delete some ourselves, but none that is planned.
+
+        A Job that has completed may go.
+        """
         tenant = self._cache.tenant(key)
         if not isinstance(tenant, TalkdeskTenant) or tenant.spec.state is TenantState.OFFBOARDED:
             return False
         planned = {(each.group, each.kind, each.namespace, each.name) for each in tenant.spec.objects}
-        return not sighting.name or sighting.object in planned
+        inventory = tenant.status.inventory
+        done = {(each.group, each.kind, each.namespace, each.name) for each in inventory if each.completed_inputs}
+        return not sighting.name or sighting.object in planned - done
 
     def _add(self, key: AccountKey, when: datetime, cause: Cause) -> None:
         delay = (when - self._now()).total_seconds()

@@ -19,13 +19,12 @@ from talkdesk_crds.tenant import StepState, StepStatus
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.error_policy import deletion_failure, is_about_values, object_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, FaultOwner, RetryClass
-from talkdesk_operator.domain.tenant.managed_fields import fingerprint
-from talkdesk_operator.domain.tenant.yielded_fields import held_entry
+from talkdesk_operator.domain.tenant.job_runs import has_run
 from talkdesk_operator.reconcilers.applied_versions import AppliedVersions
 from talkdesk_operator.reconcilers.given_rights import GivenRights, Sleep
 from talkdesk_operator.reconcilers.object_apply import ObjectApply
 from talkdesk_operator.reconcilers.object_deletion import ObjectDeletion, Report
-from talkdesk_operator.reconcilers.object_words import blocked_by, where
+from talkdesk_operator.reconcilers.object_words import blocked_by, held_words, where
 from talkdesk_operator.reconcilers.ownership import DeletionRight, Owner, Rights
 from talkdesk_operator.reconcilers.progress import Progress
 from talkdesk_operator.reconcilers.recreation import Recreate, never
@@ -41,11 +40,6 @@ from talkdesk_runtime.shorten import shorten
 __all__ = ["Applied", "Deleted", "TenantObjects"]
 
 _MESSAGE_LENGTH = 1000
-_KEPT = "objects of the tenant are not deleted, but by a person:"
-_IN_DOUBT = (
-    "is not deleted, because its labels and annotations do not say that it is this tenant's; "
-    "delete it, or put them back"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,28 +138,25 @@ class TenantObjects:
             known = state.inventory.get(entry.identity, entry)
             manifest = state.owner.mark.stamp(rendered)
             if not state.again and self._versions.is_unchanged(manifest, known.uid, step, state.owner.identity):
-                state.inventory[entry.identity] = replace(entry, uid=known.uid, applied_fields=known.applied_fields)
+                state.inventory[entry.identity] = entry.known_as(known)
                 continue
             try:
                 live = await self._given.rights(
                     partial(self._applied, manifest, known, step, state), fresh=entry.namespace in state.bound
                 )
             except KubeError as error:
-                failure = object_failure(error, entry.kind, where(entry), secrets=secret_values(manifest))
-                if isinstance(error, KubeForbidden) and entry.namespace in state.bound:
-                    return replace(failure, retry_class=RetryClass.TRANSIENT)
-                if known.uid or not is_about_values(error):
-                    return failure
-                return replace(failure, fault=await self._fault(step, number, entry, state))
+                return await self._failure(error, (step, number), manifest, known, state)
             if isinstance(live, Failure):
                 return live
             if isinstance(live, str):
                 waiting = waiting or shorten(live, _MESSAGE_LENGTH)
                 continue
+            if live is None:
+                state.inventory[entry.identity] = replace(known, uid="", applied_fields="")
+                continue
             if (entry.group, entry.kind) == ROLE_BINDING and known.uid != live["metadata"]["uid"]:
                 state.bound.add(entry.namespace)
-            fields = fingerprint(held_entry(live["metadata"]))
-            state.inventory[entry.identity] = replace(entry, uid=str(live["metadata"]["uid"]), applied_fields=fields)
+            state.record(entry, manifest, live)
             match await readiness_of(state.app, live, step.ready_when):
                 case Ready():
                     self._versions.remember(manifest, live, step, state.owner.identity)
@@ -176,10 +167,28 @@ class TenantObjects:
                     return Failure(Reason.NOT_READY, shorten(text, _MESSAGE_LENGTH), RetryClass.SLOW)
         return waiting
 
+    async def _failure(
+        self,
+        error: KubeError,
+        place: tuple[RenderedStep, int],
+        manifest: Mapping[str, Any],
+        known: InventoryEntry,
+        state: Progress,
+    ) -> Failure:
+        failure = object_failure(error, known.kind, where(known), secrets=secret_values(manifest))
+        if isinstance(error, KubeForbidden) and known.namespace in state.bound:
+            return replace(failure, retry_class=RetryClass.TRANSIENT)
+        if known.uid or not is_about_values(error):
+            return failure
+        return replace(failure, fault=await self._fault(*place, known, state))
+
     async def _applied(
         self, manifest: Mapping[str, Any], known: InventoryEntry, step: RenderedStep, state: Progress
-    ) -> dict[str, Any] | Failure | str:
-        """Apply an object, and return it; a text is what is waited for. Raises KubeError."""
+    ) -> dict[str, Any] | Failure | str | None:
+        """Apply an object, and return it; a text is what is waited for, None a Job that has run and is gone.
+
+        Raises KubeError.
+        """
         try:
             live = await self._writes.again(manifest, known.uid, state.owner)
         except KubeInvalid as refusal:
@@ -188,7 +197,9 @@ class TenantObjects:
                 raise
             if outcome:
                 return outcome
-            live = None
+            live, known = None, replace(known, completed_inputs="")
+        if live is None and has_run(known, manifest):
+            return None
         return live or await self._writes.first(manifest, replace(known, uid=""), step, state)
 
     async def _fault(self, step: RenderedStep, number: int, refused: InventoryEntry, state: Progress) -> FaultOwner:
@@ -248,7 +259,7 @@ class TenantObjects:
                 case _:
                     blocking = blocking or blocked_by(entry, outcome)
         kept = _in_order(entries, remaining)
-        words = _held_words(doubtful, left, owner)
+        words = held_words(doubtful, left, owner)
         return Deleted(kept, "" if failure else blocking, failure, words, tuple(doubtful), tuple(left))
 
     async def any_made(self, entries: Sequence[InventoryEntry], owner: Owner) -> bool:
@@ -283,9 +294,3 @@ def _inside(step: RenderedStep, owner: Owner) -> Iterator[tuple[int, dict[str, A
 def _in_order(entries: Sequence[InventoryEntry], kept: Sequence[InventoryEntry]) -> tuple[InventoryEntry, ...]:
     identities = {entry.identity for entry in kept}
     return tuple(entry for entry in entries if entry.identity in identities)
-
-
-def _held_words(doubtful: Sequence[InventoryEntry], left: Sequence[InventoryEntry], owner: Owner) -> str:
-    """Return what a person must do something about: the first object in doubt, and those outside the tenant."""
-    in_doubt = [f"{entry.kind} {where(entry)} {_IN_DOUBT}" for entry in doubtful[:1]]
-    return "; ".join([*in_doubt, *([f"{_KEPT} {owner.outside(left)}"] if left else [])])

@@ -30,11 +30,13 @@ __all__ = [
 
 
 def _entry(item: PlannedObject) -> InventoryEntry:
-    uid, fields = (item.uid, item.applied_fields) if isinstance(item, InventoryItem) else ("", "")
     kept: OnOffboard = "Delete" if item.on_offboard is Offboarding.DELETE else "Retain"
     left: OnRemove | None = item.on_remove.value if item.on_remove is not None else None
     place = (item.group, item.version, item.kind, item.namespace, item.name)
-    return InventoryEntry(item.step, *place, kept, uid, on_remove=left, applied_fields=fields)
+    entry = InventoryEntry(item.step, *place, kept, on_remove=left)
+    if not isinstance(item, InventoryItem):
+        return entry
+    return replace(entry, uid=item.uid, applied_fields=item.applied_fields, completed_inputs=item.completed_inputs)
 
 
 def planned_object(entry: InventoryEntry) -> PlannedObject:
@@ -53,7 +55,8 @@ def planned_object(entry: InventoryEntry) -> PlannedObject:
 
 def inventory_item(entry: InventoryEntry) -> InventoryItem:
     """Return the entry as `status.inventory` has it."""
-    return InventoryItem(**planned_object(entry).model_dump(), uid=entry.uid, applied_fields=entry.applied_fields)
+    known = {"applied_fields": entry.applied_fields, "completed_inputs": entry.completed_inputs}
+    return InventoryItem(**planned_object(entry).model_dump(), uid=entry.uid, **known)
 
 
 def applied_objects(tenant: TalkdeskTenant) -> tuple[InventoryEntry, ...]:

@@ -43,11 +43,18 @@ class InventoryEntry:
     """It left the template and was kept; a person may have taken it over since."""
     applied_fields: str = ""
     """Fingerprint of the fields that our last apply owned; empty where it is not known."""
+    completed_inputs: str = ""
+    """Fingerprint of what a Job was made of that has completed."""
 
     @property
     def identity(self) -> ObjectIdentity:
         """What makes it the same object."""
         return (self.group, self.kind, self.namespace, self.name)
+
+    def known_as(self, other: "InventoryEntry") -> "InventoryEntry":
+        """Return this entry with what is known of the object by another one."""
+        fields, inputs = other.applied_fields, other.completed_inputs
+        return replace(self, uid=other.uid, applied_fields=fields, completed_inputs=inputs)
 
 
 def planned(rendered: RenderedTenant) -> tuple[InventoryEntry, ...]:
@@ -77,12 +84,7 @@ def merge(previous: Sequence[InventoryEntry], wanted: Sequence[InventoryEntry]) 
     The wanted entries come first, in their order; those that left the template follow, and so are deleted first.
     """
     before = {entry.identity: entry for entry in previous}
-    known = tuple(
-        replace(entry, uid=was.uid, applied_fields=was.applied_fields)
-        if (was := before.get(entry.identity)) is not None
-        else entry
-        for entry in wanted
-    )
+    known = tuple(entry.known_as(was) if (was := before.get(entry.identity)) is not None else entry for entry in wanted)
     return known + _without(previous, wanted)
 
 

@@ -117,7 +117,9 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ("apps", "DaemonSet"): Rule(workload.daemon_set, "the pod of each node is of the newest version and available"),
         ("apps", "ReplicaSet"): Rule(workload.replica_set, "all its pods are available"),
         ("batch", "Job"): Rule(
-            workload.job, "it is complete, or suspended by its spec; failed when it has the condition Failed"
+            workload.job,
+            "it is complete, even if it is deleted afterwards, or suspended by its spec; "
+            "failed when it has the condition Failed",
         ),
         ("batch", "CronJob"): Rule(_always, "at once"),
         ("", "Pod"): Rule(

@@ -24,7 +24,7 @@ from talkdesk_operator.templates.leaves import Constant, Leaf, MapNode, Node, co
 from talkdesk_operator.templates.limits import MAX_EXPRESSIONS
 from talkdesk_operator.templates.manifest_metadata import OnOffboard, OnRemove, metadata_problems
 from talkdesk_operator.templates.variables import unknown_members, unknown_variable
-from talkdesk_operator.templates.warnings import foreign_expressions, idle_ignored_fields
+from talkdesk_operator.templates.warnings import fleeting_job, foreign_expressions, idle_ignored_fields
 
 __all__ = [
     "ADDRESS_SCOPE",
@@ -159,7 +159,8 @@ def _warnings(steps: Sequence[StepSource]) -> Iterator[str]:
         path = f"steps[{step.name}].manifests"
         yield from (found.message for found in foreign_expressions(step.manifests, path))
         for index, manifest in enumerate(step.manifests):
-            yield from (found.message for found in idle_ignored_fields(manifest, child(path, index)))
+            for look in (idle_ignored_fields, fleeting_job):
+                yield from (found.message for found in look(manifest, child(path, index)))
 
 
 def _step(step: StepSource, problems: list[Problem]) -> CompiledStep:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from builders.conditions import condition
+from builders.conditions import condition, reason
+from builders.deployments import may_deploy
+from builders.jobs import delete, finish, job
 from builders.stack import APP, INSTALLATION, PLURALS, TENANT, Customer, Stack, Stacks
 from builders.stack_manifests import NAMESPACE, SECRET, config_map
 from talkdesk_crds.names import ANNOTATION_IGNORE_FIELDS, GROUP, VERSION
@@ -115,6 +117,25 @@ async def test_a_field_that_is_left_to_others_is_no_difference(stacks: Stacks, t
         status, out, _ = await files.diff()
         changed = [line for line in out.splitlines() if line[0] in "+-" and line[:3] not in {"+++", "---"}]
         assert (status, changed) == (1, ["-  other: '1'", "+  other: '2'"])
+
+
+async def test_a_job_that_has_run_and_is_gone_is_no_difference_until_it_would_run_again(
+    stacks: Stacks, tmp_path: Path
+) -> None:
+    async with stacks() as talkdesk, may_deploy(talkdesk, "jobs.batch"):
+        await talkdesk.change_app(tenant={"steps": [{"name": "base", "manifests": [NAMESPACE, job()]}]})
+        acme = await talkdesk.install()
+        await acme.tenant_until(lambda obj: obj is not None and reason(obj, "Ready") == "NotReady", "wait for the Job")
+        await finish(acme)
+        await acme.becomes("Active")
+        await delete(acme)
+        files = Files(talkdesk, tmp_path)
+        await files.write(acme)
+        assert await files.diff() == (0, "", "")
+        files.edit(NAMESPACE, job("migrate:2"))
+        status, out, err = await files.diff()
+        assert (status, err) == (1, "")
+        assert f"+++ wanted/Job {acme.tenant_namespace}/migrate" in out.splitlines()
 
 
 async def test_values_and_name_are_those_of_the_customers_tenant(stacks: Stacks, tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def missed_drift(tenant: Mapping[str, Any], target: Target, listed: DriftDetecto
             continue
         found = listed.known(uid)
         if found is None:
-            change = Change.DELETED if not listed.is_full else None
+            # A Job that has completed may go.
+            change = Change.DELETED if not listed.is_full and not item.get("completedInputs") else None
         else:
             recorded = item.get("appliedFields")
             change = Change.DRIFTED if recorded and recorded != found.fields else None

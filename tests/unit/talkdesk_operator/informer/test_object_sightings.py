@@ -91,6 +91,15 @@ def test_an_object_that_we_delete_ourselves_is_no_drift(spec: dict[str, Any]) ->
     assert not world.ledger.is_due("team", NAME, NOON)
 
 
+def test_a_job_that_has_completed_may_go() -> None:
+    world = World()
+    done = [PLANNED | {"uid": "u1", "completedInputs": "x"}]
+    status = {"conditions": [READY], "inventory": done}
+    world.cache.observe(tenant(spec={"objects": [PLANNED]}, status=status, version="2"))
+    world.sees(Change.DELETED)
+    assert world.queue.asked == []
+
+
 def test_objects_of_unknown_tenants_and_other_changes_are_nobodys_business() -> None:
     world = World()
     world.sees(Change.DRIFTED, tenant="unknown")

@@ -101,6 +101,7 @@ NOT_PERSONAL: Final = {
         *(f"spec.objects[].{each}" for each in ("step", "group", "version", "kind", "onOffboard", "onRemove")),
         *(f"status.inventory[].{e}" for e in ("step", "group", "version", "kind", "onOffboard", "onRemove", "uid")),
         "status.inventory[].appliedFields",
+        "status.inventory[].completedInputs",
         *(f"status.orphanedObjects[].{each}" for each in ("group", "version", "kind", "reason", "orphanedTime")),
         *(f"status.steps[].{each}" for each in ("name", "state", "waitingSince")),
         "status.appliedInputs",

@@ -904,6 +904,7 @@ CALLS: dict[str, tuple[Call, tuple[type[KubeError], ...]]] = {
     "take_fields": (lambda w: w.cluster.take_fields(MANIFEST, MADE_BY_HAND, IDENTITY), ()),
     "reread_tenant": (lambda w: w.cluster.reread_tenant("team", TENANT), (KubeNotFound,)),
     "reread_installations": (lambda w: w.cluster.reread_installations(AccountKey("team", "sentiment", "a")), ()),
+    "read_object": (lambda w: w.cluster.read_object(MANIFEST, IDENTITY), ()),
     "find": (lambda w: w.cluster.find(ENTRY, IDENTITY), (KubeNotFound,)),
     "delete": (lambda w: w.cluster.delete(ENTRY, IDENTITY), (KubeNotFound,)),
 }
@@ -960,3 +961,13 @@ def test_the_table_names_every_method_of_the_port() -> None:
     methods = {name for name in vars(Cluster) if not name.startswith("_")}
     # A kind of which nothing can be learned is left out (test_resources).
     assert methods == {*CALLS, "emit_event", "emit_namespace_event", "scopes", "version_seen"}
+
+
+async def test_an_object_is_read_as_a_whole_in_the_name_of_its_service_account(world: World) -> None:
+    found = await world.cluster.read_object(MANIFEST, IDENTITY)
+    assert found is not None
+    assert (found["metadata"]["uid"], found["data"]) == (ENTRY.uid, {"a": "b"})
+    assert [each["manager"] for each in found["metadata"]["managedFields"]] == ["somebody"]
+    assert world.server.requests[-1].as_user == IDENTITY
+    world.server.remove("ConfigMap", "facts", SPACE)
+    assert await world.cluster.read_object(MANIFEST, IDENTITY) is None

@@ -54,6 +54,12 @@ def test_an_object_that_is_gone_or_was_made_anew_has_drifted() -> None:
     assert found(tenant(), listed("a", "b", uid="of-another")) == [Change.DELETED]
 
 
+def test_a_job_that_has_completed_may_be_gone() -> None:
+    assert found(tenant(completedInputs="x"), DriftDetector()) == []
+    assert found(tenant(completedInputs=""), DriftDetector()) == [Change.DELETED]
+    assert found(tenant(completedInputs="x"), listed("a")) == [Change.DRIFTED]
+
+
 def test_an_object_that_lost_fields_of_ours_has_drifted() -> None:
     assert found(tenant(), listed("a")) == [Change.DRIFTED]
     assert found(tenant(state="Suspended"), listed("a")) == [Change.DRIFTED]
