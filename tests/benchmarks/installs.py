@@ -96,13 +96,15 @@ class Installs:
 def operators_own(seen: Mapping[str, float]) -> float:
     """Return the writes beside tenants' objects that are the operator's, from what the API server saw.
 
-    The webhook's create of the TalkdeskInstallation is subtracted; nothing else writes our kinds, or Events here.
+    The webhook's create of the TalkdeskInstallation is subtracted; nothing else writes our kinds, or Events here. The
+    app's status, which counts its tenants now and then, belongs to no install.
     """
     total = 0.0
     for name, count in seen.items():
         group, resource, verb = name.split(" ")
         ours = group in {GROUP, "events.k8s.io"} and verb in _CHANGES
-        total += count if ours and (resource, verb) != ("talkdeskinstallations/", "POST") else 0
+        beside = resource.startswith("talkdeskapps/") or (resource, verb) == ("talkdeskinstallations/", "POST")
+        total += count if ours and not beside else 0
     return total
 
 

@@ -1,37 +1,14 @@
 """A change of the template reaches customers in waves, stops at failures, and is taken back, on a real API server."""
 
-import asyncio
-from typing import Any
-
 import pytest
 
 from builders.conditions import condition, reason
-from builders.stack import APP, TENANT, Customer, Stack, Stacks
-from builders.stack_manifests import NAMESPACE, STEPS, config_map
+from builders.rollouts import BREAKS, WITHIN, app_until, steps, versions
+from builders.stack import TENANT, Stack, Stacks
 from talkdesk_runtime.kube import resource_path
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.case(55)]
 FAILING = 5
-WITHIN = 600
-"""Seconds that a rollout may take on a machine with other work."""
-
-
-def steps(version: str) -> list[dict[str, Any]]:
-    """A template that the API server refuses, in version 2, for who has the value `broken`."""
-    name = "${'broken' in tenant.values ? '-' : 'settings'}" if version == "2" else "settings"
-    settings = config_map({"version": version}, name=name)
-    return [{"name": "base", "manifests": [NAMESPACE, settings]}, *STEPS[2:]]
-
-
-async def app_until(talkdesk: Stack, found: Any, what: str) -> dict[str, Any]:
-    obj = await talkdesk.platform.watched.until(APP, talkdesk.app, found, what, within=WITHIN)
-    assert obj is not None
-    return obj
-
-
-async def versions(customers: list[Customer]) -> set[str]:
-    found = await asyncio.gather(*(each.existing("ConfigMap", "settings") for each in customers))
-    return {each["data"]["version"] for each in found}
 
 
 async def revisions(talkdesk: Stack) -> list[str]:
@@ -50,7 +27,7 @@ async def test_many_customers_are_moved_in_waves_while_some_fail_and_are_brought
         for each in customers:
             await each.becomes("Active", within=WITHIN)
         for each in customers[:FAILING]:
-            await each.patch({"op": "add", "path": "/spec/values", "value": {"broken": True}}, kind=TENANT)
+            await each.patch({"op": "add", "path": "/spec/values", "value": BREAKS}, kind=TENANT)
 
         await talkdesk.change_app(tenant={"steps": steps("2")})
         app = await app_until(talkdesk, lambda obj: reason(obj, "RolledOut") == "TenantsFailing", "stop at failures")

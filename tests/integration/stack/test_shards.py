@@ -6,15 +6,17 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from builders.checked import checked
 from builders.child import Child
-from builders.conditions import condition, message
+from builders.conditions import condition, message, reason
 from builders.module_platform import module_platform
 from builders.platform import FREE_SIDE_PORTS, Platform
+from builders.rollouts import BREAKS, app_until, steps, versions
 from builders.serving import until
 from builders.stack import APP, INSTALLATION, TENANT, Customer, Stack, Stacks
 from builders.stack_manifests import STEPS, config_map
@@ -191,3 +193,33 @@ async def test_a_deleted_app_waits_for_the_customers_of_all_shards(stacks: Stack
 
 def _says(what: str, obj: dict[str, object] | None) -> bool:
     return obj is not None and condition(obj, "DeletionBlocked") == "True" and what in message(obj, "DeletionBlocked")
+
+
+@pytest.mark.case(55)
+async def test_a_rollout_moves_and_counts_the_customers_of_all_shards_and_stops_for_one_of_either(
+    stacks: Stacks,
+) -> None:
+    async with stacks(steps=steps("1"), templateRollout={"maxUnavailable": 1}) as talkdesk:
+        customers = await one_of_each(talkdesk)
+        await talkdesk.change_app(tenant={"steps": steps("3")})
+        await app_until(talkdesk, partial(_counts, total=2, updated=1, failing=0), "move one of them")
+        await app_until(talkdesk, partial(_counts, total=2, updated=2, failing=0), "move the other one")
+        await app_until(talkdesk, lambda obj: condition(obj, "RolledOut") == "True", "be rolled out")
+        assert await versions(customers) == {"3"}
+        for acme in customers:
+            assert workers(acme) == {shard_of(acme)}
+
+        for acme in customers:
+            await acme.patch({"op": "add", "path": "/spec/values", "value": BREAKS}, kind=TENANT)
+        await talkdesk.change_app(tenant={"steps": steps("2")})
+        app = await app_until(talkdesk, lambda obj: reason(obj, "RolledOut") == "TenantsFailing", "stop")
+        assert _counts(app, total=2, updated=1, failing=1)
+        assert sum(f"{acme.tenant_name} (ApplyRefused)" in message(app, "RolledOut") for acme in customers) == 1
+        assert await versions(customers) == {"3"}
+        await talkdesk.change_app(tenant={"steps": steps("3")})
+        await app_until(talkdesk, lambda obj: condition(obj, "RolledOut") == "True", "be as before")
+
+
+def _counts(obj: dict[str, Any] | None, **expected: int) -> bool:
+    counted = (obj or {}).get("status", {}).get("tenants", {})
+    return all(counted.get(name, 0) == value for name, value in expected.items())
