@@ -76,7 +76,7 @@ def _pinned(app: CompiledApp, tenant: TalkdeskTenant | None) -> str:
         if tenant.spec.revision == own:
             return ""
         by = f"TalkdeskTenant {tenant.metadata.name}: spec.revision is {tenant.spec.revision}"
-    elif rollout.policy is RolloutPolicy.PINNED and rollout.revision != own:
+    elif rollout.policy is RolloutPolicy.PINNED and (rollout.revision or app.resource.status.current_revision) != own:
         by = f"TalkdeskApp {app.resource.metadata.name}: spec.templateRollout has the policy Pinned"
     else:
         return ""

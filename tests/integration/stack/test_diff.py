@@ -237,8 +237,12 @@ async def test_an_app_that_pins_its_tenants_is_told_that_its_template_changes_no
     stacks: Stacks, tmp_path: Path
 ) -> None:
     async with stacks(templateRollout={"policy": "Pinned"}) as talkdesk:
+        await talkdesk.platform.watched.until(
+            APP, talkdesk.app, lambda obj: obj is not None and obj["status"].get("currentRevision"), "have a revision"
+        )
         files = Files(talkdesk, tmp_path)
         await installed(talkdesk, files)
+        assert await files.diff() == (0, "", "")
         files.edit(NAMESPACE, config_map({"plan": "changed"}), SECRET)
         status, out, _ = await files.diff()
         said = f"# TalkdeskApp {talkdesk.app}: spec.templateRollout has the policy Pinned, so this template changes"
