@@ -72,19 +72,25 @@ def faulty(folder: Path, file: str, old: str, new: str) -> Iterator[ModuleType]:
 
 @asynccontextmanager
 async def serving(
-    database: Path, *, package: ModuleType = hook, partner: Any = None, seconds: float | None = None
+    database: Path,
+    *,
+    package: ModuleType = hook,
+    partner: Any = None,
+    seconds: float | None = None,
+    tls: Path | None = None,
 ) -> AsyncIterator[str]:
-    """Yield the URL of a service; it ends with the block."""
+    """Yield the URL of a service; it ends with the block. `tls` is a folder with tls.crt and tls.key."""
     records: Records = importlib.import_module(f"{package.__name__}.records").Records(database)
     application = package.application(
         package.Service(records, partner or package.Partner(), seconds=seconds), KEYS.keys
     )
+    pair = {"certificate": tls / "tls.crt", "key": tls / "tls.key"} if tls is not None else {}
     with bind("127.0.0.1", 0) as listener:
-        server = EmbeddedServer(configure(application))
+        server = EmbeddedServer(configure(application, **pair))
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await server.listening(task)
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1/tenants"
+            yield f"{'https' if pair else 'http'}://127.0.0.1:{listener.getsockname()[1]}/v1/tenants"
         finally:
             server.stop()
             await task

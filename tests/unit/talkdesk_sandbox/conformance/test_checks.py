@@ -1,5 +1,6 @@
 """The reference service passes all checks, and for each check there is a fault that it alone finds."""
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import pytest
 
 from builders.hook_service import SlowPartner, faulty, results_of, serving
+from builders.tls_pair import tls_pair
 from talkdesk_sandbox.conformance import CHECKS, Outcome, Result
+from talkdesk_sandbox.conformance.run import Unreachable
 
 ASYNCHRONOUS = {"seconds": 0.02}
 
@@ -269,6 +272,21 @@ async def test_the_reference_service_says_when_to_ask_again(tmp_path: Path) -> N
         results = await results_of(url, chosen, operation_timeout=10.0)
 
     assert of(results, Outcome.PASS) == {"retry-after": ""}
+
+
+async def test_the_checks_go_by_tls_too(tmp_path: Path) -> None:
+    made = tls_pair("service")
+    (tmp_path / "tls.crt").write_bytes(made.certificate)
+    (tmp_path / "tls.key").write_bytes(made.key)
+    trusted = ssl.create_default_context(cafile=tmp_path / "tls.crt")
+    chosen = [check for check in CHECKS if check.name in {"provision", "lost-answer", "cut-request", "huge-body"}]
+
+    async with serving(tmp_path / "hook.db", tls=tmp_path) as url:
+        results = await results_of(url, chosen, tls=trusted)
+        with pytest.raises(Unreachable, match="certificate"):
+            await results_of(url, chosen)
+
+    assert {result.outcome for result in results} == {Outcome.PASS}
 
 
 def test_each_check_has_a_fault_that_it_is_meant_for() -> None:
