@@ -1,7 +1,7 @@
 """`talkdesk-conformance`: plays the contract of http steps against a partner's own service, without a cluster.
 
 Belongs here: what the operator sends and expects (docs/concepts/http-steps.md), as checks that a partner can repeat.
-Does not belong here: a service that passes, and anything of the operator's: it speaks HTTP alone.
+Does not belong here: a service that passes (`hook`), and anything of the operator's: it speaks HTTP alone.
 
     __main__    the command line
     report      results as text, JSON and JUnit

@@ -1,6 +1,6 @@
-"""What a check is, and how it ends.
+"""What a check is.
 
-Belongs here: the words that all checks share. Does not belong here: any one of them.
+Belongs here: what all checks share. Does not belong here: any one of them, and how they end (`messages`).
 """
 
 from collections.abc import Awaitable, Callable

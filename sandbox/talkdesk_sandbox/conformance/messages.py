@@ -1,4 +1,4 @@
-"""Requests, answers, and what may be shown of them.
+"""Requests, answers, what may be shown of them, and the errors by which a check ends.
 
 Belongs here: what is sent, and the words for it. Does not belong here: sending.
 """

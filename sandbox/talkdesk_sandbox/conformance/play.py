@@ -111,7 +111,7 @@ class Play:
             raise NoAnswer(exchange.problem, exchange, cut=False) from None
         except httpx.RequestError as problem:
             exchange.problem = f"no answer: {type(problem).__name__}"
-            raise NoAnswer(exchange.problem, exchange, cut=True) from None
+            raise NoAnswer(exchange.problem, exchange, cut=not isinstance(problem, httpx.ConnectError)) from None
         exchange.answer = _answer(response)
         return exchange.answer
 

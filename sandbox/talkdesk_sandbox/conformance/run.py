@@ -49,7 +49,8 @@ class Run:
     def __init__(self, settings: Settings, checks: Sequence[Check]) -> None:
         self._settings = settings
         self._checks = checks
-        self._outcomes: dict[str, Outcome] = {}
+        self._failed: dict[str, str] = {}
+        """Checks that failed, or were not run because of one that did; and which one that was."""
 
     async def results(self) -> AsyncIterator[Result]:
         """Yield the result of each check as soon as it is known. Raises Unreachable before the first one."""
@@ -58,8 +59,14 @@ class Run:
         async with httpx.AsyncClient(verify=verify, trust_env=False, limits=limits) as http:
             await self._reach(http)
             for check in self._checks:
+                cause = next((self._failed[name] for name in check.needs if name in self._failed), None)
+                if cause is not None:
+                    self._failed[check.name] = cause
+                    yield Result(check, Outcome.SKIP, f"it needs {cause}, which failed")
+                    continue
                 result = await self._one(http, check)
-                self._outcomes[check.name] = result.outcome
+                if result.outcome is Outcome.FAIL:
+                    self._failed[check.name] = check.name
                 yield result
 
     async def _reach(self, http: httpx.AsyncClient) -> None:
@@ -72,10 +79,6 @@ class Run:
             pass  # it is there; the checks will tell more
 
     async def _one(self, http: httpx.AsyncClient, check: Check) -> Result:
-        missing = [name for name in check.needs if self._outcomes.get(name, Outcome.PASS) is not Outcome.PASS]
-        if missing:
-            became = "failed" if self._outcomes[missing[0]] is Outcome.FAIL else "was skipped"
-            return Result(check, Outcome.SKIP, f"it needs {missing[0]}, which {became}")
         play = Play(http, self._settings, check.name)
         try:
             result = await self._played(play, check)

@@ -12,8 +12,9 @@ from talkdesk_sandbox.conformance.checks import asynchronous, bodies, concurrenc
 __all__ = ["CHECKS"]
 
 CHECKS: Final[tuple[Check, ...]] = (
-    *lifecycle.CHECKS,
+    lifecycle.PROVISION,
     *asynchronous.CHECKS,
+    *lifecycle.CHECKS,
     *deletion.CHECKS,
     *concurrency.CHECKS,
     *signatures.CHECKS,

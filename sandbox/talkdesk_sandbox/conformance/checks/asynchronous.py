@@ -80,7 +80,7 @@ CHECKS: Final = (
         Source.BROKER,
         "a repeat while it is under way begins nothing new",
         _operation_repeat,
-        _NEEDS,
+        (*_NEEDS, "poll-again"),
     ),
     Check("retry-after", Source.BROKER, "Retry-After, if given, is a number of seconds or a date", _retry_after),
 )

@@ -16,13 +16,16 @@ __all__ = ["CHECKS"]
 async def _huge_body(play: Play) -> None:
     request = play.put(play.tenant(), more={"filler": "x" * play.settings.huge})
     try:
-        answer = await play.send(request)
+        status = (await play.send(request)).status
     except NoAnswer as problem:
-        if problem.cut:
-            return  # the service did not read on
-        raise
-    if not 400 <= answer.status < 500:
-        raise Failed(f"a body of {len(request.body)} bytes: answered {answer.status}, expected 413 or a cut connection")
+        if not problem.cut:
+            raise
+        status = None  # the service did not read on
+    shown = play.exchanges[-1]
+    if status is not None and not 400 <= status < 500:
+        raise Failed(f"a body of {len(request.body)} bytes: answered {status}, expected 413 or a cut connection", shown)
+    if await play.was_there(request.tenant):
+        raise Failed(f"a body of {len(request.body)} bytes was refused, but made the tenant", shown)
 
 
 async def _not_json(play: Play) -> None:

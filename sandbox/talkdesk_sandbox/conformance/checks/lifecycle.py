@@ -10,7 +10,7 @@ from talkdesk_sandbox.conformance.check import Check, Source
 from talkdesk_sandbox.conformance.messages import Answer, Failed
 from talkdesk_sandbox.conformance.play import Play
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "PROVISION"]
 
 _MAX_OUTPUTS: Final = 64
 _MAX_BYTES: Final = 65_536
@@ -99,14 +99,20 @@ def _length(values: dict[str, Any]) -> int:
     return sum(len(f"{key}{value}".encode()) for key, value in values.items())
 
 
+PROVISION: Final = Check(
+    "provision", Source.BROKER, "PUT makes a tenant: 200, 201 or 202, and outputs that can be used", _provision, ()
+)
+_REPEATS: Final = ("provision", "poll-again")
+"""What a repeat needs where the first request was answered by 202: the end is asked for once more."""
 CHECKS: Final = (
     Check(
-        "provision", Source.BROKER, "PUT makes a tenant: 200, 201 or 202, and outputs that can be used", _provision, ()
+        "repeat",
+        Source.OURS,
+        "the same PUT with the same key gets the same answer, and makes nothing anew",
+        _repeat,
+        _REPEATS,
     ),
-    Check(
-        "repeat", Source.OURS, "the same PUT with the same key gets the same answer, and makes nothing anew", _repeat
-    ),
-    Check("lost-answer", Source.OURS, "a PUT whose answer got lost can be sent again", _lost_answer),
+    Check("lost-answer", Source.OURS, "a PUT whose answer got lost can be sent again", _lost_answer, _REPEATS),
     Check("put-again", Source.BROKER, "a PUT of what is there already is done, under another key too", _put_again),
     Check("update", Source.BROKER, "a PUT with another generation and other values changes the tenant", _update),
     Check("suspend-resume", Source.OURS, "Suspended and then Active again, with all outputs", _suspend_resume),
