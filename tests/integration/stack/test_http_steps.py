@@ -2,21 +2,25 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from builders.conditions import message, reason
+from builders.killed_hook import KilledHook, killed_hook
 from builders.partner_service import KEY, Asked, PartnerService, decoded, partner_service
 from builders.platform import Platform
-from builders.stack import TENANT, Stack, Stacks
+from builders.stack import TENANT, Customer, Stack, Stacks
 from builders.stack_manifests import NAMESPACE
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, ANNOTATION_KEEP_SERVICES, GROUP, VERSION
 from talkdesk_crds.secret_hosts import host_of
 from talkdesk_runtime.kube import MERGE_PATCH, resource_path
+from talkdesk_runtime.kube_errors import KubeError
 from talkdesk_sandbox.simulator import commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,9 +41,9 @@ _LOGIN = {
 }
 
 
-def http(service: PartnerService, **fields: Any) -> dict[str, Any]:
+def http(url: str, **fields: Any) -> dict[str, Any]:
     return {
-        "url": f"{service.url}/v1/tenants",
+        "url": f"{url}/v1/tenants",
         "secretRef": {"name": "hook", "key": "key"},
         "allowInsecure": True,
         "timeout": "2s",
@@ -53,21 +57,25 @@ async def app_with(
 ) -> AsyncIterator[tuple[Stack, PartnerService]]:
     """Make an app whose tenants have an account at a service, before their other objects."""
     async with partner_service() as service:
-        annotations = {ANNOTATION_FOR_HOSTS: host_of(service.url)}
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "hook", "annotations": annotations},
-            "stringData": {"key": KEY},
-        }
-        await programs.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(secret))
+        await _released(programs, service.url)
         steps = (
             {"name": "base", "manifests": [NAMESPACE]},
-            {"name": "account", "http": http(service, **fields), **(step or {})},
+            {"name": "account", "http": http(service.url, **fields), **(step or {})},
             {"name": "objects", "manifests": [_CONFIG, _LOGIN]},
         )
         async with stacks(steps=steps) as stack:
             yield stack, service
+
+
+async def _released(programs: Platform, url: str) -> None:
+    """Make the signing key, for the host of this URL."""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "hook", "annotations": {ANNOTATION_FOR_HOSTS: host_of(url)}},
+        "stringData": {"key": KEY},
+    }
+    await programs.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(secret))
 
 
 @pytest.mark.case(64)
@@ -282,3 +290,55 @@ async def test_a_service_that_is_gone_for_good_does_not_keep_a_tenant_from_being
         await acme.patch({"op": "add", "path": "/spec/purge", "value": {"requestedBy": "admin"}}, kind=TENANT)
         await acme.tenant_until(lambda obj: obj is None, "be purged")
         assert "DELETE" not in service.methods()
+
+
+@pytest.mark.crash
+@pytest.mark.case(61, 64)
+async def test_the_reference_service_may_be_killed_in_the_middle_of_each_call_of_a_life(
+    stacks: Stacks, programs: Platform, tmp_path: Path
+) -> None:
+    async with killed_hook(tmp_path, KEY) as hook:
+        await _released(programs, hook.url)
+        steps = ({"name": "base", "manifests": [NAMESPACE]}, {"name": "account", "http": http(hook.url)})
+        async with stacks(steps=steps) as stack:
+            acme = await stack.install()
+            await _becomes(acme, "Active")
+            stack.simulator.update(commands.Update(installation=acme.installation_id, plan="Gold"))
+            await _until_asked(acme, hook, 2)
+            await acme.uninstall()
+            await _becomes(acme, "Uninstalled")
+            stack.may_lose_objects.add(acme.account_id)
+            await acme.patch({"op": "add", "path": "/spec/purge", "value": {"requestedBy": "admin"}}, kind=TENANT)
+            async with asyncio.timeout(120):
+                while acme.tenant is not None:
+                    await asyncio.sleep(1)
+                    with suppress(AssertionError, KubeError):
+                        await acme.skip_backoff()
+        assert hook.kills >= 4
+        assert hook.asked[-1][0] == "DELETE"
+        keys = [key for method, key in hook.asked if method != "GET"]
+        assert len(keys) > len(set(keys)), "the same request came again"
+        assert _tenants(tmp_path / "hook.db") == []
+
+
+async def _becomes(acme: Customer, phase: str) -> None:
+    """Wait until a customer is so, and for no back-off."""
+    becoming = asyncio.create_task(acme.becomes(phase))
+    while not becoming.done():
+        await asyncio.sleep(1)
+        with suppress(AssertionError, KubeError):
+            await acme.skip_backoff()
+    await becoming
+
+
+async def _until_asked(acme: Customer, hook: KilledHook, puts: int) -> None:
+    async with asyncio.timeout(60):
+        while len({key for method, key in hook.asked if method == "PUT"}) < puts:  # noqa: ASYNC110 - a test
+            await asyncio.sleep(0.2)
+    await _becomes(acme, "Active")
+
+
+def _tenants(database: Path) -> list[str]:
+    """Return what the service has of tenants that are not deleted."""
+    with closing(sqlite3.connect(database)) as connection:
+        return [row[0] for row in connection.execute("SELECT id FROM tenants")]
