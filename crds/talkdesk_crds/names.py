@@ -90,6 +90,10 @@ ANNOTATION_KEEP_USERS: Final = f"{GROUP}/keep-users"
 """On a TalkdeskTenant: with the value `true`, its users stay as they are at the SCIM service when it is offboarded or
 deleted. The way out where the service is gone for good."""
 
+ANNOTATION_KEEP_SERVICES: Final = f"{GROUP}/keep-services"
+"""On a TalkdeskTenant: with the value `true`, services of `http` steps keep what they have of it when it is offboarded
+or deleted, and are not called for that. The way out where a service is gone for good."""
+
 ANNOTATION_FOR_HOSTS: Final = f"{GROUP}/for-hosts"
 """On a Secret that a TalkdeskApp names (`tokenSecretRef`, `secretRef`): the hosts for which it may be used, separated
 by commas, such as `app.example.com,*.example.net,scim.internal:8443`. A star stands for one label."""

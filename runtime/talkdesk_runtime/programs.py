@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 
-__all__ = ["DISTRIBUTION", "installed_version", "operator", "scim", "simulator", "webhook"]
+__all__ = ["DISTRIBUTION", "conformance", "installed_version", "operator", "scim", "simulator", "webhook"]
 
 DISTRIBUTION = "talkdesk-operator"
 _OURS = "talkdesk_"
@@ -37,6 +37,11 @@ def simulator() -> int:
 def scim() -> int:
     """Run `talkdesk-scim`; return its exit status."""
     return _run("talkdesk-scim", "sandbox", "talkdesk_sandbox.scim.__main__")
+
+
+def conformance() -> int:
+    """Run `talkdesk-conformance`; return its exit status."""
+    return _run("talkdesk-conformance", "sandbox", "talkdesk_sandbox.conformance.__main__")
 
 
 def _run(program: str, extra: str, module: str) -> int:

@@ -1,4 +1,4 @@
-"""Programs to try and to test with: simulated Talkdesk, SCIM service, local control plane, demonstration.
+"""Programs to try and to test with: simulated Talkdesk, SCIM service, a partner's service, control plane, demo.
 
 Belongs here: what is not part of the product. Does not belong here: anything that operator or webhook import.
 """

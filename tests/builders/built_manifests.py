@@ -14,7 +14,7 @@ from talkdesk_sandbox.controlplane import Cluster
 Object: TypeAlias = dict[str, Any]
 
 FOLDERS: Final = sorted(path.parent for path in KUSTOMIZATIONS if documents(path)[0]["kind"] == "Kustomization")
-OF_AN_APP: Final = frozenset({"app-access", "app-access-namespaced", "app-logout", "app-users", "tenant-provisioner"})
+OF_AN_APP: Final = frozenset({"app-access", "app-access-namespaced", "app-logout", "app-records", "tenant-provisioner"})
 """Components for an app's folder; the others are for the base."""
 CHOICES: Final = {
     "with a Gateway": ["gateway", "certificate", "priority"],

@@ -27,7 +27,7 @@ _FILES: Final = (
     "components/app-access/provisioner.yaml",
     "components/app-access/webhook.yaml",
     "components/app-logout/access.yaml",
-    "components/app-users/access.yaml",
+    "components/app-records/access.yaml",
     "components/tenant-provisioner/binding.yaml",
     "components/tenant-provisioner/guard.yaml",
 )

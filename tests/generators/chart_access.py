@@ -21,7 +21,7 @@ _ELSEWHERE: Final = """\
 _CONDITIONS: Final = {
     "app-access": "",
     "app-logout": "$app.logoutSecrets",
-    "app-users": "$app.users",
+    "app-records": "$app.records",
     "tenant-provisioner": "$app.provisioner",
 }
 """What of an entry of `appAccess` has a component applied; the first one always is."""

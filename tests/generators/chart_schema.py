@@ -106,7 +106,7 @@ _ACCESS: Final = _closed(
         "namespace": _NAME,
         "serviceAccount": _OBJECT_NAME,
         "logoutSecrets": _list(_OBJECT_NAME),
-        "users": _BOOLEAN,
+        "records": _BOOLEAN,
         "provisioner": _closed(
             {"clusterRole": _TEXT, "namePrefix": {"type": "string", "pattern": "^[a-z0-9][-a-z0-9]{0,40}$"}},
             "namePrefix",

@@ -7,6 +7,7 @@ from typing import Any
 
 from generators.markdown import page, table
 from talkdesk_operator.cli.commands import COMMANDS
+from talkdesk_sandbox.conformance.__main__ import parser as conformance
 from talkdesk_sandbox.simulator.cli.main import command
 
 __all__ = ["commands_page"]
@@ -27,6 +28,9 @@ def commands_page() -> str:
         "## talkdesk-operator",
         "With a word as its first argument it does something else for an author; `diff` and `rollout` need a cluster:",
         *_operator_commands(),
+        "## talkdesk-conformance",
+        "Plays [the protocol of http steps](../concepts/http-steps.md) against a service of yours, without a cluster.",
+        table(("argument", "default", "what"), map(_option, conformance()._actions[1:])),
         "## talkdesk-simulator",
         (
             "A simulated Talkdesk to build and test an app against. "

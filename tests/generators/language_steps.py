@@ -27,7 +27,7 @@ _HEAD: Final = ("field", "type", "default", "what")
 
 def step_fields() -> tuple[tuple[str, str, str, str], ...]:
     """Return the rows of a step's own fields."""
-    return tuple(row for row in field_rows(_APPS, "spec", "tenant", "steps") if "[" not in row[0])
+    return tuple(row for row in field_rows(_APPS, "spec", "tenant", "steps") if "[" not in row[0] and "." not in row[0])
 
 
 def step_parts() -> tuple[str, ...]:

@@ -37,6 +37,18 @@ manifests:
         dict.fromkeys(_EVERYBODY, ("Secret talkdesk",)),
     ),
     StepExample(
+        "A service of yours that is called instead; what it answers is in later steps `outputs.account.NAME`",
+        """\
+name: account
+onOffboard: Delete
+http:
+  url: https://control.example.com/v1/tenants
+  secretRef: {name: control, key: key}
+  body: {customer: "${account.id}", plan: "${subscription.name != null ? subscription.name : 'none'}"}
+""",
+        dict.fromkeys(_EVERYBODY, ()),
+    ),
+    StepExample(
         "Objects that only some customers get; they are deleted when the customer is none of these any more",
         """\
 name: reports

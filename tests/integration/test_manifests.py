@@ -110,7 +110,7 @@ def installed(crds: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluste
         key: [os.path.relpath(MANIFESTS / name, folder.resolve()) for name in names]
         for key, names in (
             ("resources", ["examples/sentiment"]),
-            ("components", ["components/app-users", "components/app-logout"]),
+            ("components", ["components/app-records", "components/app-logout"]),
         )
     }
     (folder / "kustomization.yaml").write_text(json.dumps(parts))

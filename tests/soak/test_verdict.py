@@ -101,7 +101,9 @@ async def test_an_answer_is_double_when_there_are_more_than_requests(told: Told)
     for status in (200, 403):
         path = f"/apps/app/installations/{it.id}/state"
         told.simulator.journal.open(told.clock.now(), "POST", path).answered = status
-    assert list(told.verdict().doubles()) == [f"{it.id}: 2 answers to 1 requests"]
+    [sentence] = told.verdict().doubles()
+    assert sentence.startswith(f"{it.id}: 2 answers (200 at ")
+    assert "to 1 requests (app.installed at " in sentence
     told.simulator.update(commands.Update(installation=it.id, plan="Gold", deliver=False))
     assert list(told.verdict().doubles()) == []
     assert told.verdict().moot == 1

@@ -7,7 +7,6 @@ has the app was deleted, or a retained one before its retention had ended.
 
 import json
 from base64 import b64decode
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from builders.recorded import REGISTERS, is_recorded
 from soak.stage import APP, Stage
 from talkdesk_crds.names import installation_name
 from talkdesk_sandbox.simulator.delivery.deliveries import Delivery
+from talkdesk_sandbox.simulator.http.journal import Record
 from talkdesk_sandbox.simulator.state import Event, InstallationState
 
 __all__ = ["AUDIT_POLICY", "Deletion", "Verdict", "deletions"]
@@ -121,25 +121,32 @@ class Verdict:
                 yield f"the Secret {register['secretName']} does not have the credentials of {event.id}"
 
     def doubles(self) -> Iterator[str]:
-        """Yield a sentence for each installation that was answered more often than its customer requested anything."""
-        requests = Counter(e.installation_id for e in self.stage.simulator.state.events.values() if _is_request(e))
-        answers = Counter(path.split("/")[4] for path, _ in self._answers())
-        for installation_id, number in answers.items():
-            if number > requests[installation_id]:
-                yield f"{installation_id}: {number} answers to {requests[installation_id]} requests"
+        """Yield a sentence for each installation that was answered more often than its customer requested anything.
+
+        Calls that Talkdesk refused because nothing waited count, too; how each one went is said with it.
+        """
+        answers: dict[str, list[Record]] = {}
+        for record in self._answers():
+            answers.setdefault(record.path.split("/")[4], []).append(record)
+        for installation_id, calls in answers.items():
+            requests = [e for e in self.stage.simulator.state.events.values() if _is_request_of(e, installation_id)]
+            if len(calls) > len(requests):
+                asked = ", ".join(f"{event.type} at {event.created_at:%H:%M:%S.%f}" for event in requests)
+                went = ", ".join(f"{call.answered} at {call.at:%H:%M:%S.%f}" for call in calls)
+                yield f"{installation_id}: {len(calls)} answers ({went}) to {len(requests)} requests ({asked})"
 
     @property
     def moot(self) -> int:
         """Return how many answers came when nothing waited: an earlier answer had settled two requests at once."""
-        return sum(status == self.stage.simulator.state.behavior.wrong_state_status for _, status in self._answers())
+        return sum(each.answered == self.stage.simulator.state.behavior.wrong_state_status for each in self._answers())
 
-    def _answers(self) -> Iterator[tuple[str, int]]:
-        """Yield path and status of each answer that reached Talkdesk and was meant for what it was sent to."""
+    def _answers(self) -> Iterator[Record]:
+        """Yield each answer that reached Talkdesk and was meant for what it was sent to."""
         counted = (200, self.stage.simulator.state.behavior.wrong_state_status)
         for record in self.stage.simulator.journal.records():
             is_answer = record.path.endswith("/state") and "/credentials/" not in record.path
             if is_answer and record.method == "POST" and record.answered in counted:
-                yield record.path, record.answered or 0
+                yield record
 
     def repeated_acknowledgements(self) -> int:
         """Return how many acknowledgements of credentials came again (409): after a crash nothing else can be known."""
@@ -207,6 +214,10 @@ class Verdict:
 
 def _is_request(event: Event) -> bool:
     return "request" in REGISTERS.get(event.type, ())
+
+
+def _is_request_of(event: Event, installation_id: str) -> bool:
+    return event.installation_id == installation_id and _is_request(event)
 
 
 def _acknowledged_at(delivery: Delivery) -> datetime | None:

@@ -14,7 +14,13 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.kind import CustomResource
-from talkdesk_crds.names import ANNOTATION_CONFIRM_DELETION, ANNOTATION_KEEP_USERS, ANNOTATION_RECONCILE, FIELD_MANAGER
+from talkdesk_crds.names import (
+    ANNOTATION_CONFIRM_DELETION,
+    ANNOTATION_KEEP_SERVICES,
+    ANNOTATION_KEEP_USERS,
+    ANNOTATION_RECONCILE,
+    FIELD_MANAGER,
+)
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.ports.cache import Unreadable
@@ -143,7 +149,7 @@ def written_by_others(cached: CachedObject) -> tuple[Any, ...]:
         case TalkdeskApp() | TalkdeskInstallation():
             return cached.spec, *_asked_by_anybody(cached)
         case TalkdeskTenant(spec=spec):
-            released = cached.metadata.annotations.get(ANNOTATION_KEEP_USERS)
+            released = tuple(map(cached.metadata.annotations.get, (ANNOTATION_KEEP_USERS, ANNOTATION_KEEP_SERVICES)))
             persons = spec.values, spec.revision, spec.deletion_protection, spec.paused, spec.purge
             return *persons, released, *_asked_by_anybody(cached)
         case Unreadable():

@@ -21,7 +21,7 @@ OVERLAY: Final = _MANIFESTS / "overlays" / "controlplane"
 EXAMPLE: Final = _MANIFESTS / "examples" / "sentiment"
 """An app and all that its namespace needs."""
 
-USERS: Final = _MANIFESTS / "components" / "app-users"
+USERS: Final = _MANIFESTS / "components" / "app-records"
 """What that app also needs to sync users to a SCIM service."""
 
 

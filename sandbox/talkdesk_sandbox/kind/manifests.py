@@ -108,7 +108,7 @@ def write_app(folder: Path, app: App, *, simulator: str, steps: list[dict[str, A
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     for key in ("resources", "components"):
         kustomization[key] = [_relative(example / p, folder) if p.startswith("..") else p for p in kustomization[key]]
-    kustomization["components"].append(_relative(MANIFESTS / "components" / "app-users", folder))
+    kustomization["components"].append(_relative(MANIFESTS / "components" / "app-records", folder))
     endpoints = {"api": simulator, "token": f"{simulator}/accounts/{{account}}/oauth/token", "allowInsecure": True}
     change = [
         {"op": "remove", "path": "/spec/region"},

@@ -19,7 +19,7 @@ LABELS = {
 }
 """What Helm's users search by; kustomize has none of them."""
 KEPT = "helm.sh/resource-policy"
-ACCESS = ["app-access", "app-logout", "app-users", "tenant-provisioner"]
+ACCESS = ["app-access", "app-logout", "app-records", "tenant-provisioner"]
 
 
 def comparable(document: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_app_access_gives_what_the_components_give(helm: Helm, kubectl_program: 
     access = {
         "namespace": "sentiment",
         "logoutSecrets": ["single-logout"],
-        "users": True,
+        "records": True,
         "provisioner": {"namePrefix": "td-"},
     }
     with_access = helm.objects({"appAccess": [access]})
@@ -158,7 +158,7 @@ def test_access_outside_the_named_namespaces_is_refused(helm: Helm) -> None:
     ("entry", "component"),
     [
         ({"logoutSecrets": ["a"]}, "app-logout"),
-        ({"users": True}, "app-users"),
+        ({"records": True}, "app-records"),
         ({"provisioner": {"namePrefix": "td-"}}, "tenant-provisioner"),
     ],
 )

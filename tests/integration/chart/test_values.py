@@ -130,7 +130,7 @@ def test_labels_and_annotations_of_the_values_are_on_every_object_and_on_pods(he
             "commonLabels": {"team": "a"},
             "commonAnnotations": {"note": "b"},
             "operator": {"podLabels": {"team": "pods"}, "podAnnotations": {"more": "c"}},
-            "appAccess": [{"namespace": "sentiment", "users": True}],
+            "appAccess": [{"namespace": "sentiment", "records": True}],
         }
     )
     assert all(each["metadata"]["labels"]["team"] == "a" for each in made.values())

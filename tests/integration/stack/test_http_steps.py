@@ -14,8 +14,9 @@ from builders.partner_service import KEY, Asked, PartnerService, decoded, partne
 from builders.platform import Platform
 from builders.stack import TENANT, Stack, Stacks
 from builders.stack_manifests import NAMESPACE
-from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
+from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, ANNOTATION_KEEP_SERVICES, GROUP, VERSION
 from talkdesk_crds.secret_hosts import host_of
+from talkdesk_runtime.kube import MERGE_PATCH, resource_path
 from talkdesk_sandbox.simulator import commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -239,6 +240,7 @@ async def test_a_key_that_is_not_released_for_the_host_sends_nothing(stacks: Sta
     async with app_with(stacks, programs) as (stack, service):
         await programs.kubectl("annotate", "secret", "hook", "--overwrite", f"{ANNOTATION_FOR_HOSTS}=other.example.com")
         acme = await stack.install()
+        stack.may_stay_unanswered.add(acme.account_id)
         held = await acme.until(lambda obj: reason(obj, "Ready") == "HookKeyMissing", "say what is missing")
         assert "is not released for the host" in message(held, "Ready")
         assert service.asked == []
@@ -255,3 +257,28 @@ async def test_a_step_that_leaves_the_template_is_kept_or_deleted_as_it_says(
         await stack.change_app(at_once=True, tenant={"serviceAccountName": "tenant-provisioner", "steps": rest})
         await acme.tenant_until(lambda obj: obj is not None and not obj["status"].get("services"), "forget the service")
         assert service.methods() == ["PUT", "DELETE"]
+
+
+@pytest.mark.case(64)
+async def test_a_service_that_is_gone_for_good_does_not_keep_a_tenant_from_being_purged(
+    stacks: Stacks, programs: Platform
+) -> None:
+    async with app_with(stacks, programs) as (stack, service):
+        acme = await stack.install()
+        await acme.becomes("Active")
+        stack.may_lose_objects.add(acme.account_id)
+
+        async def gone(_: Asked) -> web.Response | None:
+            return web.json_response({"description": "no such service"}, status=403)
+
+        service.mood = gone
+        await acme.uninstall()
+        held = await acme.until(lambda obj: reason(obj, "Ready") == "HookRefused", "be refused")
+        assert "no such service" in message(held, "Ready")
+        keep = {"metadata": {"annotations": {ANNOTATION_KEEP_SERVICES: "true"}}}
+        path = resource_path(GROUP, VERSION, "talkdesktenants", stack.namespace, acme.tenant_name)
+        await programs.kube.request("PATCH", path, body=keep, content_type=MERGE_PATCH)
+        await acme.becomes("Uninstalled")
+        await acme.patch({"op": "add", "path": "/spec/purge", "value": {"requestedBy": "admin"}}, kind=TENANT)
+        await acme.tenant_until(lambda obj: obj is None, "be purged")
+        assert "DELETE" not in service.methods()

@@ -187,9 +187,9 @@ def test_the_webhook_may_read_one_named_secret_of_the_example_and_nothing_else()
 
 def test_the_example_gives_the_webhook_no_right_to_a_secret_that_its_app_does_not_name() -> None:
     (kustomization,) = documents(EXAMPLE / "kustomization.yaml")
-    used = {"app-logout", "app-users"} & {path.rpartition("/")[2] for path in kustomization["components"]}
+    used = {"app-logout", "app-records"} & {path.rpartition("/")[2] for path in kustomization["components"]}
     spec = example_app().spec
-    assert used == {name for name, wanted in (("app-logout", spec.logout), ("app-users", spec.users)) if wanted}
+    assert used == {name for name, wanted in (("app-logout", spec.logout), ("app-records", spec.users)) if wanted}
 
 
 def test_the_operator_may_write_secrets_in_the_namespace_of_an_app_only() -> None:

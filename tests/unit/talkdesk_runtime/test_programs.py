@@ -15,6 +15,7 @@ EXTRAS = {
     "talkdesk-webhook": ("webhook", "starlette"),
     "talkdesk-simulator": ("sandbox", "typer"),
     "talkdesk-scim": ("sandbox", "scim2_server"),
+    "talkdesk-conformance": ("sandbox", "httpx"),
 }
 
 

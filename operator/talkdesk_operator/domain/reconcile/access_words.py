@@ -96,7 +96,7 @@ def _yaml(missing: Sequence[Right], place: Place) -> Iterator[tuple[str, int]]:
             subject = f"{{kind: ServiceAccount, name: {name}, namespace: {place.system}}}"
             yield _binding("RoleBinding", name, place.namespace, ("ClusterRole", f"{name}-app"), subject), len(given)
     if records:
-        yield _bound_role("talkdesk-operator", "talkdesk-operator-users", _rules(records)[0], place), len(records)
+        yield _bound_role("talkdesk-operator", "talkdesk-operator-records", _rules(records)[0], place), len(records)
     for right in missing:
         if right.name:
             yield _for_one_object(right, place), 1

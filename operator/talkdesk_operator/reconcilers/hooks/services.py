@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from talkdesk_crds.names import tenant_name
+from talkdesk_crds.names import ANNOTATION_KEEP_SERVICES, tenant_name
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, Failure, Scope
 from talkdesk_operator.domain.tenant.lost_record import is_record_lost
@@ -29,6 +29,8 @@ class OpenedServices:
 
     hooks: TenantHooks | None
     """None where there are none."""
+    kept: bool = False
+    """Whether a person said that they keep what they have."""
 
     @property
     def outputs(self) -> Mapping[str, Any]:
@@ -38,7 +40,7 @@ class OpenedServices:
     @property
     def known(self) -> tuple[str, ...]:
         """The steps whose services may have something of the tenant."""
-        return self.hooks.known if self.hooks is not None else ()
+        return self.hooks.known if self.hooks is not None and not self.kept else ()
 
     @property
     def wait(self) -> timedelta | None:
@@ -83,7 +85,7 @@ class OpenedServices:
         """Tell the services that keep what they have that the customer has left. Raises KubeError."""
         hooks = self.hooks
         for step in rendered.steps if hooks is not None else ():
-            if hooks is None or step.name not in hooks.known or step.on_offboard == "Delete" or step.http is None:
+            if hooks is None or step.name not in self.known or step.on_offboard == "Delete" or step.http is None:
                 continue
             outcome = await hooks.put(step.name, step.http, on_offboard=step.on_offboard, on_remove=step.on_remove)
             if outcome:
@@ -128,4 +130,5 @@ class Services:
         if self.parts is None:
             return OpenedServices(None)
         name = tenant.metadata.name
-        return OpenedServices(await TenantHooks.opened(self.parts, app.resource, name, novel=False, again=True))
+        kept = tenant.metadata.annotations.get(ANNOTATION_KEEP_SERVICES) == "true"
+        return OpenedServices(await TenantHooks.opened(self.parts, app.resource, name, novel=False, again=True), kept)

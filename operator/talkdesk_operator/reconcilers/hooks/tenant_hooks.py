@@ -61,7 +61,7 @@ class TenantHooks:
     tenant: str
     record: HookRecord
     novel: bool
-    """Whether it is certain that no service has anything of the tenant but what the record says."""
+    """Whether the tenant is new, so that it is certain that no service has anything of it but what the record says."""
     again: bool = False
     """Whether what was refused is asked for once more."""
     wait: timedelta | None = None
@@ -76,7 +76,7 @@ class TenantHooks:
     ) -> "TenantHooks":
         """Read the tenant's record. Raises KubeError."""
         known = await parts.store.load(app.metadata.namespace, tenant)
-        return cls(parts, app, tenant, known or HookRecord(parts.new_id()), novel or known is not None, again=again)
+        return cls(parts, app, tenant, known or HookRecord(parts.new_id()), novel, again=again)
 
     @property
     def outputs(self) -> dict[str, dict[str, Any]]:

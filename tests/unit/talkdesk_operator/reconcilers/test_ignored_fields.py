@@ -45,8 +45,11 @@ class Live:
         assert after.tenant_outcome is not None
         return after.tenant_outcome
 
-    async def becomes(self, manifest: dict[str, Any]) -> None:
+    def changes(self, manifest: dict[str, Any]) -> None:
         self.operator.change("TalkdeskApp", "sentiment", self._app(manifest))
+
+    async def becomes(self, manifest: dict[str, Any]) -> None:
+        self.changes(manifest)
         assert (await self.provision()).result is TenantResult.READY
 
     def scale(self, size: str | None) -> None:
@@ -118,6 +121,7 @@ async def test_an_object_that_changes_all_the_time_is_waited_for() -> None:
             tenant.server.put(raw | {"status": next(numbers)}, manager=FIELD_MANAGER)
 
     tenant.server.validate = annotate  # type: ignore[assignment]
+    tenant.changes(settings("2", other="2"))
     outcome = await tenant.provision()
     assert outcome.result is TenantResult.WAITING
     assert f"ConfigMap {SPACE}/settings: others write it all the time" in outcome.message

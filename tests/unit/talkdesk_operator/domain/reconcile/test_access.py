@@ -94,7 +94,7 @@ def test_records_of_users_and_logouts_need_rights_of_their_own() -> None:
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["keys"], "verbs": ["get"]}]
     assert binding["subjects"][0]["name"] == "talkdesk-webhook"
     role, binding = documents(missing_in_yaml(sorted(write, key=lambda right: right.verb), PLACE))
-    assert role["metadata"]["name"] == binding["roleRef"]["name"] == "talkdesk-operator-users"
+    assert role["metadata"]["name"] == binding["roleRef"]["name"] == "talkdesk-operator-records"
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]}]
     assert binding["subjects"][0]["name"] == "talkdesk-operator"
 
