@@ -224,9 +224,9 @@ async def test_only_who_may_delete_an_object_gives_it_an_owner(api: KindsApi, us
 ENDED: Final = {"ending": {"reason": "Gone", "eventId": "event-1", "time": LATER}}
 UPDATE: Final = {"request": request_object("Update")}
 REFUSED_UPDATE: Final = {"ending": ENDED["ending"] | {"reason": "Rejected"}}
-UNINSTALLED_LATER: Final = {"request": request_object("Uninstall", event="e2")}
+UNINSTALLED_LATER: Final[dict[str, Any]] = {"request": request_object("Uninstall", event="e2")}
 """The event of the uninstall came after the end that Talkdesk's state had shown."""
-MUCH_LATER: Final = "2026-03-02T12:00:00.000001Z"
+CREDENTIALS_OF_NOW: Final = {"secretName": "keys-2", "eventId": "e2", "eventTime": "2026-03-02T12:00:00.000001Z"}
 CONFIRMED: Final = {"annotations": {ANNOTATION_CONFIRM_DELETION: "true"}}
 
 
@@ -245,7 +245,7 @@ CONFIRMED: Final = {"annotations": {ANNOTATION_CONFIRM_DELETION: "true"}}
         (UPDATE | {"request": request_object("Update", event="e2")}, ENDED, {}, False),
         (UNINSTALLED_LATER, ENDED, {}, True),
         (UNINSTALLED_LATER | {"credentials": None}, ENDED, {}, True),
-        (UNINSTALLED_LATER | {"credentials": REGISTERS["credentials"] | {"eventTime": MUCH_LATER}}, ENDED, {}, False),
+        (UNINSTALLED_LATER | {"credentials": CREDENTIALS_OF_NOW}, ENDED, {}, False),
         (UNINSTALLED_LATER, {"ending": ENDED["ending"] | {"reason": "TimedOut"}}, {}, False),
         ({"request": None}, {}, {}, True),
     ],

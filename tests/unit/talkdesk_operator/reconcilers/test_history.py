@@ -189,7 +189,7 @@ async def test_a_pause_keeps_the_record_and_begins_its_time_anew() -> None:
     await operator.converge()
     operator.now += 2 * TTL
     await operator.converge(Cause.RESYNC)
-    assert operator.installation.status.phase is InstallationPhase.PAUSED
+    assert operator.reason() == f"False/{Reason.PAUSED}"
     operator.change("TalkdeskInstallation", INSTALLATION, {"spec": {"paused": False}})
     await operator.converge()
     assert operator.installation.status.phase is InstallationPhase.PURGED
