@@ -30,7 +30,7 @@ TENANT_CASES: Final[dict[str, Case]] = {
         {"nested 101": _ready("^False InvalidSpec: .*values")},
         {"another color": ({"color": "red"}, objects(r"ConfigMap settings\.data\.color"))},
     ),
-    "deletionProtection": Case(),
+    "deletionProtection": Case(Effect(may=r"\.orphanedObjects\[[^]]+\]\.reason$|conditions\.PruneHeld$")),
     "purge": Case(NOTHING, {}, {"asked for": ({"requestedBy": "admin"}, _IN_USE)}),
     "purge.requestedBy": Case(_IN_USE),
     "revision": Case(_ready("revision")),

@@ -112,7 +112,7 @@ def _is_chance(annotation: str) -> bool:
 def _status(obj: Object) -> dict[str, Any]:
     status = obj.get("status", {})
     kept: dict[str, Any] = {key: _kept(key, value) for key, value in status.items() if key not in _ABOUT_THE_WAY}
-    kept["conditions"] = sorted(map(_condition, status.get("conditions", ())))
+    kept["conditions"] = sorted(map(_condition, filter(_is_present_state, status.get("conditions", ()))))
     kept["current"] = status.get("observedGeneration") == obj["metadata"]["generation"]
     asked = obj["metadata"].get("annotations", {}).get(ANNOTATION_RECONCILE)
     kept["handled"] = status.get("lastHandledReconcileAt") == asked
@@ -129,6 +129,11 @@ def _kept(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_kept("", each) if isinstance(each, dict) else each for each in value]
     return value
+
+
+def _is_present_state(found: Mapping[str, str]) -> bool:
+    """Return whether a condition is more than a trace: InSync is there, and True, once Talkdesk had not agreed."""
+    return (found["type"], found["status"]) != ("InSync", "True")
 
 
 def _condition(found: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ provisioned again. What nobody confirmed is deleted first, if it is certain that
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from talkdesk_operator.domain.hooks.protocol import Act, Done, Failed, InProgress, Later, Refused, Verdict
 from talkdesk_operator.domain.hooks.record import Existence, HookEntry, Result
@@ -115,6 +115,8 @@ def settled(before: HookEntry, entry: HookEntry, verdict: Verdict, now: datetime
             return replace(resting, exists=before.exists, result=Result.REFUSED, message=message)
         case Failed(message=message, orphan=orphan):
             return _failed(resting, message, orphan=orphan)
+        case _:
+            assert_never(verdict)
 
 
 def _failed(entry: HookEntry, message: str, *, orphan: bool) -> HookEntry:

@@ -7,6 +7,7 @@ import pytest
 from talkdesk_crds.app_http import HttpStep
 from talkdesk_operator.templates import CompiledTemplate, RenderedTenant, RenderError, StepSource, TemplateError, render
 from talkdesk_operator.templates.http_call import RenderedHttp
+from talkdesk_operator.templates.outputs import made_up
 
 CONTEXT: dict[str, Any] = {
     "app": {"id": "f9", "name": "sentiment", "namespace": "apps", "region": "US"},
@@ -206,3 +207,13 @@ def test_outputs_name_no_objects_and_come_from_steps_before() -> None:
     assert later[0].startswith("steps[objects].manifests[0].data.a: no such variable: outputs")
     crooked = config_map() | {"metadata": "${outputs.account.x}"}
     assert problems(call(), objects(crooked))
+
+
+def test_made_up_outputs_are_those_that_a_template_uses() -> None:
+    template = compiled(
+        call(),
+        objects(config_map(a="${outputs.account.x}"), secret(b="${outputs.account.secrets.y + outputs.account.z}")),
+    )
+    found = made_up(expr for step in template.steps for expr in step.expressions())
+    values = {"x": "outputs.account.x", "z": "outputs.account.z", "secrets": {"y": "outputs.account.secrets.y"}}
+    assert found == {"account": values}
