@@ -278,6 +278,12 @@ class Retention(Model):
     change counts also for tenants that are offboarded already: a shorter time purges those whose time is then over, an
     hour after the change. The condition DeletionPending says how many, and the annotation `{GROUP}/confirm-deletion`
     with the app's generation has it done at once."""
+    history_ttl: Annotated[Duration, Field(alias="historyTTL")] = "365d"
+    """How long the TalkdeskInstallation of a customer who left is kept, counted from when nothing of the tenant and no
+    personal data was left, by `status.history`; a pause counts it anew. `999999d`, some 2,700 years, keeps it for good.
+    A shorter time deletes nothing for an hour, as for `keepFor`. A signed event of old that somebody sends again later
+    makes a new TalkdeskInstallation: nothing is provisioned for it unless Talkdesk's own state says that the app is
+    installed, so it ends as TimedOut or Gone."""
 
 
 class AppSpec(Model):

@@ -247,6 +247,9 @@ class EventReason(StrEnum):
     """The new credentials work, and Talkdesk has the acknowledgement of the rotation."""
     DRIFT_CORRECTED = "DriftCorrected"
     """Somebody else had changed or deleted objects of the tenant; they are as the template says again."""
+    HISTORY_ENDED = "HistoryEnded"
+    """The TalkdeskInstallation of a customer who left is deleted: only the record was left, for the app's
+    `retention.historyTTL`."""
     OBJECT_PRUNED = "ObjectPruned"
     """An object of the tenant left the template and is deleted; the message names it."""
     OBJECT_RECREATED = "ObjectRecreated"

@@ -43,6 +43,7 @@ from talkdesk_operator.domain.reconcile.steps import (
     CheckNamespace,
     DeactivateUsers,
     DeleteCredentials,
+    DeleteHistory,
     DeletePreviousCredentials,
     Erase,
     Finish,
@@ -92,10 +93,8 @@ class World:
                 return replace(at, answer=recorded, installation=at.installation.model_copy(update={"status": status}))
             case Send(decision=decision):
                 return self._send(at, decision)
-            case DeleteCredentials():
-                return replace(at, credentials_deleted=True)
-            case Erase():
-                return replace(at, erased=True)
+            case DeleteCredentials() | Erase() | DeleteHistory():
+                return self._forget(step, at)
             case (
                 SyncUsers()
                 | DeactivateUsers()
@@ -108,6 +107,16 @@ class World:
                 return self._converge(step, at)
             case RemoveFinalizer() | Finish():
                 raise AssertionError("ends the reconcile")
+
+    def _forget(self, step: DeleteCredentials | Erase | DeleteHistory, at: Scope) -> Scope:
+        match step:
+            case DeleteCredentials():
+                return replace(at, credentials_deleted=True)
+            case Erase():
+                return replace(at, erased=True)
+            case DeleteHistory():
+                held = at.installation.metadata.model_copy(update={"deletion_timestamp": at.now})
+                return replace(at, installation=at.installation.model_copy(update={"metadata": held}))
 
     def _converge(self, step: Step, at: Scope) -> Scope:
         match step:

@@ -257,6 +257,7 @@ APP_CASES: Final[dict[str, Case]] = {
     "uninstall.confirmAfter": Case(),
     "retention": Case(),
     "retention.keepFor": Case(),
+    "retention.historyTTL": Case(),
     "resyncPeriod": Case(),
     "paused": Case(
         said(Said(INSTALLATION, "Ready", r"^False Paused: .*paused")),

@@ -48,6 +48,8 @@ T = TypeVar("T")
 _PLURALS = {kind.INFO.kind: kind.INFO.plural for kind in KINDS}
 _BACKOFF = 5
 """Seconds until a reconcile that could not even write its status is made again."""
+_HORIZON = timedelta(days=300)
+"""What comes later is left out: after a year the record of a customer who left goes, of which the properties speak."""
 
 
 class _Shared:
@@ -167,6 +169,8 @@ def _plan(world: World, causes: frozenset[Cause], result: Result) -> None:
             world.timers |= dict.fromkeys(again, world.now + _BACKOFF)
     for requeue in result.next:
         cause = Cause.RESYNC if requeue.priority is Priority.RESYNC else Cause.RETRY
+        if requeue.after > _HORIZON:
+            continue
         if requeue.after <= timedelta():
             world.due |= {cause}
         else:

@@ -24,6 +24,7 @@ from talkdesk_operator.domain.reconcile.steps import (
     CheckNamespace,
     DeactivateUsers,
     DeleteCredentials,
+    DeleteHistory,
     DeletePreviousCredentials,
     Erase,
     Finish,
@@ -41,6 +42,7 @@ from talkdesk_operator.domain.reconcile.steps import (
     SyncUsers,
 )
 from talkdesk_operator.reconcilers.aside import aside, here_or_aside
+from talkdesk_operator.reconcilers.object_end import ObjectEnd
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
 from talkdesk_operator.reconcilers.tenant_removal import OVERTAKEN
@@ -93,6 +95,7 @@ class InstallationReconciler:
         self._now = now
         self._chance = chance
         self._answered = answered
+        self._end = ObjectEnd(cluster, reread)
         self._log = structlog.get_logger("talkdesk_operator.installation")
 
     async def reconcile(self, scope: Scope) -> Outcome:
@@ -106,12 +109,13 @@ class InstallationReconciler:
             if isinstance(step, Finish):
                 return await self._finish(scope, step)
             try:
-                if isinstance(step, RemoveFinalizer):
-                    if step.left_behind:
-                        await self._report_left_behind(scope.installation, step.left_behind)
-                    await self._cluster.remove_finalizer(scope.installation)
-                    self._talkdesk.forget(scope)
-                    return Outcome(scope, None, scope.installation.status)
+                if isinstance(step, RemoveFinalizer | DeleteHistory):
+                    held = await self._end.carry_out(step, scope.installation)
+                    if held is None:
+                        self._talkdesk.forget(scope)
+                        return Outcome(scope, None, scope.installation.status)
+                    scope = replace(scope, installation=held)
+                    continue
                 scope = replace(await self._execute(step, scope), now=self._now())
             except KubeConflict:
                 # What was read is not what is: nothing may follow from it but the record of an answer that was sent.
@@ -148,7 +152,7 @@ class InstallationReconciler:
                 return replace(scope, credentials_deleted=True)
             case Erase():
                 return await self._erase(scope)
-            case RemoveFinalizer() | Finish():
+            case RemoveFinalizer() | DeleteHistory() | Finish():
                 return scope
 
     async def _execute_on_tenant(self, step: Provision | Offboard | Purge | RecoverRecord, scope: Scope) -> Scope:
@@ -258,12 +262,6 @@ class InstallationReconciler:
         if there is None or there.delivery_time is None:
             status = known.status.model_copy(update={"answer": answer})
             await self._cluster.write_installation_status(known, status)
-
-    async def _report_left_behind(self, installation: TalkdeskInstallation, message: str) -> None:
-        namespace, name = installation.key
-        self._log.warning("tenant.left_behind", namespace=namespace, installation=name, message=message)
-        event = EventDraft(warning=True, reason=EventReason.LEFT_BEHIND, message=message, action="Delete")
-        await self._cluster.emit_namespace_event(namespace, event)
 
     async def _emit(self, installation: TalkdeskInstallation, events: Sequence[EventDraft]) -> None:
         namespace, name = installation.key

@@ -106,6 +106,7 @@ async def live(played: Played) -> None:
             await until(partial(is_gone, acme, "passing"), within=90)
 
             await be_overtaken(acme)
+            await be_forgotten(await talkdesk.install())
             # At its end it writes what became of deliveries.
             await played.platform.programs["webhook"].terminate()
             await played.platform.start_webhook()
@@ -121,6 +122,16 @@ async def live(played: Played) -> None:
 
 async def is_gone(acme: Customer, config_map: str) -> bool:
     return await acme.live("ConfigMap", config_map) is None
+
+
+async def be_forgotten(customer: Customer) -> None:
+    """Let a customer leave of whom not even the record is kept."""
+    await customer.becomes("Active")
+    customer.stack.deleted_installations.add(customer.name)
+    await customer.stack.change_app(at_once=True, retention={"keepFor": "0s", "historyTTL": "0s"})
+    await customer.uninstall()
+    await customer.until_deleted()
+    await customer.stack.change_app(retention={"keepFor": "90d"})
 
 
 async def be_overtaken(acme: Customer) -> None:

@@ -35,7 +35,7 @@ from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_operator.templates.scopes import KindScopes
 from talkdesk_runtime.kube import Kube
-from talkdesk_runtime.kube_errors import KubeInvalid, KubeNotFound, KubeRefused
+from talkdesk_runtime.kube_errors import KubeConflict, KubeInvalid, KubeNotFound, KubeRefused
 
 __all__ = ["KubernetesCluster"]
 
@@ -206,6 +206,14 @@ class KubernetesCluster:
     async def delete_tenant(self, tenant: TalkdeskTenant) -> None:
         """Delete exactly this one, not another that was made with the same name since."""
         await self._own.delete(tenant)
+
+    async def delete_installation(self, installation: TalkdeskInstallation) -> None:
+        """Delete exactly what was read; what somebody has changed since is shown to the cache, and stays."""
+        try:
+            await self._own.delete(installation)
+        except KubeConflict:
+            await self._own.read(installation)
+            raise
 
     async def reread_tenant(self, namespace: str, name: str) -> str | None:
         """Read it by its name."""

@@ -1,10 +1,12 @@
-"""What follows an end: the tenant's retention, the erasure of personal data; and a deletion of our object by hand.
+"""What follows an end: retention, erasure, the end of the record itself; and a deletion of our object by hand.
 
 Deleting our object is not an uninstall: with `deletionPolicy: Retain` the finalizer is removed and the tenant stays.
 
 Belongs here: the next step after an end or a deletion. Does not belong here: the end itself (`uninstall`, `answer`),
 when a retention ends (`domain.tenant.desired`).
 """
+
+from datetime import datetime
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.fields import to_wire_time
@@ -17,6 +19,7 @@ from talkdesk_operator.domain.reconcile.scope import Scope, TenantOutcome, Tenan
 from talkdesk_operator.domain.reconcile.steps import (
     CheckNamespace,
     DeleteCredentials,
+    DeleteHistory,
     Erase,
     Finish,
     Offboard,
@@ -32,6 +35,7 @@ from talkdesk_operator.domain.tenant.desired import (
     purge_at,
 )
 from talkdesk_operator.domain.tenant.edit_grace import held_until
+from talkdesk_operator.domain.tenant.history import forgotten_at, history_since, tenant_was_purged
 from talkdesk_operator.domain.tenant.marks import tenant_selector
 from talkdesk_operator.domain.users.decide import deprovision
 
@@ -108,7 +112,7 @@ def _deleting(scope: Scope, outcome: TenantOutcome, phase: InstallationPhase) ->
 
 
 def _retain(scope: Scope, ending: Ending) -> Step:
-    """Wait for the end of the retention; once the tenant is purged, erase the personal data of the installation."""
+    """Wait for the end of the retention; then erase personal data, and in the end delete the record."""
     if scope.tenant is not None and not _purged(scope) and not _was_purged(scope):
         return _retained(scope, scope.tenant, ending)
     if holds_personal_data(scope.installation) and not scope.erased:
@@ -116,7 +120,19 @@ def _retain(scope: Scope, ending: Ending) -> Step:
     had_tenant = scope.installation.status.tenant_ref is not None
     phase = InstallationPhase.PURGED if had_tenant else InstallationPhase(ending.reason.value)
     reason = Reason.PURGED if had_tenant else Reason(ending.reason.value)
-    return Finish(phase=phase, reason=reason, message=_ENDS[ending.reason], terminal=True, erased=True)
+    message, recorded = _ENDS[ending.reason], scope.installation.status.phase is phase
+    ends = _forgotten_at(scope, history_since(scope.installation) if recorded else scope.now)
+    # What was found out in this reconcile is written down first.
+    if ends is not None and ends <= scope.now and recorded and not scope.erased:
+        return DeleteHistory(f"{message}, and retention.historyTTL of the app is over: nothing else was left")
+    return Finish(phase=phase, reason=reason, message=message, terminal=True, erased=True, requeue_at=ends)
+
+
+def _forgotten_at(scope: Scope, since: datetime | None) -> datetime | None:
+    """Return when the record is to be deleted; None for never: without the app nobody knows how long to keep it."""
+    if since is None or scope.app is None or is_protected(scope):
+        return None
+    return forgotten_at(since, scope.app.resource, scope.now)
 
 
 def _retained(scope: Scope, tenant: TalkdeskTenant, ending: Ending) -> Finish:
@@ -157,8 +173,7 @@ def _purged(scope: Scope) -> bool:
 
 def _was_purged(scope: Scope) -> bool:
     """Return whether everything of this installation was purged before, so that the tenant there is a later one."""
-    tenant = find(scope.installation.status.conditions, ConditionType.TENANT_READY)
-    return not scope.owns_tenant and tenant is not None and tenant.reason == Reason.PURGED
+    return not scope.owns_tenant and tenant_was_purged(scope.installation)
 
 
 def abandon(scope: Scope) -> Step | None:

@@ -170,6 +170,10 @@ class Cluster(Protocol):
         """
         ...
 
+    async def delete_installation(self, installation: TalkdeskInstallation) -> None:
+        """Delete the TalkdeskInstallation; the cache shows whether finalizers hold it."""
+        ...
+
     async def reread_tenant(self, namespace: str, name: str) -> str | None:
         """Have the cache see a TalkdeskTenant as the API server has it now; return its uid, None when there is none."""
         ...

@@ -123,6 +123,7 @@ def rights_in_namespace(app: CompiledApp) -> tuple[Right, ...]:
     logout = () if spec.logout is None else (spec.logout.secret_ref.name,)
     return (
         *(Right(Party.OPERATOR, verb, "", "secrets", namespace) for verb in ("get", "list", "delete", *records)),
+        Right(Party.OPERATOR, "delete", GROUP, "talkdeskinstallations", namespace),
         *(Right(Party.OPERATOR, verb, "apps", "controllerrevisions", namespace) for verb in _REVISIONS),
         Right(Party.OPERATOR, "impersonate", "", "serviceaccounts", namespace, account),
         *(Right(Party.WEBHOOK, verb, GROUP, "talkdeskinstallations", namespace) for verb in ("create", "patch")),

@@ -16,6 +16,7 @@ __all__ = [
     "CheckNamespace",
     "DeactivateUsers",
     "DeleteCredentials",
+    "DeleteHistory",
     "DeletePreviousCredentials",
     "Erase",
     "Finish",
@@ -123,6 +124,17 @@ class Erase:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteHistory:
+    """Delete the installation's object, exactly as it was read: nothing else is left of it.
+
+    Credentials that a late event may have stored go first, because nobody would find them without the object.
+    """
+
+    message: str
+    """Why, for an Event."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckNamespace:
     """Ask whether the installation's namespace is being deleted."""
 
@@ -180,6 +192,7 @@ Step = (
     | Send
     | DeleteCredentials
     | Erase
+    | DeleteHistory
     | CheckNamespace
     | RecoverRecord
     | RemoveFinalizer

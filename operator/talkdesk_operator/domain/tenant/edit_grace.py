@@ -1,9 +1,9 @@
 """An hour between an edit of an app's policies and the first deletion that follows from it.
 
-A shorter `retention.keepFor`, or `Offboard` in the place of `Keep`, deletes objects of many customers at once, and may
-be a mistake. So for an hour after such an edit nothing is purged or offboarded by policy: the app says what will be,
-and an annotation with the app's generation lets it be at once. An uninstall, a person's purge and a deletion with
-`deletionPolicy: Delete` wait for nothing, nor does a purge that has begun.
+A shorter `retention.keepFor` or `historyTTL`, or `Offboard` in the place of `Keep`, deletes objects of many customers
+at once, and may be a mistake. So for an hour after such an edit nothing is purged, offboarded or forgotten by policy:
+the app says what will be, and an annotation with the app's generation lets it be at once. An uninstall, a person's
+purge and a deletion with `deletionPolicy: Delete` wait for nothing, nor does a purge that has begun.
 
 Belongs here: since when and until when it is waited. Does not belong here: what is deleted then (`entitlement`,
 `desired`).
@@ -47,6 +47,7 @@ def _fingerprint(app: TalkdeskApp) -> str:
     spec = app.spec
     policies = (
         spec.retention.keep_for,
+        spec.retention.history_ttl,
         spec.trial.on_end,
         spec.license.on_suspended,
         spec.license.on_revoked,

@@ -26,6 +26,7 @@ from talkdesk_crds.installation import (
     RequestType,
     SubscriptionFacts,
     TalkdeskInstallation,
+    Transition,
     UsersStatus,
 )
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
@@ -35,6 +36,7 @@ from talkdesk_operator.domain.reconcile.scope import RetryClass, Role, Scope, Te
 from talkdesk_operator.domain.reconcile.steps import (
     DeactivateUsers,
     DeleteCredentials,
+    DeleteHistory,
     Erase,
     Finish,
     Offboard,
@@ -125,7 +127,7 @@ def test_after_the_retention_the_tenant_is_purged_and_personal_data_erased() -> 
     assert decide(at) == Erase()
     purged = finish(replace(at, erased=True))
     assert (purged.phase, purged.reason, purged.terminal) == (InstallationPhase.PURGED, Reason.PURGED, True)
-    assert purged.requeue_at is None
+    assert purged.requeue_at == NOON + 365 * DAY
 
 
 def test_a_protected_tenant_is_kept_without_a_wake_up() -> None:
@@ -276,3 +278,102 @@ def test_the_deactivation_of_users_continues_after_an_end(
     going = finish(after(app=WITH_SCIM, tenant_outcome=PUT_AWAY, users=outcome))
     assert (going.phase, going.reason, going.requeue_at) == (InstallationPhase.UNINSTALLED, reason, requeue_at)
     assert (going.terminal, (going.failure is None)) == (False, outcome.failure is None)
+
+
+# The end of the record.
+
+YEAR = 365 * DAY
+
+
+def record(kind: EndingReason = EndingReason.UNINSTALLED, **keywords: Any) -> TalkdeskInstallation:
+    """An installation of which nothing but the record is left, purged at noon."""
+    history = (Transition(time=NOON, reason=InstallationPhase.PURGED, message=""),)
+    purged = condition(ConditionType.TENANT_READY, "False", Reason.PURGED)
+    known = ended(kind, phase=InstallationPhase.PURGED, history=history)
+    known = known.model_copy(update={"conditions": (*known.conditions, purged)})
+    return over(kind, **({"accountName": None, "status": known} | keywords))
+
+
+def history(**fields: Any) -> Scope:
+    return after(**({"installation": record(), "tenant": None} | fields))
+
+
+@pytest.mark.case(40)
+@pytest.mark.parametrize("kind", EndingReason)
+def test_the_record_is_deleted_when_its_time_is_over_and_not_before(kind: EndingReason) -> None:
+    at = history(installation=record(kind))
+    assert finish(replace(at, now=NOON + YEAR - DAY)).requeue_at == NOON + YEAR
+    due = decide(replace(at, now=NOON + YEAR))
+    assert isinstance(due, DeleteHistory)
+    assert "historyTTL" in due.message
+
+
+@pytest.mark.case(40)
+def test_a_record_of_which_the_status_does_not_say_since_when_it_is_one_is_kept() -> None:
+    bare = record()
+    bare = bare.model_copy(update={"status": bare.status.model_copy(update={"history": ()})})
+    assert finish(history(installation=bare, now=NOON + 9 * YEAR)).requeue_at is None
+
+
+@pytest.mark.case(40)
+def test_what_is_found_out_is_written_down_before_the_record_is_deleted() -> None:
+    at_once = view(retention={"historyTTL": "0s"})
+    fresh = over(accountName=None)
+    ended_now = finish(history(app=at_once, installation=fresh))
+    assert (ended_now.phase, ended_now.requeue_at) == (InstallationPhase.PURGED, NOON)
+    erased_now = finish(history(app=at_once, erased=True))
+    assert (erased_now.erased, erased_now.requeue_at) == (True, NOON)
+    assert isinstance(decide(history(app=at_once)), DeleteHistory)
+
+
+@pytest.mark.case(40)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"app": None},
+        {"app": view(paused=True)},
+        {"installation": record(paused=True)},
+        {"installation": record(request=RequestType.INSTALL, event="e2")},
+        {"installation": record(accountName="came back")},
+        {"tenant": retained(), "role": Role.NON_OWNER, "installation": over(accountName=None)},
+        {"tenant": tenant(deletionProtection=True), "role": Role.NON_OWNER},
+        {"tenant": tenant(paused=True), "role": Role.NON_OWNER},
+        {"tenant": tenant(), "role": Role.OWNER},
+        {"tenant": retained()},
+        {"failure": failure()},
+    ],
+    ids=[
+        "no app",
+        "paused app",
+        "paused",
+        "a newer request",
+        "personal data",
+        "the tenant is another's and was never purged",
+        "protected",
+        "paused tenant",
+        "owner of a tenant",
+        "last owner of a tenant",
+        "failure",
+    ],
+)
+def test_a_record_is_kept_while_anything_else_is_left_or_a_person_holds_it(fields: dict[str, Any]) -> None:
+    assert not isinstance(decide(history(**fields, now=NOON + 9 * YEAR)), DeleteHistory)
+
+
+@pytest.mark.case(36, 40)
+def test_the_record_of_before_a_reinstall_goes_beside_the_new_tenant() -> None:
+    assert isinstance(decide(history(tenant=tenant(), role=Role.NON_OWNER, now=NOON + YEAR)), DeleteHistory)
+
+
+@pytest.mark.case(40)
+def test_credentials_go_before_the_record() -> None:
+    bare = record()
+    bare = bare.model_copy(update={"status": bare.status.model_copy(update={"conditions": ()})})
+    assert decide(history(installation=bare, now=NOON + YEAR)) == DeleteCredentials()
+
+
+@pytest.mark.case(40)
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+def test_a_record_that_is_deleted_is_let_go_whatever_its_deletion_policy(policy: str) -> None:
+    going = record(deletionPolicy=policy, meta={"deletionTimestamp": "2027-03-01T12:00:00Z"})
+    assert decide(history(installation=going, credentials_deleted=True, now=NOON + YEAR)) == RemoveFinalizer()

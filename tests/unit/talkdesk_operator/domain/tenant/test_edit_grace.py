@@ -12,6 +12,7 @@ from talkdesk_operator.domain.tenant.edit_grace import deletion_policies, held_u
 pytestmark = pytest.mark.case(40)
 EDITS: list[dict[str, Any]] = [
     {"retention": {"keepFor": "0s"}},
+    {"retention": {"historyTTL": "0s"}},
     {"trial": {"onEnd": "Offboard"}},
     {"license": {"onSuspended": "Offboard"}},
     {"license": {"onRevoked": "Offboard"}},
