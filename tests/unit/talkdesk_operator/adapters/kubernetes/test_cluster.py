@@ -878,6 +878,7 @@ CALLS: dict[str, tuple[Call, tuple[type[KubeError], ...]]] = {
     "remove_finalizer": (lambda w: w.cluster.remove_finalizer(w.installation), ()),
     "label": (lambda w: w.cluster.label(LABELLESS, AccountKey("team", "sentiment", ACCOUNT)), ()),
     "erase": (lambda w: w.cluster.erase(w.installation), ()),
+    "delete_installation": (lambda w: w.cluster.delete_installation(w.installation), ()),
     "write_installation_status": (
         lambda w: w.cluster.write_installation_status(w.installation, InstallationStatus()),
         (KubeConflict,),
