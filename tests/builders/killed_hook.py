@@ -1,7 +1,7 @@
 """The reference service as a real process behind a proxy, which kills it in the middle of calls.
 
-Each request that comes for the first time ends with SIGKILL for the service: before it has got the request, or after it
-has answered, in turn; the caller sees a connection that is cut. Then the service is started again, with its database.
+Of each method, the first new request ends with SIGKILL for the service before it has got it, the second one after it
+has answered; the caller sees a connection that is cut. Then the service is started again, with its database.
 """
 
 import asyncio
@@ -57,8 +57,9 @@ class KilledHook:
         """Pass a request on that has come before; kill the service at any other."""
         asked = request.method, request.headers.get("idempotency-key", "")
         async with self._turn:
+            number = len({key for method, key in self.asked if method == request.method})
             is_new, self.asked = asked not in self.asked, [*self.asked, asked]
-            if is_new and self.kills % 2 == 0:
+            if is_new and number == 0:
                 return await self._cut(request)
             body, headers = await request.read(), {k: v for k, v in request.headers.items() if k.lower() != "host"}
             url = f"http://127.0.0.1:{self.port}{request.path_qs}"
@@ -67,14 +68,14 @@ class KilledHook:
                 session.request(request.method, url, data=body or None, headers=headers) as response,
             ):
                 text = await response.read()
-            if is_new:
+            if is_new and number == 1:
                 return await self._cut(request)
             return web.Response(status=response.status, body=text, content_type="application/json")
 
     async def _cut(self, request: web.Request) -> web.StreamResponse:
-        await self.kill()
         assert request.transport is not None
         request.transport.abort()
+        await self.kill()
         return web.Response()
 
 
