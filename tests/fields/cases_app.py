@@ -70,8 +70,8 @@ _UNSERVED: Final = said(
     Said(APP, "AccessReady", "^Unknown KindMissing: "), Said(TENANT, "Ready", r"^False \w+: .*"), changes=_MOVED
 )
 _RENAMED: Final = Effect(
-    changes=rf"ConfigMap \w+\.|{_MOVED}|conditions\.PruneHeld",
-    leaves=rf"ConfigMap \w+\.|{_MOVED}|conditions\.PruneHeld",
+    changes=rf"ConfigMap [\w-]+\.|{_MOVED}|conditions\.PruneHeld",
+    leaves=rf"ConfigMap [\w-]+\.|{_MOVED}|conditions\.PruneHeld",
 )
 """An object under another name is another object; the first is kept, and after the undoing the other one."""
 
