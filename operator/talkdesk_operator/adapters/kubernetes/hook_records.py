@@ -46,7 +46,9 @@ class SecretHookRecordStore:
         """Read the Secret."""
         try:
             secret = await self._kube.request("GET", _path(namespace, tenant))
-        except KubeNotFound:
+        except KubeNotFound as error:
+            if not error.named:
+                raise  # the path leads nowhere, so services may be on record
             return None
         record = _read(secret)
         if record is None:
@@ -80,8 +82,9 @@ class SecretHookRecordStore:
                 return
             self._wrote("Secret", "delete")
             await self._kube.request("DELETE", path, body={"preconditions": {"uid": secret["metadata"]["uid"]}})
-        except KubeNotFound:
-            return
+        except KubeNotFound as error:
+            if not error.named:
+                raise
 
 
 def _name(tenant: str) -> str:
