@@ -10,9 +10,10 @@ from typing import Any
 
 from builders.api_server import HOME, ApiServer
 from builders.journal import Journal
-from builders.objects import INSTALLATION, NOON, app_object, installation_object
+from builders.objects import INSTALLATION, NOON, app_object, credentials, installation_object, scope
 from builders.scim import ScimInMemory
 from builders.talkdesk_in_memory import TalkdeskInMemory
+from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import Decision, RequestType, TalkdeskInstallation
 from talkdesk_crds.names import ANNOTATION_EVENT_TIME, LABEL_INSTALLATION, LABEL_MANAGED_BY, MANAGED_BY, SECRET_TYPE
@@ -22,6 +23,7 @@ from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.revisions import KubernetesRevisions
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.domain.account_key import AccountKey
+from talkdesk_operator.domain.reconcile.scope import Scope
 from talkdesk_operator.domain.shard import WHOLE
 from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
@@ -33,6 +35,7 @@ from talkdesk_operator.reconcilers import (
     InstallationReconciler,
     TenantReconciler,
 )
+from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_operator.reconcilers.rollouts import Rollouts
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
@@ -268,3 +271,15 @@ class OperatorInMemory:
 def _condition(raw: Mapping[str, Any], kind: str) -> str:
     found = [c for c in raw["status"]["conditions"] if c["type"] == kind]
     return "/".join((found[0]["status"], found[0]["reason"])) if found else "none"
+
+
+def tenant_scope(operator: OperatorInMemory) -> Scope:
+    """The scope with which the domain asks for work on the tenant of the app `sentiment`, read afresh."""
+    raw = operator.server.find("TalkdeskTenant", TENANT)
+    return scope(
+        now=operator.now,
+        app=compile_app(TalkdeskApp.read(operator.server.get("TalkdeskApp", "sentiment"))),
+        installation=TalkdeskInstallation.read(operator.server.get("TalkdeskInstallation", INSTALLATION)),
+        tenant=TalkdeskTenant.read(raw) if raw is not None else None,
+        credentials=credentials(),
+    )

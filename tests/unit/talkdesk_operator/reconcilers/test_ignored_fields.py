@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from builders.objects import INSTALLATION, credentials, scope
-from builders.operator_in_memory import NAMESPACE, SPACE, TENANT, OperatorInMemory, config_map, installed, sentiment
-from talkdesk_crds.app import TalkdeskApp
-from talkdesk_crds.installation import TalkdeskInstallation
+from builders.operator_in_memory import (
+    NAMESPACE,
+    SPACE,
+    OperatorInMemory,
+    config_map,
+    installed,
+    sentiment,
+    tenant_scope,
+)
 from talkdesk_crds.names import ANNOTATION_IGNORE_FIELDS, FIELD_MANAGER
-from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.reconcile.scope import TenantOutcome, TenantResult
-from talkdesk_operator.reconcilers.apps import compile_app
 
 IGNORED = {"annotations": {ANNOTATION_IGNORE_FIELDS: "/data/size"}}
 
@@ -32,16 +35,7 @@ class Live:
         return sentiment({"name": "base", "manifests": [NAMESPACE, manifest], **self._step})
 
     async def provision(self) -> TenantOutcome:
-        raw = self.server.find("TalkdeskTenant", TENANT)
-        after = await self.operator.tenants.provision(
-            scope(
-                now=self.operator.now,
-                app=compile_app(TalkdeskApp.read(self.server.get("TalkdeskApp", "sentiment"))),
-                installation=TalkdeskInstallation.read(self.server.get("TalkdeskInstallation", INSTALLATION)),
-                tenant=TalkdeskTenant.read(raw) if raw is not None else None,
-                credentials=credentials(),
-            )
-        )
+        after = await self.operator.tenants.provision(tenant_scope(self.operator))
         assert after.tenant_outcome is not None
         return after.tenant_outcome
 

@@ -2,15 +2,20 @@
 
 from typing import Any
 
-from builders.objects import INSTALLATION, credentials, scope
-from builders.operator_in_memory import NAMESPACE, SPACE, TENANT, OperatorInMemory, config_map, installed, sentiment
-from talkdesk_crds.app import TalkdeskApp
+from builders.operator_in_memory import (
+    NAMESPACE,
+    SPACE,
+    TENANT,
+    OperatorInMemory,
+    config_map,
+    installed,
+    sentiment,
+    tenant_scope,
+)
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import ANNOTATION_RECREATE
 from talkdesk_crds.tenant import InventoryItem, TalkdeskTenant
 from talkdesk_operator.domain.reconcile.scope import TenantOutcome, TenantResult
-from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_runtime.kube_errors import KubeError, from_status
 
 AFTER = {"name": "after", "manifests": [config_map("after", data={"x": "1"})]}
@@ -45,16 +50,7 @@ class Live:
         return from_status(422, {"reason": "Invalid", "message": said, "details": {"causes": [cause]}})
 
     async def provision(self) -> TenantOutcome:
-        raw = self.server.find("TalkdeskTenant", TENANT)
-        after = await self.operator.tenants.provision(
-            scope(
-                now=self.operator.now,
-                app=compile_app(TalkdeskApp.read(self.server.get("TalkdeskApp", "sentiment"))),
-                installation=TalkdeskInstallation.read(self.server.get("TalkdeskInstallation", INSTALLATION)),
-                tenant=TalkdeskTenant.read(raw) if raw is not None else None,
-                credentials=credentials(),
-            )
-        )
+        after = await self.operator.tenants.provision(tenant_scope(self.operator))
         assert after.tenant_outcome is not None
         return after.tenant_outcome
 

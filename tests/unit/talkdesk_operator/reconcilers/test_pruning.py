@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from builders.objects import DAY, INSTALLATION, credentials, scope
+from builders.objects import DAY
 from builders.operator_in_memory import (
     NAMESPACE,
     SPACE,
@@ -16,14 +16,12 @@ from builders.operator_in_memory import (
     config_map,
     installed,
     sentiment,
+    tenant_scope,
 )
-from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import ANNOTATION_ON_REMOVE, ANNOTATION_OWNER, LABEL_TENANT
-from talkdesk_crds.tenant import OrphanReason, TalkdeskTenant
+from talkdesk_crds.tenant import OrphanReason
 from talkdesk_operator.domain.reconcile.scope import Scope, TenantResult
-from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_runtime.kube_errors import KubeError
 
 pytestmark = pytest.mark.case(68)
@@ -45,14 +43,7 @@ class Live:
         self.server = self.operator.server
 
     def scope(self) -> Scope:
-        raw = self.server.find("TalkdeskTenant", TENANT)
-        return scope(
-            now=self.operator.now,
-            app=compile_app(TalkdeskApp.read(self.server.get("TalkdeskApp", "sentiment"))),
-            installation=TalkdeskInstallation.read(self.server.get("TalkdeskInstallation", INSTALLATION)),
-            tenant=TalkdeskTenant.read(raw) if raw is not None else None,
-            credentials=credentials(),
-        )
+        return tenant_scope(self.operator)
 
     async def provision(self, *, result: TenantResult = TenantResult.READY) -> None:
         after = await self.operator.tenants.provision(self.scope())

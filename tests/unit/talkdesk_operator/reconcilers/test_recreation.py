@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from builders.objects import INSTALLATION, credentials, scope
 from builders.operator_in_memory import (
     NAMESPACE,
     SPACE,
@@ -14,12 +13,11 @@ from builders.operator_in_memory import (
     config_map,
     installed,
     sentiment,
+    tenant_scope,
 )
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import ANNOTATION_OWNER, ANNOTATION_RECREATE
-from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.reconcile.scope import TenantOutcome, TenantResult
 from talkdesk_operator.reconcilers.apps import compile_app
 from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeInvalid
@@ -48,16 +46,7 @@ class Live:
         return sentiment({"name": "base", "manifests": [NAMESPACE, *manifests]})
 
     async def provision(self) -> TenantOutcome:
-        raw = self.server.find("TalkdeskTenant", TENANT)
-        after = await self.operator.tenants.provision(
-            scope(
-                now=self.operator.now,
-                app=compile_app(TalkdeskApp.read(self.server.get("TalkdeskApp", "sentiment"))),
-                installation=TalkdeskInstallation.read(self.server.get("TalkdeskInstallation", INSTALLATION)),
-                tenant=TalkdeskTenant.read(raw) if raw is not None else None,
-                credentials=credentials(),
-            )
-        )
+        after = await self.operator.tenants.provision(tenant_scope(self.operator))
         assert after.tenant_outcome is not None
         return after.tenant_outcome
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from builders.objects import DAY, HOUR, INSTALLATION, credentials, scope, tenant_object
+from builders.objects import DAY, HOUR, INSTALLATION, scope, tenant_object
 from builders.operator_in_memory import (
     ACCOUNT,
     IDENTITY,
@@ -17,13 +17,11 @@ from builders.operator_in_memory import (
     credentials_secret,
     installed,
     sentiment,
+    tenant_scope,
 )
-from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import TalkdeskInstallation
-from talkdesk_crds.tenant import StepState, TalkdeskTenant, TenantState
-from talkdesk_operator.domain.reconcile.scope import RetryClass, Scope, TenantResult
-from talkdesk_operator.reconcilers.apps import compile_app
+from talkdesk_crds.tenant import StepState, TenantState
+from talkdesk_operator.domain.reconcile.scope import RetryClass, TenantResult
 from talkdesk_operator.reconcilers.template_variables import template_variables
 from talkdesk_runtime.kube_errors import KubeOverloaded
 
@@ -38,21 +36,9 @@ def world(*steps: dict[str, Any], tenant: dict[str, Any] | None = None, **spec: 
     return OperatorInMemory(*there)
 
 
-def scope_of(operator: OperatorInMemory) -> Scope:
-    """The scope with which the domain asks for work on the tenant."""
-    raw = operator.server.find("TalkdeskTenant", TENANT)
-    return scope(
-        now=operator.now,
-        app=compile_app(TalkdeskApp.read(operator.server.get("TalkdeskApp", "sentiment"))),
-        installation=TalkdeskInstallation.read(operator.server.get("TalkdeskInstallation", INSTALLATION)),
-        tenant=TalkdeskTenant.read(raw) if raw is not None else None,
-        credentials=credentials(),
-    )
-
-
 async def provisioned(*steps: dict[str, Any], **spec: Any) -> OperatorInMemory:
     operator = world(*steps, **spec)
-    after = await operator.tenants.provision(scope_of(operator))
+    after = await operator.tenants.provision(tenant_scope(operator))
     assert after.tenant_outcome is not None
     assert after.tenant_outcome.result is TenantResult.READY
     operator.journal.clear()
@@ -61,7 +47,7 @@ async def provisioned(*steps: dict[str, Any], **spec: Any) -> OperatorInMemory:
 
 async def offboarded(*steps: dict[str, Any], **spec: Any) -> OperatorInMemory:
     operator = await provisioned(*steps, **spec)
-    await operator.tenants.offboard(scope_of(operator))
+    await operator.tenants.offboard(tenant_scope(operator))
     operator.journal.clear()
     return operator
 
@@ -71,7 +57,7 @@ async def offboarded(*steps: dict[str, Any], **spec: Any) -> OperatorInMemory:
 
 async def test_the_record_with_the_plan_is_made_before_the_first_object() -> None:
     operator = world()
-    after = await operator.tenants.provision(scope_of(operator))
+    after = await operator.tenants.provision(tenant_scope(operator))
     assert operator.journal.writes[:2] == ["POST talkdesktenants", f"APPLY namespaces/{SPACE}"]
     assert operator.journal.writes[-1] == STATUS
     tenant = operator.tenant
@@ -106,7 +92,7 @@ async def test_a_ready_tenant_says_so_and_what_it_was_made_from() -> None:
 async def test_provisioning_again_applies_again_and_writes_no_record_of_ours() -> None:
     operator = await provisioned()
     before = operator.server.versions
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.server.versions == before
     assert RECORD not in operator.journal.writes
     assert STATUS not in operator.journal.writes
@@ -116,7 +102,7 @@ async def test_an_object_that_comes_into_the_template_is_planned_before_it_is_ap
     operator = await provisioned()
     other = {"name": "other", "manifests": [config_map("b")]}
     operator.change("TalkdeskApp", "sentiment", sentiment(BASE, KEYS, other))
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     writes = operator.journal.writes
     assert writes.index(RECORD) < writes.index(f"APPLY configmaps/{SPACE}/b")
     assert [item.name for item in operator.tenant.status.inventory] == [SPACE, "account", "keys", "b"]
@@ -126,10 +112,10 @@ async def test_a_plan_that_broke_off_stays_on_record_when_another_takes_its_plac
     operator = world()
     operator.journal.fail(f"APPLY configmaps/{SPACE}/account", _PowerCut())
     with pytest.raises(_PowerCut):
-        await operator.tenants.provision(scope_of(operator))
+        await operator.tenants.provision(tenant_scope(operator))
     operator.change("TalkdeskApp", "sentiment", sentiment({"name": "other", "manifests": [config_map("b")]}))
     operator.journal.clear()
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.journal.writes[:2] == [STATUS, RECORD]
     assert [(item.name, bool(item.uid)) for item in operator.tenant.status.inventory] == [("b", True), (SPACE, True)]
 
@@ -141,7 +127,7 @@ class _PowerCut(Exception):
 async def test_a_failed_object_fails_the_tenant_and_keeps_the_whole_plan_on_record() -> None:
     operator = world()
     operator.journal.fail(f"APPLY configmaps/{SPACE}/account", KubeOverloaded("busy"))
-    after = await operator.tenants.provision(scope_of(operator))
+    after = await operator.tenants.provision(tenant_scope(operator))
     assert after.tenant_outcome is not None
     assert after.tenant_outcome.result is TenantResult.FAILED
     assert after.tenant_outcome.failure is not None
@@ -160,7 +146,7 @@ async def test_a_step_that_is_not_ready_in_time_has_failed_and_goes_on_when_it_i
     operator = world(BASE, {"name": "web", "manifests": [web], "timeLimit": "10m"}, KEYS)
 
     async def outcome() -> tuple[TenantResult, list[StepState], list[bool]]:
-        after = await operator.tenants.provision(scope_of(operator))
+        after = await operator.tenants.provision(tenant_scope(operator))
         assert after.tenant_outcome is not None
         steps = operator.tenant.status.steps
         return (
@@ -191,10 +177,10 @@ async def test_a_step_that_is_not_ready_in_time_has_failed_and_goes_on_when_it_i
 async def test_the_moment_since_when_a_tenant_waits_is_not_moved_by_looking_again() -> None:
     web = config_map("web", apiVersion="apps/v1", kind="Deployment", spec={"replicas": 1})
     operator = world(BASE, {"name": "web", "manifests": [web]})
-    first = await operator.tenants.provision(scope_of(operator))
+    first = await operator.tenants.provision(tenant_scope(operator))
     began = operator.now
     operator.now += HOUR
-    second = await operator.tenants.provision(scope_of(operator))
+    second = await operator.tenants.provision(tenant_scope(operator))
     for after in (first, second):
         assert after.tenant_outcome is not None
         assert (after.tenant_outcome.result, after.tenant_outcome.started_at) == (TenantResult.WAITING, began)
@@ -202,7 +188,7 @@ async def test_the_moment_since_when_a_tenant_waits_is_not_moved_by_looking_agai
 
 async def test_a_template_that_cannot_be_understood_fails_without_a_request() -> None:
     operator = world({"name": "base", "manifests": [{"kind": "${ 1 +"}]})
-    after = await operator.tenants.provision(scope_of(operator))
+    after = await operator.tenants.provision(tenant_scope(operator))
     assert after.tenant_outcome is not None
     assert after.tenant_outcome.failure is not None
     assert after.tenant_outcome.failure.reason is Reason.TEMPLATE_INVALID
@@ -215,7 +201,7 @@ UNRENDERABLE = {"name": "base", "manifests": [config_map("a", data={"x": "${tena
 
 async def test_a_template_that_cannot_be_filled_in_makes_no_tenant() -> None:
     operator = world(UNRENDERABLE)
-    after = await operator.tenants.provision(scope_of(operator))
+    after = await operator.tenants.provision(tenant_scope(operator))
     assert after.tenant_outcome is not None
     assert after.tenant_outcome.failure is not None
     assert after.tenant_outcome.failure.reason is Reason.RENDER_FAILED
@@ -225,13 +211,13 @@ async def test_a_template_that_cannot_be_filled_in_makes_no_tenant() -> None:
 async def test_a_tenant_whose_template_cannot_be_filled_in_any_more_stays_and_is_stalled() -> None:
     operator = await provisioned()
     operator.change("TalkdeskApp", "sentiment", sentiment(UNRENDERABLE))
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.journal.writes == [STATUS]
     assert operator.tenant_reason() == "False/RenderFailed"
     assert operator.tenant_reason("Stalled") == "True/RenderFailed"
     assert operator.server.find("ConfigMap", "account", SPACE) is not None
     operator.journal.clear()
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.journal.writes == []
 
 
@@ -240,7 +226,7 @@ async def test_what_a_person_set_on_the_tenant_stays() -> None:
     operator.change("TalkdeskTenant", TENANT, {"spec": {"values": {"plan": "big"}, "deletionProtection": True}})
     other = {"name": "other", "manifests": [config_map("b", data={"plan": "${tenant.values.plan}"})]}
     operator.change("TalkdeskApp", "sentiment", sentiment(BASE, KEYS, other))
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.server.get("ConfigMap", "b", SPACE)["data"] == {"plan": "big"}
     assert operator.tenant.spec.deletion_protection
 
@@ -250,7 +236,7 @@ async def test_the_tenants_name_is_fixed_when_it_was_made_once() -> None:
     changed = sentiment()
     changed["spec"]["tenant"]["name"] = "other-${account.id}"
     operator.change("TalkdeskApp", "sentiment", changed)
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.tenant.spec.name == SPACE
 
 
@@ -264,10 +250,10 @@ async def test_a_name_from_a_mistake_follows_the_template_while_nothing_was_appl
     operator.server.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
     before = operator.server.get("Namespace", "default")
     operator.change("TalkdeskApp", "sentiment", named("default"))
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert (operator.tenant.spec.name, operator.tenant_reason()) == ("default", "False/Conflict")
     operator.change("TalkdeskApp", "sentiment", named("td-${account.id}"))
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert (operator.tenant.spec.name, operator.tenant.status.name) == (SPACE, SPACE)
     assert operator.tenant_reason() == "True/Applied"
     assert operator.server.get("Namespace", "default") == before
@@ -278,9 +264,9 @@ async def test_a_name_is_fixed_when_an_object_was_made_though_the_process_ended_
     operator = world()
     operator.journal.fail(f"APPLY configmaps/{SPACE}/account", _PowerCut())
     with pytest.raises(_PowerCut):
-        await operator.tenants.provision(scope_of(operator))
+        await operator.tenants.provision(tenant_scope(operator))
     operator.change("TalkdeskApp", "sentiment", named("other-${account.id}"))
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.tenant.spec.name == SPACE
     assert operator.server.find("Namespace", f"other-{ACCOUNT}") is None
 
@@ -289,11 +275,11 @@ async def test_a_name_whose_use_cannot_be_looked_up_is_kept_for_now() -> None:
     operator = world()
     operator.journal.fail(f"APPLY namespaces/{SPACE}", _PowerCut())
     with pytest.raises(_PowerCut):
-        await operator.tenants.provision(scope_of(operator))
+        await operator.tenants.provision(tenant_scope(operator))
     operator.change("TalkdeskApp", "sentiment", named("other-${account.id}"))
     operator.journal.fail(f"GET namespaces/{SPACE}", KubeOverloaded("busy"))
     with pytest.raises(KubeOverloaded):
-        await operator.tenants.provision(scope_of(operator))
+        await operator.tenants.provision(tenant_scope(operator))
     assert operator.tenant.spec.name == SPACE
 
 
@@ -303,7 +289,7 @@ async def test_a_record_that_somebody_renamed_gets_its_name_back_and_loses_nothi
     operator = await provisioned()
     before = {place: raw for place, raw in operator.server.objects.items() if SPACE in place}
     operator.change("TalkdeskTenant", TENANT, {"spec": {"name": renamed}})
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert {place: raw for place, raw in operator.server.objects.items() if SPACE in place} == before
     assert operator.tenant.spec.name == SPACE
     assert operator.server.find("Namespace", "td-mine") is None
@@ -313,7 +299,7 @@ async def test_a_tenant_of_an_installation_before_gets_its_new_owner() -> None:
     made_before = tenant_object(TENANT, accountId=ACCOUNT, installationRef={"name": "before"})
     made_before["spec"]["name"] = SPACE
     operator = world(tenant=made_before)
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.tenant.spec.installation_ref is not None
     assert operator.tenant.spec.installation_ref.name == INSTALLATION
 
@@ -321,7 +307,7 @@ async def test_a_tenant_of_an_installation_before_gets_its_new_owner() -> None:
 async def test_a_new_owner_of_the_same_plan_costs_one_write_of_the_record() -> None:
     operator = await provisioned()
     operator.change("TalkdeskTenant", TENANT, {"spec": {"installationRef": {"name": "before"}}})
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.journal.writes[0] == RECORD
     assert operator.journal.writes.count(RECORD) == 1
 
@@ -329,14 +315,14 @@ async def test_a_new_owner_of_the_same_plan_costs_one_write_of_the_record() -> N
 async def test_a_record_without_a_name_gets_the_rendered_one() -> None:
     operator = world(tenant=tenant_object(TENANT, accountId=ACCOUNT))
     operator.change("TalkdeskTenant", TENANT, {"spec": {"name": None}})
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert operator.tenant.spec.name == SPACE
 
 
 async def test_a_tenant_that_comes_back_loses_the_marks_of_its_retention() -> None:
     operator = await offboarded()
     operator.change("TalkdeskTenant", TENANT, {"spec": {"purge": {"requestedBy": "me"}}})
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     spec = operator.tenant.spec
     assert (spec.state, spec.uninstall_time, spec.purge) == (TenantState.ACTIVE, None, None)
     assert operator.tenant.status.purge_time is None
@@ -347,7 +333,7 @@ async def test_a_tenant_that_comes_back_loses_the_marks_of_its_retention() -> No
 
 async def test_offboarding_is_on_record_before_the_first_object_goes() -> None:
     operator = await provisioned(retention={"keepFor": "30d"})
-    after = await operator.tenants.offboard(scope_of(operator))
+    after = await operator.tenants.offboard(tenant_scope(operator))
     assert operator.journal.writes == [RECORD, f"DELETE secrets/{SPACE}/keys", STATUS]
     tenant = operator.tenant
     assert (tenant.spec.state, tenant.spec.uninstall_time) == (TenantState.OFFBOARDED, operator.now)
@@ -367,13 +353,13 @@ async def test_offboarding_is_on_record_before_the_first_object_goes() -> None:
 async def test_offboarding_again_writes_nothing_and_does_not_move_the_end_of_the_retention() -> None:
     operator = await offboarded()
     operator.now += DAY
-    await operator.tenants.offboard(scope_of(operator))
+    await operator.tenants.offboard(tenant_scope(operator))
     assert operator.journal.lines == []
 
 
 async def test_a_tenant_without_objects_to_delete_at_an_uninstall_is_offboarded_at_once() -> None:
     operator = await provisioned(BASE)
-    after = await operator.tenants.offboard(scope_of(operator))
+    after = await operator.tenants.offboard(tenant_scope(operator))
     assert operator.journal.writes == [RECORD, STATUS]
     assert after.tenant_outcome is not None
     assert after.tenant_outcome.result is TenantResult.OFFBOARDED
@@ -382,21 +368,21 @@ async def test_a_tenant_without_objects_to_delete_at_an_uninstall_is_offboarded_
 async def test_an_object_that_does_not_go_keeps_the_tenant_in_offboarding() -> None:
     operator = await provisioned()
     operator.server.edit("Secret", "keys", {"metadata": {"finalizers": ["example.com/hold"]}}, SPACE)
-    after = await operator.tenants.offboard(scope_of(operator))
+    after = await operator.tenants.offboard(tenant_scope(operator))
     assert operator.tenant_reason() == "False/Offboarding"
     assert operator.tenant_reason("Reconciling") == "True/Offboarding"
     assert after.tenant_outcome is not None
     assert (after.tenant_outcome.result, after.tenant_outcome.started_at) == (TenantResult.DELETING, operator.now)
     assert "keys" in {item.name for item in operator.tenant.status.inventory}
     operator.server.remove("Secret", "keys", SPACE)
-    await operator.tenants.offboard(scope_of(operator))
+    await operator.tenants.offboard(tenant_scope(operator))
     assert operator.tenant_reason() == "False/Retained"
 
 
 async def test_an_object_that_may_not_be_deleted_fails_the_offboarding() -> None:
     operator = await provisioned()
     operator.server.forbid("Secret", "DELETE")
-    after = await operator.tenants.offboard(scope_of(operator))
+    after = await operator.tenants.offboard(tenant_scope(operator))
     assert after.tenant_outcome is not None
     assert after.tenant_outcome.result is TenantResult.FAILED
     assert operator.tenant_reason() == "False/AccessMissing"
@@ -406,9 +392,9 @@ async def test_a_plan_that_broke_off_is_offboarded_too() -> None:
     operator = world()
     operator.journal.fail(f"APPLY secrets/{SPACE}/keys", _PowerCut(), "after")
     with pytest.raises(_PowerCut):
-        await operator.tenants.provision(scope_of(operator))
+        await operator.tenants.provision(tenant_scope(operator))
     operator.journal.clear()
-    await operator.tenants.offboard(scope_of(operator))
+    await operator.tenants.offboard(tenant_scope(operator))
     assert operator.journal.writes == [STATUS, RECORD, f"DELETE secrets/{SPACE}/keys", STATUS]
     assert operator.server.find("Secret", "keys", SPACE) is None
 
@@ -418,7 +404,7 @@ async def test_a_plan_that_broke_off_is_offboarded_too() -> None:
 
 async def test_a_purge_deletes_everything_then_the_record() -> None:
     operator = await offboarded()
-    after = await operator.tenants.purge(scope_of(operator))
+    after = await operator.tenants.purge(tenant_scope(operator))
     assert operator.journal.writes == [
         STATUS,
         f"DELETE configmaps/{SPACE}/account",
@@ -433,7 +419,7 @@ async def test_a_purge_deletes_everything_then_the_record() -> None:
 async def test_a_purge_that_a_person_asked_for_is_reported_with_their_name() -> None:
     operator = await offboarded()
     operator.change("TalkdeskTenant", TENANT, {"spec": {"purge": {"requestedBy": "maria"}}})
-    await operator.tenants.purge(scope_of(operator))
+    await operator.tenants.purge(tenant_scope(operator))
     assert operator.journal.writes[-3:] == ["POST events/PurgeRequested", RECORD, f"DELETE talkdesktenants/{TENANT}"]
     (note,) = [request.body["note"] for request in operator.server.requests if request.path.endswith("/events")]
     assert "maria" in note
@@ -442,14 +428,14 @@ async def test_a_purge_that_a_person_asked_for_is_reported_with_their_name() -> 
 async def test_the_record_stays_while_an_object_is_still_there() -> None:
     operator = await offboarded()
     operator.server.edit("Namespace", SPACE, {"metadata": {"finalizers": ["kubernetes"]}})
-    after = await operator.tenants.purge(scope_of(operator))
+    after = await operator.tenants.purge(tenant_scope(operator))
     assert operator.journal.writes[-1] == STATUS
     assert operator.tenant_reason() == "False/Purging"
     assert after.tenant_outcome is not None
     assert after.tenant_outcome.result is TenantResult.DELETING
     assert [item.name for item in operator.tenant.status.inventory] == [SPACE]
     operator.server.remove("Namespace", SPACE)
-    await operator.tenants.purge(scope_of(operator))
+    await operator.tenants.purge(tenant_scope(operator))
     assert operator.server.find("TalkdeskTenant", TENANT) is None
 
 
@@ -460,7 +446,7 @@ async def test_the_record_of_users_goes_before_the_tenants_record() -> None:
     secret["metadata"]["labels"] = labels | {"appconnect.talkdesk.dev/tenant": TENANT}
     secret["type"] = "appconnect.talkdesk.dev/users"
     operator.server.put(secret)
-    await operator.tenants.purge(scope_of(operator))
+    await operator.tenants.purge(tenant_scope(operator))
     assert operator.journal.writes[-3:] == [
         f"DELETE secrets/{TENANT}-users-0",
         RECORD,
@@ -472,7 +458,7 @@ async def test_the_record_of_users_goes_before_the_tenants_record() -> None:
 
 
 async def test_a_template_sees_every_credential_and_where_to_use_it() -> None:
-    known = scope_of(world())
+    known = tenant_scope(world())
     assert known.app is not None
     variables = template_variables(known, known.app)
     assert variables["credentials"] == {
@@ -488,7 +474,7 @@ async def test_a_template_sees_every_credential_and_where_to_use_it() -> None:
 
 
 async def test_a_template_sees_no_credentials_where_there_are_none() -> None:
-    known = scope(app=scope_of(world()).app)
+    known = scope(app=tenant_scope(world()).app)
     assert known.app is not None
     variables = template_variables(known, known.app)
     assert variables["credentials"] == {}
@@ -500,11 +486,11 @@ async def test_a_step_on_a_tenant_without_app_or_tenant_is_a_fault() -> None:
     with pytest.raises(LookupError, match="app"):
         await operator.tenants.provision(scope(app=None))
     with pytest.raises(LookupError, match="tenant"):
-        await operator.tenants.offboard(scope_of(operator))
+        await operator.tenants.offboard(tenant_scope(operator))
 
 
 async def test_a_message_is_cut_to_what_a_condition_holds() -> None:
     operator = world()
     operator.journal.fail(f"APPLY configmaps/{SPACE}/account", KubeOverloaded("x" * 5000))
-    await operator.tenants.provision(scope_of(operator))
+    await operator.tenants.provision(tenant_scope(operator))
     assert max(len(each.message) for each in operator.tenant.status.conditions) <= 2048
