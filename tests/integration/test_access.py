@@ -41,6 +41,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: talkdesk-operator-app}
 rules:
+- {apiGroups: [appconnect.talkdesk.dev], resources: [talkdeskinstallations], verbs: [delete]}
 - {apiGroups: [""], resources: [secrets], verbs: [get, list, delete]}
 - {apiGroups: [apps], resources: [controllerrevisions], verbs: [get, list, create, delete]}
 ---
