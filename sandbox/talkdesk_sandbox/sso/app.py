@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from talkdesk_sandbox.sso.id_tokens import IdToken, IdTokenExpired, IdTokenInvalid, IdTokenVerifier
+from talkdesk_sandbox.sso.id_tokens import IdToken, IdTokenInvalid, IdTokenOutdated, IdTokenVerifier
 from talkdesk_sandbox.sso.pages import page
 
 __all__ = ["AppSettings", "Asks", "Standing", "directory_client", "sso_app"]
@@ -72,7 +72,7 @@ class _Guard:
         try:
             user = await self.verifier.verify(token if scheme.lower() == "bearer" else "")
             standing = await self.ask(user.user)
-        except IdTokenExpired:
+        except IdTokenOutdated:
             return _session_over(request)
         except IdTokenInvalid:
             return page(401, "Not logged in", "This address can only be used after a login at Talkdesk.")

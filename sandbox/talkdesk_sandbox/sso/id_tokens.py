@@ -14,7 +14,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-__all__ = ["IdToken", "IdTokenExpired", "IdTokenInvalid", "IdTokenVerifier"]
+__all__ = ["IdToken", "IdTokenInvalid", "IdTokenOutdated", "IdTokenVerifier"]
 
 _ALGORITHMS: Final = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"]
 """With a public key only: with HS256, whoever knows the public key could sign."""
@@ -28,8 +28,8 @@ class IdTokenInvalid(Exception):
     """It proves nothing; the text says why, and holds nothing of it."""
 
 
-class IdTokenExpired(IdTokenInvalid):
-    """It did prove who it is."""
+class IdTokenOutdated(IdTokenInvalid):
+    """Talkdesk did sign it, but it has expired, or is for another client: the one before a rotation, for instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,6 @@ class IdTokenVerifier:
         now, audience = self._clock(), claims.get("aud")
         if claims.get("iss") != self._issuer:
             raise IdTokenInvalid("another issuer")
-        if self._client_id not in (audience if isinstance(audience, list) else [audience]):
-            raise IdTokenInvalid("it is for another client")
         times = [claims.get(name) for name in ("exp", "iat")]
         if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in times):
             raise IdTokenInvalid("exp or iat is missing")
@@ -76,8 +74,10 @@ class IdTokenVerifier:
         user, began = claims.get("sub"), claims.get("auth_time", issued)
         if not isinstance(user, str) or not user or not isinstance(began, int | float):
             raise IdTokenInvalid("sub is missing, or auth_time is no time")
+        if self._client_id not in (audience if isinstance(audience, list) else [audience]):
+            raise IdTokenOutdated("it is for another client")
         if expires <= now:
-            raise IdTokenExpired("it has expired")
+            raise IdTokenOutdated("it has expired")
         return IdToken(user, str(claims.get("name") or claims.get("email") or user), float(min(began, issued)))
 
     async def _signed(self, token: str) -> dict[str, Any]:

@@ -88,6 +88,12 @@ async def test_an_expired_token_begins_a_new_session_and_leads_back_to_the_same_
     assert (await place.get("/calls", expired, "POST")).status_code == 401
 
 
+async def test_a_token_for_the_client_before_a_rotation_begins_a_new_session(place: Place) -> None:
+    page = await place.get("/", place.issuer.token(aud="client before"))
+    assert page.headers["location"] == "/oauth2/start?rd=%2F"
+    assert place.asked == []
+
+
 @pytest.mark.parametrize("authorization", ["", "Basic dXNlci0xOg==", "Bearer ", "Bearer x", "Bearer a.b.c"])
 async def test_who_comes_past_the_proxy_is_nobody_whatever_headers_say(place: Place, authorization: str) -> None:
     spoofed = {
