@@ -28,6 +28,12 @@ test: setup ## all tests (ARGS="-k name" for some)
 test-unit: setup ## the fast lane: unit tests alone, properties with a fifth of their examples
 	@$(PY) -m pytest -q --hypothesis-profile=fast -n 3 --dist=worksteal tests/unit $(ARGS)
 
+.PHONY: sso
+sso: setup ## single sign-on to play with in a browser of one's own, until Enter: operator, webhook, simulator, oauth2-proxy
+	@$(PY) -m talkdesk_sandbox.controlplane build
+	@$(PY) -m talkdesk_sandbox.controlplane oauth2-proxy >/dev/null
+	@$(PY) -m pytest -q -s --by-hand -k by_hand tests/integration/stack/test_single_sign_on.py $(ARGS)
+
 .PHONY: rollout
 rollout: setup ## rolls a new template out to 200 customers on a real API server, five of whom it breaks (ARGS=--customers=40)
 	@$(PY) -m talkdesk_sandbox.controlplane build

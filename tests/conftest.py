@@ -45,15 +45,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--customers", type=int, default=40, help="how many customers a change of the template reaches in test_rollouts"
     )
+    parser.addoption(
+        "--by-hand", action="store_true", help="keep the example of single sign-on running, for a person's own browser"
+    )
     parser.addoption("--update-golden", action="store_true", help="write tests/scenarios/*.golden anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Only a run needs the cluster: `--collect-only` shows them all.
-    if not (config.getoption("--kind") or config.option.collectonly):
-        kind = [item for item in items if item.get_closest_marker("kind")]
-        config.hook.pytest_deselected(items=kind)
-        items[:] = [item for item in items if not item.get_closest_marker("kind")]
+    # Only a run needs the cluster, or the person: `--collect-only` shows them all.
+    for marker, option in (("kind", "--kind"), ("by_hand", "--by-hand")):
+        if not (config.getoption(option) or config.option.collectonly):
+            config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(marker)])
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
 
 
 @pytest.fixture(scope="session")

@@ -117,19 +117,14 @@ class Chromium:
     @asynccontextmanager
     async def window(self, profile: Path) -> AsyncIterator[Window]:
         """Open a window with a new profile in that folder."""
-        rules = ", ".join(f"MAP {host} 127.0.0.1:{port}" for host, port in self.hosts.items())
         arguments = [
             "--headless=new",
             "--no-sandbox",  # whoever is root has no other way
             "--disable-dev-shm-usage",
             "--disable-gpu",
-            "--no-first-run",
-            "--no-proxy-server",
             "--disable-background-networking",
             "--disable-component-update",
-            f"--user-data-dir={profile}",
-            f"--host-resolver-rules={rules}",
-            f"--ignore-certificate-errors-spki-list={_fingerprint(self.certificate)}",
+            *arguments_for(self.hosts, self.certificate, profile),
         ]
         options = {"binary": shutil.which("chromium"), "args": arguments}
         wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
@@ -159,6 +154,18 @@ async def chromium(hosts: Mapping[str, int], certificate: bytes) -> AsyncIterato
     finally:
         process.terminate()
         await process.communicate()
+
+
+def arguments_for(hosts: Mapping[str, int], certificate: bytes, profile: Path) -> list[str]:
+    """Return what makes a browser of Chromium's family find hosts here, and believe them, in a profile of its own."""
+    rules = ", ".join(f"MAP {host} 127.0.0.1:{port}" for host, port in hosts.items())
+    return [
+        "--no-first-run",
+        "--no-proxy-server",
+        f"--user-data-dir={profile}",
+        f"--host-resolver-rules={rules}",
+        f"--ignore-certificate-errors-spki-list={_fingerprint(certificate)}",
+    ]
 
 
 def _fingerprint(certificate: bytes) -> str:

@@ -4,6 +4,9 @@ The operator makes the tenant from manifests/examples/sso on a real API server; 
 processes here, with what the Deployment and the Secret say.
 """
 
+import asyncio
+import shlex
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +16,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from builders.chromium import Chromium, Window, chromium, chromium_missing
+from builders.chromium import Chromium, Window, arguments_for, chromium, chromium_missing
 from builders.platform import Platform
+from builders.say import Say
 from builders.single_sign_on import DOMAIN, Place, single_sign_on
 from builders.stack import Stacks
 from talkdesk_sandbox.simulator import commands
@@ -113,6 +117,31 @@ async def log_out_of_talkdesk(place: Place, window: Window) -> None:
     await place.stack.simulator.dispatcher.drain()
     [logout] = [each for each in place.stack.simulator.dispatcher.log if each.event.type == "user.logout"]
     assert logout.state == "delivered", logout.attempts
+
+
+@pytest.mark.by_hand
+async def test_a_person_plays_it_by_hand(place: Place, say: Say, tmp_path: Path) -> None:
+    command = commands.Launch(installation=place.customer.installation_id)
+    launched = place.stack.simulator.launch(command).url
+    options = arguments_for({f"*.{DOMAIN}": place.port}, place.pair.certificate, tmp_path / "profile")
+    async with place.pod():
+        say(
+            f"""
+
+Open the app from within Talkdesk. Every user's password is talkdesk; the third one has no license.
+
+    {shlex.join(["chromium", *options, launched])}
+
+Then log out of Talkdesk, and open the app again:
+
+    {launched.partition("/launch?")[0]}/home
+    {place.url}
+
+What happened: talkdesk-simulator --help, with TALKDESK_SIMULATOR_URL={place.stack.server.url}
+
+Enter ends it."""
+        )
+        await asyncio.to_thread(sys.stdin.readline)
 
 
 @pytest.mark.case(76)
