@@ -28,6 +28,7 @@ from talkdesk_crds.fields import (
 )
 from talkdesk_crds.kind import Column, CustomResource, KindInfo
 from talkdesk_crds.name_rule import INSTALLATION_NAME
+from talkdesk_crds.notifications import NotificationsStatus
 
 __all__ = [
     "AccountFacts",
@@ -421,8 +422,8 @@ class InstallationStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The `metadata.generation` that this status speaks of."""
     conditions: Conditions = ()
-    """Ready, CredentialsValid, TenantReady, Answered, UsersSynced, InSync, DeadlineNear, and kstatus' Reconciling and
-    Stalled."""
+    """Ready, CredentialsValid, TenantReady, Answered, UsersSynced, InSync, DeadlineNear, NotificationsOverdue, and
+    kstatus' Reconciling and Stalled."""
     phase: Annotated[InstallationPhase | None, unknown_read_as(None, InstallationPhase)] = None
     """A summary for people: Pending, Provisioning, Answering, Active, AwaitingDecision, Suspended, Superseded,
     Offboarding, Uninstalled, Rejected, TimedOut, Gone, Purged, Paused or Deleting. Code should read the conditions."""
@@ -460,6 +461,8 @@ class InstallationStatus(Model):
     verified_access: Word | None = None
     """Fingerprint of the app's id and hosts, and of its scopes and users' service, with which Talkdesk was read last;
     after an edit of these it is read again at once."""
+    notifications: NotificationsStatus | None = None
+    """What the app's `notifications` are told of the installation; absent where the app has none."""
     history: Annotated[tuple[Transition, ...], Field(max_length=20, json_schema_extra=ATOMIC)] = ()
     """The last 20 transitions, oldest first."""
 

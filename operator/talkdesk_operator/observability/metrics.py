@@ -68,6 +68,12 @@ class Metrics:
             ("app", "step", "status"),
             registry=registry,
         )
+        self._notifications = Counter(
+            "talkdesk_notification_requests",
+            "Requests to endpoints of an app's notifications, by app, endpoint and status; `none` without a response.",
+            ("app", "endpoint", "status"),
+            registry=registry,
+        )
         self._answers = Counter(
             "talkdesk_answers",
             "Answers sent to Talkdesk, by type of request, decision and outcome.",
@@ -127,6 +133,11 @@ class Metrics:
         """Count a request of a step, of which `name` is `namespace/app/step`: the status, or `none`."""
         app, _, step = name.rpartition("/")
         self._hook_requests.labels(app, step, status).inc()
+
+    def count_notification(self, name: str, status: str, _seconds: float) -> None:
+        """Count a request to an endpoint, of which `name` is `namespace/app/endpoint`: the status, or `none`."""
+        app, _, endpoint = name.rpartition("/")
+        self._notifications.labels(app, endpoint, status).inc()
 
     def count_answer(self, request: RequestType, decision: Decision, outcome: str, seconds: float) -> None:
         """Count an answer: `delivered`, `unclear` or `refused`, and the seconds since the event was made."""

@@ -54,6 +54,7 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
         (ConditionType.USERS_SYNCED, _users(scope), has_scim(scope)),
         (ConditionType.IN_SYNC, _in_sync(scope), False),
         (ConditionType.DEADLINE_NEAR, _deadline(scope, left), False),
+        (ConditionType.NOTIFICATIONS_OVERDUE, None, False),  # judged with each delivery
     ):
         told = _told(scope, kind, judgement, always=always)
         if told is not None and not has_ended(told, scope, finish, answer):

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.app_notifications import NotificationEndpoint
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.hosts import HostAllowList
 from talkdesk_crds.installation import (
@@ -31,6 +32,7 @@ from talkdesk_operator.templates.template import CompiledTemplate
 __all__ = [
     "AcknowledgementState",
     "CompiledApp",
+    "CompiledEndpoint",
     "CompiledRule",
     "CredentialsMissing",
     "Facts",
@@ -69,6 +71,19 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledEndpoint:
+    """One of an app's `notifications`, with its filter compiled."""
+
+    config: NotificationEndpoint
+    filter: Expression | None = None
+    """None where there is none, or none that can be used: everything is told then."""
+    problem: str = ""
+    """What is wrong with it."""
+    blocked: bool = False
+    """Whether nothing may be sent there."""
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledApp:
     """A TalkdeskApp with its hosts, template and rules compiled, as far as they are valid."""
 
@@ -81,6 +96,8 @@ class CompiledApp:
     """The name of the revision that `template` is; see `domain.tenant.revision`."""
     reject_rules: tuple[CompiledRule, ...] = ()
     """The app's `approval.rejectWhen`."""
+    endpoints: tuple[CompiledEndpoint, ...] = ()
+    """The app's `notifications`."""
     allow_insecure: bool = False
     """Whether the operator lets the app allow plain http."""
 

@@ -1,0 +1,62 @@
+"""The endpoints of an app that are told what happens, with their filters compiled.
+
+Belongs here: whether an endpoint is to be told something. Does not belong here: what happened (`happenings`).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from talkdesk_crds.app_notifications import NotificationEndpoint
+from talkdesk_operator.domain.notifications.happenings import Happening
+from talkdesk_operator.domain.reconcile.scope import CompiledEndpoint
+from talkdesk_operator.templates.cel import ExpressionError, compile_expression
+from talkdesk_operator.templates.variables import MEMBERS, unknown_members, unknown_variable
+
+__all__ = ["FILTER_VARIABLES", "INSECURE", "compile_endpoint", "is_blocked", "is_told"]
+
+FILTER_VARIABLES: Final = frozenset({"account", "app", "event", "installation", "subscription", "trial"})
+"""The variables of an endpoint's `filter`."""
+_EVENT: Final = frozenset({"type", "reason", "phase", "requestType"})
+INSECURE: Final = "url is plain http: that needs allowInsecure, and --allow-insecure of the operator"
+
+
+def compile_endpoint(endpoint: NotificationEndpoint, *, allow_insecure: bool) -> CompiledEndpoint:
+    """Return the endpoint with its filter; `allow_insecure` is the operator's own setting.
+
+    A filter that can't be used counts as none: in doubt an endpoint is told.
+    """
+    place = f"notifications {endpoint.name}"
+    blocked = is_blocked(endpoint, allow_insecure=allow_insecure)
+    problem = f"{place}: {INSECURE}" if blocked else ""
+    if endpoint.filter is None:
+        return CompiledEndpoint(endpoint, None, problem, blocked)
+    try:
+        compiled = compile_expression(endpoint.filter)
+    except ExpressionError as error:
+        return CompiledEndpoint(endpoint, None, problem or f"{place}: filter: {error.reason}", blocked)
+    unknown = [unknown_variable(name, FILTER_VARIABLES) for name in sorted(compiled.references - FILTER_VARIABLES)]
+    wrong = [*unknown, *unknown_members(compiled, FILTER_VARIABLES, MEMBERS | {"event": _EVENT})]
+    if wrong:
+        return CompiledEndpoint(endpoint, None, problem or f"{place}: filter: {wrong[0]}", blocked)
+    return CompiledEndpoint(endpoint, compiled, problem, blocked)
+
+
+def is_blocked(endpoint: NotificationEndpoint, *, allow_insecure: bool) -> bool:
+    """Return whether nothing may be sent there, because it is plain http."""
+    return not endpoint.url.startswith("https://") and not (endpoint.allow_insecure and allow_insecure)
+
+
+def is_told(
+    endpoint: CompiledEndpoint, event: Happening, reason: str, phase: str, variables: Callable[[], Mapping[str, Any]]
+) -> bool:
+    """Return whether the endpoint wants to know; in doubt it does."""
+    wanted = endpoint.config.events
+    if wanted and event.type not in wanted:
+        return False
+    if endpoint.filter is None:
+        return True
+    told = {"type": event.type.value, "reason": reason, "phase": phase, "requestType": event.request_type}
+    try:
+        return endpoint.filter.evaluate({**variables(), "event": told}) is not False
+    except ExpressionError:
+        return True
