@@ -5,6 +5,7 @@ Belongs here: whether an endpoint is to be told something. Does not belong here:
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from talkdesk_crds.app_notifications import NotificationEndpoint
 from talkdesk_operator.domain.notifications.happenings import Happening
@@ -13,12 +14,11 @@ from talkdesk_operator.templates.cel import Expression, ExpressionError, compile
 from talkdesk_operator.templates.pem import is_pem
 from talkdesk_operator.templates.variables import MEMBERS, unknown_members, unknown_variable
 
-__all__ = ["FILTER_VARIABLES", "INSECURE", "compile_endpoint", "is_blocked", "is_told"]
+__all__ = ["FILTER_VARIABLES", "compile_endpoint", "is_told", "refusal"]
 
 FILTER_VARIABLES: Final = frozenset({"account", "app", "event", "installation", "subscription", "trial"})
 """The variables of an endpoint's `filter`."""
 _EVENT: Final = frozenset({"type", "reason", "phase", "requestType"})
-INSECURE: Final = "url is plain http: that needs allowInsecure, and --allow-insecure of the operator"
 
 
 def compile_endpoint(endpoint: NotificationEndpoint, *, allow_insecure: bool) -> CompiledEndpoint:
@@ -26,14 +26,13 @@ def compile_endpoint(endpoint: NotificationEndpoint, *, allow_insecure: bool) ->
 
     A filter that can't be used counts as none: in doubt an endpoint is told.
     """
-    blocked, problems = is_blocked(endpoint, allow_insecure=allow_insecure), list[str]()
-    if blocked:
-        problems.append(INSECURE)
+    refused = refusal(endpoint, allow_insecure=allow_insecure)
+    problems = [refused] if refused else []
     if endpoint.ca_bundle and not is_pem(endpoint.ca_bundle):
         problems.append("caBundle holds no certificates in PEM")
     compiled = _filter(endpoint.filter, problems) if endpoint.filter is not None else None
     problem = f"notifications {endpoint.name}: {problems[0]}" if problems else ""
-    return CompiledEndpoint(endpoint, compiled, problem, blocked)
+    return CompiledEndpoint(endpoint, compiled, problem)
 
 
 def _filter(source: str, problems: list[str]) -> Expression | None:
@@ -48,9 +47,13 @@ def _filter(source: str, problems: list[str]) -> Expression | None:
     return None if wrong else compiled
 
 
-def is_blocked(endpoint: NotificationEndpoint, *, allow_insecure: bool) -> bool:
-    """Return whether nothing may be sent there, because it is plain http."""
-    return not endpoint.url.startswith("https://") and not (endpoint.allow_insecure and allow_insecure)
+def refusal(endpoint: NotificationEndpoint, *, allow_insecure: bool) -> str:
+    """Return why nothing may be sent there; empty where it may."""
+    parts = urlsplit(endpoint.url)
+    if "@" in parts.netloc:
+        return "url holds a user's name or a password, which belong into no field of an app"
+    insecure = parts.scheme != "https" and not (endpoint.allow_insecure and allow_insecure)
+    return "url is plain http: that needs allowInsecure, and --allow-insecure of the operator" if insecure else ""
 
 
 def is_told(

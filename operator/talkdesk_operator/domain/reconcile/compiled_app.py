@@ -32,8 +32,6 @@ class CompiledEndpoint:
     """None where there is none, or none that can be used: everything is told then."""
     problem: str = ""
     """What is wrong with it."""
-    blocked: bool = False
-    """Whether nothing may be sent there."""
 
 
 @dataclass(frozen=True, slots=True)

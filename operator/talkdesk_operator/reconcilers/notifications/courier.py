@@ -20,7 +20,7 @@ from talkdesk_crds.app_notifications import NotificationEndpoint
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.notifications import Notification
-from talkdesk_operator.domain.notifications.endpoints import INSECURE, is_blocked
+from talkdesk_operator.domain.notifications.endpoints import refusal
 from talkdesk_operator.domain.notifications.envelope import envelope
 from talkdesk_operator.domain.notifications.outbox import Deliveries, DeliveryFailure, next_look, waiting_for
 from talkdesk_operator.domain.ports.cache import Cache
@@ -177,8 +177,9 @@ class Courier(Notifier):
 
     async def _attempt(self, lane: Lane, app: TalkdeskApp, endpoint: NotificationEndpoint) -> timedelta | None:
         """Deliver all that waits, up to a failure. Return how long to wait because the endpoint keeps failing."""
-        if is_blocked(endpoint, allow_insecure=self._allow_insecure):
-            lane.failure = DeliveryFailure(Reason.INVALID_SPEC, INSECURE)
+        refused = refusal(endpoint, allow_insecure=self._allow_insecure)
+        if refused:
+            lane.failure = DeliveryFailure(Reason.INVALID_SPEC, refused)
             return None
         target = await self._targets.of(app, endpoint)
         if isinstance(target, Failure):

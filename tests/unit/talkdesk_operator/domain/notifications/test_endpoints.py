@@ -6,7 +6,7 @@ import pytest
 
 from builders.objects import NOON, app, endpoint_object
 from talkdesk_crds.app_notifications import NotificationType
-from talkdesk_operator.domain.notifications.endpoints import compile_endpoint, is_told
+from talkdesk_operator.domain.notifications.endpoints import compile_endpoint, is_told, refusal
 from talkdesk_operator.domain.notifications.happenings import Happening
 from talkdesk_operator.domain.reconcile.scope import CompiledEndpoint
 
@@ -74,14 +74,25 @@ def test_a_filter_that_can_not_be_used_is_a_problem_and_everything_is_told(expre
 
 
 @pytest.mark.parametrize(
-    ("url", "allowed", "insecure", "blocked"),
+    ("url", "allowed", "insecure", "refused"),
     [
         ("https://a.example.com", False, False, False),
         ("http://a.example.com", True, False, True),
         ("http://a.example.com", False, True, True),
         ("http://a.example.com", True, True, False),
+        ("https://made:up@a.example.com", True, True, True),
+        ("https://[::1]:8443/x", False, False, False),
     ],
 )
-def test_plain_http_needs_two_words(url: str, *, allowed: bool, insecure: bool, blocked: bool) -> None:
-    endpoint = compiled(insecure=insecure, url=url, allowInsecure=allowed)
-    assert (endpoint.blocked, endpoint.problem != "") == (blocked, blocked)
+def test_plain_http_needs_two_words_and_no_url_holds_a_password(
+    url: str, *, allowed: bool, insecure: bool, refused: bool
+) -> None:
+    (endpoint,) = app(notifications=[endpoint_object(url=url, allowInsecure=allowed)]).spec.notifications
+    said = refusal(endpoint, allow_insecure=insecure)
+    assert (said != "") is refused
+    assert "made" not in said
+    assert (compile_endpoint(endpoint, allow_insecure=insecure).problem != "") is refused
+
+
+def test_a_bundle_without_certificates_is_a_problem() -> None:
+    assert compiled(caBundle="nonsense").problem == "notifications default: caBundle holds no certificates in PEM"
