@@ -1,6 +1,7 @@
 """The outbox in the status: put down once, kept until it is delivered, never more than a status can hold."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -219,3 +220,42 @@ def test_whatever_comes_of_deliveries_nothing_is_lost_but_what_was_delivered_or_
 def test_an_answer_that_was_told_before_the_endpoints_were_there_is_not_told_again() -> None:
     before = answered(event="event-1", phase=InstallationPhase.ACTIVE, answer=answer(event="event-1"))
     assert outbox(news(before, before=before)).pending == ()
+
+
+def test_a_filter_sees_the_facts_of_the_customer() -> None:
+    endpoints = [
+        endpoint_object("acme", filter="account.name == 'acme' && app.region == 'US'"),
+        endpoint_object("trial", filter="trial.state == 'Started'"),
+        endpoint_object("installs", filter="event.requestType == 'Install'"),
+    ]
+    (told,) = outbox(news(app=view(notifications=endpoints))).pending
+    assert told.endpoints == ("acme", "installs")
+
+
+def test_an_app_whose_endpoints_could_not_be_compiled_keeps_what_waits() -> None:
+    broken = replace(view(notifications=TWO), endpoints=())
+    assert news(put_down("a"), app=broken) == put_down("a")
+
+
+def test_a_status_without_an_outbox_is_settled_already() -> None:
+    assert settle(InstallationStatus()) == InstallationStatus()
+    nothing = InstallationStatus()
+    assert waiting_for(installation(status=nothing), "one") == ()
+
+
+def test_the_condition_keeps_its_place_so_that_the_next_reconcile_writes_nothing() -> None:
+    foreign = condition(ConditionType.READY).model_copy(update={"type": "TheirOwn"})
+    ready = condition(ConditionType.READY)
+    status = put_down("a").model_copy(update={"conditions": (ready, foreign)})
+    late = settle(status, now=NOON + DAY)
+    assert [each.type for each in late.conditions] == ["Ready", "NotificationsOverdue", "TheirOwn"]
+
+
+def test_what_was_put_down_before_stays_and_the_next_follows_it() -> None:
+    first = news(answered(event="event-1"))
+    second = news(first.model_copy(update={"phase": InstallationPhase.SUSPENDED}), before=first)
+    assert [(each.type, each.sequence) for each in outbox(second).pending] == [
+        ("Installed", 1),
+        ("Approved", 2),
+        ("Suspended", 3),
+    ]
