@@ -21,7 +21,8 @@ class Notification(Model):
     sequence: Annotated[int, Field(ge=0)]
     """Its place among all of the installation."""
     type: Annotated[NotificationType | None, unknown_read_as(None, NotificationType)] = None
-    """What happened."""
+    """What happened: Installed, Updated, Approved, Rejected, TimedOut, Suspended, Resumed, Uninstalled, Purged,
+    DeadlineNear or Stuck."""
     time: Moment
     """When it happened."""
     queue_time: Moment

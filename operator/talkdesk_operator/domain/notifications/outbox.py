@@ -16,7 +16,7 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.app_notifications import NotificationEndpoint
-from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, merged
+from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
 from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation
 from talkdesk_crds.names import GROUP
 from talkdesk_crds.notifications import MAX_PENDING, EndpointStatus, Notification, NotificationsStatus
@@ -39,6 +39,7 @@ _KEY_AGAIN: Final = timedelta(seconds=20)
 """A Secret that is made or released tells us nothing of it."""
 _IDS: Final = uuid5(NAMESPACE_DNS, GROUP)
 _MESSAGE_LENGTH: Final = 512
+_TYPES: Final = frozenset(kind.value for kind in ConditionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,8 @@ def _conditions(status: InstallationStatus, now: datetime, generation: int) -> t
         last_transition_time=now,
         observed_generation=generation,
     )
-    return merged(status.conditions, (condition,), now)
+    ours = (each for each in others if each.type in _TYPES)
+    return transitioned(status.conditions, (*ours, condition), now)
 
 
 def _troubled(status: InstallationStatus, now: datetime) -> Sequence[EndpointStatus]:
