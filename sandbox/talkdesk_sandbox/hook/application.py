@@ -53,10 +53,10 @@ def application(
         return _response(await run_in_threadpool(service.last_operation, request.path_params["tenant"]))
 
     async def notify(request: Request) -> Response:
-        raw = await _body(request)
-        _verify(keys, request, raw, clock())
+        body = await _body(request)
+        _verify(keys, request, body, clock())
         try:
-            event = read(request.headers["webhook-id"], raw)
+            event = read(request.headers["webhook-id"], body)
         except EventUnusable as problem:
             raise _Refused(400, str(problem)) from None
         await run_in_threadpool(notifications.take, event)
