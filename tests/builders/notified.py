@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
+from builders.api_server import HOME
 from builders.objects import endpoint_object
-from builders.operator_in_memory import HOME, OperatorInMemory, credentials_secret, installed, sentiment
+from builders.operator_in_memory import OperatorInMemory, credentials_secret, installed, sentiment
 from builders.virtual_time import VirtualTime, run
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
 from talkdesk_operator.domain.account_key import AccountKey

@@ -20,7 +20,7 @@ Curve = Literal["P-256", "P-384", "P-521"]
 FailedState = Literal["rejected", "timeout", "suspended"]
 
 DEFAULT_APP_ID = "f0e1d2c3b4a5968778695a4b3c2d1e0f"
-DEFAULT_SCOPES = ("apps:read", "apps:write", "account:read", "users:read", "events:read")
+DEFAULT_SCOPES = ("apps:read", "apps:write", "account:read", "users:read", "events:read", "openid")
 
 
 class Behavior(BaseModel):
@@ -87,6 +87,36 @@ class Behavior(BaseModel):
     """Status for calls with an uninstalled installation's token; with 200 its credentials still work. Unknown."""
     credentials_die_when: frozenset[FailedState] = frozenset()
     """States, in addition to an uninstalled one, in which an installation's credentials do not work. Unknown."""
+
+    # Single sign-on.
+    login_password: str = "talkdesk"  # noqa: S105 - no secret
+    """The password of every user of every account."""
+    login_lifetime: Duration = timedelta(hours=8)
+    """How long a user's session at Talkdesk lasts. Unknown."""
+    code_lifetime: Duration = timedelta(minutes=1)
+    """How long an authorization code can be exchanged. Unknown."""
+    redirect_uri_check: Literal["exact", "wildcard", "unchecked"] = "exact"
+    """Which redirect URIs are taken: those of the app, those with `*` for a label of the host, too, or any. Unknown."""
+    pkce: Literal["optional", "required", "ignored"] = "optional"
+    """What is done with a code challenge, of which only S256 is known. Unknown."""
+    id_token: Literal["openid", "never"] = "openid"  # noqa: S105 - no secret
+    """Whether an exchanged code gives an ID token, when the scope openid was asked for."""
+    id_token_algorithm: Literal["RS256", "ES256"] = "RS256"  # noqa: S105 - no secret
+    """Algorithm of ID tokens. Unknown."""
+    id_token_issuer: Literal["origin", "identity"] = "origin"  # noqa: S105 - no secret
+    """`iss` of ID tokens: scheme and host of the authorization URL, or with the account's path. Unknown.
+
+    With an identity domain both are the same."""
+    id_token_claims: Literal["all", "minimal"] = "all"  # noqa: S105 - no secret
+    """Whether ID tokens have name and email, which the userinfo always has. Unknown."""
+    id_token_auth_time: bool = False
+    """Whether ID tokens have `auth_time`, the time of the login. Unknown."""
+    subject: Literal["user_id", "opaque"] = "user_id"
+    """`sub` of a user: the id that the Users API has, or another one. Unknown."""
+    refresh_token: Literal["asked", "always", "never"] = "asked"  # noqa: S105 - no secret
+    """Whether an exchanged code gives a refresh token: when the scope refresh_token was asked for, or else. Unknown."""
+    discovery: bool = False
+    """Whether there is /.well-known/openid-configuration. Not documented."""
 
     # Lifecycle.
     answer_within: Duration = timedelta(days=7)

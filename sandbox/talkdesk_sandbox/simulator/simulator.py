@@ -8,21 +8,26 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
 from talkdesk_sandbox.simulator import commands, views
 from talkdesk_sandbox.simulator.clock import Clock
 from talkdesk_sandbox.simulator.commands import customers, staff
+from talkdesk_sandbox.simulator.commands.target import find
 from talkdesk_sandbox.simulator.crypto.signing_keys import KEY_ID_HEADER, SIGNATURE_HEADER, SigningKeys
 from talkdesk_sandbox.simulator.delivery.deliveries import SignedEvent
 from talkdesk_sandbox.simulator.delivery.dispatcher import Dispatcher
 from talkdesk_sandbox.simulator.faults.book import FaultBook
 from talkdesk_sandbox.simulator.http.journal import Journal
 from talkdesk_sandbox.simulator.lifecycle import timeouts
+from talkdesk_sandbox.simulator.oauth.codes import AuthorizationCodes
+from talkdesk_sandbox.simulator.oauth.id_tokens import IdTokens
+from talkdesk_sandbox.simulator.oauth.logins import Logins
 from talkdesk_sandbox.simulator.oauth.tokens import Tokens
 from talkdesk_sandbox.simulator.settings import Behavior, Settings
-from talkdesk_sandbox.simulator.state.entities import Event, Installation
+from talkdesk_sandbox.simulator.state.entities import Account, Event, Installation
 from talkdesk_sandbox.simulator.state.links import Links
 from talkdesk_sandbox.simulator.state.talkdesk_state import TalkdeskState
 from talkdesk_sandbox.simulator.views import build
@@ -39,7 +44,9 @@ class Simulator:
     ) -> None:
         self.clock = clock or Clock(settings.clock_offset)
         self.state = TalkdeskState(Links(public_url, settings.id_domain), settings.behavior, seed=settings.seed)
-        self.tokens = Tokens(self.state, self.clock)
+        self.logins, self.codes = Logins(self.state, self.clock), AuthorizationCodes(self.state, self.clock)
+        self.id_tokens = IdTokens(self.state, self.clock)
+        self.tokens = Tokens(self.state, self.clock, self.codes, self.id_tokens)
         self.signing = SigningKeys(settings.behavior.signature_curve, self.clock.now())
         self.faults = FaultBook(settings.seed)
         self.journal = Journal()
@@ -72,8 +79,25 @@ class Simulator:
         return self._carry_out(customers.reinstall, command, deliver=command.deliver)
 
     def logout(self, command: commands.Logout) -> views.Outcome:
-        """Log a user out. Raises NotFoundError."""
-        return self._carry_out(customers.logout, command, deliver=command.deliver)
+        """Log a user out of Talkdesk, of which this installation hears. Raises NotFoundError."""
+        installation = find(self.state, command)
+        user_id = command.user or next(iter(installation.users), "")
+        outcome = self._carry_out(customers.logout, command, deliver=command.deliver)
+        self.logins.end(self.state.account_of(installation), user_id)
+        return outcome
+
+    def end_user_session(self, account: Account, user_id: str) -> None:
+        """Log a user out of Talkdesk, of which every installation hears that the user has a license of."""
+        self.logins.end(account, user_id)
+        for installation in self.state.installations_of(account, user_id):
+            self.logout(commands.Logout(installation=installation.id, user=user_id))
+
+    def launch(self, command: commands.Launch) -> views.LaunchView:
+        """Return what opens an installation's app for whoever is logged in. Raises NotFoundError."""
+        installation = find(self.state, command)
+        account = self.state.account_of(installation)
+        identity = self.state.links_of(account).identity(account.name)
+        return views.LaunchView(url=f"{identity}/launch?installation={quote(installation.id, safe='')}")
 
     # What Talkdesk, its staff and partners do.
 
@@ -155,6 +179,7 @@ class Simulator:
         self.flush()
         self.dispatcher.retry_due()
         self.tokens.remove_expired()
+        self.logins.remove_ended()
 
     async def move(self, by: timedelta) -> datetime:
         """Move the clock; it stops wherever something is due so that all happens in order. Raises ValueError."""

@@ -7,3 +7,5 @@ The outbox is part of the status, so nothing is lost between what happened and i
 Belongs here: what is told, to whom, in which words, until when. Does not belong here: sending
 (`reconcilers.notifications`).
 """
+
+__all__: tuple[str, ...] = ()

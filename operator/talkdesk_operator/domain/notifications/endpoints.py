@@ -9,7 +9,8 @@ from typing import Any, Final
 from talkdesk_crds.app_notifications import NotificationEndpoint
 from talkdesk_operator.domain.notifications.happenings import Happening
 from talkdesk_operator.domain.reconcile.scope import CompiledEndpoint
-from talkdesk_operator.templates.cel import ExpressionError, compile_expression
+from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression
+from talkdesk_operator.templates.pem import is_pem
 from talkdesk_operator.templates.variables import MEMBERS, unknown_members, unknown_variable
 
 __all__ = ["FILTER_VARIABLES", "INSECURE", "compile_endpoint", "is_blocked", "is_told"]
@@ -25,20 +26,26 @@ def compile_endpoint(endpoint: NotificationEndpoint, *, allow_insecure: bool) ->
 
     A filter that can't be used counts as none: in doubt an endpoint is told.
     """
-    place = f"notifications {endpoint.name}"
-    blocked = is_blocked(endpoint, allow_insecure=allow_insecure)
-    problem = f"{place}: {INSECURE}" if blocked else ""
-    if endpoint.filter is None:
-        return CompiledEndpoint(endpoint, None, problem, blocked)
+    blocked, problems = is_blocked(endpoint, allow_insecure=allow_insecure), list[str]()
+    if blocked:
+        problems.append(INSECURE)
+    if endpoint.ca_bundle and not is_pem(endpoint.ca_bundle):
+        problems.append("caBundle holds no certificates in PEM")
+    compiled = _filter(endpoint.filter, problems) if endpoint.filter is not None else None
+    problem = f"notifications {endpoint.name}: {problems[0]}" if problems else ""
+    return CompiledEndpoint(endpoint, compiled, problem, blocked)
+
+
+def _filter(source: str, problems: list[str]) -> Expression | None:
     try:
-        compiled = compile_expression(endpoint.filter)
+        compiled = compile_expression(source)
     except ExpressionError as error:
-        return CompiledEndpoint(endpoint, None, problem or f"{place}: filter: {error.reason}", blocked)
+        problems.append(f"filter: {error.reason}")
+        return None
     unknown = [unknown_variable(name, FILTER_VARIABLES) for name in sorted(compiled.references - FILTER_VARIABLES)]
     wrong = [*unknown, *unknown_members(compiled, FILTER_VARIABLES, MEMBERS | {"event": _EVENT})]
-    if wrong:
-        return CompiledEndpoint(endpoint, None, problem or f"{place}: filter: {wrong[0]}", blocked)
-    return CompiledEndpoint(endpoint, compiled, problem, blocked)
+    problems.extend(f"filter: {each}" for each in wrong)
+    return None if wrong else compiled
 
 
 def is_blocked(endpoint: NotificationEndpoint, *, allow_insecure: bool) -> bool:

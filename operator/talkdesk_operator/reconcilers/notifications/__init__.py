@@ -7,3 +7,5 @@
 Belongs here: when something is sent, and recording what came of it. Does not belong here: what is told
 (`domain.notifications`).
 """
+
+__all__: tuple[str, ...] = ()

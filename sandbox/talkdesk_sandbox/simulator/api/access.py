@@ -14,6 +14,7 @@ from starlette.responses import Response
 from talkdesk_sandbox.simulator.api.errors import ApiError, error
 from talkdesk_sandbox.simulator.http.journal import Record
 from talkdesk_sandbox.simulator.http.middleware import RECORD
+from talkdesk_sandbox.simulator.oauth.logins import Login
 from talkdesk_sandbox.simulator.simulator import Simulator
 from talkdesk_sandbox.simulator.state.entities import Account, Installation
 from talkdesk_sandbox.simulator.state.installation_state import InstallationState
@@ -33,6 +34,8 @@ class Access:
     account: Account
     links: Links
     """URLs that the response names."""
+    login: Login | None = None
+    """The user's session that the token comes from; None for a token of the app itself."""
 
 
 def access(simulator: Simulator, request: Request, scope: str, *, errors: Shape = "standard") -> Access:
@@ -59,7 +62,7 @@ def access(simulator: Simulator, request: Request, scope: str, *, errors: Shape 
         if known is None or known.app_id != path["app_id"]:
             raise ApiError(404, "no such installation")
         raise ApiError(403, "the access token belongs to another installation")
-    return Access(installation, account, state.links_of(account))
+    return Access(installation, account, state.links_of(account), grant.login)
 
 
 def record_of(request: Request) -> Record:

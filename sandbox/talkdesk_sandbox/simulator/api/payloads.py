@@ -52,6 +52,11 @@ def account(account: Account, links: Links) -> JsonObject:
     }
 
 
+def userinfo(user: User, subject: str) -> JsonObject:
+    """Return what OpenID Connect calls userinfo."""
+    return {"sub": subject, "id": user.id, "name": user.name, "email": user.email}
+
+
 def user(user: User, links: Links) -> JsonObject:
     """Return a user."""
     return {

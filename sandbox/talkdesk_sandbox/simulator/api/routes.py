@@ -4,9 +4,6 @@ Belongs here: reading requests, checking access, and responses as the reference 
 Does not belong here: rules (`lifecycle`), token checks (`oauth`), faults.
 """
 
-import re
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,6 +11,7 @@ from starlette.routing import Route
 from talkdesk_sandbox.simulator.api import payloads
 from talkdesk_sandbox.simulator.api.access import LEGACY, access, body_of, form_of, record_of
 from talkdesk_sandbox.simulator.api.errors import ApiError
+from talkdesk_sandbox.simulator.api.identity import account_name_of, identity_routes
 from talkdesk_sandbox.simulator.api.payloads import timestamp
 from talkdesk_sandbox.simulator.http.responses import JsonResponse
 from talkdesk_sandbox.simulator.lifecycle import credentials, installations
@@ -22,8 +20,6 @@ from talkdesk_sandbox.simulator.oauth.errors import TokenRefusedError
 from talkdesk_sandbox.simulator.simulator import Simulator
 from talkdesk_sandbox.simulator.state.errors import ConflictError, NotFoundError
 
-_TOKEN_PATH = re.compile("^/accounts/(?P<account_name>.+)/oauth/token$", re.DOTALL)
-Endpoint = Callable[[Request], Awaitable[Response]]
 _REASON_LENGTH = 2000
 
 
@@ -38,11 +34,11 @@ class TalkdeskApi:
         """Return all routes."""
         installation = "/apps/{app_id}/installations/{installation_id}"
         return [
-            Route("/oauth/token", self.token, methods=["POST"]),
-            _token_route(self.token),
+            *identity_routes("/oauth/token", self.token, ["POST"]),
             Route("/events/signature-keys/{key_id}", self.signature_key),
             Route("/account", self.account),
             Route("/users", self.account_users),
+            Route("/users/me", self.userinfo),
             Route("/users/{user_id}", self.user),
             Route("/apps", self.apps),
             Route("/apps/{app_id}", self.app),
@@ -58,8 +54,7 @@ class TalkdeskApi:
 
     async def token(self, request: Request) -> Response:
         """Answer `POST /oauth/token`, by path or by host."""
-        host = request.headers.get("host", "")
-        account_name = request.path_params.get("account_name") or self._state.links.account_of_host(host)
+        account_name = account_name_of(request, self._state.links)
         if account_name is None:
             return JsonResponse({"error": "invalid_request", "error_description": "no account in host or path"}, 404)
         record = record_of(request)
@@ -103,6 +98,13 @@ class TalkdeskApi:
         except NotFoundError:
             raise ApiError(404, "no such user") from None
         return JsonResponse(payloads.user(user, got.links))
+
+    async def userinfo(self, request: Request) -> Response:
+        """Answer `GET /users/me`: the user whose token it is."""
+        login = access(self._simulator, request, "openid").login
+        if login is None:
+            raise ApiError(403, "the access token is no user's")
+        return JsonResponse(payloads.userinfo(login.user, self._simulator.id_tokens.subject(login.user)))
 
     async def apps(self, request: Request) -> Response:
         """Answer `GET /apps`."""
@@ -197,10 +199,3 @@ class TalkdeskApi:
         return JsonResponse(
             {"state": {"state": "acknowledged", "updated_at": timestamp(now)}, "_links": {"self": {"href": href}}}, 202
         )
-
-
-def _token_route(endpoint: Endpoint) -> Route:
-    route = Route("/accounts/{account_name:path}/oauth/token", endpoint, methods=["POST"])
-    # An account name may contain any character; Starlette's own pattern for a path stops at a line break.
-    route.path_regex = _TOKEN_PATH
-    return route

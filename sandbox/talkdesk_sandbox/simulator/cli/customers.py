@@ -3,6 +3,7 @@
 Belongs here: options of each command, and the call to the control API. Does not belong here: effects.
 """
 
+import webbrowser
 from typing import Annotated, Literal
 
 import typer
@@ -27,7 +28,7 @@ _PANEL = "What customers do"
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (install, update, uninstall, reinstall, logout):
+    for command in (install, update, uninstall, reinstall, launch, logout):
         controls(app, panel=_PANEL)(command)
 
 
@@ -113,6 +114,21 @@ async def reinstall(
     return await client.reinstall(account=account, **fields, **delivery(no_deliver=no_deliver))
 
 
+async def launch(
+    client: Client,
+    *,
+    account: TargetAccount = None,
+    installation: TargetId = None,
+    app: AppId = None,
+    open_it: Annotated[bool, typer.Option("--open", help="open it in this machine's browser")] = False,
+) -> str:
+    """Print the URL by which a user of the customer opens the app: with a login, and the launch parameters."""
+    url = (await client.launch(**given(account=account, installation=installation, app_id=app))).url
+    if open_it:
+        webbrowser.open(url)
+    return url
+
+
 async def logout(
     client: Client,
     *,
@@ -122,6 +138,6 @@ async def logout(
     user: Annotated[str | None, typer.Option(metavar="ID", help="which user (the first licensed one)")] = None,
     no_deliver: NoDeliver = False,
 ) -> Outcome:
-    """Log a user out: user.logout."""
+    """Log a user out in every browser: user.logout."""
     fields = given(account=account, installation=installation, app_id=app, user=user)
     return await client.logout(**fields, **delivery(no_deliver=no_deliver))

@@ -119,6 +119,12 @@ async def change_app(
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="its name")] = None,
     version_name: Annotated[str | None, typer.Option(metavar="VERSION", help="name of its version")] = None,
+    app_url: Annotated[str | None, typer.Option(metavar="URL", help="what a user's browser opens")] = None,
+    redirect_uris: Annotated[
+        list[str] | None,
+        typer.Option("--redirect-uri", metavar="URI...", help="all URIs that a login may lead to; several at once"),
+    ] = None,
 ) -> None:
     """Register or change an app."""
-    await client.app(app_id, **given(callback=callback, scopes=scopes, name=name, version_name=version_name))
+    fields = given(callback=callback, scopes=scopes, name=name, version_name=version_name)
+    await client.app(app_id, **fields, **given(url=app_url, redirect_uris=redirect_uris))

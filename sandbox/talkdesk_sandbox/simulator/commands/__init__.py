@@ -7,6 +7,7 @@ Does not belong here: HTTP, delivery, results (`views`).
 from talkdesk_sandbox.simulator.commands.models import (
     AppChange,
     Install,
+    Launch,
     Logout,
     Move,
     Reinstall,
@@ -23,6 +24,7 @@ from talkdesk_sandbox.simulator.commands.models import (
 __all__ = [
     "AppChange",
     "Install",
+    "Launch",
     "Logout",
     "Move",
     "Reinstall",

@@ -13,6 +13,7 @@ from talkdesk_sandbox.simulator.state.entities import Plan, TrialEnd
 
 RootUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$")]
 CallbackUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+AppUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s#]*)?$", max_length=2000)]
 AccountName = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -122,6 +123,10 @@ class Logout(Target):
     """By default the installation's first licensed user."""
 
 
+class Launch(Which):
+    """A user opens an installation's app; no event."""
+
+
 class Supervise(Which):
     """Talkdesk's staff suspends, resumes or revokes an installation; no event."""
 
@@ -154,6 +159,10 @@ class AppChange(_Model):
     version_name: str | None = None
     callback: CallbackUrl | None = None
     """Where its events go; when missing, to the callback of the settings."""
+    url: AppUrl | None = None
+    """What a user's browser opens who launches it."""
+    redirect_uris: tuple[AppUrl, ...] | None = None
+    """All URIs that a login may lead to."""
     scopes: tuple[str, ...] | None = None
     """All its scopes; an added scope works after `scope_propagation`."""
 

@@ -73,6 +73,8 @@ def change_app(state: TalkdeskState, command: models.AppChange, now: datetime) -
     app.name = command.name or app.name
     app.version_name = command.version_name or app.version_name
     app.callback = command.callback or app.callback
+    app.url = command.url or app.url
+    app.redirect_uris = app.redirect_uris if command.redirect_uris is None else command.redirect_uris
     if command.scopes is not None:
         later = now + state.behavior.scope_propagation
         app.scopes = {scope: app.scopes.get(scope, later) for scope in command.scopes}

@@ -94,6 +94,10 @@ class Client:
         """Register or change an app: fields of `commands.AppChange`."""
         await self.call(dict[str, Any], "POST", "/apps", commands.AppChange(app_id=app_id, **fields))
 
+    async def launch(self, **fields: Any) -> views.LaunchView:
+        """Return what opens an installation's app: fields of `commands.Launch`."""
+        return await self.call(views.LaunchView, "POST", "/launch", commands.Launch(**fields))
+
     async def state(self) -> views.StateView:
         """Return the state."""
         return await self.call(views.StateView, "GET", "/state")

@@ -46,6 +46,7 @@ class ControlApi:
             ("POST", "/rotate", _command(commands.Rotate, simulator.rotate)),
             ("POST", "/trial", _command(commands.TrialCommand, simulator.trial)),
             ("POST", "/logout", _command(commands.Logout, simulator.logout)),
+            ("POST", "/launch", _command(commands.Launch, simulator.launch)),
             ("POST", "/supervise", _command(commands.Supervise, simulator.supervise)),
             ("POST", "/users", _command(commands.Users, simulator.change_users)),
             ("POST", "/rename", _command(commands.Rename, simulator.rename)),

@@ -46,7 +46,8 @@ class ClientAuthentication:
         wall = self._clock.wall().timestamp()
         self._used_ids = {key: until for key, until in self._used_ids.items() if until > wall}
 
-    def _client(self, account: Account, client_id: object) -> tuple[Installation, Credentials]:
+    def client(self, account: Account, client_id: object) -> tuple[Installation, Credentials]:
+        """Return whose client it is, which is no proof that it asks. Raises TokenRefusedError."""
         found = self._state.clients.get(client_id) if isinstance(client_id, str) else None
         if found is None or found[0].account_id != account.id:
             raise invalid_client("no such client in this account")
@@ -64,7 +65,7 @@ class ClientAuthentication:
             client_id, _, secret = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise invalid_client("Basic authorization is not base64 of id:secret") from None
-        found = self._client(account, client_id)
+        found = self.client(account, client_id)
         if not hmac.compare_digest(secret.encode(), found[1].secret.encode()):
             raise invalid_client("wrong client secret")
         return found
@@ -80,7 +81,7 @@ class ClientAuthentication:
             raise invalid_client("the client assertion is not a JWT") from None
         if not isinstance(claims, dict):
             raise invalid_client("the client assertion's claims are not an object")
-        found = self._client(account, claims.get("iss"))
+        found = self.client(account, claims.get("iss"))
         credentials, header = found[1], unverified.headers()
         if header.get("alg") != credentials.key.algorithm:
             raise invalid_client(f"alg must be {credentials.key.algorithm}")

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from talkdesk_sandbox.simulator.api.access import api_error
 from talkdesk_sandbox.simulator.api.errors import ApiError, error
 from talkdesk_sandbox.simulator.api.routes import TalkdeskApi
+from talkdesk_sandbox.simulator.api.sign_on import SignOnApi
 from talkdesk_sandbox.simulator.control.routes import ControlApi
 from talkdesk_sandbox.simulator.http.middleware import CONTROL, FaultMiddleware
 from talkdesk_sandbox.simulator.http.responses import JsonResponse
@@ -31,7 +32,8 @@ def create_app(simulator: Simulator) -> ASGIApp:
             return JsonResponse({"error": problem.detail}, problem.status_code)
         return error(problem.status_code, problem.detail, "standard")
 
-    routes = [*ControlApi(simulator).routes(), *TalkdeskApi(simulator).routes()]
+    apis = (ControlApi(simulator), SignOnApi(simulator), TalkdeskApi(simulator))
+    routes = [route for api in apis for route in api.routes()]
     handlers = {ApiError: refused, HTTPException: unrouted}
     return FaultMiddleware(
         Starlette(routes=routes, exception_handlers=handlers),

@@ -43,7 +43,7 @@ class Account:
 
 @dataclass(slots=True)
 class App:
-    """A partner's app: its version, its callback, and from when each scope works."""
+    """A partner's app: its version, its callback, from when each scope works, and its part in single sign-on."""
 
     id: str
     name: str
@@ -51,6 +51,10 @@ class App:
     version_name: str
     scopes: dict[str, datetime]
     callback: str | None = None
+    url: str | None = None
+    """What a user's browser opens who launches it."""
+    redirect_uris: tuple[str, ...] = ()
+    """Where a login may lead; a star stands for a label of the host where `redirect_uri_check` says so."""
 
 
 @dataclass(slots=True)

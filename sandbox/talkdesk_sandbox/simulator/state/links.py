@@ -4,7 +4,8 @@ Belongs here: building them. Does not belong here: serving them.
 """
 
 from dataclasses import dataclass
-from urllib.parse import quote
+from typing import Literal
+from urllib.parse import quote, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,19 @@ class Links:
 
     def token_url(self, account_name: str) -> str:
         """Return the token URL that events name for an account."""
-        return f"{self._identity(account_name)}/oauth/token"
+        return f"{self.identity(account_name)}/oauth/token"
 
     def authorize_url(self, account_name: str) -> str:
         """Return the authorization URL that events name for an account."""
-        return f"{self._identity(account_name)}/oauth/authorize"
+        return f"{self.identity(account_name)}/oauth/authorize"
+
+    def issuer(self, account_name: str, form: Literal["origin", "identity"]) -> str:
+        """Return `iss` of an account's ID tokens."""
+        identity = self.identity(account_name)
+        if form == "identity":
+            return identity
+        parts = urlsplit(identity)
+        return f"{parts.scheme}://{parts.netloc}"
 
     def audiences(self, account_name: str) -> frozenset[str]:
         """Return all token URLs of an account; a client assertion's `aud` must be one of them."""
@@ -48,7 +57,8 @@ class Links:
         bare, domain = host.lower().split(":")[0], self.id_domain.lower().split(":")[0]
         return bare.removesuffix(f".{domain}") if bare.endswith(f".{domain}") else None
 
-    def _identity(self, account_name: str) -> str:
+    def identity(self, account_name: str) -> str:
+        """Return the base URL of an account's logins and tokens."""
         if self.id_domain is None:
             return f"{self.root}/accounts/{quote(account_name, safe='')}"
         scheme = self.root.split("://", 1)[0]

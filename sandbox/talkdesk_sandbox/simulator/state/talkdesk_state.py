@@ -97,6 +97,13 @@ class TalkdeskState:
             matching[-1] if matching else None, f"account {account_name!r} has no {'live ' * live}installation"
         )
 
+    def installations_of(self, account: Account, user_id: str) -> list[Installation]:
+        """Return an account's live installations of which a user has a license."""
+        every = self.installations.values()
+        return [
+            each for each in every if each.account_id == account.id and each.state in LIVE and user_id in each.users
+        ]
+
     def account_of(self, installation: Installation) -> Account:
         """Return the account of an installation."""
         return self.accounts[installation.account_id]

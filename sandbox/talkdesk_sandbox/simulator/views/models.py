@@ -45,6 +45,12 @@ class Outcome(View):
     """Whether these should have been sent, and there is no callback for the app."""
 
 
+class LaunchView(View):
+    """What a browser opens to launch an app."""
+
+    url: str
+
+
 class SignedEventView(View):
     """A signed event, ready to be sent by somebody else. The body may contain credentials: it is never printed."""
 

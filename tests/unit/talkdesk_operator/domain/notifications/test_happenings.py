@@ -21,7 +21,7 @@ from talkdesk_crds.installation import (
     Retry,
 )
 from talkdesk_crds.notifications import Told
-from talkdesk_operator.domain.notifications.happenings import baseline, happened
+from talkdesk_operator.domain.notifications.happenings import Happening, baseline, happened
 
 INSTALL = RequestType.INSTALL
 UPDATE = RequestType.UPDATE
@@ -106,7 +106,7 @@ def test_a_rejection_by_talkdesk_after_our_approval_is_told() -> None:
 
 
 def test_a_suspension_and_its_end_are_told_each_time() -> None:
-    found, told = [], Told(request_id="e1")
+    found, told = list[Happening](), Told(request_id="e1")
     phases = ["SUSPENDED", "PAUSED", "SUSPENDED", "PROVISIONING", "ACTIVE", "ACTIVE", "SUSPENDED", "ACTIVE"]
     for moment, phase in enumerate(phases):
         news, told = happened(request(), status(InstallationPhase[phase]), told, NOON + timedelta(minutes=moment))

@@ -148,6 +148,7 @@ async def test_the_client_has_a_method_for_each_control_route(server: SimulatorS
     await client.reinstall(account="acme")
     await client.supervise(action="revoke", account="acme")
     await client.rename("acme", "acme-two")
+    await client.launch(account="acme-two")
     await client.state()
     await client.clock()
     await client.move("1s")

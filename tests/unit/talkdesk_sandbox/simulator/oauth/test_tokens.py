@@ -133,11 +133,11 @@ async def test_only_the_requested_scopes_are_granted(partner: Partner) -> None:
 async def test_an_added_scope_is_refused_until_scope_propagation_has_passed(start: Start, meet: Meet) -> None:
     server = await start(scope_propagation="3m")
     partner = await meet(server, await server.client.install(account="acme"))
-    await server.client.app(partner.event["app_id"], scopes=("apps:read", "openid"))
-    assert "not effective yet" in await refused(await partner.ask_token(scope="openid"), 401, "invalid_scope")
+    await server.client.app(partner.event["app_id"], scopes=("apps:read", "reports:read"))
+    assert "not effective yet" in await refused(await partner.ask_token(scope="reports:read"), 401, "invalid_scope")
     assert (await partner.ask_token()).json()["scope"] == "apps:read"
     await server.client.move("3m")
-    assert (await partner.ask_token(scope="openid")).json()["scope"] == "openid"
+    assert (await partner.ask_token(scope="reports:read")).json()["scope"] == "reports:read"
 
 
 async def test_a_token_expires_by_the_simulators_clock_and_an_assertion_by_real_time(
