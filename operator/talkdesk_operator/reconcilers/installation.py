@@ -207,8 +207,7 @@ class InstallationReconciler:
 
     async def _record_answer(self, scope: Scope, decision: Decision) -> Scope:
         answer = about_to_be_sent(scope, decision, self._now())
-        status = scope.installation.status.model_copy(update={"answer": answer})
-        await self._cluster.write_installation_status(scope.installation, status)
+        status = await self._statuses.announce(scope, answer)
         installation = self._reread(scope.installation) or scope.installation.model_copy(update={"status": status})
         if installation.spec.request != scope.installation.spec.request:
             raise KubeConflict("another request came while the answer was put on record")

@@ -85,6 +85,19 @@ class InstallationStatuses:
         generation = scope.installation.metadata.generation
         return settled(status, app, made, scope.now, jitter=self._chance(), generation=generation)
 
+    async def announce(self, scope: Scope, answer: Answer) -> InstallationStatus:
+        """Put an answer on record before its call, and the request down to be told; return the status.
+
+        Raises KubeConflict when somebody else wrote meanwhile, and KubeError when it can't be written.
+        """
+        status, facts = scope.installation.status.model_copy(update={"answer": answer}), scope.facts
+        if scope.app is not None and scope.app.endpoints:
+            known = {} if facts is None else {"account": facts.account, "subscription": facts.subscription}
+            app, status = scope.app.resource, status.model_copy(update=known)
+            status = await here_or_aside(app, with_news, scope, status, erased=scope.erased)
+        await self._cluster.write_installation_status(scope.installation, status)
+        return status
+
     async def keep_answer(self, scope: Scope) -> None:
         """Record an answer that Talkdesk has, in a status that somebody else wrote meanwhile, unless it has one."""
         answer, known = scope.answer, self._reread(scope.installation)
