@@ -181,6 +181,7 @@ class Stage:
             "LEASE_NAMESPACE": SYSTEM,
             "NAMESPACES": f"{WORK},{SYSTEM}",
             "ALLOW_INSECURE": "true",
+            "ALLOWED_HOOK_NETWORKS": "127.0.0.0/8",
         }
         operator = self.operator_settings | side_ports(ports.operator_probes, ports.operator_metrics)
         profile = self._profile("operator")

@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -248,8 +248,9 @@ async def being_notified(cluster: Cluster, lives: Lives) -> AsyncIterator[Notifi
     with seeded(lives.fault) as variables:
         async with receiver() as there:
             crew = Crew(operators=1, webhooks=1, variables=_environment(variables))
-            named: Sequence[object] = [endpoint(there.url)]
-            async with staged(cluster, _BEHAVIOR, crew, notifications=named) as stage:
+            # Where a kill loses the outcome of an acknowledgement, a refusal that lasts for so long proves it.
+            spec = {"notifications": [endpoint(there.url)], "uninstall": {"confirmAfter": "5s"}}
+            async with staged(cluster, _BEHAVIOR, crew, **spec) as stage:
                 await asyncio.to_thread(
                     cluster.kubectl, f"--namespace={NAMESPACE}", "apply", "-f", "-", stdin=key_secret(there.url)
                 )
