@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -148,7 +148,7 @@ class Notified:
         newest = [each.id for each in self.stage.simulator.state.events.values() if each.installation_id == known.id]
         return answer.get("eventId") == newest[-1] and "deliveryTime" in answer
 
-    async def _is(self, condition: Callable[[], bool], what: str) -> None:
+    async def _is(self, condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
         try:
             await until(condition, within=self.lives.patience, every=_EVERY)
         except TimeoutError:
@@ -172,7 +172,7 @@ class Notified:
 
     def _lanes(self) -> dict[str, list[Told]]:
         """Return what is to be told of each installation, in order."""
-        lanes = defaultdict(list)
+        lanes: dict[str, list[Told]] = defaultdict(list)
         for event in self.stage.simulator.state.events.values():
             for kind in _KINDS.get(event.type, ()):
                 lanes[event.installation_id].append((event.installation_id, kind, event.id))
