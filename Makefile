@@ -64,6 +64,10 @@ chaos: setup ## 10,000 events while webhooks, operators and API server are kille
 hostile: setup ## a million requests of strangers at one webhook (ARGS="--requests 100000")
 	@PYTHONPATH=tests $(PY) -m soak hostile $(ARGS)
 
+.PHONY: notifications
+notifications: setup ## 1,100 notifications while the operator that sends them is killed (ARGS="--customers 20 --kills 5")
+	@PYTHONPATH=tests $(PY) -m soak notified $(ARGS)
+
 .PHONY: soak
 soak: setup ## an hour of lives in compressed time: what grows (ARGS="--minutes 5")
 	@PYTHONPATH=tests $(PY) -m soak soak $(ARGS)

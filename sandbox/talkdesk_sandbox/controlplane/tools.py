@@ -65,8 +65,8 @@ def find_tool(tool: Tool, environment: Mapping[str, str] = os.environ, module: P
         return Path(given).absolute()
     if not (source / "go.mod").is_file():
         raise ProgramsUnavailable(
-            f"an installed package has no Go module to compile {name}: "
-            f"set {tool.variable} to the path of {tool.called}, or use a checkout"
+            f"an installed package has no Go module to compile {name}: set {tool.variable} to the path of "
+            f"{tool.called}, or use a checkout"
         )
     recipe = Recipe.read(tool.product, source)
     folder = cache(environment) / tool.program / recipe.key

@@ -28,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from talkdesk_sandbox.hook import Service
+from talkdesk_sandbox.hook import Notifications, Service
 from talkdesk_sandbox.hook import application as hook_application
 from talkdesk_sandbox.hook.records import Records, Tenant
 from talkdesk_sandbox.hook.verification import TOLERANCE, NotSigned, verify
@@ -60,14 +60,15 @@ class Directory:
     ) -> None:
         self._records, self._logouts, self.users = Records(database), Logouts(database), LicensedUsers()
         self._logout_keys, self._scim_token, self._clock = logout_keys, scim_token, clock
-        service = Service(self._records, TenantSecrets(), clock=clock)
+        partner = TenantSecrets()
+        service, told = Service(self._records, partner, clock=clock), Notifications(self._records, partner)
         self.app = Starlette(
             routes=[
                 Route("/{tenant}/scim/v2/{path:path}", self._scim, methods=_SCIM),
                 Route("/single-logout", self._single_logout, methods=["POST"]),
                 Route("/v1/tenants/{tenant}/users/{user}", self._user),
                 Route("/launch", self._launch),
-                Mount("/", hook_application(service, hook_keys, clock)),
+                Mount("/", hook_application(service, told, hook_keys, clock)),
             ]
         )
 
