@@ -49,6 +49,7 @@ async def local_pod(
     """Run the reference app and oauth2-proxy as the Deployment says."""
     containers = {each["name"]: each for each in deployment["spec"]["template"]["spec"]["containers"]}
     pod = LocalPod(folder / "proxy.sock", "")
+    pod.socket.unlink(missing_ok=True)  # of the pod before
     app, web = containers["app"], containers["oauth2-proxy"]
     arguments = [*app["command"][1:], *app["args"][:-1], "0"]
     variables = variables_of(app, secrets) | {"PYTHONPATH": path_with_builders()}
@@ -79,7 +80,7 @@ async def _running(pod: LocalPod, command: list[str], variables: Mapping[str, st
         raise
     finally:
         if process.returncode is None:
-            process.terminate()
+            process.kill()  # both keep nothing; the proxy would wait for connections that browsers open in advance
         await process.wait()
         await reading
 

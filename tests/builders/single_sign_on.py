@@ -66,16 +66,7 @@ class Place:
         async with local_pod(await self.deployment(), {"login": login}, self.proxy, self.folder) as pod:
             yield pod
 
-    async def becomes_active(self) -> None:
-        """Wait until the operator has done all, while the Deployment counts as ready as soon as there is one."""
-        rolling = asyncio.create_task(self._roll_out())
-        try:
-            await self.customer.becomes("Active")
-        finally:
-            rolling.cancel()
-            await asyncio.gather(rolling, return_exceptions=True)
-
-    async def _roll_out(self) -> None:
+    async def roll_out(self) -> None:
         """Be the controller that makes pods of Deployments, of which this control plane has none."""
         kube = self.stack.platform.kube
         path = resource_path("apps", "v1", "deployments", self.customer.tenant_namespace, "web")
@@ -111,8 +102,13 @@ async def single_sign_on(stacks: Stacks, programs: Platform, proxy: Path, folder
         stack.simulator.change_app(
             commands.AppChange(app_id=stack.app_id, url=f"{directory_url}/launch", redirect_uris=(callback,))
         )
-        await place.becomes_active()
-        yield place
+        rolling = asyncio.create_task(place.roll_out())
+        try:
+            await customer.becomes("Active")
+            yield place
+        finally:
+            rolling.cancel()
+            await asyncio.gather(rolling, return_exceptions=True)
 
 
 def example_spec(directory_url: str) -> dict[str, Any]:

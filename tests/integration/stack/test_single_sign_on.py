@@ -62,7 +62,6 @@ async def launch(place: Place, window: Window, user: str) -> None:
     await log_in(window, user)
 
 
-@pytest.mark.case(76)
 async def test_a_login_a_check_of_licenses_and_a_single_logout_in_a_real_browser(place: Place, tmp_path: Path) -> None:
     ana, ben, eve = place.users()
     async with (
@@ -103,7 +102,7 @@ async def give_license(place: Place, user: str) -> None:
     """Let the customer add a user, and wait until the directory knows all three."""
     command = commands.Update(installation=place.customer.installation_id, adding=(user,))
     await place.stack.delivered(place.stack.simulator.update(command))
-    await place.becomes_active()
+    await place.customer.becomes("Active")
     await place.customer.until(lambda obj: obj["status"].get("users", {}).get("synced") == 3, "have the user synced")
 
 
@@ -144,7 +143,6 @@ Enter ends it."""
         await asyncio.to_thread(sys.stdin.readline)
 
 
-@pytest.mark.case(76)
 async def test_a_rotation_of_credentials_asks_nobody_for_a_password(place: Place, tmp_path: Path) -> None:
     ana = place.users()[0]
     async with browser(place) as program, program.window(tmp_path / "ana") as window:
@@ -158,7 +156,7 @@ async def test_a_rotation_of_credentials_asks_nobody_for_a_password(place: Place
         rotated = place.stack.simulator.rotate(commands.Rotate(installation=place.customer.installation_id))
         await place.stack.delivered(rotated)
         await place.customer.until_acknowledged(rotated.events[0].id)
-        await place.becomes_active()
+        await place.customer.becomes("Active")
         after = await place.deployment()
         assert before["metadata"]["generation"] < after["metadata"]["generation"], "the pods are replaced"
         async with place.pod():
@@ -166,7 +164,6 @@ async def test_a_rotation_of_credentials_asks_nobody_for_a_password(place: Place
             await window.shows(f"({ana}).")
 
 
-@pytest.mark.case(76)
 async def test_nobody_gets_past_the_proxy_or_is_led_elsewhere_by_it(place: Place) -> None:
     ana = place.users()[0]
     spoofed = {"X-Forwarded-User": ana, "X-Auth-Request-User": ana, "X-Forwarded-Email": "a@example.com"}
