@@ -21,11 +21,18 @@ demo: setup ## plays a customer's life on a local control plane (KEEP=1 leaves i
 test: setup ## all tests (ARGS="-k name" for some)
 	@$(PY) -m talkdesk_sandbox.controlplane build
 	@$(PY) -m talkdesk_sandbox.controlplane helm >/dev/null
+	@$(PY) -m talkdesk_sandbox.controlplane oauth2-proxy >/dev/null
 	@$(PY) tests/all.py $(ARGS)
 
 .PHONY: test-unit
 test-unit: setup ## the fast lane: unit tests alone, properties with a fifth of their examples
 	@$(PY) -m pytest -q --hypothesis-profile=fast -n 3 --dist=worksteal tests/unit $(ARGS)
+
+.PHONY: sso
+sso: setup ## single sign-on to play with in a browser of one's own, until Enter: operator, webhook, simulator, oauth2-proxy
+	@$(PY) -m talkdesk_sandbox.controlplane build
+	@$(PY) -m talkdesk_sandbox.controlplane oauth2-proxy >/dev/null
+	@$(PY) -m pytest -q -s --by-hand -k by_hand tests/integration/stack/test_single_sign_on.py $(ARGS)
 
 .PHONY: rollout
 rollout: setup ## rolls a new template out to 200 customers on a real API server, five of whom it breaks (ARGS=--customers=40)
@@ -56,6 +63,10 @@ chaos: setup ## 10,000 events while webhooks, operators and API server are kille
 .PHONY: hostile
 hostile: setup ## a million requests of strangers at one webhook (ARGS="--requests 100000")
 	@PYTHONPATH=tests $(PY) -m soak hostile $(ARGS)
+
+.PHONY: notifications
+notifications: setup ## 1,100 notifications while the operator that sends them is killed (ARGS="--customers 20 --kills 5")
+	@PYTHONPATH=tests $(PY) -m soak notified $(ARGS)
 
 .PHONY: soak
 soak: setup ## an hour of lives in compressed time: what grows (ARGS="--minutes 5")

@@ -14,12 +14,14 @@ from hypothesis import HealthCheck, settings
 from builders.cleared_namespace import delete_namespace
 from builders.say import Say
 from talkdesk_sandbox.controlplane import (
+    OAUTH2_PROXY,
     Cluster,
     ControlPlane,
     Programs,
     ProgramsUnavailable,
     find_helm,
     find_programs,
+    find_tool,
 )
 
 # A busy machine is no fault of the code's; and what passed once must pass again where nobody looks at it.
@@ -43,15 +45,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--customers", type=int, default=40, help="how many customers a change of the template reaches in test_rollouts"
     )
+    parser.addoption(
+        "--by-hand", action="store_true", help="keep the example of single sign-on running, for a person's own browser"
+    )
     parser.addoption("--update-golden", action="store_true", help="write tests/scenarios/*.golden anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Only a run needs the cluster: `--collect-only` shows them all.
-    if not (config.getoption("--kind") or config.option.collectonly):
-        kind = [item for item in items if item.get_closest_marker("kind")]
-        config.hook.pytest_deselected(items=kind)
-        items[:] = [item for item in items if not item.get_closest_marker("kind")]
+    # Only a run needs the cluster, or the person: `--collect-only` shows them all.
+    for marker, option in (("kind", "--kind"), ("by_hand", "--by-hand")):
+        if not (config.getoption(option) or config.option.collectonly):
+            config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(marker)])
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +86,17 @@ def helm_program(pytestconfig: pytest.Config) -> Path:
     try:
         with _visible(pytestconfig):
             return find_helm()
+    except ProgramsUnavailable as error:
+        missing = str(error)
+    pytest.fail(missing, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def oauth2_proxy_program(pytestconfig: pytest.Config) -> Path:
+    """oauth2-proxy, found or compiled as the control plane is."""
+    try:
+        with _visible(pytestconfig):
+            return find_tool(OAUTH2_PROXY)
     except ProgramsUnavailable as error:
         missing = str(error)
     pytest.fail(missing, pytrace=False)

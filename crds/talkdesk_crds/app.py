@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from talkdesk_crds.app_notifications import NotificationEndpoint, NotificationType
 from talkdesk_crds.app_rollout import RolloutStatus, TemplateRollout, TenantCounts
 from talkdesk_crds.app_template import ConflictPolicy, ObjectScope, TemplateStep, TenantTemplate
 from talkdesk_crds.app_users import (
@@ -32,6 +33,7 @@ from talkdesk_crds.fields import (
     Url,
     Word,
     immutable,
+    listed_by,
     rules,
 )
 from talkdesk_crds.hosts import Region
@@ -57,6 +59,8 @@ __all__ = [
     "Events",
     "License",
     "Logout",
+    "NotificationEndpoint",
+    "NotificationType",
     "ObjectScope",
     "OnTenantFailure",
     "RejectRule",
@@ -329,6 +333,11 @@ class AppSpec(Model):
     """What is done with the licensed users. Without it they are not even read; `{}` counts them."""
     logout: Logout | None = None
     """Where the end of a user's session is sent. Without it, `user.logout` events are taken and dropped."""
+    notifications: Annotated[
+        tuple[NotificationEndpoint, ...], Field(max_length=8, json_schema_extra=listed_by("name"))
+    ] = ()
+    """Who is told what happens to each customer, in order and at least once. Of customers who are there already, what
+    happens from then on is told. An endpoint that is taken out is told nothing more, also not what waits for it."""
     trial: TrialPolicy = TrialPolicy()
     """What happens when a trial ends."""
     license: License = License()

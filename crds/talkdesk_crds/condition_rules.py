@@ -61,6 +61,11 @@ RULES: Final[dict[ConditionType, ConditionRule]] = {
     ConditionType.DEADLINE_NEAR: ConditionRule(
         _OF_INSTALLATION, "when a mark before the deadline passes", "False as soon as nothing waits for an answer"
     ),
+    ConditionType.NOTIFICATIONS_OVERDUE: ConditionRule(
+        _OF_INSTALLATION,
+        "when a notification could not be delivered for a day, or was given up",
+        "with the next delivery to that endpoint, or when the app does not have the endpoint any more",
+    ),
     ConditionType.DELETION_BLOCKED: ConditionRule(
         ("TalkdeskApp",), "when the app is deleted and has customers left", "with the last of them"
     ),

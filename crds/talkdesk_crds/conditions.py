@@ -31,6 +31,8 @@ class ConditionType(StrEnum):
     """Talkdesk's own state agrees with the answer on our record."""
     DEADLINE_NEAR = "DeadlineNear"
     """A mark of the app's `deadline.warnBefore` has passed and Talkdesk still waits."""
+    NOTIFICATIONS_OVERDUE = "NotificationsOverdue"
+    """A notification could not be delivered for a day, or was given up; only shown while it is so."""
     DELETION_BLOCKED = "DeletionBlocked"
     """The app is being deleted and has customers left, or the tenant's record and its objects are there; only shown
     while it is so."""
@@ -139,6 +141,11 @@ class Reason(StrEnum):
     """The partner's service that a step calls says that it failed, or answers nonsense."""
     HOOK_KEY_MISSING = "HookKeyMissing"
     """A Secret that a step names for calls of a partner's service is missing, or can't be used."""
+    NOTIFICATION_REFUSED = "NotificationRefused"
+    """An endpoint of the app's `notifications` can't be told: it can't be reached, or answers no 2xx; the message says
+    which one and why."""
+    NOTIFICATION_KEY_MISSING = "NotificationKeyMissing"
+    """A Secret that an endpoint of the app's `notifications` names is missing, or can't be used."""
     GONE = "Gone"
     """Talkdesk does not know the installation any more, or says that it was revoked."""
     SUSPENDED = "Suspended"
@@ -250,6 +257,8 @@ class EventReason(StrEnum):
     HISTORY_ENDED = "HistoryEnded"
     """The TalkdeskInstallation of a customer who left is deleted: only the record was left, for the app's
     `retention.historyTTL`."""
+    NOTIFICATION_GIVEN_UP = "NotificationGivenUp"
+    """A notification was not delivered to an endpoint of the app's, and is not tried any more."""
     OBJECT_PRUNED = "ObjectPruned"
     """An object of the tenant left the template and is deleted; the message names it."""
     OBJECT_RECREATED = "ObjectRecreated"

@@ -21,8 +21,10 @@ from talkdesk_operator.adapters.kubernetes.hook_records import SecretHookRecordS
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.revisions import KubernetesRevisions
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
+from talkdesk_operator.adapters.notifications import HttpNotificationSender
 from talkdesk_operator.adapters.scim_on_demand import ScimOnDemand
 from talkdesk_operator.adapters.talkdesk import ClientSettings, TalkdeskClient
+from talkdesk_operator.domain.installation.priority import Priority
 from talkdesk_operator.domain.tenant.drift import targets_of
 from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
@@ -40,13 +42,17 @@ from talkdesk_operator.reconcilers import (
     TenantReconciler,
 )
 from talkdesk_operator.reconcilers.hooks.tenant_hooks import HookParts
+from talkdesk_operator.reconcilers.installation_statuses import InstallationStatuses
+from talkdesk_operator.reconcilers.notifications.courier import Courier
+from talkdesk_operator.reconcilers.notifications.endpoint_targets import EndpointTargets
+from talkdesk_operator.reconcilers.notifications.recorder import Recorder
 from talkdesk_operator.reconcilers.rollouts import Rollouts
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
 from talkdesk_operator.reconcilers.users.sync import UserSync
 from talkdesk_operator.settings import Settings
-from talkdesk_operator.workqueue.contract import Reconcile
+from talkdesk_operator.workqueue.contract import Cause, Reconcile
 from talkdesk_runtime import logs
 from talkdesk_runtime.background import in_background
 from talkdesk_runtime.backoff import Backoff
@@ -118,6 +124,24 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
         )
         hooks = HookClient(HookSettings(denied), clock=clock, observe=metrics.count_hook_request, fence=parts.fence)
         stack.push_async_callback(hooks.aclose)
+        endpoints = HookClient(HookSettings(denied), clock=clock, observe=metrics.count_notification, fence=parts.fence)
+        stack.push_async_callback(endpoints.aclose)
+        courier = Courier(
+            cache,
+            HttpNotificationSender(endpoints),
+            EndpointTargets(cluster.read_secret, clock),
+            Recorder(
+                cache,
+                cluster,
+                clock=clock,
+                chance=parts.rng.random,
+                wake=lambda key: parts.queue.add(key, Priority.CHANGED, cause=Cause.RETRY),
+            ),
+            clock=clock,
+            chance=parts.rng.random,
+            allow_insecure=parts.settings.allow_insecure,
+        )
+        stack.push_async_callback(courier.aclose)
         stack.enter_context(metrics.breakers.reading(talkdesk.open_breakers))
         records = SecretUserRecordStore(parts.kube, wrote=metrics.count_write)
         sync = UserSync(cluster.read_secret, records, scim, monotonic=clock.monotonic)
@@ -144,8 +168,8 @@ async def build_reconciler(parts: Parts) -> AsyncIterator[Reconcile]:
             users,
             reread=cache.current,
             now=clock.now,
-            chance=parts.rng.random,
             answered=metrics.count_answer,
+            statuses=InstallationStatuses(cluster, reread=cache.current, chance=parts.rng.random, notifier=courier),
         )
         reviews, insecure = KubernetesAccessReviews(parts.kube, resources), parts.settings.allow_insecure
         apps = CompiledApps(cluster, clock.now, access=reviews, allow_insecure=insecure)

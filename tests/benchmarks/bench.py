@@ -21,6 +21,7 @@ from benchmarks.figures import Figure
 from benchmarks.hooked import Hooked
 from benchmarks.installs import Installs
 from benchmarks.intake import Intake
+from benchmarks.notifying import notifications
 from benchmarks.profiles import report
 from benchmarks.provisioning import Provisioning
 from benchmarks.scale import FULL, QUICK, Scale
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print(shards.measure(options.accounts))
         elif options.start:
             _measure_start(options.accounts)
+        elif options.notifications:
+            _measure_notifications(scale)
         elif options.hook and not options.profile:
             _measure_calling(scale)
         elif options.profile:
@@ -78,6 +81,9 @@ def _measure(scale: Scale, results: Path) -> None:
         _say("operator: installs at a steady rate")
         measured += provisioning.steady()
         _check(stage)
+        _say("operator: notifications to an endpoint")
+        measured += notifications(stage, customers, scale)
+        _check(stage)
         _say("operator: objects that somebody changes")
         measured += drift(stage, scale.drifts)
         _say("operator: a sweep over all installations, with new ones meanwhile")
@@ -100,6 +106,11 @@ def _measure(scale: Scale, results: Path) -> None:
         f"\n{figures.table(measured)}\n\n{machine['cpu']}, {cores} cores for everything, load before {load:.2f}, "
     )
     sys.stdout.write(f"Python {machine['python']}; etcd does not wait for the disk\n{path}\n")
+
+
+def _measure_notifications(scale: Scale) -> None:
+    with Stage() as stage:
+        _print(notifications(stage, _prepare(stage, scale)[0], scale))
 
 
 def _calling(stage: Stage, customers: Customers, scale: Scale) -> list[Figure]:
@@ -178,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", action="store_true", help="show instead where webhook and operator spend CPU")
     parser.add_argument("--hook", action="store_true", help="installs that call a service; with --profile, those")
     parser.add_argument("--shards", action="store_true", help="the same customers on one, two and four operators")
+    parser.add_argument("--notifications", action="store_true", help="what notifications cost, and nothing else")
     parser.add_argument("--start", action="store_true", help="a start with many customers, and nothing else")
     parser.add_argument(
         "--images", action="store_true", help="size and start of the images that `make images` has made"

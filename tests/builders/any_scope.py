@@ -14,6 +14,7 @@ from builders.objects import (
     credentials_object,
     current_tenant,
     decided,
+    endpoint_object,
     failure,
     installation,
     retry,
@@ -66,6 +67,7 @@ APPS = [
     view(users={"scim": SCIM}, uninstall={"approvalTiming": "BeforeOffboard"}, **KEEP),
     view(**OFFBOARD),
     view(paused=True),
+    view(notifications=[endpoint_object()]),
     None,
 ]
 WORDS = ["installing", "pending", "completed", "rejected", "timeout", "suspended", "revoked", "martian", ""]

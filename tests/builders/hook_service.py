@@ -81,9 +81,9 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Yield the URL of a service; it ends with the block. `tls` is a folder with tls.crt and tls.key."""
     records: Records = importlib.import_module(f"{package.__name__}.records").Records(database)
-    application = package.application(
-        package.Service(records, partner or package.Partner(), seconds=seconds), KEYS.keys
-    )
+    work = partner or package.Partner()
+    service, told = package.Service(records, work, seconds=seconds), package.Notifications(records, work)
+    application = package.application(service, told, KEYS.keys)
     pair = {"certificate": tls / "tls.crt", "key": tls / "tls.key"} if tls is not None else {}
     with bind("127.0.0.1", 0) as listener:
         server = EmbeddedServer(configure(application, **pair))

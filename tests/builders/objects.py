@@ -25,6 +25,7 @@ from talkdesk_crds.installation import (
 from talkdesk_crds.names import API_VERSION, APP_FINALIZER, FINALIZER, TENANT_FINALIZER
 from talkdesk_crds.shard_slots import slot_label
 from talkdesk_crds.tenant import TalkdeskTenant, TenantState, TenantStatus
+from talkdesk_operator.domain.notifications.endpoints import compile_endpoint
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation
 from talkdesk_operator.domain.reconcile.scope import CompiledApp, CompiledRule, Facts, Failure, RetryClass, Role, Scope
 from talkdesk_operator.domain.tenant.desired import inputs_digest
@@ -119,7 +120,14 @@ def view(**spec: Any) -> CompiledApp:
     """An app with compiled hosts and rules; its template is not compiled because no decision reads it."""
     resource = app(**spec)
     rules = tuple(CompiledRule(compile_expression(r.expression), r.reason) for r in resource.spec.approval.reject_when)
-    return CompiledApp(resource, HostAllowList.for_region(Region.US), None, reject_rules=rules)
+    endpoints = tuple(compile_endpoint(each, allow_insecure=False) for each in resource.spec.notifications)
+    return CompiledApp(resource, HostAllowList.for_region(Region.US), None, reject_rules=rules, endpoints=endpoints)
+
+
+def endpoint_object(name: str = "default", **more: Any) -> dict[str, Any]:
+    """One of an app's `notifications` as JSON."""
+    key = {"name": "keys", "key": "key"}
+    return {"name": name, "url": f"https://{name}.example.com/events", "secretRef": key} | more
 
 
 def installation(

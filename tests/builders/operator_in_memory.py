@@ -36,6 +36,8 @@ from talkdesk_operator.reconcilers import (
     TenantReconciler,
 )
 from talkdesk_operator.reconcilers.apps import compile_app
+from talkdesk_operator.reconcilers.installation_statuses import InstallationStatuses
+from talkdesk_operator.reconcilers.notifications.notifier import Notifier
 from talkdesk_operator.reconcilers.rollouts import Rollouts
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
@@ -170,8 +172,10 @@ class OperatorInMemory:
             self.users,
             reread=self.cache.current,
             now=self._now,
-            chance=lambda: 0.5,
             answered=lambda kind, decision, outcome, _age: self.answers.append((kind, decision, outcome)),
+            statuses=InstallationStatuses(
+                self.cluster, reread=self.cache.current, chance=lambda: 0.5, notifier=self.begin_notifier()
+            ),
         )
         self.apps = CompiledApps(self.cluster, self._now)
         share = Share(self._follow, self.shard, None if self.surveyed is None else self._survey)
@@ -189,6 +193,10 @@ class OperatorInMemory:
             share=share,
             ledger=self.ledger,
         )
+
+    def begin_notifier(self) -> Notifier | None:
+        """Return who tells endpoints what happens: nobody."""
+        return None
 
     def deleting(self, uid: str) -> None:
         """Learn of a deletion of ours, as watches do."""

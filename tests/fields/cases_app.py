@@ -52,6 +52,7 @@ _NO_SECRET: Final = said(
 )
 _NO_SCIM: Final = said(_installation(".", "(RenderFailed|UsersFailed|ScimUnavailable)", "UsersSynced"))
 _NO_HOOK_KEY: Final = said(_app("step account: .*Secret ", "HookKeyMissing"))
+_NOT_TOLD: Final = said(_app("notifications default: .*(Secret|secrets) ", "(NotificationKeyMissing|AccessMissing)"))
 _NO_KEY: Final = said(_app("(Secret|secrets) |logout.url", "(LogoutKeyMissing|AccessMissing)"))
 _UNSYNCED: Final = Effect(changes=r"conditions\.UsersSynced$|status\.users\.")
 _DRIFTED: Final = config_map({"account": "x", "color": "x", "suspended": "x"})
@@ -246,6 +247,30 @@ APP_CASES: Final[dict[str, Case]] = {
     "logout.secretRef.key": Case(),
     "logout.timeout": Case(),
     "logout.allowInsecure": Case(),
+    "notifications": Case(),
+    "notifications[]": Case(),
+    "notifications[].name": Case(),
+    "notifications[].url": Case(
+        said(_app("notifications default: ", "(NotificationKeyMissing|InvalidSpec)")),
+        {"the longest": NOTHING, "nobody": NOTHING},  # they lead to the host that the key is released for
+    ),
+    "notifications[].secretRef": Case(),
+    "notifications[].secretRef.name": Case(_NOT_TOLD),
+    "notifications[].secretRef.key": Case(_NOT_TOLD),
+    "notifications[].events": Case(),
+    "notifications[].events[]": Case(),
+    "notifications[].filter": Case(
+        said(_app("notifications default: filter: ", "InvalidSpec")), {"removed": NOTHING, "null": NOTHING}
+    ),
+    "notifications[].timeout": Case(),
+    "notifications[].giveUpAfter": Case(),
+    "notifications[].caBundle": Case(
+        said(_app("notifications default: caBundle", "InvalidSpec")),
+        dict.fromkeys(("removed", "null", "empty"), NOTHING),
+    ),
+    "notifications[].clientCertificateRef": Case(_NOT_TOLD, {"removed": NOTHING, "null": NOTHING}),
+    "notifications[].clientCertificateRef.name": Case(_NOT_TOLD),
+    "notifications[].allowInsecure": Case(said(_app("notifications default: url is plain http", "InvalidSpec"))),
     "trial": Case(),
     "trial.onEnd": Case(),
     "license": Case(),

@@ -22,7 +22,9 @@ __all__ = ["Look", "differences", "look", "look_at_app", "versions"]
 Look: TypeAlias = dict[str, str]
 
 _METADATA: Final = ("name", "uid", "labels", "annotations", "finalizers", "deletionTimestamp")
-_MOVES: Final = frozenset({"tenants", "observedGeneration", "lastHandledReconcileAt", "history", "events", "retry"})
+_MOVES: Final = frozenset(
+    {"tenants", "observedGeneration", "lastHandledReconcileAt", "history", "events", "retry", "notifications"}
+)
 """Members of a status that say when or how often, and no more."""
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 _REGISTERS: Final = ("request", "trial", "credentials")

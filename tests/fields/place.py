@@ -55,6 +55,15 @@ _CALL: Final = {
     "onRefusal": "Hold",
     "allowInsecure": True,
 }
+_TOLD: Final = {
+    "secretRef": {"name": "hook", "key": "key"},
+    "events": ["Installed", "Approved", "Suspended"],
+    "filter": "event.type != 'Suspended' || account.name != 'nobody'",
+    "caBundle": "",
+    "timeout": "2s",
+    "giveUpAfter": "1h",
+    "allowInsecure": True,
+}
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,7 @@ def _spec(scim: str, token: str, service: str) -> dict[str, Any]:
             "secretRef": {"name": "single-logout", "key": "key"},
             "allowInsecure": True,
         },
+        "notifications": [{"name": "default", "url": f"{service}/v1/notifications", **_TOLD}],
         # Whatever an edit of the template does, it does to both customers at once.
         "templateRollout": {"maxUnavailable": "100%", "pauseAfterFailures": 0},
         "resyncPeriod": "1h",

@@ -39,6 +39,7 @@ from talkdesk_operator.reconcilers import (
     TenantReconciler,
 )
 from talkdesk_operator.reconcilers.hooks.tenant_hooks import HookParts
+from talkdesk_operator.reconcilers.installation_statuses import InstallationStatuses
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
@@ -238,8 +239,8 @@ class _Operator:
             users,
             reread=self.cache.current,
             now=now,
-            chance=lambda: 0.5,
             answered=lambda *_: None,
+            statuses=InstallationStatuses(cluster, reread=self.cache.current, chance=lambda: 0.5),
         )
         share = Share(lambda: None, WHOLE, None)
         app = AppReconciler(self.cache, cluster, shared().apps, now=now, share=share)

@@ -1,4 +1,4 @@
-"""Long runs: `python -m soak chaos`, `hostile` or `soak`; `make chaos`, `make hostile`, `make soak`."""
+"""Long runs: `python -m soak chaos`, `hostile`, `notified` or `soak`, each by a target of the Makefile."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
 import uvloop
@@ -14,6 +15,7 @@ from soak.chaos import Storm, raging
 from soak.endurance import enduring
 from soak.faults import FAULTS
 from soak.hostile import attacking
+from soak.notified import Lives, being_notified
 from talkdesk_sandbox.controlplane import ControlPlane
 
 _REST_WITH_A_FAULT: Final = 90.0
@@ -77,9 +79,21 @@ async def _soak(options: argparse.Namespace) -> int:
     return 1 if any(is_wrong for _, is_wrong in verdict) else 0
 
 
+async def _notified(options: argparse.Namespace) -> int:
+    lives = Lives(options.customers, options.updates, options.kills, seed=options.seed, fault=options.fault)
+    lives = replace(lives, patience=_REST_WITH_A_FAULT) if options.fault else lives
+    with ControlPlane() as cluster:
+        async with being_notified(cluster, lives) as notified:
+            await notified.run(say)
+    for line in notified.figures():
+        say(line)
+    return 1 if any(notified.wrong().values()) else 0
+
+
 _RUNS: Final[dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]]] = {
     "chaos": _chaos,
     "hostile": _hostile,
+    "notified": _notified,
     "soak": _soak,
 }
 
@@ -101,6 +115,12 @@ def _options() -> argparse.Namespace:
     chaos.add_argument("--fault", choices=list(FAULTS), default="", help="seed this one, which must be found")
     hostile = kinds.add_parser("hostile", help="what strangers send to a webhook")
     hostile.add_argument("--requests", type=int, default=1_000_000)
+    notified = kinds.add_parser("notified", help="notifications while the operator is killed again and again")
+    notified.add_argument("--customers", type=int, default=Lives.customers)
+    notified.add_argument("--updates", type=int, default=Lives.updates, help="of each customer")
+    notified.add_argument("--kills", type=int, default=Lives.kills)
+    notified.add_argument("--seed", type=int, default=1)
+    notified.add_argument("--fault", choices=list(FAULTS), default="", help="seed this one, which must be found")
     soak = kinds.add_parser("soak", help="years of lives in compressed time")
     soak.add_argument("--minutes", type=int, default=60)
     soak.add_argument("--customers", type=int, default=40, help="how many there are at a time")

@@ -1,4 +1,4 @@
-"""Faults of one line, seeded into copies of our packages: a storm must find each."""
+"""Faults of one line, seeded into copies of our packages: a long run must find each."""
 
 import os
 import shutil
@@ -14,6 +14,8 @@ from model.seeded import MUTANTS
 
 __all__ = ["FAULTS", "seeded"]
 
+_COURIER: Final = "operator/talkdesk_operator/reconcilers/notifications/courier.py"
+_SENDS: Final = "lane.failure = await self._send(target, endpoint.url, app, lane.installation, told)"
 _RECEIVER: Final = "webhook/talkdesk_webhook/receiver.py"
 FAULTS: Final[Mapping[str, Mutant]] = {
     each.what: each
@@ -30,6 +32,27 @@ FAULTS: Final[Mapping[str, Mutant]] = {
             _RECEIVER,
             "event_id=head.event_id,\n        )",
             "event_id=head.event_id, body=body.decode(),\n        )",
+            "",
+        ),
+        Mutant(
+            "a notification is recorded as delivered before its answer",
+            _COURIER,
+            _SENDS,
+            f"lane.delivered.add(told.id); await self._recorder.record(lane.installation, self); {_SENDS}",
+            "",
+        ),
+        Mutant(
+            "the newest notification is sent first",
+            _COURIER,
+            "next((each for each in waiting if",
+            "next((each for each in waiting[::-1] if",
+            "",
+        ),
+        Mutant(
+            "each repetition of a notification has an id of its own",
+            "operator/talkdesk_operator/domain/notifications/envelope.py",
+            "        id=told.id,\n",
+            '        id=__import__("uuid").uuid4().hex,\n',
             "",
         ),
         *(each for each in MUTANTS if each.what == "the retention is over from the beginning"),

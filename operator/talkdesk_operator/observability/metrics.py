@@ -18,15 +18,11 @@ from typing_extensions import override
 from talkdesk_crds.installation import Decision, RequestType
 from talkdesk_operator.observability.installation_tally import App, InstallationTally
 from talkdesk_operator.observability.queue_loads import QueueLoads
+from talkdesk_operator.observability.queue_metrics import CONTROLLER, SECONDS, QueueMetrics, ReconcileMetrics
 from talkdesk_runtime.tls_files import TlsMetrics
 
 __all__ = ["CONTROLLER", "CircuitBreakersCollector", "InstallationsCollector", "Metrics"]
 
-CONTROLLER = "account"
-"""The one controller: a key is a customer's account of an app."""
-
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 2.5, 5, 10, 30, 60)
-_QUEUE_SECONDS = (1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 5, 10, 60, 300)
 _ANSWER_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400, 604800)
 
 
@@ -53,7 +49,7 @@ class Metrics:
             "talkdesk_api_request_duration_seconds",
             "Duration of a request to Talkdesk, until its whole answer is read.",
             ("call",),
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
         self._scim_requests = Counter(
@@ -66,6 +62,12 @@ class Metrics:
             "talkdesk_hook_requests",
             "Requests of http steps, by app, step and status; `none` where there was no response.",
             ("app", "step", "status"),
+            registry=registry,
+        )
+        self._notifications = Counter(
+            "talkdesk_notification_requests",
+            "Requests to endpoints of an app's notifications, by app, endpoint and status; `none` without a response.",
+            ("app", "endpoint", "status"),
             registry=registry,
         )
         self._answers = Counter(
@@ -128,6 +130,11 @@ class Metrics:
         app, _, step = name.rpartition("/")
         self._hook_requests.labels(app, step, status).inc()
 
+    def count_notification(self, name: str, status: str, _seconds: float) -> None:
+        """Count a request to an endpoint, of which `name` is `namespace/app/endpoint`: the status, or `none`."""
+        app, _, endpoint = name.rpartition("/")
+        self._notifications.labels(app, endpoint, status).inc()
+
     def count_answer(self, request: RequestType, decision: Decision, outcome: str, seconds: float) -> None:
         """Count an answer: `delivered`, `unclear` or `refused`, and the seconds since the event was made."""
         self._answers.labels(request.value, decision.value, outcome).inc()
@@ -141,72 +148,6 @@ class Metrics:
     def count_write(self, kind: str, verb: str) -> None:
         """Count a request to the Kubernetes API that changes something."""
         self._writes.labels(kind, verb).inc()
-
-
-class QueueMetrics:
-    """The work queues, as k8s.io/client-go names them."""
-
-    def __init__(self, registry: CollectorRegistry, loads: QueueLoads) -> None:
-        def gauge(name: str, text: str, read: Callable[[], float]) -> None:
-            made = Gauge(name, text, ("name", "controller"), registry=registry).labels(CONTROLLER, CONTROLLER)
-            made.set_function(read)
-
-        def counter(name: str, text: str) -> Counter:
-            return Counter(name, text, ("name", "controller"), registry=registry).labels(CONTROLLER, CONTROLLER)
-
-        def histogram(name: str, text: str) -> Histogram:
-            labels = ("name", "controller")
-            made = Histogram(name, text, labels, buckets=_QUEUE_SECONDS, registry=registry)
-            return made.labels(CONTROLLER, CONTROLLER)
-
-        gauge("workqueue_depth", "Keys that are pending: they wait for a worker.", loads.pending)
-        gauge("workqueue_unfinished_work_seconds", "Sum of the ages of all running reconciles.", loads.unfinished)
-        text = "Age of the oldest running reconcile."
-        gauge("workqueue_longest_running_processor_seconds", text, loads.longest)
-        self.adds = counter(
-            "workqueue_adds", "Keys added to the queue; adding a key that is pending already does not count."
-        )
-        self.retries = counter(
-            "workqueue_retries", "Keys added to the queue again because a reconcile failed or asked for it."
-        )
-        self.waited = histogram(
-            "workqueue_queue_duration_seconds", "Time between a key being added and a worker starting on it."
-        )
-        self.worked = histogram("workqueue_work_duration_seconds", "Duration of a reconcile.")
-
-
-class ReconcileMetrics:
-    """The reconciler, as controller-runtime names it."""
-
-    def __init__(self, registry: CollectorRegistry, loads: QueueLoads) -> None:
-        self.total = Counter(
-            "controller_runtime_reconcile",
-            "Reconciles, by result: success, error, requeue, requeue_after.",
-            ("controller", "result"),
-            registry=registry,
-        )
-        controller = ("controller",)
-        self.errors = Counter(
-            "controller_runtime_reconcile_errors", "Reconciles that failed.", controller, registry=registry
-        ).labels(CONTROLLER)
-        self.seconds = Histogram(
-            "controller_runtime_reconcile_time_seconds",
-            "Duration of a reconcile.",
-            controller,
-            buckets=_SECONDS,
-            registry=registry,
-        ).labels(CONTROLLER)
-        limit = Gauge(
-            "controller_runtime_max_concurrent_reconciles", "Number of workers.", controller, registry=registry
-        )
-        limit.labels(CONTROLLER).set_function(loads.workers)
-        active = Gauge(
-            "controller_runtime_active_workers",
-            "Number of workers that are reconciling now.",
-            controller,
-            registry=registry,
-        )
-        active.labels(CONTROLLER).set_function(loads.active)
 
 
 class CircuitBreakersCollector(Collector):

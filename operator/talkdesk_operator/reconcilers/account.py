@@ -78,13 +78,15 @@ class AccountReconciler:
         self._share = share
         self._now = now
         self._ledger = ledger or DriftLedger()
+        self._notifier = installations.notifier
 
     async def reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
         """Reconcile an account, or an app's status."""
-        try:
-            return await self._reconcile(key, causes)
-        except KubeError as error:
-            return unrecorded(error)
+        async with self._notifier.turns.of(key):
+            try:
+                return await self._reconcile(key, causes)
+            except KubeError as error:
+                return unrecorded(error)
 
     async def _reconcile(self, key: AccountKey, causes: frozenset[Cause]) -> Result:
         app = self._cache.app(key.namespace, key.app)
@@ -98,6 +100,7 @@ class AccountReconciler:
             return together((labeled, await self._reconcile_account(key, app, causes)))
         if app is None:
             return Result(failed=await self._report_unreadable(key) is not None)
+        self._notifier.follow(app)
         return await self._apps.reconcile(app)
 
     async def _reconcile_account(
@@ -158,6 +161,7 @@ class AccountReconciler:
         causes: frozenset[Cause],
         problem: Failure | None,
     ) -> Result:
+        self._notifier.offer(installation)
         wait = _backing_off(installation, causes, self._now())
         if wait is not None:
             return Result((Requeue(wait, Priority.RETRY),))

@@ -85,6 +85,7 @@ class AppReviews:
             found = replace(found, missing=trial or found.missing)
             access = await self._access.review(view) if self._access is not None else None
             missing = trial or _missing_rights(access) or await self._missing_secret(view.resource)
+            missing = missing or _wrong_endpoint(view)
         except KubeError:
             return replace(found, failed=True)
         found = AppReview(now, missing, access)
@@ -92,7 +93,21 @@ class AppReviews:
         return found
 
     async def _missing_secret(self, app: TalkdeskApp) -> Failure | None:
-        return await self._missing_token(app) or await self._missing_key(app) or await self._missing_hook(app)
+        for look in (self._missing_token, self._missing_key, self._missing_hook, self._missing_signature):
+            if (missing := await look(app)) is not None:
+                return missing
+        return None
+
+    async def _missing_signature(self, app: TalkdeskApp) -> Failure | None:
+        """Return what is wrong with the Secrets of endpoints that are told what happens."""
+        for each in app.spec.notifications:
+            place = f"notifications {each.name}"
+            if not host_of(each.url):
+                return Failure(Reason.INVALID_SPEC, f"{place}: url {_NO_HOST}", RetryClass.SLOW)
+            found = await target_of(self._cluster.read_secret, app.metadata.namespace, place, each, each.url, {})
+            if isinstance(found, Failure):
+                return replace(found, reason=Reason.NOTIFICATION_KEY_MISSING, message=f"{place}: {found.message}")
+        return None
 
     async def _missing_hook(self, app: TalkdeskApp) -> Failure | None:
         """Return what is wrong with the Secrets of steps that call a service, as far as their hosts are known."""
@@ -133,6 +148,12 @@ class AppReviews:
 
 def _no_logout(message: str) -> Failure:
     return Failure(Reason.LOGOUT_KEY_MISSING, message, RetryClass.SLOW)
+
+
+def _wrong_endpoint(view: CompiledApp) -> Failure | None:
+    """Return what is wrong with an endpoint that is told what happens; it keeps no customer from being set up."""
+    problem = next((each.problem for each in view.endpoints if each.problem), "")
+    return Failure(Reason.INVALID_SPEC, problem, RetryClass.SLOW) if problem else None
 
 
 def _missing_rights(access: AccessReport | None) -> Failure | None:

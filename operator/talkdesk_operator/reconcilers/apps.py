@@ -11,6 +11,7 @@ from talkdesk_crds.app import AppStatus, ConflictPolicy, RejectRule, TalkdeskApp
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
 from talkdesk_crds.hosts import ForeignHostError
 from talkdesk_operator.domain.installation.approval import RULE_VARIABLES
+from talkdesk_operator.domain.notifications.endpoints import compile_endpoint
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.access import AccessReviews
@@ -43,10 +44,15 @@ _MESSAGE_LENGTH = 2048
 
 
 def compile_app(app: TalkdeskApp, *, allow_insecure: bool = False) -> CompiledApp:
-    """Return the app with its hosts, template and rules compiled; `problem` says what is wrong with it.
+    """Return the app with its hosts, template, rules and endpoints compiled; `problem` says what is wrong with it.
 
     `allow_insecure` is the operator's own setting.
     """
+    endpoints = tuple(compile_endpoint(each, allow_insecure=allow_insecure) for each in app.spec.notifications)
+    return replace(_without_endpoints(app, allow_insecure=allow_insecure), endpoints=endpoints)
+
+
+def _without_endpoints(app: TalkdeskApp, *, allow_insecure: bool) -> CompiledApp:
     try:
         hosts = allowed_hosts(app.spec, allow_insecure=allow_insecure)
     except ForeignHostError as error:

@@ -3,20 +3,14 @@
 The process may end after any effect, so each is found again by reading (such as the inventory), or recorded before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import structlog
-
-from talkdesk_crds.conditions import EventReason
-from talkdesk_crds.installation import Answer, Decision, InstallationStatus, RequestType, TalkdeskInstallation
+from talkdesk_crds.installation import Decision, InstallationStatus, RequestType
 from talkdesk_operator.domain.installation.answer_record import about_to_be_sent, delivered, not_delivered
-from talkdesk_operator.domain.installation.kube_events import events_for
 from talkdesk_operator.domain.installation.lifecycle import decide
-from talkdesk_operator.domain.installation.status import compute
 from talkdesk_operator.domain.ports.cluster import Cluster
-from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.error_policy import cluster_failure
 from talkdesk_operator.domain.reconcile.scope import Scope, SendState
 from talkdesk_operator.domain.reconcile.steps import (
@@ -42,20 +36,19 @@ from talkdesk_operator.domain.reconcile.steps import (
     SyncUsers,
 )
 from talkdesk_operator.reconcilers.aside import aside, here_or_aside
+from talkdesk_operator.reconcilers.installation_statuses import InstallationStatuses, Reread, answer_so_far
+from talkdesk_operator.reconcilers.notifications.notifier import Notifier
 from talkdesk_operator.reconcilers.object_end import ObjectEnd
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.reconcilers.tenant import TenantReconciler
 from talkdesk_operator.reconcilers.tenant_removal import OVERTAKEN
 from talkdesk_operator.reconcilers.users.licensed import LicensedUsers
-from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeNotFound
+from talkdesk_runtime.kube_errors import KubeConflict, KubeError
 
-__all__ = ["InstallationReconciler", "Outcome", "Reread"]
+__all__ = ["InstallationReconciler", "Outcome"]
 
 _MAX_STEPS = 40
 """More than the longest way from a request to its end; a reconcile that needs more goes in circles."""
-
-Reread = Callable[[TalkdeskInstallation], TalkdeskInstallation | None]
-"""Returns the newest known version of an installation; None when it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,34 +73,30 @@ class InstallationReconciler:
         *,
         reread: Reread,
         now: Callable[[], datetime],
-        chance: Callable[[], float],
         answered: Callable[[RequestType, Decision, str, float], None],
+        statuses: InstallationStatuses,
     ) -> None:
-        """Take ports; `answered` is told of every answer: its outcome, and the seconds since the event.
-
-        `chance` returns a random number from 0 to 1, which spreads retries.
-        """
+        """Take ports; `answered` is told of every answer: its outcome, and the seconds since the event."""
         self._cluster = cluster
         self._talkdesk = talkdesk
         self._tenants = tenants
         self._users = users
         self._reread = reread
         self._now = now
-        self._chance = chance
         self._answered = answered
+        self._statuses = statuses
         self._end = ObjectEnd(cluster, reread)
-        self._log = structlog.get_logger("talkdesk_operator.installation")
 
     async def reconcile(self, scope: Scope) -> Outcome:
         """Execute steps until the domain says Finish.
 
         Raises KubeConflict when somebody else wrote meanwhile, and KubeError when not even the status can be written.
         """
-        scope = replace(scope, answer=_answer_so_far(scope.installation))
+        scope = replace(scope, answer=answer_so_far(scope.installation))
         for _ in range(_MAX_STEPS):
             step = await _decided(scope)
             if isinstance(step, Finish):
-                return await self._finish(scope, step)
+                return await self._finished(scope, step)
             try:
                 if isinstance(step, RemoveFinalizer | DeleteHistory):
                     held = await self._end.carry_out(step, scope.installation)
@@ -119,11 +108,20 @@ class InstallationReconciler:
                 scope = replace(await self._execute(step, scope), now=self._now())
             except KubeConflict:
                 # What was read is not what is: nothing may follow from it but the record of an answer that was sent.
-                await self._keep_answer(scope)
+                await self._statuses.keep_answer(scope)
                 raise
             except KubeError as error:
                 scope = replace(scope, failure=cluster_failure(error))
         raise RuntimeError(f"{scope.installation.metadata.name}: no end after {_MAX_STEPS} steps")
+
+    @property
+    def notifier(self) -> Notifier:
+        """Who tells the app's endpoints what happens."""
+        return self._statuses.notifier
+
+    async def _finished(self, scope: Scope, finish: Finish) -> Outcome:
+        status = await self._statuses.write(scope, finish)
+        return Outcome(scope, None if status is None else finish, status or scope.installation.status)
 
     async def _execute(self, step: Step, scope: Scope) -> Scope:
         match step:
@@ -205,12 +203,11 @@ class InstallationReconciler:
             case RecordMissedRequest(request=request):
                 await self._cluster.record_missed_request(scope.installation, request)
                 known = self._reread(scope.installation) or scope.installation
-                return replace(scope, installation=known, answer=_answer_so_far(known), missed_request_recorded=True)
+                return replace(scope, installation=known, answer=answer_so_far(known), missed_request_recorded=True)
 
     async def _record_answer(self, scope: Scope, decision: Decision) -> Scope:
         answer = about_to_be_sent(scope, decision, self._now())
-        status = scope.installation.status.model_copy(update={"answer": answer})
-        await self._cluster.write_installation_status(scope.installation, status)
+        status = await self._statuses.announce(scope, answer)
         installation = self._reread(scope.installation) or scope.installation.model_copy(update={"status": status})
         if installation.spec.request != scope.installation.spec.request:
             raise KubeConflict("another request came while the answer was put on record")
@@ -232,57 +229,8 @@ class InstallationReconciler:
         answer = delivered(announced, send, result_time, now)
         return replace(scope, answer=answer, remote=None if verify else scope.remote)
 
-    async def _finish(self, scope: Scope, finish: Finish) -> Outcome:
-        before = scope.installation.status
-        status = compute(scope, finish, jitter=self._chance())
-        if status != before:
-            try:
-                await self._cluster.write_installation_status(scope.installation, status)
-            except KubeNotFound:
-                if self._reread(scope.installation) is not None:
-                    raise
-                return Outcome(scope, None, status)
-            except KubeConflict:
-                await self._keep_answer(scope)
-                raise
-        events = tuple(events_for(before, status))
-        if not events and scope.drifted and finish.ready:
-            events = (_DRIFT_CORRECTED,)
-        await self._emit(scope.installation, events)
-        return Outcome(scope, finish, status)
-
-    async def _keep_answer(self, scope: Scope) -> None:
-        """Record an answer that Talkdesk has, in a status that somebody else wrote meanwhile, unless it has one."""
-        answer, known = scope.answer, self._reread(scope.installation)
-        if answer is None or answer.delivery_time is None or known is None or known.spec.request is None:
-            return
-        if answer == scope.installation.status.answer or known.spec.request.event_id != answer.event_id:
-            return
-        there = _answer_so_far(known)
-        if there is None or there.delivery_time is None:
-            status = known.status.model_copy(update={"answer": answer})
-            await self._cluster.write_installation_status(known, status)
-
-    async def _emit(self, installation: TalkdeskInstallation, events: Sequence[EventDraft]) -> None:
-        namespace, name = installation.key
-        for event in events:
-            self._log.info(
-                "installation.transition",
-                reason=event.reason,
-                message=event.message,
-                namespace=namespace,
-                installation=name,
-            )
-            await self._cluster.emit_event(installation, event)
-
 
 _OUTCOMES = dict.fromkeys(SendState, "refused") | {SendState.DELIVERED: "delivered", SendState.UNCLEAR: "unclear"}
-_DRIFT_CORRECTED = EventDraft(
-    warning=False,
-    reason=EventReason.DRIFT_CORRECTED,
-    message="somebody else changed or deleted an object of the tenant; it was applied again",
-    action="Apply",
-)
 
 
 async def _decided(scope: Scope) -> Step:
@@ -291,8 +239,3 @@ async def _decided(scope: Scope) -> Step:
         return decide(scope)
     long = any(rule.expression.may_be_long for rule in scope.app.reject_rules)
     return await (aside if long else here_or_aside)(scope.app.resource, decide, scope)
-
-
-def _answer_so_far(installation: TalkdeskInstallation) -> Answer | None:
-    request, answer = installation.spec.request, installation.status.answer
-    return answer if request is not None and answer is not None and answer.event_id == request.event_id else None

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from cryptography.x509 import load_pem_x509_certificates
-
 from talkdesk_crds.app_http import HttpStep
 from talkdesk_crds.secret_hosts import covers_host, host_of, host_of_template
 from talkdesk_operator.templates.address import compile_address, render_address
 from talkdesk_operator.templates.cel import Activation, Expression
 from talkdesk_operator.templates.errors import Problem, RenderError, TemplateError, child
 from talkdesk_operator.templates.leaves import Constant, Leaf, MapNode, compile_map, expressions, fill
+from talkdesk_operator.templates.pem import is_pem
 
 __all__ = ["CompiledHttp", "RenderedHttp", "compile_http", "parts_of", "render_http"]
 
@@ -100,7 +99,7 @@ def compile_http(source: HttpStep, hosts: HttpHosts, path: str, problems: list[P
         problems.append(Problem(child(path, "url"), words))
     elif host is not None and hosts.named and not _is_named(host, hosts):
         problems.append(Problem(child(path, "url"), f"the host {host} is not among tenant.httpHosts"))
-    if source.ca_bundle and not _is_pem(source.ca_bundle):
+    if source.ca_bundle and not is_pem(source.ca_bundle):
         problems.append(Problem(child(path, "caBundle"), "holds no certificates in PEM"))
     for name in source.headers:
         if _HEADER.fullmatch(name) is None:
@@ -111,13 +110,6 @@ def compile_http(source: HttpStep, hosts: HttpHosts, path: str, problems: list[P
     body = None if source.body is None else compile_map(source.body, child(path, "body"), problems)
     allowed = replace(hosts, named=hosts.named or (host or "",))
     return CompiledHttp(path, source, url, headers, body, allowed)
-
-
-def _is_pem(text: str) -> bool:
-    try:
-        return bool(load_pem_x509_certificates(text.encode()))
-    except ValueError:
-        return False
 
 
 def _is_named(host: str, hosts: HttpHosts) -> bool:

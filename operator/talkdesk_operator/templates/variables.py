@@ -4,7 +4,7 @@ Belongs here: which members there are, and what is said of any other one. Does n
 (`domain.tenant.desired`), which variables may be used where (`template`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -20,7 +20,7 @@ MEMBERS: Final[dict[str, frozenset[str]]] = {
     "subscription": frozenset({"type", "name", "licenses"}),
     "trial": frozenset({"state", "expirationTime"}),
     "tenant": frozenset({"name", "state", "suspended", "values"}),
-    "sso": frozenset({"authorizationUrl", "tokenUrl", "issuer", "scopes", "clientId"}),
+    "sso": frozenset({"authorizationUrl", "tokenUrl", "jwksUrl", "userinfoUrl", "issuer", "scopes", "clientId"}),
     "credentials": frozenset({"clientId", "clientSecret", "privateKey", "keyId", "keyAlgorithm", "tokenUrl", "apiUrl"}),
     "request": frozenset({"type", "appVersion", "changes"}),
 }
@@ -33,10 +33,12 @@ def unknown_variable(name: str, scope: AbstractSet[str]) -> str:
     return f"no such variable: {name}{nearest(name, scope)} (there are {', '.join(sorted(scope))})"
 
 
-def unknown_members(expression: Expression, scope: AbstractSet[str]) -> Iterator[str]:
+def unknown_members(
+    expression: Expression, scope: AbstractSet[str], members: Mapping[str, AbstractSet[str]] = MEMBERS
+) -> Iterator[str]:
     """Yield what is wrong with each member that the expression selects of a variable, and that can't be there."""
     for chain in dict.fromkeys(expression.chains):
-        known = MEMBERS.get(chain[0]) if chain[0] in scope and chain[0] not in expression.bound else None
+        known = members.get(chain[0]) if chain[0] in scope and chain[0] not in expression.bound else None
         if known is None or len(chain) == 1:
             continue
         if chain[1] not in known:

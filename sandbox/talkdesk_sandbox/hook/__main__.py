@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
 
 from talkdesk_runtime.programs import installed_version
 from talkdesk_runtime.standard_webhooks import KeyUnusable, WebhookSecrets
 from talkdesk_sandbox.embedded import EmbeddedServer, bind, configure
-from talkdesk_sandbox.hook import Partner, Service, application
+from talkdesk_sandbox.hook import Notifications, Partner, Service, application
 from talkdesk_sandbox.hook.records import Records
 
 __all__ = ["main"]
@@ -37,8 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SQLAlchemyError:
         return _complain(1, f"the database {options.database} can't be used")
     try:
-        service = Service(records, Partner(), seconds=options.asynchronous)
-        asyncio.run(_serve(options, service, keys))
+        partner = Partner()
+        service = Service(records, partner, seconds=options.asynchronous)
+        asyncio.run(_serve(options, application(service, Notifications(records, partner), keys.keys)))
     except OSError as problem:
         return _complain(1, problem.strerror or str(problem))
     finally:
@@ -46,16 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _serve(options: argparse.Namespace, service: Service, keys: WebhookSecrets) -> None:
+async def _serve(options: argparse.Namespace, app: Starlette) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     with bind(options.host, options.port) as listener:
-        server = EmbeddedServer(configure(application(service, keys.keys)))
+        server = EmbeddedServer(configure(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await server.listening(serving)
-        print(f"hook: http://{options.host}:{listener.getsockname()[1]}/v1/tenants", flush=True)
+        for path in ("tenants", "notifications"):
+            print(f"hook: http://{options.host}:{listener.getsockname()[1]}/v1/{path}", flush=True)
         await stop.wait()
         server.stop()
         await serving

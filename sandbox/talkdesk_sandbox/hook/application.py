@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from talkdesk_sandbox.hook.notifications import EventUnusable, Notifications, read
 from talkdesk_sandbox.hook.partner import PartnerFailed
 from talkdesk_sandbox.hook.service import Answer, Change, Service
 from talkdesk_sandbox.hook.verification import NotSigned, verify
@@ -36,7 +37,9 @@ class _Refused(Exception):
         self.status = status
 
 
-def application(service: Service, keys: Sequence[bytes], clock: Callable[[], float] = time.time) -> Starlette:
+def application(
+    service: Service, notifications: Notifications, keys: Sequence[bytes], clock: Callable[[], float] = time.time
+) -> Starlette:
     """Return the application; `keys` are those that may sign, `clock` gives seconds since 1970."""
 
     async def change(request: Request) -> Response:
@@ -49,11 +52,22 @@ def application(service: Service, keys: Sequence[bytes], clock: Callable[[], flo
         _verify(keys, request, b"", clock())
         return _response(await run_in_threadpool(service.last_operation, request.path_params["tenant"]))
 
+    async def notify(request: Request) -> Response:
+        body = await _body(request)
+        _verify(keys, request, body, clock())
+        try:
+            event = read(request.headers["webhook-id"], body)
+        except EventUnusable as problem:
+            raise _Refused(400, str(problem)) from None
+        await run_in_threadpool(notifications.take, event)
+        return Response(status_code=200)
+
     return Starlette(
         routes=[
             # Your own path may stand before: https://control.example.com/v1/tenants is the `url` of the step.
             Route("/v1/tenants/{tenant}", change, methods=["PUT", "DELETE"]),
             Route("/v1/tenants/{tenant}/last_operation", last_operation, methods=["GET"]),
+            Route("/v1/notifications", notify, methods=["POST"]),
         ],
         exception_handlers={_Refused: _refused, PartnerFailed: _failed, ClientDisconnect: _cut},
     )

@@ -1,7 +1,7 @@
 """The partner's own work: replace what stands here by yours.
 
 Belongs here: what a tenant is in your world: a row, a database, a mail. Does not belong here: the protocol.
-Both methods may be called again after a crash in their middle, so each must be able to find its own traces.
+Every method may be called again after a crash in its middle, so each must be able to find its own traces.
 """
 
 import secrets
@@ -27,7 +27,7 @@ class Made:
 
 
 class Partner:
-    """One call for each change of a tenant; never two at once for the same tenant."""
+    """One call for each change of a tenant, and one for each notification; never two at once for the same tenant."""
 
     def apply(self, tenant: str, wanted: Mapping[str, Any], had: Made | None) -> Made:
         """Make the tenant what `wanted`, the body of the request, says; `had` is what the last call returned.
@@ -42,3 +42,10 @@ class Partner:
     def remove(self, tenant: str) -> None:
         """Remove all that `apply` made. Raises PartnerFailed."""
         # YOUR CODE: it must be fine when there is nothing left.
+
+    def told(self, kind: str, installation: str, data: Mapping[str, Any]) -> None:
+        """Do what is to be done when something has happened to a customer; `kind` is the type of the CloudEvent.
+
+        Whoever calls waits for the answer, so it is short: put it into a queue of yours. Raises PartnerFailed.
+        """
+        # YOUR CODE: tell people, count, send a mail. Here it is only kept.

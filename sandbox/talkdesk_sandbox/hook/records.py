@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, Connection, create_engine, delete, event, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-__all__ = ["Answered", "Operation", "Records", "Tenant"]
+__all__ = ["Answered", "Notification", "Operation", "Records", "Tenant"]
 
 
 class _Base(DeclarativeBase):
@@ -60,6 +60,20 @@ class Answered(_Base):
     """Of the body: another body under the same key is another request."""
     status: Mapped[int]
     content: Mapped[dict[str, Any]]
+
+
+class Notification(_Base):
+    """What the operator told of an installation, once."""
+
+    __tablename__ = "notifications"
+    arrival: Mapped[int] = mapped_column(primary_key=True)
+    """Its place among all that came."""
+    id: Mapped[str] = mapped_column(unique=True)
+    type: Mapped[str]
+    subject: Mapped[str] = mapped_column(index=True)
+    sequence: Mapped[str]
+    time: Mapped[str]
+    data: Mapped[dict[str, Any]]
 
 
 class Records:

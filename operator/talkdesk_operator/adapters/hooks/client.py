@@ -139,7 +139,7 @@ class HookClient(HookPort):
             **target.keys.headers(request.key, self._clock.now(), request.body),
         }
         if request.body:
-            own["content-type"] = "application/json"
+            own["content-type"] = request.content_type
         return {name: text for name, text in target.headers.items() if name.lower() not in own} | own
 
     def _reply(self, response: HttpResponse) -> Reply:

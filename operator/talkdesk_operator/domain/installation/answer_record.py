@@ -32,12 +32,15 @@ def needs_record(scope: Scope) -> bool:
     """Return whether the answer must be put on record before its call, because its outcome may not be read back.
 
     An install that Talkdesk's state names as waiting needs none: the state itself shows later whether it still waits.
+    But where the app's endpoints are told what happens, each needs one: it puts the request down to be told, of which
+    nothing may be known any more when a newer one has replaced it.
     """
     if scope.answer is not None and scope.answer.send_time is not None:
         return False
     remote = scope.remote
     word = remote.state.strip().lower() if isinstance(remote, RemoteInstallation) else ""
-    return scope.request.type is not RequestType.INSTALL or word != "installing"
+    told = scope.app is not None and bool(scope.app.endpoints)
+    return told or scope.request.type is not RequestType.INSTALL or word != "installing"
 
 
 def about_to_be_sent(scope: Scope, decision: Decision, now: datetime) -> Answer:

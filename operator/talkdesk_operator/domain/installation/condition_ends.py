@@ -36,6 +36,8 @@ def has_ended(told: Condition, scope: Scope, finish: Finish, answer: Answer | No
             request = scope.installation.spec.request
             leaving = request is not None and request.type is RequestType.UNINSTALL
             return leaving or not delivered or finish.ending is not None or finish.phase in ENDED
+        case ConditionType.NOTIFICATIONS_OVERDUE:
+            return scope.app is not None and not scope.app.resource.spec.notifications
         case _:
             return False
 

@@ -61,6 +61,9 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
     reconciling = not (finish.ready or finish.terminal or finish.stalled)
     for kind, holds in ((ConditionType.RECONCILING, reconciling), (ConditionType.STALLED, finish.stalled)):
         yield _condition(scope, kind, (holds, finish.reason, finish.message if holds else ""))
+    told = _told(scope, ConditionType.NOTIFICATIONS_OVERDUE, None, always=False)  # judged with each delivery
+    if told is not None and not has_ended(told, scope, finish, answer):
+        yield told
 
 
 _NO_CREDENTIALS = frozenset(

@@ -12,6 +12,7 @@ from typing import Final
 from talkdesk_crds.conditions import Condition, ConditionType
 from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation
 from talkdesk_crds.names import ANNOTATION_LAST_APPLIED
+from talkdesk_crds.notifications import NotificationsStatus
 
 __all__ = ["holds_personal_data", "without_personal_data"]
 
@@ -45,9 +46,19 @@ def without_personal_data(status: InstallationStatus) -> InstallationStatus:
             "credentials": None,
             "answer": answer,
             "conditions": tuple(map(_plain, status.conditions)),
+            "notifications": _nameless(status.notifications),
             "history": tuple(each.model_copy(update={"message": ""}) for each in status.history),
         }
     )
+
+
+def _nameless(outbox: NotificationsStatus | None) -> NotificationsStatus | None:
+    """Return what waits to be told without anything of the customer's: it is still told."""
+    if outbox is None or not outbox.pending:
+        return outbox
+    nothing = dict.fromkeys(("account_name", "company_name", "plan", "message"))
+    pending = tuple(each.model_copy(update=nothing) for each in outbox.pending)
+    return outbox.model_copy(update={"pending": pending})
 
 
 def _plain(condition: Condition) -> Condition:

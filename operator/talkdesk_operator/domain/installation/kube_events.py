@@ -3,7 +3,7 @@
 Belongs here: the Events that a change of status gives. Does not belong here: emitting them (`adapters.kubernetes`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from talkdesk_crds.conditions import Condition, ConditionType, EventReason, Reason, find
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus
@@ -30,9 +30,27 @@ def events_for(before: InstallationStatus, after: InstallationStatus) -> Iterato
     told = {transition.reason if transition is not None else None, failed.reason if failed is not None else None}
     if users is not None and users.reason not in told:
         yield EventDraft(warning=True, reason=users.reason, message=users.message, action="SyncUsers")
+    yield from _notifications(before, after)
     if _acknowledged(after) not in {None, _acknowledged(before)}:
         message = "the rotated credentials work, and Talkdesk has the acknowledgement of the rotation"
         yield EventDraft(warning=False, reason=EventReason.CREDENTIALS_ROTATED, message=message, action="Acknowledge")
+
+
+def _notifications(before: InstallationStatus, after: InstallationStatus) -> Iterator[EventDraft]:
+    kind = ConditionType.NOTIFICATIONS_OVERDUE
+    overdue, was = find(after.conditions, kind), find(before.conditions, kind)
+    if overdue is not None and was is None:
+        yield EventDraft(warning=True, reason=overdue.reason, message=overdue.message, action="Notify")
+    counted = _given_up(before)
+    names = ", ".join(name for name, number in _given_up(after).items() if number > counted.get(name, 0))
+    if names:
+        message = f"not delivered, and not tried any more: a notification to {names}"
+        yield EventDraft(warning=True, reason=EventReason.NOTIFICATION_GIVEN_UP, message=message, action="Notify")
+
+
+def _given_up(status: InstallationStatus) -> Mapping[str, int]:
+    endpoints = status.notifications.endpoints if status.notifications is not None else ()
+    return {each.name: each.given_up for each in endpoints}
 
 
 def _users_failed(status: InstallationStatus) -> Condition | None:

@@ -6,7 +6,7 @@
     a request that was answered             resync, prerequisites, steady_state
     what both need                          prerequisites: the tenant, then rotation (the credentials), then the users
     an uninstall                            uninstall
-    after an end, or a deletion by hand     retention
+    after an end, or a deletion by hand     retention, farewell
 
 Each rule is a small function that returns a step, or None when it has nothing to do; rules are called in order.
 
@@ -19,6 +19,7 @@ from talkdesk_crds.names import APP_FINALIZER
 from talkdesk_operator.domain.installation import approval, retention, rotation
 from talkdesk_operator.domain.installation.answer import approve, end_at_talkdesk, end_request, reject
 from talkdesk_operator.domain.installation.divergence import missed_request
+from talkdesk_operator.domain.installation.farewell import last_words
 from talkdesk_operator.domain.installation.pending import hold_for_another_request
 from talkdesk_operator.domain.installation.prerequisites import converge
 from talkdesk_operator.domain.installation.resync import decide_answered
@@ -45,6 +46,11 @@ __all__ = ["decide"]
 
 def decide(scope: Scope) -> Step:
     """Return the next step; total, and free of side effects."""
+    step = _next(scope)
+    return last_words(scope, step) or step
+
+
+def _next(scope: Scope) -> Step:
     abandoned = retention.abandon(scope)
     if abandoned is not None:
         return abandoned

@@ -72,6 +72,7 @@ def compute(scope: Scope, finish: Finish, *, jitter: float) -> InstallationStatu
         last_handled_reconcile_at=reconcile_requested_at(installation),
         tenant_ref=LocalRef(name=scope.tenant.metadata.name) if scope.tenant is not None else before.tenant_ref,
         verified_access=proven_access(scope),
+        notifications=before.notifications,
         history=_history(before, finish, scope),
         **_remote_fields(scope),
     )

@@ -51,6 +51,8 @@ class HookRequest:
     """Idempotency key; what Standard Webhooks calls the message's id."""
     body: bytes = field(default=b"", repr=False)
     """JSON, or nothing."""
+    content_type: str = "application/json"
+    """Media type of the body."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.hosts import HostAllowList
 from talkdesk_crds.installation import (
     AccountFacts,
     Answer,
@@ -24,13 +22,13 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_crds.tenant import TalkdeskTenant
 from talkdesk_operator.domain.ports.talkdesk import Credentials, RemoteInstallation, RemoteTrial
+from talkdesk_operator.domain.reconcile.compiled_app import CompiledApp, CompiledEndpoint, CompiledRule
 from talkdesk_operator.domain.reconcile.failure import Failure, FaultOwner, RetryClass
-from talkdesk_operator.templates.cel import Expression
-from talkdesk_operator.templates.template import CompiledTemplate
 
 __all__ = [
     "AcknowledgementState",
     "CompiledApp",
+    "CompiledEndpoint",
     "CompiledRule",
     "CredentialsMissing",
     "Facts",
@@ -57,38 +55,6 @@ class Role(Enum):
     """It ended or is ending, and no live installation owns the tenant: it must offboard the tenant."""
     NON_OWNER = auto()
     """Another installation owns the tenant."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledRule:
-    """One compiled rule of an app's `approval.rejectWhen`."""
-
-    expression: Expression
-    reason: str
-    """Sent to Talkdesk with the rejection."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledApp:
-    """A TalkdeskApp with its hosts, template and rules compiled, as far as they are valid."""
-
-    resource: TalkdeskApp
-    hosts: HostAllowList | None
-    template: CompiledTemplate | None
-    problem: str = ""
-    """What is wrong with it, when something here is missing."""
-    revision: str = ""
-    """The name of the revision that `template` is; see `domain.tenant.revision`."""
-    reject_rules: tuple[CompiledRule, ...] = ()
-    """The app's `approval.rejectWhen`."""
-    allow_insecure: bool = False
-    """Whether the operator lets the app allow plain http."""
-
-    @property
-    def identity(self) -> str:
-        """The service account that is impersonated for all tenant objects, as the API server names it."""
-        name = self.resource.spec.tenant.service_account_name
-        return f"system:serviceaccount:{self.resource.metadata.namespace}:{name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ Belongs here: reading them, and what is wrong with them. Does not belong here: c
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from pydantic import SecretStr
 
-from talkdesk_crds.app_http import HttpStep
+from talkdesk_crds.app_users import SecretKeyRef
 from talkdesk_crds.conditions import Reason
+from talkdesk_crds.fields import LocalRef
 from talkdesk_crds.secret_hosts import host_of, hosts_problem
 from talkdesk_operator.domain.ports.cluster import NamedSecret
 from talkdesk_operator.domain.ports.hooks import ClientCertificate, HookTarget
@@ -17,16 +18,47 @@ from talkdesk_operator.domain.reconcile.failure import Failure, RetryClass
 from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.standard_webhooks import KeyUnusable, WebhookSecrets
 
-__all__ = ["ReadSecret", "target_of"]
+__all__ = ["CallSettings", "ReadSecret", "target_of"]
 
 ReadSecret: TypeAlias = Callable[[str, str], Awaitable[NamedSecret | None]]
 """`Cluster.read_secret`: returns a Secret by namespace and name, None when there is none."""
+
+
+class CallSettings(Protocol):
+    """What an app says of calls: of an `http` step, or of an endpoint that is told what happens."""
+
+    @property
+    def secret_ref(self) -> SecretKeyRef:
+        """The signing key."""
+        ...
+
+    @property
+    def timeout(self) -> str:
+        """A duration, for one request."""
+        ...
+
+    @property
+    def ca_bundle(self) -> str:
+        """Certificates in PEM, or nothing."""
+        ...
+
+    @property
+    def client_certificate_ref(self) -> LocalRef | None:
+        """The Secret with the client's certificate."""
+        ...
+
+
 _CERTIFICATE: Final = "tls.crt"
 _KEY: Final = "tls.key"
 
 
 async def target_of(
-    read_secret: ReadSecret, namespace: str, name: str, settings: HttpStep, url: str | None, headers: Mapping[str, str]
+    read_secret: ReadSecret,
+    namespace: str,
+    name: str,
+    settings: CallSettings,
+    url: str | None,
+    headers: Mapping[str, str],
 ) -> HookTarget | Failure:
     """Return how the service at this URL is called; a Failure says what is missing. Raises KubeError.
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from builders.api_server import ApiServer
-from builders.objects import NOON, app, app_object
+from builders.notified import keys_secret
+from builders.objects import NOON, app, app_object, endpoint_object
 from builders.operator_in_memory import config_map, template
 from talkdesk_crds.app import AppStatus, TalkdeskApp
 from talkdesk_crds.conditions import Reason
@@ -417,6 +418,31 @@ async def test_a_missing_key_of_logouts_is_seen_at_the_app() -> None:
     await CompiledApps(cluster_of(server), lambda: NOON).write_status(stored(server))
     (condition,) = stored(server).status.conditions
     assert (condition.reason, "there is no Secret single-logout" in condition.message) == ("LogoutKeyMissing", True)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "ready"),
+    [
+        (endpoint_object(), "True/Succeeded"),
+        (endpoint_object(secretRef={"name": "nobody", "key": "key"}), "False/NotificationKeyMissing"),
+        (endpoint_object(secretRef={"name": "keys", "key": "nobody"}), "False/NotificationKeyMissing"),
+        (endpoint_object(url="https://evil.example/events"), "False/NotificationKeyMissing"),
+        (endpoint_object(url="https://a.example.com:99999/"), "False/InvalidSpec"),
+        (endpoint_object(filter="nobody.knows"), "False/InvalidSpec"),
+        (endpoint_object(clientCertificateRef={"name": "nobody"}), "False/NotificationKeyMissing"),
+    ],
+)
+async def test_what_keeps_an_endpoint_from_being_told_is_seen_at_the_app_and_keeps_nobody_from_being_set_up(
+    endpoint: dict[str, Any], ready: str
+) -> None:
+    server = ApiServer(app_object(notifications=[endpoint_object("first"), endpoint]), keys_secret())
+    apps = CompiledApps(cluster_of(server), lambda: NOON)
+    await apps.write_status(stored(server))
+    (condition,) = stored(server).status.conditions
+    assert f"{condition.status}/{condition.reason}" == ready
+    assert ready.startswith("True") or condition.message.startswith("notifications default: ")
+    view = apps.view(stored(server))
+    assert (view.problem, view.template is not None, len(view.endpoints)) == ("", True, 2)
 
 
 @pytest.mark.parametrize("allowed", [True, False])

@@ -25,6 +25,7 @@ from talkdesk_operator.domain.ports.talkdesk import (
 )
 from talkdesk_operator.domain.reconcile.scope import Scope
 from talkdesk_operator.reconcilers import InstallationReconciler
+from talkdesk_operator.reconcilers.installation_statuses import InstallationStatuses
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
 from talkdesk_operator.workqueue.contract import Cause
 from talkdesk_runtime.kube_errors import KubeNotFound, KubeOverloaded, KubeUnreachable
@@ -538,8 +539,8 @@ async def test_work_that_never_ends_is_a_fault_and_not_a_loop() -> None:
         operator.users,
         reread=operator.cache.current,
         now=lambda: NOON,
-        chance=lambda: 0.5,
         answered=lambda *_: None,
+        statuses=InstallationStatuses(operator.cluster, reread=operator.cache.current, chance=lambda: 0.5),
     )
     with pytest.raises(RuntimeError, match=INSTALLATION):
         await stuck.reconcile(scope())

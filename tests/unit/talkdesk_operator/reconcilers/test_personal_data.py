@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from builders.journal import Crashed, When
-from builders.objects import DAY, HOUR, INSTALLATION, NOON, decided, request_object
+from builders.objects import DAY, HOUR, INSTALLATION, NOON, decided, endpoint_object, request_object
 from builders.operator_in_memory import SPACE, TENANT, OperatorInMemory, credentials_secret, installed, sentiment
 from talkdesk_crds.app import AppSpec, AppStatus
 from talkdesk_crds.fields import to_wire_time
@@ -46,6 +46,7 @@ PERSONAL: Final = {
         "status.credentials.acknowledgedEventId",
         "status.credentials.refusalTime",
         "status.answer.reason",
+        *(f"status.notifications.pending[].{e}" for e in ("message", "accountName", "companyName", "plan")),
         "status.conditions[].message",
         "status.history[].message",
     },
@@ -82,6 +83,14 @@ NOT_PERSONAL: Final = {
         *(f"status.retry.{each}" for each in ("attempts", "nextAttemptTime", "reason")),
         *(f"status.trial.{e}" for e in ("state", "lastTransitionTime", "expirationTime", "endedReason")),
         *(f"status.history[].{each}" for each in ("time", "reason")),
+        "status.notifications.sequence",
+        *(f"status.notifications.told.{e}" for e in ("requestId", "requestType", "answerId", "endingId", "purged")),
+        *(f"status.notifications.told.{e}" for e in ("suspended", "stuck", "timeLeft")),
+        *(f"status.notifications.pending[].{e}" for e in ("id", "sequence", "type", "time", "queueTime", "endpoints")),
+        *(f"status.notifications.pending[].{e}" for e in ("phase", "reason", "requestType", "requestId", "deadline")),
+        # What an endpoint of the partner's answers with is not quoted.
+        *(f"status.notifications.endpoints[].{e}" for e in ("name", "attempts", "nextAttemptTime", "reason")),
+        *(f"status.notifications.endpoints[].{e}" for e in ("message", "givenUp")),
         "status.phase",
         "status.installTime",
         "status.deadline",
@@ -123,6 +132,7 @@ KINDS: Final[dict[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "TalkdeskApp": (AppSpec, AppStatus),
 }
 CANARY: Final = "canary"
+NOBODY_LISTENS: Final = endpoint_object(giveUpAfter="1000d")
 
 
 def leaves(model: type[BaseModel], path: str) -> Iterator[str]:
@@ -162,9 +172,8 @@ async def with_canaries() -> OperatorInMemory:
     request = request_object(reason="canary")
     known = installed(accountName="canary", endpoints=endpoints, request=request, meta=annotations)
     approval = decided("Approve", reason="canary", decidedBy="canary")
-    operator = OperatorInMemory(
-        sentiment(users={}), known | {"spec": known["spec"] | {"approval": approval}}, credentials_secret()
-    )
+    app = sentiment(users={}, notifications=[NOBODY_LISTENS])
+    operator = OperatorInMemory(app, known | {"spec": known["spec"] | {"approval": approval}}, credentials_secret())
     operator.talkdesk.company = "canary"
     await operator.converge()
     operator.now += DAY

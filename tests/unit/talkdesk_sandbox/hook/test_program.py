@@ -26,7 +26,9 @@ def running(*arguments: str, **environment: str) -> Iterator[str]:
             assert process.stdout is not None
             said = process.stdout.readline()
             assert said.startswith("hook: http://127.0.0.1:")
-            yield said.split()[1]
+            url = said.split()[1]
+            assert process.stdout.readline() == said.replace("/v1/tenants", "/v1/notifications")
+            yield url
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders.objects import NOON, answer, failure, installation, remote, scope
+from builders.objects import NOON, answer, app, endpoint_object, failure, installation, remote, scope
 from talkdesk_crds.installation import Decision, RequestType
 from talkdesk_operator.domain.installation.answer_record import (
     about_to_be_sent,
@@ -17,6 +17,7 @@ from talkdesk_operator.domain.installation.answer_record import (
 from talkdesk_operator.domain.installation.pending import hold
 from talkdesk_operator.domain.reconcile.scope import RemoteMissing, SendState
 from talkdesk_operator.domain.reconcile.steps import Send
+from talkdesk_operator.reconcilers.apps import compile_app
 
 pytestmark = pytest.mark.case(72)
 
@@ -39,6 +40,12 @@ def test_the_record_of_a_call_with_an_unknown_outcome_stays() -> None:
     assert about_to_be_sent(at, Decision.APPROVE, LATER) is known
     assert not needs_record(at)
     assert needs_record(replace(at, answer=answer(sent=False, delivered=False)))
+
+
+def test_where_endpoints_are_told_an_install_has_a_record_too() -> None:
+    at = scope(remote=remote("installing"))
+    assert not needs_record(at)
+    assert needs_record(replace(at, app=compile_app(app(notifications=[endpoint_object()]))))
 
 
 def test_an_answer_that_talkdesk_accepted_has_talkdesks_time_and_ours() -> None:

@@ -17,6 +17,7 @@ from builders.objects import (
     condition,
     current_tenant,
     ended,
+    endpoint_object,
     installation,
     scope,
     tenant,
@@ -79,6 +80,8 @@ def is_shown(at: Scope, status: InstallationStatus, kind: ConditionType) -> bool
         case ConditionType.IN_SYNC:
             leaving = request is not None and request.type is RequestType.UNINSTALL
             return delivered and not leaving and not over
+        case ConditionType.NOTIFICATIONS_OVERDUE:
+            return at.app is None or at.app.resource.spec.notifications != ()
         case _:
             return True
 
@@ -150,6 +153,16 @@ def test_the_report_on_users_ends_when_the_app_has_no_service_any_more() -> None
     assert "UsersSynced" not in conditions(replace(at, app=view(paused=True)))
     assert "UsersSynced" not in conditions(replace(at, role=Role.NON_OWNER))
     assert "UsersSynced" in conditions(replace(at, app=None, tenant=None, tenant_outcome=None))
+
+
+@pytest.mark.case(78)
+def test_what_is_overdue_is_said_until_it_is_delivered_or_nobody_is_to_be_told() -> None:
+    overdue = condition(ConditionType.NOTIFICATIONS_OVERDUE, "True", Reason.NOTIFICATION_REFUSED)
+    told = view(notifications=[endpoint_object()], paused=True)
+    at = scope(installation=installation(status=answered(conditions=(overdue,))), app=told)
+    assert "NotificationsOverdue" in conditions(at)
+    assert "NotificationsOverdue" in conditions(replace(at, app=None))
+    assert "NotificationsOverdue" not in conditions(replace(at, app=view(paused=True)))
 
 
 @pytest.mark.case(78)

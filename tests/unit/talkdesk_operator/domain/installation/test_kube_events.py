@@ -5,6 +5,7 @@ import pytest
 from builders.objects import NOON, condition, retry
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.installation import CredentialsStatus, InstallationPhase, InstallationStatus
+from talkdesk_crds.notifications import EndpointStatus, NotificationsStatus
 from talkdesk_operator.domain.installation.kube_events import events_for
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 
@@ -167,3 +168,27 @@ def test_an_acknowledgement_gives_one_event() -> None:
     assert event(with_credentials("e1"), with_credentials("e1")) is None
     assert event(ACTIVE, with_credentials(None)) is None
     assert event(with_credentials("e1"), ACTIVE) is None
+
+
+def test_notifications_that_are_overdue_or_given_up_are_told_once() -> None:
+    overdue = condition(ConditionType.NOTIFICATIONS_OVERDUE, "True", Reason.NOTIFICATION_REFUSED)
+    late = ACTIVE.model_copy(update={"conditions": (*ACTIVE.conditions, overdue)})
+    told = event(ACTIVE, late)
+    assert told is not None
+    assert (told.warning, told.reason) == (True, "NotificationRefused")
+    assert event(late, late) is None
+    assert event(late, ACTIVE) is None
+
+    def given_up(number: int) -> InstallationStatus:
+        states = (EndpointStatus(name="crm", given_up=number), EndpointStatus(name="other", given_up=1))
+        return ACTIVE.model_copy(update={"notifications": NotificationsStatus(endpoints=states)})
+
+    lost = event(given_up(1), given_up(2))
+    assert lost is not None
+    assert (lost.warning, lost.reason, "crm" in lost.message, "other" in lost.message) == (
+        True,
+        "NotificationGivenUp",
+        True,
+        False,
+    )
+    assert event(given_up(2), given_up(2)) is None

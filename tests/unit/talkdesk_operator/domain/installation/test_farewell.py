@@ -1,0 +1,72 @@
+"""The end of the object waits for what is to be told of it, and not for ever."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders.objects import DAY, NOON, condition, deleted, endpoint_object, installation, scope, view
+from talkdesk_crds.conditions import ConditionType, Reason
+from talkdesk_crds.installation import InstallationPhase, InstallationStatus, TalkdeskInstallation
+from talkdesk_crds.notifications import Notification, NotificationsStatus, Told
+from talkdesk_operator.domain.installation.farewell import last_words
+from talkdesk_operator.domain.reconcile.scope import Scope, TenantOutcome, TenantResult
+from talkdesk_operator.domain.reconcile.steps import DeleteHistory, Finish, Purge, RemoveFinalizer, Step
+
+TOLD = view(notifications=[endpoint_object()])
+WAITS = Notification(id="a", sequence=1, time=NOON, queue_time=NOON, endpoints=("default",))
+READY = condition(ConditionType.READY, "False", Reason.PURGED)
+PURGED = TenantOutcome(TenantResult.PURGED)
+
+
+def ending(
+    *pending: Notification, told: Told | None = None, gone: bool = True, now: datetime = NOON, **fields: Any
+) -> Scope:
+    outbox = NotificationsStatus(pending=pending, told=told or Told(purged=True))
+    status = InstallationStatus(phase=InstallationPhase.PURGED, conditions=(READY,), notifications=outbox)
+    known: TalkdeskInstallation = deleted(status=status) if gone else installation(status=status)
+    return replace(scope(app=TOLD, now=now, installation=known), **fields)
+
+
+def test_a_deleted_object_waits_ten_minutes_at_most() -> None:
+    step = last_words(ending(WAITS), RemoveFinalizer())
+    assert isinstance(step, Finish)
+    assert (step.phase, step.requeue_at) == (InstallationPhase.DELETING, NOON + timedelta(minutes=10))
+    assert "default" in step.message
+    assert last_words(ending(WAITS, now=NOON + timedelta(minutes=10)), RemoveFinalizer()) is None
+
+
+@pytest.mark.parametrize(
+    ("of", "step"),
+    [
+        (ending(), RemoveFinalizer()),
+        (ending(WAITS, app=None), RemoveFinalizer()),
+        (ending(WAITS, app=view()), RemoveFinalizer()),
+        (ending(WAITS, app=view(notifications=[endpoint_object("other")])), RemoveFinalizer()),
+        (ending(WAITS), RemoveFinalizer(left_behind="what stays")),
+        (ending(WAITS, gone=False), RemoveFinalizer()),
+        (ending(WAITS), Purge()),
+        (ending(WAITS, installation=installation()), DeleteHistory("over")),
+        (replace(ending(WAITS), installation=deleted()), RemoveFinalizer()),
+    ],
+)
+def test_it_waits_for_nothing_else(of: Scope, step: Step) -> None:
+    assert last_words(of, step) is None
+
+
+def test_the_purge_by_a_deletion_is_put_down_before_the_object_goes() -> None:
+    step = last_words(ending(told=Told(), tenant_outcome=PURGED), RemoveFinalizer())
+    assert isinstance(step, Finish)
+    assert (step.phase, step.reason, step.requeue_at) == (InstallationPhase.DELETING, Reason.PURGED, NOON)
+    assert last_words(ending(tenant_outcome=PURGED), RemoveFinalizer()) is None
+    offboarded = TenantOutcome(TenantResult.OFFBOARDED)
+    assert last_words(ending(told=Told(), tenant_outcome=offboarded), RemoveFinalizer()) is None
+
+
+def test_a_record_stays_as_it_is_for_a_day_after_what_was_put_down_last() -> None:
+    step = last_words(ending(WAITS, gone=False), DeleteHistory("over"))
+    assert isinstance(step, Finish)
+    assert (step.phase, step.reason, step.requeue_at) == (InstallationPhase.PURGED, Reason.PURGED, NOON + DAY)
+    assert last_words(ending(WAITS, gone=False, now=NOON + DAY), DeleteHistory("over")) is None
+    assert last_words(ending(gone=False), DeleteHistory("over")) is None
