@@ -5,7 +5,8 @@
     │   ├── KubeUnreachable       no response: connection, TLS, time-out; the request may have been carried out
     │   └── KubeOverloaded        429, 5xx
     └── KubePermanent             the same request will get the same response
-        ├── KubeNotFound          404
+        ├── KubeNotFound          404 that names an object: there is none
+        ├── KubeNoPath            404 that names none: the path leads nowhere, and nothing is known of any object
         ├── KubeConflict          409 on a write of an object that changed, or that another manager has fields of
         ├── KubeAlreadyExists     409 on a create, reason AlreadyExists
         ├── KubeExpired           410: a resourceVersion, or a listing's continuation, is too old; list again
@@ -36,6 +37,7 @@ __all__ = [
     "KubeExpired",
     "KubeForbidden",
     "KubeInvalid",
+    "KubeNoPath",
     "KubeNotFound",
     "KubeOverloaded",
     "KubePermanent",
@@ -115,12 +117,14 @@ class KubePermanent(KubeError):
 
 
 class KubeNotFound(KubePermanent):
-    """404."""
+    """404, and the API server named what is missing."""
 
-    def __init__(self, message: str, *, named: bool = False) -> None:
-        super().__init__(message)
-        self.named = named
-        """True when the API server named what is missing; else the path itself may lead nowhere."""
+
+class KubeNoPath(KubePermanent):
+    """404 that names nothing: the kind is not served, or somebody else than the API server answered.
+
+    Whoever takes it for a word about an object may delete, or make twice, what is there.
+    """
 
 
 class KubeConflict(KubePermanent):
@@ -191,7 +195,8 @@ def from_status(code: int, status: Mapping[str, Any], retry_after: timedelta | N
         case _ if _POLICY.search(message):
             return KubeAdmissionRefused(message)
         case 404:
-            return KubeNotFound(message, named=isinstance(details, dict) and bool(details.get("name")))
+            named = isinstance(details, dict) and bool(details.get("name"))
+            return KubeNotFound(message) if named else KubeNoPath(message)
         case 409 if reason == "AlreadyExists":
             return KubeAlreadyExists(message)
         case 409:

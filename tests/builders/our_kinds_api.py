@@ -153,7 +153,8 @@ class OurKindsApi:
             return web.json_response({"metadata": {"resourceVersion": str(self.seen_version)}, "items": items})
         if request.method == "GET":
             if self.lease is None:
-                return await failure(404, "NotFound")(request)
+                missing = {"kind": "Status", "reason": "NotFound", "details": {"name": name, "kind": "leases"}}
+                return web.json_response(missing, status=404)
             return web.json_response(self.lease)
         body = await request.json()
         if (

@@ -29,7 +29,7 @@ _ON_ITS_WAY = "is lost on its way"
 _CLUSTER: dict[str, Exception] = {
     _ON_ITS_WAY: kube.KubeUnreachable("no response", broken=True),
     "gets a 403": kube.KubeForbidden("no right"),
-    "gets a 404 that names nothing": kube.KubeNotFound("the path leads nowhere"),
+    "gets a 404 that names nothing": kube.KubeNoPath("the path leads nowhere"),
     "gets a 409": kube.KubeConflict("somebody else wrote"),
     "gets a 503": kube.KubeOverloaded("overloaded"),
     "gets a 401": kube.KubeUnauthorized("who are you"),

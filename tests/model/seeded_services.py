@@ -90,8 +90,8 @@ SERVICE_MUTANTS = (
     Mutant(
         "a 404 that names nothing says that no services are on record",
         f"{_OPERATOR}/adapters/kubernetes/hook_records.py",
-        "                raise  # the path leads nowhere, so services may be on record",
-        "                return None",
+        "        except KubeNotFound:\n            return None",
+        "        except KubeNotFound.__base__:\n            return None",
         _SERVICE,
     ),
 )

@@ -54,8 +54,8 @@ USER_MUTANTS = (
     Mutant(
         "a 404 that names nothing says that no users are on record",
         f"{_OPERATOR}/adapters/kubernetes/user_records.py",
-        "                    raise  # the path leads nowhere, so users may be on record",
-        "                    pass",
+        "            except KubeNotFound:\n                self._versions",
+        "            except KubeNotFound.__base__:\n                self._versions",
         _USERS,
     ),
     Mutant(

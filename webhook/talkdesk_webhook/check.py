@@ -19,7 +19,7 @@ import aiohttp
 from talkdesk_crds import KINDS
 from talkdesk_crds.names import GROUP, VERSION
 from talkdesk_runtime.kube import Kube
-from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_runtime.kube_errors import KubeError, KubeNoPath
 
 __all__ = ["main"]
 
@@ -74,7 +74,7 @@ async def _kinds(kubeconfig: Path | None) -> str:
     try:
         async with await Kube.connect(user_agent="talkdesk-check", kubeconfig=kubeconfig) as kube:
             listing = await kube.request("GET", f"/apis/{GROUP}/{VERSION}")
-    except KubeNotFound:
+    except KubeNoPath:
         raise _NotYet(f"the API server does not have {GROUP}/{VERSION}: the CRDs are not there") from None
     except KubeError as error:
         raise _NotYet(f"the API server can't be asked: {error}") from None

@@ -24,7 +24,7 @@ from talkdesk_operator.observability.probes import Health
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import resource_path
-from talkdesk_runtime.kube_errors import KubeError, KubeNotFound
+from talkdesk_runtime.kube_errors import KubeError, KubeNoPath
 from talkdesk_runtime.paging import list_pages, went_back
 from talkdesk_runtime.time_slice import TimeSlice
 
@@ -129,7 +129,7 @@ class Relist:
         while True:
             try:
                 await load()
-            except KubeNotFound:
+            except KubeNoPath:
                 health.blocker = f"the CustomResourceDefinitions of {GROUP}/{VERSION} are not installed"
             except KubeError as error:
                 health.blocker = str(error)

@@ -16,7 +16,7 @@ from talkdesk_runtime.kube_errors import (
     KubeError,
     KubeExpired,
     KubeForbidden,
-    KubeNotFound,
+    KubeNoPath,
     KubeOverloaded,
     KubeRefused,
     KubeUnreachable,
@@ -161,9 +161,7 @@ async def test_a_stream_that_ended_or_was_cut_goes_on_from_its_last_version(erro
     )
 
 
-@pytest.mark.parametrize(
-    "error", [KubeRefused("no sense"), KubeForbidden("no right"), KubeNotFound("no kind")], ids=str
-)
+@pytest.mark.parametrize("error", [KubeRefused("no sense"), KubeForbidden("no right"), KubeNoPath("no kind")], ids=str)
 async def test_after_a_refusal_it_lists_again(error: KubeError) -> None:
     played = await play(page(7), Stream((event("ADDED", thing("a", 9)),), error))
     assert played.asked == ["list", "7", "list"]
@@ -268,7 +266,7 @@ async def test_what_the_sink_raises_ends_the_reflector() -> None:
         (9, None, 15, 30),
         (3, KubeForbidden("x"), 2, 4),
         (99_999, KubeForbidden("x"), 300, 600),
-        (99_999, KubeNotFound("x"), 300, 600),
+        (99_999, KubeNoPath("x"), 300, 600),
         (1, KubeOverloaded("x", timedelta(seconds=7)), 7, 7),
         (9, KubeOverloaded("x", timedelta(seconds=1)), 15, 30),
     ],

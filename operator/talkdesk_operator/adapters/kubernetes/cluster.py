@@ -111,11 +111,8 @@ class KubernetesCluster:
 
     async def remove_finalizer(self, resource: CustomResource, finalizer: str = FINALIZER) -> None:
         """Remove our finalizer and keep the others; an object that is gone is released."""
-        try:
+        with suppress(KubeNotFound):
             await self._finalizers(resource, tuple(f for f in resource.metadata.finalizers if f != finalizer))
-        except KubeNotFound as error:
-            if not error.named:
-                raise
 
     async def label(self, mislabeled: Mislabeled, key: AccountKey) -> None:
         """Merge the label into the others."""
@@ -197,9 +194,7 @@ class KubernetesCluster:
         rest = tuple(f for f in tenant.metadata.finalizers if f != TENANT_FINALIZER)
         try:
             left = TalkdeskTenant.read(await self._finalizers(tenant, rest))
-        except KubeNotFound as error:
-            if not error.named:
-                raise
+        except KubeNotFound:
             return None
         return left if left.metadata.deletion_timestamp is None or rest else None
 

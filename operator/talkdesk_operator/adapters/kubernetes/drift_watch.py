@@ -19,7 +19,7 @@ from talkdesk_operator.domain.shard import WHOLE, Shard
 from talkdesk_operator.domain.tenant.drift import Change, DriftDetector, Sighting, Target
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube import Kube
-from talkdesk_runtime.kube_errors import KubeError, KubeNotFound, KubePermanent
+from talkdesk_runtime.kube_errors import KubeError, KubeNoPath, KubePermanent
 from talkdesk_runtime.reflector import Collected, Reflector, Sink, WatchTimes
 
 __all__ = ["Audit", "DriftWatch", "Report", "WatchParts"]
@@ -147,7 +147,7 @@ class DriftWatch(Sink):
         """Log what stands in the way: once when somebody must do something, else when it goes on for long."""
         if isinstance(error, KubePermanent):
             self._listed.clear()
-        if isinstance(error, KubeNotFound):
+        if isinstance(error, KubeNoPath):
             self._parts.resources.forget(self._target.group)  # a CRD may come back under another path
         if isinstance(error, KubePermanent) and not self._refused:
             self._refused = True

@@ -7,6 +7,7 @@ Belongs here: name, labels and content of these Secrets. Does not belong here: w
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -46,9 +47,7 @@ class SecretHookRecordStore:
         """Read the Secret."""
         try:
             secret = await self._kube.request("GET", _path(namespace, tenant))
-        except KubeNotFound as error:
-            if not error.named:
-                raise  # the path leads nowhere, so services may be on record
+        except KubeNotFound:
             return None
         record = _read(secret)
         if record is None:
@@ -76,15 +75,12 @@ class SecretHookRecordStore:
     async def drop(self, namespace: str, tenant: str) -> None:
         """Delete the Secret, if it is one of ours."""
         path = _path(namespace, tenant)
-        try:
+        with suppress(KubeNotFound):
             secret = await self._kube.request("GET", path)
             if secret.get("type") != HOOKS_TYPE:
                 return
             self._wrote("Secret", "delete")
             await self._kube.request("DELETE", path, body={"preconditions": {"uid": secret["metadata"]["uid"]}})
-        except KubeNotFound as error:
-            if not error.named:
-                raise
 
 
 def _name(tenant: str) -> str:

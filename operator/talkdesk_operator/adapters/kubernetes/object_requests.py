@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.templates.inventory import InventoryEntry
 from talkdesk_runtime.kube import Kube
-from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeForbidden, KubeNotFound, KubeRefused
+from talkdesk_runtime.kube_errors import KubeConflict, KubeError, KubeForbidden, KubeNoPath, KubeNotFound, KubeRefused
 
 __all__ = ["ObjectRequests", "delete_object"]
 
@@ -43,13 +43,13 @@ class ObjectRequests:
     async def read(self, manifest: Mapping[str, Any], as_user: str) -> dict[str, Any] | None:
         """Return the object of a manifest, in the manifest's version; None when there is none.
 
-        Raises KubeNotFound when its kind is not where it was.
+        Raises KubeNoPath when its kind is not where it was.
         """
         try:
             return await self._kube.request("GET", await self.path_of(manifest), as_user=as_user)
-        except KubeNotFound as error:
-            if error.named:
-                return None
+        except KubeNotFound:
+            return None
+        except KubeNoPath:
             self.forget_path(manifest)
             raise
 
@@ -75,7 +75,7 @@ class ObjectRequests:
                 listing = await self._kube.request("GET", path, query=query, accept=_METADATA_OF_ALL, as_user=as_user)
             except (KubeForbidden, KubeRefused):
                 return None
-            except KubeNotFound:
+            except KubeNoPath:
                 self._resources.forget(kind[0])
                 continue
             return listing["items"] or ()  # a list of metadata says null where other lists say []
@@ -96,18 +96,17 @@ class ObjectRequests:
             return None
         try:
             return await request(path)
-        except KubeNotFound as error:
-            if error.named:
-                return None
-        # The path itself leads nowhere.
-        self._resources.forget(item.group)
+        except KubeNotFound:
+            return None
+        except KubeNoPath:
+            self._resources.forget(item.group)
         another = await self._locate(item)
         if another is None:
             return None
         try:
             return await request(another)
-        except KubeNotFound:
-            return None
+        except (KubeNotFound, KubeNoPath):
+            return None  # discovery has just confirmed the path
 
     async def _locate(self, item: InventoryEntry) -> str | None:
         return await self._resources.locate(item.group, item.version, item.kind, item.namespace, item.name)

@@ -12,7 +12,7 @@ from talkdesk_operator.adapters.kubernetes.leftovers import leftover_keys
 from talkdesk_operator.adapters.kubernetes.object_requests import ObjectRequests
 from talkdesk_operator.domain.tenant.managed_fields import has_kubectls, own_entry, without_kubectls
 from talkdesk_runtime.kube import APPLY, JSON_PATCH, Kube
-from talkdesk_runtime.kube_errors import KubeNotFound
+from talkdesk_runtime.kube_errors import KubeNoPath
 
 __all__ = ["ObjectWrites"]
 
@@ -35,9 +35,8 @@ class ObjectWrites:
                 owned = {**manifest, "data": {**left, **(manifest.get("data") or {})}}
                 await self._apply(path, owned, as_user, force=True)
                 live = await self._apply(path, manifest, as_user, force=True)
-        except KubeNotFound as error:
-            if not error.named:
-                self._objects.forget_path(manifest)  # the path leads nowhere: the next attempt says why
+        except KubeNoPath:
+            self._objects.forget_path(manifest)  # the next attempt says why
             raise
         return live
 

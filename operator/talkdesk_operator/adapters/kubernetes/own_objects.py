@@ -137,9 +137,8 @@ class OwnObjects:
         path, body = _path_at(place), {"metadata": metadata}
         try:
             raw = await self._kube.request("PATCH", path, body=body, content_type=MERGE_PATCH, query=_QUERY)
-        except KubeNotFound as error:
-            if not error.named:
-                raise
+        except KubeNotFound:
+            return
         except KubeConflict:
             await self._show(path)
             raise
@@ -153,9 +152,7 @@ class OwnObjects:
         body = {"preconditions": {"uid": uid, "resourceVersion": resource.metadata.resource_version}}
         try:
             live = await delete_object(self._kube, path_of(resource), body, uid=uid)
-        except KubeNotFound as error:
-            if not error.named:
-                raise  # the path leads nowhere, so the object may be there
+        except KubeNotFound:
             live = None
         if live is not None:
             self._seen(live)
@@ -165,9 +162,8 @@ class OwnObjects:
     async def _patch(self, resource: CustomResource, path: str, body: Any, content_type: str) -> dict[str, Any]:
         try:
             raw = await self._kube.request("PATCH", path, body=body, content_type=content_type, query=_QUERY)
-        except KubeNotFound as error:
-            if error.named:
-                self._gone(resource)
+        except KubeNotFound:
+            self._gone(resource)
             raise
         except KubeConflict:
             if not path.endswith("/status"):

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from talkdesk_operator.domain.ports.cluster import ServedKind
 from talkdesk_operator.templates.scopes import KindScopes
 from talkdesk_runtime.kube import Kube, resource_path
-from talkdesk_runtime.kube_errors import KubeError, KubeNotFound, KubeRefused, KubeTransient, KubeUnreachable
+from talkdesk_runtime.kube_errors import KubeError, KubeNoPath, KubeRefused, KubeTransient, KubeUnreachable
 
 __all__ = ["Resources"]
 
@@ -115,7 +115,7 @@ class Resources:
             return known
         try:
             listing = await self._kube.request("GET", _root(group, version))
-        except KubeNotFound:
+        except KubeNoPath:
             self._known.pop((group, version), None)
             return None
         self._known[group, version] = {
@@ -129,7 +129,7 @@ class Resources:
         """Return the versions of a group, the preferred one first; none when there is no such group."""
         try:
             listing = await self._kube.request("GET", f"/apis/{group}" if group else "/api")
-        except KubeNotFound:
+        except KubeNoPath:
             return ()
         versions = listing.get("versions") or ()
         return tuple(str(each["version"]) if isinstance(each, dict) else str(each) for each in versions)

@@ -10,6 +10,7 @@ digests, and no name or e-mail address.
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -56,9 +57,7 @@ class SecretUserRecordStore:
             path = _path(namespace, tenant, len(pieces))
             try:
                 secret = await self._kube.request("GET", path)
-            except KubeNotFound as error:
-                if not error.named:
-                    raise  # the path leads nowhere, so users may be on record
+            except KubeNotFound:
                 self._versions.put(path, _ABSENT)
                 break
             self._versions.put(path, str(secret["metadata"].get("resourceVersion", "")))
@@ -104,12 +103,9 @@ class SecretUserRecordStore:
         # A list of metadata says null where other lists say [].
         for secret in listing["items"] or ():
             self._wrote("Secret", "delete")
-            try:
+            with suppress(KubeNotFound):
                 body = {"preconditions": {"uid": secret["metadata"]["uid"]}}
                 await self._kube.request("DELETE", f"{path}/{secret['metadata']['name']}", body=body)
-            except KubeNotFound as error:
-                if not error.named:
-                    raise
 
 
 def _name(tenant: str, number: int) -> str:

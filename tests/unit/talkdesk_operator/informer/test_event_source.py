@@ -17,7 +17,7 @@ from builders.manual_clock import ManualClock
 from builders.raw_objects import tenant
 from talkdesk_operator.informer import event_source
 from talkdesk_operator.informer.event_source import EventSource, SourcedSettings
-from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubeNotFound, KubeUnreachable
+from talkdesk_runtime.kube_errors import KubeError, KubeExpired, KubeNoPath, KubeUnreachable
 
 TENANTS = kopf.Resource("appconnect.talkdesk.dev", "v1alpha1", "talkdesktenants")
 
@@ -107,9 +107,9 @@ async def test_a_watch_is_restricted_to_what_is_selected_of_its_kind() -> None:
 
 
 @pytest.mark.case(82)
-@pytest.mark.parametrize("error", [KubeExpired("too old"), KubeNotFound("no such kind")])
+@pytest.mark.parametrize("error", [KubeExpired("too old"), KubeNoPath("no such kind")])
 async def test_after_an_expired_version_or_a_missing_kind_it_is_listed_again(error: KubeError) -> None:
-    script = Script([([event("11")], error), ([event("21")], None)], ["10", KubeNotFound("still none"), "20"])
+    script = Script([([event("11")], error), ([event("21")], None)], ["10", KubeNoPath("still none"), "20"])
     async with seen(script) as versions:
         assert versions == ["11", "21"]
         assert script.since == ["10", "20", "21"]

@@ -19,7 +19,7 @@ from talkdesk_operator.informer.relist import Relist, ResourceVersionWentBack
 from talkdesk_operator.informer.selection import Selection
 from talkdesk_operator.observability.probes import Health, Stage
 from talkdesk_runtime.clock import Clock
-from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
+from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNoPath, KubeUnreachable
 
 KEY = AccountKey("team", "sentiment", "a1")
 PLURALS = {kind.INFO.plural: kind.INFO.kind for kind in KINDS}
@@ -165,7 +165,7 @@ async def test_an_object_made_anew_under_its_name_is_none() -> None:
 
 async def test_loading_waits_for_the_api_server_and_the_kinds_with_a_back_off_and_reports_the_reason() -> None:
     cache, it = InformerCache(), health()
-    errors: list[KubeError] = [KubeUnreachable("refused"), KubeForbidden("may not list"), KubeNotFound("no such kind")]
+    errors: list[KubeError] = [KubeUnreachable("refused"), KubeForbidden("may not list"), KubeNoPath("no such kind")]
     cluster, reported = Cluster([installation()], errors=errors), Reported()
     clock = ManualClock()
     with capture_logs() as logs:

@@ -35,7 +35,7 @@ from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.priority import Priority
 from talkdesk_operator.domain.ports.talkdesk import TalkdeskUnavailable
 from talkdesk_operator.workqueue.contract import Cause, Requeue, Result
-from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
+from talkdesk_runtime.kube_errors import KubeError, KubeForbidden, KubeNoPath, KubeNotFound, KubeUnreachable
 
 STATUS = f"PATCH talkdeskinstallations/{INSTALLATION}/status"
 OLDER = "sentiment-i0"
@@ -516,7 +516,7 @@ async def test_missing_credentials_are_a_standstill_with_a_warning(kind: str) ->
 @pytest.mark.case(79)
 async def test_a_status_whose_path_leads_nowhere_for_a_moment_is_written_at_the_next_attempt() -> None:
     operator = OperatorInMemory()
-    nowhere = KubeNotFound("404 page not found")
+    nowhere = KubeNoPath("404 page not found")
     operator.journal.fail(f"PATCH talkdeskinstallations/{INSTALLATION}/status", nowhere)
     assert (await operator.converge()).failed
     await operator.converge(Cause.RETRY)

@@ -59,6 +59,7 @@ from talkdesk_runtime.kube_errors import (
     KubeExpired,
     KubeForbidden,
     KubeInvalid,
+    KubeNoPath,
     KubeNotFound,
     KubeOverloaded,
     KubeRefused,
@@ -707,11 +708,11 @@ async def test_an_object_is_not_gone_while_discovery_fails(world: World, line: s
 
 @pytest.mark.case(89)
 async def test_a_path_that_leads_nowhere_is_an_answer_once_discovery_has_confirmed_it(world: World) -> None:
-    world.server.journal.fail("GET configmaps/.*", KubeNotFound("404 page not found"))
+    world.server.journal.fail("GET configmaps/.*", KubeNoPath("404 page not found"))
     found = await world.cluster.find(ENTRY, IDENTITY)
     assert found is not None
     assert world.server.journal.lines.count("GET /api/v1") == 2
-    world.server.journal.fail("GET configmaps/.*", KubeNotFound("404 page not found"), count=2)
+    world.server.journal.fail("GET configmaps/.*", KubeNoPath("404 page not found"), count=2)
     assert await world.cluster.find(ENTRY, IDENTITY) is None
 
 
@@ -719,7 +720,7 @@ async def test_a_path_that_leads_nowhere_is_an_answer_once_discovery_has_confirm
 async def test_a_kind_whose_crd_went_is_discovered_anew_at_the_next_apply(world: World) -> None:
     await world.cluster.apply(MANIFEST, IDENTITY, force=True)
     world.server.served["/api/v2"] = world.server.served.pop("/api/v1")
-    with pytest.raises(KubeNotFound):
+    with pytest.raises(KubeNoPath):
         await world.cluster.apply(MANIFEST, IDENTITY, force=True)
     with pytest.raises(KubeRefused, match="core/v2: write that as apiVersion"):
         await world.cluster.apply(MANIFEST, IDENTITY, force=True)
@@ -819,14 +820,14 @@ async def test_a_write_to_an_object_that_is_gone_shows_it_as_gone(world: World) 
 
 
 async def test_a_path_of_ours_that_leads_nowhere_shows_nothing_and_ends_nothing(world: World) -> None:
-    world.server.journal.fail(".* talkdesk(tenants|installations)/.*", KubeNotFound("404 page not found"), count=4)
+    world.server.journal.fail(".* talkdesk(tenants|installations)/.*", KubeNoPath("404 page not found"), count=4)
     for attempt in (
         world.cluster.write_tenant_status(world.tenant, TenantStatus()),
         world.cluster.delete_tenant(world.tenant),
         world.cluster.release_tenant(world.tenant),
         world.cluster.remove_finalizer(world.installation),
     ):
-        with pytest.raises(KubeNotFound):
+        with pytest.raises(KubeNoPath):
             await attempt
     assert world.seen == []
 
@@ -875,10 +876,10 @@ CALLS: dict[str, tuple[Call, tuple[type[KubeError], ...]]] = {
     "delete_previous_credentials": (lambda w: w.cluster.delete_previous_credentials(w.installation, NOON), ()),
     "record_missed_request": (lambda w: w.cluster.record_missed_request(w.installation, MISSED), (KubeInvalid,)),
     "add_finalizer": (lambda w: w.cluster.add_finalizer(w.installation), ()),
-    "remove_finalizer": (lambda w: w.cluster.remove_finalizer(w.installation), ()),
-    "label": (lambda w: w.cluster.label(LABELLESS, AccountKey("team", "sentiment", ACCOUNT)), ()),
+    "remove_finalizer": (lambda w: w.cluster.remove_finalizer(w.installation), (KubeNotFound,)),
+    "label": (lambda w: w.cluster.label(LABELLESS, AccountKey("team", "sentiment", ACCOUNT)), (KubeNotFound,)),
     "erase": (lambda w: w.cluster.erase(w.installation), ()),
-    "delete_installation": (lambda w: w.cluster.delete_installation(w.installation), ()),
+    "delete_installation": (lambda w: w.cluster.delete_installation(w.installation), (KubeNotFound,)),
     "write_installation_status": (
         lambda w: w.cluster.write_installation_status(w.installation, InstallationStatus()),
         (KubeConflict,),
@@ -895,19 +896,19 @@ CALLS: dict[str, tuple[Call, tuple[type[KubeError], ...]]] = {
     "read_app": (lambda w: w.cluster.read_app(w.app), (KubeNotFound,)),
     "list_marked": (
         lambda w: w.cluster.list_marked(("", "v1", "ConfigMap"), "a=b", IDENTITY),
-        (KubeForbidden, KubeNotFound, KubeRefused),
+        (KubeForbidden, KubeNoPath, KubeRefused),
     ),
     "hold_tenant": (lambda w: w.cluster.hold_tenant(w.tenant), ()),
-    "release_tenant": (lambda w: w.cluster.release_tenant(w.tenant), ()),
-    "delete_tenant": (lambda w: w.cluster.delete_tenant(w.tenant), ()),
+    "release_tenant": (lambda w: w.cluster.release_tenant(w.tenant), (KubeNotFound,)),
+    "delete_tenant": (lambda w: w.cluster.delete_tenant(w.tenant), (KubeNotFound,)),
     "apply": (lambda w: w.cluster.apply(MANIFEST, IDENTITY, force=True), ()),
     "dry_run": (lambda w: w.cluster.dry_run(MANIFEST, IDENTITY), ()),
     "take_fields": (lambda w: w.cluster.take_fields(MANIFEST, MADE_BY_HAND, IDENTITY), ()),
     "reread_tenant": (lambda w: w.cluster.reread_tenant("team", TENANT), (KubeNotFound,)),
     "reread_installations": (lambda w: w.cluster.reread_installations(AccountKey("team", "sentiment", "a")), ()),
-    "read_object": (lambda w: w.cluster.read_object(MANIFEST, IDENTITY), ()),
-    "find": (lambda w: w.cluster.find(ENTRY, IDENTITY), (KubeNotFound,)),
-    "delete": (lambda w: w.cluster.delete(ENTRY, IDENTITY), (KubeNotFound,)),
+    "read_object": (lambda w: w.cluster.read_object(MANIFEST, IDENTITY), (KubeNotFound,)),
+    "find": (lambda w: w.cluster.find(ENTRY, IDENTITY), (KubeNotFound, KubeNoPath)),
+    "delete": (lambda w: w.cluster.delete(ENTRY, IDENTITY), (KubeNotFound, KubeNoPath)),
 }
 """Each method of the port, and the errors that it takes for an answer."""
 TREE: tuple[type[KubeError], ...] = (
@@ -916,6 +917,7 @@ TREE: tuple[type[KubeError], ...] = (
     KubeExpired,
     KubeForbidden,
     KubeInvalid,
+    KubeNoPath,
     KubeNotFound,
     KubeOverloaded,
     KubeRefused,

@@ -7,7 +7,7 @@ from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_runtime.kube_errors import (
     KubeError,
     KubeForbidden,
-    KubeNotFound,
+    KubeNoPath,
     KubeOverloaded,
     KubeRefused,
     KubeTransient,
@@ -161,7 +161,7 @@ async def test_a_kind_is_not_gone_while_anything_of_the_discovery_fails(
 async def test_a_version_that_is_listed_and_not_served_leaves_it_in_doubt(
     server: ApiServer, resources: Resources
 ) -> None:
-    server.journal.fail(f"GET {WIDGETS}/v1", KubeNotFound("404 page not found"))
+    server.journal.fail(f"GET {WIDGETS}/v1", KubeNoPath("404 page not found"))
     with pytest.raises(KubeUnreachable, match=r"lists widgets\.example/v1, but does not serve it"):
         await located(resources)
 

@@ -10,7 +10,7 @@ from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordS
 from talkdesk_operator.domain.ports.scim import Ref
 from talkdesk_operator.domain.users.record import CAPACITY, MAX_ID_BYTES, Piece, RecordedUser
 from talkdesk_runtime.kube import APPLY
-from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeNotFound, KubeUnreachable
+from talkdesk_runtime.kube_errors import KubeAlreadyExists, KubeConflict, KubeNoPath, KubeNotFound, KubeUnreachable
 
 USERS = {
     "u1": RecordedUser(Ref("p1", 'W/"1"'), "digest", active=True, admin=True),
@@ -86,7 +86,7 @@ class SecretsOfTheCluster:
             self.held.pop(self.vanishing, None)
             return {"items": items or None}
         if name not in self.held:
-            raise KubeNotFound(f"no {name}", named=not self.leads_nowhere)
+            raise KubeNoPath(f"no {name}") if self.leads_nowhere else KubeNotFound(f"no {name}")
         if method == "GET":
             return self.held[name]
         assert body == {"preconditions": {"uid": f"uid-{name}"}}
@@ -231,7 +231,7 @@ async def test_a_piece_that_is_gone_already_counts_as_deleted(kept: Kept) -> Non
 
 async def test_a_404_that_names_no_secret_does_not_say_that_there_is_no_record(kept: Kept) -> None:
     kept.cluster.leads_nowhere = True
-    with pytest.raises(KubeNotFound):
+    with pytest.raises(KubeNoPath):
         await kept.records.load("team", "acme")
     assert ("POST", "/api/v1/namespaces/team/secrets") not in kept.cluster.asked
 
@@ -239,7 +239,7 @@ async def test_a_404_that_names_no_secret_does_not_say_that_there_is_no_record(k
 async def test_a_404_that_names_no_secret_does_not_say_that_a_record_was_deleted(kept: Kept) -> None:
     await kept.records.save("team", "acme", {0: PIECE, 1: PIECE})
     kept.cluster.leads_nowhere, kept.cluster.vanishing = True, "acme-users-0"
-    with pytest.raises(KubeNotFound):
+    with pytest.raises(KubeNoPath):
         await kept.records.drop("team", "acme")
 
 
