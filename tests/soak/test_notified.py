@@ -17,6 +17,6 @@ async def test_no_notification_is_lost_under_sigkill_and_their_order_is_kept(say
             for line in notified.figures():
                 say(line)
             assert not any(notified.wrong().values()), list(notified.figures())
-            assert len({each.id for each in notified.there.taken}) == LIVES.notifications
+            assert len(notified.expected()) == LIVES.notifications
             assert notified.kills.total() == LIVES.kills
             assert len(notified.there.arrivals) > LIVES.notifications, "a kill had something repeated"
