@@ -30,7 +30,16 @@ from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.shorten import shorten
 
-__all__ = ["LONGEST_WAIT", "Deliveries", "DeliveryFailure", "next_look", "settled", "waiting_for", "with_news", "with_request"]
+__all__ = [
+    "LONGEST_WAIT",
+    "Deliveries",
+    "DeliveryFailure",
+    "next_look",
+    "settled",
+    "waiting_for",
+    "with_news",
+    "with_request",
+]
 
 _OVERDUE: Final = timedelta(days=1)
 _BACKOFF: Final = Backoff(timedelta(seconds=5), timedelta(minutes=30))
@@ -39,9 +48,7 @@ LONGEST_WAIT: Final = timedelta(hours=1)
 _IDS: Final = uuid5(NAMESPACE_DNS, GROUP)
 _MESSAGE_LENGTH: Final = 512
 _CONDITION_LENGTH: Final = 2048
-_FindOut: TypeAlias = Callable[
-    [Request | None, InstallationStatus, Told, datetime], tuple[tuple[Happening, ...], Told]
-]
+_FindOut: TypeAlias = Callable[[Request | None, InstallationStatus, Told, datetime], tuple[tuple[Happening, ...], Told]]
 _TYPES: Final = frozenset(kind.value for kind in ConditionType)
 
 

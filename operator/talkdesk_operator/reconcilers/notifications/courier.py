@@ -22,7 +22,13 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.notifications import Notification
 from talkdesk_operator.domain.notifications.endpoints import refusal
 from talkdesk_operator.domain.notifications.envelope import envelope
-from talkdesk_operator.domain.notifications.outbox import LONGEST_WAIT, Deliveries, DeliveryFailure, next_look, waiting_for
+from talkdesk_operator.domain.notifications.outbox import (
+    LONGEST_WAIT,
+    Deliveries,
+    DeliveryFailure,
+    next_look,
+    waiting_for,
+)
 from talkdesk_operator.domain.ports.cache import Cache
 from talkdesk_operator.domain.ports.hooks import Answer, Unanswered
 from talkdesk_operator.domain.ports.notifications import NotificationSender
@@ -184,7 +190,7 @@ class Courier(Notifier):
             lane.hurried = True
 
     def _spread(self) -> timedelta:
-        """Return by how much longer a lane waits than all others that wait for the same: none of them may stop the loop.
+        """Return by how much longer a lane waits than others that wait for the same.
 
         Thousands at the same moment would take seconds, in which nothing else is done.
         """
@@ -197,7 +203,7 @@ class Courier(Notifier):
         outbox, now = installation.status.notifications, self._clock.now()
         states = outbox.endpoints if outbox is not None else ()
         due = next((each.next_attempt_time for each in states if each.name == endpoint.name), None)
-        if due is None or due <= now or due - now > LONGEST_WAIT:  # such a time is of a clock that was put right since
+        if due is None or due <= now or due - now > LONGEST_WAIT:  # such a time is of a clock that was put right
             return timedelta()
         return min(due, next_look(installation, endpoint, now) or due) - now
 
