@@ -1,14 +1,26 @@
 """What an endpoint that can't be told costs: few writes, few looks, and nobody else's time."""
 
 import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from builders.notified import GOOD, NotifiedOperator, keys_secret, play
-from builders.objects import DAY, INSTALLATION, endpoint_object
+from typing_extensions import override
+
+from builders.notified import GOOD, Endpoints, NotifiedOperator, keys_secret, play
+from builders.objects import DAY, INSTALLATION, NOON, endpoint_object, installation_object
 from builders.operator_in_memory import KEY, credentials_secret, installed, sentiment
-from talkdesk_operator.domain.ports.hooks import Answer, Reply, Unanswered
+from builders.virtual_time import VirtualTime, run
+from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation
+from talkdesk_crds.notifications import Notification, NotificationsStatus
+from talkdesk_operator.domain.ports.hooks import Answer, HookTarget, Reply, Unanswered
 from talkdesk_operator.domain.ports.notifications import CloudEventDraft
+from talkdesk_operator.reconcilers.notifications.courier import Courier
+from talkdesk_operator.reconcilers.notifications.endpoint_targets import EndpointTargets
+from talkdesk_operator.reconcilers.notifications.recorder import Recorder
+from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeNotFound
 
 SECOND = timedelta(seconds=1)
@@ -124,3 +136,45 @@ def test_a_deleted_object_goes_at_once_also_when_the_last_was_told_while_it_was_
         assert operator.server.find("TalkdeskInstallation", INSTALLATION) is None
 
     play(main)
+
+
+class Asked(Endpoints):
+    """Notes when each lane asks whether anything may be sent."""
+
+    def __init__(self, time: Callable[[], float]) -> None:
+        super().__init__(holding={"default"})
+        self.time = time
+        self.times: list[float] = []
+
+    @override
+    def held(self, target: HookTarget) -> Unanswered | None:
+        self.times.append(self.time())
+        return super().held(target)
+
+
+def test_thousands_that_wait_for_the_same_look_again_one_after_the_other() -> None:
+    number = 1000
+
+    async def main(loop: VirtualTime) -> None:
+        names = [f"sentiment-i{each}" for each in range(number)]
+        told = Notification(id="a", sequence=1, time=NOON, queue_time=NOON, endpoints=("default",))
+        status = InstallationStatus(notifications=NotificationsStatus(pending=(told,))).wire()
+        others = [installation_object(name, installationId=name, accountId=name) | {"status": status} for name in names]
+        operator = NotifiedOperator(
+            loop, sentiment(notifications=[endpoint_object()]), keys_secret(), *others, endpoints=Asked(loop.time)
+        )
+        clock = Clock(monotonic=loop.time, now=operator._now, sleep=asyncio.sleep)
+        chance = random.Random(1).random  # noqa: S311 - repeatable
+        recorder = Recorder(operator.cache, operator.cluster, clock=clock, chance=chance, wake=lambda _: None)
+        targets = EndpointTargets(operator.cluster.read_secret, clock)
+        courier = Courier(operator.cache, operator.endpoints, targets, recorder, clock=clock, chance=chance)
+        for name in names:
+            courier.offer(TalkdeskInstallation.read(operator.server.get("TalkdeskInstallation", name)))
+        await operator.passes(timedelta(seconds=90))
+        assert isinstance(operator.endpoints, Asked)
+        later = Counter(int(time) for time in operator.endpoints.times if time > loop.time() - 60)
+        await courier.aclose()
+        assert sum(later.values()) >= number
+        assert max(later.values()) < 300, "at the same time"
+
+    run(main)
