@@ -77,6 +77,8 @@ class Told(Model):
     """Event id of the last request whose answer was told."""
     ending_id: Id | None = None
     """Event id of the last request whose end was told."""
+    ending_reason: Word | None = None
+    """How that request ended."""
     purged: bool = False
     """Whether the purge was told."""
     suspended: bool = False
