@@ -21,6 +21,7 @@ demo: setup ## plays a customer's life on a local control plane (KEEP=1 leaves i
 test: setup ## all tests (ARGS="-k name" for some)
 	@$(PY) -m talkdesk_sandbox.controlplane build
 	@$(PY) -m talkdesk_sandbox.controlplane helm >/dev/null
+	@$(PY) -m talkdesk_sandbox.controlplane oauth2-proxy >/dev/null
 	@$(PY) tests/all.py $(ARGS)
 
 .PHONY: test-unit

@@ -14,12 +14,14 @@ from hypothesis import HealthCheck, settings
 from builders.cleared_namespace import delete_namespace
 from builders.say import Say
 from talkdesk_sandbox.controlplane import (
+    OAUTH2_PROXY,
     Cluster,
     ControlPlane,
     Programs,
     ProgramsUnavailable,
     find_helm,
     find_programs,
+    find_tool,
 )
 
 # A busy machine is no fault of the code's; and what passed once must pass again where nobody looks at it.
@@ -81,6 +83,17 @@ def helm_program(pytestconfig: pytest.Config) -> Path:
     try:
         with _visible(pytestconfig):
             return find_helm()
+    except ProgramsUnavailable as error:
+        missing = str(error)
+    pytest.fail(missing, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def oauth2_proxy_program(pytestconfig: pytest.Config) -> Path:
+    """oauth2-proxy, found or compiled as the control plane is."""
+    try:
+        with _visible(pytestconfig):
+            return find_tool(OAUTH2_PROXY)
     except ProgramsUnavailable as error:
         missing = str(error)
     pytest.fail(missing, pytrace=False)

@@ -18,6 +18,7 @@ from benchmarks import figures, images, restart, shards, start, users
 from benchmarks.customers import Customers
 from benchmarks.drifting import drift
 from benchmarks.figures import Figure
+from benchmarks.hooked import Hooked
 from benchmarks.installs import Installs
 from benchmarks.intake import Intake
 from benchmarks.notifying import notifications
@@ -52,8 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _measure_start(options.accounts)
         elif options.notifications:
             _measure_notifications(scale)
+        elif options.hook and not options.profile:
+            _measure_calling(scale)
         elif options.profile:
-            _profile(scale)
+            _profile(scale, calling=options.hook)
         else:
             _measure(scale, options.results)
     except ProgramsUnavailable as error:
@@ -86,6 +89,8 @@ def _measure(scale: Scale, results: Path) -> None:
         _say("operator: a sweep over all installations, with new ones meanwhile")
         measured += Sweep(stage, customers, scale).measure()
         _check(stage)
+        measured += _calling(stage, customers, scale)
+        _check(stage)
     _say("users: to a SCIM service, by the operator's part alone")
     measured += users.measure(scale.users)
     facts = {
@@ -106,6 +111,21 @@ def _measure(scale: Scale, results: Path) -> None:
 def _measure_notifications(scale: Scale) -> None:
     with Stage() as stage:
         _print(notifications(stage, _prepare(stage, scale)[0], scale))
+
+
+def _calling(stage: Stage, customers: Customers, scale: Scale) -> list[Figure]:
+    _say("operator: installs that call a service, and the same without")
+    hooked = Hooked(stage, customers)
+    hooked.prepare(scale.warm_up)
+    return hooked.measure(scale.hook_rounds, scale.burst)
+
+
+def _measure_calling(scale: Scale) -> None:
+    with Stage() as stage:
+        customers, _ = _prepare(stage, scale)
+        measured = _calling(stage, customers, scale)
+        _check(stage)
+    _print(measured)
 
 
 def _measure_start(accounts: int) -> None:
@@ -137,10 +157,14 @@ def _check(stage: Stage) -> None:
         raise BenchFailed(f"{len(unwell)} of {len(installations)} installations are not Active: {unwell[:3]}")
 
 
-def _profile(scale: Scale) -> None:
+def _profile(scale: Scale, *, calling: bool) -> None:
     _say("starting a control plane, webhook, operator and simulator, to be profiled")
     with tempfile.TemporaryDirectory(prefix="talkdesk-bench-") as folder, Stage(Path(folder)) as stage:
         customers, _ = _prepare(stage, scale)
+        if calling:
+            hooked = Hooked(stage, customers)
+            hooked.prepare(scale.warm_up)
+            customers = hooked.customers
         installs = customers.install(scale.burst)
         for program in ("webhook", "operator"):
             stage.toggle_profile(program)
@@ -163,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description="Measures speed on a local control plane.")
     parser.add_argument("--quick", action="store_true", help="a minute, to see that it works; the figures mean little")
     parser.add_argument("--profile", action="store_true", help="show instead where webhook and operator spend CPU")
+    parser.add_argument("--hook", action="store_true", help="installs that call a service; with --profile, those")
     parser.add_argument("--shards", action="store_true", help="the same customers on one, two and four operators")
     parser.add_argument("--notifications", action="store_true", help="what notifications cost, and nothing else")
     parser.add_argument("--start", action="store_true", help="a start with many customers, and nothing else")

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from benchmarks.sending import Request
-from benchmarks.stage import LIMIT, WORK, Stage
+from benchmarks.stage import APP, LIMIT, WORK, Stage
 from talkdesk_sandbox.simulator.control import Client
 from talkdesk_sandbox.simulator.faults import Delay
 from talkdesk_sandbox.simulator.views import RecordView
@@ -19,6 +19,8 @@ from talkdesk_sandbox.simulator.views import RecordView
 __all__ = ["Customers", "Install"]
 
 _AT_ONCE: Final = 8
+_PREFIXES: Final = {APP: "customer"}
+"""Of the customers' names, by the app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,16 @@ class Install:
 class Customers:
     """Makes installs; no two are of one account."""
 
-    def __init__(self, stage: Stage, app_id: str) -> None:
+    def __init__(self, stage: Stage, app_id: str, *, app: str = APP) -> None:
         self._stage = stage
+        self._app = app
         self._app_id = app_id
         self._numbers = itertools.count()
 
     def install(self, count: int, *, for_operator: bool = True) -> list[Install]:
         """Make installs for the namespace where the operator works, or for the one where it does not."""
-        url = self._stage.webhook_url(WORK if for_operator else LIMIT)
-        names = [f"customer{next(self._numbers)}" for _ in range(count)]
+        url = self._stage.webhook_url(WORK if for_operator else LIMIT, self._app)
+        names = [f"{_PREFIXES.get(self._app, self._app)}{next(self._numbers)}" for _ in range(count)]
 
         async def make(client: Client) -> list[Install]:
             places = asyncio.Semaphore(_AT_ONCE)

@@ -33,6 +33,8 @@ class Scale:
     """Objects of tenants that somebody changes, one after the other."""
     users: int
     """Users synced to a SCIM service."""
+    hook_rounds: int
+    """Bursts of installs that call a service, and as many of others."""
     warm_up: int
     """Installs before anything counts."""
 
@@ -50,6 +52,7 @@ FULL: Final = Scale(
     newcomers=20,
     drifts=200,
     users=10_000,
+    hook_rounds=2,
     warm_up=40,
 )
 QUICK: Final = Scale(
@@ -65,5 +68,6 @@ QUICK: Final = Scale(
     newcomers=3,
     drifts=5,
     users=200,
+    hook_rounds=1,
     warm_up=4,
 )

@@ -82,9 +82,9 @@ class Stage:
         """Return all processes that share the machine's cores while something is measured."""
         return {**self.plane.pids, **self.processes.pids, **self.operator.pids}
 
-    def webhook_url(self, namespace: str) -> str:
+    def webhook_url(self, namespace: str, app: str = APP) -> str:
         """Return the address for events."""
-        return f"http://{LOOPBACK}:{self.ports.webhook}/events/{namespace}/{APP}"
+        return f"http://{LOOPBACK}:{self.ports.webhook}/events/{namespace}/{app}"
 
     def talkdesk(self, act: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
         """Ask the simulator."""
@@ -188,6 +188,10 @@ class Stage:
         self._operator_line = start_line("talkdesk_operator", _named("OPERATOR", operator), profile=profile)
         self.start_operator()
         _await_start(self.operator, "operator", ports.operator_probes, "/readyz")
+
+    def start_beside(self, name: str, line: Sequence[str], port: int, path: str) -> None:
+        """Start another process, and wait until it serves that path."""
+        self._start(name, line, port, path)
 
     def _start(self, name: str, line: Sequence[str], port: int, path: str) -> None:
         self.processes.start(name, list(line))

@@ -10,6 +10,15 @@ _METADATA = ("name", "namespace", "uid", "resourceVersion")
 _IDENTITY = {("apiVersion",), ("kind",), *(("metadata", name) for name in _METADATA)}
 
 
+def plain_copy(value: Any) -> Any:
+    """Return a copy of JSON; the searches of the model make very many."""
+    if isinstance(value, dict):
+        return {name: plain_copy(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [plain_copy(member) for member in value]
+    return value if value is None or isinstance(value, str | int | float) else copy.deepcopy(value)
+
+
 class PatchRefused(Exception):
     """The patch can't be applied to this object."""
 
@@ -17,7 +26,7 @@ class PatchRefused(Exception):
 def merge_patch(target: Any, patch: Any) -> Any:
     """Apply RFC 7386."""
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
+        return plain_copy(patch)
     result = dict(target) if isinstance(target, Mapping) else {}
     for key, value in patch.items():
         if value is None:
@@ -47,7 +56,7 @@ def json_patch(target: dict[str, Any], operations: list[dict[str, Any]]) -> dict
             case "test":
                 pass
             case "add":
-                parent[last] = copy.deepcopy(operation["value"])
+                parent[last] = plain_copy(operation["value"])
             case other:
                 raise PatchRefused(f"unexpected operation {other}")
     return result
@@ -77,4 +86,4 @@ def set_leaf(value: dict[str, Any], leaf: Leaf, content: Any) -> None:
     if content is None:
         value.pop(last, None)
     else:
-        value[last] = copy.deepcopy(content)
+        value[last] = plain_copy(content)

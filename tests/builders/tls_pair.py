@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,16 +32,16 @@ class TlsPair:
     expires: datetime
 
 
-def tls_pair(name: str, *, password: bytes | None = None) -> TlsPair:
-    """Create a certificate for 127.0.0.1 and localhost whose common name tells it from others."""
+def tls_pair(name: str, *, password: bytes | None = None, names: Sequence[str] = ()) -> TlsPair:
+    """Create a certificate for 127.0.0.1, localhost and `names`, whose common name tells it from others."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC).replace(microsecond=0)
     expires = now + timedelta(days=1)
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, ("localhost", *names))]
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(expires)
-    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     hidden: KeySerializationEncryption = BestAvailableEncryption(password) if password else NoEncryption()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)

@@ -35,8 +35,8 @@ class UserBrowser:
         form = await self.open(url, **query)
         assert form.status_code == 200, form.text
         done = await self.submit(form, user=user, password=password, action="login")
-        assert done.status_code == 303, done.text
-        return await self.open(leads_to(done))
+        assert done.status_code == 200, done.text
+        return await self.open(urljoin(str(done.url), done.headers["refresh"].removeprefix("0; url=")))
 
 
 def leads_to(response: httpx.Response) -> str:

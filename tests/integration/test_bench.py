@@ -46,6 +46,11 @@ PROMISED = {
     "sweep: requests to Talkdesk per installation",
     "sweep: operator CPU per installation",
     "sweep: a new install's first call to Talkdesk after",
+    "hook of 50 ms: 20 installs approved",
+    "hook of 50 ms: the same without it",
+    "hook of 50 ms: of the rate without it",
+    "hook of 50 ms: p50 from event to answer",
+    "hook of 50 ms: p99 from event to answer",
     "users: synced",
     "users: RSS above the start",
 }

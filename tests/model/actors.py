@@ -11,6 +11,8 @@ import structlog
 
 from builders.api_server import HOME, ApiServer, Place
 from builders.operator_in_memory import KEY
+from model.hook_port import HookPort
+from model.hook_properties import has_service
 from model.kube import Stored
 from model.properties import is_confidential, judge_deletion, judge_end_of_turn, judge_report
 from model.records import record
@@ -20,6 +22,7 @@ from model.talkdesk_port import TalkdeskPort
 from model.world import World
 from talkdesk_crds import KINDS
 from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
+from talkdesk_operator.adapters.kubernetes.hook_records import SecretHookRecordStore
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.adapters.kubernetes.user_records import SecretUserRecordStore
 from talkdesk_operator.domain.installation.priority import Priority
@@ -35,6 +38,7 @@ from talkdesk_operator.reconcilers import (
     InstallationReconciler,
     TenantReconciler,
 )
+from talkdesk_operator.reconcilers.hooks.tenant_hooks import HookParts
 from talkdesk_operator.reconcilers.installation_statuses import InstallationStatuses
 from talkdesk_operator.reconcilers.share import Share
 from talkdesk_operator.reconcilers.talkdesk_steps import TalkdeskSteps
@@ -89,12 +93,14 @@ def quietly() -> Iterator[None]:
     """Let nothing be logged, but what is be looked at; and let garbage be looked for seldom."""
     before, threshold = structlog.get_config(), gc.get_threshold()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(20), processors=[_listen])
-    gc.set_threshold(50_000, 50, 100)
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 1000)
     try:
         yield
     finally:
         structlog.configure(**before)
         gc.set_threshold(*threshold)
+        gc.unfreeze()
         for loop in (loop for each in _shared for loop in (each.loop, each.inner_loop)):
             loop.close()
         _shared.clear()
@@ -218,7 +224,13 @@ class _Operator:
         users = LicensedUsers(talkdesk, sync)
         ledger = DriftLedger()
         tenants = TenantReconciler(
-            cluster, now, users=users, cached=self.cache.installations, ledger=ledger, waiting=WaitingTenants()
+            cluster,
+            now,
+            users=users,
+            cached=self.cache.installations,
+            ledger=ledger,
+            waiting=WaitingTenants(),
+            hooks=self._hooks(cluster) if has_service(world) else None,
         )
         installations = InstallationReconciler(
             cluster,
@@ -233,6 +245,10 @@ class _Operator:
         share = Share(lambda: None, WHOLE, None)
         app = AppReconciler(self.cache, cluster, shared().apps, now=now, share=share)
         return AccountReconciler(self.cache, cluster, app, installations, tenants, now=now, share=share, ledger=ledger)
+
+    def _hooks(self, cluster: KubernetesCluster) -> HookParts:
+        port, store = HookPort(self.world), SecretHookRecordStore(self.world.server.kube, wrote=lambda *_: None)
+        return HookParts(cluster.read_secret, store, port, self.world.moment, port.new_id)
 
     def catch_up(self) -> bool:
         """Let the watches bring all news; return whether they wake the account."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from model.actors import operate_beside
+from model.hook_faults import CALLS, hook_faults
 from model.talkdesk_port import remote_of
 from model.turn import Option, Turn, is_write
 from model.world import World
@@ -120,6 +121,9 @@ def options(bounds: Bounds, between: Between, turn: Turn, line: str) -> Sequence
 
 def _faults(world: World, line: str, *, wide: bool) -> Iterator[Option]:
     verb, what = line.split(" ", 1)
+    if verb in CALLS:
+        yield from hook_faults(world, line, wide=wide)
+        return
     server = _SERVERS.get(verb, _CLUSTERS)
     for name, error in server.errors.items():
         if ((name in server.same or what in _FACTS) and not wide and name != _ON_ITS_WAY) or (

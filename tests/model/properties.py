@@ -23,7 +23,9 @@ from talkdesk_crds.installation import Decision
 from talkdesk_crds.names import LABEL_INSTALLATION, SECRET_TYPE
 
 __all__ = [
+    "installed",
     "is_confidential",
+    "is_kept",
     "judge_acknowledgement",
     "judge_answer",
     "judge_deletion",
@@ -75,7 +77,7 @@ def _judge_approval(world: World, waiting: Happening) -> None:
     if waiting.kind != "uninstall" and not spoiled and not tenant_is_complete(objects, _good_keys(world.talkdesk)):
         world.faults.append(f"{waiting} was approved before the tenant was complete")
     early = world.now < waiting.at + OFFBOARD_TIMEOUT
-    if waiting.kind == "uninstall" and KEYS in objects and early and not _wanted(world):
+    if waiting.kind == "uninstall" and KEYS in objects and early and not installed(world):
         world.faults.append(f"{waiting} was acknowledged before the tenant was offboarded")
     judge_users_at_answer(world, waiting, timed_out=not early)
 
@@ -100,13 +102,19 @@ def judge_deletion(world: World, place: Place, raw: Mapping[str, Any]) -> None:
 
 
 def _judge_tenant_object(world: World, place: Place) -> None:
-    wanted = _wanted(world.begun)
+    wanted = installed(world.begun)
     if is_removed_by_edit(world, place):
         return
     if wanted:
         world.faults.append(f"{place} was deleted though the customer has the app: {wanted[0]}")
-    if place == KEYS or "purge" in world.people:
-        return
+    if place != KEYS and is_kept(world):
+        world.faults.append(f"{place} was deleted before its retention had ended")
+
+
+def is_kept(world: World) -> bool:
+    """Return whether what a tenant keeps after an uninstall must be there yet."""
+    if "purge" in world.people:
+        return False
     left = [event.at for event in world.talkdesk.events if event.kind == "uninstall"]
     left += [
         remote.since
@@ -115,8 +123,7 @@ def _judge_tenant_object(world: World, place: Place) -> None:
     ]
     shorter = "shorten" in world.people
     over = max(max(left) + HOUR, world.edited + HOUR) if left and shorter else max(left, default=0) + RETENTION
-    if not left or world.now < over:
-        world.faults.append(f"{place} was deleted before its retention had ended")
+    return not left or world.now < over
 
 
 def _judge_credentials(world: World, place: Place, raw: Mapping[str, Any]) -> None:
@@ -232,7 +239,7 @@ def _good_keys(truth: Truth) -> frozenset[str]:
     return frozenset(f"key-of-{client}" for _, remote in truth.installations for client in remote.clients)
 
 
-def _wanted(state: State | World) -> list[str]:
+def installed(state: State | World) -> list[str]:
     """Return the installations that the customer has, as the cluster was told."""
     return [name for name, remote in state.talkdesk.installations if remote.lives and was_told(state, name)]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from builders.api_server import HOME
 from builders.operator_in_memory import TENANT
+from model.hook_properties import misplaced_service
 from model.properties import ACCOUNT_MAP, KEYS, NAMESPACE, tenant_is_complete
 from model.state import State
 from model.suspension import misplaced_state
@@ -38,6 +39,7 @@ def unfinished(state: State) -> Iterator[str]:
         yield from misplaced_state(state, dict(state.talkdesk.installations)[living[-1]])
     else:
         yield from _without_customer(state)
+    yield from misplaced_service(state, [dict(state.talkdesk.installations)[name] for name in living])
     yield from misplaced_users(state, [dict(state.talkdesk.installations)[name] for name in living])
 
 

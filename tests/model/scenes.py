@@ -11,6 +11,7 @@ from builders.objects import app_object
 from builders.operator_in_memory import template
 from model.app_status import with_status
 from model.faults import Bounds
+from model.hook_truth import KEY, called
 from model.moves import Scene
 from model.scim_truth import TOKEN, USERS
 from model.suspension import TEMPLATE
@@ -34,7 +35,7 @@ def _scene(
 ) -> Scene:
     """Return a scene with one disturbance of one of these sorts; only requests `at` these parts of a line fail."""
     bounds = Bounds(1, dict.fromkeys(sorts, 1), clock=clock, at=at)
-    besides = (TOKEN,) if "users" in app else ()
+    besides = (*((TOKEN,) if "users" in app else ()), *((KEY,) if "/control." in str(app) else ()))
     app_of_scene = app_object(**({"tenant": template()} | app))
     whole = with_status(app_of_scene) if "shorten" in people else app_of_scene
     return Scene(name, whole, _acts(script), _acts(before), people, besides, bounds)
@@ -50,11 +51,20 @@ def _with_users(name: str, *script: str, **given: Any) -> Scene:
     return _scene(name, *script, users=USERS, **({"at": _OF_USERS} | given))
 
 
+def _of_service(name: str, *script: str, **given: Any) -> Scene:
+    """Return a scene of an app that calls a service, in which only requests about it fail."""
+    return _scene(name, *script, **({"at": _OF_SERVICE, "sorts": ("fault",), "tenant": called()} | given))
+
+
 _TRIED = ("try i1",)
 _INSTALLED = ("install i1",)
 _REINSTALL = ("uninstall i1", "install i2")
 _OF_USERS = ("USER", "users", "secrets/scim")
 _FOR_USERS = ("fault", "crash", "between", "stale")
+_OF_SERVICE = ("SERVICE", "-hooks")
+_DELETE = called(on_offboard="Delete")
+_RACES = ("between",)
+_SLOW_DELETE = called(slow=True, on_offboard="Delete")
 _MANUAL = {"mode": "Manual"}
 SCENES = (
     _scene("a life", "install i1", "uninstall i1"),
@@ -77,6 +87,15 @@ SCENES = (
     _scene("an edit, and faults", before=_INSTALLED, people=("edit",), sorts=_ALL, tenant=BEFORE),
     _scene("an edit of the retention", "uninstall i1", before=_INSTALLED, people=("shorten",), sorts=_WITHOUT_FAULTS),
     _scene("drift", "update i1", before=_INSTALLED, people=("spoil", "remove"), sorts=_WITHOUT_FAULTS),
+    _of_service("a service", "install i1", "uninstall i1", sorts=("fault", "crash"), clock=0),
+    _of_service("a slow service", "install i1", clock=3, tenant=called(slow=True)),
+    _of_service("a slow service, and a leave", "uninstall i1", before=_INSTALLED, clock=2, tenant=_SLOW_DELETE),
+    _of_service("a service of a trial", "expire i1", "upgrade i1", before=_TRIED, clock=0),
+    _of_service("a service of a reinstall", *_REINSTALL, before=_INSTALLED, clock=0),
+    _of_service("a service of a purge", "uninstall i1", before=_INSTALLED, people=("purge",), clock=0),
+    _of_service("a return to a service", *_REINSTALL, before=_INSTALLED, clock=0, sorts=_RACES, tenant=_DELETE),
+    _of_service("a purge of a service", *_REINSTALL, before=_INSTALLED, people=("purge",), clock=0, sorts=_RACES),
+    _of_service("credentials of a service", "rotate i1", before=_INSTALLED, tenant=called(credentials=True)),
     _with_users("users", "install i1", "uninstall i1", sorts=(*_FOR_USERS, "again")),
     _with_users("users change", "restaff i1", before=_INSTALLED, sorts=(*_FOR_USERS, "given up", "outage")),
     _with_users(

@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from model.actors import deliver, operate, quietly
 from model.app_status import is_recorded, record_policies
 from model.faults import options
+from model.hook_properties import unrecorded
 from model.kube import OURS, Cluster, ModelServer
 from model.moves import DAY, Move, Scene, between, fair_move, moves, step_clock
 from model.properties import violations
@@ -92,7 +94,9 @@ class Search:
             state, key = frontier.popleft()
             self.states += 1
             fair = fair_move(state)
-            problem = next(violations(state), "") or ("" if fair else self._settle(state, key))
+            problem = next(chain(violations(state), unrecorded(state)), "") or (
+                "" if fair else self._settle(state, key)
+            )
             if problem:
                 return self._found(problem, key)
             for move in moves(self.scene, state):

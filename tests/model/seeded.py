@@ -1,6 +1,7 @@
 """The seeded faults: one line each, in domain, reconcilers, adapters, webhook and the rules of the kinds."""
 
 from model.mutants import Mutant
+from model.seeded_services import SERVICE_MUTANTS
 from model.seeded_tenants import TENANT_MUTANTS
 from model.seeded_users import USER_MUTANTS
 
@@ -217,4 +218,5 @@ MUTANTS = (
     ),
     *USER_MUTANTS,
     *TENANT_MUTANTS,
+    *SERVICE_MUTANTS,
 )

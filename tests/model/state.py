@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from builders.api_server import Place
+from model.hook_truth import Hook
 from model.kube import Cluster, Stored
 from model.scim_truth import Scim
 from model.talkdesk_truth import Truth
@@ -32,6 +33,7 @@ class State:
     """Objects of our kinds as the operator's cache has them."""
     talkdesk: Truth = field(default_factory=Truth)
     scim: Scim = field(default_factory=Scim)
+    hook: Hook = field(default_factory=Hook)
     pending: frozenset[int] = frozenset()
     """Events that Talkdesk still delivers, by number."""
     acknowledged: frozenset[int] = frozenset()
@@ -71,6 +73,7 @@ def _rest(state: State) -> tuple[Any, ...]:
         state.talkdesk,
         state.scim.users,
         sorted(state.scim.refused),
+        state.hook,
         sorted(state.pending),
         sorted(state.acknowledged),
         sorted(state.lost),

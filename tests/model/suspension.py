@@ -36,7 +36,8 @@ def misplaced_state(state: State, remote: Remote) -> Iterator[str]:
     if found not in {None, wanted}:
         yield f"the tenant should be {wanted}, but is {found}"
     shown = state.cluster.objects.get(_MAP)
-    if shown is not None and shown["data"].get("suspended", "no") != ("yes" if remote.is_unpaid else "no"):
+    suspended = "yes" if remote.is_unpaid else "no"
+    if shown is not None and shown["data"].get("suspended", suspended) != suspended:
         yield f"the tenant should be {wanted}, but an object of it is not as the template says then"
 
 

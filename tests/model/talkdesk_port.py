@@ -6,6 +6,7 @@ from functools import partial
 from itertools import count
 from typing import TypeVar
 
+from model.hook_properties import judge_service_at_answer
 from model.properties import judge_acknowledgement, judge_answer
 from model.records import ACCOUNT
 from model.scim_truth import user
@@ -80,6 +81,7 @@ class TalkdeskPort:
         def arrive() -> datetime:
             self._authenticate(access)
             judge_answer(self._world, installation_id, decision, asked)
+            judge_service_at_answer(self._world, installation_id, decision)
             changed = self._world.talkdesk.answer(installation_id, decision, self._now)
             return self._change(changed, "nothing waits for an answer")
 

@@ -56,7 +56,9 @@ def _app(state: State | World) -> Mapping[str, Any]:
 
 def _wanted(app: Mapping[str, Any]) -> dict[Place, Mapping[str, str] | None]:
     """Return the objects in the tenant's namespace, with their data; None for data that differ by customer and time."""
-    manifests = [manifest for step in app["tenant"]["steps"] for manifest in step["manifests"] if manifest != NAMESPACE]
+    manifests = [
+        manifest for step in app["tenant"]["steps"] for manifest in step.get("manifests", ()) if manifest != NAMESPACE
+    ]
     return {(_KIND[each["kind"]], SPACE, each["metadata"]["name"]): _rendered(each) for each in manifests}
 
 

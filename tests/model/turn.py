@@ -17,7 +17,7 @@ Choices = tuple[int, ...]
 """What was chosen at each point; 0, also where there is no more of it: all goes well."""
 
 
-_READS = frozenset({"GET", "LIST", "ASK", "DRY-RUN"})
+_READS = frozenset({"GET", "LIST", "ASK", "DRY-RUN", "POLL-SERVICE"})
 
 
 def is_write(line: str) -> bool:

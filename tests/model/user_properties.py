@@ -16,6 +16,7 @@ from model.world import World
 from talkdesk_crds.names import USERS_TYPE
 
 __all__ = [
+    "end_is_known",
     "judge_activation",
     "judge_deactivation",
     "judge_record_deletion",
@@ -100,13 +101,14 @@ def _listed(state: State | World, who: str, *, asked: bool = False, left: bool =
     """
     return any(
         who in remote.users
-        and (remote.lives or (left and not _end_is_known(state, name)))
+        and (remote.lives or (left and not end_is_known(state, name)))
         and (not asked or was_told(state, name))
         for name, remote in state.talkdesk.installations
     )
 
 
-def _end_is_known(state: State | World, installation: str) -> bool:
+def end_is_known(state: State | World, installation: str) -> bool:
+    """Return whether the cluster was told of an uninstall, and the operator has seen it."""
     events = [each for each in state.talkdesk.events if (each.kind, each.installation) == ("uninstall", installation)]
     unseen = isinstance(state, State) and any(
         state.cluster.objects.get(place) is not raw for place, raw in state.seen.items()

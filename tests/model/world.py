@@ -31,7 +31,7 @@ class World:
         self.effect: Callable[[str, Callable[[], Any]], Any] = lambda _, happen: happen()
         self.server = ModelServer(state.cluster, self._affect, self.moment)
         self.seen: dict[Place, Stored] = dict(state.seen)
-        self.talkdesk, self.scim = state.talkdesk, state.scim
+        self.talkdesk, self.scim, self.hook = state.talkdesk, state.scim, state.hook
         self.pending, self.acknowledged, self.lost = state.pending, state.acknowledged, state.lost
         self.acted, self.people, self.now = state.acted, state.people, state.now
         self.edited = state.edited
@@ -54,6 +54,7 @@ class World:
             seen=dict(self.seen),
             talkdesk=self.talkdesk,
             scim=self.scim,
+            hook=self.hook,
             pending=self.pending,
             acknowledged=self.acknowledged,
             lost=self.lost,

@@ -1,4 +1,4 @@
-"""One life: an app with a Talkdesk, a SCIM service and proxies of its own, and its customer.
+"""One life: an app with a Talkdesk, a SCIM service, a partner's service and proxies of its own, and its customer.
 
 Belongs here: what a life has, what is read of it, and when a step has been completed. Does not belong here: which steps
 there are (`steps`), several lives at once (`batch`).
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from builders.partner_service import PartnerService, partner_service
 from builders.platform import Platform
 from builders.stack import APP, INSTALLATION, TENANT, Customer, Stack
 from builders.watched import Object
@@ -45,6 +46,10 @@ class Life:
     talkdesk: ServiceProxy
     users: ServiceProxy
     """The proxy before the SCIM service."""
+    service: PartnerService
+    """What the `http` step of the template calls."""
+    hook: ServiceProxy
+    """The proxy before it."""
     track: Track
     snapshots: list[Any] = field(default_factory=list)
     """What was there after each step."""
@@ -97,7 +102,12 @@ class Life:
         return self._names
 
     def _words(self) -> dict[str, str]:
-        known = {self.talkdesk.url: "TALKDESK", self.users.url: "SCIM", self.stack.namespace: "NS"}
+        known = {
+            self.talkdesk.url: "TALKDESK",
+            self.users.url: "SCIM",
+            self.hook.url: "HOOK",
+            self.stack.namespace: "NS",
+        }
         known |= {self.token: "APP", self.account_id: "ACCOUNT", self.stack.app_id: "APPID"}
         known[f"td-{self.stack.namespace}-{self.account_id}"] = "TENANT"
         known[f"{self.token}-{self.account_id}"] = "RECORD"
@@ -116,13 +126,13 @@ class Life:
         seen += [self.stack.platform.watched.get(INSTALLATION, f"{self.token}-{i.id}") for i in self.installations]
         versions = [None if obj is None else obj["metadata"]["resourceVersion"] for obj in seen]
         asked = [each.sequence for each in self.simulator.journal.records()[-1:]]
-        return (*versions, *asked, self._asked_of_scim(), len(self.simulator.state.events))
+        return (*versions, *asked, self._asked_of_scim(), len(self.service.asked), len(self.simulator.state.events))
 
     def _asked_of_scim(self) -> int:
         return len(self.scim.journal.records())
 
     def memory(self) -> dict[str, Any]:
-        """Return the canonical form of what can be told without asking: our kinds, Talkdesk and the SCIM service."""
+        """Return the canonical form of what can be told without asking: our kinds, Talkdesk and both services."""
         names, watched = self.names(), self.stack.platform.watched
         asked = self._asked_of_scim()
         if asked != self._people_at:
@@ -135,6 +145,7 @@ class Life:
             ],
             "talkdesk": [snapshot.talkdesk_of(each, names) for each in self.installations],
             "users": sorted(replaced(self._people, names), key=str),
+            "service": snapshot.service_of(self.service.tenants, names),
         }
 
     async def live(self) -> dict[str, Any]:
@@ -145,7 +156,7 @@ class Life:
             "tenant": snapshot.tenant_of(self.tenant, uids, names),
             "objects": sorted((snapshot.tenant_object_of(each, self._uids, names) for each in objects), key=str),
             "secrets": sorted((snapshot.secret_of(each, names) for each in own), key=str),
-            "wrong": list(self.track.wrong),
+            "wrong": [*self.track.wrong, *self.service.problems],
         }
 
     async def _objects(self) -> list[Object]:
@@ -185,7 +196,7 @@ def _user(resource: dict[str, Any]) -> dict[str, Any]:
 async def living(
     platform: Platform, tracks: dict[str, Track], number: int, disturbances: Mapping[str, Disturbance]
 ) -> AsyncIterator[Life]:
-    """Open a life's Talkdesk, its SCIM service and its proxies; nothing is in the cluster yet."""
+    """Open a life's Talkdesk, its services and its proxies; nothing is in the cluster yet."""
     token = f"t{number:03d}{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(limit=0)
@@ -197,10 +208,14 @@ async def living(
         users = await stack.enter_async_context(service_proxy("scim", track, session))
         server = await stack.enter_async_context(SimulatorServer(_settings(platform, token, talkdesk.url)))
         scim = await stack.enter_async_context(ScimServer(ScimSettings(token=SCIM_TOKEN)))
+        service = await stack.enter_async_context(partner_service(strict=False))
+        hook = await stack.enter_async_context(service_proxy("hook", track, session))
         talkdesk.upstream, users.upstream = server.url, scim.url.rsplit("/scim", 1)[0]
-        made = Life(token, Stack(platform, token, secrets.token_hex(16), server), scim, talkdesk, users, track)
+        hook.upstream = service.url
+        own = Stack(platform, token, secrets.token_hex(16), server)
+        made = Life(token, own, scim, talkdesk, users, service, hook, track)
         track.names = made.names
-        talkdesk.witness = Witness(made.stack, track).see
+        talkdesk.witness = Witness(own, track, service).see
         tracks[token] = track
         yield made
 

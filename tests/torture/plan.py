@@ -31,7 +31,10 @@ def _kinds(point: Point) -> Sequence[Kind]:
         return sorted(WATCHES)
     # A 409 to an acknowledgement says that Talkdesk has it already; where that is a lie, nothing can show it.
     is_acknowledgement = point.action.startswith("POST ") and "/credentials/" in point.action
-    return [kind for kind in _OF_A_REQUEST if not (is_acknowledgement and kind is Kind.CONFLICT)]
+    excluded = {Kind.CONFLICT} if is_acknowledgement else set[Kind]()
+    if point.server != "hook":
+        excluded.add(Kind.CONCURRENCY)
+    return [kind for kind in _OF_A_REQUEST if kind not in excluded]
 
 
 def sample(points: Sequence[Point]) -> list[Disturbance]:

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     LOST_ANSWER = "lost-answer"
     """The connection is cut after the effect."""
     CONFLICT = "409"
+    CONCURRENCY = "422"
+    """Of a partner's service, which says that it is at something else for the tenant."""
     BUSY = "429"
     """With Retry-After."""
     BROKEN = "500"
@@ -34,7 +36,7 @@ class Kind(StrEnum):
 
 
 KILLS: Final = frozenset({Kind.KILL_BEFORE, Kind.KILL_AFTER})
-ANSWERS: Final = frozenset({Kind.CONFLICT, Kind.BUSY, Kind.BROKEN, Kind.UNAVAILABLE})
+ANSWERS: Final = frozenset({Kind.CONFLICT, Kind.CONCURRENCY, Kind.BUSY, Kind.BROKEN, Kind.UNAVAILABLE})
 WATCHES: Final = frozenset({Kind.LATE_EVENT, Kind.LOST_EVENT})
 
 
@@ -59,7 +61,7 @@ class Point:
     actor: str
     """`operator` or `webhook`."""
     server: str
-    """`kubernetes`, `talkdesk` or `scim`, and `watch` for an event."""
+    """`kubernetes`, `talkdesk`, `scim` or `hook`, and `watch` for an event."""
     action: str
     """Method and path, or change and object, with words in the place of what differs from life to life."""
     number: int = 1

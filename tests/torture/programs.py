@@ -37,6 +37,7 @@ async def session(cluster: Cluster, patience: float) -> AsyncGenerator[Session, 
         KUBERNETES_CONNECTIONS="400",
         KUBERNETES_TIMEOUT=_PATIENCE,
         TALKDESK_TIMEOUT=_PATIENCE,
+        ALLOWED_HOOK_NETWORKS="127.0.0.0/8",
     )
     try:
         async with opening as made:

@@ -5,17 +5,27 @@ Left out is what may differ without anybody minding: times, uids, versions, mess
 object that was made anew is told from one that stayed.
 """
 
+import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from builders.watched import Object
-from talkdesk_crds.names import ANNOTATION_RECONCILE, LABEL_SHARD_SLOT
+from talkdesk_crds.names import ANNOTATION_RECONCILE, HOOKS_TYPE, LABEL_SHARD_SLOT
 from talkdesk_sandbox.simulator.state import Installation
 from torture.names import replaced
 
-__all__ = ["Uids", "app_of", "installation_of", "secret_of", "talkdesk_of", "tenant_object_of", "tenant_of"]
+__all__ = [
+    "Uids",
+    "app_of",
+    "installation_of",
+    "secret_of",
+    "service_of",
+    "talkdesk_of",
+    "tenant_object_of",
+    "tenant_of",
+]
 
 _ABOUT_THE_WAY: Final = frozenset(
     # `tenants` is counted at most once a minute, `rollout` is whose turn it is meanwhile.
@@ -69,7 +79,21 @@ def tenant_object_of(obj: Object, uids: Uids, names: Names) -> Any:
 def secret_of(obj: Object, names: Names) -> Any:
     """Return the canonical form of a Secret in the app's namespace. What a record of users says is digests."""
     keys = sorted(obj.get("data") or {})
-    return replaced(_head(obj) | {"name": obj["metadata"]["name"], "type": obj.get("type"), "keys": keys}, names)
+    said = {"name": obj["metadata"]["name"], "type": obj.get("type"), "keys": keys}
+    if obj.get("type") == HOOKS_TYPE:
+        steps: dict[str, Any] = json.loads(b64decode(obj["data"]["hooks.json"]))["steps"]
+        said["steps"] = {name: [entry["exists"], entry["result"], entry["left"]] for name, entry in steps.items()}
+    return replaced(_head(obj) | said, names)
+
+
+def service_of(tenants: Mapping[str, Any], names: Names) -> Any:
+    """Return what the partner's service has; how often it was asked for something else is the way there."""
+    known = {
+        name: {key: value for key, value in body.items() if key not in {"generation", "credentials"}}
+        | {"client": body["credentials"]["clientId"]}
+        for name, body in tenants.items()
+    }
+    return replaced(known, names)
 
 
 def talkdesk_of(installation: Installation, names: Names) -> Any:

@@ -1,7 +1,7 @@
 """The life: what happens in it, one after the other, and when each step counts as completed the first time.
 
-Later lives are compared with what the first ones came to after each step. A hook of the template has no step yet: when
-steps of a template can call one, it belongs between install and update.
+Later lives are compared with what the first ones came to after each step. A step of the template calls a partner's
+service, which gets the customer's credentials and whose answer an object of the tenant has.
 """
 
 import secrets
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from builders.conditions import condition, reason
+from builders.partner_service import KEY
 from builders.stack import APP, INSTALLATION, PLURALS, acknowledged_event
-from builders.stack_manifests import talkdesk_app
+from builders.stack_manifests import STEPS as STEPS_OF_TENANT
+from builders.stack_manifests import config_map, talkdesk_app
 from builders.watched import Object
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, ANNOTATION_RECONCILE, GROUP, VERSION
 from talkdesk_crds.secret_hosts import host_of
@@ -38,6 +40,7 @@ async def _create(life: Life) -> None:
     metadata = {"name": name, "annotations": {ANNOTATION_FOR_HOSTS: host_of(life.users.url)}}
     secret = {"metadata": metadata, "stringData": {"token": SCIM_TOKEN}}
     await platform.kube.request("POST", resource_path("", "v1", "secrets", platform.namespace), body=secret)
+    await _make_hook_key(life)
     token = {"name": name, "key": "token"}
     app = talkdesk_app(
         life.token,
@@ -45,10 +48,37 @@ async def _create(life: Life) -> None:
         life.talkdesk.url,
         users={"scim": {"url": f"{life.users.url}/scim/v2", "tokenSecretRef": token, "allowInsecure": True}},
         uninstall={"confirmAfter": "1s"},
+        steps=_template(life),
         resyncPeriod="40s",
     )
     path = resource_path(GROUP, VERSION, PLURALS[APP], platform.namespace)
     await platform.kube.request("POST", path, body=app)
+
+
+async def _make_hook_key(life: Life) -> None:
+    metadata = {"name": _hook_key(life), "annotations": {ANNOTATION_FOR_HOSTS: host_of(life.hook.url)}}
+    secret = {"metadata": metadata, "stringData": {"key": KEY}}
+    await life.stack.platform.kube.request(
+        "POST", resource_path("", "v1", "secrets", life.stack.namespace), body=secret
+    )
+
+
+def _hook_key(life: Life) -> str:
+    return f"{life.token}-hook"
+
+
+def _template(life: Life) -> tuple[dict[str, Any], ...]:
+    """Return the usual steps and one that calls the service, before the object that has its answer."""
+    http = {
+        "url": f"{life.hook.url}/v1/tenants",
+        "secretRef": {"name": _hook_key(life), "key": "key"},
+        "allowInsecure": True,
+        "credentials": True,
+        "timeout": "600s",
+    }
+    base, settings, credentials = STEPS_OF_TENANT
+    endpoint = config_map({"endpoint": "${outputs.account.endpoint}"}, "account")
+    return base, settings, {"name": "account", "http": http}, {"name": "use", "manifests": [endpoint]}, credentials
 
 
 async def _install(life: Life) -> None:

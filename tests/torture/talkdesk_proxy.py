@@ -1,4 +1,4 @@
-"""The proxy before one life's Talkdesk, and the one before its SCIM service."""
+"""The proxies before one life's Talkdesk, its SCIM service and the service that its `http` step calls."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +29,7 @@ class ServiceProxy:
     """Made by `service_proxy`."""
 
     server: str
-    """`talkdesk` or `scim`."""
+    """`talkdesk`, `scim` or `hook`."""
     track: Track
     session: aiohttp.ClientSession
     url: str = ""
@@ -47,7 +47,8 @@ class ServiceProxy:
             struck = self.track.struck
             if kind in ANSWERS:
                 headers = {"Retry-After": "1"} if kind is Kind.BUSY else {}
-                return web.json_response({"message": "disturbed on purpose"}, status=int(kind), headers=headers)
+                body_of_answer = {"message": "disturbed on purpose", "error": "ConcurrencyError"}
+                return web.json_response(body_of_answer, status=int(kind), headers=headers)
             if kind is Kind.KILL_BEFORE:
                 await struck.wait()
                 return cut(request)

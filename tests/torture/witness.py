@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import orjson
 from aiohttp import web
 
+from builders.partner_service import PartnerService
 from builders.stack import Customer, Stack
 from talkdesk_sandbox.simulator.state import InstallationState
 from torture.track import Track
@@ -24,6 +25,7 @@ class Witness:
 
     stack: Stack
     track: Track
+    service: PartnerService
 
     async def see(self, request: web.BaseRequest, body: bytes) -> None:
         """Take note of an answer or an acknowledgement that comes before its proof."""
@@ -45,10 +47,13 @@ class Witness:
             "talkdesk": await customer.live("Secret", "talkdesk"),
         }
         missing = [name for name, found in there.items() if found is None]
+        at_service = self.service.tenants.get(customer.tenant_name, {}).get("state", "nothing")
+        if at_service in {"nothing", "Offboarded"}:
+            missing.append("the service")
         match installation.state:
             case InstallationState.INSTALLING | InstallationState.UPDATING if missing:
                 self.track.wrong.append(f"approved in state {installation.state} without {', '.join(missing)}")
-            case InstallationState.UNINSTALLING if "talkdesk" not in missing:
+            case InstallationState.UNINSTALLING if not {"talkdesk", "the service"} <= {*missing}:
                 self.track.wrong.append("the uninstall was acknowledged before the tenant was offboarded")
             case _:
                 pass

@@ -35,7 +35,7 @@ from talkdesk_operator.reconcilers import rendering, tenant_status
 from talkdesk_operator.reconcilers.hooks.services import OpenedServices, Services
 from talkdesk_operator.reconcilers.objects import Deleted, TenantObjects
 from talkdesk_operator.reconcilers.ownership import Owner
-from talkdesk_operator.reconcilers.template_variables import template_variables
+from talkdesk_operator.reconcilers.template_variables import left_variables
 from talkdesk_operator.reconcilers.tenant_deletion import delete_in_order
 from talkdesk_operator.reconcilers.tenant_record import inventory_item, recorded_objects
 from talkdesk_operator.reconcilers.tenant_status import Leaving
@@ -234,17 +234,13 @@ class TenantRemoval:
 
     async def _lock_out(self, scope: Scope, app: CompiledApp, services: OpenedServices, deleted: Deleted) -> Deleted:
         """Tell the services that keep what they have that the customer has left."""
-        if app.template is None or not services.known:
+        keeping = services.keeping(app.template) if app.template is not None else None
+        if keeping is None:
             return deleted
-        context = template_variables(scope, app)
-        left = {
-            **context,
-            "tenant": {**context["tenant"], "state": TenantState.OFFBOARDED.value},
-            OUTPUTS: services.outputs,
-        }
+        context = left_variables(scope, app) | {OUTPUTS: services.outputs}
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
         try:
-            rendered = await rendering.rendered(app.resource, app.template, left, name)
+            rendered = await rendering.rendered(app.resource, keeping, context, name)
         except RenderError as error:
             return replace(deleted, failure=Failure(Reason.RENDER_FAILED, str(error), RetryClass.SLOW))
         outcome = await services.lock_out(rendered)

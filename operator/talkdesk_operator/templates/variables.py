@@ -20,7 +20,7 @@ MEMBERS: Final[dict[str, frozenset[str]]] = {
     "subscription": frozenset({"type", "name", "licenses"}),
     "trial": frozenset({"state", "expirationTime"}),
     "tenant": frozenset({"name", "state", "suspended", "values"}),
-    "sso": frozenset({"authorizationUrl", "tokenUrl", "issuer", "scopes", "clientId"}),
+    "sso": frozenset({"authorizationUrl", "tokenUrl", "jwksUrl", "userinfoUrl", "issuer", "scopes", "clientId"}),
     "credentials": frozenset({"clientId", "clientSecret", "privateKey", "keyId", "keyAlgorithm", "tokenUrl", "apiUrl"}),
     "request": frozenset({"type", "appVersion", "changes"}),
 }

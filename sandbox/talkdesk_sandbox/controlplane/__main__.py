@@ -1,4 +1,4 @@
-"""The local control plane at the terminal: `build`, `run`, `path` and `helm`.
+"""The local control plane at the terminal: `build`, `run`, `path`, `helm` and `oauth2-proxy`.
 
 Belongs here: arguments, exit statuses, messages. Does not belong here: anything that another program would call.
 Statuses: 0 done, 1 failed, 2 something must be installed or set first, 130 interrupted.
@@ -13,6 +13,7 @@ from talkdesk_sandbox.controlplane.errors import ControlPlaneError, ProgramsUnav
 from talkdesk_sandbox.controlplane.helm import find_helm
 from talkdesk_sandbox.controlplane.plane import ControlPlane
 from talkdesk_sandbox.controlplane.programs import Programs, find_programs
+from talkdesk_sandbox.controlplane.tools import OAUTH2_PROXY, find_tool
 
 __all__ = ["main"]
 
@@ -22,15 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m talkdesk_sandbox.controlplane", description=__doc__)
     parser.add_argument(
         "command",
-        choices=["build", "run", "path", "helm"],
+        choices=["build", "run", "path", "helm", "oauth2-proxy"],
         help="build: compile the programs if needed; run: run a control plane until Ctrl-C; path: print their folder; "
-        "helm: compile Helm if needed and print its path",
+        "helm, oauth2-proxy: compile it if needed and print its path",
     )
     parser.add_argument("--fsync", action="store_true", help="run: make the database wait for the disk at each write")
     options = parser.parse_args(arguments)
     try:
         if options.command == "helm":
             print(find_helm())
+            return 0
+        if options.command == OAUTH2_PROXY.program:
+            print(find_tool(OAUTH2_PROXY))
             return 0
         programs = find_programs()
         match options.command:

@@ -1,24 +1,21 @@
 """A partner's own service as a step of the template, on the whole stack."""
 
 import asyncio
-import json
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
 
 from builders.conditions import message, reason
 from builders.killed_hook import KilledHook, killed_hook
-from builders.partner_service import KEY, Asked, PartnerService, decoded, partner_service
+from builders.partner_service import KEY, Asked, PartnerService, decoded
 from builders.platform import Platform
-from builders.stack import TENANT, Customer, Stack, Stacks
+from builders.service_app import app_with_service, becomes_without_backoff, http, release_key
+from builders.stack import TENANT, Customer, Stacks
 from builders.stack_manifests import NAMESPACE
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS, ANNOTATION_KEEP_SERVICES, GROUP, VERSION
-from talkdesk_crds.secret_hosts import host_of
 from talkdesk_runtime.kube import MERGE_PATCH, resource_path
 from talkdesk_runtime.kube_errors import KubeError
 from talkdesk_sandbox.simulator import commands
@@ -26,63 +23,12 @@ from talkdesk_sandbox.simulator import commands
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OPERATOR = {"ALLOWED_HOOK_NETWORKS": "127.0.0.0/8"}
 
-_PLACE = {"namespace": "${tenant.name}"}
-_CONFIG = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {"name": "account", **_PLACE},
-    "data": {"endpoint": "${outputs.account.endpoint}"},
-}
-_LOGIN = {
-    "apiVersion": "v1",
-    "kind": "Secret",
-    "metadata": {"name": "login", **_PLACE},
-    "stringData": {"password": "${outputs.account.secrets.password}"},
-}
-
-
-def http(url: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "url": f"{url}/v1/tenants",
-        "secretRef": {"name": "hook", "key": "key"},
-        "allowInsecure": True,
-        "timeout": "2s",
-        **fields,
-    }
-
-
-@asynccontextmanager
-async def app_with(
-    stacks: Stacks, programs: Platform, *, step: dict[str, Any] | None = None, **fields: Any
-) -> AsyncIterator[tuple[Stack, PartnerService]]:
-    """Make an app whose tenants have an account at a service, before their other objects."""
-    async with partner_service() as service:
-        await _released(programs, service.url)
-        steps = (
-            {"name": "base", "manifests": [NAMESPACE]},
-            {"name": "account", "http": http(service.url, **fields), **(step or {})},
-            {"name": "objects", "manifests": [_CONFIG, _LOGIN]},
-        )
-        async with stacks(steps=steps) as stack:
-            yield stack, service
-
-
-async def _released(programs: Platform, url: str) -> None:
-    """Make the signing key, for the host of this URL."""
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "hook", "annotations": {ANNOTATION_FOR_HOSTS: host_of(url)}},
-        "stringData": {"key": KEY},
-    }
-    await programs.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(secret))
-
 
 @pytest.mark.case(64)
 async def test_a_tenant_is_made_at_the_service_and_what_it_answers_is_filled_in(
     stacks: Stacks, programs: Platform
 ) -> None:
-    async with app_with(stacks, programs) as (stack, service):
+    async with app_with_service(stacks, programs) as (stack, service):
         customer = await stack.install()
         await customer.becomes("Active")
         assert service.methods() == ["PUT"]
@@ -95,7 +41,7 @@ async def test_a_tenant_is_made_at_the_service_and_what_it_answers_is_filled_in(
         config = await customer.existing("ConfigMap", "account")
         assert config["data"] == {"endpoint": f"https://{customer.tenant_name}.example.com"}
         login = await customer.existing("Secret", "login")
-        assert decoded(login) == {"password": f"canary-{customer.tenant_name}"}
+        assert decoded(login)["password"] == f"canary-{customer.tenant_name}"
         assert customer.tenant is not None
         assert customer.tenant["status"]["services"] == ["account"]
         programs.canaries.add(f"canary-{customer.tenant_name}".encode())
@@ -103,7 +49,9 @@ async def test_a_tenant_is_made_at_the_service_and_what_it_answers_is_filled_in(
 
 @pytest.mark.case(64)
 async def test_a_customers_life_at_the_service(stacks: Stacks, programs: Platform) -> None:
-    async with app_with(stacks, programs, body={"state": "${tenant.state}", "plan": "${subscription.name}"}) as (
+    async with app_with_service(
+        stacks, programs, body={"state": "${tenant.state}", "plan": "${subscription.name}"}
+    ) as (
         stack,
         service,
     ):
@@ -135,7 +83,7 @@ async def test_a_customers_life_at_the_service(stacks: Stacks, programs: Platfor
 async def test_what_is_not_retained_is_deleted_at_the_uninstall_before_it_is_answered(
     stacks: Stacks, programs: Platform
 ) -> None:
-    async with app_with(stacks, programs, step={"onOffboard": "Delete"}) as (stack, service):
+    async with app_with_service(stacks, programs, step={"onOffboard": "Delete"}) as (stack, service):
         acme = await stack.install()
         await acme.becomes("Active")
 
@@ -161,7 +109,7 @@ async def test_what_is_not_retained_is_deleted_at_the_uninstall_before_it_is_ans
 async def test_a_service_that_is_down_holds_up_its_own_app_only_and_is_asked_again(
     stacks: Stacks, programs: Platform
 ) -> None:
-    async with app_with(stacks, programs) as (stack, service), stacks() as other:
+    async with app_with_service(stacks, programs) as (stack, service), stacks() as other:
 
         async def down(_: Asked) -> web.Response | None:
             return web.json_response({"description": "out of order"}, status=503)
@@ -182,7 +130,7 @@ async def test_a_service_that_is_down_holds_up_its_own_app_only_and_is_asked_aga
 async def test_a_refusal_is_said_and_final_and_rejects_where_the_step_says_so(
     stacks: Stacks, programs: Platform
 ) -> None:
-    async with app_with(stacks, programs, onRefusal="Reject") as (stack, service):
+    async with app_with_service(stacks, programs, onRefusal="Reject") as (stack, service):
 
         async def no(_: Asked) -> web.Response | None:
             return web.json_response({"description": "no room for acme"}, status=400)
@@ -199,7 +147,7 @@ async def test_a_refusal_is_said_and_final_and_rejects_where_the_step_says_so(
 
 @pytest.mark.case(64)
 async def test_a_first_request_without_an_answer_leaves_nothing_behind(stacks: Stacks, programs: Platform) -> None:
-    async with app_with(stacks, programs) as (stack, service):
+    async with app_with_service(stacks, programs) as (stack, service):
 
         async def lost(asked: Asked) -> web.Response | None:
             if len(service.asked) > 1:
@@ -223,7 +171,7 @@ async def test_a_first_request_without_an_answer_leaves_nothing_behind(stacks: S
 async def test_an_operator_that_is_killed_in_the_middle_of_a_call_leaves_nothing_unknown(
     stacks: Stacks, programs: Platform, moment: str
 ) -> None:
-    async with app_with(stacks, programs) as (stack, service):
+    async with app_with_service(stacks, programs) as (stack, service):
 
         async def killing(asked: Asked) -> web.Response | None:
             if len(service.asked) > 1:
@@ -245,7 +193,7 @@ async def test_an_operator_that_is_killed_in_the_middle_of_a_call_leaves_nothing
 
 @pytest.mark.case(64)
 async def test_a_key_that_is_not_released_for_the_host_sends_nothing(stacks: Stacks, programs: Platform) -> None:
-    async with app_with(stacks, programs) as (stack, service):
+    async with app_with_service(stacks, programs) as (stack, service):
         await programs.kubectl("annotate", "secret", "hook", "--overwrite", f"{ANNOTATION_FOR_HOSTS}=other.example.com")
         acme = await stack.install()
         stack.may_stay_unanswered.add(acme.account_id)
@@ -258,7 +206,7 @@ async def test_a_key_that_is_not_released_for_the_host_sends_nothing(stacks: Sta
 async def test_a_step_that_leaves_the_template_is_kept_or_deleted_as_it_says(
     stacks: Stacks, programs: Platform
 ) -> None:
-    async with app_with(stacks, programs, step={"onRemove": "Delete"}) as (stack, service):
+    async with app_with_service(stacks, programs, step={"onRemove": "Delete"}) as (stack, service):
         acme = await stack.install()
         await acme.becomes("Active")
         rest = [{"name": "base", "manifests": [NAMESPACE]}]
@@ -271,7 +219,7 @@ async def test_a_step_that_leaves_the_template_is_kept_or_deleted_as_it_says(
 async def test_a_service_that_is_gone_for_good_does_not_keep_a_tenant_from_being_purged(
     stacks: Stacks, programs: Platform
 ) -> None:
-    async with app_with(stacks, programs) as (stack, service):
+    async with app_with_service(stacks, programs) as (stack, service):
         acme = await stack.install()
         await acme.becomes("Active")
         stack.may_lose_objects.add(acme.account_id)
@@ -298,15 +246,15 @@ async def test_the_reference_service_may_be_killed_in_the_middle_of_each_call_of
     stacks: Stacks, programs: Platform, tmp_path: Path
 ) -> None:
     async with killed_hook(tmp_path, KEY) as hook:
-        await _released(programs, hook.url)
+        await release_key(programs, hook.url)
         steps = ({"name": "base", "manifests": [NAMESPACE]}, {"name": "account", "http": http(hook.url, timeout="20s")})
         async with stacks(steps=steps) as stack:
             acme = await stack.install()
-            await _becomes(acme, "Active")
+            await becomes_without_backoff(acme, "Active")
             stack.simulator.update(commands.Update(installation=acme.installation_id, plan="Gold"))
             await _until_asked(acme, hook, 2)
             await acme.uninstall()
-            await _becomes(acme, "Uninstalled")
+            await becomes_without_backoff(acme, "Uninstalled")
             stack.may_lose_objects.add(acme.account_id)
             await acme.patch({"op": "add", "path": "/spec/purge", "value": {"requestedBy": "admin"}}, kind=TENANT)
             async with asyncio.timeout(120):
@@ -321,21 +269,11 @@ async def test_the_reference_service_may_be_killed_in_the_middle_of_each_call_of
         assert _tenants(tmp_path / "hook.db") == []
 
 
-async def _becomes(acme: Customer, phase: str) -> None:
-    """Wait until a customer is so, and for no back-off."""
-    becoming = asyncio.create_task(acme.becomes(phase))
-    while not becoming.done():
-        await asyncio.sleep(1)
-        with suppress(AssertionError, KubeError):
-            await acme.skip_backoff()
-    await becoming
-
-
 async def _until_asked(acme: Customer, hook: KilledHook, puts: int) -> None:
     async with asyncio.timeout(60):
         while len({key for method, key in hook.asked if method == "PUT"}) < puts:  # noqa: ASYNC110 - a test
             await asyncio.sleep(0.2)
-    await _becomes(acme, "Active")
+    await becomes_without_backoff(acme, "Active")
 
 
 def _tenants(database: Path) -> list[str]:

@@ -8,7 +8,8 @@ Belongs here: the order of requests. Does not belong here: what a response means
 
 Rules: one thing at a time is asked of a service for a tenant. What is sent again is the same request under the same
 key; anything else gets the next generation. A deletion that was begun is brought to its end before the tenant is
-provisioned again. What nobody confirmed is deleted first, if it is certain that it was not there before.
+provisioned again. What nobody confirmed is deleted first, if it is certain that it was not there before. A service is
+told once that the customer has left, whatever becomes of the facts, and only if it may have something.
 """
 
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ class Wanted:
 
     inputs: str
     """Fingerprint; empty where it should have nothing."""
+    leaves: bool = False
+    """Whether it is only to be told that the customer has left, and to keep what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def next_call(entry: HookEntry, wanted: Wanted, *, again: bool) -> Next:
         return _towards_nothing(entry, again=again)
     if entry.act is Act.DELETE and entry.exists is not Existence.NO:
         return _towards_nothing(entry, again=again)
+    if wanted.leaves and (entry.exists is Existence.NO or (entry.left and entry.result is Result.DONE)):
+        return Settled()
     if entry.inputs != wanted.inputs:
         return Call(_put(entry), poll=False)
     if entry.result is Result.DONE:
@@ -85,9 +90,8 @@ def begun(entry: HookEntry, call: Call, wanted: Wanted) -> HookEntry:
     if (entry.act is Act.DELETE) != (call.act is Act.DELETE) or entry.inputs != inputs or entry.act is None:
         entry = replace(entry, generation=entry.generation + 1, inputs=inputs, message="")
     exists = Existence.MAYBE if entry.exists is Existence.NO else entry.exists
-    return replace(
-        entry, act=call.act, exists=exists, result=Result.PENDING, polled_since=None, operation=None, message=""
-    )
+    asked = replace(entry, act=call.act, left=wanted.leaves, exists=exists, message="")
+    return replace(asked, result=Result.PENDING, polled_since=None, operation=None)
 
 
 def settled(before: HookEntry, entry: HookEntry, verdict: Verdict, now: datetime, *, limit: timedelta) -> HookEntry:

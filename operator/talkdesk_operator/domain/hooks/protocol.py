@@ -145,6 +145,8 @@ def _polled(act: Act, reply: Reply) -> Verdict:
             return Later("the service knows no operation for this tenant (last_operation: 404 or 410)", unknown=True)
         case 200:
             return _last_operation(act, reply)
+        case status if 200 < status < 300:
+            return Later(f"last_operation: the answer {status} means nothing here", reply.retry_after)
         case _:
             return _not_done(reply, unknown=False)
 

@@ -51,6 +51,8 @@ class HookEntry:
     """What was asked for last."""
     inputs: str = field(default="", repr=False)
     """Fingerprint of what the service was last asked to have; empty when that counts for nothing any more."""
+    left: bool = False
+    """Whether it was asked last to keep what it has of a customer who has left."""
     result: Result = Result.PENDING
     polled_since: datetime | None = None
     """Since when the service is at it; None while it is not known to be."""
@@ -80,10 +82,6 @@ class HookRecord:
     def with_entry(self, step: str, entry: HookEntry) -> "HookRecord":
         """Return the record with this entry in the place of the step's."""
         return replace(self, entries={**self.entries, step: entry})
-
-    def without(self, step: str) -> "HookRecord":
-        """Return the record without the step's entry."""
-        return replace(self, entries={name: entry for name, entry in self.entries.items() if name != step})
 
 
 class HookRecordStore(Protocol):

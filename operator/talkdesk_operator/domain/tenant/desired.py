@@ -94,7 +94,7 @@ def unclaimed_context(tenant: TalkdeskTenant, app: CompiledApp) -> dict[str, Any
             "suspended": False,
             "values": spec.tenant.values | tenant.spec.values,
         },
-        "sso": dict.fromkeys(("authorizationUrl", "tokenUrl", "issuer")) | {"scopes": []},
+        "sso": dict.fromkeys(("authorizationUrl", "tokenUrl", "jwksUrl", "userinfoUrl", "issuer")) | {"scopes": []},
     }
 
 
@@ -124,9 +124,19 @@ def _single_sign_on(scope: Scope, app: CompiledApp) -> dict[str, Any]:
     return {
         "authorizationUrl": authorization,
         "tokenUrl": token_url,
+        "jwksUrl": _keys_beside(authorization or token_url),
+        "userinfoUrl": f"{endpoints.api.rstrip('/')}/users/me" if endpoints is not None else None,
         "issuer": _origin_of(authorization or token_url),
         "scopes": list(dict.fromkeys(("openid", *scopes))),
     }
+
+
+def _keys_beside(url: str | None) -> str | None:
+    """Return where the keys of ID tokens are: at Talkdesk, /oauth/certs is beside /oauth/authorize and /oauth/token."""
+    for name in ("authorize", "token"):
+        if url is not None and url.endswith(f"/oauth/{name}"):
+            return f"{url.removesuffix(name)}certs"
+    return None
 
 
 def _origin_of(url: str | None) -> str | None:

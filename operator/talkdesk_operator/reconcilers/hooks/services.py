@@ -17,6 +17,7 @@ from talkdesk_operator.reconcilers.hooks.tenant_hooks import HookParts, TenantHo
 from talkdesk_operator.reconcilers.objects import Applied
 from talkdesk_operator.reconcilers.progress import ServicesState
 from talkdesk_operator.templates.render import RenderedStep, RenderedTenant
+from talkdesk_operator.templates.template import CompiledTemplate
 
 __all__ = ["OpenedServices", "Prune", "Services"]
 
@@ -81,13 +82,27 @@ class OpenedServices:
         kept = tuple(step for step in hooks.known if step not in wanted)
         return replace(applied, services=ServicesState(hooks.known, kept, hooks.wait, hooks.changed))
 
+    def keeping(self, template: CompiledTemplate) -> CompiledTemplate | None:
+        """Return what of a template calls services that may keep something after an uninstall; None without any.
+
+        Nothing else of it is to be filled in for a customer who has left, and could be.
+        """
+        steps = tuple(
+            step
+            for step in template.steps
+            if step.http is not None and step.name in self.known and step.on_offboard != "Delete"
+        )
+        return replace(template, steps=steps) if steps else None
+
     async def lock_out(self, rendered: RenderedTenant) -> Failure | str:
         """Tell the services that keep what they have that the customer has left. Raises KubeError."""
         hooks = self.hooks
         for step in rendered.steps if hooks is not None else ():
-            if hooks is None or step.name not in self.known or step.on_offboard == "Delete" or step.http is None:
+            if hooks is None or step.http is None:
                 continue
-            outcome = await hooks.put(step.name, step.http, on_offboard=step.on_offboard, on_remove=step.on_remove)
+            outcome = await hooks.put(
+                step.name, step.http, on_offboard=step.on_offboard, on_remove=step.on_remove, leaves=True
+            )
             if outcome:
                 return outcome
         return ""
@@ -117,7 +132,7 @@ class Services:
             return OpenedServices(None)
         name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
         novel = not is_record_lost(scope) and (tenant is None or not (tenant.status.steps or tenant.status.name))
-        again = scope.resync and not scope.background
+        again = _asks_again(scope)
         return OpenedServices(await TenantHooks.opened(self.parts, app.resource, name, novel=novel, again=again))
 
     async def opened_for_offboarding(self, app: CompiledApp, tenant: TalkdeskTenant) -> OpenedServices:
@@ -132,3 +147,9 @@ class Services:
         name = tenant.metadata.name
         kept = tenant.metadata.annotations.get(ANNOTATION_KEEP_SERVICES) == "true"
         return OpenedServices(await TenantHooks.opened(self.parts, app.resource, name, novel=False, again=True), kept)
+
+
+def _asks_again(scope: Scope) -> bool:
+    """Return whether what was refused is asked for once more: at a resync, and when the failure is tried again."""
+    retry = scope.installation.status.retry
+    return scope.resync or (retry is not None and retry.next_attempt_time <= scope.now)

@@ -92,11 +92,16 @@ class TenantHooks:
         """The steps whose services may have something of the tenant."""
         return tuple(name for name, entry in self.record.entries.items() if entry.exists is not Existence.NO)
 
-    async def put(self, step: str, http: RenderedHttp, *, on_offboard: str, on_remove: str | None) -> Failure | str:
-        """Have the service have what is rendered; return what it waits for, empty where it is so. Raises KubeError."""
+    async def put(
+        self, step: str, http: RenderedHttp, *, on_offboard: str, on_remove: str | None, leaves: bool = False
+    ) -> Failure | str:
+        """Have the service have what is rendered; return what it waits for, empty where it is so. Raises KubeError.
+
+        `leaves` where it is to keep what it has of a customer who has left.
+        """
         url = f"{http.url}/{quote(self.tenant, safe='')}"
         kept = replace(self._entry(step), settings=http.settings.wire(), on_offboard=on_offboard, on_remove=on_remove)
-        wanted = Wanted(digest(url, _json(http.body).decode(), length=32))
+        wanted = Wanted(digest(url, _json(http.body).decode(), length=32), leaves)
         before = self.outputs.get(step)
         outcome = await self._run(step, kept, wanted, _Asked(url, http))
         self.changed = self.changed or self.outputs.get(step) != before
@@ -109,8 +114,9 @@ class TenantHooks:
             return ""
         outcome = await self._run(step, entry, Wanted(""), None) if entry.exists is not Existence.NO else ""
         if outcome == "":
-            changed = self.record.without(step)
-            self.record = await self.parts.store.save(self.app.metadata.namespace, self.tenant, changed)
+            # Only the count stays, for a key never goes with another request.
+            last = self._entry(step)
+            await self._save(step, HookEntry(generation=last.generation, novel=last.novel))
         return outcome
 
     async def drop(self) -> None:

@@ -31,7 +31,7 @@ def login_page(
         '<label>Password<input type="password" name="password" autocomplete="off"></label>'
         f'<button name="action" value="login">Log in</button>{cancel}</form>',
         status=status,
-        # A browser that follows a redirect after a form asks whether the form may lead there.
+        # A browser that follows a redirect after a form asks whether the form may lead there: Cancel does.
         form_action=_origin(leads_to) if leads_to else "",
     )
 
@@ -48,6 +48,16 @@ def home_page(user: User, csrf: str, apps: Iterable[tuple[App, Installation]]) -
         f'<form method="post" action="logout"><input type="hidden" name="csrf" value="{escape(csrf)}">'
         "<button>Log out</button></form>",
     )
+
+
+def again_page(location: str) -> HTMLResponse:
+    """Return what has the browser open an address of the simulator's after a login.
+
+    It is no redirect: wherever that address leads, browsers would ask whether the form may lead there.
+    """
+    page = _page("Talkdesk simulator", f'<a href="{escape(location)}">You are logged in.</a>')
+    page.headers["Refresh"] = f"0; url={location}"
+    return page
 
 
 def problem_page(status: int, problem: str) -> HTMLResponse:

@@ -174,7 +174,7 @@ class SignOnApi:
             except NotFoundError:
                 problem, status = "There is no such user, or the password is another one.", 403
             else:
-                response = _leads_to(f"?{request.url.query}" if request.url.query else request.url.path)
+                response = pages.again_page(f"?{request.url.query}" if request.url.query else request.url.path)
                 self._set_cookie(request, response, account, _SESSION, cookie)
                 return response
         page = pages.login_page(account, csrf, problem=problem, leads_to=leads_to, status=status)

@@ -44,6 +44,30 @@ def test_the_same_request_keeps_its_generation_until_another_is_made() -> None:
     assert ask(tried, B, Later("busy")).generation == 2
 
 
+LEFT, LEFT_OTHERWISE = Wanted("left", leaves=True), Wanted("left, facts erased", leaves=True)
+
+
+@pytest.mark.case(64)
+def test_a_service_is_told_once_that_the_customer_has_left() -> None:
+    there = ask(FRESH, A, Done())
+    assert next_call(there, LEFT, again=False) == Call(Act.UPDATE, poll=False)
+    tried = ask(there, LEFT, Later("503"))
+    assert next_call(tried, LEFT_OTHERWISE, again=False) == Call(Act.UPDATE, poll=False)
+    told = ask(tried, LEFT, Done())
+    assert next_call(told, LEFT_OTHERWISE, again=True) == Settled()
+    assert next_call(told, A, again=False) == Call(Act.UPDATE, poll=False), "the customer is back"
+    back = ask(told, A, Done())
+    assert next_call(back, LEFT, again=False) == Call(Act.UPDATE, poll=False), "the customer has left again"
+
+
+@pytest.mark.case(64)
+def test_nothing_is_made_at_a_service_for_a_customer_who_has_left() -> None:
+    assert next_call(FRESH, LEFT, again=True) == Settled()
+    orphan = ask(FRESH, A, Failed("no answer in time", orphan=True))
+    assert next_call(orphan, LEFT, again=False) == Call(Act.DELETE, poll=False)
+    assert next_call(ask(orphan, LEFT, Done()), LEFT, again=False) == Settled()
+
+
 @pytest.mark.case(64)
 def test_nothing_is_left_where_nothing_was_made() -> None:
     assert ask(FRESH, A, Later("no connection")).exists is Existence.NO

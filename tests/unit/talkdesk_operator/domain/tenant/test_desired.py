@@ -69,6 +69,8 @@ def test_a_template_sees_every_fact_as_plain_json_with_null_for_what_is_unknown(
         "sso": {
             "authorizationUrl": None,
             "tokenUrl": None,
+            "jwksUrl": None,
+            "userinfoUrl": None,
             "issuer": None,
             "scopes": ["openid", "apps:read", "apps:write", "account:read"],
         },
@@ -251,6 +253,8 @@ def test_a_template_sees_where_its_users_sign_on() -> None:
     assert sso == {
         "authorizationUrl": None,
         "tokenUrl": "https://acme.talkdeskid.com/oauth/token",
+        "jwksUrl": "https://acme.talkdeskid.com/oauth/certs",
+        "userinfoUrl": "https://api.talkdeskapp.com/users/me",
         "issuer": "https://acme.talkdeskid.com",
         "scopes": ["openid", "apps:read"],
     }
@@ -258,13 +262,14 @@ def test_a_template_sees_where_its_users_sign_on() -> None:
     sso = template_context(scope(installation=both), view())["sso"]
     assert sso["issuer"] == "https://sso.talkdeskid.com:8443"
     assert sso["authorizationUrl"] == "https://sso.talkdeskid.com:8443/oauth/authorize"
+    assert sso["jwksUrl"] == "https://sso.talkdeskid.com:8443/oauth/certs"
 
 
 @pytest.mark.case(74)
 def test_an_address_that_no_parser_reads_is_shown_as_it_is_and_has_no_issuer() -> None:
     made = installation(endpoints=dict.fromkeys(("api", "token", "authorization"), "http://[:.]/x"))
     sso = template_context(scope(installation=made), view())["sso"]
-    assert (sso["authorizationUrl"], sso["issuer"]) == ("http://[:.]/x", None)
+    assert (sso["authorizationUrl"], sso["issuer"], sso["jwksUrl"]) == ("http://[:.]/x", None, None)
 
 
 @pytest.mark.case(24)

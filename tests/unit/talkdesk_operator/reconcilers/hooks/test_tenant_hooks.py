@@ -12,7 +12,7 @@ from builders.operator_in_memory import sentiment
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.app_http import HttpStep
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
-from talkdesk_operator.domain.hooks.record import Existence, HookRecord
+from talkdesk_operator.domain.hooks.record import Existence, HookEntry, HookRecord
 from talkdesk_operator.domain.ports.cluster import NamedSecret
 from talkdesk_operator.domain.ports.hooks import Answer, HookRequest, HookTarget, Reply, Unanswered
 from talkdesk_operator.domain.reconcile.failure import Failure, FaultOwner, RetryClass
@@ -206,15 +206,20 @@ async def test_an_updates_refusal_is_never_the_customers_fault(world: World) -> 
     assert failure.fault is FaultOwner.OURS
 
 
-async def test_what_is_deleted_is_forgotten_when_it_is_gone(world: World) -> None:
+async def test_of_what_is_gone_only_the_count_stays_so_that_no_key_comes_again(world: World) -> None:
     await world.put(OK)
     assert isinstance(await world.delete(Reply(500, {})), Failure)
     assert world.stored is not None
     assert await world.delete(Reply(202, {})) == "step account: the service is at it"
     assert await world.delete(Reply(404, {})) == ""
-    assert world.stored.entries == {}
+    assert world.stored.entries == {"account": HookEntry(generation=2, novel=True)}
+    saves = world.saves
     assert await world.delete() == ""
+    assert world.saves == saves
+    assert (await world.hooks()).known == ()
     assert [method for method, _ in world.sent()] == ["PUT", "DELETE", "DELETE", "GET"]
+    await world.put(OK)
+    assert world.sent()[-1] == ("PUT", "r1_account_3")
     opened = await world.hooks()
     await opened.drop()
     assert world.stored is None
