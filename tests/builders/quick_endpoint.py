@@ -44,6 +44,8 @@ class QuickEndpoint:
                 self.times, self.ids, self.refused = [], set(), set()
             case ["", "hold", seconds]:
                 self.opens = float(int(time.time() + float(seconds)))
+            case _:
+                pass
         took = self.times[-1] - self.times[0] if self.times else 0.0
         return web.json_response({"told": len(self.ids), "seconds": took, "refused": len(self.refused)})
 
