@@ -78,5 +78,9 @@ def _kept(scope: Scope) -> Finish | None:
 
 
 def _waiting(scope: Scope) -> list[str]:
-    names = [each.config.name for each in scope.required_app.endpoints]
+    """Return the endpoints that something waits for, but those that nothing can be signed for: a Secret is gone."""
+    outbox = scope.installation.status.notifications
+    states = outbox.endpoints if outbox is not None else ()
+    hopeless = {each.name for each in states if each.reason == Reason.NOTIFICATION_KEY_MISSING}
+    names = [each.config.name for each in scope.required_app.endpoints if each.config.name not in hopeless]
     return [name for name in names if waiting_for(scope.installation, name)]

@@ -101,7 +101,9 @@ def _with(scope: Scope, status: InstallationStatus, find_out: _FindOut, *, erase
     outbox = status.notifications
     if outbox is None:
         generation = installation.metadata.generation
-        outbox = NotificationsStatus(told=baseline(installation.spec.request, before, generation, scope.now))
+        told = baseline(installation.spec.request, before, generation, scope.now)
+        # Later than the places of a status that was lost: whoever orders by them must take what comes now for newer.
+        outbox = NotificationsStatus(sequence=int(scope.now.timestamp()), told=told)
     found, told = find_out(installation.spec.request, status, outbox.told, scope.now)
     outbox = outbox.model_copy(update={"told": told})
     spent = Spent()

@@ -10,7 +10,7 @@ from builders.objects import DAY, NOON, condition, deleted, endpoint_object, ins
 from talkdesk_crds.conditions import ConditionType, Reason
 from talkdesk_crds.fields import LocalRef
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus, TalkdeskInstallation
-from talkdesk_crds.notifications import Notification, NotificationsStatus, Told
+from talkdesk_crds.notifications import EndpointStatus, Notification, NotificationsStatus, Told
 from talkdesk_operator.domain.installation.farewell import last_words
 from talkdesk_operator.domain.reconcile.scope import Role, Scope, TenantOutcome, TenantResult
 from talkdesk_operator.domain.reconcile.steps import DeleteHistory, Finish, Purge, RemoveFinalizer, Step
@@ -90,3 +90,12 @@ def test_a_record_stays_as_it_is_for_a_day_after_what_was_put_down_last() -> Non
     assert (step.phase, step.reason, step.requeue_at) == (InstallationPhase.PURGED, Reason.PURGED, NOON + DAY)
     assert last_words(ending(WAITS, gone=False, now=NOON + DAY), DeleteHistory("over")) is None
     assert last_words(ending(gone=False), DeleteHistory("over")) is None
+
+
+def test_nobody_waits_for_an_endpoint_whose_secret_is_gone() -> None:
+    status = ending(WAITS).installation.status
+    assert status.notifications is not None
+    state = EndpointStatus(name="default", attempts=1, reason=Reason.NOTIFICATION_KEY_MISSING)
+    outbox = status.notifications.model_copy(update={"endpoints": (state,)})
+    known = deleted(status=status.model_copy(update={"notifications": outbox}))
+    assert last_words(ending(installation=known), RemoveFinalizer()) is None

@@ -22,6 +22,7 @@ from talkdesk_operator.domain.notifications.outbox import (
 )
 
 TWO = [endpoint_object("one"), endpoint_object("two", events=["Approved"])]
+FIRST = int(NOON.timestamp())
 REFUSED = DeliveryFailure(Reason.NOTIFICATION_REFUSED, "it answers 500")
 NO_KEY = DeliveryFailure(Reason.NOTIFICATION_KEY_MISSING, "there is no Secret keys")
 
@@ -69,7 +70,7 @@ def test_without_the_app_everything_stays() -> None:
 def test_each_is_put_down_for_the_endpoints_that_want_it_in_the_order_in_which_it_happened() -> None:
     ready = condition(ConditionType.READY)
     found = outbox(news(answered(event="event-1", phase=InstallationPhase.ACTIVE, conditions=(ready,))))
-    assert [(each.type, each.endpoints, each.sequence) for each in found.pending] == [
+    assert [(each.type, each.endpoints, each.sequence - FIRST) for each in found.pending] == [
         ("Installed", ("one",), 1),
         ("Approved", ("one", "two"), 2),
     ]
@@ -93,7 +94,7 @@ def test_of_an_erased_customer_no_name_is_put_down() -> None:
 
 def test_what_nobody_wants_is_told_to_nobody_and_takes_no_number() -> None:
     found = outbox(news(app=view(notifications=[endpoint_object(events=["Purged"])])))
-    assert (found.pending, found.sequence, found.told.request_id) == ((), 0, "event-1")
+    assert (found.pending, found.sequence, found.told.request_id) == ((), FIRST, "event-1")
 
 
 def test_what_was_delivered_to_one_waits_for_the_other() -> None:
@@ -258,7 +259,7 @@ def test_the_condition_keeps_its_place_so_that_the_next_reconcile_writes_nothing
 def test_what_was_put_down_before_stays_and_the_next_follows_it() -> None:
     first = news(answered(event="event-1"))
     second = news(first.model_copy(update={"phase": InstallationPhase.SUSPENDED}), before=first)
-    assert [(each.type, each.sequence) for each in outbox(second).pending] == [
+    assert [(each.type, each.sequence - FIRST) for each in outbox(second).pending] == [
         ("Installed", 1),
         ("Approved", 2),
         ("Suspended", 3),
