@@ -6,6 +6,7 @@ Belongs here: the second app, its service, and rounds of both by turns. Does not
 import json
 import socket
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ import yaml
 from benchmarks.customers import Customers
 from benchmarks.figures import Figure, plain
 from benchmarks.installs import Installed, Installs
-from benchmarks.measuring import wait_until
+from benchmarks.measuring import by_verb, wait_until
 from benchmarks.sending import median, percentile
 from benchmarks.stage import APP, WORK, Stage
 from talkdesk_crds.names import ANNOTATION_FOR_HOSTS
@@ -118,4 +119,10 @@ def _costs(name: str, calling: Sequence[Installed], bare: Sequence[Installed]) -
         return [(one.cpu[process] / one.count - other.cpu[process] / other.count) * 1000 for one, other in pairs]
 
     processes = ("operator", "kube-apiserver", "etcd")
-    return [plain(f"{name}: more CPU per install: {each}", median(more(each)), "ms", more(each)) for each in processes]
+    seen = Counter({key: count / calling[-1].count for key, count in calling[-1].seen.items()})
+    seen.subtract({key: count / bare[-1].count for key, count in bare[-1].seen.items()})
+    asked, verbs = by_verb(seen, 1)
+    return [
+        plain(f"{name}: more requests to the API server per install", asked, "", note=verbs),
+        *(plain(f"{name}: more CPU per install: {each}", median(more(each)), "ms", more(each)) for each in processes),
+    ]

@@ -61,8 +61,8 @@ TENANT_MUTANTS = (
     Mutant(
         "what is on record is not applied again",
         f"{_OPERATOR}/reconcilers/objects.py",
-        "if not state.again and self._versions.is_unchanged(manifest, known.uid, step, state.owner.identity):",
-        "if not state.again and known.uid:",
+        "if self._versions.is_unchanged(manifest, known.uid, step, state.owner.identity, state.earlier):",
+        "if not state.earlier.again and known.uid:",
         _DRIFT,
     ),
 )

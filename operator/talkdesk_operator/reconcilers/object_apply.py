@@ -77,7 +77,7 @@ class ObjectApply:
     async def _take(
         self, manifest: Mapping[str, Any], entry: InventoryEntry, step: RenderedStep, state: Progress
     ) -> dict[str, Any] | Failure | str:
-        if entry.namespace in state.new_namespaces:
+        if entry.namespace in state.earlier.new_namespaces:
             # It is ours, and so is what the cluster puts into it meanwhile, such as the ServiceAccount `default`.
             return await self._cluster.apply(manifest, state.owner.identity, force=False)
         live = await self._cluster.find(entry, state.owner.identity)
@@ -111,7 +111,7 @@ class ObjectApply:
         except KubeConflict as conflict:
             return conflict
         if (entry.group, entry.kind) == ("", "Namespace"):
-            state.new_namespaces.add(entry.name)
+            state.earlier.new_namespaces.add(entry.name)
         return made
 
     async def _apply_to(self, manifest: Mapping[str, Any], uid: str, owner: Owner) -> dict[str, Any] | str:

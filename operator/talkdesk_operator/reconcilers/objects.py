@@ -20,7 +20,7 @@ from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.error_policy import deletion_failure, is_about_values, object_failure
 from talkdesk_operator.domain.reconcile.scope import Failure, FaultOwner, RetryClass
 from talkdesk_operator.domain.tenant.job_runs import has_run
-from talkdesk_operator.reconcilers.applied_versions import AppliedVersions
+from talkdesk_operator.reconcilers.applied_versions import AppliedVersions, Earlier
 from talkdesk_operator.reconcilers.given_rights import GivenRights, Sleep
 from talkdesk_operator.reconcilers.object_apply import ObjectApply
 from talkdesk_operator.reconcilers.object_deletion import ObjectDeletion, Report
@@ -100,7 +100,7 @@ class TenantObjects:
         app: TalkdeskApp | None = None,
         typical: RenderTypical = _no_typical,
         recreate: Recreate = never,
-        again: bool = True,
+        earlier: Earlier | None = None,
         call: CallService = no_service,
     ) -> Applied:
         """Apply step after step; stop at the first that fails or is not ready.
@@ -108,12 +108,12 @@ class TenantObjects:
         Objects that are not where the owner's may be are left out, and are the failure when all others are ready.
 
         `entries` is the inventory of before together with what is about to be applied, `app` whose template it is.
-        `typical` renders the same template for a typical customer, where it matters whose fault a refusal is. Unless
-        everything is to be applied `again`, an object is left out that a watch shows just as the same manifest left it.
+        `typical` renders the same template for a typical customer, where it matters whose fault a refusal is. What was
+        applied `earlier` is left out, where that says so.
         `call` does the steps that call a service.
         """
         known = {entry.identity: entry for entry in entries}
-        state = Progress(owner, known, typical, app, recreate=recreate, again=again)
+        state = Progress(owner, known, typical, app, recreate=recreate, earlier=earlier or Earlier())
         done: list[StepStatus] = []
         left_out = owner.outside(planned(rendered))
         for step in rendered.steps:
@@ -141,12 +141,12 @@ class TenantObjects:
         for number, rendered, entry in _inside(step, state.owner):
             known = state.inventory.get(entry.identity, entry)
             manifest = state.owner.mark.stamp(rendered)
-            if not state.again and self._versions.is_unchanged(manifest, known.uid, step, state.owner.identity):
+            if self._versions.is_unchanged(manifest, known.uid, step, state.owner.identity, state.earlier):
                 state.inventory[entry.identity] = entry.known_as(known)
                 continue
             try:
                 live = await self._given.rights(
-                    partial(self._applied, manifest, known, step, state), fresh=entry.namespace in state.bound
+                    partial(self._applied, manifest, known, step, state), fresh=entry.namespace in state.earlier.bound
                 )
             except KubeError as error:
                 return await self._failure(error, (step, number), manifest, known, state)
@@ -159,11 +159,11 @@ class TenantObjects:
                 state.inventory[entry.identity] = replace(known, uid="", applied_fields="")
                 continue
             if (entry.group, entry.kind) == ROLE_BINDING and known.uid != live["metadata"]["uid"]:
-                state.bound.add(entry.namespace)
+                state.earlier.bound.add(entry.namespace)
             state.record(entry, manifest, live)
             match await readiness_of(state.app, live, step.ready_when):
                 case Ready():
-                    self._versions.remember(manifest, live, step, state.owner.identity)
+                    self._versions.remember(manifest, live, step, state.owner.identity, state.earlier)
                 case NotReady(message=message):
                     waiting = waiting or shorten(f"{entry.kind} {where(entry)}: {message}", _MESSAGE_LENGTH)
                 case Failed(message=message):
@@ -180,7 +180,7 @@ class TenantObjects:
         state: Progress,
     ) -> Failure:
         failure = object_failure(error, known.kind, where(known), secrets=secret_values(manifest))
-        if isinstance(error, KubeForbidden) and known.namespace in state.bound:
+        if isinstance(error, KubeForbidden) and known.namespace in state.earlier.bound:
             return replace(failure, retry_class=RetryClass.TRANSIENT)
         if known.uid or not is_about_values(error):
             return failure

@@ -13,6 +13,7 @@ from talkdesk_operator.domain.reconcile.failure import Failure
 from talkdesk_operator.domain.tenant.job_runs import completed_inputs
 from talkdesk_operator.domain.tenant.managed_fields import fingerprint
 from talkdesk_operator.domain.tenant.yielded_fields import held_entry
+from talkdesk_operator.reconcilers.applied_versions import Earlier
 from talkdesk_operator.reconcilers.ownership import Owner
 from talkdesk_operator.reconcilers.recreation import Recreate, never
 from talkdesk_operator.reconcilers.rendering import RenderTypical
@@ -56,12 +57,8 @@ class Progress:
     inventory: dict[tuple[str, str, str, str], InventoryEntry]
     typical: RenderTypical
     app: TalkdeskApp | None = None
-    new_namespaces: set[str] = field(default_factory=set)
     recreate: Recreate = never
-    bound: set[str] = field(default_factory=set)
-    """Namespaces in which a RoleBinding was made in this reconcile."""
-    again: bool = True
-    """Whether objects are applied that seem to be unchanged."""
+    earlier: Earlier = field(default_factory=Earlier)
 
     def record(self, entry: InventoryEntry, manifest: Mapping[str, Any], live: Mapping[str, Any]) -> None:
         """Take an object as an apply of the manifest left it."""

@@ -29,8 +29,9 @@ from talkdesk_operator.domain.tenant.drift_ledger import DriftLedger
 from talkdesk_operator.domain.tenant.lost_record import is_record_lost
 from talkdesk_operator.domain.tenant.waiting import WaitingTenants
 from talkdesk_operator.reconcilers import rendering, tenant_status
+from talkdesk_operator.reconcilers.applied_versions import Earlier
 from talkdesk_operator.reconcilers.drift_reports import DriftReports
-from talkdesk_operator.reconcilers.hooks.services import Services
+from talkdesk_operator.reconcilers.hooks.services import OpenedServices, Services
 from talkdesk_operator.reconcilers.hooks.tenant_hooks import HookParts
 from talkdesk_operator.reconcilers.objects import Applied, TenantObjects
 from talkdesk_operator.reconcilers.ownership import Owner
@@ -94,25 +95,31 @@ class TenantReconciler:
 
     async def provision(self, scope: Scope) -> Scope:
         """Make the tenant as the template says, and this installation its owner."""
-        for _ in range(_MAX_FILLINGS):
-            scope = await self._provision(scope)
-            if scope.tenant_outcome is None or not scope.tenant_outcome.anew:
-                break
-        return scope
-
-    async def _provision(self, scope: Scope) -> Scope:
         app = _app(scope)
         if app.template is None:
             return await self._unusable(scope, Failure(Reason.TEMPLATE_INVALID, app.problem, RetryClass.TERMINAL))
         if is_record_lost(scope):
             scope = await self._recovery.recover(scope, app, app.template)
-        name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
         services = await self._services.opened(scope, app)
+        # Somebody who asks for a reconcile may know better than what is remembered.
+        earlier = Earlier(again=scope.resync and not scope.background)
+        for _ in range(_MAX_FILLINGS):
+            services.begin_filling()
+            scope = await self._provision(scope, app, app.template, services, earlier)
+            if scope.tenant_outcome is None or not scope.tenant_outcome.anew:
+                break
+        return scope
+
+    async def _provision(
+        self, scope: Scope, app: CompiledApp, template: CompiledTemplate, services: OpenedServices, earlier: Earlier
+    ) -> Scope:
+        """Fill the template in once, and apply it."""
+        name = tenant_name(app.resource.metadata.name, scope.installation.spec.account_id)
         context = template_variables(scope, app) | {OUTPUTS: services.outputs}
         try:
-            rendered = await self._render(scope, app, app.template, context)
+            rendered = await self._render(scope, app, template, context)
         except RenderError as error:
-            fault = await rendering.fault(error, app.resource, app.template, context, name)
+            fault = await rendering.fault(error, app.resource, template, context, name)
             return await self._unrenderable(scope, error, fault)
         began = self._drift.begin()
         scopes = await self._cluster.scopes(kinds_of(planned(rendered), scope.tenant))
@@ -142,8 +149,7 @@ class TenantReconciler:
             app=app.resource,
             typical=_typical(scope, app, context),
             recreate=self._recreator.of(app, tenant, owner),
-            # Somebody who asks for a reconcile may know better than what is remembered.
-            again=scope.resync and not scope.background,
+            earlier=earlier,
             call=services.call,
         )
         applied = await services.settle(applied, rendered, partial(self._pruner.may_prune_service, app, tenant))

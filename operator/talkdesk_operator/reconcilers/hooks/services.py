@@ -48,6 +48,11 @@ class OpenedServices:
         """How long a service asked not to be asked."""
         return self.hooks.wait if self.hooks is not None else None
 
+    def begin_filling(self) -> None:
+        """Take what is known now as what the template is filled in with."""
+        if self.hooks is not None:
+            self.hooks.changed, self.hooks.wait = False, None
+
     async def call(self, step: RenderedStep) -> Failure | str:
         """Have a step's service have what is rendered; return what is waited for. Raises KubeError."""
         if self.hooks is None:

@@ -126,7 +126,8 @@ class TenantHooks:
 
     async def _run(self, step: str, entry: HookEntry, wanted: Wanted, asked: "_Asked | None") -> Failure | str:
         """Send what is due, one request after the other. Raises KubeError; KubeConflict where somebody else sends."""
-        settings = HttpStep.model_validate(entry.settings)
+        settings = asked.http.settings if asked is not None else HttpStep.model_validate(entry.settings)
+        limit = parse_duration(settings.polling_timeout)
         trouble: Failure | None = None
         if entry.polled_since is not None and (paused := self._paused(step)):
             return paused
@@ -141,7 +142,7 @@ class TenantHooks:
             target = await self._target(step, settings, url, asked.http.headers if asked is not None else {})
             if isinstance(target, Failure):
                 return trouble or target
-            entry, verdict = await self._called(step, replace(entry, url=url), due, wanted, target, asked)
+            entry, verdict = await self._called(step, replace(entry, url=url), due, wanted, target, asked, limit)
             outcome = self._outcome(step, entry, verdict, settings)
             if outcome is None:
                 continue
@@ -151,16 +152,25 @@ class TenantHooks:
         return trouble or _unavailable(step, "it changes its mind again and again", None)
 
     async def _called(
-        self, step: str, before: HookEntry, due: Call, wanted: Wanted, target: HookTarget, asked: "_Asked | None"
+        self,
+        step: str,
+        before: HookEntry,
+        due: Call,
+        wanted: Wanted,
+        target: HookTarget,
+        asked: "_Asked | None",
+        limit: timedelta,
     ) -> tuple[HookEntry, Verdict]:
-        """Send one request, with what it may leave behind on record before, and what came of it afterwards."""
+        """Send one request, with what it may leave behind on record before, and what came of it afterwards.
+
+        `limit` is for how long the service may be at something.
+        """
         if (held := self.parts.port.held(target)) is not None:
             return before, Later(held.message, held.retry_after)
         entry = begun(before, due, wanted)
         await self._save(step, entry)
         answer = await self.parts.port.call(target, self._request(step, entry, due, asked))
         verdict = judge(entry.act or due.act, answer, polling=due.poll)
-        limit = parse_duration(HttpStep.model_validate(entry.settings).polling_timeout)
         entry = settled(before, entry, verdict, self.parts.now().replace(microsecond=0), limit=limit)
         await self._save(step, entry)
         self.again = False

@@ -15,6 +15,7 @@ from talkdesk_operator.adapters.kubernetes.cluster import KubernetesCluster
 from talkdesk_operator.adapters.kubernetes.resources import Resources
 from talkdesk_operator.domain.reconcile.scope import RetryClass
 from talkdesk_operator.domain.tenant.marks import Mark
+from talkdesk_operator.reconcilers.applied_versions import Earlier
 from talkdesk_operator.reconcilers.objects import Applied, TenantObjects
 from talkdesk_operator.reconcilers.ownership import Owner
 from talkdesk_operator.templates.cel import compile_expression
@@ -59,9 +60,9 @@ class Tenant:
         self.objects = TenantObjects(cluster)
         self.inventory: tuple[InventoryEntry, ...] = ()
 
-    async def apply(self, *steps: RenderedStep) -> Applied:
-        rendered = RenderedTenant(SPACE, steps)
-        applied = await self.objects.apply(rendered, merge(self.inventory, planned(rendered)), OWNER)
+    async def apply(self, *steps: RenderedStep, earlier: Earlier | None = None) -> Applied:
+        rendered, known = RenderedTenant(SPACE, steps), self.inventory
+        applied = await self.objects.apply(rendered, merge(known, planned(rendered)), OWNER, earlier=earlier)
         self.inventory = tuple(applied.inventory.values())
         return applied
 
@@ -100,6 +101,21 @@ async def test_objects_are_applied_in_their_order_and_their_uids_recorded() -> N
         ("space", StepState.READY),
         ("base", StepState.READY),
     ]
+
+
+async def test_what_is_filled_in_anew_in_one_reconcile_is_applied_only_where_it_has_changed() -> None:
+    tenant, earlier = Tenant(), Earlier()
+    waiting = step("late", manifest("late", "Deployment", spec={"replicas": 1}))
+    await tenant.apply(SPACE_STEP, step("base", manifest("a"), manifest("b")), waiting, earlier=earlier)
+    tenant.server.journal.clear()
+    changed = step("base", manifest("a"), manifest("b", data={"answered": "x"}), manifest("c"))
+    applied = await tenant.apply(SPACE_STEP, changed, waiting, earlier=earlier)
+    late = f"APPLY deployments/{SPACE}/late"
+    assert tenant.lines == [f"APPLY configmaps/{SPACE}/b", f"APPLY configmaps/{SPACE}/c", late]
+    assert len(applied.inventory) == 5
+    tenant.server.journal.clear()
+    await tenant.apply(SPACE_STEP, changed)
+    assert len(tenant.lines) == 4, "the next reconcile applies all again"
 
 
 async def test_in_a_namespace_that_was_just_made_nothing_is_looked_for() -> None:
