@@ -8,7 +8,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.objects import DAY, NOON, answer, answered, app, condition, endpoint_object, installation, scope, view
+from builders.objects import (
+    DAY,
+    NOON,
+    answer,
+    answered,
+    app,
+    condition,
+    endpoint_object,
+    installation,
+    retry,
+    scope,
+    view,
+)
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus, RequestType
 from talkdesk_crds.notifications import MAX_PENDING, Notification, NotificationsStatus
@@ -19,6 +31,7 @@ from talkdesk_operator.domain.notifications.outbox import (
     settled,
     waiting_for,
     with_news,
+    with_request,
 )
 
 TWO = [endpoint_object("one"), endpoint_object("two", events=["Approved"])]
@@ -264,3 +277,17 @@ def test_what_was_put_down_before_stays_and_the_next_follows_it() -> None:
         ("Approved", 2),
         ("Suspended", 3),
     ]
+
+
+def test_a_request_is_put_down_alone_before_its_answer_is_sent() -> None:
+    before = put_down("a").model_copy(
+        update={"phase": InstallationPhase.PURGED, "time_left": "under 1d", "retry": retry("Forbidden", NOON)}
+    )
+    at = scope(app=view(notifications=TWO), installation=installation(status=before))
+    status = before.model_copy(update={"answer": answer(event="event-1", delivered=False)})
+    after = with_request(at, status, erased=False)
+    assert after.model_copy(update={"notifications": None}) == status.model_copy(update={"notifications": None})
+    (_, told) = outbox(after).pending
+    assert (told.type, told.phase, told.reason) == ("Installed", "Answering", None)
+    assert told.deadline == NOON + 7 * DAY
+    assert [each.type for each in outbox(news(after, before=after)).pending][2:] == ["Purged", "DeadlineNear"]
