@@ -281,7 +281,7 @@ def test_what_was_put_down_before_stays_and_the_next_follows_it() -> None:
 
 def test_a_request_is_put_down_alone_before_its_answer_is_sent() -> None:
     before = put_down("a").model_copy(
-        update={"phase": InstallationPhase.PURGED, "time_left": "under 1d", "retry": retry("Forbidden", NOON)}
+        update={"phase": InstallationPhase.PURGED, "time_left": "under 1d", "retry": retry(Reason.FORBIDDEN, NOON)}
     )
     at = scope(app=view(notifications=TWO), installation=installation(status=before))
     status = before.model_copy(update={"answer": answer(event="event-1", delivered=False)})
