@@ -77,6 +77,8 @@ class Told(Model):
     """Event id of the last request whose answer was told."""
     ending_id: Id | None = None
     """Event id of the last request whose end was told."""
+    ending_reason: Word | None = None
+    """How that request ended."""
     purged: bool = False
     """Whether the purge was told."""
     suspended: bool = False
@@ -91,7 +93,8 @@ class NotificationsStatus(Model):
     """Notifications of one installation."""
 
     sequence: Annotated[int, Field(ge=0)] = 0
-    """The place of the newest one."""
+    """The place of the newest one. Places begin with the seconds since 1970, so that they grow although a status was
+    lost."""
     told: Told = Told()
     """What was put down last to be told of each thing."""
     pending: Annotated[tuple[Notification, ...], Field(max_length=MAX_PENDING, json_schema_extra=listed_by("id"))] = ()

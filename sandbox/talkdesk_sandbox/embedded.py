@@ -5,7 +5,9 @@ Belongs here: sockets, starting and stopping. Does not belong here: what is serv
 
 import asyncio
 import contextlib
+import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +15,7 @@ import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["EmbeddedServer", "bind", "configure"]
+__all__ = ["EmbeddedServer", "bind", "configure", "serve_until_signal", "signaled"]
 
 _START_SECONDS: Final = 10.0
 
@@ -103,3 +105,24 @@ def bind(host: str, port: int) -> socket.socket:
         where = f"port {port} of {host}"
         raise OSError(problem.errno, f"can't listen on {where}: {problem.strerror or problem}") from None
     return bound
+
+
+def signaled() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set, which then end the process no more."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve_until_signal(app: Any, host: str, port: int, listening: Callable[[str], None]) -> None:
+    """Serve an ASGI application until SIGINT or SIGTERM; `listening` is told of its URL. Raises OSError as `bind`."""
+    stop = signaled()
+    with bind(host, port) as listener:
+        server = EmbeddedServer(configure(app))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await server.listening(serving)
+        listening(f"http://{host}:{listener.getsockname()[1]}")
+        await stop.wait()
+        server.stop()
+        await serving

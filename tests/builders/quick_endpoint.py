@@ -1,7 +1,7 @@
 """An endpoint for notifications that is only quick: it checks nothing, and counts.
 
 It is a program, so that a benchmark measures the operator alone: `python -m builders.quick_endpoint` prints its URL.
-Below `/refused` it answers 404, and takes everything elsewhere.
+After `GET /hold/SECONDS` it takes nothing for so long, and asks to be tried again then.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -22,22 +23,31 @@ class QuickEndpoint:
     times: list[float] = field(default_factory=list)
     """Of each, in seconds."""
     ids: set[str] = field(default_factory=set)
-    refused: int = 0
+    refused: set[str] = field(default_factory=set)
+    opens: float = 0.0
+    """When it takes something again, in seconds since 1970."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
-            if request.path == "/forget":
-                self.times, self.ids, self.refused = [], set(), 0
-            seconds = self.times[-1] - self.times[0] if self.times else 0.0
-            shown = {"arrived": len(self.times), "told": len(self.ids), "seconds": seconds, "refused": self.refused}
-            return web.json_response(shown)
+            return self._control(request.path)
         await request.read()
-        if request.path.startswith("/refused"):
-            self.refused += 1
-            return web.Response(status=404)
+        if time.time() < self.opens:
+            self.refused.add(request.headers["webhook-id"])
+            return web.Response(status=429, headers={"Retry-After": formatdate(self.opens, usegmt=True)})
         self.times.append(time.monotonic())
         self.ids.add(request.headers["webhook-id"])
         return web.Response(status=204)
+
+    def _control(self, path: str) -> web.Response:
+        match path.split("/"):
+            case ["", "forget"]:
+                self.times, self.ids, self.refused = [], set(), set()
+            case ["", "hold", seconds]:
+                self.opens = float(int(time.time() + float(seconds)))
+            case _:
+                pass
+        took = self.times[-1] - self.times[0] if self.times else 0.0
+        return web.json_response({"told": len(self.ids), "seconds": took, "refused": len(self.refused)})
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Some hundred notifications under SIGKILL of the operator; `make notifications` is long."""
+"""More than a hundred notifications under SIGKILL of the operator; `make notifications` is long."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from builders.say import Say
 from soak.notified import Lives, being_notified
 from talkdesk_sandbox.controlplane import ControlPlane
 
-LIVES = Lives(customers=20, updates=2, kills=4, patience=120.0)
+LIVES = Lives(customers=16, updates=2, kills=3, patience=120.0)
 
 
 @pytest.mark.crash

@@ -13,7 +13,7 @@ from talkdesk_crds.app_notifications import NotificationType
 from talkdesk_crds.notifications import MAX_PENDING, Notification
 from talkdesk_operator.adapters.notifications.sender import _structured
 from talkdesk_operator.domain.notifications.envelope import TYPE_PREFIX, envelope
-from talkdesk_operator.domain.notifications.outbox import _BACKOFF, _LONGEST_WAIT
+from talkdesk_operator.domain.notifications.outbox import _BACKOFF, LONGEST_WAIT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "notifications.md").read_text(encoding="utf-8")
 
@@ -68,5 +68,5 @@ def test_the_example_of_an_event_is_what_the_operator_makes() -> None:
 def test_the_times_of_the_back_off_are_those_of_the_operator() -> None:
     assert f"after at most {_BACKOFF.first.total_seconds():.0f} seconds" in PAGE
     assert f"up to {_BACKOFF.longest.total_seconds() / 60:.0f} minutes" in PAGE
-    assert _LONGEST_WAIT.total_seconds() == 3600, "up to an hour"
+    assert LONGEST_WAIT.total_seconds() == 3600, "up to an hour"
     assert f"more than {MAX_PENDING} waited" in PAGE

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import EventReason
 from talkdesk_crds.installation import Answer, InstallationStatus, TalkdeskInstallation
 from talkdesk_operator.domain.installation.kube_events import events_for
 from talkdesk_operator.domain.installation.status import compute
-from talkdesk_operator.domain.notifications.outbox import Deliveries, settled, with_news
+from talkdesk_operator.domain.notifications.outbox import Deliveries, settled, with_news, with_request
 from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.ports.kube_event import EventDraft
 from talkdesk_operator.domain.reconcile.scope import Scope
@@ -82,6 +83,11 @@ class InstallationStatuses:
         status = await here_or_aside(app, with_news, scope, status, erased=finish.erased or scope.erased)
         if app is None:
             return status
+        return self._settled(scope, app, status, made)
+
+    def _settled(
+        self, scope: Scope, app: TalkdeskApp, status: InstallationStatus, made: Mapping[str, Deliveries]
+    ) -> InstallationStatus:
         generation = scope.installation.metadata.generation
         return settled(status, app, made, scope.now, jitter=self._chance(), generation=generation)
 
@@ -94,8 +100,10 @@ class InstallationStatuses:
         if scope.app is not None and scope.app.endpoints:
             known = {} if facts is None else {"account": facts.account, "subscription": facts.subscription}
             app, status = scope.app.resource, status.model_copy(update=known)
-            status = await here_or_aside(app, with_news, scope, status, erased=scope.erased)
+            status = await here_or_aside(app, with_request, scope, status, erased=scope.erased)
+            status = self._settled(scope, app, status, {})
         await self._cluster.write_installation_status(scope.installation, status)
+        await self._emit(scope.installation, tuple(events_for(scope.installation.status, status)))
         return status
 
     async def keep_answer(self, scope: Scope) -> None:

@@ -6,7 +6,6 @@ Statuses: 0 ended by a signal, 1 the address or the database can't be had, 2 wro
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from starlette.applications import Starlette
 
 from talkdesk_runtime.programs import installed_version
 from talkdesk_runtime.standard_webhooks import KeyUnusable, WebhookSecrets
-from talkdesk_sandbox.embedded import EmbeddedServer, bind, configure
+from talkdesk_sandbox.embedded import serve_until_signal
 from talkdesk_sandbox.hook import Notifications, Partner, Service, application
 from talkdesk_sandbox.hook.records import Records
 
@@ -49,19 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(options: argparse.Namespace, app: Starlette) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with bind(options.host, options.port) as listener:
-        server = EmbeddedServer(configure(app))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        await server.listening(serving)
+    def listening(url: str) -> None:
         for path in ("tenants", "notifications"):
-            print(f"hook: http://{options.host}:{listener.getsockname()[1]}/v1/{path}", flush=True)
-        await stop.wait()
-        server.stop()
-        await serving
+            print(f"hook: {url}/v1/{path}", flush=True)
+
+    await serve_until_signal(app, options.host, options.port, listening)
 
 
 def _keys(file: Path | None) -> WebhookSecrets:

@@ -5,13 +5,13 @@ Statuses: 0 ended by a signal, 1 the address can't be had, 2 wrong usage.
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Sequence
 
 from pydantic import SecretStr, ValidationError
 
 from talkdesk_runtime.programs import installed_version
+from talkdesk_sandbox.embedded import signaled
 from talkdesk_sandbox.scim import ScimServer, ScimSettings
 
 __all__ = ["main"]
@@ -32,10 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(settings: ScimSettings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, stop.set)
+    stop = signaled()
     async with ScimServer(settings) as server:
         print(f"scim: {server.url}", flush=True)
         await stop.wait()

@@ -6,7 +6,6 @@ Statuses: 0 ended by a signal, 1 the address or the database can't be had, 2 wro
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from starlette.applications import Starlette
 
 from talkdesk_runtime.programs import installed_version
 from talkdesk_runtime.standard_webhooks import KeyUnusable, WebhookSecrets
-from talkdesk_sandbox.embedded import EmbeddedServer, bind, configure
+from talkdesk_sandbox.embedded import serve_until_signal
 from talkdesk_sandbox.sso import AppSettings, Directory, IdTokenVerifier, directory_client, sso_app
 
 __all__ = ["main"]
@@ -75,18 +74,10 @@ def app_of(settings: AppSettings, http: httpx.AsyncClient) -> Starlette:
 
 
 async def _serve(options: argparse.Namespace, application: Starlette) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with bind(options.host, options.port) as listener:
-        server = EmbeddedServer(configure(application))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        await server.listening(serving)
-        print(f"{options.service}: http://{options.host}:{listener.getsockname()[1]}", flush=True)
-        await stop.wait()
-        server.stop()
-        await serving
+    def listening(url: str) -> None:
+        print(f"{options.service}: {url}", flush=True)
+
+    await serve_until_signal(application, options.host, options.port, listening)
 
 
 def _keys(name: str) -> tuple[bytes, ...]:

@@ -72,7 +72,7 @@ def _context(ca_bundle: str, certificate: ClientCertificate | None) -> ssl.SSLCo
     try:
         context = ssl.create_default_context(cadata=ca_bundle or None)
     except (ssl.SSLError, ValueError, TypeError):
-        raise TlsUnusable("the step's caBundle holds no certificates in PEM") from None
+        raise TlsUnusable("caBundle holds no certificates in PEM") from None
     if certificate is None:
         return context
     # The library reads these from files alone; the folder is gone before anything is sent.

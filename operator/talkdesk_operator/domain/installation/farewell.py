@@ -8,9 +8,9 @@ from typing import Final
 
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.fields import to_wire_time
-from talkdesk_crds.installation import InstallationPhase
+from talkdesk_crds.installation import DeletionPolicy, InstallationPhase
 from talkdesk_operator.domain.notifications.outbox import waiting_for
-from talkdesk_operator.domain.reconcile.scope import Scope, TenantResult
+from talkdesk_operator.domain.reconcile.scope import Role, Scope, TenantResult
 from talkdesk_operator.domain.reconcile.steps import DeleteHistory, Finish, RemoveFinalizer, Step
 
 __all__ = ["last_words"]
@@ -35,11 +35,19 @@ def last_words(scope: Scope, step: Step) -> Finish | None:
 
 def _purge_is_told(scope: Scope) -> Finish | None:
     """Put the purge down to be told, which the deletion of the object asked for."""
-    outbox, outcome = scope.installation.status.notifications, scope.tenant_outcome
-    if outbox is None or outbox.told.purged or outcome is None or outcome.result is not TenantResult.PURGED:
+    outbox = scope.installation.status.notifications
+    if outbox is None or outbox.told.purged or not _is_purged(scope):
         return None
     message = "all objects of the tenant are deleted"
     return Finish(phase=InstallationPhase.DELETING, reason=Reason.PURGED, message=message, requeue_at=scope.now)
+
+
+def _is_purged(scope: Scope) -> bool:
+    """Return whether nothing is left of the tenant: purged now, or by a reconcile that ended before it said so."""
+    if scope.tenant_outcome is not None:
+        return scope.tenant_outcome.result is TenantResult.PURGED
+    asked = scope.installation.spec.deletion_policy is DeletionPolicy.DELETE and scope.role is not Role.NON_OWNER
+    return asked and scope.tenant is None and scope.installation.status.tenant_ref is not None
 
 
 def _undelivered(scope: Scope, until: datetime) -> Finish | None:
@@ -70,5 +78,9 @@ def _kept(scope: Scope) -> Finish | None:
 
 
 def _waiting(scope: Scope) -> list[str]:
-    names = [each.config.name for each in scope.required_app.endpoints]
+    """Return the endpoints that something waits for, but those that nothing can be signed for: a Secret is gone."""
+    outbox = scope.installation.status.notifications
+    states = outbox.endpoints if outbox is not None else ()
+    hopeless = {each.name for each in states if each.reason == Reason.NOTIFICATION_KEY_MISSING}
+    names = [each.config.name for each in scope.required_app.endpoints if each.config.name not in hopeless]
     return [name for name in names if waiting_for(scope.installation, name)]

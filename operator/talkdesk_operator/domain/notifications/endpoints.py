@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from talkdesk_crds.app_notifications import NotificationEndpoint
 from talkdesk_operator.domain.notifications.happenings import Happening
 from talkdesk_operator.domain.reconcile.scope import CompiledEndpoint
-from talkdesk_operator.templates.cel import Expression, ExpressionError, compile_expression
+from talkdesk_operator.templates.cel import Activation, Exhausted, Expression, ExpressionError, compile_expression
+from talkdesk_operator.templates.limits import EVALUATION_SECONDS, Spent
 from talkdesk_operator.templates.pem import is_pem
 from talkdesk_operator.templates.variables import MEMBERS, unknown_members, unknown_variable
 
@@ -49,7 +50,10 @@ def _filter(source: str, problems: list[str]) -> Expression | None:
 
 def refusal(endpoint: NotificationEndpoint, *, allow_insecure: bool) -> str:
     """Return why nothing may be sent there; empty where it may."""
-    parts = urlsplit(endpoint.url)
+    try:
+        parts = urlsplit(endpoint.url)
+    except ValueError:
+        return "url can't be read"
     if "@" in parts.netloc:
         return "url holds a user's name or a password, which belong into no field of an app"
     insecure = parts.scheme != "https" and not (endpoint.allow_insecure and allow_insecure)
@@ -57,9 +61,17 @@ def refusal(endpoint: NotificationEndpoint, *, allow_insecure: bool) -> str:
 
 
 def is_told(
-    endpoint: CompiledEndpoint, event: Happening, reason: str, phase: str, variables: Callable[[], Mapping[str, Any]]
+    endpoint: CompiledEndpoint,
+    event: Happening,
+    reason: str,
+    phase: str,
+    variables: Callable[[], Mapping[str, Any]],
+    spent: Spent | None = None,
 ) -> bool:
-    """Return whether the endpoint wants to know; in doubt it does."""
+    """Return whether the endpoint wants to know; in doubt it does.
+
+    `spent` is what other filters have used up of the time that all of them have together.
+    """
     wanted = endpoint.config.events
     if wanted and event.type not in wanted:
         return False
@@ -67,6 +79,8 @@ def is_told(
         return True
     told = {"type": event.type.value, "reason": reason, "phase": phase, "requestType": event.request_type}
     try:
-        return endpoint.filter.evaluate({**variables(), "event": told}) is not False
-    except ExpressionError:
+        return endpoint.filter.evaluate(Activation({**variables(), "event": told}, spent)) is not False
+    except ExpressionError as error:
+        if spent is not None and isinstance(error, Exhausted):  # it is not counted where it comes to no result
+            spent.seconds += EVALUATION_SECONDS
         return True

@@ -24,7 +24,7 @@ from talkdesk_crds.installation import (
 )
 from talkdesk_crds.notifications import Told
 
-__all__ = ["Happening", "baseline", "happened"]
+__all__ = ["Happening", "baseline", "happened", "requested"]
 
 _STUCK_AFTER: Final = 8
 """Attempts in a row that failed for the same reason: some minutes, or an hour where they are far apart."""
@@ -62,6 +62,14 @@ def happened(
     return tuple(teller.tell(request)), teller.told
 
 
+def requested(
+    request: Request | None, before: InstallationStatus, told: Told, now: datetime
+) -> tuple[tuple[Happening, ...], Told]:
+    """Return what is told of a request alone, while the status still speaks of what was before it."""
+    teller = _Teller(before, told, now)
+    return tuple(teller.tell_request(request)), teller.told
+
+
 def baseline(request: Request | None, status: InstallationStatus, generation: int, now: datetime) -> Told:
     """Return what counts as told of an installation that was reconciled before anybody was to be told.
 
@@ -79,15 +87,18 @@ class _Teller:
         self.now = now
 
     def tell(self, request: Request | None) -> Iterator[Happening]:
+        yield from self.tell_request(request)
         yield from self._answer()
-        if request is not None and request.event_id != self.told.request_id:
-            yield from self._request(request)
-            yield from self._answer()
         yield from self._ending()
         yield from self._purge()
         yield from self._entitlement()
         yield from self._deadline()
         yield from self._trouble()
+
+    def tell_request(self, request: Request | None) -> Iterator[Happening]:
+        yield from self._answer()
+        if request is not None and request.event_id != self.told.request_id:
+            yield from self._request(request)
 
     def _happening(self, kind: NotificationType, cause: str, time: datetime | None = None) -> Happening:
         return Happening(kind, cause, time or self.now, self.told.request_id, self.told.request_type)
@@ -96,9 +107,9 @@ class _Teller:
         self.told = self.told.model_copy(update=changes)
 
     def _request(self, request: Request) -> Iterator[Happening]:
-        self._note(request_id=request.event_id, request_type=request.type.value, time_left=None)
+        self._note(request_id=request.event_id, request_type=request.type.value, time_left=None, stuck=False)
         if request.type is RequestType.INSTALL:
-            self._note(purged=False, suspended=False, stuck=False)
+            self._note(purged=False, suspended=False)
         kind = _REQUESTS[request.type]
         if kind is not None:
             yield self._happening(kind, request.event_id, request.event_time)
@@ -118,9 +129,10 @@ class _Teller:
 
     def _ending(self) -> Iterator[Happening]:
         ending, answer = self.status.ending, self.status.answer
-        if ending is None or ending.event_id == self.told.ending_id:
+        if ending is None or (ending.event_id, ending.reason) == (self.told.ending_id, self.told.ending_reason):
             return
-        self._note(ending_id=ending.event_id)
+        # After an Update that ended alone, the installation may end with the same request.
+        self._note(ending_id=ending.event_id, ending_reason=ending.reason.value)
         kind = _ENDS[ending.reason]
         told = answer is not None and (answer.event_id, answer.decision) == (ending.event_id, Decision.REJECT)
         if kind is not NotificationType.REJECTED or not told or self.told.answer_id != ending.event_id:
@@ -133,7 +145,7 @@ class _Teller:
         )
         if (deleted or self.status.phase is InstallationPhase.PURGED) and not self.told.purged:
             self._note(purged=True)
-            yield self._happening(NotificationType.PURGED, self.told.ending_id or "deleted")
+            yield self._happening(NotificationType.PURGED, self.told.request_id or "deleted")
 
     def _entitlement(self) -> Iterator[Happening]:
         match self.status.phase:

@@ -1,44 +1,54 @@
 """The outbox in an installation's status: what is put down to be told, and what came of it.
 
-    news        what happened is put down for the endpoints that want to know
-    settled     what was delivered goes, failures count, what is too old is given up
-    overdue     what the condition NotificationsOverdue says
+    with_news      what happened is put down for the endpoints that want to know
+    with_request   the same of a request alone, whose answer is about to be sent
+    settled        what was delivered goes, failures count, what is too old is given up
 
 Belongs here: these changes of a status. Does not belong here: when they are written (`reconcilers`).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import NAMESPACE_DNS, uuid5
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.app_notifications import NotificationEndpoint
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, transitioned
-from talkdesk_crds.installation import InstallationStatus, TalkdeskInstallation
+from talkdesk_crds.installation import InstallationPhase, InstallationStatus, Request, TalkdeskInstallation
 from talkdesk_crds.names import GROUP
-from talkdesk_crds.notifications import MAX_PENDING, EndpointStatus, Notification, NotificationsStatus
+from talkdesk_crds.notifications import MAX_PENDING, EndpointStatus, Notification, NotificationsStatus, Told
 from talkdesk_operator.domain.notifications.endpoints import FILTER_VARIABLES, is_told
-from talkdesk_operator.domain.notifications.happenings import Happening, baseline, happened
-from talkdesk_operator.domain.reconcile.deadlines import saturating_add
+from talkdesk_operator.domain.notifications.happenings import Happening, baseline, happened, requested
+from talkdesk_operator.domain.reconcile.deadlines import deadline, saturating_add
 from talkdesk_operator.domain.reconcile.scope import Scope
 from talkdesk_operator.domain.tenant.desired import template_context
+from talkdesk_operator.templates.limits import Spent
 from talkdesk_runtime.backoff import Backoff
 from talkdesk_runtime.durations import parse_duration
 from talkdesk_runtime.shorten import shorten
 
-__all__ = ["Deliveries", "DeliveryFailure", "next_look", "settled", "waiting_for", "with_news"]
+__all__ = [
+    "LONGEST_WAIT",
+    "Deliveries",
+    "DeliveryFailure",
+    "next_look",
+    "settled",
+    "waiting_for",
+    "with_news",
+    "with_request",
+]
 
 _OVERDUE: Final = timedelta(days=1)
 _BACKOFF: Final = Backoff(timedelta(seconds=5), timedelta(minutes=30))
-_LONGEST_WAIT: Final = timedelta(hours=1)
-"""For what an endpoint asks in Retry-After."""
-_KEY_AGAIN: Final = timedelta(seconds=20)
-"""A Secret that is made or released tells us nothing of it."""
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""Between two attempts: for what an endpoint asks in Retry-After."""
 _IDS: Final = uuid5(NAMESPACE_DNS, GROUP)
 _MESSAGE_LENGTH: Final = 512
+_CONDITION_LENGTH: Final = 2048
+_FindOut: TypeAlias = Callable[[Request | None, InstallationStatus, Told, datetime], tuple[tuple[Happening, ...], Told]]
 _TYPES: Final = frozenset(kind.value for kind in ConditionType)
 
 
@@ -67,6 +77,22 @@ def with_news(scope: Scope, status: InstallationStatus, *, erased: bool) -> Inst
 
     `erased` says that nothing personal may be in it.
     """
+    return _with(scope, status, happened, erased=erased)
+
+
+def with_request(scope: Scope, status: InstallationStatus, *, erased: bool) -> InstallationStatus:
+    """Return the status with the request put down, whose answer is about to be sent.
+
+    All else in the status is of what was before the request, and says nothing of it.
+    """
+    limit = deadline(scope.request, scope.required_app.resource)
+    before = scope.installation.status.answer
+    now = {"phase": InstallationPhase.ANSWERING, "conditions": (), "deadline": limit, "answer": before}
+    found = _with(scope, status.model_copy(update=now), requested, erased=erased)
+    return status.model_copy(update={"notifications": found.notifications})
+
+
+def _with(scope: Scope, status: InstallationStatus, find_out: _FindOut, *, erased: bool) -> InstallationStatus:
     if scope.app is not None and not scope.app.resource.spec.notifications:
         return status.model_copy(update={"notifications": None})
     if scope.app is None or not scope.app.endpoints:
@@ -75,16 +101,25 @@ def with_news(scope: Scope, status: InstallationStatus, *, erased: bool) -> Inst
     outbox = status.notifications
     if outbox is None:
         generation = installation.metadata.generation
-        outbox = NotificationsStatus(told=baseline(installation.spec.request, before, generation, scope.now))
-    found, told = happened(installation.spec.request, status, outbox.told, scope.now)
+        told = baseline(installation.spec.request, before, generation, scope.now)
+        # Later than the places of a status that was lost: whoever orders by them must take what comes now for newer.
+        outbox = NotificationsStatus(sequence=int(scope.now.timestamp()), told=told)
+    found, told = find_out(installation.spec.request, status, outbox.told, scope.now)
     outbox = outbox.model_copy(update={"told": told})
+    spent = Spent()
     for each in found:
-        outbox = _put(scope, status, outbox, each, erased=erased)
+        outbox = _put(scope, status, outbox, each, spent, erased=erased)
     return status.model_copy(update={"notifications": outbox})
 
 
 def _put(
-    scope: Scope, status: InstallationStatus, outbox: NotificationsStatus, event: Happening, *, erased: bool
+    scope: Scope,
+    status: InstallationStatus,
+    outbox: NotificationsStatus,
+    event: Happening,
+    spent: Spent,
+    *,
+    erased: bool,
 ) -> NotificationsStatus:
     app, phase, ready = scope.required_app, status.phase, find(status.conditions, ConditionType.READY)
     reason, words = (ready.reason, ready.message) if ready is not None else ("", "")
@@ -93,7 +128,7 @@ def _put(
         context = template_context(scope, app)
         return {name: context[name] for name in FILTER_VARIABLES - {"event"}}
 
-    told = [each for each in app.endpoints if is_told(each, event, reason, phase or "", variables)]
+    told = [each for each in app.endpoints if is_told(each, event, reason, phase or "", variables, spent)]
     if not told:
         return outbox
     sequence, spec, account = outbox.sequence + 1, scope.installation.spec, status.account
@@ -106,18 +141,18 @@ def _put(
         endpoints=tuple(each.config.name for each in told),
         phase=phase,
         reason=reason or None,
-        message=shorten(words, _MESSAGE_LENGTH) or None,
         request_type=event.request_type,
         request_id=event.request_id,
         deadline=status.deadline,
     )
     if not erased:
-        names = {
+        facts = {
+            "message": shorten(words, _MESSAGE_LENGTH) or None,
             "account_name": spec.account_name or (account.name if account is not None else None),
             "company_name": account.company_name if account is not None else None,
             "plan": status.subscription.name if status.subscription is not None else None,
         }
-        known = known.model_copy(update=names)
+        known = known.model_copy(update=facts)
     # The same again: a status that was lost is computed anew from what is still so.
     others = tuple(each for each in outbox.pending if each.id != known.id)
     return outbox.model_copy(update={"sequence": sequence, "pending": (*others, known)})
@@ -187,10 +222,8 @@ def _endpoint(
         return after.model_copy(update={"attempts": 0, "next_attempt_time": None, "reason": None, "message": ""})
     attempts = 1 if made.delivered else before.attempts + 1
     delay = _BACKOFF.delay(attempts, jitter)
-    if made.failure.reason is Reason.NOTIFICATION_KEY_MISSING:
-        delay = min(delay, _KEY_AGAIN)
     if made.failure.retry_after is not None:
-        delay = max(delay, min(made.failure.retry_after, _LONGEST_WAIT))
+        delay = max(delay, min(made.failure.retry_after, LONGEST_WAIT))
     return after.model_copy(
         update={
             "attempts": attempts,
@@ -206,11 +239,12 @@ def _conditions(status: InstallationStatus, now: datetime, generation: int) -> t
     trouble = _troubled(status, now)
     if not trouble:
         return others if len(others) < len(status.conditions) else status.conditions
+    words = (f"endpoint {each.name}: {each.message or 'not delivered for a day'}" for each in trouble)
     condition = Condition(
         type=ConditionType.NOTIFICATIONS_OVERDUE,
         status="True",
         reason=trouble[0].reason or Reason.NOTIFICATION_REFUSED,
-        message="; ".join(f"endpoint {each.name}: {each.message or 'not delivered for a day'}" for each in trouble),
+        message=shorten("; ".join(words), _CONDITION_LENGTH),
         last_transition_time=now,
         observed_generation=generation,
     )

@@ -22,9 +22,15 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.notifications import Notification
 from talkdesk_operator.domain.notifications.endpoints import refusal
 from talkdesk_operator.domain.notifications.envelope import envelope
-from talkdesk_operator.domain.notifications.outbox import Deliveries, DeliveryFailure, next_look, waiting_for
+from talkdesk_operator.domain.notifications.outbox import (
+    LONGEST_WAIT,
+    Deliveries,
+    DeliveryFailure,
+    next_look,
+    waiting_for,
+)
 from talkdesk_operator.domain.ports.cache import Cache
-from talkdesk_operator.domain.ports.hooks import HookTarget, Reply
+from talkdesk_operator.domain.ports.hooks import Answer, Unanswered
 from talkdesk_operator.domain.ports.notifications import NotificationSender
 from talkdesk_operator.domain.reconcile.failure import Failure
 from talkdesk_operator.reconcilers.notifications.endpoint_targets import EndpointTargets
@@ -39,6 +45,11 @@ __all__ = ["Courier"]
 
 _OWN_TROUBLE: Final = Backoff(timedelta(seconds=1), timedelta(minutes=1))
 """Between attempts at the API server."""
+_KEY_AGAIN: Final = timedelta(seconds=20)
+"""How often a key that is missing is looked for; nothing is written meanwhile."""
+_LANES_A_SECOND: Final = 200
+"""So many look again at the same time; each takes up to half a millisecond."""
+_MISSING: Final = Reason.NOTIFICATION_KEY_MISSING.value
 
 
 class Courier(Notifier):
@@ -79,6 +90,9 @@ class Courier(Notifier):
             if lane is None:
                 lane = self._lanes[key] = Lane(key, installation, endpoint)
                 lane.task = asyncio.create_task(self._run(lane), name=f"notifications of {'/'.join(key)}")
+            elif lane.endpoint != endpoint:  # an edit: only the shard of the app is told of it by `follow`
+                lane.endpoint = endpoint
+                lane.hurry()
             leaves = metadata.deletion_timestamp is not None
             if leaves and lane.installation.metadata.deletion_timestamp is None:
                 lane.hurry()
@@ -107,6 +121,8 @@ class Courier(Notifier):
             lane = self._lanes.get(LaneKey(*installation.key, name))
             if lane is not None:
                 lane.forget(made)
+        if deliveries:
+            self._recorder.wake_if_told(installation)
 
     async def aclose(self) -> None:
         """End all deliveries."""
@@ -149,7 +165,7 @@ class Courier(Notifier):
         """Make an attempt, or wait until one is due; then record what came of it. Raises KubeError."""
         wait = self._pause(lane, installation, endpoint) if lane.made is None else timedelta()
         if wait > timedelta():
-            await lane.sleep(wait)
+            await self._wait(lane, app, endpoint, wait)
         elif lane.made is None:
             held = await self._attempt(lane, app, endpoint)
             if held is not None:
@@ -164,6 +180,22 @@ class Courier(Notifier):
                 )
         await self._recorder.record(lane.installation, self)
 
+    async def _wait(self, lane: Lane, app: TalkdeskApp, endpoint: NotificationEndpoint, wait: timedelta) -> None:
+        """Wait for the next attempt; a key that is missing is looked for meanwhile, because nothing tells us of it."""
+        outbox = lane.installation.status.notifications
+        states = outbox.endpoints if outbox is not None else ()
+        missing = any((each.name, each.reason) == (endpoint.name, _MISSING) for each in states)
+        await lane.sleep(min(wait, _KEY_AGAIN + self._spread()) if missing else wait)
+        if missing and not isinstance(await self._targets.of(app, endpoint), Failure):
+            lane.hurried = True
+
+    def _spread(self) -> timedelta:
+        """Return by how much longer a lane waits than others that wait for the same.
+
+        Thousands at the same moment would take seconds, in which nothing else is done.
+        """
+        return timedelta(seconds=self._chance() * max(1.0, len(self._lanes) / _LANES_A_SECOND))
+
     def _pause(self, lane: Lane, installation: TalkdeskInstallation, endpoint: NotificationEndpoint) -> timedelta:
         if lane.hurried:
             lane.hurried = False
@@ -171,7 +203,7 @@ class Courier(Notifier):
         outbox, now = installation.status.notifications, self._clock.now()
         states = outbox.endpoints if outbox is not None else ()
         due = next((each.next_attempt_time for each in states if each.name == endpoint.name), None)
-        if due is None or due <= now:
+        if due is None or due <= now or due - now > LONGEST_WAIT:  # such a time is of a clock that was put right
             return timedelta()
         return min(due, next_look(installation, endpoint, now) or due) - now
 
@@ -186,10 +218,12 @@ class Courier(Notifier):
             lane.failure = DeliveryFailure(Reason.NOTIFICATION_KEY_MISSING, target.message)
             return None
         while (told := self._first(lane)) is not None:
-            held = self._sender.held(target)
-            if held is not None:
-                return (held.retry_after or timedelta()) + timedelta(seconds=self._chance()) if not lane.made else None
-            lane.failure = await self._send(target, endpoint.url, app, lane.installation, told)
+            answer: Answer | None = self._sender.held(target)
+            if answer is None:
+                answer = await self._sender.send(target, endpoint.url, envelope(app, lane.installation, told))
+            if isinstance(answer, Unanswered) and answer.retry_after is not None:  # nothing was sent, so nothing failed
+                return answer.retry_after + self._spread() if not lane.made else None
+            lane.failure = _failure(answer)
             if lane.failure is not None:
                 return None
             lane.delivered.add(told.id)
@@ -201,13 +235,11 @@ class Courier(Notifier):
         waiting = waiting_for(known, lane.key.endpoint) if known is not None else ()
         return next((each for each in waiting if each.id not in lane.delivered), None)
 
-    async def _send(
-        self, target: HookTarget, url: str, app: TalkdeskApp, installation: TalkdeskInstallation, told: Notification
-    ) -> DeliveryFailure | None:
-        answer = await self._sender.send(target, url, envelope(app, installation, told))
-        if not isinstance(answer, Reply):
-            return DeliveryFailure(Reason.NOTIFICATION_REFUSED, answer.message, answer.retry_after)
-        if 200 <= answer.status < 300:
-            return None
-        words = f"it answers {answer.status}"
-        return DeliveryFailure(Reason.NOTIFICATION_REFUSED, words, answer.retry_after)
+
+def _failure(answer: Answer) -> DeliveryFailure | None:
+    """Return why it is not delivered; None where it is."""
+    if isinstance(answer, Unanswered):
+        return DeliveryFailure(Reason.NOTIFICATION_REFUSED, answer.message)
+    if 200 <= answer.status < 300:
+        return None
+    return DeliveryFailure(Reason.NOTIFICATION_REFUSED, f"it answers {answer.status}", answer.retry_after)

@@ -16,7 +16,7 @@ from talkdesk_runtime.lru import LruMap
 __all__ = ["EndpointTargets"]
 
 _VALID: Final = 10.0
-"""Seconds. A key that was replaced is used for so long afterwards."""
+"""Seconds. A key that was replaced is used for so long afterwards, and one that was missing is not seen."""
 _MOST: Final = 256
 
 
@@ -27,7 +27,7 @@ class EndpointTargets:
         """Take `Cluster.read_secret`."""
         self._read_secret = read_secret
         self._clock = clock
-        self._known: LruMap[tuple[str, NotificationEndpoint], tuple[float, HookTarget]] = LruMap(_MOST)
+        self._known: LruMap[tuple[str, NotificationEndpoint], tuple[float, HookTarget | Failure]] = LruMap(_MOST)
 
     async def of(self, app: TalkdeskApp, endpoint: NotificationEndpoint) -> HookTarget | Failure:
         """Return how the endpoint is called; a Failure says what is missing. Raises KubeError."""
@@ -37,6 +37,5 @@ class EndpointTargets:
             return known[1]
         namespace, name = app.metadata.namespace, f"{app.metadata.namespace}/{app.metadata.name}/{endpoint.name}"
         found = await target_of(self._read_secret, namespace, name, endpoint, endpoint.url, {})
-        if not isinstance(found, Failure):
-            self._known.put(key, (now + _VALID, found))
+        self._known.put(key, (now + _VALID, found))
         return found

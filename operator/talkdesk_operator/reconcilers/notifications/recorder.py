@@ -47,28 +47,35 @@ class Recorder:
 
     async def record(self, installation: TalkdeskInstallation, notifier: Notifier) -> None:
         """Write what there is to write, if anything. Raises KubeError."""
-        key = AccountKey(installation.metadata.namespace, installation.app, installation.spec.account_id)
-        async with self.turns.of(key):
+        async with self.turns.of(_account(installation)):
             for attempt in range(_TRIES):
                 try:
                     written = await self._write(installation, notifier)
                 except KubeNotFound:
+                    if self._cache.current(installation) is not None:
+                        raise  # it may be there: what answers may be no API server, or one without the kind
                     return
                 except KubeConflict:  # the cache has seen the newer version
                     if attempt == _TRIES - 1:
                         raise
                 else:
                     break
-        outbox = written.status.notifications if written is not None else None
-        if written is not None and (outbox is None or not outbox.pending) and _may_go(written):
-            self._wake(key)
+        if written:
+            self.wake_if_told(installation)
 
-    async def _write(self, installation: TalkdeskInstallation, notifier: Notifier) -> TalkdeskInstallation | None:
-        """Return the installation as it was written; None when nothing was."""
+    def wake_if_told(self, installation: TalkdeskInstallation) -> None:
+        """Have an object looked at that waited for its notifications to be told, and that may go now."""
+        known = self._cache.current(installation)
+        outbox = known.status.notifications if known is not None else None
+        if known is not None and (outbox is None or not outbox.pending) and _may_go(known):
+            self._wake(_account(known))
+
+    async def _write(self, installation: TalkdeskInstallation, notifier: Notifier) -> bool:
+        """Return whether something was written beside what came of deliveries."""
         known = self._cache.current(installation)
         app = self._cache.app(installation.metadata.namespace, installation.app)
         if known is None or app is None:
-            return None
+            return False
         made, now = notifier.deliveries(known), self._clock.now()
         generation, before = known.metadata.generation, known.status
         status = settled(before, app, made, now, jitter=self._chance(), generation=generation)
@@ -76,12 +83,16 @@ class Recorder:
             await self._cluster.write_installation_status(known, status)
         notifier.recorded(known, made)
         if status == before:
-            return None
+            return False
         for event in events_for(before, status):
             namespace, name = known.key
             self._log.info("installation.transition", reason=event.reason, namespace=namespace, installation=name)
             await self._cluster.emit_event(known, event)
-        return known.model_copy(update={"status": status})
+        return not made
+
+
+def _account(installation: TalkdeskInstallation) -> AccountKey:
+    return AccountKey(installation.metadata.namespace, installation.app, installation.spec.account_id)
 
 
 def _may_go(installation: TalkdeskInstallation) -> bool:

@@ -4,12 +4,12 @@ Belongs here: options, signals, the welcome. Does not belong here: serving itsel
 """
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from talkdesk_sandbox.embedded import signaled
 from talkdesk_sandbox.simulator.cli.options import DEFAULT_PORT, given, pairs
 from talkdesk_sandbox.simulator.cli.register import MultiValueCommand
 from talkdesk_sandbox.simulator.cli.tables import welcome
@@ -75,9 +75,7 @@ def serve(  # noqa: PLR0913 - each parameter is an option
 
 
 async def _serve(settings: Settings) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = signaled()
     async with SimulatorServer(settings) as server:
         print(welcome(server.url, server.simulator.state.links.root, settings), flush=True)
         ends = {asyncio.create_task(stop.wait()), asyncio.create_task(server.stopped())}

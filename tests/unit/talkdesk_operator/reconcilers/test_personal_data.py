@@ -85,7 +85,7 @@ NOT_PERSONAL: Final = {
         *(f"status.history[].{each}" for each in ("time", "reason")),
         "status.notifications.sequence",
         *(f"status.notifications.told.{e}" for e in ("requestId", "requestType", "answerId", "endingId", "purged")),
-        *(f"status.notifications.told.{e}" for e in ("suspended", "stuck", "timeLeft")),
+        *(f"status.notifications.told.{e}" for e in ("endingReason", "suspended", "stuck", "timeLeft")),
         *(f"status.notifications.pending[].{e}" for e in ("id", "sequence", "type", "time", "queueTime", "endpoints")),
         *(f"status.notifications.pending[].{e}" for e in ("phase", "reason", "requestType", "requestId", "deadline")),
         # What an endpoint of the partner's answers with is not quoted.

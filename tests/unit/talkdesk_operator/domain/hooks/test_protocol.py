@@ -155,6 +155,13 @@ def test_what_last_operation_says() -> None:
     assert isinstance(judge(Act.UPDATE, Reply(200, None), polling=True), Later)
 
 
+@pytest.mark.parametrize("status", [201, 202, 204])
+def test_another_2xx_to_last_operation_says_nothing_and_is_asked_again(status: int) -> None:
+    verdict = judge(Act.PROVISION, reply(status, {}, retry_after=WAIT), polling=True)
+    assert isinstance(verdict, Later)
+    assert (str(status) in verdict.message, verdict.unknown) == (True, False)
+
+
 def test_words_of_the_service_are_one_short_line() -> None:
     verdict = judge(Act.UPDATE, reply(400, {"description": "a\nb" * 1000}))
     assert isinstance(verdict, Refused)

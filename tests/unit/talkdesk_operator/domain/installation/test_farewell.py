@@ -8,10 +8,11 @@ import pytest
 
 from builders.objects import DAY, NOON, condition, deleted, endpoint_object, installation, scope, view
 from talkdesk_crds.conditions import ConditionType, Reason
+from talkdesk_crds.fields import LocalRef
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus, TalkdeskInstallation
-from talkdesk_crds.notifications import Notification, NotificationsStatus, Told
+from talkdesk_crds.notifications import EndpointStatus, Notification, NotificationsStatus, Told
 from talkdesk_operator.domain.installation.farewell import last_words
-from talkdesk_operator.domain.reconcile.scope import Scope, TenantOutcome, TenantResult
+from talkdesk_operator.domain.reconcile.scope import Role, Scope, TenantOutcome, TenantResult
 from talkdesk_operator.domain.reconcile.steps import DeleteHistory, Finish, Purge, RemoveFinalizer, Step
 
 TOLD = view(notifications=[endpoint_object()])
@@ -64,9 +65,37 @@ def test_the_purge_by_a_deletion_is_put_down_before_the_object_goes() -> None:
     assert last_words(ending(told=Told(), tenant_outcome=offboarded), RemoveFinalizer()) is None
 
 
+@pytest.mark.parametrize(
+    ("policy", "role", "tenant_ref", "there"),
+    [
+        ("Delete", Role.LAST_OWNER, "t", True),
+        ("Retain", Role.LAST_OWNER, "t", False),
+        ("Delete", Role.NON_OWNER, "t", False),
+        ("Delete", Role.LAST_OWNER, None, False),
+    ],
+)
+def test_a_purge_is_told_of_which_a_process_that_ended_said_nothing(
+    policy: str, role: Role, tenant_ref: str | None, *, there: bool
+) -> None:
+    ref = LocalRef(name=tenant_ref) if tenant_ref is not None else None
+    status = InstallationStatus(tenant_ref=ref, notifications=NotificationsStatus())
+    known = deleted(status=status, deletionPolicy=policy)
+    step = last_words(scope(app=TOLD, installation=known, role=role), RemoveFinalizer())
+    assert (step is not None) is there
+
+
 def test_a_record_stays_as_it_is_for_a_day_after_what_was_put_down_last() -> None:
     step = last_words(ending(WAITS, gone=False), DeleteHistory("over"))
     assert isinstance(step, Finish)
     assert (step.phase, step.reason, step.requeue_at) == (InstallationPhase.PURGED, Reason.PURGED, NOON + DAY)
     assert last_words(ending(WAITS, gone=False, now=NOON + DAY), DeleteHistory("over")) is None
     assert last_words(ending(gone=False), DeleteHistory("over")) is None
+
+
+def test_nobody_waits_for_an_endpoint_whose_secret_is_gone() -> None:
+    status = ending(WAITS).installation.status
+    assert status.notifications is not None
+    state = EndpointStatus(name="default", attempts=1, reason=Reason.NOTIFICATION_KEY_MISSING)
+    outbox = status.notifications.model_copy(update={"endpoints": (state,)})
+    known = deleted(status=status.model_copy(update={"notifications": outbox}))
+    assert last_words(ending(installation=known), RemoveFinalizer()) is None

@@ -9,6 +9,7 @@ from talkdesk_crds.app_notifications import NotificationType
 from talkdesk_operator.domain.notifications.endpoints import compile_endpoint, is_told, refusal
 from talkdesk_operator.domain.notifications.happenings import Happening
 from talkdesk_operator.domain.reconcile.scope import CompiledEndpoint
+from talkdesk_operator.templates.limits import MAX_PASS_SECONDS, Spent
 
 FACTS: dict[str, Any] = {
     "account": {"id": "a", "name": "acme", "companyName": None},
@@ -24,9 +25,11 @@ def compiled(*, insecure: bool = False, **more: Any) -> CompiledEndpoint:
     return compile_endpoint(endpoint, allow_insecure=insecure)
 
 
-def told(endpoint: CompiledEndpoint, kind: NotificationType = NotificationType.APPROVED) -> bool:
+def told(
+    endpoint: CompiledEndpoint, kind: NotificationType = NotificationType.APPROVED, spent: Spent | None = None
+) -> bool:
     event = Happening(kind, "e1", NOON, "e1", "Install")
-    return is_told(endpoint, event, "Succeeded", "Active", lambda: FACTS)
+    return is_told(endpoint, event, "Succeeded", "Active", lambda: FACTS, spent)
 
 
 def test_without_events_and_filter_everything_is_told() -> None:
@@ -82,6 +85,8 @@ def test_a_filter_that_can_not_be_used_is_a_problem_and_everything_is_told(expre
         ("http://a.example.com", True, True, False),
         ("https://made:up@a.example.com", True, True, True),
         ("https://[::1]:8443/x", False, False, False),
+        ("https://[::::]/made", True, True, True),
+        ("https://made\u2100.example.com/", True, True, True),
     ],
 )
 def test_plain_http_needs_two_words_and_no_url_holds_a_password(
@@ -96,3 +101,16 @@ def test_plain_http_needs_two_words_and_no_url_holds_a_password(
 
 def test_a_bundle_without_certificates_is_a_problem() -> None:
     assert compiled(caBundle="nonsense").problem == "notifications default: caBundle holds no certificates in PEM"
+
+
+def test_the_time_for_all_filters_together_is_bounded() -> None:
+    endpoint, spent = compiled(filter="account.name == 'other'"), Spent()
+    assert not told(endpoint, spent=spent)
+    spent.seconds = MAX_PASS_SECONDS + 0.01
+    assert told(endpoint, spent=spent), "in doubt"
+
+
+def test_a_filter_that_comes_to_no_result_counts_too() -> None:
+    endpoint, spent = compiled(filter="account.name.matches('(((a{1,90}){1,90}){1,9})')"), Spent()
+    assert told(endpoint, spent=spent)
+    assert spent.seconds > 0

@@ -21,7 +21,7 @@ from talkdesk_crds.installation import (
     Retry,
 )
 from talkdesk_crds.notifications import Told
-from talkdesk_operator.domain.notifications.happenings import Happening, baseline, happened
+from talkdesk_operator.domain.notifications.happenings import Happening, baseline, happened, requested
 
 INSTALL = RequestType.INSTALL
 UPDATE = RequestType.UPDATE
@@ -103,6 +103,26 @@ def test_a_rejection_by_talkdesk_after_our_approval_is_told() -> None:
     assert tell(request(), status(answer=answer(event="e1"), ending=ending(EndingReason.REJECTED)), told)[0] == [
         "Rejected"
     ]
+
+
+def test_an_end_of_the_installation_after_that_of_its_update_is_told() -> None:
+    _, told = tell(request(UPDATE), status(ending=ending(EndingReason.TIMED_OUT)))
+    found, told = tell(request(UPDATE), status(ending=ending(EndingReason.GONE)), told)
+    assert found == ["Uninstalled"]
+    assert tell(request(UPDATE), status(ending=ending(EndingReason.GONE)), told)[0] == []
+
+
+def test_of_a_request_alone_nothing_is_told_that_the_status_says_of_an_earlier_one() -> None:
+    _, told = tell(request(), status(answer=answer(event="e1", delivered=False)))
+    before = status(InstallationPhase.PURGED, answer=answer(event="e1"), time_left="overdue", retry=RETRY)
+    found, after = requested(request(INSTALL, "e2"), before, told, NOON)
+    assert [(each.type.value, each.cause) for each in found] == [("Approved", "e1"), ("Installed", "e2")]
+    assert requested(request(INSTALL, "e2"), before, after, NOON) == ((), after)
+
+
+def test_each_request_that_is_stuck_is_told() -> None:
+    _, told = tell(request(UPDATE), STUCK["a person must decide"])
+    assert tell(request(UPDATE, "e2"), STUCK["a person must decide"], told)[0] == ["Updated", "Stuck"]
 
 
 def test_a_suspension_and_its_end_are_told_each_time() -> None:

@@ -8,7 +8,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.objects import DAY, NOON, answer, answered, app, condition, endpoint_object, installation, scope, view
+from builders.objects import (
+    DAY,
+    NOON,
+    answer,
+    answered,
+    app,
+    condition,
+    endpoint_object,
+    installation,
+    retry,
+    scope,
+    view,
+)
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.installation import InstallationPhase, InstallationStatus, RequestType
 from talkdesk_crds.notifications import MAX_PENDING, Notification, NotificationsStatus
@@ -19,9 +31,11 @@ from talkdesk_operator.domain.notifications.outbox import (
     settled,
     waiting_for,
     with_news,
+    with_request,
 )
 
 TWO = [endpoint_object("one"), endpoint_object("two", events=["Approved"])]
+FIRST = int(NOON.timestamp())
 REFUSED = DeliveryFailure(Reason.NOTIFICATION_REFUSED, "it answers 500")
 NO_KEY = DeliveryFailure(Reason.NOTIFICATION_KEY_MISSING, "there is no Secret keys")
 
@@ -69,7 +83,7 @@ def test_without_the_app_everything_stays() -> None:
 def test_each_is_put_down_for_the_endpoints_that_want_it_in_the_order_in_which_it_happened() -> None:
     ready = condition(ConditionType.READY)
     found = outbox(news(answered(event="event-1", phase=InstallationPhase.ACTIVE, conditions=(ready,))))
-    assert [(each.type, each.endpoints, each.sequence) for each in found.pending] == [
+    assert [(each.type, each.endpoints, each.sequence - FIRST) for each in found.pending] == [
         ("Installed", ("one",), 1),
         ("Approved", ("one", "two"), 2),
     ]
@@ -85,13 +99,15 @@ def test_the_same_thing_has_the_same_id_although_the_status_was_lost() -> None:
 
 
 def test_of_an_erased_customer_no_name_is_put_down() -> None:
-    (told,) = outbox(news(erased=True)).pending
+    status = InstallationStatus(conditions=(condition(ConditionType.READY),))
+    (told,) = outbox(news(status, erased=True)).pending
     assert (told.account_name, told.company_name, told.plan) == (None, None, None)
+    assert told.message is None, "a later erasure takes it, too: the words would change between two attempts"
 
 
 def test_what_nobody_wants_is_told_to_nobody_and_takes_no_number() -> None:
     found = outbox(news(app=view(notifications=[endpoint_object(events=["Purged"])])))
-    assert (found.pending, found.sequence, found.told.request_id) == ((), 0, "event-1")
+    assert (found.pending, found.sequence, found.told.request_id) == ((), FIRST, "event-1")
 
 
 def test_what_was_delivered_to_one_waits_for_the_other() -> None:
@@ -135,12 +151,14 @@ def test_a_wait_that_the_endpoint_asks_for_is_kept_up_to_an_hour() -> None:
         assert state.next_attempt_time == NOON + timedelta(seconds=waited)
 
 
-def test_a_secret_that_is_missing_is_looked_for_every_20_seconds() -> None:
-    status = put_down("a")
-    for _ in range(8):
-        status = settle(status, {"one": Deliveries(failure=NO_KEY)})
-    (state,) = outbox(status).endpoints
-    assert state.next_attempt_time == NOON + timedelta(seconds=20)
+def test_what_many_endpoints_say_fits_into_a_condition() -> None:
+    said = DeliveryFailure(Reason.NOTIFICATION_KEY_MISSING, "there is no Secret " + 600 * "k")
+    names = [f"endpoint-{number}" for number in range(8)]
+    spec: Any = {"notifications": [endpoint_object(name) for name in names]}
+    status = settle(put_down("a", endpoints=(*names,)), dict.fromkeys(names, Deliveries(failure=said)), **spec)
+    found = find(settle(status, now=NOON + DAY, **spec).conditions, ConditionType.NOTIFICATIONS_OVERDUE)
+    assert found is not None
+    assert 1024 < len(found.message) <= 2048
 
 
 def test_what_waits_for_a_day_is_overdue_and_the_condition_ends_with_the_delivery() -> None:
@@ -254,8 +272,22 @@ def test_the_condition_keeps_its_place_so_that_the_next_reconcile_writes_nothing
 def test_what_was_put_down_before_stays_and_the_next_follows_it() -> None:
     first = news(answered(event="event-1"))
     second = news(first.model_copy(update={"phase": InstallationPhase.SUSPENDED}), before=first)
-    assert [(each.type, each.sequence) for each in outbox(second).pending] == [
+    assert [(each.type, each.sequence - FIRST) for each in outbox(second).pending] == [
         ("Installed", 1),
         ("Approved", 2),
         ("Suspended", 3),
     ]
+
+
+def test_a_request_is_put_down_alone_before_its_answer_is_sent() -> None:
+    before = put_down("a").model_copy(
+        update={"phase": InstallationPhase.PURGED, "time_left": "under 1d", "retry": retry(Reason.FORBIDDEN, NOON)}
+    )
+    at = scope(app=view(notifications=TWO), installation=installation(status=before))
+    status = before.model_copy(update={"answer": answer(event="event-1", delivered=False)})
+    after = with_request(at, status, erased=False)
+    assert after.model_copy(update={"notifications": None}) == status.model_copy(update={"notifications": None})
+    (_, told) = outbox(after).pending
+    assert (told.type, told.phase, told.reason) == ("Installed", "Answering", None)
+    assert told.deadline == NOON + 7 * DAY
+    assert [each.type for each in outbox(news(after, before=after)).pending][2:] == ["Purged", "DeadlineNear"]

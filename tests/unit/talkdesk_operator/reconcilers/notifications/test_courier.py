@@ -55,7 +55,8 @@ def test_what_happens_is_told_in_order_and_the_status_says_nothing_more_of_it() 
         await operator.converge()
         await operator.passes(SECOND)
         assert operator.endpoints.types() == ["Installed", "Approved"]
-        assert [event.sequence for _, event in operator.endpoints.arrived] == [1, 2]
+        first, second = (event.sequence for _, event in operator.endpoints.arrived)
+        assert second == first + 1
         assert outbox(operator).pending == ()
         operator.journal.clear()
         await operator.converge(Cause.STARTUP)
