@@ -56,13 +56,13 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
         (ConditionType.DEADLINE_NEAR, _deadline(scope, left), False),
     ):
         told = _told(scope, kind, judgement, always=always)
-        if told is not None and not has_ended(told, scope, finish, answer):
+        if told is not None and not has_ended(told, scope, finish):
             yield told
     reconciling = not (finish.ready or finish.terminal or finish.stalled)
     for kind, holds in ((ConditionType.RECONCILING, reconciling), (ConditionType.STALLED, finish.stalled)):
         yield _condition(scope, kind, (holds, finish.reason, finish.message if holds else ""))
     told = _told(scope, ConditionType.NOTIFICATIONS_OVERDUE, None, always=False)  # judged with each delivery
-    if told is not None and not has_ended(told, scope, finish, answer):
+    if told is not None and not has_ended(told, scope, finish):
         yield told
 
 

@@ -52,8 +52,6 @@ class Recorder:
                 try:
                     written = await self._write(installation, notifier)
                 except KubeNotFound:
-                    if self._cache.current(installation) is not None:
-                        raise  # it may be there: what answers may be no API server, or one without the kind
                     return
                 except KubeConflict:  # the cache has seen the newer version
                     if attempt == _TRIES - 1:

@@ -19,6 +19,7 @@ from builders.objects import (
     ended,
     endpoint_object,
     installation,
+    remote,
     scope,
     tenant,
     view,
@@ -204,3 +205,15 @@ def test_a_request_that_ended_without_an_answer_says_so_whatever_was_left() -> N
     lost = condition(ConditionType.ANSWERED, "Unknown", Reason.PENDING)
     known = conditions(over(lost))["Answered"]
     assert (known.status, known.reason) == ("False", "Uninstalled")
+
+
+@pytest.mark.case(78)
+def test_an_answer_that_is_found_just_now_is_compared_by_the_next_reconcile() -> None:
+    status = InstallationStatus(conditions=(IN_SYNC,))
+    at = scope(installation=installation(status=status), role=Role.NON_OWNER, remote=remote("completed"))
+    finish = Finish(phase=InstallationPhase.SUPERSEDED, reason=Reason.SUPERSEDED, message="", verified=True)
+    once = compute(at, finish, jitter=1)
+    again = compute(replace(at, installation=installation(status=once)), finish, jitter=1)
+    assert once.answer is not None
+    assert find(once.conditions, ConditionType.IN_SYNC) is None
+    assert again.conditions == once.conditions

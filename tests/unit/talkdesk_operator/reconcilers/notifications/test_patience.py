@@ -21,7 +21,7 @@ from talkdesk_operator.reconcilers.notifications.courier import Courier
 from talkdesk_operator.reconcilers.notifications.endpoint_targets import EndpointTargets
 from talkdesk_operator.reconcilers.notifications.recorder import Recorder
 from talkdesk_runtime.clock import Clock
-from talkdesk_runtime.kube_errors import KubeNotFound
+from talkdesk_runtime.kube_errors import KubeNoPath
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -104,7 +104,7 @@ def test_a_path_that_leads_nowhere_is_tried_again_after_a_while() -> None:
     async def main(operator: NotifiedOperator) -> None:
         await operator.converge()
         operator.journal.clear()
-        operator.journal.fail(STATUS, KubeNotFound("the server could not find the requested resource"), count=100)
+        operator.journal.fail(STATUS, KubeNoPath("the server could not find the requested resource"), count=100)
         await operator.passes(timedelta(minutes=2))
         assert 2 <= len(operator.journal.writes) <= 10
         operator.journal.faults.clear()
