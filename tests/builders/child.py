@@ -58,8 +58,9 @@ class Child:
         return "\n".join(self.log.decode(errors="replace").splitlines()[-_LAST_LINES:])
 
     async def kill(self) -> None:
-        """End it by SIGKILL, and wait until it is gone."""
-        self.process.kill()
+        """End it by SIGKILL, if it still runs, and wait until it is gone."""
+        if not self.ended:
+            self.process.kill()
         await self._gone()
 
     async def terminate(self) -> int:
