@@ -8,7 +8,7 @@ Belongs here: the end of a condition. Does not belong here: what it says while i
 from typing import Final
 
 from talkdesk_crds.conditions import Condition, ConditionType
-from talkdesk_crds.installation import EndingReason, InstallationPhase, RequestType
+from talkdesk_crds.installation import Answer, EndingReason, InstallationPhase, RequestType
 from talkdesk_operator.domain.reconcile.deadlines import is_answered
 from talkdesk_operator.domain.reconcile.scope import Role, Scope
 from talkdesk_operator.domain.reconcile.steps import Finish
@@ -19,8 +19,11 @@ ENDED: Final = frozenset({InstallationPhase(reason.value) for reason in EndingRe
 """Phases after the end of an installation."""
 
 
-def has_ended(told: Condition, scope: Scope, finish: Finish) -> bool:
-    """Return whether what a condition says is over, so that it is not shown."""
+def has_ended(told: Condition, scope: Scope, finish: Finish, answer: Answer | None) -> bool:
+    """Return whether what a condition says is over, so that it is not shown.
+
+    `answer` is the answer to the current request.
+    """
     match told.type:
         case ConditionType.TENANT_READY:
             made = scope.tenant is not None or scope.installation.status.tenant_ref is not None
@@ -29,10 +32,10 @@ def has_ended(told: Condition, scope: Scope, finish: Finish) -> bool:
             unwanted = scope.role is Role.NON_OWNER or (scope.app is not None and not has_scim(scope))
             return unwanted or (finish.phase in ENDED and told.status != "False")
         case ConditionType.IN_SYNC:
-            # An answer that this reconcile gives, or finds, is compared with Talkdesk's state by the next one.
+            delivered = is_answered(scope.installation) or (answer is not None and answer.delivery_time is not None)
             request = scope.installation.spec.request
             leaving = request is not None and request.type is RequestType.UNINSTALL
-            return leaving or not is_answered(scope.installation) or finish.ending is not None or finish.phase in ENDED
+            return leaving or not delivered or finish.ending is not None or finish.phase in ENDED
         case ConditionType.NOTIFICATIONS_OVERDUE:
             return scope.app is not None and not scope.app.resource.spec.notifications
         case _:

@@ -8,6 +8,7 @@ retry, because a status is only written when it changes; and no secret and no pe
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from talkdesk_crds.conditions import Condition, ConditionType, Reason, find, is_true
 from talkdesk_crds.installation import (
@@ -52,17 +53,17 @@ def conditions(scope: Scope, finish: Finish, answer: Answer | None, left: str | 
         (ConditionType.TENANT_READY, _tenant(scope, finish), True),
         (ConditionType.ANSWERED, _answered(scope, finish, answer), True),
         (ConditionType.USERS_SYNCED, _users(scope), has_scim(scope)),
-        (ConditionType.IN_SYNC, _in_sync(scope), False),
+        (ConditionType.IN_SYNC, _in_sync(scope, answer), False),
         (ConditionType.DEADLINE_NEAR, _deadline(scope, left), False),
     ):
         told = _told(scope, kind, judgement, always=always)
-        if told is not None and not has_ended(told, scope, finish):
+        if told is not None and not has_ended(told, scope, finish, answer):
             yield told
     reconciling = not (finish.ready or finish.terminal or finish.stalled)
     for kind, holds in ((ConditionType.RECONCILING, reconciling), (ConditionType.STALLED, finish.stalled)):
         yield _condition(scope, kind, (holds, finish.reason, finish.message if holds else ""))
     told = _told(scope, ConditionType.NOTIFICATIONS_OVERDUE, None, always=False)  # judged with each delivery
-    if told is not None and not has_ended(told, scope, finish):
+    if told is not None and not has_ended(told, scope, finish, answer):
         yield told
 
 
@@ -178,10 +179,12 @@ def _deadline(scope: Scope, left: str | None) -> _Judgement | None:
     return (False, Reason.NOT_NEAR, "no answer to Talkdesk is due soon") if previous is not None else None
 
 
-def _in_sync(scope: Scope) -> _Judgement | None:
-    """Return whether Talkdesk agrees with the recorded answer; None where it does and always did."""
-    judgement = compare_with_talkdesk(scope)
-    previous = find(scope.installation.status.conditions, ConditionType.IN_SYNC)
+def _in_sync(scope: Scope, answer: Answer | None) -> _Judgement | None:
+    """Return whether Talkdesk agrees with the answer that is on record then; None where it does and always did."""
+    installation, status = scope.installation, scope.installation.status
+    recorded = status.model_copy(update={"answer": answer or status.answer})
+    judgement = compare_with_talkdesk(replace(scope, installation=installation.model_copy(update={"status": recorded})))
+    previous = find(status.conditions, ConditionType.IN_SYNC)
     return None if judgement is not None and judgement[0] and previous is None else judgement
 
 
