@@ -4,9 +4,7 @@ Belongs here: the write, what follows from it, and an answer that must not be lo
 status says (`domain.installation.status`, `domain.notifications`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-
-import structlog
+from collections.abc import Callable, Mapping
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import EventReason
@@ -20,6 +18,7 @@ from talkdesk_operator.domain.reconcile.scope import Scope
 from talkdesk_operator.domain.reconcile.steps import Finish
 from talkdesk_operator.reconcilers.aside import here_or_aside
 from talkdesk_operator.reconcilers.notifications.notifier import NoNotifier, Notifier
+from talkdesk_operator.reconcilers.transitions import Transitions
 from talkdesk_runtime.kube_errors import KubeConflict, KubeNotFound
 
 __all__ = ["InstallationStatuses", "Reread", "answer_so_far"]
@@ -47,7 +46,7 @@ class InstallationStatuses:
         self._reread = reread
         self._chance = chance
         self.notifier = notifier or NoNotifier()
-        self._log = structlog.get_logger("talkdesk_operator.installation")
+        self._transitions = Transitions(cluster)
 
     async def write(self, scope: Scope, finish: Finish) -> InstallationStatus | None:
         """Return the status as it is now; None when the object is gone.
@@ -72,7 +71,7 @@ class InstallationStatuses:
         events = tuple(events_for(before, status))
         if not events and scope.drifted and finish.ready:
             events = (_DRIFT_CORRECTED,)
-        await self._emit(scope.installation, events)
+        await self._transitions.report(scope.installation, events)
         return status
 
     async def _told(
@@ -103,7 +102,7 @@ class InstallationStatuses:
             status = await here_or_aside(app, with_request, scope, status, erased=scope.erased)
             status = self._settled(scope, app, status, {})
         await self._cluster.write_installation_status(scope.installation, status)
-        await self._emit(scope.installation, tuple(events_for(scope.installation.status, status)))
+        await self._transitions.report(scope.installation, events_for(scope.installation.status, status))
         return status
 
     async def keep_answer(self, scope: Scope) -> None:
@@ -117,18 +116,6 @@ class InstallationStatuses:
         if there is None or there.delivery_time is None:
             status = known.status.model_copy(update={"answer": answer})
             await self._cluster.write_installation_status(known, status)
-
-    async def _emit(self, installation: TalkdeskInstallation, events: Sequence[EventDraft]) -> None:
-        namespace, name = installation.key
-        for event in events:
-            self._log.info(
-                "installation.transition",
-                reason=event.reason,
-                message=event.message,
-                namespace=namespace,
-                installation=name,
-            )
-            await self._cluster.emit_event(installation, event)
 
 
 _DRIFT_CORRECTED = EventDraft(

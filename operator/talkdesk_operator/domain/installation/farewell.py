@@ -9,7 +9,7 @@ from typing import Final
 from talkdesk_crds.conditions import ConditionType, Reason, find
 from talkdesk_crds.fields import to_wire_time
 from talkdesk_crds.installation import DeletionPolicy, InstallationPhase
-from talkdesk_operator.domain.notifications.outbox import waiting_for
+from talkdesk_operator.domain.notifications.outbox import state_of, waiting_for
 from talkdesk_operator.domain.reconcile.scope import Role, Scope, TenantResult
 from talkdesk_operator.domain.reconcile.steps import DeleteHistory, Finish, RemoveFinalizer, Step
 
@@ -79,8 +79,7 @@ def _kept(scope: Scope) -> Finish | None:
 
 def _waiting(scope: Scope) -> list[str]:
     """Return the endpoints that something waits for, but those that nothing can be signed for: a Secret is gone."""
-    outbox = scope.installation.status.notifications
-    states = outbox.endpoints if outbox is not None else ()
-    hopeless = {each.name for each in states if each.reason == Reason.NOTIFICATION_KEY_MISSING}
-    names = [each.config.name for each in scope.required_app.endpoints if each.config.name not in hopeless]
-    return [name for name in names if waiting_for(scope.installation, name)]
+    names = [
+        each.config.name for each in scope.required_app.endpoints if waiting_for(scope.installation, each.config.name)
+    ]
+    return [name for name in names if state_of(scope.installation, name).reason != Reason.NOTIFICATION_KEY_MISSING]

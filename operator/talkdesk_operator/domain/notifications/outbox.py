@@ -36,6 +36,7 @@ __all__ = [
     "DeliveryFailure",
     "next_look",
     "settled",
+    "state_of",
     "waiting_for",
     "with_news",
     "with_request",
@@ -48,8 +49,8 @@ LONGEST_WAIT: Final = timedelta(hours=1)
 _IDS: Final = uuid5(NAMESPACE_DNS, GROUP)
 _MESSAGE_LENGTH: Final = 512
 _CONDITION_LENGTH: Final = 2048
-_FindOut: TypeAlias = Callable[[Request | None, InstallationStatus, Told, datetime], tuple[tuple[Happening, ...], Told]]
 _TYPES: Final = frozenset(kind.value for kind in ConditionType)
+_FindOut: TypeAlias = Callable[[Request | None, InstallationStatus, Told, datetime], tuple[tuple[Happening, ...], Told]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,12 @@ def _troubled(status: InstallationStatus, now: datetime) -> Sequence[EndpointSta
     late = {name for each in outbox.pending if each.queue_time + _OVERDUE <= now for name in each.endpoints}
     given_up = {each.name for each in outbox.endpoints if each.given_up and each.attempts}
     return [known.get(name, EndpointStatus(name=name)) for name in sorted(late | given_up)]
+
+
+def state_of(installation: TalkdeskInstallation, endpoint: str) -> EndpointStatus:
+    """Return how deliveries to an endpoint go."""
+    outbox = installation.status.notifications or NotificationsStatus()
+    return next((each for each in outbox.endpoints if each.name == endpoint), EndpointStatus(name=endpoint))
 
 
 def waiting_for(installation: TalkdeskInstallation, endpoint: str) -> tuple[Notification, ...]:

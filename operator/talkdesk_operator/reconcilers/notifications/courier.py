@@ -27,6 +27,7 @@ from talkdesk_operator.domain.notifications.outbox import (
     Deliveries,
     DeliveryFailure,
     next_look,
+    state_of,
     waiting_for,
 )
 from talkdesk_operator.domain.ports.cache import Cache
@@ -49,7 +50,6 @@ _KEY_AGAIN: Final = timedelta(seconds=20)
 """How often a key that is missing is looked for; nothing is written meanwhile."""
 _LANES_A_SECOND: Final = 200
 """So many look again at the same time; each takes up to half a millisecond."""
-_MISSING: Final = Reason.NOTIFICATION_KEY_MISSING.value
 
 
 class Courier(Notifier):
@@ -90,9 +90,8 @@ class Courier(Notifier):
             if lane is None:
                 lane = self._lanes[key] = Lane(key, installation, endpoint)
                 lane.task = asyncio.create_task(self._run(lane), name=f"notifications of {'/'.join(key)}")
-            elif lane.endpoint != endpoint:  # an edit: only the shard of the app is told of it by `follow`
-                lane.endpoint = endpoint
-                lane.hurry()
+            else:  # only the shard of the app is told of an edit by `follow`
+                lane.take(endpoint)
             leaves = metadata.deletion_timestamp is not None
             if leaves and lane.installation.metadata.deletion_timestamp is None:
                 lane.hurry()
@@ -104,9 +103,8 @@ class Courier(Notifier):
         for key, lane in self._lanes.items():
             mine = key.namespace == app.metadata.namespace and lane.installation.app == app.metadata.name
             now = endpoints.get(key.endpoint) if mine else None
-            if now is not None and now != lane.endpoint:
-                lane.endpoint = now
-                lane.hurry()
+            if now is not None:
+                lane.take(now)
 
     @override
     def deliveries(self, installation: TalkdeskInstallation) -> Mapping[str, Deliveries]:
@@ -182,9 +180,7 @@ class Courier(Notifier):
 
     async def _wait(self, lane: Lane, app: TalkdeskApp, endpoint: NotificationEndpoint, wait: timedelta) -> None:
         """Wait for the next attempt; a key that is missing is looked for meanwhile, because nothing tells us of it."""
-        outbox = lane.installation.status.notifications
-        states = outbox.endpoints if outbox is not None else ()
-        missing = any((each.name, each.reason) == (endpoint.name, _MISSING) for each in states)
+        missing = state_of(lane.installation, endpoint.name).reason == Reason.NOTIFICATION_KEY_MISSING
         await lane.sleep(min(wait, _KEY_AGAIN + self._spread()) if missing else wait)
         if missing and not isinstance(await self._targets.of(app, endpoint), Failure):
             lane.hurried = True
@@ -200,9 +196,7 @@ class Courier(Notifier):
         if lane.hurried:
             lane.hurried = False
             return timedelta()
-        outbox, now = installation.status.notifications, self._clock.now()
-        states = outbox.endpoints if outbox is not None else ()
-        due = next((each.next_attempt_time for each in states if each.name == endpoint.name), None)
+        due, now = state_of(installation, endpoint.name).next_attempt_time, self._clock.now()
         if due is None or due <= now or due - now > LONGEST_WAIT:  # such a time is of a clock that was put right
             return timedelta()
         return min(due, next_look(installation, endpoint, now) or due) - now

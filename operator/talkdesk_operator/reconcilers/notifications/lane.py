@@ -54,6 +54,12 @@ class Lane:
         if self.failure is recorded.failure:
             self.failure = None
 
+    def take(self, endpoint: NotificationEndpoint) -> None:
+        """Take the endpoint as it is now: one that was edited is tried at once."""
+        if endpoint != self.endpoint:
+            self.endpoint = endpoint
+            self.hurry()
+
     def hurry(self) -> None:
         """Have the next attempt made now."""
         self.hurried = True

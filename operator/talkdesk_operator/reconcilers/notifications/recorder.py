@@ -5,8 +5,6 @@ Belongs here: one conditional write of the status. Does not belong here: what it
 
 from collections.abc import Callable
 
-import structlog
-
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_operator.domain.account_key import AccountKey
 from talkdesk_operator.domain.installation.kube_events import events_for
@@ -16,6 +14,7 @@ from talkdesk_operator.domain.ports.cluster import Cluster
 from talkdesk_operator.domain.reconcile.deadlines import is_ended
 from talkdesk_operator.reconcilers.account_turns import AccountTurns
 from talkdesk_operator.reconcilers.notifications.notifier import Notifier
+from talkdesk_operator.reconcilers.transitions import Transitions
 from talkdesk_runtime.clock import Clock
 from talkdesk_runtime.kube_errors import KubeConflict, KubeNotFound
 
@@ -43,7 +42,7 @@ class Recorder:
         self._clock = clock
         self._chance = chance
         self._wake = wake
-        self._log = structlog.stdlib.get_logger(__name__)
+        self._transitions = Transitions(cluster)
 
     async def record(self, installation: TalkdeskInstallation, notifier: Notifier) -> None:
         """Write what there is to write, if anything. Raises KubeError."""
@@ -82,10 +81,7 @@ class Recorder:
         notifier.recorded(known, made)
         if status == before:
             return False
-        for event in events_for(before, status):
-            namespace, name = known.key
-            self._log.info("installation.transition", reason=event.reason, namespace=namespace, installation=name)
-            await self._cluster.emit_event(known, event)
+        await self._transitions.report(known, events_for(before, status))
         return not made
 
 
